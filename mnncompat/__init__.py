@@ -1,0 +1,217 @@
+"""Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result computes the same.
+
+The verbs of the command line as functions::
+
+    import mnncompat
+
+    mnncompat.check("model.onnx").diagnostics           # findings, most severe first
+    mnncompat.fix("model.onnx").model.proto             # the rewritten ModelProto, proven equal
+    mnncompat.convert("model.onnx", "model.mnn").verdict
+    mnncompat.verify("model.onnx", "model.mnn").passed
+    mnncompat.export("model.py:Net", ["1,3,224,224"], "model.onnx")
+
+Nothing heavy is imported before it is needed: not MNN, not ONNX Runtime, not torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnncompat.errors import (
+    ExportError,
+    MnncompatError,
+    ModelError,
+    OutputError,
+    RunnerError,
+    TableError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+
+    from mnncompat.diagnostics import CheckResult
+    from mnncompat.mnn import ConvertOptions, Limits
+    from mnncompat.model import Model
+    from mnncompat.parity import ParityReport, Tolerance
+    from mnncompat.results import ConvertResult, FixResult
+
+__all__ = [
+    "ExportError",
+    "MnncompatError",
+    "ModelError",
+    "OutputError",
+    "RunnerError",
+    "TableError",
+    "UsageError",
+    "check",
+    "convert",
+    "export",
+    "fix",
+    "verify",
+]
+
+
+def check(model: Path | str | ModelProto, *, mnn: str | None = None) -> CheckResult:
+    """Find what an MNN release refuses, crashes on or gets wrong; starts neither MNN nor ONNX Runtime.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory.
+        mnn: Release such as ``3.6.1``, or ``latest``; the installed one if None.
+
+    Raises:
+        ModelError: The model cannot be read.
+        UsageError: There is no such release.
+    """
+    from mnncompat.lint import check_model
+    from mnncompat.rewrites import all_rewrites
+
+    return check_model(_model(model), mnn_version=mnn, rewrites=all_rewrites())
+
+
+def fix(
+    model: Path | str | ModelProto,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    unsafe: bool = False,
+    prove: bool = True,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+) -> FixResult:
+    """Rewrite a model; the model that is given stays as it is, and nothing is written.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory.
+        select: Only these rewrites: codes, starts of codes, or names.
+        ignore: Not these rewrites.
+        unsafe: Apply unsafe rewrites too.
+        prove: Compare original and result under ONNX Runtime, and give up rewrites that are not equal.
+        shapes: Shapes of inputs with dynamic dimensions, for the proof.
+        inputs: Arrays for the proof, by input name.
+        seed: Of the drawn inputs.
+
+    Returns:
+        The rewritten model (`FixResult.model.proto`) and what was done.
+
+    Raises:
+        ModelError: The model cannot be read.
+        UsageError: An argument does not fit.
+    """
+    from mnncompat.transaction import choose_rewrites, fix_model
+
+    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe)
+    return fix_model(_model(model), rewrites=rewrites, prove=prove, shapes=shapes, inputs=inputs, seed=seed)
+
+
+def convert(  # noqa: PLR0913 - options
+    model: Path | str | ModelProto,
+    out: Path | str | None,
+    *,
+    rewrite: bool = True,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    unsafe: bool = False,
+    options: ConvertOptions | None = None,
+    limits: Limits | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    tolerance: Tolerance | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    seed: int = 0,
+) -> ConvertResult:
+    """Check, fix, convert and verify; `out` appears only if MNN computes what the model computes.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory.
+        out: The `.mnn` file; None does everything but write it.
+        rewrite: Rewrite before the conversion.
+        select: Only these rewrites.
+        ignore: Not these rewrites.
+        unsafe: Apply unsafe rewrites too.
+        options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
+        limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data by input name.
+        tolerance: Of outputs not named in `tolerances` (`mnncompat.parity.Tolerance`).
+        tolerances: By output name.
+        seed: Of the drawn inputs.
+
+    Raises:
+        ModelError: The model cannot be read.
+        OutputError: `out` cannot be written.
+        UsageError: An argument does not fit.
+        RunnerError: MNN or ONNX Runtime is not installed.
+    """
+    from mnncompat.gate import GateOptions, convert_model
+    from mnncompat.transaction import choose_rewrites
+
+    gate = GateOptions(
+        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe) if rewrite else (),
+        converter=options,
+        limits=limits,
+        shapes=shapes or {},
+        inputs=inputs or {},
+        tolerance=tolerance,
+        tolerances=tolerances or {},
+        seed=seed,
+    )
+    return convert_model(_model(model), None if out is None else Path(out), options=gate)
+
+
+def verify(
+    model: Path | str | ModelProto,
+    mnn_file: Path | str,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    tolerance: Tolerance | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+) -> ParityReport:
+    """Compare a model under ONNX Runtime with an `.mnn` file under MNN on the same inputs.
+
+    See `mnncompat.parity.verify` for the arguments, the metrics and the criterion.
+    """
+    from mnncompat import parity
+
+    return parity.verify(
+        Path(model) if isinstance(model, str) else model,
+        Path(mnn_file),
+        shapes=shapes,
+        inputs=inputs,
+        tolerance=tolerance,
+        tolerances=tolerances,
+        seed=seed,
+        limits=limits,
+    )
+
+
+def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) -> None:
+    """Export a torch module to ONNX (extra `torch`).
+
+    Args:
+        target: ``MODULE:CALLABLE``, see `mnncompat.torch.export_module`.
+        shapes: One for each input, ``1,3,224,224`` or ``name:1,3,224,224``.
+        out: The file to write.
+        **options: Fields of `mnncompat.torch.ExportOptions`.
+
+    Raises:
+        ExportError: torch is missing, or cannot export the module.
+        UsageError: An argument does not fit.
+        OutputError: `out` cannot be written.
+    """
+    from mnncompat.torch import ExportOptions, export_module
+
+    export_module(target, shapes, Path(out), options=ExportOptions(**options))
+
+
+def _model(model: Path | str | ModelProto) -> Model:
+    from mnncompat.model import from_proto, load
+
+    return load(model) if isinstance(model, (str, Path)) else from_proto(model)

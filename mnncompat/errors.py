@@ -1,0 +1,54 @@
+"""Every error that mnncompat raises on purpose.
+
+The tree::
+
+    MnncompatError          message + hint; the command line turns it into one line, a hint and exit status 2
+    |-- UsageError          an option, argument or configuration value does not fit
+    |-- ModelError          the input model cannot be read, or is not a model that can be worked on
+    |-- OutputError         a result cannot be written
+    |-- TableError          `rules/` is damaged: a row or a file does not follow its schema
+    |-- RunnerError         a runner (ONNX Runtime, MNN, torch) is missing or cannot do its work at all
+    `-- ExportError         torch could not export the module
+
+A *finding* (MNN refuses a node, parity fails) is never an exception: it is a result.
+"""
+
+from __future__ import annotations
+
+
+class MnncompatError(Exception):
+    """Base of the tree.
+
+    Args:
+        message: What happened, one line, without a trailing full stop.
+        hint: What the user can do next, one line.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MnncompatError):
+    """An option, argument or configuration value does not fit."""
+
+
+class ModelError(MnncompatError):
+    """The input model cannot be read, or is not a model that can be worked on."""
+
+
+class OutputError(MnncompatError):
+    """A result cannot be written."""
+
+
+class TableError(MnncompatError):
+    """A file of `rules/` is missing or does not follow its schema."""
+
+
+class RunnerError(MnncompatError):
+    """A runner is missing or cannot do its work at all."""
+
+
+class ExportError(MnncompatError):
+    """Torch could not export the module."""

@@ -1,0 +1,100 @@
+"""Is a graph a graph? One definition a value, definitions before uses, no cycles, in every nested scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+
+from mnncompat.errors import ModelError
+
+_REEXPORT = "export the model again, or fetch it again if it was downloaded"
+
+
+def subgraphs(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
+    """Yield (attribute name, graph) of every graph that a node holds."""
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield attribute.name, attribute.g
+        elif attribute.type == AttributeProto.GRAPHS:
+            for position, graph in enumerate(attribute.graphs):
+                yield f"{attribute.name}[{position}]", graph
+
+
+def check_structure(proto: ModelProto, name: str) -> None:
+    """Check that the graph is a graph: nodes, an opset, one definition a value, definitions before uses.
+
+    Raises:
+        ModelError: It is not.
+    """
+    if not proto.graph.node:
+        raise ModelError(f"{name}: the model has no nodes", hint=_REEXPORT)
+    if not proto.opset_import:
+        raise ModelError(f"{name}: the model imports no opset", hint=_REEXPORT)
+    if not proto.graph.output:
+        raise ModelError(f"{name}: the graph has no outputs", hint=_REEXPORT)
+    _check_graph(proto.graph, frozenset(), name)
+    for function in proto.functions:
+        _check_nodes(list(function.node), set(function.input), f"{name}: function {function.name}")
+
+
+def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
+    defined: set[str] = set()
+    for kind, names in (("input", [v.name for v in graph.input]), ("initializer", [t.name for t in graph.initializer])):
+        repeated = next((n for n in names if names.count(n) > 1), None) if len(set(names)) < len(names) else None
+        if repeated is not None:
+            raise ModelError(f"{name}: two {kind}s are called '{repeated}'", hint="give each value a name of its own")
+        defined |= set(names)
+    defined |= {sparse.values.name for sparse in graph.sparse_initializer}
+    _check_nodes(list(graph.node), defined | outer, name)
+    produced = defined | outer | {out for node in graph.node for out in node.output}
+    for output in graph.output:
+        if output.name not in produced:
+            raise ModelError(f"{name}: nothing computes the output '{output.name}'", hint=_REEXPORT)
+
+
+def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> None:
+    available = set(available)
+    producers: dict[str, NodeProto] = {}
+    for node in nodes:
+        for output in filter(None, node.output):
+            if output in producers or output in available:
+                raise ModelError(
+                    f"{name}: the value '{output}' is defined more than once", hint="give each value a name of its own"
+                )
+            producers[output] = node
+    for node in nodes:
+        for value in _uses(node):
+            if value not in available:
+                raise _out_of_order(nodes, producers, node, value, name)
+        for _, graph in subgraphs(node):
+            _check_graph(graph, frozenset(available), name)
+        available |= set(node.output)
+
+
+def _uses(node: NodeProto) -> Iterator[str]:
+    yield from filter(None, node.input)
+
+
+def _out_of_order(
+    nodes: list[NodeProto], producers: dict[str, NodeProto], node: NodeProto, value: str, name: str
+) -> ModelError:
+    label = node.name or next(iter(node.output), node.op_type)
+    if value not in producers:
+        return ModelError(f"{name}: node '{label}' reads '{value}', which nothing computes", hint=_REEXPORT)
+    if _has_cycle(nodes, producers):
+        return ModelError(f"{name}: the graph has a cycle through '{value}'", hint=_REEXPORT)
+    return ModelError(
+        f"{name}: the nodes are not sorted: '{label}' reads '{value}' before it is computed",
+        hint="sort the graph, for instance with onnx_graphsurgeon's Graph.toposort()",
+    )
+
+
+def _has_cycle(nodes: list[NodeProto], producers: dict[str, NodeProto]) -> bool:
+    waiting = {id(n): {id(producers[v]) for v in _uses(n) if v in producers} for n in nodes}
+    while waiting:
+        ready = {key for key, needs in waiting.items() if not needs & waiting.keys()}
+        if not ready:
+            return True
+        waiting = {key: needs for key, needs in waiting.items() if key not in ready}
+    return False

@@ -1,0 +1,88 @@
+"""What a rewrite is: it finds places in a graph, says why it refuses others, and replaces the nodes it matched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from onnx import ModelProto
+
+from mnncompat.diagnostics import Applicability, Severity
+from mnncompat.view import GraphView
+
+if TYPE_CHECKING:
+    from mnncompat.surgeon import GraphEditor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A place where a rewrite applies.
+
+    Attributes:
+        rewrite: Name of the rewrite.
+        nodes: Indices of all nodes that would be replaced; matches that share a node are not applied together.
+        notes: (node index, message) for each layer that the user would recognise; the message says what becomes of it.
+        plan: What `Rewrite.apply` needs; private to the rewrite.
+    """
+
+    rewrite: str
+    nodes: frozenset[int]
+    notes: tuple[tuple[int, str], ...]
+    plan: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A node that looks like the rewrite's business but must be left alone.
+
+    Attributes:
+        rewrite: Name of the rewrite.
+        index: Index of the node in its graph.
+        reason: Which precondition does not hold, with the actual values.
+    """
+
+    rewrite: str
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A model that documents and tests a rewrite.
+
+    Attributes:
+        name: Short, unique within the rewrite.
+        build: Makes the model; called anew for each use.
+        refusal: Words of the expected refusal; None if the model must be rewritten, empty if it must be left
+            without a refusal.
+    """
+
+    name: str
+    build: Callable[[], ModelProto]
+    refusal: str | None = None
+
+
+class Rewrite(ABC):
+    """One graph rewrite. The subclass's docstring explains it to the user: what, why, before and after, source."""
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.WARNING
+    applicability: ClassVar[Applicability] = Applicability.SAFE
+    op_types: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def find(self, view: GraphView) -> Iterable[Match | Refusal]:
+        """Yield the matches and refusals in one graph (subgraphs are visited separately)."""
+
+    @abstractmethod
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        """Replace what `match` found; `editor` holds the graph that the match was found in."""
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Models that must be rewritten and look-alikes that must be left."""
+        return ()

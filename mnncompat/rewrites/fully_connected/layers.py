@@ -1,0 +1,180 @@
+"""Which nodes are fully connected layers: Gemm, and MatMul with or without Add, over a constant weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto
+
+from mnncompat.rewrites.fully_connected.forms import Form
+from mnncompat.view import GraphView, attribute
+
+_DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """A constant matrix behind any number of Identity and Transpose nodes.
+
+    Attributes:
+        tensor: Name of the stored tensor.
+        out_first: True if the tensor is (out, in), False if it is (in, out).
+        shape: (out, in).
+        dtype: Element type.
+    """
+
+    tensor: str
+    out_first: bool
+    shape: tuple[int, int]
+    dtype: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A fully connected layer: ``y = alpha * x @ weight.T + beta * bias``.
+
+    Attributes:
+        index: Index of the Gemm or MatMul.
+        value: Name of x, [N, in].
+        output: Name of y, [N, out]; that of the Add where one was folded in.
+        weight: The weight.
+        alpha: Factor of the product.
+        bias: Name of the constant bias, of shape [], [1], [out], [1, 1] or [1, out]; None if there is none.
+        beta: Factor of the bias.
+        folded: Indices of further nodes that the layer takes in (the Add).
+    """
+
+    index: int
+    value: str
+    output: str
+    weight: Weight
+    alpha: float = 1.0
+    bias: str | None = None
+    beta: float = 1.0
+    folded: tuple[int, ...] = ()
+
+
+def layer(view: GraphView, index: int) -> Layer | str | None:
+    """The layer at a node, the reason why it cannot be one, or None if the node is nothing like it."""
+    node = view.nodes[index]
+    if node.domain not in ("", "ai.onnx"):
+        return None
+    if node.op_type == "Gemm":
+        return _gemm(view, index, node)
+    return _matmul(view, index, node) if node.op_type == "MatMul" else None
+
+
+def kernel(view: GraphView, found: Layer, form: Form) -> NDArray[np.floating]:
+    """The convolution weight (out, C, H, W) of a layer over a value of the given form."""
+    matrix = view.constant(found.weight.tensor)
+    if matrix is None:
+        raise AssertionError(found.weight.tensor)
+    matrix = matrix if found.weight.out_first else matrix.T
+    flattened = [form.size[axis] for axis in form.order]
+    restore = [form.order.index(axis) + 1 for axis in range(3)]
+    cube = matrix.reshape(-1, *flattened).transpose(0, *restore)
+    if found.alpha == 1.0:
+        return cube
+    return (cube.astype(np.float64) * found.alpha).astype(cube.dtype)
+
+
+def bias(view: GraphView, found: Layer) -> NDArray[np.floating] | None:
+    """The convolution bias (out,) of a layer, or None."""
+    values = None if found.bias is None or found.beta == 0.0 else view.constant(found.bias)
+    if values is None:
+        return None
+    scaled = (values.astype(np.float64) * found.beta).astype(values.dtype)
+    return np.broadcast_to(scaled.reshape(-1), (found.weight.shape[0],)).copy()
+
+
+def _gemm(view: GraphView, index: int, node: NodeProto) -> Layer | str:
+    if attribute(node, "transA", 0):
+        return "transA: the batch is the second axis"
+    weight = _weight(view, node.input[1], transposed=not attribute(node, "transB", 0))
+    if isinstance(weight, str):
+        return weight
+    addend = node.input[2] if len(node.input) > 2 and node.input[2] else None  # noqa: PLR2004 - optional C
+    refusal = None if addend is None else _bias_refusal(view, addend, weight, "C")
+    if refusal:
+        return refusal
+    return Layer(
+        index=index,
+        value=node.input[0],
+        output=node.output[0],
+        weight=weight,
+        alpha=attribute(node, "alpha", 1.0),
+        bias=addend,
+        beta=attribute(node, "beta", 1.0),
+    )
+
+
+def _matmul(view: GraphView, index: int, node: NodeProto) -> Layer | str:
+    left, right = node.input
+    weight = _weight(view, right, transposed=True)
+    if isinstance(weight, str):
+        is_left = not isinstance(_weight(view, left, transposed=True), str)
+        return "the constant is on the left: the batch is the second axis" if is_left else weight
+    add = _following_add(view, node.output[0], weight)
+    if add is None:
+        return Layer(index=index, value=left, output=node.output[0], weight=weight)
+    position, addend = add
+    output = view.nodes[position].output[0]
+    return Layer(index=index, value=left, output=output, weight=weight, bias=addend, folded=(position,))
+
+
+def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
+    """Follow Identity and Transpose to a stored matrix; `transposed`: the value as used is (in, out)."""
+    asked, out_first = name, not transposed
+    tensor = view.tensor(name)
+    while tensor is None:
+        node = view.producer(name)
+        if node is None or node.domain or node.op_type not in ("Identity", "Transpose"):
+            return f"weight not constant: '{asked}' is {_origin(node)}"
+        out_first ^= node.op_type == "Transpose" and list(attribute(node, "perm", (1, 0))) == [1, 0]
+        name = node.input[0]
+        tensor = view.tensor(name)
+    if len(tensor.dims) != 2 or 0 in tensor.dims:  # noqa: PLR2004 - a matrix
+        return f"weight '{name}' is not a matrix: its shape is {list(tensor.dims)}"
+    if tensor.data_type not in _DTYPES:
+        return f"weight '{name}' is {TensorProto.DataType.Name(tensor.data_type).lower()}, not float32 or float16"
+    rows, columns = tensor.dims
+    shape = (rows, columns) if out_first else (columns, rows)
+    return Weight(tensor=name, out_first=out_first, shape=shape, dtype=tensor.data_type)
+
+
+def _origin(node: NodeProto | None) -> str:
+    return "an input of the graph or comes from outside" if node is None else f"computed by {node.op_type}"
+
+
+def _bias_refusal(view: GraphView, name: str, weight: Weight, what: str) -> str | None:
+    shape = view.shape(name)
+    if not _is_constant(view, name) or shape is None:
+        return f"{what} is not constant: '{name}'"
+    if tuple(shape) not in ((), (1,), (1, 1), (weight.shape[0],), (1, weight.shape[0])):
+        return f"{what} varies along the batch: '{name}' has shape {list(shape)}"
+    return None
+
+
+def _following_add(view: GraphView, name: str, weight: Weight) -> tuple[int, str] | None:
+    """Index of the Add that is the only user of a product, and its other operand, if that is a bias."""
+    users = view.consumers.get(name, [])
+    if len(users) != 1 or view.is_external_use(name):
+        return None
+    node = view.nodes[users[0]]
+    if node.op_type != "Add" or node.domain or len(set(node.input)) != 2:  # noqa: PLR2004 - two operands
+        return None
+    other = node.input[1] if node.input[0] == name else node.input[0]
+    return None if _bias_refusal(view, other, weight, "bias") else (users[0], other)
+
+
+def _is_constant(view: GraphView, name: str) -> bool:
+    while view.tensor(name) is None:
+        node = view.producer(name)
+        if node is None or node.domain or node.op_type not in ("Identity", "Constant"):
+            return False
+        if node.op_type == "Constant":
+            return True
+        name = node.input[0]
+    return True

@@ -7,9 +7,11 @@ A reference that is absolute, leaves the model's folder, or goes through a link 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
@@ -69,7 +71,24 @@ def external_file(tensor: TensorProto, folder: Path) -> Path:
         )
     if not file.is_file():
         raise ModelError(f"{what} is missing: {file}", hint="copy the data file beside the model")
+    length = _number(entries, "length") or _stored_bytes(tensor)
+    if file.stat().st_size < _number(entries, "offset") + length:
+        raise ModelError(f"{what} is not whole: {file} is too short", hint="copy the data file again")
     return file
+
+
+def _stored_bytes(tensor: TensorProto) -> int:
+    """Size in bytes that shape and element type imply; 0 for types smaller than a byte, which are packed."""
+    element = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    packed = tensor.data_type in (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
+    return 0 if packed else math.prod(tensor.dims) * element.itemsize
+
+
+def _number(entries: dict[str, str], key: str) -> int:
+    try:
+        return int(entries.get(key, 0))
+    except ValueError:
+        raise ModelError(f"external data has a malformed {key}: {entries[key]!r}", hint=_REEXPORT) from None
 
 
 def read_external(tensor: TensorProto, folder: Path) -> bytes:

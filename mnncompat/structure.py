@@ -56,6 +56,7 @@ def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
 def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> None:
     available = set(available)
     producers: dict[str, NodeProto] = {}
+    _check_labels(nodes, name)
     for node in nodes:
         for output in filter(None, node.output):
             if output in producers or output in available:
@@ -70,6 +71,16 @@ def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], n
         for _, graph in subgraphs(node):
             _check_graph(graph, frozenset(available), name)
         available |= set(node.output)
+
+
+def _check_labels(nodes: list[NodeProto], name: str) -> None:
+    """Names of nodes are unique; those of constants may repeat, as ONNX Runtime has it (silero-vad's do)."""
+    labels: set[str] = set()
+    for node in nodes:
+        if node.name in labels:
+            raise ModelError(f"{name}: two nodes are called '{node.name}'", hint="give each node a name of its own")
+        if node.name and node.op_type != "Constant":
+            labels.add(node.name)
 
 
 def _uses(node: NodeProto) -> Iterator[str]:

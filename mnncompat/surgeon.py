@@ -38,6 +38,7 @@ class GraphEditor:
         self.constants: list[gs.Constant] = []
         self.variables: list[gs.Variable] = []
         self.edited: set[int] = set()
+        self.released: list[gs.Tensor] = []
         self._names = names
         self._shared: dict[Hashable, gs.Constant] = {}
         self._nodes: list[gs.Node] = list(graph.nodes)
@@ -121,9 +122,14 @@ class GraphEditor:
         self._nodes[index].outputs.clear()
         self._removed.add(index)
 
-    def finish(self) -> list[tuple[gs.Node, int | None]]:
-        """Settle the edits: every node with its original index (None for a new one), without what became unused."""
-        orphans = [tensor for index in self._removed for tensor in self._nodes[index].inputs]
+    def finish(self, released: Iterable[gs.Tensor] = ()) -> list[tuple[gs.Node, int | None]]:
+        """Settle the edits: every node with its original index (None for a new one), without what became unused.
+
+        Args:
+            released: Values of this graph or an outer one that nodes of nested graphs have stopped reading.
+        """
+        self.released = [*released, *(tensor for index in self._removed for tensor in self._nodes[index].inputs)]
+        orphans = list(self.released)
         for index in self._removed:
             self._nodes[index].inputs.clear()
         result: list[tuple[gs.Node, int | None]] = []
@@ -188,23 +194,25 @@ class ModelEditor:
                 if isinstance(node.attrs.get(name), gs.Graph):
                     self._register(node.attrs[name], inner, (*address, (index, name)))
 
-    def _write(self, graph: GraphProto, address: Address) -> None:
-        """Bring `graph`, a copy of the original, up to date with its editor."""
+    def _write(self, graph: GraphProto, address: Address) -> list[gs.Tensor]:
+        """Bring `graph`, a copy of the original, up to date with its editor; return what its nodes stopped reading."""
         editor = self._editors[address]
+        used_before = set(_reads(graph))
+        released: list[gs.Tensor] = []
         for index, node in enumerate(graph.node):
             for name, inner in subgraphs(node):
                 if (*address, (index, name)) in self._editors:
-                    self._write(inner, (*address, (index, name)))
-        if not editor.changed:
-            return
-        used_before = set(_reads(graph))
+                    released += self._write(inner, (*address, (index, name)))
+        if not editor.changed and not released:
+            return []
         originals = list(graph.node)
         nodes = [
-            _node_proto(node, None if i is None else originals[i], i in editor.edited) for node, i in editor.finish()
+            _node_proto(node, None if i is None else originals[i], i in editor.edited) for node, i in editor.finish(released)
         ]
         del graph.node[:]
         graph.node.extend(nodes)
         _update_values(graph, used_before, editor)
+        return editor.released
 
 
 def _node_proto(node: gs.Node, original: NodeProto | None, edited: bool) -> NodeProto:  # noqa: FBT001 - private

@@ -38,9 +38,14 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def is_onnx(node: NodeProto) -> bool:
+    """True if a node's operator is ONNX's own."""
+    return node.domain in ("", "ai.onnx")
+
+
 def qualified_op(node: NodeProto) -> str:
     """Op type, with its domain in front where that is not ONNX's own."""
-    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
+    return node.op_type if is_onnx(node) else f"{node.domain}::{node.op_type}"
 
 
 class ModelView:
@@ -189,7 +194,7 @@ class GraphView:
             return self.initializers[name]
         node = self.producer(name)
         if node is not None:
-            value = attribute(node, "value") if node.op_type == "Constant" and not node.domain else None
+            value = attribute(node, "value") if node.op_type == "Constant" and is_onnx(node) else None
             return value if isinstance(value, TensorProto) else None
         return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
 
@@ -206,7 +211,7 @@ class GraphView:
         if node is None:
             is_outer = self.parent is not None and not self._is_input(name)
             return self.parent.constant(name) if self.parent is not None and is_outer else None
-        if node.domain not in ("", "ai.onnx"):
+        if not is_onnx(node):
             return None
         if node.op_type == "Identity":
             return self.constant(node.input[0])

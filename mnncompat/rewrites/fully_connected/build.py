@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from mnncompat.rewrites.fully_connected.carry import Carried, Operand, Use
 from mnncompat.rewrites.fully_connected.forms import Entry, EntryKind, Form
@@ -14,6 +15,9 @@ from mnncompat.rewrites.fully_connected.layers import Layer, bias, kernel
 from mnncompat.rewrites.fully_connected.plan import Region, Step, needs_two_dimensions
 from mnncompat.surgeon import GraphEditor
 from mnncompat.view import Dim, GraphView
+
+_FLATTENED_SINCE_1 = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_FLATTEN_TAKES_ALL_OPSET = 9
 
 
 class RegionBuilder:
@@ -135,6 +139,8 @@ class RegionBuilder:
             held = self._restore_order(step, held)
         if form.rank == 1:
             self._reshape(held, original, [-1], step.index)
+        elif self._view.dtype(step.output) not in _FLATTENED_SINCE_1 and self._view.opset < _FLATTEN_TAKES_ALL_OPSET:
+            self._reshape(held, original, [-1, form.features], step.index)
         else:  # Flatten needs no shape operand: one op less in MNN than a Reshape
             self._editor.insert(step.index, "Flatten", [held], [original], {"axis": 1}, name=f"{original.name}_flatten")
 

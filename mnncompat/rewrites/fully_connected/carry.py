@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from onnx import NodeProto
 
 from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
-from mnncompat.view import GraphView, attribute
+from mnncompat.view import Dim, GraphView, attribute, is_onnx
 
 _ELEMENTWISE = frozenset(
     (
@@ -96,7 +96,7 @@ class Carried:
 def carried(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carried | None:
     """How a node is carried, or None if it is not."""
     inputs = [forms.get(name) for name in node.input]
-    if node.domain not in ("", "ai.onnx") or not any(inputs) or any(form and form.rank != 2 for form in inputs):  # noqa: PLR2004
+    if not is_onnx(node) or not any(inputs) or any(form and form.rank != 2 for form in inputs):  # noqa: PLR2004
         return None
     if node.op_type in _ELEMENTWISE:
         return _elementwise(node, forms)
@@ -177,9 +177,16 @@ def _binary(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carr
             return None
         operands.append(operand)
     if same and not any(operand.use is Use.CONSTANT for operand in operands):
-        return Carried(operands=tuple(operands), form=data[0].computed())
+        return Carried(operands=tuple(operands), form=replace(data[0].computed(), batch=_broadcast_batch(data)))
     pointwise = (Operand(use=Use.POINTWISE, name=o.name) if o.is_data else o for o in operands)
-    return Carried(operands=tuple(pointwise), form=data[0].computed(features))
+    form = Form(size=(features, 1, 1), batch=_broadcast_batch(data))
+    return Carried(operands=tuple(pointwise), form=form)
+
+
+def _broadcast_batch(forms: Sequence[Form]) -> Dim:
+    """First dimension of the result; None if it is not certain."""
+    batches = {form.batch for form in forms} - {1}
+    return 1 if not batches else batches.pop() if len(batches) == 1 else None
 
 
 def _constant(view: GraphView, name: str, features: int) -> Operand | None:

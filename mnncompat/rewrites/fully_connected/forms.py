@@ -13,7 +13,8 @@ from enum import Enum
 
 from onnx import NodeProto
 
-from mnncompat.view import Dim, GraphView, attribute
+from mnncompat.rewrites.fully_connected.rows import rows_are_samples
+from mnncompat.view import Dim, GraphView, attribute, is_onnx
 
 _IN_ORDER = (0, 1, 2)
 VIEW_OPS = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
@@ -106,17 +107,17 @@ def source(view: GraphView, node: NodeProto) -> Form | str | None:
         return _reduced(view, node)
     if node.op_type not in VIEW_OPS or _rank(view, node) != 2:  # noqa: PLR2004
         return None
-    shape = view.shape(node.input[0])
-    if shape is None:
-        return f"feature size not static: the shape of '{node.input[0]}' is not known"
-    features = _static_features(shape)
-    if features is None:
-        return f"feature size not static: '{node.input[0]}' is {_text(shape)}"
-    known = view.shape(node.output[0])
+    shape, known = view.shape(node.input[0]), view.shape(node.output[0])
     width = known[1] if known is not None and len(known) == 2 else None  # noqa: PLR2004
+    if isinstance(width, int) and (shape is None or len(shape) < 2):  # noqa: PLR2004 - no samples to be mixed
+        return two_dimensional(view, node.output[0])
+    features = None if shape is None else _static_features(shape)
+    if shape is None or features is None:
+        return f"feature size not static: '{node.input[0]}' is {_text(shape)}"
     if isinstance(width, int) and width != features:
         return mixed(width, features, node.input[0])
-    return replace(_base(view, node.input[0], features), batch=shape[0], settled=isinstance(width, int))
+    settled = isinstance(width, int) or rows_are_samples(view, node, features)
+    return replace(_base(view, node.input[0], features), batch=shape[0], settled=settled)
 
 
 def mixed(width: int, features: int, name: str) -> str:
@@ -167,7 +168,7 @@ def _base(view: GraphView, name: str, features: int) -> Form:
         if len(sizes) == 2 and best is None:  # noqa: PLR2004 - C, L
             best = Form(size=(sizes[0], sizes[1], 1), entry=Entry(kind=EntryKind.RESHAPE, value=name))
         node = view.producer(name)
-        if node is None or node.domain or node.op_type not in VIEW_OPS | {"Identity"}:
+        if node is None or not is_onnx(node) or node.op_type not in VIEW_OPS | {"Identity"}:
             return best or fallback
         name = node.input[0]
 
@@ -179,7 +180,7 @@ def _taken(name: str, sizes: tuple[int, ...]) -> Form:
 def _transposed(view: GraphView, name: str) -> Form | None:
     """The form of a value that a Transpose made, over the Transpose's input: the weight is permuted instead."""
     node = view.producer(name)
-    if node is None or node.op_type != "Transpose" or node.domain:
+    if node is None or node.op_type != "Transpose" or not is_onnx(node):
         return None
     perm = tuple(attribute(node, "perm", (3, 2, 1, 0)))
     shape = view.shape(node.input[0])
@@ -211,5 +212,7 @@ def _static_features(shape: tuple[Dim, ...]) -> int | None:
     return math.prod(sizes)
 
 
-def _text(shape: tuple[Dim, ...]) -> str:
+def _text(shape: tuple[Dim, ...] | None) -> str:
+    if shape is None:
+        return "of unknown shape"
     return "[" + ", ".join("?" if dim is None else str(dim) for dim in shape) + "]"

@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
-from mnncompat.rewrites.fully_connected.forms import Form
-from mnncompat.view import GraphView, attribute
+from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
+from mnncompat.view import GraphView, attribute, is_onnx
 
 _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
-    """A constant matrix behind any number of Identity and Transpose nodes.
+    """A constant matrix behind any number of Identity, Transpose and (above those) reshaping nodes.
 
     Attributes:
         tensor: Name of the stored tensor.
-        out_first: True if the tensor is (out, in), False if it is (in, out).
+        out_first: True if the tensor, taken as a matrix, is (out, in), False if it is (in, out).
         shape: (out, in).
         dtype: Element type.
     """
@@ -59,7 +59,7 @@ class Layer:
 def layer(view: GraphView, index: int) -> Layer | str | None:
     """The layer at a node, the reason why it cannot be one, or None if the node is nothing like it."""
     node = view.nodes[index]
-    if node.domain not in ("", "ai.onnx"):
+    if not is_onnx(node):
         return None
     if node.op_type == "Gemm":
         return _gemm(view, index, node)
@@ -71,7 +71,8 @@ def kernel(view: GraphView, found: Layer, form: Form) -> NDArray[np.floating]:
     matrix = view.constant(found.weight.tensor)
     if matrix is None:
         raise AssertionError(found.weight.tensor)
-    matrix = matrix if found.weight.out_first else matrix.T
+    outputs, inputs = found.weight.shape
+    matrix = matrix.reshape(outputs, inputs) if found.weight.out_first else matrix.reshape(inputs, outputs).T
     flattened = [form.size[axis] for axis in form.order]
     restore = [form.order.index(axis) + 1 for axis in range(3)]
     cube = matrix.reshape(-1, *flattened).transpose(0, *restore)
@@ -125,21 +126,28 @@ def _matmul(view: GraphView, index: int, node: NodeProto) -> Layer | str:
 
 
 def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
-    """Follow Identity and Transpose to a stored matrix; `transposed`: the value as used is (in, out)."""
-    asked, out_first = name, not transposed
+    """Follow Identity, Transpose and reshapes to a stored matrix; `transposed`: the value as used is (in, out)."""
+    refusal = f"weight not constant: '{name}' is {_origin(view.producer(name))}"
+    out_first, matrix = not transposed, None
     tensor = view.tensor(name)
     while tensor is None:
         node = view.producer(name)
-        if node is None or node.domain or node.op_type not in ("Identity", "Transpose"):
-            return f"weight not constant: '{asked}' is {_origin(node)}"
-        out_first ^= node.op_type == "Transpose" and list(attribute(node, "perm", (1, 0))) == [1, 0]
+        if node is None or not is_onnx(node):
+            return refusal
+        if node.op_type in VIEW_OPS:
+            matrix = matrix or view.shape(name)
+        elif node.op_type == "Transpose" and matrix is None:
+            out_first ^= list(attribute(node, "perm", (1, 0))) == [1, 0]
+        elif node.op_type != "Identity":
+            return refusal
         name = node.input[0]
         tensor = view.tensor(name)
-    if len(tensor.dims) != 2 or 0 in tensor.dims:  # noqa: PLR2004 - a matrix
+    sizes = [size for size in matrix or tensor.dims if isinstance(size, int)]
+    if len(sizes) != 2 or 0 in sizes:  # noqa: PLR2004 - a matrix
         return f"weight '{name}' is not a matrix: its shape is {list(tensor.dims)}"
     if tensor.data_type not in _DTYPES:
         return f"weight '{name}' is {TensorProto.DataType.Name(tensor.data_type).lower()}, not float32 or float16"
-    rows, columns = tensor.dims
+    rows, columns = sizes
     shape = (rows, columns) if out_first else (columns, rows)
     return Weight(tensor=name, out_first=out_first, shape=shape, dtype=tensor.data_type)
 
@@ -150,7 +158,7 @@ def _origin(node: NodeProto | None) -> str:
 
 def _bias_refusal(view: GraphView, name: str, weight: Weight, what: str) -> str | None:
     shape = view.shape(name)
-    if not _is_constant(view, name) or shape is None:
+    if shape is None or view.constant(name) is None:
         return f"{what} is not constant: '{name}'"
     if tuple(shape) not in ((), (1,), (1, 1), (weight.shape[0],), (1, weight.shape[0])):
         return f"{what} varies along the batch: '{name}' has shape {list(shape)}"
@@ -163,18 +171,7 @@ def _following_add(view: GraphView, name: str, weight: Weight) -> tuple[int, str
     if len(users) != 1 or view.is_external_use(name):
         return None
     node = view.nodes[users[0]]
-    if node.op_type != "Add" or node.domain or len(set(node.input)) != 2:  # noqa: PLR2004 - two operands
+    if node.op_type != "Add" or not is_onnx(node) or len(set(node.input)) != 2:  # noqa: PLR2004 - two operands
         return None
     other = node.input[1] if node.input[0] == name else node.input[0]
     return None if _bias_refusal(view, other, weight, "bias") else (users[0], other)
-
-
-def _is_constant(view: GraphView, name: str) -> bool:
-    while view.tensor(name) is None:
-        node = view.producer(name)
-        if node is None or node.domain or node.op_type not in ("Identity", "Constant"):
-            return False
-        if node.op_type == "Constant":
-            return True
-        name = node.input[0]
-    return True

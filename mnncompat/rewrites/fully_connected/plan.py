@@ -10,7 +10,7 @@ from onnx import TensorProto
 from mnncompat.rewrites.fully_connected.carry import Carried, Operand, Use, carried
 from mnncompat.rewrites.fully_connected.forms import Form, mixed, source, two_dimensional
 from mnncompat.rewrites.fully_connected.layers import Layer, layer
-from mnncompat.view import GraphView
+from mnncompat.view import GraphView, is_onnx
 
 # Before opset 7 Gemm and the arithmetic operators broadcast by attributes.
 _NUMPY_BROADCAST_OPSET = 7
@@ -92,7 +92,7 @@ def _forward(view: GraphView) -> tuple[dict[str, Form], dict[str, Step], dict[in
             steps[node.output[0]] = Step(index=index, what=how, output=node.output[0], form=how.form)
             forms[node.output[0]] = how.form
         else:
-            origin = source(view, node) if not node.domain else None
+            origin = source(view, node) if is_onnx(node) else None
             if isinstance(origin, Form):
                 forms[node.output[0]] = origin
             elif origin is not None:

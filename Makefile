@@ -1,0 +1,53 @@
+# One entry a job. `make demo` and `make test` do all the set-up they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports tests wheel bench clean
+
+help:
+	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
+	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
+	@echo "make lint | types | imports | tests | wheel | bench | clean"
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/mnist/demo.py
+
+test: lint types imports tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.dev
+	$(BIN)/pytest -n 2
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --outdir dist .
+
+bench: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/startup.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mnncompat needs Python 3.11 or newer: make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[torch]" --group dev
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,81 @@
+"""The command line: the only place that prints and exits.
+
+Each command is a function in a module of its own; what is expensive is imported inside it. Whatever goes wrong ends here
+as one line, a hint and exit status 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from mnncompat.errors import MnncompatError
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which typer would turn into an exit status of its own."""
+
+
+EXIT_OK, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; those of the process if None.
+
+    Returns:
+        Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.
+    """
+    from mnncompat.cli.app import app, defaults
+
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        signal.signal(signal.SIGINT, _interrupted)
+        signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        status = app(words, prog_name="mnncompat", standalone_mode=False, default_map=defaults(words))
+        sys.stdout.flush()
+    except MnncompatError as error:
+        return _fail(error.message, error.hint)
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is wrong, and Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except (Interrupted, KeyboardInterrupt):
+        return _fail("interrupted", "nothing was written; run the command again")
+    except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback
+        return _unexpected(error)
+    return int(status or EXIT_OK)
+
+
+def _unexpected(error: Exception) -> int:
+    describe = getattr(error, "format_message", None)  # typer's own usage errors
+    if describe is not None:
+        context = getattr(error, "ctx", None)
+        command = getattr(context, "command_path", None) or "mnncompat"
+        if context is not None and not describe():
+            print(context.get_help(), file=sys.stderr)
+            return EXIT_ERROR
+        return _fail(describe().rstrip("."), f"see `{command} --help`")
+    if isinstance(error, MemoryError):
+        return _fail("not enough memory", "close other programs, or try a machine with more memory")
+    if os.environ.get("MNNCOMPAT_TRACEBACK"):
+        raise error
+    hint = "this is a bug in mnncompat: set MNNCOMPAT_TRACEBACK=1, run again and report what it prints"
+    return _fail(f"internal error: {type(error).__name__}: {error}", hint)
+
+
+def _fail(message: str, hint: str) -> int:
+    line = " ".join(message.split())
+    print(f"error: {line}\nhint: {hint}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+    raise Interrupted

@@ -1,0 +1,82 @@
+"""Configuration in `[tool.mnncompat]` of the nearest pyproject.toml; the command line wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mnncompat.errors import UsageError
+
+# Key in the file -> (type, parameter, commands that have it).
+_KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
+    "mnn": (str, "mnn", ("check", "ops")),
+    "select": (list, "select", ("check", "fix", "convert")),
+    "ignore": (list, "ignore", ("check", "fix", "convert")),
+    "fail-on": (str, "fail_on", ("check",)),
+    "output-format": (str, "output_format", ("check", "fix", "convert", "verify")),
+    "unsafe-fixes": (bool, "unsafe_fixes", ("fix", "convert")),
+    "seed": (int, "seed", ("fix", "convert", "verify")),
+    "tolerance": (list, "tolerance", ("convert", "verify")),
+}
+
+
+def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Defaults of the commands' options, for typer.
+
+    Args:
+        words: The command line; asking for help reads no file.
+
+    Raises:
+        UsageError: The file is not TOML, or a key or value does not fit.
+    """
+    if not words or "--help" in words or "-h" in words:
+        return {}
+    file = next((f / "pyproject.toml" for f in _folders() if (f / "pyproject.toml").is_file()), None)
+    table = {} if file is None else _table(file)
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in table.items():
+        kind, parameter, commands = _entry(key, value, file)
+        del kind
+        for command in commands:
+            found.setdefault(command, {})[parameter] = value
+    return found
+
+
+def _folders() -> tuple[Path, ...]:
+    try:
+        here = Path.cwd()
+    except OSError:
+        return ()
+    return (here, *here.parents)
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_bytes()
+    except OSError:
+        return {}
+    if b"tool.mnncompat" not in text:
+        return {}
+    import tomllib
+
+    try:
+        data = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: {error}", hint="correct the file") from error
+    table = data.get("tool", {}).get("mnncompat", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: tool.mnncompat is not a table", hint="write [tool.mnncompat]")
+    return table
+
+
+def _entry(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[str, ...]]:
+    if key not in _KEYS:
+        raise UsageError(f"{file}: [tool.mnncompat] has no key '{key}'", hint=f"there are: {', '.join(_KEYS)}")
+    kind = _KEYS[key][0]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UsageError(f"{file}: {key} must be a {kind.__name__}", hint=f"for instance {key} = {_EXAMPLES[kind]}")
+    return _KEYS[key]
+
+
+_EXAMPLES: dict[type, str] = {str: '"text"', list: '["MNN801"]', bool: "true", int: "0"}

@@ -1,0 +1,66 @@
+"""Writing to the user: reports to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mnncompat.errors import UsageError
+
+
+def emit(text: str) -> None:
+    """Write a report to stdout."""
+    sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Write a progress line to stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def use_color() -> bool:
+    """True if stdout is a terminal and the user did not switch colours off (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def report(results: Sequence[Any], output_format: str) -> None:
+    """Render results to stdout.
+
+    Raises:
+        UsageError: There is no such format.
+    """
+    from mnncompat.report import render
+
+    emit(render(results, check_format(output_format), rules=_rules(output_format), color=use_color()))
+
+
+def check_format(output_format: str) -> Any:
+    """The format of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from mnncompat.report import OutputFormat
+
+    try:
+        return OutputFormat(output_format)
+    except ValueError:
+        names = ", ".join(item.value for item in OutputFormat)
+        raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {names}") from None
+
+
+def tool_version() -> str:
+    """Version of mnncompat."""
+    return importlib.metadata.version("mnncompat")
+
+
+def _rules(output_format: str) -> Sequence[Any]:
+    if output_format != "sarif":
+        return ()
+    from mnncompat.catalog import all_rule_infos
+
+    return all_rule_infos()

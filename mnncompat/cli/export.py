@@ -1,0 +1,44 @@
+"""`mnncompat export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnncompat.cli import options
+from mnncompat.cli.console import note
+
+
+def export(  # noqa: PLR0913 - options
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:CALLABLE",
+            help="Returns a torch.nn.Module; MODULE is importable or a .py file.",
+            show_default=False,
+        ),
+    ],
+    *,
+    shape: Annotated[
+        list[str],
+        typer.Option(
+            "--shape", metavar="[NAME:]DIMS", help="Shape of an input, in order: `image:1,3,224,224`. Repeatable."
+        ),
+    ],
+    output: options.Out = None,
+    opset: Annotated[int | None, typer.Option("--opset", help="ONNX opset. [default: the exporter's own]")] = None,
+    exporter: Annotated[str, typer.Option("--exporter", help="dynamo or torchscript.")] = "torchscript",
+    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension open.")] = False,
+) -> None:
+    """Export a torch module to ONNX (needs the extra: pip install "mnncompat[torch]").
+
+    The module is put into evaluation mode; the file is checked before it is written.
+    """
+    from mnncompat.torch import ExportOptions, export_module
+
+    out = output or Path(f"{target.rpartition(':')[2]}.onnx")
+    export_options = ExportOptions(opset=opset, exporter=exporter, dynamic_batch=dynamic_batch)
+    export_module(target, shape, out, options=export_options)
+    note(f"wrote {out}")

@@ -1,0 +1,103 @@
+"""`mnncompat fix`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnncompat.cli import options
+from mnncompat.cli.console import check_format, emit, note, report, use_color
+from mnncompat.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnncompat.results import FixResult
+
+
+def fix(  # noqa: PLR0913 - options
+    models: options.Models,
+    *,
+    output: options.Out = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Overwrite the models.")] = False,
+    show_diff: Annotated[
+        bool,
+        typer.Option(
+            "--diff", help="Show removed, added and changed nodes. Without -o or --in-place nothing is written."
+        ),
+    ] = False,
+    select: options.Select = None,
+    ignore: options.Ignore = None,
+    unsafe_fixes: options.Unsafe = False,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")
+    ] = True,
+    shape: options.Shapes = None,
+    data: options.Inputs = None,
+    seed: options.Seed = 0,
+    output_format: options.Format = "text",
+) -> None:
+    """Rewrite what MNN cannot take or runs badly; the result is proven equal to the original before it is written.
+
+    Exit status 1 if a rewrite had to be given up, or if --diff alone shows changes.
+    """
+    check_format(output_format)
+    _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
+    from mnncompat.transaction import choose_rewrites
+
+    rewrites = choose_rewrites(
+        select=options.split_rules(select), ignore=options.split_rules(ignore), unsafe=unsafe_fixes
+    )
+    results: list[FixResult] = []
+    for path in models:
+        from mnncompat.transaction import fix_model
+        from mnncompat.model import load
+
+        target = path if in_place else output
+        _require_target(path, target, in_place=in_place)
+        model = load(path)
+        shapes, inputs = options.parse_shapes(shape, model), options.parse_inputs(data)
+        result = fix_model(model, rewrites=rewrites, prove=verify, shapes=shapes, inputs=inputs, seed=seed)
+        if target is not None:
+            _write(result, path, target)
+        results.append(result)
+    if show_diff and output_format == "text":
+        from mnncompat.report import diff_text
+
+        for result in results:
+            emit(diff_text(result.changes, color=use_color()))
+    report(results, output_format)
+    unwritten = output is None and not in_place and any(result.changed for result in results)
+    if unwritten or any(not result.proven for result in results):
+        raise typer.Exit(1)
+
+
+def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool, show_diff: bool) -> None:
+    if output is not None and in_place:
+        raise UsageError("-o and --in-place exclude each other", hint="choose one")
+    if output is not None and len(models) > 1:
+        raise UsageError("-o takes the result of one model", hint="fix them one by one, or use --in-place")
+    if output is None and not in_place and not show_diff:
+        raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
+
+
+def _require_target(path: Path, target: Path | None, *, in_place: bool) -> None:
+    from mnncompat.files import require_different, require_writable
+
+    if target is not None and path.is_file():
+        require_writable(target)
+        if not in_place:
+            require_different(path, target)
+
+
+def _write(result: FixResult, source: Path, target: Path) -> None:
+    """Write the result; an unchanged model in place is not touched, elsewhere it is copied as it is."""
+    from mnncompat.files import write_atomically
+    from mnncompat.model import save
+
+    if result.changed or (source != target and result.model.external):
+        save(result.model, target)
+        note(f"wrote {target}")
+    elif source != target:
+        write_atomically(target, source.read_bytes())
+        note(f"wrote {target} (unchanged)")

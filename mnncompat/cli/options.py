@@ -1,0 +1,137 @@
+"""Arguments and options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnncompat.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.model import Model
+    from mnncompat.parity import Tolerance
+
+Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT", help="Where to write the result.")]
+MnnVersion = Annotated[
+    str | None,
+    typer.Option(
+        "--mnn",
+        metavar="VERSION",
+        help="MNN release to check against: 0.1.1.2 to the newest, or `latest`. [default: the installed one]",
+    ),
+]
+Select = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="RULE", help="Only these rules: code, start of a code, or name. Repeatable."),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="RULE", help="Not these rules: code, start of a code, or name. Repeatable."),
+]
+Format = Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text, concise, json, sarif or github.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME:DIMS", help="Shape of an input: `image:1,3,224,224`. Repeatable."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=FILE.npy", help="Real data for an input. Repeatable."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the drawn inputs.")]
+Tolerances = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tolerance",
+        metavar="[OUTPUT=]RTOL",
+        help="Relative tolerance, for one output or for all: `logits=1e-2`. Repeatable.",
+    ),
+]
+
+
+def split_rules(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Rules given one by one or separated by commas."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:
+    """Read ``name:1,3,224,224``; the name may be left out if the model has one input, and may contain colons itself.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    from mnncompat.runners import input_signature
+
+    names = [spec.name for spec in input_signature(model.proto)]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for value in values or ():
+        name, colon, dims = value.rpartition(":")
+        if not colon:
+            if len(names) != 1:
+                raise UsageError(f"--shape {value} names no input", hint=f"the inputs are: {', '.join(names)}")
+            name = names[0]
+        try:
+            shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(",") if dim.strip())
+        except ValueError:
+            raise UsageError(f"--shape {value} is not a shape", hint="write it as NAME:1,3,224,224") from None
+    return shapes
+
+
+def parse_inputs(values: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """Read ``name=file.npy``; pickled arrays are refused.
+
+    Raises:
+        UsageError: The option is malformed, or the file is not an array.
+    """
+    import numpy as np
+
+    arrays: dict[str, np.ndarray] = {}
+    for value in values or ():
+        name, equals, file = value.rpartition("=")
+        if not equals or not name:
+            raise UsageError(f"--input {value} names no input", hint="write it as NAME=FILE.npy")
+        try:
+            array = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UsageError(f"--input {file}: {error}", hint="save the array with numpy.save") from error
+        if not isinstance(array, np.ndarray):
+            raise UsageError(f"--input {file} holds several arrays", hint="save one array with numpy.save")
+        arrays[name] = array
+    return arrays
+
+
+def parse_tolerances(values: Sequence[str] | None) -> tuple[Tolerance | None, dict[str, Tolerance]]:
+    """Read ``1e-3`` (for all outputs) and ``output=1e-2``.
+
+    Returns:
+        The tolerance of outputs that are not named (None: the default one), and those of the others.
+
+    Raises:
+        UsageError: It is not a positive number.
+    """
+    from dataclasses import replace
+
+    from mnncompat.parity import FLOAT32
+
+    general: Tolerance | None = None
+    overrides: dict[str, Tolerance] = {}
+    for value in values or ():
+        name, equals, number = value.rpartition("=")
+        try:
+            rtol = float(number)
+        except ValueError:
+            rtol = -1.0
+        if not 0.0 <= rtol < float("inf"):
+            raise UsageError(f"--tolerance {value} is not a tolerance", hint="write it as 1e-3 or OUTPUT=1e-3")
+        if equals:
+            overrides[name] = replace(FLOAT32, rtol=rtol)
+        else:
+            general = replace(FLOAT32, rtol=rtol)
+    return general, overrides

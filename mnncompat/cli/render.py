@@ -1,0 +1,111 @@
+"""Rules and the table for people (rich) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from mnncompat.diagnostics import RuleInfo
+    from mnncompat.overview import OpOverview
+
+_PLAIN_WIDTH = 100
+
+
+def to_json(items: Iterable[Any]) -> str:
+    """Dataclasses as one JSON document with a schema version."""
+    document = {"schema_version": "1.0", "items": [dataclasses.asdict(item) for item in items]}
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
+
+
+def rule_list(rules: Sequence[RuleInfo], *, color: bool) -> str:
+    """All rules as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("code", "severity", "name", "summary"):
+        table.add_column(heading, overflow="fold")
+    for rule in rules:
+        table.add_row(*(Text(part) for part in (rule.code, rule.severity.value, rule.name, rule.summary)))
+    return rendered([table], color=color)
+
+
+def rule_text(rule: RuleInfo, *, color: bool) -> str:
+    """One rule, explained."""
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    facts = [f"severity: {rule.severity.value}"]
+    facts += [f"operators: {', '.join(rule.op_types)}"] if rule.op_types else []
+    facts += [f"MNN: {rule.mnn}"] if rule.mnn else []
+    facts += [f"fix: {rule.remedy} ({rule.applicability.value})"] if rule.remedy and rule.applicability else []
+    parts: list[RenderableType] = [
+        Text(f"{rule.code} {rule.name}", style="bold"),
+        Text("; ".join(facts)),
+        Text(),
+        Markdown(rule.explanation),
+    ]
+    if rule.evidence:
+        parts += [Text("\nEvidence", style="bold"), *(Text(f"- {line}") for line in rule.evidence)]
+    return rendered(parts, color=color)
+
+
+def op_list(overviews: Sequence[OpOverview], version: str, *, color: bool) -> str:
+    """All operators as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("operator", f"MNN {version}", "rows of the table", "history"):
+        table.add_column(heading, overflow="fold")
+    for item in overviews:
+        declared = "declared" if item.declared else "-"
+        table.add_row(*(Text(part) for part in (item.op, declared, item.summary, item.history)))
+    return rendered([table], color=color)
+
+
+def op_text(overview: OpOverview, version: str, *, color: bool) -> str:
+    """One operator with its rows and their evidence."""
+    from rich.text import Text
+
+    declared = "declared" if overview.declared else "not declared"
+    parts: list[RenderableType] = [
+        Text(overview.op, style="bold"),
+        Text(f"{declared} by MNN {version} ({overview.history})"),
+    ]
+    for row in overview.rows:
+        parts += [Text(f"\n{row.code} {row.name}: {row.status}".replace("  ", " "), style="bold"), Text(row.reason)]
+        parts += [Text(f"fix: {row.remedy}")] if row.remedy else []
+        parts += [Text(f"advice: {row.advice}")] if row.advice else []
+        parts += [Text(f"- {line}") for line in row.evidence]
+    if not overview.rows:
+        parts.append(Text("The table says nothing about it."))
+    return rendered(parts, color=color)
+
+
+def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
+    """What rich makes of the parts, for a terminal or plain."""
+    console = _console(color=color)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def _console(*, color: bool) -> Console:
+    from rich.console import Console
+
+    if color:
+        return Console(highlight=False, force_terminal=True)
+    return Console(file=io.StringIO(), highlight=False, width=_PLAIN_WIDTH, no_color=True, force_terminal=False)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else str(value)

@@ -1,0 +1,32 @@
+"""`mnncompat rule`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mnncompat.cli.console import emit, use_color
+
+
+def rule(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="Code or name; without it all rules are listed.")
+    ] = None,
+    *,
+    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+) -> None:
+    """Explain one rule, or list all."""
+    from mnncompat.catalog import all_rule_infos, find_rule
+    from mnncompat.cli.render import rule_list, rule_text, to_json
+
+    if output_format not in ("text", "json"):
+        from mnncompat.errors import UsageError
+
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if code is None:
+        rules = all_rule_infos()
+        emit(to_json(rules) if output_format == "json" else rule_list(rules, color=use_color()))
+    else:
+        found = find_rule(code)
+        emit(to_json([found]) if output_format == "json" else rule_text(found, color=use_color()))

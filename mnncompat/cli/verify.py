@@ -1,0 +1,52 @@
+"""`mnncompat verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnncompat.cli import options
+from mnncompat.cli.console import check_format, report
+from mnncompat.errors import UsageError
+
+
+def verify(  # noqa: PLR0913 - options
+    model: options.OneModel,
+    file: Annotated[Path, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)],
+    *,
+    shape: options.Shapes = None,
+    data: options.Inputs = None,
+    tolerance: options.Tolerances = None,
+    seed: options.Seed = 0,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds that MNN may take.")] = 300.0,
+    output_format: options.Format = "text",
+) -> None:
+    """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
+
+    Exit status 1 if any output differs, is missing, or nothing could be compared.
+    """
+    check_format(output_format)
+    from mnncompat import parity
+    from mnncompat.mnn import Limits
+    from mnncompat.model import load
+    from mnncompat.report import Verified
+
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
+    loaded = load(model)
+    general, overrides = options.parse_tolerances(tolerance)
+    result = parity.verify(
+        model,
+        file,
+        shapes=options.parse_shapes(shape, loaded),
+        inputs=options.parse_inputs(data),
+        tolerance=general,
+        tolerances=overrides,
+        seed=seed,
+        limits=Limits(seconds=timeout),
+    )
+    report([Verified(source=str(model), file=str(file), parity=result)], output_format)
+    if not result.passed:
+        raise typer.Exit(1)

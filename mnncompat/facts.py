@@ -1,0 +1,126 @@
+"""What the table may ask about one node: its attributes, operands and results as far as the model tells.
+
+An answer that the model does not give (an unknown rank, a symbolic dimension) is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto
+
+from mnncompat.view import Dim, GraphView, attribute
+
+
+class NodeFacts:
+    """One node, seen by the conditions of the table.
+
+    Attributes:
+        view: The graph that holds the node.
+        index: Position of the node in it.
+        node: The node.
+        opset: Version of ONNX's own domain in force here.
+    """
+
+    def __init__(self, view: GraphView, index: int) -> None:
+        self.view = view
+        self.index = index
+        self.node: NodeProto = view.nodes[index]
+        self.opset = view.opset
+        self._attributes: dict[str, Any] = {}
+
+    def operand(self, position: int) -> str | None:
+        """Name of the input at `position` (negative: from the end); None if it is left out or empty."""
+        return _at(self.node.input, position)
+
+    def result(self, position: int) -> str | None:
+        """Name of the output at `position`; None if it is left out or empty."""
+        return _at(self.node.output, position)
+
+    def given(self, name: str) -> bool:
+        """True if the node states the attribute."""
+        return any(item.name == name for item in self.node.attribute)
+
+    def attribute(self, name: str) -> Any:
+        """Value of an attribute in effect: as stated, else the schema's default, else None. Strings are `str`."""
+        if name not in self._attributes:
+            value = attribute(self.node, name) if self.given(name) else self._default(name)
+            self._attributes[name] = _text(value)
+        return self._attributes[name]
+
+    def shape(self, name: str) -> tuple[Dim, ...] | None:
+        """Shape of a value, None if its rank is unknown."""
+        return self.view.shape(name)
+
+    def rank(self, name: str) -> int | None:
+        """Rank of a value, None if unknown."""
+        shape = self.view.shape(name)
+        return None if shape is None else len(shape)
+
+    def elements(self, name: str) -> int | None:
+        """Number of elements of a value, None if unknown."""
+        shape = self.view.shape(name)
+        if shape is None:
+            return None
+        sizes = [dim for dim in shape if isinstance(dim, int)]
+        if 0 in sizes:
+            return 0
+        return int(np.prod(sizes, dtype=np.int64)) if len(sizes) == len(shape) else None
+
+    def dtype(self, name: str) -> str | None:
+        """Element type of a value by ONNX's name, such as ``FLOAT`` or ``INT64``; None if unknown."""
+        dtype = self.view.dtype(name)
+        return None if not dtype else TensorProto.DataType.Name(dtype)
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """Value of a constant; None if it is computed at run time."""
+        return self.view.constant(name)
+
+    def is_constant(self, name: str) -> bool:
+        """True if a value is an initializer or a ``Constant``; its data is not read."""
+        return self.view.tensor(name) is not None or self.view.constant(name) is not None
+
+    def producer(self, name: str) -> str:
+        """Op type that computes a value here; ``input`` for a graph input, ``outer`` for a captured one."""
+        node = self.view.producer(name)
+        if node is not None:
+            return str(node.op_type)
+        if name in self.view.initializers:
+            return "initializer"
+        return "input" if any(value == name for value in self._input_names) else "outer"
+
+    @cached_property
+    def _input_names(self) -> tuple[str, ...]:
+        return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
+
+    @cached_property
+    def schema(self) -> onnx.defs.OpSchema | None:
+        """The operator's definition in force at this opset; None if ONNX has none."""
+        try:
+            return onnx.defs.get_schema(self.node.op_type, self.opset, "")
+        except onnx.defs.SchemaError:
+            return None
+
+    def _default(self, name: str) -> Any:
+        declared = self.schema.attributes.get(name) if self.schema is not None else None
+        if declared is None or not declared.default_value.type:
+            return None
+        return onnx.helper.get_attribute_value(declared.default_value)
+
+
+def _at(names: Any, position: int) -> str | None:
+    if not -len(names) <= position < len(names):
+        return None
+    return str(names[position]) or None
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], bytes):
+        return [item.decode("utf-8", errors="replace") for item in value]
+    return value

@@ -1,0 +1,174 @@
+"""The gate: check, fix, convert, verify, then publish. The output appears only if parity holds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat.files import publish, require_different, require_writable
+from mnncompat.lint import check_model
+from mnncompat.model import Model, load, save
+from mnncompat.results import ConvertResult, FixResult, Verdict
+from mnncompat.rewrites import Rewrite, all_rewrites
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.diagnostics import CheckResult
+    from mnncompat.mnn import Converted, ConvertOptions, Failure, Limits
+    from mnncompat.parity import ParityReport, Tolerance
+
+Progress = Callable[[str], None]
+"""Called with one line at the start of each step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """What `convert_model` does on the way.
+
+    Attributes:
+        rewrites: Rewrites to apply before the conversion; empty for none.
+        converter: Options that pass through to MNN's converter.
+        limits: What MNN's child processes may use.
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data by input name.
+        tolerance: Of outputs that are not named in `tolerances`; None for the default, which depends on `converter`.
+        tolerances: Tolerances by output name.
+        seed: Of the drawn inputs.
+    """
+
+    rewrites: Sequence[Rewrite] = ()
+    converter: ConvertOptions | None = None
+    limits: Limits | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tolerance: Tolerance | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    seed: int = 0
+
+
+def convert_model(
+    model: Model, out: Path | None, *, options: GateOptions | None = None, progress: Progress = lambda _: None
+) -> ConvertResult:
+    """Convert a model with MNN, and publish the file only if it computes what the model computes.
+
+    Args:
+        model: The model, as it was exported.
+        out: Where the `.mnn` file goes; None does everything but publish it.
+        options: See `GateOptions`.
+        progress: Told about every step.
+
+    Returns:
+        How it ended; `out` is untouched unless the verdict is `Verdict.CONVERTED`.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        UsageError: An option does not fit the model.
+        ModelError: The model cannot be read.
+        RunnerError: MNN or ONNX Runtime is not installed.
+    """
+    if out is not None:
+        require_writable(out)
+        if model.path is not None:
+            require_different(model.path, out)
+    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
+        return _Gate(model, options or GateOptions(), progress, Path(folder)).run(out)
+
+
+class _Gate:
+    """One passage through the gate, in a folder of its own."""
+
+    def __init__(self, model: Model, options: GateOptions, progress: Progress, folder: Path) -> None:
+        from mnncompat.mnn import ConvertOptions, Limits
+
+        self._model = model
+        self._options = options
+        self._converter = options.converter or ConvertOptions()
+        self._limits = options.limits or Limits()
+        self._progress = progress
+        self._onnx = folder / "model.onnx"
+        self._mnn = folder / "model.mnn"
+
+    def run(self, out: Path | None) -> ConvertResult:
+        from mnncompat.mnn import Failure
+
+        check = self._check()
+        fixed = self._fix()
+        result = ConvertResult(source=self._model.name, out=None, verdict=Verdict.NOT_PROVEN, check=check, fix=fixed)
+        if fixed is not None and fixed.rolled_back:
+            return result
+        converted = self._convert(fixed)
+        if isinstance(converted, Failure):
+            return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
+        parity = self._verify()
+        result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
+        if not parity.passed:
+            return replace(result, verdict=Verdict.NOT_EQUAL)
+        if out is not None:
+            publish(self._mnn, out)
+        return replace(result, verdict=Verdict.CONVERTED, out=out)
+
+    def _check(self) -> CheckResult:
+        self._progress("check: what does MNN refuse, or get wrong?")
+        return check_model(self._model, rewrites=all_rewrites())
+
+    def _fix(self) -> FixResult | None:
+        if not self._options.rewrites:
+            return None
+        from mnncompat.transaction import fix_model
+
+        self._progress("fix: rewriting, and proving the result equal under ONNX Runtime")
+        return fix_model(
+            self._model,
+            rewrites=self._options.rewrites,
+            shapes=self._options.shapes,
+            inputs=self._options.inputs,
+            seed=self._options.seed,
+        )
+
+    def _convert(self, fixed: FixResult | None) -> Converted | Failure:
+        from mnncompat import mnn
+
+        self._progress(f"convert: MNN {mnn.installed_version()}")
+        source = self._model.path
+        if source is None or (fixed is not None and fixed.changed):
+            save(self._model if fixed is None else fixed.model, self._onnx)
+            source = self._onnx
+        return mnn.convert(source, self._mnn, options=self._converter, limits=self._limits)
+
+    def _verify(self) -> ParityReport:
+        from mnncompat.parity import verify
+
+        self._progress("verify: ONNX Runtime on the original model, MNN on the converted file")
+        return verify(
+            self._model.path or self._model.proto,
+            self._mnn,
+            shapes=self._options.shapes,
+            inputs=self._options.inputs,
+            tolerance=self._options.tolerance or default_tolerance(self._converter),
+            tolerances=self._options.tolerances,
+            seed=self._options.seed,
+            limits=self._limits,
+        )
+
+    def _count(self) -> Mapping[str, int]:
+        from mnncompat import mnn
+
+        counted = mnn.count_ops(self._mnn, limits=self._limits)
+        return {} if isinstance(counted, mnn.Failure) else counted
+
+    def _size(self) -> int:
+        weights = self._mnn.with_name(f"{self._mnn.name}.weight")
+        return sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+
+
+def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
+    """The tolerance that suits how the weights are stored; None for full precision."""
+    from mnncompat.parity import FP16_WEIGHTS, quantized
+
+    if converter.weight_bits:
+        return quantized(converter.weight_bits)
+    return FP16_WEIGHTS if converter.fp16 else None

@@ -1,0 +1,272 @@
+"""Check a model against the table, the declared ops of an MNN release and the rewrites.
+
+Nothing here imports MNN or ONNX Runtime: the answer comes from `rules/` and from the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import onnx
+
+from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope
+from mnncompat.model import Model
+from mnncompat.structure import subgraphs
+from mnncompat.releases import Releases, releases, resolve_version
+from mnncompat.rewrites.base import Match, Refusal, Rewrite
+from mnncompat.table import Row, SupportTable
+from mnncompat.view import GraphView, ModelView
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+UNDECLARED = "MNN001"
+UNKNOWN = "MNN002"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A node's place in the walk over the model: (graph, node), None for a graph as a whole."""
+
+    graph: int
+    index: int | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.graph, -1 if self.index is None else self.index
+
+
+_Finding = tuple[_Site, Diagnostic]
+
+
+def check_model(
+    model: Model,
+    *,
+    mnn_version: str | None = None,
+    rewrites: Sequence[Rewrite] = (),
+    table: SupportTable | None = None,
+) -> CheckResult:
+    """Find everything that stands between a model and an MNN release.
+
+    Args:
+        model: The model; main graph, subgraphs and called functions are looked at.
+        mnn_version: The release, see `mnncompat.releases.resolve_version`.
+        rewrites: Rewrites to look for; their matches become findings and remedies.
+        table: The table to use; by default the one that ships with mnncompat.
+
+    Returns:
+        Findings, most severe first, then in graph order.
+
+    Raises:
+        UsageError: There is no such MNN release.
+        TableError: The rules are damaged.
+        ModelError: An external tensor cannot be read.
+    """
+    check = _Check(model, resolve_version(mnn_version), rewrites, table or SupportTable())
+    findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
+    return CheckResult(
+        model=model.name,
+        mnn_version=check.version,
+        nodes=sum(len(view.nodes) for view in check.graphs),
+        diagnostics=tuple(diagnostic for _, diagnostic in findings),
+    )
+
+
+class _Check:
+    """One run over one model."""
+
+    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite], table: SupportTable) -> None:
+        self.version = version
+        self.view = ModelView(model)
+        self.graphs = reachable_graphs(self.view)
+        self.releases = releases()
+        self._rewrites = rewrites
+        self._table = table
+        self._order = {id(view): number for number, view in enumerate(self.graphs)}
+
+    def findings(self) -> Iterator[_Finding]:
+        found = [*self._graph_findings(), *self._node_findings()]
+        matches, refusals = self._search()
+        yield from (_remedied(finding, matches, refusals) for finding in found)
+        for site, rewrite, match in matches:
+            yield from self._notes(site, rewrite, match)
+
+    def _graph_findings(self) -> Iterator[_Finding]:
+        scope = Scope(model=self.view, graphs=self.graphs, declares=lambda op: self.releases.declares(op, self.version))
+        for row in self._table.graph_rows():
+            if row.holds_for(self.version):
+                for found in SEARCHES[row.find](scope):
+                    site = _Site(graph=self._order[id(found.view)], index=found.index)
+                    yield site, _from_row(row, row.reason.format_map(found.values), found.view, found.index)
+
+    def _node_findings(self) -> Iterator[_Finding]:
+        unknown: dict[str, _Finding] = {}
+        unsure: dict[tuple[str, str], list[_Finding]] = {}
+        for number, view in enumerate(self.graphs):
+            for index, node in enumerate(view.nodes):
+                if node.domain not in ONNX_DOMAINS:
+                    continue
+                site = _Site(graph=number, index=index)
+                if not self.releases.declares(node.op_type, self.version):
+                    yield site, undeclared(view, index, self.releases, self.version)
+                    continue
+                yield from self._rows(site, view, node, unknown, unsure)
+        yield from unknown.values()
+        yield from (_first_of(findings) for findings in unsure.values())
+
+    def _rows(
+        self,
+        site: _Site,
+        view: GraphView,
+        node: NodeProto,
+        unknown: dict[str, _Finding],
+        unsure: dict[tuple[str, str], list[_Finding]],
+    ) -> Iterator[_Finding]:
+        index = site.index or 0
+        matches = self._table.match(view, index, self.version)
+        hazards = [match for match in matches if match.row.status != "supported"]
+        for match in hazards:
+            diagnostic = _from_row(match.row, match.reason, view, index)
+            if match.certain:
+                yield site, diagnostic
+            else:
+                unsure.setdefault((node.op_type, match.row.code), []).append((site, diagnostic))
+        if not matches:
+            unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
+
+    def _search(self) -> tuple[list[tuple[_Site, Rewrite, Match]], list[tuple[_Site, Rewrite, Refusal]]]:
+        matches: list[tuple[_Site, Rewrite, Match]] = []
+        refusals: list[tuple[_Site, Rewrite, Refusal]] = []
+        for number, view in enumerate(self.graphs):
+            for rewrite in self._rewrites:
+                for found in rewrite.find(view):
+                    if isinstance(found, Match):
+                        matches.append((_Site(graph=number, index=min(found.nodes)), rewrite, found))
+                    else:
+                        refusals.append((_Site(graph=number, index=found.index), rewrite, found))
+        return matches, refusals
+
+    def _notes(self, site: _Site, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
+        for index, message in match.notes:
+            yield (
+                _Site(graph=site.graph, index=index),
+                Diagnostic(
+                    code=rewrite.code,
+                    name=rewrite.name,
+                    severity=rewrite.severity,
+                    message=message,
+                    location=self.graphs[site.graph].location(index),
+                    status="rewrite",
+                    remedy=rewrite.name,
+                    fixable=True,
+                ),
+            )
+
+
+def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
+    """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
+    bodies = {(function.domain, function.name): function for function in view.proto.functions}
+    called: set[tuple[str, str]] = set()
+    pending = [node for node in _all_nodes(view.proto.graph.node)]
+    while pending:
+        node = pending.pop()
+        key = (node.domain, node.op_type)
+        if key in bodies and key not in called:
+            called.add(key)
+            pending.extend(_all_nodes(bodies[key].node))
+    labels = {f"function {domain}::{name}" for domain, name in called}
+    return tuple(
+        graph
+        for graph in view.graphs()
+        if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
+    )
+
+
+def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for _, graph in subgraphs(node):
+            yield from _all_nodes(graph.node)
+
+
+def undeclared(view: GraphView, index: int, known: Releases, version: str) -> Diagnostic:
+    """The finding about a node whose op type an MNN release does not declare."""
+    node = view.nodes[index]
+    return Diagnostic(
+        code=UNDECLARED,
+        name="undeclared-op",
+        severity=Severity.ERROR,
+        message=f"{node.op_type} is not in MNN {version} ({known.history(node.op_type)})",
+        location=view.location(index),
+        status="refused",
+        hint=_alternative(node.op_type, view.opset),
+        evidence=(f"rules/declared.json: {node.op_type}",),
+    )
+
+
+def _alternative(op: str, opset: int) -> str:
+    try:
+        schema = onnx.defs.get_schema(op, opset, "")
+    except onnx.defs.SchemaError:
+        return f"ONNX opset {opset} has no operator {op}"
+    if schema.has_function or schema.has_context_dependent_function:
+        return f"ONNX defines {op} by simpler operators: export it as those"
+    return ""
+
+
+def _unknown(view: GraphView, index: int, version: str) -> Diagnostic:
+    op = view.nodes[index].op_type
+    return Diagnostic(
+        code=UNKNOWN,
+        name="unmeasured-op",
+        severity=Severity.INFO,
+        message=f"{op} is declared by MNN {version}, but the table says nothing about this use of it",
+        location=view.location(index),
+        status="unknown",
+        hint="`mnncompat verify` compares the converted model as a whole",
+    )
+
+
+def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diagnostic:
+    where = f" (on {', '.join(row.arch)})" if row.arch else ""
+    return Diagnostic(
+        code=row.code,
+        name=row.name,
+        severity=row.severity,
+        message=reason + where,
+        location=view.location(index),
+        status=row.status,
+        remedy=row.remedy,
+        hint=row.advice,
+        evidence=row.evidence,
+    )
+
+
+def _first_of(findings: list[_Finding]) -> _Finding:
+    """One quiet finding for all nodes of an op type for which a row may hold."""
+    site, diagnostic = findings[0]
+    others = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""
+    message = f"cannot tell from the model whether this holds{others}: {diagnostic.message}"
+    return site, replace(diagnostic, severity=Severity.INFO, status="unknown", message=message)
+
+
+def _remedied(
+    finding: _Finding,
+    matches: list[tuple[_Site, Rewrite, Match]],
+    refusals: list[tuple[_Site, Rewrite, Refusal]],
+) -> _Finding:
+    """Name the rewrite that replaces the node, or why one refused it."""
+    site, diagnostic = finding
+    if diagnostic.severity is Severity.INFO or site.index is None:
+        return finding
+    names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.index in match.nodes]
+    if names and diagnostic.severity is Severity.ERROR:
+        remedy = diagnostic.remedy if diagnostic.remedy in names else names[0]
+        return site, replace(diagnostic, remedy=remedy, fixable=True)
+    reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
+    if reasons:
+        return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
+    return finding

@@ -1,0 +1,49 @@
+"""Everything that knows MNN. MNN itself runs in a child process only: many models make it crash, hang or eat memory.
+
+    convert(model.onnx, out.mnn)  -> Converted | Failure
+    run(out.mnn, feeds)           -> Ran | Failure
+    dump(out.mnn)                 -> MnnGraph | Failure
+    count_ops(out.mnn)            -> {op type: count} | Failure
+    interface(out.mnn)            -> MnnInterface | Failure
+    declared_ops()                -> op types | Failure
+
+Importing this package imports neither MNN nor numpy.
+"""
+
+from mnncompat.mnn.converter import convert
+from mnncompat.mnn.graph import count_ops, declared_ops, dump
+from mnncompat.mnn.options import ConvertOptions, Limits
+from mnncompat.mnn.outcome import (
+    Converted,
+    Failure,
+    FailureKind,
+    MnnGraph,
+    MnnInput,
+    MnnInterface,
+    MnnOp,
+    Ran,
+    Stage,
+)
+from mnncompat.mnn.request import installed_version
+from mnncompat.mnn.session import interface, run
+
+__all__ = [
+    "ConvertOptions",
+    "Converted",
+    "Failure",
+    "FailureKind",
+    "Limits",
+    "MnnGraph",
+    "MnnInput",
+    "MnnInterface",
+    "MnnOp",
+    "Ran",
+    "Stage",
+    "convert",
+    "count_ops",
+    "declared_ops",
+    "dump",
+    "installed_version",
+    "interface",
+    "run",
+]

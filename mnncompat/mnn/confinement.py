@@ -1,0 +1,73 @@
+"""What the child does to itself before MNN is loaded: limits, no core dumps, no network, nothing lost on a crash.
+
+Runs in the child only. Everything here is best effort, as platforms differ; the parent enforces time and output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+_LINE_BUFFERED = {"linux": 1, "darwin": 1}  # _IOLBF of stdio.h
+_STDOUT = {"linux": "stdout", "darwin": "__stdoutp"}
+_GRACE_SECONDS = 30
+_NETWORK = frozenset(
+    {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"}
+)
+
+
+def confine(limits: dict[str, Any], *, parent: int) -> None:
+    """Apply all of it.
+
+    Args:
+        limits: The fields of `Limits`: `seconds`, `memory_bytes`, `file_bytes`.
+        parent: Process id of the parent; the child ends when that one does.
+    """
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_DATA, limits["memory_bytes"])
+    _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
+    _limit(resource.RLIMIT_CPU, int(limits["seconds"]) + _GRACE_SECONDS)
+    forbid_network()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        _flush_lines()
+    with contextlib.suppress(OSError, AttributeError):
+        _die_with(parent)
+
+
+def forbid_network() -> None:
+    """Make every use of a socket from Python raise. MNN's native code has none; its Python tools post telemetry."""
+    sys.addaudithook(_refuse_network)
+
+
+def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
+    if event in _NETWORK:
+        raise PermissionError(f"no network access while MNN runs ({event})")
+
+
+def _limit(what: int, most: int) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        _, hard = resource.getrlimit(what)
+        bounded = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bounded, bounded))
+
+
+def _flush_lines() -> None:
+    """Into a pipe, C's stdout is buffered in blocks, and what the converter said is lost when it crashes."""
+    library = ctypes.CDLL(None)
+    stdout = ctypes.c_void_p.in_dll(library, _STDOUT[sys.platform])
+    library.setvbuf(stdout, None, ctypes.c_int(_LINE_BUFFERED[sys.platform]), ctypes.c_size_t(0))
+
+
+def _die_with(parent: int) -> None:
+    """Linux: be killed when the parent's thread ends, even by SIGKILL, which leaves it no time to clean up."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(1)

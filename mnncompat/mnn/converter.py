@@ -1,0 +1,81 @@
+"""ONNX to `.mnn`, in a child process; the file appears only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from typing import TYPE_CHECKING
+
+from mnncompat.errors import OutputError
+from mnncompat.mnn.outcome import Converted, Failure, FailureKind, Stage
+from mnncompat.mnn.process import working_directory
+from mnncompat.mnn.request import Answer, perform
+from mnncompat.mnn.words import SUCCESS, decisive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mnncompat.mnn.options import ConvertOptions, Limits
+
+_WRITTEN = "converted.mnn"
+_WEIGHTS = ".weight"
+
+
+def convert(model: Path, out: Path, *, options: ConvertOptions, limits: Limits) -> Converted | Failure:
+    """Convert an ONNX file.
+
+    External data is read from the folder of `model`. Two conversions never meet: each has a directory of its own,
+    which also takes the `.__convert_external_data.bin` that the converter drops where it runs.
+
+    Args:
+        model: The ONNX file.
+        out: Where the `.mnn` goes. It is replaced in one step, and untouched when the conversion fails. Weights
+            beyond 2 GB go beside it, into a file of the same name with `.weight` after it, as MNN expects them.
+        options: Options of the converter.
+        limits: What the child process may use.
+
+    Returns:
+        The converted file, or how the conversion failed.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        RunnerError: MNN is not installed.
+    """
+    arguments = {"model": str(model.resolve()), "argv": options.argv()}
+    with working_directory() as directory:
+        answer = perform("convert", arguments, directory=directory, limits=limits)
+        if isinstance(answer, Failure):
+            return answer
+        if not answer.values["bytes"]:
+            return _nothing_written(answer)
+        weights = directory / (_WRITTEN + _WEIGHTS)
+        if weights.exists():
+            _publish(weights, out.with_name(out.name + _WEIGHTS))
+        _publish(directory / _WRITTEN, out)
+        return Converted(path=out, words=answer.words, seconds=answer.seconds)
+
+
+def _nothing_written(answer: Answer) -> Failure:
+    """The converter returns the same in every case: what it said tells a refusal from a silent failure."""
+    if answer.words and SUCCESS not in answer.output:
+        message = f"MNN's converter refuses the model: {decisive(answer.words)}"
+        return Failure(kind=FailureKind.REFUSED, stage=Stage.CONVERT, message=message, words=answer.words)
+    message = "MNN's converter wrote no file and gave no reason"
+    return Failure(kind=FailureKind.NO_FILE, stage=Stage.CONVERT, message=message, words=answer.words)
+
+
+def _publish(source: Path, target: Path) -> None:
+    """Move a file into place in one step, also from another file system."""
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        try:
+            shutil.move(source, part)
+            os.replace(part, target)  # noqa: PTH105 - the same, and says what it is
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}",
+            hint="check that the folder exists, that it may be written to and that there is space",
+        ) from error

@@ -1,0 +1,150 @@
+"""What came of a request to MNN: a success, or a typed failure. Plain values, nothing heavy is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+
+class FailureKind(StrEnum):
+    """What went wrong, seen from outside the child process."""
+
+    REFUSED = "refused"
+    """The converter said that it cannot take the model; `Failure.words` are its own words."""
+    CRASH = "crash"
+    """The process died of a signal, or ended with a status of its own choosing."""
+    HANG = "hang"
+    """The time limit passed."""
+    MEMORY = "memory"
+    """The memory limit was reached."""
+    FLOOD = "flood"
+    """More was printed than the limit allows."""
+    NO_FILE = "no-file"
+    """The converter reported success and wrote nothing, or an empty file."""
+    ERROR = "error"
+    """An exception at load or run, an empty list of outputs, or an output that is missing."""
+    UNREPRESENTABLE = "unrepresentable"
+    """An input whose dtype, or whose values, no MNN tensor can hold."""
+
+
+class Stage(StrEnum):
+    """Where in the life of the child process it happened."""
+
+    START = "start"
+    CONVERT = "convert"
+    DUMP = "dump"
+    LOAD = "load"
+    RUN = "run"
+    EXIT = "exit"
+    """After the result was written: while MNN's objects were freed or the process ended. A right result followed by a
+    crash here is still a crash: memory was corrupted on the way (a 1-D MatMul does this), and an application would
+    die of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """MNN could not do what it was asked.
+
+    Attributes:
+        kind: What went wrong.
+        stage: Where it went wrong.
+        message: One line for people: the signal's name, the limit, or the decisive line of `words`.
+        words: What MNN printed, without its routine chatter; may be empty, may be several lines.
+    """
+
+    kind: FailureKind
+    stage: Stage
+    message: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """A converted file.
+
+    Attributes:
+        path: Where the `.mnn` was published.
+        words: What the converter printed, without its routine chatter (warnings, hints).
+        seconds: Wall time of the child process.
+    """
+
+    path: Path
+    words: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a model computed.
+
+    Attributes:
+        outputs: For each of the feeds, in order: output name -> array, logical (NCHW) layout, in the dtype that MNN
+            returned (int64 and bool come back as int32, float64 and float16 as float32).
+        words: What MNN printed, without its routine chatter.
+        seconds: Wall time of the child process, start-up included.
+    """
+
+    outputs: list[dict[str, np.ndarray]]
+    words: str
+    seconds: float
+
+
+class MnnOp(NamedTuple):
+    """One op of a converted graph: MNN's op type (`Convolution`, `Reshape`) and the op's name."""
+
+    type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnnGraph:
+    """The graph of an `.mnn` file, as the converter's JSON dump has it.
+
+    Attributes:
+        ops: The main graph's ops in file order, then those of the subgraphs (bodies of If and Loop). The op that
+            only carries metadata is left out.
+        outputs: Names of the graph's outputs.
+        version: MNN version that wrote the file, empty when the file does not say.
+    """
+
+    ops: tuple[MnnOp, ...]
+    outputs: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnnInput:
+    """One input of an `.mnn` file.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape, -1 where it is dynamic. MNN writes a dynamic first dimension as 1 and still takes any batch.
+        dtype: numpy's name for what MNN holds: `float32`, `int32`, `uint8`, `int8`, ...
+        layout: `NCHW`, `NHWC` or `NC4HW4` (channels in groups of four).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MnnInterface:
+    """Inputs and outputs of an `.mnn` file, as MNN's loader reports them.
+
+    Attributes:
+        inputs: The inputs, in MNN's order.
+        outputs: The outputs' names, in MNN's order.
+        version: MNN version that wrote the file.
+    """
+
+    inputs: tuple[MnnInput, ...]
+    outputs: tuple[str, ...]
+    version: str

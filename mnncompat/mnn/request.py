@@ -1,0 +1,223 @@
+"""One request to the worker: written to a directory of its own, carried out in a child process, judged by what is left.
+
+In the directory: `request.json` (task, arguments, limits), `stage` (where the child is), `result.json` (written last
+and renamed into place), and the files that the task itself reads or writes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+import mnncompat
+from mnncompat.errors import RunnerError
+from mnncompat.mnn.outcome import Failure, FailureKind, Stage
+from mnncompat.mnn.process import Ending, Exit, run_child
+from mnncompat.mnn.words import telling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mnncompat.mnn.options import Limits
+
+_BOOTSTRAP = """
+import json, sys
+sys.path += [each for each in json.loads(sys.argv[1]) if each not in sys.path]
+from mnncompat.mnn.worker import main
+main()
+"""
+_NEEDED = ("mnncompat", "numpy", "MNN", "_tools", "_mnncengine")
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+)
+_OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "Alloc memory error", "out of memory")
+_NEAR = 0.9
+_CITED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the worker wrote.
+
+    Attributes:
+        values: The task's result.
+        output: Everything that was printed.
+        words: What was printed, without the routine.
+        seconds: Wall time of the child.
+    """
+
+    values: dict[str, Any]
+    output: str
+    words: str
+    seconds: float
+
+
+def installed_version() -> str | None:
+    """Version of the MNN that is installed, None when there is none. Does not import it."""
+    try:
+        return metadata.version("MNN")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def perform(
+    task: str,
+    arguments: Mapping[str, Any],
+    *,
+    directory: Path,
+    limits: Limits,
+    command: Sequence[str] | None = None,
+) -> Answer | Failure:
+    """Carry out one request in a child process.
+
+    Args:
+        task: Name of one of the worker's tasks.
+        arguments: Its arguments, as JSON.
+        directory: An empty directory for this request, or one that holds the files that the task reads.
+        limits: What the child may use.
+        command: Starts the child; the worker unless a test says otherwise.
+
+    Returns:
+        The worker's answer, or how it failed.
+
+    Raises:
+        RunnerError: MNN is not installed or cannot be imported, or no process can be started.
+    """
+    if command is None:
+        command = _worker_command()
+    request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits), "parent": os.getpid()}
+    (directory / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    try:
+        child = run_child(command, directory=directory, environment=_environment(directory), limits=limits)
+    except OSError as error:
+        raise RunnerError(
+            f"the process that runs MNN cannot be started: {error.strerror or error}",
+            hint="check the Python installation and the number of processes and files that may be open",
+        ) from error
+    return _judged(child, directory, limits)
+
+
+def _worker_command() -> list[str]:
+    if installed_version() is None:
+        raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
+    places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
+    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, json.dumps(list(places))]
+
+
+def _places(name: str) -> list[str]:
+    """Directories to put on the child's path: it is isolated from the user's, yet has to find what the parent finds."""
+    if name == "mnncompat":
+        return [str(Path(place).parent) for place in mnncompat.__path__]
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return []
+    origin = Path(spec.origin).resolve()
+    return [str(origin.parent.parent if spec.submodule_search_locations else origin.parent)]
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """Nothing of the user's but what finding programs and libraries takes; one thread, so that runs repeat."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | threads | {"HOME": str(directory), "TMPDIR": str(directory), "TZ": "UTC"}
+
+
+def _judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
+    stage, words, values = _stage(directory), telling(child.output), _values(directory)
+    if values is not None and "unavailable" in values:
+        raise RunnerError(f"MNN cannot be imported: {values['unavailable']}", hint="reinstall it: pip install -U MNN")
+    if values is not None and "failure" in values:  # what happens at exit after a failure adds nothing to it
+        return _told(values, words)
+    found = _killed(child, limits) or _died(child, limits)
+    if found is not None:
+        kind, message = found
+        return Failure(kind=kind, stage=stage, message=f"{message} {_WHERE[stage]}", words=words)
+    if values is None:
+        message = f"the process ended without a result {_WHERE[stage]}"
+        return Failure(kind=FailureKind.CRASH, stage=stage, message=message, words=words)
+    return Answer(values=values, output=child.output, words=words, seconds=child.seconds)
+
+
+def _told(values: dict[str, Any], words: str) -> Failure:
+    """A failure that the worker noticed itself."""
+    cited = f": {shorten('; '.join(words.splitlines()), _CITED)}" if words else ""
+    return Failure(
+        kind=FailureKind(values["failure"]),
+        stage=Stage(values["stage"]),
+        message=values["message"] + cited,
+        words=words,
+    )
+
+
+_WHERE = {
+    Stage.START: "before MNN was asked for anything",
+    Stage.CONVERT: "while converting",
+    Stage.DUMP: "while dumping the graph",
+    Stage.LOAD: "while loading the converted model",
+    Stage.RUN: "while running the converted model",
+    Stage.EXIT: "at exit, after the result was written",
+}
+
+
+def _killed(child: Exit, limits: Limits) -> tuple[FailureKind, str] | None:
+    if child.ending is Ending.TIMEOUT:
+        return FailureKind.HANG, f"no end after {limits.seconds:g} s"
+    if child.ending is Ending.FLOOD:
+        return FailureKind.FLOOD, f"more than {limits.output_bytes} bytes printed"
+    return None
+
+
+def _died(child: Exit, limits: Limits) -> tuple[FailureKind, str] | None:
+    if child.status == 0:
+        return None
+    if _ran_out_of_memory(child, limits):
+        return FailureKind.MEMORY, f"more than {limits.memory_bytes} bytes of memory needed"
+    if child.status > 0:
+        return FailureKind.CRASH, f"the process gave up with status {child.status}"
+    if -child.status == signal.SIGXCPU:
+        return FailureKind.HANG, "the limit of processor time was passed"
+    return FailureKind.CRASH, _signal_name(-child.status)
+
+
+def _ran_out_of_memory(child: Exit, limits: Limits) -> bool:
+    """A limit makes an allocation fail: that is an exception, or a null pointer that is then used near the limit."""
+    if -child.status == signal.SIGKILL:  # not ours: the ending would say so
+        return True
+    said = any(sign in child.output for sign in _OUT_OF_MEMORY)
+    return said or child.peak_bytes >= _NEAR * limits.memory_bytes
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _stage(directory: Path) -> Stage:
+    try:
+        return Stage((directory / "stage").read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return Stage.START
+
+
+def _values(directory: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None

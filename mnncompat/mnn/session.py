@@ -1,0 +1,121 @@
+"""Run an `.mnn` file on arrays, in a child process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.errors import UsageError
+from mnncompat.mnn.outcome import Failure, FailureKind, MnnInput, MnnInterface, Ran, Stage
+from mnncompat.mnn.process import working_directory
+from mnncompat.mnn.request import perform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from mnncompat.mnn.options import Limits
+
+    Feeds = Mapping[str, np.ndarray]
+
+_FEEDS = "feeds.npz"
+_OUTPUTS = "outputs.npz"
+_WIDENED = frozenset({"bfloat16", "float16"})
+
+
+def run(model: Path, feeds: Sequence[Feeds], *, output_names: Sequence[str], limits: Limits) -> Ran | Failure:
+    """Run a model on several feeds, one after the other, in one child process.
+
+    The model is loaded once: feeds may differ in their shapes. Arrays are handed over in the dtype that MNN holds the
+    input in (int64, int16, bool and their kin as int32, float64 and float16 as float32) and in the layout that it asks
+    for; outputs come back in the logical layout.
+
+    Args:
+        model: The `.mnn` file.
+        feeds: Input name -> array, ONNX shapes and dtypes. All feeds have the same names.
+        output_names: The outputs to compute, in this order.
+        limits: What the child process may use, all feeds together.
+
+    Returns:
+        The outputs of every feed, or how it failed.
+
+    Raises:
+        UsageError: No feeds, no outputs, or feeds that differ in their names.
+        RunnerError: MNN is not installed.
+    """
+    import numpy as np
+
+    names = _names(feeds, output_names)
+    stored: dict[str, np.ndarray] = {}
+    for draw, feed in enumerate(feeds):
+        for position, name in enumerate(names):
+            array = _storable(feed[name], name)
+            if isinstance(array, Failure):
+                return array
+            stored[f"{draw}.{position}"] = array
+    with working_directory() as directory:
+        np.savez(directory / _FEEDS, **stored)  # type: ignore[arg-type]  # the stub takes them for its flag
+        arguments = {
+            "model": str(model.resolve()),
+            "inputs": names,
+            "outputs": list(output_names),
+            "feeds": len(feeds),
+        }
+        answer = perform("run", arguments, directory=directory, limits=limits)
+        if isinstance(answer, Failure):
+            return answer
+        outputs = _outputs(directory / _OUTPUTS, len(feeds), output_names)
+    return Ran(outputs=outputs, words=answer.words, seconds=answer.seconds)
+
+
+def interface(model: Path, *, limits: Limits) -> MnnInterface | Failure:
+    """Inputs and outputs of a model as MNN's loader reports them.
+
+    Args:
+        model: The `.mnn` file.
+        limits: What the child process may use.
+
+    Returns:
+        Names, shapes, dtypes and layouts, or how loading failed.
+
+    Raises:
+        RunnerError: MNN is not installed.
+    """
+    with working_directory() as directory:
+        answer = perform("inspect", {"model": str(model.resolve())}, directory=directory, limits=limits)
+    if isinstance(answer, Failure):
+        return answer
+    inputs = (
+        MnnInput(name=name, shape=tuple(shape), dtype=dtype, layout=layout)
+        for name, shape, dtype, layout in answer.values["inputs"]
+    )
+    return MnnInterface(inputs=tuple(inputs), outputs=tuple(answer.values["outputs"]), version=answer.values["version"])
+
+
+def _names(feeds: Sequence[Feeds], output_names: Sequence[str]) -> list[str]:
+    if not feeds or not output_names:
+        raise UsageError("nothing to run: no feeds or no outputs", hint="give at least one feed and one output")
+    names = list(feeds[0])
+    if any(set(feed) != set(names) for feed in feeds):
+        raise UsageError("the feeds name different inputs", hint="give every feed the same inputs")
+    return names
+
+
+def _storable(array: np.ndarray, name: str) -> np.ndarray | Failure:
+    """The array in a dtype that a file can hold and MNN has a tensor for: float16 and bfloat16 are widened exactly."""
+    import numpy as np
+
+    if array.dtype.name in _WIDENED:
+        return array.astype(np.float32)
+    if array.dtype.kind in "biuf":
+        return array
+    message = f"input {name!r} is {array.dtype.name}, for which MNN has no tensor"
+    return Failure(kind=FailureKind.UNREPRESENTABLE, stage=Stage.START, message=message)
+
+
+def _outputs(path: Path, draws: int, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as stored:
+        return [{name: stored[f"{draw}.{position}"] for position, name in enumerate(names)} for draw in range(draws)]

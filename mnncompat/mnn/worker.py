@@ -1,0 +1,272 @@
+"""The child's program, and the only code that imports MNN. Started by `mnncompat.mnn.request`.
+
+A task is a function of its arguments and a working directory, which is also the current directory. It says which
+stage it enters, and returns what becomes `result.json`. Tasks know nothing of processes.
+
+Never imports `MNN.tools`: importing it runs pip, fetches credentials and posts telemetry. The converter is the
+extension module `_tools`, the runtime is `MNN.nn` and `MNN.expr`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnncompat.mnn.confinement import confine
+from mnncompat.mnn.outcome import FailureKind, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    Task = Callable[[dict[str, Any]], dict[str, Any]]
+
+CONVERTED = "converted.mnn"
+"""Name of the file that `convert` writes in the working directory."""
+DUMPED = "dumped.json"
+FEEDS = "feeds.npz"
+OUTPUTS = "outputs.npz"
+_PLAUSIBLE_LINE = 4096
+
+
+class TaskError(Exception):
+    """A failure that a task noticed."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+def convert(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Convert `model` (a path) with the further `argv`, into `CONVERTED`. Says how many bytes were written."""
+    enter(Stage.CONVERT)
+    _converter("-f", "ONNX", "--modelFile", arguments["model"], "--MNNModel", CONVERTED, *arguments["argv"])
+    return {"bytes": _size(CONVERTED)}
+
+
+def dump(arguments: dict[str, Any]) -> dict[str, Any]:
+    """List the ops of `model` (a path), through the converter's JSON dump."""
+    enter(Stage.DUMP)
+    _converter("-f", "MNN", "--modelFile", arguments["model"], "--JsonFile", DUMPED)
+    if not _size(DUMPED):
+        raise TaskError(FailureKind.ERROR, "the converter dumped nothing")
+    graph = _without_weights(Path(DUMPED))
+    nodes = graph.get("oplists", []) + [node for body in graph.get("subgraphs", []) for node in body.get("nodes", [])]
+    return {
+        "ops": [(node["type"], node.get("name", "")) for node in nodes if not _is_metadata(node)],
+        "outputs": graph.get("outputName", []),
+        "version": graph.get("extraInfo", {}).get("version", ""),
+    }
+
+
+def declare(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Print the op types that the converter declares for a `framework`. They are in what was printed."""
+    enter(Stage.DUMP)
+    _converter("-f", arguments["framework"], "--OP")
+    return {}
+
+
+def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Describe inputs and outputs of `model` (a path)."""
+    enter(Stage.LOAD)
+    module = _load(arguments["model"], [], [])
+    info = module.get_info()
+    inputs = zip(info["inputNames"], info["inputs"], strict=True)
+    return {
+        "inputs": [(name, *_described(entry)) for name, entry in inputs],
+        "outputs": info["outputNames"],
+        "version": info["version"],
+    }
+
+
+def run(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run `model` (a path) on `FEEDS`, into `OUTPUTS`.
+
+    Arrays are called `draw.position`: `feeds` says how many draws there are, `inputs` and `outputs` name positions.
+    """
+    import numpy as np
+
+    enter(Stage.LOAD)
+    inputs, outputs = arguments["inputs"], arguments["outputs"]
+    module = _load(arguments["model"], inputs, outputs)
+    entries = module.get_info()["inputs"]
+    results: dict[str, np.ndarray] = {}
+    with np.load(FEEDS, allow_pickle=False) as feeds:
+        enter(Stage.RUN)
+        for draw in range(arguments["feeds"]):
+            arrays = [feeds[f"{draw}.{position}"] for position in range(len(inputs))]
+            for position, array in enumerate(_forward(module, entries, inputs, arrays, outputs)):
+                results[f"{draw}.{position}"] = array
+    np.savez(OUTPUTS, **results)  # type: ignore[arg-type]  # the stub takes them for its flag
+    return {}
+
+
+TASKS: dict[str, Task] = {"convert": convert, "dump": dump, "declare": declare, "inspect": inspect, "run": run}
+
+
+def _converter(*arguments: str) -> None:
+    import _tools
+
+    _tools.mnnconvert(["MNNConvert", *arguments, "--bizCode", "MNN"])
+
+
+def _size(name: str) -> int:
+    try:
+        return Path(name).stat().st_size
+    except OSError:
+        return 0
+
+
+def _without_weights(path: Path) -> dict[str, Any]:
+    """Parse a dump without its weights: each array of numbers is one line, and can be a gigabyte of text."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        kept = ("[]\n" if len(line) > _PLAUSIBLE_LINE and line.startswith("[ ") else line for line in lines)
+        graph: dict[str, Any] = json.loads("".join(kept), strict=False)
+    return graph
+
+
+def _is_metadata(node: dict[str, Any]) -> bool:
+    return bool(node["type"] == "Extra" and node.get("main", {}).get("type") == "Meta")
+
+
+def _load(path: str, inputs: list[str], outputs: list[str]) -> Any:
+    """Load on the CPU, one thread. Precision high: on x86 all give the same bits, on ARM it keeps float16 out."""
+    from MNN import expr, nn
+
+    try:
+        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=expr.PrecisionMode.High, thread_num=1)
+    except SystemError as error:  # pymnn returns a result with an exception set
+        raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
+    if module is None:
+        raise TaskError(FailureKind.ERROR, "MNN loads the converted model as nothing")
+    return module
+
+
+def _described(entry: Any) -> tuple[list[int], str, str]:
+    """Shape, numpy dtype and layout of an input. Some builds give a tuple where a dimension is dynamic."""
+    if isinstance(entry, tuple):
+        shape, layout, dtype = (*entry, None, None)[:3]
+    else:
+        shape, layout, dtype = entry.shape, entry.data_format, entry.dtype
+    return list(shape or ()), _numpy_name(dtype), _layout_name(layout)
+
+
+def _numpy_name(dtype: Any) -> str:
+    from MNN import expr
+
+    names = {expr.double: "float64", expr.int: "int32", expr.int64: "int64", expr.uint8: "uint8", expr.int8: "int8"}
+    return next((name for known, name in names.items() if known == dtype), "float32")
+
+
+def _layout_name(layout: Any) -> str:
+    from MNN import expr
+
+    names = {expr.NHWC: "NHWC", expr.NC4HW4: "NC4HW4"}
+    return next((name for known, name in names.items() if known == layout), "NCHW")
+
+
+def _forward(
+    module: Any, entries: list[Any], inputs: list[str], arrays: list[np.ndarray], outputs: list[str]
+) -> list[np.ndarray]:
+    held = [_held(array, entry, name) for array, entry, name in zip(arrays, entries, inputs, strict=True)]
+    variables = [_variable(array, entry) for array, entry in zip(held, entries, strict=True)]
+    try:
+        found = module.forward(variables)
+    except SystemError as error:
+        raise TaskError(FailureKind.ERROR, "MNN cannot run the converted model") from error
+    if not found:
+        raise TaskError(FailureKind.ERROR, "MNN returned an empty list of outputs")
+    if len(found) != len(outputs):
+        raise TaskError(FailureKind.ERROR, f"MNN returned {len(found)} outputs of {len(outputs)}")
+    return [_read(variable, name) for variable, name in zip(found, outputs, strict=True)]
+
+
+def _held(array: np.ndarray, entry: Any, name: str) -> np.ndarray:
+    """The array in the dtype that MNN holds this input in, contiguous. Integers must survive the conversion."""
+    import numpy as np
+
+    dtype = np.dtype(_described(entry)[1])
+    if (array.dtype.kind == "f") != (dtype.kind == "f"):
+        message = f"input {name!r} is {array.dtype} in the feed and {dtype} in MNN"
+        raise TaskError(FailureKind.UNREPRESENTABLE, message)
+    with np.errstate(over="ignore"):
+        held = np.require(array, dtype=dtype, requirements=["C", "A"])
+    if dtype.kind != "f" and not np.array_equal(held, array):
+        message = f"input {name!r} holds integers that do not fit into MNN's {dtype}"
+        raise TaskError(FailureKind.UNREPRESENTABLE, message)
+    return held
+
+
+def _variable(array: np.ndarray, entry: Any) -> Any:
+    """A variable with the array's contents, in the layout of the input.
+
+    Given an address, `const` copies, takes every dtype, and keeps a scalar a scalar. (pymnn/src/expr.h, 3.0.0 to 3.6.1)
+    """
+    from MNN import expr
+
+    _, name, layout = _described(entry)
+    dtypes = {"float64": expr.double, "int32": expr.int, "int64": expr.int64, "uint8": expr.uint8, "int8": expr.int8}
+    plain = expr.NHWC if layout == "NHWC" else expr.NCHW
+    variable = expr.const(array.ctypes.data, list(array.shape), plain, dtypes.get(name, expr.float))
+    return expr.convert(variable, expr.NC4HW4) if layout == "NC4HW4" else variable
+
+
+def _read(variable: Any, name: str) -> np.ndarray:
+    """Copy an output out of MNN's memory, which the next run overwrites, in the logical layout."""
+    import numpy as np
+    from MNN import expr
+
+    if variable.shape is None:
+        raise TaskError(FailureKind.ERROR, f"output {name!r} has no shape")
+    shape, dtype, layout = _described(variable)
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    try:
+        plain = expr.convert(variable, expr.NCHW) if layout == "NC4HW4" else variable
+        return np.array(plain.read(), copy=True).reshape(plain.shape)
+    except SystemError as error:
+        raise TaskError(FailureKind.ERROR, f"output {name!r} cannot be read") from error
+
+
+def enter(stage: Stage) -> None:
+    """Note the stage, for the case that the process dies in it."""
+    Path("stage").write_text(stage.value, encoding="utf-8")
+
+
+def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Carry out a task in the current directory; failures become a result."""
+    try:
+        return TASKS[task](arguments)
+    except TaskError as error:
+        return _failure(error.kind, error.message)
+    except ImportError as error:
+        return {"unavailable": str(error)}
+    except MemoryError:
+        return _failure(FailureKind.MEMORY, "the memory limit was reached")
+    except Exception as error:  # noqa: BLE001 - whatever MNN raises is a finding about the model
+        return _failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
+
+
+def _failure(kind: FailureKind, message: str) -> dict[str, Any]:
+    return {"failure": kind.value, "message": message, "stage": Path("stage").read_text(encoding="utf-8")}
+
+
+def publish(result: dict[str, Any]) -> None:
+    """Put the result where the parent looks for it, all at once."""
+    Path("result.json.part").write_text(json.dumps(result), encoding="utf-8")
+    Path("result.json.part").replace("result.json")
+
+
+def main() -> None:
+    """Carry out the request of the current directory, and end the way Python ends, so that a crash at exit shows."""
+    request = json.loads(Path("request.json").read_text(encoding="utf-8"))
+    confine(request["limits"], parent=request["parent"])
+    enter(Stage.START)
+    result = perform(request["task"], request["arguments"])
+    enter(Stage.EXIT)
+    publish(result)
+    gc.collect()

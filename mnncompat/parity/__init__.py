@@ -1,0 +1,31 @@
+"""Parity: the same feeds through two models, and whether what comes out agrees.
+
+verify(model.onnx, model.mnn)          -> ParityReport, ONNX Runtime against MNN
+compare_models(original, rewritten)    -> ParityReport, both under ONNX Runtime
+compare(expected, actual, tolerance)   -> Comparison of two arrays
+"""
+
+from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds
+from mnncompat.parity.metrics import compare
+from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, Tolerance, quantized
+from mnncompat.parity.verdict import Comparison, OutputParity, ParityReport, RunnerFailure
+from mnncompat.parity.verify import compare_models, verify
+
+__all__ = [
+    "DRAWS",
+    "FLOAT16",
+    "FLOAT32",
+    "FP16_WEIGHTS",
+    "REWRITE",
+    "Comparison",
+    "NamedFeeds",
+    "OutputParity",
+    "ParityReport",
+    "RunnerFailure",
+    "Tolerance",
+    "compare",
+    "compare_models",
+    "draw_feeds",
+    "quantized",
+    "verify",
+]

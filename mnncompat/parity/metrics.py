@@ -1,0 +1,206 @@
+"""Compare one array with its reference."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnncompat.parity.tolerance import FLOOR, SLICE
+from mnncompat.parity.verdict import Comparison
+
+if TYPE_CHECKING:
+    from mnncompat.parity.tolerance import Tolerance
+
+_RELATIVE_FROM = 0.01
+_IMAGE_RANK = 4
+_NAMES = {"f": "float", "b": "integer", "i": "integer", "u": "integer"}
+
+
+def compare(expected: np.ndarray, actual: np.ndarray | None, tolerance: Tolerance, *, draw: str = "") -> Comparison:
+    """Compare an output with its reference.
+
+    Args:
+        expected: The reference, any shape; float, integer or boolean.
+        actual: The output, None when it is missing. int32 stands for every integer and boolean type, float32 for
+            every floating-point type, as MNN has no others.
+        tolerance: How far they may be apart. There is no default: a helper that has one hides errors.
+        draw: Name of the draw, for the report.
+
+    Returns:
+        The measurements and what speaks against agreement.
+    """
+    problems = _structure(expected, actual)
+    if actual is None or problems:
+        return _incomparable(expected, actual, draw, problems)
+    if expected.dtype.kind != "f":
+        return _compare_integers(expected, actual, tolerance, draw)
+    return _compare_floats(expected, actual, tolerance, draw)
+
+
+def _structure(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
+    if actual is None:
+        return ("the output is missing",)
+    problems = []
+    if expected.shape != actual.shape:
+        problems.append(f"shape {list(actual.shape)} instead of {list(expected.shape)}")
+    kinds = _NAMES.get(expected.dtype.kind), _NAMES.get(actual.dtype.kind)
+    if kinds[0] != kinds[1] or kinds[0] is None:
+        problems.append(f"dtype {actual.dtype.name} stands in for {expected.dtype.name}")
+    return tuple(problems)
+
+
+def _incomparable(expected: np.ndarray, actual: np.ndarray | None, draw: str, problems: tuple[str, ...]) -> Comparison:
+    return Comparison(
+        draw=draw,
+        **_described(expected, actual),
+        compared=0,
+        max_abs=math.nan,
+        max_rel=math.nan,
+        cosine=math.nan,
+        snr_db=math.nan,
+        top1=None,
+        excess=math.inf,
+        telling=True,
+        problems=problems,
+    )
+
+
+def _described(expected: np.ndarray, actual: np.ndarray | None) -> dict[str, Any]:
+    return {
+        "expected_shape": expected.shape,
+        "actual_shape": None if actual is None else actual.shape,
+        "expected_dtype": expected.dtype.name,
+        "actual_dtype": None if actual is None else actual.dtype.name,
+    }
+
+
+def _compare_integers(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, draw: str) -> Comparison:
+    unequal = expected != actual
+    count, allowed = int(np.count_nonzero(unequal)), tolerance.unequal * expected.size
+    problems = []
+    if count > allowed:
+        problems.append(f"{count} of {expected.size} elements differ{_first(unequal, expected, actual)}")
+    return Comparison(
+        draw=draw,
+        **_described(expected, actual),
+        compared=expected.size,
+        **_measured(expected.astype(np.float64), actual.astype(np.float64)),
+        top1=None,
+        excess=0.0 if count == 0 else math.inf if allowed == 0 else count / allowed,
+        telling=bool(expected.any()),
+        problems=tuple(problems),
+    )
+
+
+def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, draw: str) -> Comparison:
+    wanted, found = expected.astype(np.float64), actual.astype(np.float64)
+    problems = _special(wanted, found)
+    finite = np.isfinite(wanted) & np.isfinite(found)
+    wanted_finite, found_finite = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
+    measured = _measured(wanted_finite[finite], found_finite[finite])
+    excess, why = _excess(wanted_finite, found_finite, measured["snr_db"], tolerance)
+    return Comparison(
+        draw=draw,
+        **_described(expected, actual),
+        compared=int(np.count_nonzero(finite)),
+        **measured,
+        top1=_top1(wanted, found),
+        excess=math.inf if problems else excess,
+        telling=_is_telling(wanted_finite, tolerance),
+        problems=(*problems, *why),
+    )
+
+
+def _special(expected: np.ndarray, actual: np.ndarray) -> list[str]:
+    """NaN must stand where NaN stands, and infinities of the same sign where those stand."""
+    problems = []
+    for name, test in (("NaN", np.isnan), ("+Inf", np.isposinf), ("-Inf", np.isneginf)):
+        differs = test(expected) != test(actual)
+        if differs.any():
+            problems.append(
+                f"{name} in {np.count_nonzero(test(actual))} elements instead of {np.count_nonzero(test(expected))}"
+                + _first(differs, expected, actual)
+            )
+    return problems
+
+
+def _measured(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
+    """Metrics of finite float64 values."""
+    if expected.size == 0:
+        return {"max_abs": 0.0, "max_rel": 0.0, "cosine": 1.0, "snr_db": math.inf}
+    difference = np.abs(actual - expected)
+    signal, noise = float(np.sum(expected**2)), float(np.sum(difference**2))
+    lengths = math.sqrt(signal) * math.sqrt(float(np.sum(actual**2)))
+    large = np.abs(expected) >= max(_RELATIVE_FROM * math.sqrt(signal / expected.size), np.finfo(np.float64).tiny)
+    return {
+        "max_abs": float(difference.max()),
+        "max_rel": float((difference[large] / np.abs(expected[large])).max()) if large.any() else 0.0,
+        "cosine": float(np.vdot(expected, actual)) / lengths if lengths else float(signal == noise),
+        "snr_db": math.inf if noise == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / noise),
+    }
+
+
+def _excess(expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance) -> tuple[float, list[str]]:
+    """Largest ratio of difference to allowance, and what to say when it is above 1."""
+    difference = np.abs(actual - expected)
+    if tolerance.snr_db is not None:
+        beyond = difference > tolerance.atol
+        excess = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
+        return excess, [f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB wanted"] if excess > 1 else []
+    allowed = tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(difference == 0, 0.0, difference / allowed)
+    excess = float(ratio.max(initial=0.0))
+    if excess <= 1:
+        return excess, []
+    count = int(np.count_nonzero(ratio > 1))
+    worst = np.zeros(ratio.shape, bool)
+    worst[np.unravel_index(np.argmax(ratio), ratio.shape)] = True
+    where = _first(worst, expected, actual)
+    return excess, [f"{count} of {ratio.size} elements too far off, the worst {excess:.3g} times{where}"]
+
+
+def _is_telling(expected: np.ndarray, tolerance: Tolerance) -> bool:
+    silence = np.zeros_like(expected)
+    return _excess(expected, silence, 0.0, tolerance)[0] > 1
+
+
+def scale(expected: np.ndarray) -> np.ndarray:
+    """The scale of each element, `max(s, FLOOR * g)` of `mnncompat.parity.tolerance`.
+
+    Args:
+        expected: float64, finite.
+
+    Returns:
+        An array that broadcasts against `expected`.
+    """
+    squares = np.square(expected)
+    whole = squares.mean() if squares.size else np.float64(0)
+    smallest = None
+    for axis, size in enumerate(expected.shape):
+        if size > 1 and expected.size // size >= SLICE:
+            others = tuple(other for other in range(expected.ndim) if other != axis)
+            along = squares.mean(axis=others, keepdims=True)
+            smallest = along if smallest is None else np.minimum(smallest, along)
+    if smallest is None:
+        return np.asarray(np.sqrt(whole))
+    return np.asarray(np.maximum(np.sqrt(smallest), FLOOR * np.sqrt(whole)))
+
+
+def _top1(expected: np.ndarray, actual: np.ndarray) -> float | None:
+    if expected.ndim < 2 or expected.size == 0:  # noqa: PLR2004 - rows and columns
+        return None
+    axis = 1 if expected.ndim >= _IMAGE_RANK else expected.ndim - 1
+    if expected.shape[axis] < 2 or np.isnan(expected).any() or np.isnan(actual).any():  # noqa: PLR2004 - a choice
+        return None
+    chosen = np.take_along_axis(expected, np.argmax(actual, axis=axis, keepdims=True), axis=axis)
+    return float(np.mean(chosen == expected.max(axis=axis, keepdims=True)))
+
+
+def _first(mask: np.ndarray, expected: np.ndarray, actual: np.ndarray) -> str:
+    """Where it happens first, and the two values there."""
+    index = tuple(int(each[0]) for each in np.nonzero(mask)) if mask.ndim else ()
+    place = f" at {list(index)}" if index else ""
+    return f"{place}: {actual[index].item():.6g} instead of {expected[index].item():.6g}"

@@ -1,0 +1,275 @@
+"""Run two models on the same feeds and judge their outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from mnncompat.errors import UsageError
+from mnncompat.mnn import Failure, Limits
+from mnncompat.model import load
+from mnncompat.parity import shapes as shaping
+from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds, is_index
+from mnncompat.parity.metrics import compare
+from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE, Tolerance
+from mnncompat.parity.verdict import OutputParity, ParityReport, RunnerFailure
+from mnncompat.runners import InputSpec, MnnRunner, OnnxRuntimeRunner, input_signature, output_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from mnncompat.runners import Runner
+
+    Outputs = list[dict[str, np.ndarray]]
+
+OnnxModel = Path | str | onnx.ModelProto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What is fed."""
+
+    signature: Sequence[InputSpec]
+    shapes: Mapping[str, tuple[int, ...]]
+    arrays: Mapping[str, np.ndarray]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reference:
+    """What the reference model computed, or how it failed."""
+
+    feeds: list[NamedFeeds]
+    outputs: Outputs | Failure
+    notes: tuple[str, ...] = ()
+
+
+def verify(
+    model: OnnxModel,
+    mnn_file: Path,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    tolerance: Tolerance | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+) -> ParityReport:
+    """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
+
+    Args:
+        model: The original ONNX model.
+        mnn_file: The converted file.
+        shapes: Shapes of inputs with dynamic dimensions; chosen when left out (see `mnncompat.parity.shapes`).
+        inputs: Real data, by input name. What is not given is drawn.
+        tolerance: For every floating-point output; None is `FLOAT32`, or `FLOAT16` where the output is float16.
+        tolerances: Overrides by output name.
+        seed: What the feeds are drawn from.
+        limits: What MNN's child process may use.
+
+    Returns:
+        The verdict, per output and overall.
+
+    Raises:
+        UsageError: A shape, an array or an override does not fit the model.
+        ModelError: The model cannot be read.
+        RunnerError: MNN or ONNX Runtime is not installed.
+    """
+    proto = load(model).proto if isinstance(model, (str, Path)) else model
+    names = output_names(proto)
+    reference = OnnxRuntimeRunner(model)
+    subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
+    judge = _Judge(proto, tolerance, tolerances or {})
+    return _compared(_case(input_signature(proto), shapes or {}, inputs or {}, seed), reference, subject, judge)
+
+
+def compare_models(
+    original: OnnxModel,
+    rewritten: OnnxModel,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    tolerance: Tolerance | None = None,
+    tolerances: Mapping[str, Tolerance] | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> ParityReport:
+    """Prove that a rewritten ONNX model computes what the original computes, both under ONNX Runtime.
+
+    Args:
+        original: The reference.
+        rewritten: What a rewrite made of it. Where it fixes a dimension that was dynamic, that size is fed.
+        shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
+        inputs: Real data, by input name.
+        tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
+        tolerances: Overrides by output name.
+        seed: What the feeds are drawn from.
+        folder: Where the external data of models in memory lies.
+
+    Returns:
+        The verdict, per output and overall.
+
+    Raises:
+        UsageError: A shape, an array or an override does not fit the model.
+        ModelError: A model cannot be read.
+        RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
+    """
+    first, second = (load(each).proto if isinstance(each, (str, Path)) else each for each in (original, rewritten))
+    signature = _narrowed(input_signature(first), input_signature(second))
+    reference = OnnxRuntimeRunner(original, name="the original under onnxruntime", folder=folder)
+    subject = OnnxRuntimeRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
+    judge = _Judge(first, tolerance or REWRITE, tolerances or {})
+    return _compared(_case(signature, shapes or {}, inputs or {}, seed), reference, subject, judge)
+
+
+class _Judge:
+    """Which tolerance holds for which output."""
+
+    def __init__(self, model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance]) -> None:
+        self.names = output_names(model)
+        self._tolerance = tolerance
+        self._overrides = overrides
+        self._half = {
+            each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+        }
+        for name in overrides:
+            if name not in self.names:
+                listed = ", ".join(repr(each) for each in self.names)
+                raise UsageError(
+                    f"a tolerance names the output {name!r}, which the model has not", hint=f"it has: {listed}"
+                )
+
+    def tolerance(self, name: str) -> Tolerance:
+        if name in self._overrides:
+            return self._overrides[name]
+        if name in self._half and self._tolerance in (None, REWRITE):
+            return FLOAT16
+        return self._tolerance or FLOAT32
+
+    def output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
+        tolerance = self.tolerance(name)
+        comparisons = tuple(
+            compare(wanted[name], found.get(name), tolerance, draw=feed.name)
+            for feed, wanted, found in zip(feeds, expected, actual, strict=True)
+        )
+        problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
+        if not problems and not any(each.compared for each in comparisons):
+            problems = ["nothing was compared: no element of the reference is finite in any draw"]
+        if not problems and any(each.excess for each in comparisons) and not any(each.telling for each in comparisons):
+            problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
+        return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+
+
+def _case(
+    signature: Sequence[InputSpec],
+    shapes: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, np.ndarray],
+    seed: int,
+) -> _Case:
+    given, arrays = shaping.checked(signature, shapes, inputs)
+    return _Case(signature=signature, shapes=given, arrays=arrays, seed=seed)
+
+
+def _compared(case: _Case, reference: Runner, subject: Runner, judge: _Judge) -> ParityReport:
+    found = _reference(case, reference)
+    outputs: tuple[OutputParity, ...] = ()
+    failures: list[RunnerFailure] = []
+    if isinstance(found.outputs, Failure):
+        failures.append(RunnerFailure(runner=reference.name, failure=found.outputs))
+    else:
+        actual = subject.run([feed.arrays for feed in found.feeds])
+        if isinstance(actual, Failure):
+            failures.append(RunnerFailure(runner=subject.name, failure=actual))
+        else:
+            outputs = tuple(judge.output(name, found.feeds, found.outputs, actual) for name in judge.names)
+    problems = [f"{each.runner}: {each.failure.message}" for each in failures]
+    problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
+    if not problems and not outputs:
+        problems = ["nothing was compared: the model has no outputs"]
+    return ParityReport(
+        outputs=outputs,
+        failures=tuple(failures),
+        problems=tuple(problems),
+        draws=tuple(feed.name for feed in found.feeds),
+        shapes=tuple(feed.shapes for feed in found.feeds),
+        notes=found.notes,
+        seed=case.seed,
+    )
+
+
+def _reference(case: _Case, runner: Runner) -> _Reference:
+    """Feeds that the reference model takes, and what it makes of them. Guesses shapes until it takes one."""
+    refusals = []
+    for guess in shaping.guesses(case.signature, case.shapes):
+        feeds = _feeds(case, guess, 0)
+        outputs = runner.run([feed.arrays for feed in feeds])
+        if not isinstance(outputs, Failure):
+            return _with_batches(case, runner, guess, feeds, outputs)
+        refusals.append(outputs)
+    return _Reference(feeds=[], outputs=_asking_for_shapes(refusals[0], case))
+
+
+def _feeds(case: _Case, guess: shaping.Guess, batch: int) -> list[NamedFeeds]:
+    """All draws at the first batch size, one draw at each further one."""
+    shapes, named = guess.shapes[batch], f", batch {shaping.BATCHES[batch]}"
+    return draw_feeds(
+        case.signature,
+        shapes=shapes,
+        inputs=case.arrays,
+        seed=case.seed,
+        high=guess.high,
+        draws=DRAWS[:1] if batch else DRAWS,
+        suffix=named if batch else "",
+    )
+
+
+def _with_batches(
+    case: _Case, runner: Runner, guess: shaping.Guess, feeds: list[NamedFeeds], outputs: Outputs
+) -> _Reference:
+    """Add one draw for every further batch size that the reference takes."""
+    notes = []
+    for batch in range(1, len(guess.shapes)):
+        more = _feeds(case, guess, batch)
+        found = runner.run([feed.arrays for feed in more])
+        if isinstance(found, Failure):
+            notes.append(f"the model declares a dynamic batch, and does not take one of {shaping.BATCHES[batch]}")
+            continue
+        feeds, outputs = feeds + more, outputs + found
+    return _Reference(feeds=feeds, outputs=outputs, notes=tuple(notes))
+
+
+def _asking_for_shapes(failure: Failure, case: _Case) -> Failure:
+    """Say what would help: a shape where one had to be guessed, data where integers had to be."""
+    guessed = [spec for spec in case.signature if spec.name not in case.shapes and shaping.is_dynamic(spec)]
+    drawn = [spec for spec in case.signature if spec.name not in case.arrays and is_index(spec)]
+    ways = [f"a shape, e.g. --shape {shaping.example(spec)}" for spec in guessed[:1]]
+    ways += [f"data, e.g. --input {spec.name}=FILE.npy" for spec in drawn[:1]]
+    if not ways:
+        return failure
+    message = f"the model takes none of the inputs that were tried; give {' or '.join(ways)} ({failure.message})"
+    return Failure(kind=failure.kind, stage=failure.stage, message=message, words=failure.words)
+
+
+def _narrowed(signature: Sequence[InputSpec], other: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
+    """The first signature, with the sizes that the other one fixes."""
+    fixed = {spec.name: spec.shape for spec in other}
+    return tuple(
+        InputSpec(name=spec.name, dtype=spec.dtype, shape=_narrow(spec.shape, fixed.get(spec.name)))
+        for spec in signature
+    )
+
+
+def _narrow(
+    shape: tuple[int | str | None, ...] | None, other: tuple[int | str | None, ...] | None
+) -> tuple[int | str | None, ...] | None:
+    if shape is None or other is None or len(shape) != len(other):
+        return shape if shape is not None else other
+    return tuple(
+        there if isinstance(there, int) and not isinstance(here, int) else here
+        for here, there in zip(shape, other, strict=True)
+    )

@@ -1,0 +1,86 @@
+"""Results as text for people and machines. Everything here is pure: a result goes in, a string comes out.
+
+    render(results, OutputFormat.SARIF)  -> the whole report
+    findings(result)                     -> any result as diagnostics; what concise, github and sarif are made of
+    diff_text(changes)                   -> a node-level diff
+
+Renderers are imported when they are asked for: text needs neither json nor rich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnostics import CheckResult, RuleInfo
+from mnncompat.report.findings import findings
+from mnncompat.report.rules import RESULT_RULES
+from mnncompat.report.subject import Subject, Verified, subject_of
+from mnncompat.report.text.diff import diff_text
+from mnncompat.results import ConvertResult, FixResult
+
+if TYPE_CHECKING:
+    from mnncompat.parity import ParityReport
+
+__all__ = ["RESULT_RULES", "OutputFormat", "Subject", "Verified", "diff_text", "findings", "render"]
+
+
+class OutputFormat(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    """Blocks for people."""
+    CONCISE = "concise"
+    """One line for each finding."""
+    JSON = "json"
+    """One document with every field; its schema is `output.schema.json` in this folder."""
+    SARIF = "sarif"
+    """SARIF 2.1.0, for code scanning."""
+    GITHUB = "github"
+    """GitHub Actions workflow commands: annotations."""
+
+
+def render(
+    results: Sequence[CheckResult | FixResult | ConvertResult | ParityReport | Verified],
+    output_format: OutputFormat,
+    *,
+    rules: Sequence[RuleInfo] = (),
+    color: bool = False,
+    width: int | None = None,
+) -> str:
+    """Write results in a format.
+
+    Args:
+        results: What the commands returned, in the order to be shown.
+        output_format: How.
+        rules: Rules that the findings come from. SARIF lists them; text tells unsafe rewrites from safe ones by them.
+        color: Use ANSI styles; text only.
+        width: Columns to wrap at, None for no wrapping; text only.
+
+    Returns:
+        The report. It ends with a newline, or is empty where the format has nothing to say (concise and github
+        without findings).
+    """
+    subjects = [subject_of(result) for result in results]
+    match output_format:
+        case OutputFormat.TEXT:
+            from mnncompat.report import text
+
+            return text.render(subjects, rules=rules, color=color, width=width)
+        case OutputFormat.CONCISE:
+            from mnncompat.report import concise
+
+            return concise.render(subjects)
+        case OutputFormat.JSON:
+            from mnncompat.report import json
+
+            return json.render(subjects)
+        case OutputFormat.SARIF:
+            from mnncompat.report import sarif
+
+            return sarif.render(subjects, rules=rules)
+        case OutputFormat.GITHUB:
+            from mnncompat.report import github
+
+            return github.render(subjects)

@@ -1,0 +1,22 @@
+"""One line for each finding: `model.onnx: /head/Gemm: error MNN212 [*] message`, `[*]` where a rewrite helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mnncompat.diagnostics import Diagnostic
+from mnncompat.report.findings import findings
+from mnncompat.report.location import model_name
+from mnncompat.report.printable import printable
+from mnncompat.report.subject import Subject
+
+
+def render(subjects: Sequence[Subject]) -> str:
+    """Write findings, one a line; empty without findings."""
+    return "".join(f"{_line(found)}\n" for subject in subjects for found in findings(subject))
+
+
+def _line(found: Diagnostic) -> str:
+    place = ": ".join(filter(None, (model_name(found.location.model), printable(found.location.path))))
+    mark = "[*] " if found.fixable else ""
+    return f"{place}: {found.severity.value} {found.code} {mark}{printable(found.message)}"

@@ -1,0 +1,83 @@
+"""One JSON document with every field of every result. Its schema is `output.schema.json` beside this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from mnncompat.diagnostics import CheckResult, Severity
+from mnncompat.report.findings import findings
+from mnncompat.report.subject import Subject, Verified
+from mnncompat.report.version import tool_version
+from mnncompat.results import ConvertResult, FixResult
+
+SCHEMA_VERSION = "1.0"
+"""Of the document. The second number grows with additions, the first with anything that breaks a reader."""
+
+_DERIVED = ("path", "passed", "changed", "proven")
+_KINDS = {CheckResult: "check", FixResult: "fix", ConvertResult: "convert", Verified: "verify"}
+
+
+def render(subjects: Sequence[Subject]) -> str:
+    """Write the document. NaN is null, infinities are the strings `Infinity` and `-Infinity`."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "mnncompat", "version": tool_version()},
+        "results": [_result(subject) for subject in subjects],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _result(subject: Subject) -> dict[str, Any]:
+    severities = [found.severity for found in findings(subject)]
+    return {
+        "kind": _KINDS[type(subject)],
+        "summary": {severity.value: severities.count(severity) for severity in Severity},
+        **_plain(subject),
+    }
+
+
+def _plain(value: object) -> Any:
+    """Anything that a result holds, as what JSON knows."""
+    if is_dataclass(value):
+        return _record(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str | int | float | None:
+    match value:
+        case Enum():
+            return str(value.value)
+        case float():
+            return _number(value)
+        case PurePath():
+            return str(value)
+        case None | int() | str():
+            return value
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _record(value: Any) -> dict[str, Any]:
+    """A result with its fields, in their order, and what follows from them."""
+    left_out = "model" if isinstance(value, FixResult) else None
+    record = {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name != left_out}
+    return record | {name: _plain(getattr(value, name)) for name in _DERIVED if _has(value, name)}
+
+
+def _has(value: Any, name: str) -> bool:
+    return isinstance(getattr(type(value), name, None), property)
+
+
+def _number(value: float) -> float | str | None:
+    if math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,19 @@
+"""Names and messages as they can be shown: whatever a model contains, a terminal or a log must not act on it."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    r"""Show a text on one line: control characters, line breaks, bidirectional marks and lone surrogates as escapes.
+
+    Returns:
+        The text with every character that is not printable written as `\x1b`, `\n`, `\u202e`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def printable_lines(text: str) -> list[str]:
+    """Show a text of several lines; empty lines at the end are dropped, tabs become spaces."""
+    return [printable(line.expandtabs()) for line in text.rstrip().splitlines()]

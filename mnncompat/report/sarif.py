@@ -1,0 +1,112 @@
+"""SARIF 2.1.0, as code scanning takes it: the model as physical location, the node as logical location.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html;
+https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support says what GitHub reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mnncompat.diagnostics import Diagnostic, RuleInfo
+from mnncompat.report.findings import findings
+from mnncompat.report.location import node_name, uri
+from mnncompat.report.printable import printable
+from mnncompat.report.rules import RESULT_RULES
+from mnncompat.report.sarif_rules import LEVELS, descriptor
+from mnncompat.report.subject import Subject
+from mnncompat.report.version import tool_version
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def render(subjects: Sequence[Subject], *, rules: Sequence[RuleInfo] = ()) -> str:
+    """Write one run over all results; a finding without a rule in `rules` gets a bare one."""
+    found = [each for subject in subjects for each in findings(subject)]
+    listed = _rules(found, rules)
+    numbers = {rule.code: number for number, rule in enumerate(listed)}
+    driver = {"name": "mnncompat", "version": tool_version(), "rules": [descriptor(rule) for rule in listed]}
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": list(_results(found, numbers)),
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
+
+
+def _rules(found: Sequence[Diagnostic], given: Sequence[RuleInfo]) -> list[RuleInfo]:
+    """The given rules and those that findings need, by code."""
+    used = {each.code: each for each in reversed(found)}
+    known = {rule.code: rule for rule in RESULT_RULES if rule.code in used} | {rule.code: rule for rule in given}
+    bare = {code: _bare(each) for code, each in used.items() if code not in known}
+    return [rule for _, rule in sorted((known | bare).items())]
+
+
+def _bare(found: Diagnostic) -> RuleInfo:
+    return RuleInfo(
+        code=found.code,
+        name=found.name,
+        summary=found.name.replace("-", " "),
+        severity=found.severity,
+        explanation="",
+        remedy=found.remedy,
+    )
+
+
+def _results(found: Sequence[Diagnostic], numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    seen: Counter[tuple[str, ...]] = Counter()
+    for each in found:
+        key = (each.code, uri(each.location.model), each.location.path, each.location.op_type)
+        seen[key] += 1
+        yield {
+            "ruleId": each.code,
+            "ruleIndex": numbers[each.code],
+            "level": LEVELS[each.severity],
+            "message": {"text": _message(each)},
+            "locations": [_location(each)],
+            "partialFingerprints": {"primaryLocationLineHash": _fingerprint(key, seen[key])},
+            "properties": _properties(each),
+        }
+
+
+def _message(found: Diagnostic) -> str:
+    """The node, the message and the hint, without anything that would be taken for an embedded link."""
+    text = ": ".join(filter(None, (node_name(found.location), printable(found.message))))
+    if found.hint:
+        text += f". {printable(found.hint)}"
+    return text.replace("](", "\\](")
+
+
+def _location(found: Diagnostic) -> dict[str, Any]:
+    where = found.location
+    # A model has no lines, but GitHub wants one; every alert then sits at the top of the file.
+    physical = {"artifactLocation": {"uri": uri(where.model)}, "region": {"startLine": 1}}
+    if not where.path:
+        return {"physicalLocation": physical}
+    node = {
+        "name": printable(where.node or where.graph[-1]),
+        "fullyQualifiedName": printable(where.path),
+        "kind": "node" if where.node else "graph",
+    }
+    return {"physicalLocation": physical, "logicalLocations": [node]}
+
+
+def _fingerprint(key: tuple[str, ...], occurrence: int) -> str:
+    """What tells an alert from others in the next run; GitHub's own would hash line 1 of the file for all of them."""
+    digest = hashlib.sha256("\0".join(key).encode(errors="surrogatepass")).hexdigest()
+    return f"{digest[:16]}:{occurrence}"
+
+
+def _properties(found: Diagnostic) -> dict[str, Any]:
+    return {
+        "status": found.status,
+        "opType": found.location.op_type,
+        "outputs": list(found.location.outputs),
+        "remedy": found.remedy,
+        "fixable": found.fixable,
+        "evidence": list(found.evidence),
+    }

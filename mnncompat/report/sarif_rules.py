@@ -1,0 +1,61 @@
+"""A rule as SARIF's reportingDescriptor."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mnncompat.diagnostics import RuleInfo, Severity
+from mnncompat.report.printable import printable
+
+LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+"""SARIF's level of each severity."""
+
+_PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
+# What GitHub cuts descriptions at.
+_LONGEST = 1024
+_SOURCE = re.compile(r"src:(?P<path>[\w./+-]+)(?:#[^@\s]*)?@(?P<tag>\d[\w.]*)")
+
+
+def descriptor(rule: RuleInfo) -> dict[str, Any]:
+    """Describe a rule: texts, default level, and where to read on."""
+    text = _help(rule)
+    described = {
+        "id": rule.code,
+        "name": "".join(part.capitalize() for part in printable(rule.name).split("-")),
+        "shortDescription": {"text": _cut(rule.summary)},
+        "fullDescription": {"text": _cut(rule.explanation.strip() or rule.summary)},
+        "help": {"text": text, "markdown": text},
+        "defaultConfiguration": {"level": LEVELS[rule.severity]},
+        "properties": {"problem.severity": _PROBLEM[rule.severity], "tags": ["mnn", "onnx"]},
+    }
+    link = help_uri(rule)
+    return described | ({"helpUri": link} if link else {})
+
+
+def help_uri(rule: RuleInfo) -> str | None:
+    """MNN's source at the tag where the evidence names it, else ONNX's page of the operator, else None."""
+    for evidence in rule.evidence:
+        source = _SOURCE.match(evidence)
+        if source:
+            return f"https://github.com/alibaba/MNN/blob/{source['tag']}/{source['path']}"
+    for op_type in rule.op_types:
+        if op_type.isidentifier():
+            return f"https://onnx.ai/onnx/operators/onnx__{op_type}.html"
+    return None
+
+
+def _help(rule: RuleInfo) -> str:
+    """The explanation, then the remedy, the releases and the evidence, as Markdown."""
+    parts = [rule.explanation.strip() or rule.summary]
+    if rule.remedy:
+        parts.append(f"**Fix:** `mnncompat fix` with the rewrite `{rule.remedy}`.")
+    if rule.mnn:
+        parts.append(f"**MNN:** `{rule.mnn}`")
+    if rule.evidence:
+        parts.append("**Evidence:** " + ", ".join(f"`{each}`" for each in rule.evidence))
+    return "\n\n".join(parts)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -1,0 +1,43 @@
+"""What a report is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnostics import CheckResult
+from mnncompat.results import ConvertResult, FixResult
+
+if TYPE_CHECKING:
+    from mnncompat.parity import ParityReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A parity report with the files that it is about; the report itself does not know them.
+
+    Attributes:
+        source: Path of the ONNX model as the user gave it; empty for a model in memory.
+        file: Path of the `.mnn` file as the user gave it; empty if unknown.
+        parity: The report.
+    """
+
+    source: str
+    file: str
+    parity: ParityReport
+
+
+Subject = CheckResult | FixResult | ConvertResult | Verified
+
+
+def subject_of(result: CheckResult | FixResult | ConvertResult | ParityReport | Verified) -> Subject:
+    """Wrap a bare parity report; every other result knows what it is about."""
+    # ParityReport is told by exclusion: importing it would import numpy.
+    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified):
+        return result
+    return Verified(source="", file="", parity=result)
+
+
+def source_of(subject: Subject) -> str:
+    """Path of the ONNX model as the user gave it; empty for a model in memory."""
+    return subject.model if isinstance(subject, CheckResult) else subject.source

@@ -1,0 +1,53 @@
+"""Reports for people: plain text, or the same with ANSI styles. Neither needs rich: see `table` and `page`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mnncompat.diagnostics import Applicability, CheckResult, RuleInfo
+from mnncompat.report.subject import Subject, Verified
+from mnncompat.report.text.page import Page
+from mnncompat.results import ConvertResult, FixResult
+
+
+def render(
+    subjects: Sequence[Subject],
+    *,
+    rules: Sequence[RuleInfo] = (),
+    color: bool = False,
+    width: int | None = None,
+) -> str:
+    """Write one section for each result, and a last line over all of them where there are several checks."""
+    page = Page(color=color, width=width)
+    applicability = {rule.remedy or rule.name: rule.applicability for rule in rules if rule.applicability}
+    for number, subject in enumerate(subjects):
+        if number:
+            page.blank()
+        _section(page, subject, applicability)
+    checks = [subject for subject in subjects if isinstance(subject, CheckResult)]
+    if len(checks) > 1:
+        from mnncompat.report.text import check
+
+        page.blank()
+        check.write_total(page, checks)
+    return page.text()
+
+
+def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicability]) -> None:
+    match subject:
+        case CheckResult():
+            from mnncompat.report.text import check
+
+            check.write(page, subject, applicability)
+        case FixResult():
+            from mnncompat.report.text import fix
+
+            fix.write(page, subject)
+        case ConvertResult():
+            from mnncompat.report.text import convert
+
+            convert.write(page, subject, applicability)
+        case Verified():
+            from mnncompat.report.text import parity
+
+            parity.write(page, subject)

@@ -1,0 +1,142 @@
+"""A check as blocks for people, one for each finding or group of equal findings, and a summary line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from mnncompat.diagnostics import Applicability, CheckResult, Diagnostic, Severity
+from mnncompat.report.location import full_name, model_name
+from mnncompat.report.measures import counted
+from mnncompat.report.printable import printable
+from mnncompat.report.text.page import Page, Style
+
+STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO: Style.NOTE}
+_OUTCOMES = {
+    "refused": "refuses it",
+    "crash": "crashes on it",
+    "wrong": "takes it and computes something else",
+    "partial": "takes it only in part",
+    "unknown": "may take it or not: not measured",
+}
+_LOCATIONS = 10
+_EVIDENCE = 2
+_EVIDENCE_LENGTH = 80
+
+
+def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicability]) -> None:
+    """Write the findings of one model and their summary."""
+    write_findings(page, result.diagnostics, result.mnn_version, applicability)
+    page.line(
+        f"{model_name(result.model)}: {summary(result.diagnostics, result.nodes, result.mnn_version)}",
+        style=Style.BOLD,
+    )
+    fixable = sum(found.fixable for found in result.diagnostics)
+    if fixable:
+        which = "all of them" if fixable == len(result.diagnostics) else f"{fixable} of them"
+        page.line(f"`mnncompat fix` removes {which if len(result.diagnostics) > 1 else 'it'}", style=Style.FAINT)
+
+
+def write_findings(
+    page: Page, found: Sequence[Diagnostic], mnn_version: str, applicability: Mapping[str, Applicability]
+) -> None:
+    """Write one block for each group of findings that differ in nothing but the node; for INFO, and the message."""
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for each in found:
+        groups.setdefault(_group_key(each), []).append(each)
+    for group in groups.values():
+        _write_group(page, group, mnn_version, applicability)
+        page.blank()
+
+
+def write_total(page: Page, results: Sequence[CheckResult]) -> None:
+    """Write one line over several models."""
+    found = [each for result in results for each in result.diagnostics]
+    clean = sum(not result.diagnostics for result in results)
+    page.line(
+        f"{counted(len(results), 'model')}: {counts(found) or 'no findings'}"
+        + (f"; {clean} without findings" if found else ""),
+        style=Style.BOLD,
+    )
+
+
+def summary(found: Iterable[Diagnostic], nodes: int, mnn_version: str) -> str:
+    """`2 errors, 1 warning, 1 info in 14 nodes (MNN 3.6.1)`."""
+    return f"{counts(found) or 'no findings'} in {counted(nodes, 'node')} (MNN {printable(mnn_version)})"
+
+
+def counts(found: Iterable[Diagnostic]) -> str:
+    """`2 errors, 1 warning, 1 info`, empty for no findings."""
+    tally = Counter(each.severity for each in found)
+    parts = [
+        f"{tally[severity]} info" if severity is Severity.INFO else counted(tally[severity], severity.value)
+        for severity in Severity
+        if tally[severity]
+    ]
+    return ", ".join(parts)
+
+
+def _group_key(found: Diagnostic) -> tuple[object, ...]:
+    return (
+        found.code,
+        found.name,
+        found.severity,
+        # A dozen blocks that say "nothing is known" in other words would bury what matters.
+        None if found.severity is Severity.INFO else found.message,
+        found.location.model,
+        found.status,
+        found.remedy,
+        found.fixable,
+        found.hint,
+    )
+
+
+def _write_group(
+    page: Page, group: Sequence[Diagnostic], mnn_version: str, applicability: Mapping[str, Applicability]
+) -> None:
+    found = group[0]
+    label = f"{found.severity.value}[{printable(found.code)}]"
+    alike = len({each.message for each in group}) == 1
+    message = printable(found.message) if alike else counted(len(group), "finding")
+    times = f" ({len(group)} nodes)" if alike and len(group) > 1 else ""
+    page.labelled(label, STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
+    arrow = page.paint("-->", Style.FAINT)
+    for each in group[:_LOCATIONS]:
+        told = "" if alike else f": {printable(each.message)}"
+        page.raw([f"  {arrow} {full_name(each.location)}{told}"])
+    if len(group) > _LOCATIONS:
+        page.line(f"... and {len(group) - _LOCATIONS} more: --output-format concise lists all", lead="      ")
+    for note in _notes(found, mnn_version, applicability):
+        page.line(note, lead="   = ")
+
+
+def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Applicability]) -> list[str]:
+    notes = []
+    if found.status in _OUTCOMES:
+        notes.append(f"MNN {printable(mnn_version)} {_OUTCOMES[found.status]}")
+    if found.remedy is not None:
+        notes.append(_remedy(found, found.remedy, applicability))
+    if found.hint:
+        notes.append(f"hint: {printable(found.hint)}")
+    if found.evidence:
+        notes.append(f"evidence: {_evidence(found.evidence)}")
+    return notes
+
+
+def _remedy(found: Diagnostic, remedy: str, applicability: Mapping[str, Applicability]) -> str:
+    name = printable(remedy)
+    if not found.fixable:
+        return f"fix: none here; the rewrite {name} does not match this node"
+    unsafe = applicability.get(remedy) is Applicability.UNSAFE
+    command = "mnncompat fix --unsafe-fixes" if unsafe else "mnncompat fix"
+    return f"fix: `{command}` rewrites this ({name})"
+
+
+def _evidence(evidence: Sequence[str]) -> str:
+    shown = ", ".join(_shortened(printable(each)) for each in evidence[:_EVIDENCE])
+    more = len(evidence) - _EVIDENCE
+    return f"{shown} (+{more} more)" if more > 0 else shown
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _EVIDENCE_LENGTH else f"{text[: _EVIDENCE_LENGTH - 3]}..."

@@ -1,0 +1,100 @@
+"""A conversion step by step: check, rewrite, convert, parity, verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from mnncompat.diagnostics import Applicability, Severity
+from mnncompat.report.findings import remaining
+from mnncompat.report.location import model_name
+from mnncompat.report.measures import counted, size
+from mnncompat.report.printable import printable
+from mnncompat.report.text import check, fix, parity
+from mnncompat.report.text.page import Page, Style
+from mnncompat.results import ConvertResult, FixResult, Verdict
+
+_VERDICTS = {
+    Verdict.CONVERTED: "converted",
+    Verdict.NOT_PROVEN: "not converted: a rewrite could not be proven equal",
+    Verdict.NOT_CONVERTED: "not converted: MNN failed",
+    Verdict.NOT_EQUAL: "not published: MNN does not compute the same",
+}
+
+
+def write(page: Page, result: ConvertResult, applicability: Mapping[str, Applicability]) -> None:
+    """Write one conversion."""
+    page.line(model_name(result.source), style=Style.BOLD)
+    _step(page, "check", _check(result))
+    if result.fix is None:
+        _step(page, "rewrite", "switched off")
+    else:
+        _rewrite(page, result.fix)
+    if result.verdict is not Verdict.NOT_PROVEN:
+        _conversion(page, result)
+    if result.parity is not None:
+        _step(page, "parity", parity.scope(result.parity))
+        parity.write_report(page, result.parity, indent="  ")
+    elif result.failure is not None and result.verdict is Verdict.NOT_EQUAL:
+        _step(page, "parity", f"MNN could not run the file: {printable(result.failure.message)}")
+        page.words(result.failure.words, said=result.failure.message)
+    _verdict(page, result)
+    left = [each for each in remaining(result) if each.severity is not Severity.INFO]
+    if result.verdict is not Verdict.CONVERTED and left:
+        page.blank()
+        after = " after the rewrites" if result.fix and result.fix.changed else ""
+        page.line(f"What the check has against the model{after}:", style=Style.BOLD)
+        check.write_findings(page, left, result.check.mnn_version, applicability)
+
+
+def _step(page: Page, name: str, text: str) -> None:
+    page.labelled(f"  {name:<9}", Style.FAINT, text, indent=11)
+
+
+def _check(result: ConvertResult) -> str:
+    given = result.check
+    text = check.summary(given.diagnostics, given.nodes, given.mnn_version)
+    left = remaining(result)
+    if len(left) < len(given.diagnostics):
+        text += f"; after the rewrites {check.counts(left) or 'none'}"
+    return text
+
+
+def _rewrite(page: Page, result: FixResult) -> None:
+    names = Counter(done.rewrite for done in result.applied)
+    by = ", ".join(f"{count} by {printable(name)}" for name, count in sorted(names.items()))
+    _step(page, "rewrite", f"{fix.headline(result)}: {by}" if by else fix.headline(result))
+    for given_up in result.rolled_back:
+        text = f" {printable(given_up.rewrite)}: {printable(given_up.reason)}"
+        page.labelled(f"{'':<11}rolled back", Style.BAD, text, indent=13)
+    if result.proof is not None:
+        equal = "proven equal" if result.proof.passed else "NOT equal"
+        page.line(f"{equal} under ONNX Runtime: {parity.proof(result.proof)}", lead=" " * 11)
+
+
+def _conversion(page: Page, result: ConvertResult) -> None:
+    if result.failure is not None and result.verdict is Verdict.NOT_CONVERTED:
+        _step(page, "convert", f"{result.failure.kind}: {printable(result.failure.message)}")
+        page.words(result.failure.words or result.words, said=result.failure.message)
+        return
+    total = sum(result.ops.values())
+    ops = ", ".join(f"{count} {printable(name)}" for name, count in _by_count(result.ops))
+    text = f"{counted(total, 'op')}, {size(result.bytes)}"
+    _step(page, "convert", f"{text}: {ops}" if ops else text)
+    page.words(result.words)
+
+
+def _by_count(ops: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(ops.items(), key=lambda each: (-each[1], each[0]))
+
+
+def _verdict(page: Page, result: ConvertResult) -> None:
+    label = _VERDICTS[result.verdict]
+    if result.parity is not None and result.parity.failures:
+        label = "not published: the comparison could not be made"
+    if result.verdict is not Verdict.CONVERTED:
+        page.line(label, style=Style.BAD)
+        return
+    source = model_name(result.source)
+    told = f"{printable(str(result.out))} computes what {source} computes" if result.out else f"{source}, not written"
+    page.labelled(f"{label}:", Style.GOOD, f" {told}", indent=4)

@@ -1,0 +1,81 @@
+"""A page of text that knows its width and whether it may use colour."""
+
+from __future__ import annotations
+
+import textwrap
+from enum import StrEnum
+
+from mnncompat.report.printable import printable, printable_lines
+
+
+class Style(StrEnum):
+    """ANSI styles by meaning; the value is the SGR parameter."""
+
+    BOLD = "1"
+    FAINT = "2"
+    GOOD = "32"
+    BAD = "1;31"
+    WARN = "1;33"
+    NOTE = "1;36"
+
+
+class Page:
+    """Lines of a report.
+
+    Args:
+        color: Use ANSI styles.
+        width: Columns to wrap at, None for no wrapping.
+    """
+
+    def __init__(self, *, color: bool = False, width: int | None = None) -> None:
+        self.color = color
+        self.width = width
+        self._lines: list[str] = []
+
+    def paint(self, text: str, style: Style) -> str:
+        """Style a text, or leave it as it is without colour."""
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
+
+    def line(self, text: str = "", *, lead: str = "", style: Style | None = None) -> None:
+        """Add a line; wrapped, the rest is indented below the end of `lead`.
+
+        Args:
+            text: What to say; already printable.
+            lead: What stands in front of it and is not wrapped: indentation, a label.
+            style: Of `text`.
+        """
+        pad = " " * len(lead)
+        for number, part in enumerate(self._wrap(text, len(lead))):
+            self._lines.append((pad if number else lead) + (self.paint(part, style) if style else part))
+
+    def labelled(self, label: str, style: Style, text: str, *, indent: int) -> None:
+        """Add a line that starts with a styled label; wrapped, the rest is indented by `indent` columns."""
+        head, *rest = self._wrap(f"{label}{text}", indent)
+        if head.startswith(label):
+            head = self.paint(label, style) + head.removeprefix(label)
+        self._lines.append(head)
+        self._lines.extend(" " * indent + part for part in rest)
+
+    def words(self, words: str, *, said: str = "") -> None:
+        """Add what another program printed, set off by bars; lines that `said` already has are left out."""
+        self._lines.extend(f"    | {line}" for line in printable_lines(words) if line.strip() not in printable(said))
+
+    def raw(self, lines: list[str]) -> None:
+        """Add lines as they are."""
+        self._lines.extend(lines)
+
+    def blank(self) -> None:
+        """Add an empty line, unless there is one."""
+        if self._lines and self._lines[-1]:
+            self._lines.append("")
+
+    def text(self) -> str:
+        """The page without empty lines at its end; every line ends with a newline."""
+        lines = self._lines[:-1] if self._lines and not self._lines[-1] else self._lines
+        return "".join(f"{line.rstrip()}\n" for line in lines)
+
+    def _wrap(self, text: str, taken: int) -> list[str]:
+        if self.width is None or taken + len(text) <= self.width:
+            return [text]
+        room = max(self.width - taken, 20)
+        return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]

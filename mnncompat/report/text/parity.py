@@ -1,0 +1,94 @@
+"""A parity report: a table with a line for each output, what is wrong, and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.report.location import model_name
+from mnncompat.report.measures import cosine, counted, decibel, distance, measures, shape, share
+from mnncompat.report.printable import printable
+from mnncompat.report.subject import Verified
+from mnncompat.report.text.page import Page, Style
+from mnncompat.report.text.table import Cell, write_table
+
+if TYPE_CHECKING:
+    from mnncompat.parity import OutputParity, ParityReport
+
+_HEADER = ("output", "shape", "dtype", "worst draw", "max abs", "max rel", "cosine", "SNR", "top-1", "equal")
+_LEFT = 4
+_LONGEST_NAME = 48
+
+
+def write(page: Page, result: Verified) -> None:
+    """Write a verified pair of files."""
+    page.line(title(result), style=Style.BOLD)
+    write_report(page, result.parity)
+    verdict = "equal" if result.parity.passed else "NOT equal"
+    style = Style.GOOD if result.parity.passed else Style.BAD
+    page.labelled(f"{verdict}:", style, f" {scope(result.parity)}", indent=4)
+
+
+def title(result: Verified) -> str:
+    """`model.onnx against model.mnn`."""
+    return f"{model_name(result.source)} against {printable(result.file) or 'MNN'}"
+
+
+def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
+    """Write the table, the notes, and what is wrong."""
+    if report.outputs:
+        write_table(page, _HEADER, [_row(output) for output in report.outputs], left=_LEFT, indent=indent)
+    for note in report.notes:
+        page.line(printable(note), lead=f"{indent}note: ")
+    for problem in report.problems:
+        page.labelled(f"{indent}problem:", Style.BAD, f" {printable(problem)}", indent=len(indent) + 4)
+    for side in report.failures:
+        page.words(side.failure.words, said=side.failure.message)
+
+
+def scope(report: ParityReport) -> str:
+    """`2 outputs in 7 draws, seed 0`, `1 of 2 outputs agree in 7 draws, seed 0`."""
+    draws = f"in {counted(len(report.draws), 'draw')}, seed {report.seed}"
+    agree = sum(output.passed for output in report.outputs)
+    if report.failures:
+        return f"{' and '.join(printable(side.runner) for side in report.failures)} gave no outputs {draws}"
+    if report.passed:
+        return f"{counted(agree, 'output')} {draws}"
+    return f"{agree} of {counted(len(report.outputs), 'output')} agree {draws}"
+
+
+def proof(report: ParityReport) -> str:
+    """`2 outputs in 7 draws, seed 0; closest to the limit: prob: max abs 1.2e-07, ...`."""
+    judged = [(output, output.worst) for output in report.outputs]
+    compared = [(output.name, worst) for output, worst in judged if worst is not None]
+    if not compared:
+        return scope(report)
+    name, worst = max(compared, key=lambda each: (not each[1].passed, each[1].excess))
+    of_several = "worst output" if len(report.outputs) > 1 else "output"
+    return f"{scope(report)}; {of_several} {printable(name)}: {measures(worst)}"
+
+
+def _row(output: OutputParity) -> list[Cell]:
+    worst = output.worst
+    verdict = ("yes", Style.GOOD) if output.passed else ("NO", Style.BAD)
+    if worst is None:
+        return [_short(output.name), *(["-"] * (len(_HEADER) - 2)), verdict]
+    return [
+        _short(output.name),
+        shape(worst.expected_shape),
+        worst.expected_dtype,
+        _short(worst.draw),
+        distance(worst.max_abs),
+        distance(worst.max_rel),
+        cosine(worst.cosine),
+        decibel(worst.snr_db),
+        share(worst.top1),
+        verdict,
+    ]
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    if len(text) <= _LONGEST_NAME:
+        return text
+    half = (_LONGEST_NAME - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,233 @@
+"""The table of what MNN does with each operator: rows read from `rules/`, matched against nodes.
+
+``rules/ops/<Op>.toml`` holds the rows of one op type and is read when a model first contains one; ``rules/graph.toml``
+holds what concerns a model as a whole. A row is a statement about MNN that rests on its evidence; no row at all means
+that nothing is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from mnncompat import rules
+from mnncompat.conditions import Condition, parse_condition
+from mnncompat.diagnostics import Severity
+from mnncompat.errors import TableError
+from mnncompat.facts import NodeFacts
+from mnncompat.view import GraphView
+
+STATUSES = ("supported", "refused", "crash", "wrong", "partial")
+"""What MNN does: right; an honest refusal; a dead process; other numbers, shapes or types; right for some inputs only."""
+
+_SEVERITY = {status: Severity.ERROR for status in ("refused", "crash", "wrong")} | {"partial": Severity.WARNING}
+_HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
+_PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([^{}.]+))?(?:\.([a-z]+))?\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One statement about what MNN does.
+
+    Attributes:
+        file: Where it stands.
+        op: Op type, or empty for a statement about whole models.
+        code: Stable code; the same in every file where the same cause is stated. Empty where MNN is right.
+        name: Readable name, as unique as the code.
+        mnn: Releases it holds for, a PEP 440 specifier.
+        arch: Machine architectures it holds on; empty for all.
+        find: Name of the search in `mnncompat.graph_conditions` (statements about whole models only).
+        when: When it holds.
+        unless: When it does not hold although `when` does.
+        status: One of `STATUSES`.
+        reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
+        remedy: Name of the rewrite that removes the finding, or None.
+        advice: What to do where no rewrite exists.
+        evidence: ``measured: ...`` and ``src:path@tag: ...``.
+    """
+
+    file: str
+    op: str
+    code: str
+    name: str
+    mnn: str
+    arch: tuple[str, ...]
+    find: str
+    when: Condition
+    unless: Condition
+    status: str
+    reason: str
+    remedy: str | None
+    advice: str
+    evidence: tuple[str, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """Severity of the findings it makes."""
+        return _SEVERITY.get(self.status, Severity.INFO)
+
+    def holds_for(self, version: str) -> bool:
+        """True if the row speaks about this MNN release."""
+        return SpecifierSet(self.mnn).contains(version, prereleases=True)
+
+    def holds(self, facts: NodeFacts) -> bool | None:
+        """Whether the row speaks about this node; None if the model does not say enough."""
+        excluded = self.unless.holds(facts)
+        if excluded is True:
+            return False
+        return self.when.holds(facts) if excluded is False else (self.when.holds(facts) and None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowMatch:
+    """A row that speaks about a node.
+
+    Attributes:
+        row: The row.
+        certain: False if the model does not say enough to be sure.
+        reason: The row's reason with the actual values.
+    """
+
+    row: Row
+    certain: bool
+    reason: str
+
+
+class SupportTable:
+    """The rows of a rules folder, read one op type at a time.
+
+    Args:
+        root: A rules folder; the one that ships with mnncompat by default.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root if root is not None else rules.root()
+        self._rows: dict[str, tuple[Row, ...]] = {}
+
+    def rows(self, op: str) -> tuple[Row, ...]:
+        """Rows of one op type of ONNX's own domain, in the order of the file; empty if nothing is known.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        if op not in self._rows:
+            file = self._root / "ops" / f"{op}.toml"
+            self._rows[op] = tuple(_parse_file(file, "support", op)) if file.is_file() else ()
+        return self._rows[op]
+
+    def graph_rows(self) -> tuple[Row, ...]:
+        """Rows about whole models.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        if "" not in self._rows:
+            self._rows[""] = tuple(_parse_file(self._root / "graph.toml", "graph", ""))
+        return self._rows[""]
+
+    def ops(self) -> tuple[str, ...]:
+        """Op types that have a file, sorted."""
+        return tuple(sorted(path.stem for path in (self._root / "ops").glob("*.toml")))
+
+    def match(self, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
+        """Rows that speak about a node, under one MNN release, in the order of the file.
+
+        Raises:
+            TableError: The file of the op type is damaged.
+        """
+        facts = NodeFacts(view, index)
+        found = []
+        for row in self.rows(facts.node.op_type):
+            truth = row.holds_for(version) and row.holds(facts)
+            if truth is not False:
+                found.append(RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts)))
+        return tuple(found)
+
+
+def describe(reason: str, facts: NodeFacts) -> str:
+    """Fill the placeholders of a reason with the values of a node."""
+    return _PLACEHOLDER.sub(lambda match: _actual(match[1], match[2], match[3], facts), reason)
+
+
+def _actual(subject: str, key: str | None, part: str | None, facts: NodeFacts) -> str:
+    if subject == "attr" and key:
+        return _words(facts.attribute(key))
+    if subject in ("input", "output") and key:
+        name = (facts.operand if subject == "input" else facts.result)(int(key))
+        if name is None:
+            return "none"
+        read = {"dtype": facts.dtype, "rank": facts.rank, "shape": facts.shape, "elements": facts.elements}
+        return name if part is None else _words(read[part](name))
+    counts = {"op": facts.node.op_type, "opset": facts.opset, "inputs": len(facts.node.input)}
+    return str(counts.get(subject, len(facts.node.output)))
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join('?' if item is None else str(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+_TEXTS = ("code", "name", "mnn", "find", "status", "reason", "remedy", "advice")
+_KEYS = {*_TEXTS, "arch", "when", "unless", "evidence"}
+_NEVER = Condition(())
+
+
+def _parse_file(file: Path, kind: str, op: str) -> Iterator[Row]:
+    data = rules.read_toml(file)
+    if set(data) != {kind} or not isinstance(data[kind], list):
+        raise TableError(f"{file}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
+    for number, entry in enumerate(data[kind], 1):
+        yield _parse_row(entry, op, file, f"{file}: row {entry.get('code') or number}")
+
+
+def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row:
+    _require_keys(entry, op, where)
+    _require_specifier(entry["mnn"], where)
+    return Row(
+        file=str(file),
+        op=op,
+        code=entry.get("code", ""),
+        name=entry.get("name", ""),
+        mnn=entry["mnn"],
+        arch=tuple(entry.get("arch", ())),
+        find=entry.get("find", ""),
+        when=parse_condition(entry.get("when", {}), where),
+        unless=parse_condition(entry["unless"], where) if "unless" in entry else _NEVER,
+        status=entry["status"],
+        reason=entry.get("reason", ""),
+        remedy=entry.get("remedy"),
+        advice=entry.get("advice", ""),
+        evidence=tuple(entry["evidence"]),
+    )
+
+
+def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
+    unknown = sorted(set(entry) - _KEYS)
+    if unknown:
+        raise TableError(f"{where}: unknown key {unknown[0]!r}", hint=_HINT)
+    if entry.get("status") not in STATUSES:
+        raise TableError(f"{where}: status must be one of {', '.join(STATUSES)}", hint=_HINT)
+    needed = ["mnn", "evidence"] if entry["status"] == "supported" else ["mnn", "evidence", "code", "name", "reason"]
+    missing = [key for key in [*needed, *([] if op else ["find"])] if not entry.get(key)]
+    if missing:
+        raise TableError(f"{where}: {missing[0]} is missing", hint=_HINT)
+    wrong = next((key for key in _TEXTS if not isinstance(entry.get(key, ""), str)), None)
+    if wrong is not None:
+        raise TableError(f"{where}: {wrong} must be a string", hint=_HINT)
+
+
+def _require_specifier(text: str, where: str) -> None:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise TableError(f"{where}: mnn = {text!r} is not a PEP 440 version specifier", hint=_HINT) from None

@@ -1,0 +1,325 @@
+"""Results as the commands return them, made by hand: ordinary ones, and ones with names that want to break out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from mnncompat.diagnostics import Applicability, CheckResult, Diagnostic, Location, RuleInfo, Severity
+from mnncompat.mnn import Failure, FailureKind, Stage
+from mnncompat.model import Model
+from mnncompat.parity import FLOAT32, Comparison, OutputParity, ParityReport, RunnerFailure
+from mnncompat.report import Subject, Verified
+from mnncompat.results import (
+    AppliedFix,
+    ChangeKind,
+    ConvertResult,
+    FixResult,
+    NodeChange,
+    RefusedFix,
+    RolledBack,
+    Verdict,
+)
+
+SOURCE = "models/digits.onnx"
+REWRITE = "fully-connected-to-convolution"
+MATMUL = Location(model=SOURCE, index=11, node="/head/MatMul", op_type="MatMul", outputs=("/head/MatMul_output_0",))
+GEMM = Location(model=SOURCE, index=13, node="/head/Gemm", op_type="Gemm", outputs=("logits",))
+
+UNDECLARED = Diagnostic(
+    code="MNN001",
+    name="undeclared-op",
+    severity=Severity.ERROR,
+    message="MatMul is not in MNN 0.2.0.4 (declared since 0.2.1.6)",
+    location=MATMUL,
+    status="refused",
+    remedy=REWRITE,
+    fixable=True,
+    evidence=("rules/declared.json: MatMul",),
+)
+POOL = Diagnostic(
+    code="MNN212",
+    name="pool-without-strides",
+    severity=Severity.ERROR,
+    message="AveragePool without strides: MNN takes [1, 1] for [2, 2]",
+    location=Location(model=SOURCE, graph=("if_1.then_branch",), index=0, node="pool", op_type="AveragePool"),
+    status="wrong",
+    remedy="explicit-strides",
+    hint="set strides when exporting",
+    evidence=("node:test_averagepool_2d_default", "src:tools/converter/source/onnx/PoolingOnnx.cpp@3.6.1", "#1234"),
+)
+WIDE = Diagnostic(
+    code="MNN801",
+    name=REWRITE,
+    severity=Severity.WARNING,
+    message="Gemm 500 -> 10 can be a 1x1 convolution",
+    location=GEMM,
+    status="rewrite",
+    remedy=REWRITE,
+    fixable=True,
+)
+UNKNOWN = Diagnostic(
+    code="MNN002",
+    name="unmeasured-op",
+    severity=Severity.INFO,
+    message="Einsum is declared by MNN 3.6.1, but the table says nothing about this use of it",
+    location=Location(model=SOURCE, index=3, node="/attention/Einsum", op_type="Einsum"),
+    status="unknown",
+)
+WHOLE_MODEL = Diagnostic(
+    code="MNN010",
+    name="onnx-opset-not-first",
+    severity=Severity.ERROR,
+    message="opset_import begins with com.microsoft 1: MNN takes 1 for the ONNX opset, which is 17",
+    location=Location(model=SOURCE),
+    status="wrong",
+    hint="put the ONNX domain first in opset_import",
+)
+
+HOSTILE = "名前 [bold red]x[/] {0} [a](1) :smile:\x1b[31m\r\n::error::%25,\u202e\udc80"
+"""What must not be acted on: markup, placeholders, links, escapes, commands, bidirectional marks, a lone surrogate."""
+LONG = "/encoder/layers." + "0123456789" * 9
+
+RULES = (
+    RuleInfo(
+        code="MNN212",
+        name="pool-without-strides",
+        summary="a pooling layer without strides",
+        severity=Severity.ERROR,
+        explanation="ONNX's default is 1 along each axis.\n\nMNN takes the kernel's size.",
+        remedy="explicit-strides",
+        op_types=("AveragePool", "MaxPool"),
+        mnn=">=3.0",
+        evidence=POOL.evidence,
+    ),
+    RuleInfo(
+        code="MNN801",
+        name=REWRITE,
+        summary="a fully connected layer that can be a convolution",
+        severity=Severity.WARNING,
+        explanation="x @ W is a convolution with W as its kernel.",
+        remedy=REWRITE,
+        applicability=Applicability.SAFE,
+        op_types=("Gemm", "MatMul"),
+    ),
+)
+
+
+def check(*found: Diagnostic, nodes: int = 14) -> CheckResult:
+    return CheckResult(model=SOURCE, mnn_version="3.6.1", nodes=nodes, diagnostics=found)
+
+
+def many(count: int) -> CheckResult:
+    """One finding at many nodes, and as many that differ in their messages."""
+    same = [replace(POOL, location=replace(POOL.location, index=n, node=f"/pool_{n}")) for n in range(count)]
+    other = [
+        replace(UNKNOWN, message=f"Op{n} is unknown", location=replace(UNKNOWN.location, index=n, node=f"/op_{n}"))
+        for n in range(count)
+    ]
+    return check(*same, *other, nodes=2 * count)
+
+
+def comparison(draw: str, *, problems: Sequence[str] = (), excess: float = 0.01, max_abs: float = 1.2e-7) -> Comparison:
+    return Comparison(
+        draw=draw,
+        expected_shape=(1, 10),
+        actual_shape=(1, 10),
+        expected_dtype="float32",
+        actual_dtype="float32",
+        compared=10,
+        max_abs=max_abs,
+        max_rel=30 * max_abs,
+        cosine=1.0 if excess < 1 else 0.25,
+        snr_db=126.3 if excess < 1 else -3.0,
+        top1=1.0 if excess < 1 else 0.0,
+        excess=excess,
+        telling=True,
+        problems=tuple(problems),
+    )
+
+
+EXACT = replace(comparison("zeros"), max_abs=0.0, max_rel=0.0, snr_db=math.inf, top1=None, excess=0.0)
+MISSING = replace(
+    comparison("normal", problems=["the output is missing"], excess=math.inf),
+    actual_shape=None,
+    actual_dtype=None,
+    compared=0,
+    max_abs=math.nan,
+    max_rel=math.nan,
+    cosine=math.nan,
+    snr_db=math.nan,
+    top1=None,
+)
+
+
+def output(name: str, *comparisons: Comparison) -> OutputParity:
+    problems = tuple(f"{each.draw}: {problem}" for each in comparisons for problem in each.problems)
+    return OutputParity(name=name, tolerance=FLOAT32, comparisons=comparisons, problems=problems)
+
+
+def parity(
+    *outputs: OutputParity, failures: tuple[RunnerFailure, ...] = (), notes: tuple[str, ...] = ()
+) -> ParityReport:
+    problems = [f"{each.runner}: {each.failure.message}" for each in failures]
+    problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
+    return ParityReport(
+        outputs=outputs,
+        failures=failures,
+        problems=tuple(problems) if outputs or problems else ("nothing was compared: the model has no outputs",),
+        draws=("normal", "zeros"),
+        shapes=({"image": (1, 1, 28, 28)}, {"image": (1, 1, 28, 28)}),
+        notes=notes,
+        seed=7,
+    )
+
+
+CRASH = Failure(kind=FailureKind.CRASH, stage=Stage.RUN, message="killed by SIGSEGV", words="line one\nline [two]\n")
+REFUSED = Failure(
+    kind=FailureKind.REFUSED,
+    stage=Stage.CONVERT,
+    message="Not Support: ai.onnx.ml::TreeEnsemble",
+    words="These Op Not Support: ai.onnx.ml::TreeEnsemble\n\x1b[31mNot Support: ai.onnx.ml::TreeEnsemble",
+)
+EQUAL = parity(output("logits", comparison("normal"), EXACT), notes=("the model does not take a batch of 2",))
+TOO_FAR = "3 of 10 elements too far off, the worst 51 times at [0, 3]: 1.5 instead of 0.5"
+DIFFERENT = parity(
+    output("logits", comparison("normal", problems=[TOO_FAR], excess=51.0, max_abs=1.0), EXACT),
+    output("features", EXACT, comparison("normal")),
+    output("mask", MISSING),
+)
+
+CHANGES = (
+    NodeChange(
+        kind=ChangeKind.REMOVED,
+        graph=(),
+        op_type="MatMul",
+        name="/head/MatMul",
+        inputs=("x: float32[N, 800]", "w: float32[800, 500]"),
+        outputs=("y: float32[N, 500]",),
+    ),
+    NodeChange(
+        kind=ChangeKind.ADDED,
+        graph=(),
+        op_type="Conv",
+        name="/head/MatMul_conv",
+        inputs=("x: float32[N, 50, 4, 4]", "w_4x4: float32[500, 50, 4, 4]"),
+        outputs=("y_4d: float32[N, 500, 1, 1]",),
+        attributes=(("kernel_shape", "[4, 4]"), ("group", "1")),
+    ),
+    NodeChange(
+        kind=ChangeKind.CHANGED,
+        graph=("if_1.then_branch",),
+        op_type="Relu",
+        name="relu",
+        inputs=("y_4d: float32[N, 500, 1, 1]",),
+        outputs=("z: float32[N, 500, 1, 1]",),
+        before="Relu(y: float32[N, 500])",
+    ),
+)
+APPLIED = (
+    AppliedFix(code="MNN801", rewrite=REWRITE, location=MATMUL, message="MatMul 800 -> 500 becomes a 4x4 convolution"),
+    AppliedFix(code="MNN801", rewrite=REWRITE, location=GEMM, message="Gemm 500 -> 10 becomes a 1x1 convolution"),
+)
+MODEL = Model(proto=ModelProto(), path=Path(SOURCE))
+UNCHANGED = FixResult(source=SOURCE, model=MODEL)
+FIXED = FixResult(
+    source=SOURCE,
+    model=MODEL,
+    applied=APPLIED,
+    refused=(RefusedFix(rewrite=REWRITE, location=GEMM, reason="the weight w is not constant"),),
+    changes=CHANGES,
+    proof=EQUAL,
+)
+ROLLED_BACK = FixResult(
+    source=SOURCE,
+    model=MODEL,
+    rolled_back=(RolledBack(rewrite=REWRITE, reason="its result is not equal under ONNX Runtime: 3 elements"),),
+)
+CONVERTED = ConvertResult(
+    source=SOURCE,
+    out=Path("out/digits.mnn"),
+    verdict=Verdict.CONVERTED,
+    check=check(UNDECLARED, POOL, WIDE, UNKNOWN),
+    fix=FIXED,
+    parity=EQUAL,
+    ops={"Input": 1, "Pooling": 2, "Convolution": 4},
+    bytes=1_724_416,
+    words="warning: [C] is unused",
+)
+NOT_CONVERTED = replace(
+    CONVERTED, out=None, verdict=Verdict.NOT_CONVERTED, failure=REFUSED, parity=None, ops={}, bytes=0, words=""
+)
+NOT_EQUAL = replace(CONVERTED, out=None, verdict=Verdict.NOT_EQUAL, parity=DIFFERENT)
+NOT_RUN = replace(
+    CONVERTED,
+    out=None,
+    verdict=Verdict.NOT_EQUAL,
+    parity=parity(failures=(RunnerFailure(runner="MNN", failure=CRASH),)),
+)
+NOT_PROVEN = ConvertResult(
+    source=SOURCE, out=None, verdict=Verdict.NOT_PROVEN, check=check(UNDECLARED, WIDE), fix=ROLLED_BACK
+)
+
+
+def hostile(name: str) -> list[Subject]:
+    """One result of each kind in which every free text is `name`."""
+    at = Location(model=name, graph=(name,), index=0, node=name, op_type=name, outputs=(name,))
+    found = replace(POOL, name=name, message=name, location=at, remedy=name, hint=name, evidence=(name,))
+    checked = CheckResult(model=name, mnn_version=name, nodes=1, diagnostics=(found, replace(found, fixable=True)))
+    failure = Failure(kind=FailureKind.CRASH, stage=Stage.RUN, message=name, words=f"{name}\n{name}")
+    report = parity(
+        output(name, replace(comparison(name, problems=[name], excess=2.0))),
+        failures=(RunnerFailure(runner=name, failure=failure),),
+        notes=(name,),
+    )
+    fixed = FixResult(
+        source=name,
+        model=MODEL,
+        applied=(AppliedFix(code="MNN801", rewrite=name, location=at, message=name),),
+        refused=(RefusedFix(rewrite=name, location=at, reason=name),),
+        rolled_back=(RolledBack(rewrite=name, reason=name),),
+        changes=(replace(CHANGES[2], graph=(name,), name=name, op_type=name, inputs=(name,), before=name),),
+        proof=report,
+    )
+    converted = ConvertResult(
+        source=name,
+        out=Path("x.mnn"),
+        verdict=Verdict.NOT_EQUAL,
+        check=checked,
+        fix=fixed,
+        failure=failure,
+        parity=report,
+        ops={name: 1},
+        bytes=1,
+        words=name,
+    )
+    refused = replace(converted, verdict=Verdict.NOT_CONVERTED, parity=None)
+    return [checked, fixed, converted, refused, Verified(source=name, file=name, parity=report)]
+
+
+SUBJECTS: dict[str, list[Subject]] = {
+    "check": [check(WHOLE_MODEL, UNDECLARED, POOL, WIDE, UNKNOWN)],
+    "check-clean": [check()],
+    "check-many": [many(13)],
+    "check-several": [check(WIDE), replace(check(), model="other.onnx"), replace(check(UNKNOWN), model="third.onnx")],
+    "fix": [FIXED],
+    "fix-unproven": [replace(FIXED, proof=None)],
+    "fix-nothing": [UNCHANGED],
+    "fix-rolled-back": [ROLLED_BACK],
+    "convert": [CONVERTED],
+    "convert-refused": [NOT_CONVERTED],
+    "convert-different": [NOT_EQUAL],
+    "convert-crashed": [NOT_RUN],
+    "convert-not-proven": [NOT_PROVEN],
+    "convert-dry": [replace(CONVERTED, out=None, fix=None)],
+    "verify": [Verified(source=SOURCE, file="digits.mnn", parity=EQUAL)],
+    "verify-different": [Verified(source=SOURCE, file="digits.mnn", parity=DIFFERENT)],
+    "verify-nothing": [Verified(source="", file="digits.mnn", parity=parity())],
+    "hostile": hostile(HOSTILE),
+    "long": hostile(LONG),
+    "none": [],
+}

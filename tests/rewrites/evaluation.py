@@ -1,0 +1,107 @@
+"""Evaluate heads under ONNX Runtime and MNN, and compare what they give within what rounding explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from rewrites.bounds import bounds
+
+from mnncompat import mnn
+from mnncompat.parity import DRAWS, draw_feeds
+from mnncompat.runners import MnnRunner, OnnxRuntimeRunner, input_signature, output_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+    Values = dict[str, NDArray[Any]]
+
+BATCHES = (1, 2, 5)
+LIMITS = mnn.Limits(seconds=60.0)
+
+
+def feeds_of(model: ModelProto, seed: int = 0) -> list[Values]:
+    """Every draw for every batch size; one batch size if the batch is fixed. float16 would overflow on the large one."""
+    signature = input_signature(model)
+    dynamic = any(not isinstance(dim, int) for spec in signature for dim in spec.shape or ())
+    draws = [name for name in DRAWS if name != "large" or signature[0].dtype != np.float16]
+    result: list[Values] = []
+    for batch in BATCHES if dynamic else (1,):
+        shapes = {s.name: tuple(dim if isinstance(dim, int) else batch for dim in s.shape or ()) for s in signature}
+        result += [each.arrays for each in draw_feeds(signature, shapes=shapes, inputs={}, seed=seed, draws=draws)]
+    return result
+
+
+def evaluated(model: ModelProto, feeds: list[Values]) -> list[Values]:
+    """The outputs under ONNX Runtime."""
+    result = OnnxRuntimeRunner(model).run(feeds)
+    assert isinstance(result, list), result
+    return result
+
+
+def measured(model: ModelProto, feeds: list[Values], folder: Path) -> list[Values]:
+    """The outputs under MNN, converted with exact Gelu."""
+    onnx.save(model, folder / "model.onnx")
+    options = mnn.ConvertOptions(gelu_approximation=False)
+    converted = mnn.convert(folder / "model.onnx", folder / "model.mnn", options=options, limits=LIMITS)
+    assert isinstance(converted, mnn.Converted), converted
+    result = MnnRunner(folder / "model.mnn", outputs=output_names(model), limits=LIMITS).run(feeds)
+    assert isinstance(result, list), result
+    return result
+
+
+def reference(model: ModelProto, feeds: list[Values]) -> list[Values]:
+    """Every value of every run under ONNX Runtime: inputs, initializers, and all that is computed."""
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    del complete.graph.output[:]
+    names = [name for node in model.graph.node for name in node.output if name]
+    complete.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    return [stored | feed | values for feed, values in zip(feeds, evaluated(complete, feeds), strict=True)]
+
+
+def allowance(model: ModelProto, values: Values) -> dict[str, float]:
+    """How far each value of a head may be from another correct evaluation, given one of its runs."""
+    eps = float(np.finfo(helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)).eps) / 2
+    return bounds(model, values, eps)
+
+
+def assert_equal(model: ModelProto, expected: Values, actual: Values, *, relative: float = 0.0) -> float:
+    """Compare the outputs of one run with its reference values.
+
+    Args:
+        model: The head.
+        expected: All values of the reference run.
+        actual: The outputs to be judged.
+        relative: Allowed beyond rounding, as a share of the largest element.
+
+    Returns:
+        The largest difference, as a share of the largest element.
+    """
+    worst = 0.0
+    allowed = allowance(model, expected)
+    producers = {name: node for node in model.graph.node for name in node.output}
+    for name in output_names(model):
+        value, other = expected[name].astype(np.float64), actual[name].astype(np.float64)
+        assert other.shape == value.shape, name
+        if producers[name].op_type in ("ArgMax", "ArgMin"):
+            _assert_same_classes(producers[name], expected, actual[name], allowed)
+            continue
+        difference, largest = float(np.abs(other - value).max()), float(np.abs(value).max())
+        limit = allowed[name] + relative * largest
+        assert difference <= limit, f"{name}: {difference} apart, {limit} allowed"
+        worst = max(worst, difference / max(largest, 1e-3))
+    return worst
+
+
+def _assert_same_classes(node: NodeProto, expected: Values, actual: NDArray[Any], allowed: dict[str, float]) -> None:
+    """The class is the best one, or one that rounding may put in its place."""
+    scores = expected[node.input[0]].astype(np.float64) * (1 if node.op_type == "ArgMax" else -1)
+    chosen = scores[np.arange(len(scores)), actual.reshape(-1)]
+    assert np.all(chosen >= scores.max(axis=1) - 2 * allowed[node.input[0]]), node.output[0]

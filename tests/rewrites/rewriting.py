@@ -1,0 +1,76 @@
+"""Apply one rewrite to a model, and the properties that hold for the result of every rewrite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+
+from mnncompat.model import from_proto
+from mnncompat.structure import subgraphs
+from mnncompat.rewrites import Match, Refusal
+from mnncompat.surgeon import ModelEditor
+from mnncompat.view import ModelView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onnx import GraphProto, ModelProto
+
+    from mnncompat.rewrites import Rewrite
+
+
+def findings(rewrite: Rewrite, model: ModelProto) -> tuple[list[Match], list[Refusal]]:
+    """What the rewrite finds anywhere in a model."""
+    found = [each for view in ModelView(from_proto(model)).graphs() for each in rewrite.find(view)]
+    return [f for f in found if isinstance(f, Match)], [f for f in found if isinstance(f, Refusal)]
+
+
+def rewritten(rewrite: Rewrite, model: ModelProto) -> ModelProto:
+    """The model after one pass of the rewrite, which is left unchanged; asserts what every rewrite owes."""
+    before = model.SerializeToString(deterministic=True)
+    editor = ModelEditor(model)
+    for view in ModelView(from_proto(model)).graphs():
+        for found in rewrite.find(view):
+            if isinstance(found, Match):
+                rewrite.apply(found, editor.graph(view.address))
+    result = editor.export()
+    assert model.SerializeToString(deterministic=True) == before, "the rewrite changed its input"
+    onnx.checker.check_model(result, full_check=True)
+    assert _interface(result) == _interface(model)
+    matches, _ = findings(rewrite, result)
+    assert not matches, f"the second run finds {matches[0].notes}"
+    assert leftovers(result) <= leftovers(model)
+    return result
+
+
+def leftovers(model: ModelProto) -> set[str]:
+    """Values that are computed or stored and that nobody reads."""
+    graphs, nodes = list(_graphs(model.graph)), list(_nodes(model.graph))
+    read = {name for node in nodes for name in node.input} | {value.name for g in graphs for value in g.output}
+    stored = {tensor.name for graph in graphs for tensor in graph.initializer}
+    return (stored - read) | {node.output[0] for node in nodes if read.isdisjoint(node.output)}
+
+
+def operators(model: ModelProto) -> list[str]:
+    """Op types of all nodes, subgraphs included."""
+    return [node.op_type for node in _nodes(model.graph)]
+
+
+def _nodes(graph: GraphProto) -> Iterator[onnx.NodeProto]:
+    for each in _graphs(graph):
+        yield from each.node
+
+
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    yield graph
+    for node in graph.node:
+        for _, inner in subgraphs(node):
+            yield from _graphs(inner)
+
+
+def _interface(model: ModelProto) -> list[bytes]:
+    """Inputs and outputs of the graph; initializers that are inputs as well come and go with their use."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    values = [value for value in model.graph.input if value.name not in stored]
+    return [value.SerializeToString(deterministic=True) for value in (*values, *model.graph.output)]

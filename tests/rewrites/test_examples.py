@@ -1,0 +1,74 @@
+"""Every example of every rewrite: what must be rewritten is, right; look-alikes are left, with their reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+import pytest
+from rewrites.evaluation import LIMITS
+from rewrites.rewriting import findings, rewritten
+
+from mnncompat import mnn
+from mnncompat.parity import Tolerance, compare_models, verify
+from mnncompat.rewrites import Example, Rewrite, all_rewrites
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MNN = Tolerance(rtol=1e-4, atol=1e-6)
+MNN_FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5)
+EVERY = [(rewrite, example) for rewrite in all_rewrites() for example in rewrite.examples()]
+TAKEN = [(rewrite, example) for rewrite, example in EVERY if example.refusal is None]
+LEFT = [(rewrite, example) for rewrite, example in EVERY if example.refusal is not None]
+
+
+def name_of(value: object) -> str:
+    return value.name if isinstance(value, (Rewrite, Example)) else str(value)
+
+
+@pytest.mark.parametrize("rewrite", all_rewrites(), ids=name_of)
+def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite):
+    examples = rewrite.examples()
+    assert any(example.refusal is None for example in examples)
+    assert any(example.refusal for example in examples)
+    assert len({example.name for example in examples}) == len(examples)
+
+
+@pytest.mark.parametrize(("rewrite", "example"), TAKEN, ids=name_of)
+def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path):
+    model = example.build()
+    onnx.checker.check_model(model, full_check=True)
+    matches, refusals = findings(rewrite, model)
+    assert matches
+    assert not refusals
+    assert all(match.rewrite == rewrite.name and match.notes for match in matches)
+    result = rewritten(rewrite, model)
+    under_onnxruntime = compare_models(model, result)
+    assert under_onnxruntime.passed, under_onnxruntime
+    _assert_right_under_mnn(model, result, tmp_path)
+
+
+@pytest.mark.parametrize(("rewrite", "example"), LEFT, ids=name_of)
+def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example):
+    model = example.build()
+    onnx.checker.check_model(model, full_check=True)
+    matches, refusals = findings(rewrite, model)
+    assert not matches
+    if example.refusal:
+        assert [refusal.rewrite for refusal in refusals] == [rewrite.name]
+        assert example.refusal in refusals[0].reason
+    else:
+        assert not refusals
+    assert rewritten(rewrite, model) == model
+
+
+def _assert_right_under_mnn(model: onnx.ModelProto, result: onnx.ModelProto, folder: Path) -> None:
+    onnx.save(result, folder / "model.onnx")
+    converted = mnn.convert(
+        folder / "model.onnx", folder / "model.mnn", options=mnn.ConvertOptions(), limits=LIMITS
+    )
+    assert isinstance(converted, mnn.Converted), converted
+    half = any(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for value in model.graph.output)
+    report = verify(model, folder / "model.mnn", tolerance=MNN_FLOAT16 if half else MNN, limits=LIMITS)
+    assert report.passed, report

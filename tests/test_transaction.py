@@ -1,0 +1,220 @@
+"""Fixing is a transaction: to a fixed point, proven equal, and a wrong rewrite is given up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from models import array, head, model_of
+from onnx import helper
+
+from mnncompat import RunnerError, UsageError, fix
+from mnncompat.diagnostics import Applicability
+from mnncompat.model import from_proto
+from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
+from mnncompat.surgeon import GraphEditor
+from mnncompat.transaction import choose_rewrites, fix_model
+from mnncompat.view import GraphView
+
+
+class PlantedRewrite(Rewrite):
+    """A rewrite for the tests: does something to every Relu."""
+
+    code = "MNN899"
+    name = "planted"
+    summary = "for the tests"
+    op_types = ("Relu",)
+
+    def find(self, view: GraphView) -> Iterator[Match | Refusal]:
+        for index, node in enumerate(view.nodes):
+            if node.op_type == "Relu":
+                yield Match(rewrite=self.name, nodes=frozenset([index]), notes=((index, "planted"),), plan=index)
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        raise NotImplementedError
+
+
+class WrongRewrite(PlantedRewrite):
+    """Turns Relu into something close to it."""
+
+    name = "planted-wrong"
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        node = editor.edit(match.plan)
+        node.op, node.attrs["alpha"] = "LeakyRelu", 0.001
+
+
+class EqualRewrite(PlantedRewrite):
+    """Turns Relu into an equal Clip."""
+
+    name = "planted-equal"
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        node = editor.edit(match.plan)
+        node.op = "Clip"
+        node.inputs.append(editor.constant("zero", np.zeros((), np.float32)))
+
+
+class InvalidRewrite(PlantedRewrite):
+    """Makes something that is not ONNX."""
+
+    name = "planted-invalid"
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        editor.edit(match.plan).op = "NoSuchOperator"
+
+
+class CrashingRewrite(PlantedRewrite):
+    """Fails."""
+
+    name = "planted-crash"
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        raise KeyError("oops")
+
+
+class EndlessRewrite(PlantedRewrite):
+    """Finds its own result again and again."""
+
+    name = "planted-endless"
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        editor.edit(match.plan).attrs.clear()
+
+
+class UnsafeRewrite(EqualRewrite):
+    """Needs to be asked for."""
+
+    name = "planted-unsafe"
+    applicability = Applicability.UNSAFE
+
+
+BAD: dict[str, tuple[type[Rewrite], str]] = {
+    "wrong": (WrongRewrite, "not equal under ONNX Runtime"),
+    "invalid": (InvalidRewrite, "not valid ONNX"),
+    "crash": (CrashingRewrite, "it failed: KeyError"),
+    "endless": (EndlessRewrite, "still finds something"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_rewrite_is_rolled_back_by_name_and_the_others_stay(case: str) -> None:
+    planted, reason = BAD[case]
+    model = head()
+    before = model.SerializeToString(deterministic=True)
+    result = fix_model(from_proto(model), rewrites=[*all_rewrites(), planted()])
+    assert [item.rewrite for item in result.rolled_back] == [planted.name]
+    assert reason in result.rolled_back[0].reason
+    assert {item.rewrite for item in result.applied} == {"fully-connected-to-convolution"}
+    assert result.proof is not None
+    assert result.proof.passed
+    assert not result.proven  # something was given up: the exit status must tell
+    assert model.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_with_nothing_good_left_the_model_is_the_one_that_was_given(case: str) -> None:
+    model = from_proto(head())
+    result = fix_model(model, rewrites=[BAD[case][0]()])
+    assert result.model is model
+    assert not result.changed
+    assert len(result.rolled_back) == 1
+
+
+def test_without_a_proof_a_wrong_rewrite_gets_through() -> None:
+    """The proof is what catches it: this shows that the test above tests something."""
+    result = fix_model(from_proto(head()), rewrites=[WrongRewrite()], prove=False)
+    assert result.changed
+    assert result.proof is None
+
+
+def test_two_rewrites_of_one_node_are_applied_one_after_the_other() -> None:
+    result = fix_model(from_proto(head()), rewrites=[*all_rewrites(), EqualRewrite()])
+    assert result.proven
+    operators = [node.op_type for node in result.model.proto.graph.node]
+    assert "Clip" in operators
+    assert "Relu" not in operators
+    assert "MatMul" not in operators
+
+
+def test_nothing_to_fix_returns_the_same_model() -> None:
+    model = from_proto(model_of([helper.make_node("Relu", ["x"], ["y"])], {"x": [2]}, {"y": [2]}, {}))
+    result = fix_model(model)
+    assert result.model is model
+    assert result.proven
+    assert result.changes == ()
+
+
+def test_fixing_twice_changes_nothing_more() -> None:
+    once = fix(head())
+    twice = fix(once.model.proto)
+    assert once.changed
+    assert not twice.changed
+    assert twice.refused == ()
+
+
+def test_the_diff_names_what_went_and_what_came() -> None:
+    changes = {(change.kind.value, change.op_type) for change in fix(head()).changes}
+    assert {("removed", "MatMul"), ("removed", "Gemm"), ("removed", "Add"), ("added", "Conv")} <= changes
+    conv = next(change for change in fix(head()).changes if change.op_type == "Conv")
+    assert conv.inputs[1].endswith("float32[7, 5, 4, 4]")
+
+
+def test_no_reference_is_no_rewrites_fault() -> None:
+    """A model that ONNX Runtime cannot run proves nothing, for or against."""
+    model = head()
+    model.graph.node.append(helper.make_node("Thing", ["y"], ["z"], domain="my"))
+    model.graph.output[0].name = "z"
+    model.opset_import.append(helper.make_opsetid("my", 1))
+    with pytest.raises(RunnerError, match="cannot be proven"):
+        fix(model)
+    assert fix(model, prove=False).changed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, {"fully-connected-to-convolution", "planted"}),
+        ({"select": ["MNN801"]}, {"fully-connected-to-convolution"}),
+        ({"select": ["MNN8"]}, {"fully-connected-to-convolution", "planted"}),
+        ({"select": ["planted"]}, {"planted"}),
+        ({"ignore": ["planted"]}, {"fully-connected-to-convolution"}),
+        ({"select": ["MNN8"], "ignore": ["MNN801"]}, {"planted"}),
+        ({"unsafe": True}, {"fully-connected-to-convolution", "planted", "planted-unsafe"}),
+    ],
+)
+def test_choice(arguments: dict[str, Any], expected: set[str]) -> None:
+    known: Iterable[Rewrite] = [*all_rewrites(), PlantedRewrite(), UnsafeRewrite()]
+    ours = [r for r in known if r.code == "MNN801" or r.name.startswith("planted")]
+    assert {rewrite.name for rewrite in choose_rewrites(rewrites=ours, **arguments)} == expected
+
+
+def test_choosing_what_does_not_exist_is_an_error() -> None:
+    with pytest.raises(UsageError, match="no rewrite is called 'MNN123'"):
+        choose_rewrites(select=["MNN123"])
+
+
+def test_subgraphs_are_fixed_too() -> None:
+    """A fully connected layer in a branch, its weight and its input captured from outside."""
+    flatten = helper.make_node("Flatten", ["x"], ["f"])
+    gemm = helper.make_node("Gemm", ["f", "w"], ["out_a"])
+    relu = helper.make_node("Relu", ["out_a"], ["out_then"])
+    then = helper.make_graph(
+        [gemm, relu], "then", [], [helper.make_tensor_value_info("out_then", 1, ["n", 4])]
+    )
+    other = helper.make_node("Gemm", ["f", "w"], ["out_else"], alpha=0.5)
+    otherwise = helper.make_graph([other], "else", [], [helper.make_tensor_value_info("out_else", 1, ["n", 4])])
+    branch = helper.make_node("If", ["cond"], ["y"], then_branch=then, else_branch=otherwise)
+    model = model_of([flatten, branch], {"x": ["n", 2, 3, 3]}, {"y": ["n", 4]}, {"w": array(18, 4)})
+    model.graph.input.append(helper.make_tensor_value_info("cond", onnx.TensorProto.BOOL, []))
+    for chosen in (True, False):
+        result = fix(model, inputs={"cond": np.array(chosen)})
+        assert len(result.applied) == 2
+        assert result.proven
+    onnx.checker.check_model(result.model.proto, full_check=True)
+    inner = [node.op_type for a in result.model.proto.graph.node[-1].attribute for node in a.g.node]
+    assert inner.count("Conv") == 2
+    assert "Gemm" not in inner

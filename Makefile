@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests wheel bench clean
+.PHONY: help demo test lint types imports tests wheel docs bench clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | wheel | bench | clean"
+	@echo "make lint | types | imports | tests | wheel | docs | bench | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -31,6 +31,9 @@ tests: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
+
+docs: $(VENV)/.dev
+	$(BIN)/python tests/docs/console.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py

@@ -7,10 +7,10 @@ A condition is a table of predicates that must all hold, or a list of such table
 * ``opset``, ``inputs``, ``outputs``: a range (``">=13,<18"``, ``"!=2"``, ``"4"``) for the opset and for the number of
   operands and results that the node lists.
 * ``attr.NAME``: a value or a list of values it must be one of, or a table of ``given`` (stated in the node), ``is``,
-  ``not``, and for numbers ``any``, ``all``, ``length`` (ranges). An attribute that is left out has its schema's default.
+  ``not``, and for numbers ``any``, ``all``, ``length`` (ranges). One that is left out has its schema's default.
 * ``input.N``, ``output.N`` (``-1``: the last; ``any``/``all``: over those that are present): a state, or a table of
-  ``is`` (a state), ``dtype``, ``rank``, ``elements``, ``dim`` (ranges by axis), ``value`` (``any``, ``all``: ranges over
-  the elements of a constant) and ``producer`` (op types).
+  ``is`` (a state), ``dtype``, ``rank``, ``elements``, ``dim`` (ranges by axis), ``value`` (``any``, ``all``: ranges
+  over the elements of a constant) and ``producer`` (op types).
   States of inputs: present, absent, constant, runtime; of outputs: present, absent, used, unused, graph-output.
 * ``relation``: names from `mnncompat.relations`, which compare several operands.
 
@@ -91,14 +91,12 @@ def parse_condition(data: Any, where: str) -> Condition:
 
 
 def _parse_clause(data: Any, where: str) -> tuple[Test, ...]:
-    tests: list[Test] = []
-    for subject in _SUBJECTS:
-        if subject in _table(data, where):
-            tests.extend(_SUBJECTS[subject](data[subject], where))
-    unknown = sorted(set(data) - _SUBJECTS.keys())
+    unknown = sorted(set(_table(data, where)) - _SUBJECTS.keys())
     if unknown:
         _fail(where, f"unknown predicate {unknown[0]!r}")
-    return tuple(tests)
+    return tuple(
+        test for subject, parse in _SUBJECTS.items() if subject in data for test in parse(data[subject], where)
+    )
 
 
 def _fail(where: str, message: str) -> NoReturn:

@@ -85,8 +85,14 @@ class NodeFacts:
         return self.view.tensor(name) is not None or self.view.constant(name) is not None
 
     def producer(self, name: str) -> str:
-        """Op type that computes a value here; ``input`` for a graph input, ``outer`` for a captured one."""
+        """Op type that computes a value here, looking through Identity.
+
+        ``input`` stands for a graph input, ``initializer`` for an initializer, ``outer`` for a captured value.
+        """
         node = self.view.producer(name)
+        while node is not None and node.op_type == "Identity":
+            name = node.input[0]
+            node = self.view.producer(name)
         if node is not None:
             return str(node.op_type)
         if name in self.view.initializers:

@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mnncompat.view import GraphView, ModelView
+import onnx
+from onnx import GraphProto, NodeProto, TensorProto
+
+from mnncompat.view import GraphView, ModelView, attribute
 
 ONNX_DOMAINS = ("", "ai.onnx")
+
+# Operators of other domains that equal the ONNX operator of the same name.
+_SAME_AS_ONNX = {("com.microsoft", "Gelu")}
+_SOFTMAX_COERCES_BELOW = 13
+# MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
+_INT64_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,12 @@ class Scope:
     graphs: tuple[GraphView, ...]
     declares: Callable[[str], bool]
 
+    def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
+        """Yield every node with its place."""
+        for view in self.graphs:
+            for index, node in enumerate(view.nodes):
+                yield view, index, node
+
 
 SEARCHES: dict[str, Callable[[Scope], Iterable[Found]]] = {}
 
@@ -52,50 +67,149 @@ def _search(function: Callable[[Scope], Iterable[Found]]) -> Callable[[Scope], I
     return function
 
 
+# ---- opset, domains, functions -------------------------------------------------------------------------------------
+
+
 @_search
 def _onnx_opset_not_first(scope: Scope) -> Iterator[Found]:
-    """ONNX's own domain is not the first of `opset_import`, and the first one has another version."""
-    first = scope.model.proto.opset_import[0]
-    if first.domain not in ONNX_DOMAINS and first.version != scope.model.opset and scope.model.opset:
-        values = {"first": first.domain, "read": first.version, "meant": scope.model.opset}
-        yield Found(view=scope.model.main, values=values)
+    """A node depends on the opset, and the first entry of `opset_import` is another domain's."""
+    first, meant = scope.model.proto.opset_import[0], scope.model.opset
+    if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
+        return
+    for view, index, node in scope.nodes():
+        if node.op_type == "Softmax" and node.domain in ONNX_DOMAINS and attribute(node, "axis", -1) != -1:
+            values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
+            yield Found(view=view, index=index, values=values)
 
 
-def _functions(scope: Scope) -> set[tuple[str, str]]:
-    return {(function.domain, function.name) for function in scope.model.proto.functions}
-
-
-def _foreign_nodes(scope: Scope) -> Iterator[tuple[GraphView, int]]:
-    functions = _functions(scope)
-    for view in scope.graphs:
-        for index, node in enumerate(view.nodes):
-            if node.domain not in ONNX_DOMAINS and (node.domain, node.op_type) not in functions:
-                yield view, index
+def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Found]:
+    own = {(function.domain, function.name) for function in scope.model.proto.functions}
+    for view, index, node in scope.nodes():
+        key = (node.domain, node.op_type)
+        is_foreign = key in own or node.domain not in ONNX_DOMAINS
+        if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
+            yield Found(view=view, index=index, values={"domain": node.domain, "op": node.op_type})
 
 
 @_search
 def _foreign_op_taken_by_name(scope: Scope) -> Iterator[Found]:
     """An operator of another domain whose bare name MNN declares."""
-    for view, index in _foreign_nodes(scope):
-        node = view.nodes[index]
-        if scope.declares(node.op_type):
-            yield Found(view=view, index=index, values={"domain": node.domain, "op": node.op_type})
+    for found in _foreign(scope, functions=False, declared=True):
+        if (found.values["domain"], found.values["op"]) not in _SAME_AS_ONNX:
+            yield found
 
 
 @_search
 def _foreign_op(scope: Scope) -> Iterator[Found]:
     """An operator of another domain whose name MNN does not declare."""
-    for view, index in _foreign_nodes(scope):
-        node = view.nodes[index]
-        if not scope.declares(node.op_type):
-            yield Found(view=view, index=index, values={"domain": node.domain, "op": node.op_type})
+    return _foreign(scope, functions=False, declared=False)
 
 
 @_search
 def _function_call(scope: Scope) -> Iterator[Found]:
     """A call of a function that the model defines itself."""
-    functions = _functions(scope)
+    return _foreign(scope, functions=True, declared=False)
+
+
+@_search
+def _function_taken_by_name(scope: Scope) -> Iterator[Found]:
+    """A call of a function of the model whose bare name MNN declares."""
+    return _foreign(scope, functions=True, declared=True)
+
+
+# ---- storage -------------------------------------------------------------------------------------------------------
+
+
+def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorProto]]:
     for view in scope.graphs:
+        for name, tensor in view.initializers.items():
+            yield view, None, name, tensor
         for index, node in enumerate(view.nodes):
-            if (node.domain, node.op_type) in functions:
-                yield Found(view=view, index=index, values={"domain": node.domain, "op": node.op_type})
+            value = attribute(node, "value") if node.op_type == "Constant" else None
+            if isinstance(value, TensorProto):
+                yield view, index, node.output[0], value
+
+
+@_search
+def _bytes_in_int32_data(scope: Scope) -> Iterator[Found]:
+    """A tensor of one-byte elements in `int32_data` that is read as bytes."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
+            yield Found(view=view, index=index, values={"tensor": name, "dtype": _dtype(tensor)})
+
+
+@_search
+def _halves_in_typed_data(scope: Scope) -> Iterator[Found]:
+    """A tensor in a typed field that the converter does not read."""
+    two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
+    for view, index, name, tensor in _stored(scope):
+        in_int32 = tensor.data_type in two_bytes and len(tensor.int32_data)
+        if in_int32 or (tensor.data_type == TensorProto.UINT32 and len(tensor.uint64_data)):
+            values: dict[str, object] = {"tensor": name, "dtype": _dtype(tensor)}
+            values["field"] = "int32_data" if in_int32 else "uint64_data"
+            yield Found(view=view, index=index, values=values)
+
+
+@_search
+def _sparse_initializer(scope: Scope) -> Iterator[Found]:
+    """A sparse initializer."""
+    for view in scope.graphs:
+        for sparse in view.graph.sparse_initializer if isinstance(view.graph, GraphProto) else ():
+            yield Found(view=view, values={"tensor": sparse.values.name})
+
+
+@_search
+def _sparse_constant(scope: Scope) -> Iterator[Found]:
+    """A Constant with `sparse_value`."""
+    for view, index, node in scope.nodes():
+        if node.op_type == "Constant" and attribute(node, "sparse_value") is not None:
+            yield Found(view=view, index=index, values={"tensor": node.output[0]})
+
+
+@_search
+def _int64_out_of_range(scope: Scope) -> Iterator[Found]:
+    """An int64 constant that MNN clamps, read by anything but starts and ends of Slice, where clamping is harmless."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type != TensorProto.INT64 or _only_bounds_slices(view, name):
+            continue
+        values = view.constant(name)
+        if values is not None and values.size:
+            extreme = max(int(values.max()), -int(values.min()))
+            if extreme > _INT64_LIMIT:
+                shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
+                yield Found(view=view, index=index, values={"tensor": name, "value": shown})
+
+
+def _only_bounds_slices(view: GraphView, name: str) -> bool:
+    readers = [view.nodes[index] for index in view.consumers.get(name, ())]
+    if view.is_external_use(name):
+        return False
+    return all(reader.op_type == "Slice" and name in reader.input[1:3] for reader in readers)
+
+
+def _dtype(tensor: TensorProto) -> str:
+    return onnx.TensorProto.DataType.Name(tensor.data_type)
+
+
+# ---- inputs and outputs --------------------------------------------------------------------------------------------
+
+
+@_search
+def _pass_through_output(scope: Scope) -> Iterator[Found]:
+    """An Identity from a graph input to a graph output, in a graph with other nodes."""
+    main = scope.model.main
+    inputs = {value.name for value in scope.model.proto.graph.input} - main.initializers.keys()
+    for index, node in enumerate(main.nodes if len(main.nodes) > 1 else ()):
+        if node.op_type == "Identity" and node.input[0] in inputs and node.output[0] in main.outputs:
+            yield Found(view=main, index=index, values={"output": node.output[0]})
+
+
+@_search
+def _zero_size_tensor(scope: Scope) -> Iterator[Found]:
+    """A graph input or output with a dimension of 0."""
+    main, graph = scope.model.main, scope.model.proto.graph
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in main.initializers and any(dim.HasField("dim_value") and not dim.dim_value for dim in dims):
+            shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+            yield Found(view=main, values={"tensor": value.name, "shape": shape})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.explain import UNDECLARED, UNKNOWN, all_rules, explain
 from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope
 from mnncompat.model import Model
 from mnncompat.structure import subgraphs
@@ -23,8 +24,7 @@ from mnncompat.view import GraphView, ModelView
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-UNDECLARED = "MNN001"
-UNKNOWN = "MNN002"
+__all__ = ["all_rules", "check_model", "explain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
     """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
     bodies = {(function.domain, function.name): function for function in view.proto.functions}
     called: set[tuple[str, str]] = set()
-    pending = [node for node in _all_nodes(view.proto.graph.node)]
+    pending = list(_all_nodes(view.proto.graph.node))
     while pending:
         node = pending.pop()
         key = (node.domain, node.op_type)
@@ -212,7 +212,7 @@ def _alternative(op: str, opset: int) -> str:
         schema = onnx.defs.get_schema(op, opset, "")
     except onnx.defs.SchemaError:
         return f"ONNX opset {opset} has no operator {op}"
-    if schema.has_function or schema.has_context_dependent_function:
+    if getattr(schema, "has_function", False) or getattr(schema, "has_context_dependent_function", False):
         return f"ONNX defines {op} by simpler operators: export it as those"
     return ""
 

@@ -6,7 +6,6 @@ supported: what a release does with an operator that it declares is the business
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 from dataclasses import dataclass
 from functools import cache
@@ -104,6 +103,8 @@ def resolve_version(spec: str | None = None) -> str:
     found = _same_release(spec, known)
     if found is not None:
         return found
+    import difflib
+
     close = difflib.get_close_matches(spec, known.dates, n=3, cutoff=0.6)
     hint = f"known are {next(iter(known.dates))} to {known.newest}"
     raise UsageError(f"unknown MNN version: {spec}", hint=f"{hint}; close to it: {', '.join(close)}" if close else hint)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from mnncompat.conditions import Condition, parse_condition
 from mnncompat.diagnostics import Severity
 from mnncompat.errors import TableError
 from mnncompat.facts import NodeFacts
+from mnncompat.releases import releases
 from mnncompat.view import GraphView
 
-STATUSES = ("supported", "refused", "crash", "wrong", "partial")
-"""What MNN does: right; an honest refusal; a dead process; other numbers, shapes or types; right for some inputs only."""
+STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
+"""What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
+outputs; other numbers, shapes or types; right for some inputs only."""
 
-_SEVERITY = {status: Severity.ERROR for status in ("refused", "crash", "wrong")} | {"partial": Severity.WARNING}
+_SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
 _PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([^{}.]+))?(?:\.([a-z]+))?\}")
 
@@ -72,8 +75,8 @@ class Row:
         return _SEVERITY.get(self.status, Severity.INFO)
 
     def holds_for(self, version: str) -> bool:
-        """True if the row speaks about this MNN release."""
-        return SpecifierSet(self.mnn).contains(version, prereleases=True)
+        """True if the row speaks about this MNN release, or about the nearest older one that is known."""
+        return _contains(self.mnn, version)
 
     def holds(self, facts: NodeFacts) -> bool | None:
         """Whether the row speaks about this node; None if the model does not say enough."""
@@ -117,7 +120,7 @@ class SupportTable:
         """
         if op not in self._rows:
             file = self._root / "ops" / f"{op}.toml"
-            self._rows[op] = tuple(_parse_file(file, "support", op)) if file.is_file() else ()
+            self._rows[op] = tuple(_parse_file(file, "support", op)) if op.isidentifier() and file.is_file() else ()
         return self._rows[op]
 
     def graph_rows(self) -> tuple[Row, ...]:
@@ -147,6 +150,11 @@ class SupportTable:
             if truth is not False:
                 found.append(RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts)))
         return tuple(found)
+
+
+@cache
+def _contains(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(releases().known(version), prereleases=True)
 
 
 def describe(reason: str, facts: NodeFacts) -> str:

@@ -157,10 +157,10 @@ def test_a_single_wrong_element_fails_wherever_it_is(shape: tuple[int, ...], see
 
 
 def test_scores_are_not_judged_by_the_scale_of_the_boxes_beside_them() -> None:
-    boxes, scores = RANDOM.uniform(0, 640, (1, 4, 8400)), RANDOM.uniform(0, 1, (1, 80, 8400))
+    boxes, scores = RANDOM.uniform(200, 640, (1, 4, 8400)), RANDOM.uniform(0, 1, (1, 80, 8400))
     expected = np.concatenate([boxes, scores], axis=1).astype(np.float32)
     actual = expected.copy()
-    actual[:, 4:] += np.float32(0.02)
+    actual[:, 4:] += np.float32(0.01)
     assert not compare(expected, actual, FLOAT32).passed
     assert not compare(expected.transpose(0, 2, 1), actual.transpose(0, 2, 1), FLOAT32).passed
     with_rounding = expected * (1 + 2e-4 * RANDOM.standard_normal(expected.shape))
@@ -342,6 +342,12 @@ def test_the_same_parameter_gets_the_same_size_everywhere() -> None:
     signature = _spec("ids", np.int64, "B", "L"), _spec("mask", np.int64, "B", "L"), _spec("h", np.float32, 2, "B", 8)
     for batch, shapes in enumerate(_first(*signature), start=1):
         assert shapes == {"ids": (batch, 16), "mask": (batch, 16), "h": (2, batch, 8)}
+
+
+def test_all_nameless_first_dimensions_are_the_same_batch() -> None:
+    signature = _spec("one", np.float32, None, 4), _spec("two", np.float32, None, 5)
+    assert _first(*signature, given={"one": (7, 4)}) == [{"one": (7, 4), "two": (7, 5)}]
+    assert [shapes["one"][0] == shapes["two"][0] for shapes in _first(*signature)] == [True] * 3
 
 
 def test_a_shape_that_was_given_binds_its_parameters() -> None:

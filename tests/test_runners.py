@@ -72,6 +72,11 @@ def test_external_data_is_found(tmp_path: Path, *, in_memory: bool) -> None:
         (NEG, {"x": np.zeros((1, 3), np.float32)}, Stage.RUN),
         (NEG, {"x": np.zeros((1, 2), np.float64)}, Stage.RUN),
         (NEG, {}, Stage.RUN),
+        (
+            "agraph (float[N] x) => (float[M] z) { s = Constant <value_ints = [5]> ()\n z = Reshape(x, s) }",
+            {"x": np.zeros(4, np.float32)},
+            Stage.RUN,
+        ),
     ],
 )
 def test_what_onnx_runtime_refuses_is_a_failure_in_its_words(
@@ -105,7 +110,7 @@ def test_a_model_that_is_too_large_for_memory_is_a_runner_error(monkeypatch: pyt
 
 TELEMETRY = """
 import sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
 import numpy, onnx
 from onnx import parser
 from mnncompat.runners import OnnxRuntimeRunner

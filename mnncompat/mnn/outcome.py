@@ -107,8 +107,7 @@ class MnnGraph:
     """The graph of an `.mnn` file, as the converter's JSON dump has it.
 
     Attributes:
-        ops: The main graph's ops in file order, then those of the subgraphs (bodies of If and Loop). The op that
-            only carries metadata is left out.
+        ops: The main graph's ops in file order, then those of the subgraphs (bodies of If and Loop).
         outputs: Names of the graph's outputs.
         version: MNN version that wrote the file, empty when the file does not say.
     """

@@ -17,7 +17,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-import mnncompat
 from mnncompat.errors import RunnerError
 from mnncompat.mnn.outcome import Failure, FailureKind, Stage
 from mnncompat.mnn.process import Ending, Exit, run_child
@@ -29,12 +28,19 @@ if TYPE_CHECKING:
     from mnncompat.mnn.options import Limits
 
 _BOOTSTRAP = """
-import json, sys
-sys.path += [each for each in json.loads(sys.argv[1]) if each not in sys.path]
+import importlib.util, json, sys
+package, places = json.loads(sys.argv[1])
+sys.path += [each for each in places if each not in sys.path]
+spec = importlib.util.spec_from_file_location(
+    "mnncompat", package + "/__init__.py", submodule_search_locations=[package]
+)
+sys.modules["mnncompat"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["mnncompat"])
 from mnncompat.mnn.worker import main
 main()
 """
-_NEEDED = ("mnncompat", "numpy", "MNN", "_tools", "_mnncengine")
+_PACKAGE = Path(__file__).resolve().parents[1]
+_NEEDED = ("numpy", "MNN", "_tools", "_mnncengine")
 _PASSED_ON = (
     "PATH",
     "LANG",
@@ -115,13 +121,15 @@ def _worker_command() -> list[str]:
     if installed_version() is None:
         raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
     places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
-    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, json.dumps(list(places))]
+    found = json.dumps([str(_PACKAGE), list(places)])
+    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, found]
 
 
 def _places(name: str) -> list[str]:
-    """Directories to put on the child's path: it is isolated from the user's, yet has to find what the parent finds."""
-    if name == "mnncompat":
-        return [str(Path(place).parent) for place in mnncompat.__path__]
+    """Where the parent finds a module. The child is isolated from the user's paths, and looks there last.
+
+    Of mnncompat itself it loads the very package that the parent runs, which may be a checkout that is not installed.
+    """
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         return []

@@ -57,7 +57,7 @@ def dump(arguments: dict[str, Any]) -> dict[str, Any]:
     graph = _without_weights(Path(DUMPED))
     nodes = graph.get("oplists", []) + [node for body in graph.get("subgraphs", []) for node in body.get("nodes", [])]
     return {
-        "ops": [(node["type"], node.get("name", "")) for node in nodes if not _is_metadata(node)],
+        "ops": [(node["type"], node.get("name", "")) for node in nodes],
         "outputs": graph.get("outputName", []),
         "version": graph.get("extraInfo", {}).get("version", ""),
     }
@@ -127,10 +127,6 @@ def _without_weights(path: Path) -> dict[str, Any]:
         kept = ("[]\n" if len(line) > _PLAUSIBLE_LINE and line.startswith("[ ") else line for line in lines)
         graph: dict[str, Any] = json.loads("".join(kept), strict=False)
     return graph
-
-
-def _is_metadata(node: dict[str, Any]) -> bool:
-    return bool(node["type"] == "Extra" and node.get("main", {}).get("type") == "Meta")
 
 
 def _load(path: str, inputs: list[str], outputs: list[str]) -> Any:

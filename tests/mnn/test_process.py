@@ -150,7 +150,7 @@ def test_a_memory_hog_runs_into_its_limit(tmp_path: Path) -> None:
     limits = Limits(seconds=60, memory_bytes=256 * 1024 * 1024)
     source = f"""
 import os, sys
-sys.path.append({str(ROOT)!r})
+sys.path.insert(0, {str(ROOT)!r})
 from mnncompat.mnn.confinement import confine
 confine({{"seconds": 10, "memory_bytes": {limits.memory_bytes}, "file_bytes": 1 << 30}}, parent=os.getppid())
 held = []
@@ -205,7 +205,7 @@ def test_the_working_directory_goes_away_with_what_is_in_it() -> None:
 
 PARENT = """
 import sys
-sys.path.append({root!r})
+sys.path.insert(0, {root!r})
 from pathlib import Path
 from mnncompat.mnn import Limits
 from mnncompat.mnn.process import working_directory
@@ -234,7 +234,7 @@ def test_a_signal_to_the_parent_leaves_no_orphan_and_no_directory(tmp_path: Path
 
 KILLED = """
 import os, sys
-sys.path.append({root!r})
+sys.path.insert(0, {root!r})
 from mnncompat.mnn.confinement import confine
 confine({{"seconds": 60, "memory_bytes": 1 << 30, "file_bytes": 1 << 30}}, parent=os.getppid())
 open({note!r}, "w").write(str(os.getpid()) + " .")

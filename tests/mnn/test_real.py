@@ -266,7 +266,7 @@ def test_a_dump_with_large_weights_is_read(onnx_file: WRITE, limits: Limits) -> 
     assert counts["Convolution"] == 1
 
 
-def test_the_op_that_carries_metadata_does_not_count(onnx_file: WRITE, limits: Limits) -> None:
+def test_metadata_adds_no_op(onnx_file: WRITE, limits: Limits) -> None:
     import onnx
 
     path = onnx_file("agraph (float[2] x) => (float[2] z) { z = Neg(x) }")
@@ -360,8 +360,8 @@ def test_mnn_that_is_not_installed_is_a_runner_error(
 
 
 CHILD = """
-import json, socket, sys
-sys.path += json.loads(sys.argv[1])
+import socket, sys
+sys.path.insert(0, sys.argv[1])
 from mnncompat.mnn import worker
 from mnncompat.mnn.confinement import confine
 confine({"seconds": 10, "memory_bytes": 1 << 31, "file_bytes": 1 << 30}, parent=__import__("os").getppid())
@@ -385,7 +385,7 @@ worker.publish(told)
 
 def test_the_child_never_imports_mnns_tools_and_cannot_connect(limits: Limits) -> None:
     with working_directory() as directory:
-        command = [*request._worker_command()[:-3], "-c", CHILD, request._worker_command()[-1]]
+        command = [sys.executable, "-I", "-B", "-c", CHILD, str(ROOT)]
         answer = request.perform("none", {}, directory=directory, limits=limits, command=command)
     assert isinstance(answer, request.Answer), answer
     modules = set(answer.values["modules"])
@@ -398,13 +398,25 @@ def test_the_child_never_imports_mnns_tools_and_cannot_connect(limits: Limits) -
 def test_importing_the_package_imports_nothing_heavy() -> None:
     source = f"""
 import json, sys
-sys.path.append({str(ROOT)!r})
+sys.path.insert(0, {str(ROOT)!r})
 import mnncompat.mnn
 print(json.dumps(sorted(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=True, text=True)
     modules = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert not {"numpy", "onnx", "onnxruntime", "MNN", "_tools", "_mnncengine", "torch"} & modules
+
+
+def test_the_child_runs_the_package_of_the_parent(limits: Limits) -> None:
+    package, places = json.loads(request._worker_command()[-1])
+    assert Path(package) == Path(mnncompat.__path__[0]).resolve()
+    assert places
+    with working_directory() as directory:
+        source = request._BOOTSTRAP.replace("main()", "import mnncompat; print(mnncompat.__path__)")
+        command = [*request._worker_command()[:-2], source, request._worker_command()[-1]]
+        failure = request.perform("none", {}, directory=directory, limits=limits, command=command)
+    assert isinstance(failure, Failure)
+    assert failure.words == str([package])
 
 
 def test_the_parent_never_imports_mnn(onnx_file: WRITE, limits: Limits) -> None:

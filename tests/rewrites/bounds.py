@@ -5,17 +5,18 @@ For every value a bound on the difference of any two evaluations is computed, on
     dot product over K terms   c * eps * sqrt(K) * max(sum |x||w|)  +  bound(x) * max(sum |w|)
     anything else              its Lipschitz constant * bound(x)    +  c * eps * (what it rounds)
 
-eps is half a unit in the last place, c = 8. sqrt(K), not K: roundings are as good as independent.
+eps is half a unit in the last place; sqrt(K), not K, because roundings are as good as independent; c = 4, of which the
+largest difference in 6,000 random runs uses a quarter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from onnx import NodeProto
 
 from mnncompat.view import attribute
@@ -26,11 +27,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-_SAFETY = 8.0
+_SAFETY = 4.0
 # Ops that move elements, choose among them, or drop out: differences pass unchanged.
 _EXACT = frozenset(
-    """ArgMax ArgMin Cast Concat Constant Dropout Flatten Gather GlobalMaxPool Identity Neg ReduceMax Relu Reshape Shape
-    Slice Squeeze Transpose Unsqueeze""".split()
+    (
+        *(
+            "ArgMax",
+            "ArgMin",
+            "Cast",
+            "Concat",
+            "Constant",
+            "Dropout",
+            "Flatten",
+            "Gather",
+            "GlobalMaxPool",
+            "Identity",
+        ),
+        *("Neg", "ReduceMax", "Relu", "Reshape", "Shape", "Slice", "Squeeze", "Transpose", "Unsqueeze"),
+    )
 )
 _LIPSCHITZ = {
     "Clip": 1.0,
@@ -91,11 +105,11 @@ def _bound(run: _Evaluation, node: NodeProto) -> float:
 def _product(run: _Evaluation, node: NodeProto) -> float:
     x, w = np.abs(run.of(node.input[0])), np.abs(run.of(node.input[1]))
     w = w.T if attribute(node, "transB", 0) else w
-    alpha, beta = abs(attribute(node, "alpha", 1.0)), abs(attribute(node, "beta", 1.0))
+    alpha, beta = (abs(float(attribute(node, name, 1.0))) for name in ("alpha", "beta"))
     addend = beta * run.largest(node.input[2]) if len(node.input) > 2 and node.input[2] else 0.0
     terms = alpha * float((x @ w).max())
     inherited = alpha * run.bound(node.input[0]) * float(w.sum(axis=0).max())
-    return inherited + run.eps * (np.sqrt(x.shape[1]) * terms + addend + run.largest(node.output[0]))
+    return inherited + run.eps * (math.sqrt(x.shape[1]) * terms + addend + run.largest(node.output[0]))
 
 
 def _sum(run: _Evaluation, node: NodeProto) -> float:
@@ -122,9 +136,11 @@ def _normalisation(run: _Evaluation, node: NodeProto) -> float:
 
 def _layer_normalisation(run: _Evaluation, node: NodeProto) -> float:
     values = run.of(node.input[0])
-    spread = float(np.sqrt(values.var(axis=-1) + attribute(node, "epsilon", 1e-5)).min())
-    factor = 3.0 * values.shape[-1] * run.largest(node.input[1]) / spread
-    return factor * (run.bound(node.input[0]) + run.eps * run.largest(node.input[0])) + run.eps * run.largest(node.output[0])
+    spread = math.sqrt(float(values.var(axis=-1).min()) + float(attribute(node, "epsilon", 1e-5)))
+    factor = 3.0 * int(values.shape[-1]) * run.largest(node.input[1]) / spread
+    return factor * (run.bound(node.input[0]) + run.eps * run.largest(node.input[0])) + run.eps * run.largest(
+        node.output[0]
+    )
 
 
 def _reduction(run: _Evaluation, node: NodeProto) -> float:
@@ -146,5 +162,3 @@ _RULES: dict[str, Callable[[_Evaluation, NodeProto], float]] = {
     "ReduceSum": _reduction,
     "Sub": _sum,
 }
-
-

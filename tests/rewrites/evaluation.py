@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from bounds import bounds
 from onnx import helper, numpy_helper
-from rewrites.bounds import bounds
 
 from mnncompat import mnn
 from mnncompat.parity import DRAWS, draw_feeds
@@ -26,7 +26,7 @@ LIMITS = mnn.Limits(seconds=60.0)
 
 
 def feeds_of(model: ModelProto, seed: int = 0) -> list[Values]:
-    """Every draw for every batch size; one batch size if the batch is fixed. float16 would overflow on the large one."""
+    """Every draw (float16: without the large one, which overflows) for every batch size if the batch is dynamic."""
     signature = input_signature(model)
     dynamic = any(not isinstance(dim, int) for spec in signature for dim in spec.shape or ())
     draws = [name for name in DRAWS if name != "large" or signature[0].dtype != np.float16]

@@ -7,20 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from rewrites.graph_builder import STORAGES, GraphBuilder
+from graph_builder import STORAGES, GraphBuilder
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto
 
 Draw = st.DrawFn
-_PARTS = {
-    "leading": "[N, -1]",
-    "width": "[-1, K]",
-    "copied": "[0, -1]",
-    "full": "[N, K]",
-    "copied full": "[0, K]",
-}
 _IDIOMS = ("gather", "slice", "range")
-BATCHES = ("n", "n", 1, 2, 5)
+BATCHES: tuple[int | str, ...] = ("n", "n", 1, 2, 5)
 
 
 @dataclass(slots=True)
@@ -225,10 +218,11 @@ def layer(head: Head, value: str, features: int, outputs: int = 0) -> tuple[str,
 def _gemm(head: Head, value: str, features: int, outputs: int) -> str:
     out_first = head.flag()
     attributes = {"transB": 1} if out_first else dict(head.draw(st.sampled_from(((), (("transB", 0),)))))
-    attributes |= {k: head.pick(1.0, 0.5, -2.0) for k in ("alpha", "beta") if head.draw(st.integers(0, 3)) == 0}
+    scaled = [name for name in ("alpha", "beta") if head.draw(st.integers(0, 3)) == 0]
+    factors = {name: head.draw(st.sampled_from((1.0, 0.5, -2.0))) for name in scaled}
     inputs = [value, _weight(head, features, outputs, out_first=out_first)]
     bias = _bias(head, outputs, "empty", "absent") if head.b.opset >= 11 else _bias(head, outputs)
-    return head.b.node("Gemm", *inputs, *([] if bias is None else [bias]), **attributes)
+    return head.b.node("Gemm", *inputs, *([] if bias is None else [bias]), **attributes, **factors)
 
 
 def _matmul(head: Head, value: str, features: int, outputs: int) -> str:
@@ -274,8 +268,9 @@ def _nothing(head: Head, op: str, value: str) -> str:
         return head.b.node("Cast", value, to=head.b.dtype)
     if op == "Dropout":
         if head.b.opset >= 12:
-            off = head.b.constant(np.array(False)) if head.flag() else ""
-            return head.b.node("Dropout", value, head.b.constant(np.array(0.3, dtype=np.float32)), *filter(None, [off]))
+            ratio = head.b.constant(np.array(0.3, dtype=np.float32))
+            training = [head.b.constant(np.zeros((), dtype=np.bool_))] if head.flag() else []
+            return head.b.node("Dropout", value, ratio, *training)
         return head.b.node("Dropout", value, ratio=0.3)
     return head.b.node(op, value)
 

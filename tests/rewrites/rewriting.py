@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.model import from_proto
-from mnncompat.structure import subgraphs
 from mnncompat.rewrites import Match, Refusal
+from mnncompat.structure import subgraphs
 from mnncompat.surgeon import ModelEditor
 from mnncompat.view import ModelView
 

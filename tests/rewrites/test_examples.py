@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import onnx
 import pytest
-from rewrites.evaluation import LIMITS
-from rewrites.rewriting import findings, rewritten
+from evaluation import LIMITS
+from rewriting import findings, rewritten
 
 from mnncompat import mnn
 from mnncompat.parity import Tolerance, compare_models, verify
@@ -28,7 +28,7 @@ def name_of(value: object) -> str:
 
 
 @pytest.mark.parametrize("rewrite", all_rewrites(), ids=name_of)
-def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite):
+def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite) -> None:
     examples = rewrite.examples()
     assert any(example.refusal is None for example in examples)
     assert any(example.refusal for example in examples)
@@ -36,7 +36,7 @@ def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite):
 
 
 @pytest.mark.parametrize(("rewrite", "example"), TAKEN, ids=name_of)
-def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path):
+def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
     matches, refusals = findings(rewrite, model)
@@ -50,7 +50,7 @@ def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_
 
 
 @pytest.mark.parametrize(("rewrite", "example"), LEFT, ids=name_of)
-def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example):
+def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
     matches, refusals = findings(rewrite, model)
@@ -65,9 +65,7 @@ def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example):
 
 def _assert_right_under_mnn(model: onnx.ModelProto, result: onnx.ModelProto, folder: Path) -> None:
     onnx.save(result, folder / "model.onnx")
-    converted = mnn.convert(
-        folder / "model.onnx", folder / "model.mnn", options=mnn.ConvertOptions(), limits=LIMITS
-    )
+    converted = mnn.convert(folder / "model.onnx", folder / "model.mnn", options=mnn.ConvertOptions(), limits=LIMITS)
     assert isinstance(converted, mnn.Converted), converted
     half = any(value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for value in model.graph.output)
     report = verify(model, folder / "model.mnn", tolerance=MNN_FLOAT16 if half else MNN, limits=LIMITS)

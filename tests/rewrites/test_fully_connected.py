@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 import pytest
+from evaluation import allowance, assert_equal, evaluated, feeds_of, measured, reference
+from graph_builder import STORAGES, GraphBuilder
+from heads import heads
 from hypothesis import given, settings
 from onnx import ModelProto, TensorProto, numpy_helper, parser
-from rewrites.evaluation import assert_equal, evaluated, feeds_of, measured, reference
-from rewrites.graph_builder import STORAGES, GraphBuilder
-from rewrites.heads import heads
-from rewrites.rewriting import findings, operators, rewritten
+from rewriting import findings, operators, rewritten
 
 from mnncompat.rewrites.fully_connected import FullyConnectedToConvolution
 
@@ -52,13 +52,13 @@ def assert_agrees(model: ModelProto, result: ModelProto) -> None:
 
 @settings(max_examples=400)
 @given(heads())
-def test_random_head_is_rewritten_and_equal_within_rounding(model: ModelProto):
+def test_random_head_is_rewritten_and_equal_within_rounding(model: ModelProto) -> None:
     assert_agrees(model, rewritten_head(model))
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(heads(mnn=True))
-def test_random_head_is_right_under_mnn(model: ModelProto):
+def test_random_head_is_right_under_mnn(model: ModelProto) -> None:
     result = rewritten_head(model)
     feeds = feeds_of(model)
     with TemporaryDirectory() as folder:
@@ -67,19 +67,26 @@ def test_random_head_is_right_under_mnn(model: ModelProto):
         assert_equal(model, expected, actual, relative=MNN_RELATIVE)
 
 
-@settings(max_examples=30)
+@settings(max_examples=50)
 @given(heads())
-def test_comparison_notices_a_wrong_result(model: ModelProto):
+def test_comparison_notices_a_result_that_is_one_percent_off(model: ModelProto) -> None:
     feeds = feeds_of(model)[:1]
-    (expected,) = reference(model, feeds)
-    (outputs,) = evaluated(model, feeds)
-    floats = [name for name, value in outputs.items() if value.dtype == np.float32 and np.abs(value).max() > 1e-2]
-    for name in floats:
-        scaled = outputs | {name: outputs[name] * np.float32(1.01)}
-        shifted = outputs | {name: outputs[name] + np.abs(outputs[name]).max() * np.float32(0.01)}
-        for wrong in (scaled, shifted):
+    (expected,), (outputs,) = reference(model, feeds), evaluated(model, feeds)
+    allowed = allowance(model, expected)
+    for name, value in outputs.items():
+        largest = float(np.abs(value).max())
+        if value.dtype.kind != "f" or largest * 0.005 <= allowed[name]:  # ill-conditioned: it proves less
+            continue
+        for wrong in (value * value.dtype.type(1.01), value + value.dtype.type(largest * 0.01)):
             with pytest.raises(AssertionError, match="apart"):
-                assert_equal(model, expected, wrong)
+                assert_equal(model, expected, outputs | {name: wrong})
+
+
+def test_comparison_of_the_tutorials_head_allows_a_ten_thousandth() -> None:
+    model = torchscript(13, "initializer", dynamic=True)
+    for expected in reference(model, feeds_of(model)):
+        largest = float(np.abs(expected[model.graph.output[0].name]).max())
+        assert allowance(model, expected)[model.graph.output[0].name] < 1e-4 * largest
 
 
 # ---- what exporters write ------------------------------------------------------------------------------------------
@@ -118,7 +125,7 @@ def dynamo(opset: int, *, dynamic: bool) -> ModelProto:
 @pytest.mark.parametrize("dynamic", [True, False])
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("opset", range(9, 21))
-def test_torchscript_export(opset: int, storage: str, *, dynamic: bool):
+def test_torchscript_export(opset: int, storage: str, *, dynamic: bool) -> None:
     model = torchscript(opset, storage, dynamic=dynamic)
     result = rewritten_head(model)
     assert operators(result) == ["Conv", "BatchNormalization", "Relu", "Conv", "Flatten"]
@@ -127,7 +134,7 @@ def test_torchscript_export(opset: int, storage: str, *, dynamic: bool):
 
 @pytest.mark.parametrize("dynamic", [True, False])
 @pytest.mark.parametrize("opset", range(16, 23))
-def test_dynamo_export(opset: int, *, dynamic: bool):
+def test_dynamo_export(opset: int, *, dynamic: bool) -> None:
     model = dynamo(opset, dynamic=dynamic)
     result = rewritten_head(model)
     assert operators(result) == ["Conv", "Relu", "Conv", "Flatten"]
@@ -137,7 +144,7 @@ def test_dynamo_export(opset: int, *, dynamic: bool):
 # ---- edges ---------------------------------------------------------------------------------------------------------
 
 
-def test_shared_weight_is_stored_once():
+def test_shared_weight_is_stored_once() -> None:
     model = head(
         """(float[N,8] x) => (float[N,8] y, float[N,8] z) {
         a = MatMul(x, w) r = Relu(a) y = MatMul(r, w) n = Neg(x) m = ReduceMax<axes=[1]>(n) d = Sub(n, m)
@@ -149,7 +156,7 @@ def test_shared_weight_is_stored_once():
     assert_agrees(model, result)
 
 
-def test_captured_weight_does_not_stay_behind_in_the_outer_graph():
+def test_captured_weight_does_not_stay_behind_in_the_outer_graph() -> None:
     model = head(
         """(float[N,8] x, bool flag) => (float[N,4] y) {
         t = Transpose(w)
@@ -164,7 +171,7 @@ def test_captured_weight_does_not_stay_behind_in_the_outer_graph():
 
 
 @pytest.mark.parametrize("ir_version", [3, 8])
-def test_initializers_that_are_inputs_as_well(ir_version: int):
+def test_initializers_that_are_inputs_as_well(ir_version: int) -> None:
     b = GraphBuilder(9, ir_version=ir_version)
     y = b.node("Gemm", b.input(["n", 6]), b.constant(b.random(6, 4), "overridable"), b.constant(b.random(4)))
     b.output(y, ["n", 4])
@@ -175,7 +182,7 @@ def test_initializers_that_are_inputs_as_well(ir_version: int):
     assert_agrees(model, result)
 
 
-def test_average_and_maximum_of_one_value_are_not_confused():
+def test_average_and_maximum_of_one_value_are_not_confused() -> None:
     model = head(
         """(float[N,3,4,4] x) => (float[N,2] y, float[N,2] z) {
         a = ReduceMean<axes=[2,3], keepdims=0>(x) m = ReduceMax<axes=[2,3], keepdims=0>(x)
@@ -187,7 +194,7 @@ def test_average_and_maximum_of_one_value_are_not_confused():
     assert_agrees(model, result)
 
 
-def test_branch_of_one_row_is_broadcast_over_the_batch():
+def test_branch_of_one_row_is_broadcast_over_the_batch() -> None:
     model = head(
         """(float[1,6] c, float[N,6] x) => (float[N,4] y) {
         a = Gemm(c, w) b = Gemm(x, w) s = Add(a, b) y = Gemm(s, v) }""",
@@ -197,16 +204,17 @@ def test_branch_of_one_row_is_broadcast_over_the_batch():
     assert_agrees(model, rewritten_head(model))
 
 
-def test_operator_domain_written_out():
+def test_operator_domain_written_out() -> None:
     model = head("(float[N,2,3] x) => (float[N,4] y) { f = Flatten(x) i = Identity(f) y = MatMul(i, w) }", w=(6, 4))
     for node in model.graph.node:
         node.domain = "ai.onnx"
     assert not LAYERS & set(operators(rewritten(REWRITE, model)))
 
 
-def test_features_that_only_the_weight_tells():
+def test_features_that_only_the_weight_tells() -> None:
     model = head(
-        """(float[N,8] x) => (float[N,3] y) <int64 axis = {1}, int64 two = {2}, int64[1] zero = {0}, int64[1] one = {1}> {
+        """(float[N,8] x) => (float[N,3] y)
+        <int64 axis = {1}, int64 two = {2}, int64[1] zero = {0}, int64[1] one = {1}> {
         a = Gemm(x, w1) shape = Shape(a) width = Gather<axis=0>(shape, axis) half = Div(width, two)
         end = Reshape(half, one) s = Slice(a, zero, end, one) y = MatMul(s, w2) }""",
         opset=11,
@@ -216,14 +224,14 @@ def test_features_that_only_the_weight_tells():
     assert_agrees(model, rewritten_head(model))
 
 
-def test_other_domain_is_left_alone():
+def test_other_domain_is_left_alone() -> None:
     model = head("(float[N,6] x) => (float[N,4] y) { y = MatMul(x, w) }", w=(6, 4))
     model.graph.node[0].domain = "com.example"
     model.opset_import.add(domain="com.example", version=1)
     assert findings(REWRITE, model) == ([], [])
 
 
-def test_note_names_layer_and_kernel():
+def test_note_names_layer_and_kernel() -> None:
     model = head(
         """(float[N,2,3,4] x) => (float[N,3] y) { f = Flatten(x) h = MatMul(f, w1) r = Relu(h) y = Gemm(r, w2) }""",
         w1=(24, 5),
@@ -236,7 +244,7 @@ def test_note_names_layer_and_kernel():
     ]
 
 
-def test_float16_weights_stay_float16():
+def test_float16_weights_stay_float16() -> None:
     b = GraphBuilder(13, TensorProto.FLOAT16)
     b.output(b.node("Gemm", b.input(["n", 6]), b.constant(b.random(6, 4)), b.scalar(1.0), alpha=0.5), ["n", 4])
     model = b.build()

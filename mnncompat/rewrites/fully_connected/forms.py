@@ -86,14 +86,20 @@ class Form:
         return Form(size=(features, 1, 1), batch=self.batch)
 
 
-def two_dimensional(view: GraphView, name: str) -> Form | str:
-    """The form of a value of rank 2 that enters a region by a reshape, or why there is none."""
+def two_dimensional(view: GraphView, name: str, inputs: int | None = None) -> Form | str:
+    """The form of a value of rank 2 that enters a region by a reshape, or why there is none.
+
+    Args:
+        view: The graph.
+        name: The value.
+        inputs: Number of features that its reader needs: it fills in what shape inference could not follow.
+    """
     shape = view.shape(name)
     if shape is None:
         return f"the rank of '{name}' is not known"
     if len(shape) != 2:  # noqa: PLR2004 - a batch of feature vectors
         return f"'{name}' has rank {len(shape)}: it is not a batch of feature vectors"
-    features = shape[1]
+    features = inputs if _is_invented(view, name, shape[1]) else shape[1]
     if not isinstance(features, int):
         return f"feature size not static: '{name}' is {_text(shape)}"
     if features == 0:
@@ -191,6 +197,11 @@ def _transposed(view: GraphView, name: str) -> Form | None:
     order = tuple(axis - 1 for axis in perm[1:])
     moved = [axis for axis in order if sizes[axis] > 1]
     return form if moved == sorted(moved) else replace(form, order=order)
+
+
+def _is_invented(view: GraphView, name: str, dim: Dim) -> bool:
+    """True for a dimension that nobody declared dynamic: shape inference gave up and invented a name for it."""
+    return view.producer(name) is not None and (dim is None or str(dim).startswith("unk__"))
 
 
 def _rank(view: GraphView, node: NodeProto) -> int | None:

@@ -127,11 +127,11 @@ def _matmul(view: GraphView, index: int, node: NodeProto) -> Layer | str:
 
 def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
     """Follow Identity, Transpose and reshapes to a stored matrix; `transposed`: the value as used is (in, out)."""
-    refusal = f"weight not constant: '{name}' is {_origin(view.producer(name))}"
+    refusal = f"weight not constant: '{name}' is {_origin(_producer(view, name))}"
     out_first, matrix = not transposed, None
     tensor = view.tensor(name)
     while tensor is None:
-        node = view.producer(name)
+        node = _producer(view, name)
         if node is None or not is_onnx(node):
             return refusal
         if node.op_type in VIEW_OPS:
@@ -152,8 +152,14 @@ def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
     return Weight(tensor=name, out_first=out_first, shape=shape, dtype=tensor.data_type)
 
 
+def _producer(view: GraphView, name: str) -> NodeProto | None:
+    """The node that computes a value, in this graph or an outer one."""
+    node = view.producer(name)
+    return _producer(view.parent, name) if node is None and view.parent is not None else node
+
+
 def _origin(node: NodeProto | None) -> str:
-    return "an input of the graph or comes from outside" if node is None else f"computed by {node.op_type}"
+    return "an input of the graph" if node is None else f"computed by {node.op_type}"
 
 
 def _bias_refusal(view: GraphView, name: str, weight: Weight, what: str) -> str | None:

@@ -107,10 +107,10 @@ def _layer_step(view: GraphView, found: Layer, forms: dict[str, Form], formless:
         return f"opset {view.opset} is older than {_NUMPY_BROADCAST_OPSET}"
     if found.value in formless:
         return formless[found.value]
-    form = forms.get(found.value) or two_dimensional(view, found.value)
+    outputs, inputs = found.weight.shape
+    form = forms.get(found.value) or two_dimensional(view, found.value, inputs)
     if isinstance(form, str):
         return form
-    outputs, inputs = found.weight.shape
     if form.features != inputs or form.rank != 2:  # noqa: PLR2004 - a batch of feature vectors
         return mixed(inputs, form.features, form.entry.value if form.entry else found.value)
     dtype = view.dtype(found.value)

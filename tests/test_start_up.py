@@ -1,0 +1,46 @@
+"""Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("MNN", "_tools", "onnxruntime", "torch", "onnx_graphsurgeon", "rich", "jsonschema", "json.tool")
+PROGRAM = """
+import sys
+from mnncompat.cli import main
+status = main(sys.argv[2:])
+found = [name for name in sys.argv[1].split(",") if name in sys.modules]
+print("imported:", ",".join(found), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def imported(arguments: list[str]) -> str:
+    command = [sys.executable, "-c", PROGRAM, ",".join((*HEAVY, "onnx", "numpy")), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stderr.splitlines()[-1].removeprefix("imported:").strip()
+
+
+@pytest.mark.parametrize("output_format", ["text", "concise", "json", "sarif", "github"])
+def test_check_imports_only_onnx(output_format: str, tutorial: Path) -> None:
+    assert imported(["check", str(tutorial), "--output-format", output_format]) == "onnx,numpy"
+
+
+def test_version_imports_nothing() -> None:
+    assert imported(["--version"]) == ""
+
+
+def test_help_imports_rich_alone() -> None:
+    """typer prints its help with rich."""
+    assert imported(["check", "--help"]) == "rich"
+
+
+def test_the_package_imports_nothing() -> None:
+    program = f"import sys, mnncompat; print([n for n in {(*HEAVY, 'onnx', 'numpy')!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -12,7 +12,7 @@ from mnncompat.rewrites import Rewrite, all_rewrites
 
 def all_rule_infos() -> tuple[RuleInfo, ...]:
     """Every rule, ordered by code."""
-    from mnncompat.lint import all_rules
+    from mnncompat.explain import all_rules
     from mnncompat.report import RESULT_RULES
 
     found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *map(rewrite_info, all_rewrites()))}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from mnncompat.diagnostics import RuleInfo, Severity
+from mnncompat.lint import UNDECLARED, UNKNOWN
 from mnncompat.table import Row, SupportTable
-
-UNDECLARED = "MNN001"
-UNKNOWN = "MNN002"
 
 BUILT_IN = (
     RuleInfo(

@@ -6,7 +6,6 @@ A reference that is absolute, leaves the model's folder, or goes through a link 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,7 +14,6 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
-from mnncompat.files import write_atomically
 from mnncompat.structure import subgraphs
 
 Reference = list[tuple[str, str]]
@@ -26,6 +24,7 @@ _EXTERNAL_THRESHOLD_BYTES = 1024
 
 
 def tensors(proto: ModelProto) -> Iterator[TensorProto]:
+    """Every stored tensor of a model: initializers and attributes, in subgraphs and functions too."""
     yield from _graph_tensors(proto.graph)
     for function in proto.functions:
         for node in function.node:
@@ -113,6 +112,8 @@ def read_external(tensor: TensorProto, folder: Path) -> bytes:
 
 def restore_references(proto: ModelProto, external: dict[str, tuple[bytes, Reference]]) -> None:
     """Turn tensors that were external and have not changed (by SHA-256) into references again, in place."""
+    import hashlib
+
     for tensor in tensors(proto):
         if tensor.name in external and tensor.HasField("raw_data"):
             digest, reference = external[tensor.name]
@@ -133,6 +134,10 @@ def move_weights_out(proto: ModelProto, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
+    import hashlib
+
+    from mnncompat.files import write_atomically
+
     chunks: list[bytes] = []
     offset = 0
     digest = hashlib.sha256()

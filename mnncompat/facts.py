@@ -5,11 +5,11 @@ An answer that the model does not give (an unknown rank, a symbolic dimension) i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
@@ -19,6 +19,11 @@ from mnncompat.view import Dim, GraphView, attribute
 class NodeFacts:
     """One node, seen by the conditions of the table.
 
+    Args:
+        view: The graph that holds the node.
+        index: Position of the node in it.
+        defaults: Defaults of the op type's attributes.
+
     Attributes:
         view: The graph that holds the node.
         index: Position of the node in it.
@@ -26,11 +31,12 @@ class NodeFacts:
         opset: Version of ONNX's own domain in force here.
     """
 
-    def __init__(self, view: GraphView, index: int) -> None:
+    def __init__(self, view: GraphView, index: int, defaults: Mapping[str, Any]) -> None:
         self.view = view
         self.index = index
         self.node: NodeProto = view.nodes[index]
         self.opset = view.opset
+        self._defaults = defaults
         self._attributes: dict[str, Any] = {}
 
     def operand(self, position: int) -> str | None:
@@ -46,9 +52,9 @@ class NodeFacts:
         return any(item.name == name for item in self.node.attribute)
 
     def attribute(self, name: str) -> Any:
-        """Value of an attribute in effect: as stated, else the schema's default, else None. Strings are `str`."""
+        """Value of an attribute in effect: as stated, else its default, else None. Strings are `str`."""
         if name not in self._attributes:
-            value = attribute(self.node, name) if self.given(name) else self._default(name)
+            value = attribute(self.node, name) if self.given(name) else self._defaults.get(name)
             self._attributes[name] = _text(value)
         return self._attributes[name]
 
@@ -102,20 +108,6 @@ class NodeFacts:
     @cached_property
     def _input_names(self) -> tuple[str, ...]:
         return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
-
-    @cached_property
-    def schema(self) -> onnx.defs.OpSchema | None:
-        """The operator's definition in force at this opset; None if ONNX has none."""
-        try:
-            return onnx.defs.get_schema(self.node.op_type, self.opset, "")
-        except onnx.defs.SchemaError:
-            return None
-
-    def _default(self, name: str) -> Any:
-        declared = self.schema.attributes.get(name) if self.schema is not None else None
-        if declared is None or not declared.default_value.type:
-            return None
-        return onnx.helper.get_attribute_value(declared.default_value)
 
 
 def _at(names: Any, position: int) -> str | None:

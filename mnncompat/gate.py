@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.files import publish, require_different, require_writable
 from mnncompat.lint import check_model
-from mnncompat.model import Model, load, save
+from mnncompat.model import Model, save
 from mnncompat.results import ConvertResult, FixResult, Verdict
 from mnncompat.rewrites import Rewrite, all_rewrites
 

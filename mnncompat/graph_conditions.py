@@ -6,8 +6,9 @@ makes of it (status, reason, remedy, releases) is the row's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
@@ -23,23 +24,21 @@ _SOFTMAX_COERCES_BELOW = 13
 _INT64_LIMIT = 1 << 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """One place.
 
     Attributes:
         view: The graph it is in.
-        index: The node, or None for the graph as a whole.
+        position: The node, or None for the graph as a whole.
         values: What fills the placeholders of the reason.
     """
 
     view: GraphView
-    index: int | None = None
-    values: dict[str, object] = field(default_factory=dict)
+    position: int | None = None
+    values: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(NamedTuple):
     """What a search looks at.
 
     Attributes:
@@ -79,7 +78,7 @@ def _onnx_opset_not_first(scope: Scope) -> Iterator[Found]:
     for view, index, node in scope.nodes():
         if node.op_type == "Softmax" and node.domain in ONNX_DOMAINS and attribute(node, "axis", -1) != -1:
             values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
-            yield Found(view=view, index=index, values=values)
+            yield Found(view=view, position=index, values=values)
 
 
 def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Found]:
@@ -88,7 +87,7 @@ def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Found
         key = (node.domain, node.op_type)
         is_foreign = key in own or node.domain not in ONNX_DOMAINS
         if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
-            yield Found(view=view, index=index, values={"domain": node.domain, "op": node.op_type})
+            yield Found(view=view, position=index, values={"domain": node.domain, "op": node.op_type})
 
 
 @_search
@@ -135,7 +134,7 @@ def _bytes_in_int32_data(scope: Scope) -> Iterator[Found]:
     """A tensor of one-byte elements in `int32_data` that is read as bytes."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
-            yield Found(view=view, index=index, values={"tensor": name, "dtype": _dtype(tensor)})
+            yield Found(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
 
 
 @_search
@@ -147,7 +146,7 @@ def _halves_in_typed_data(scope: Scope) -> Iterator[Found]:
         if in_int32 or (tensor.data_type == TensorProto.UINT32 and len(tensor.uint64_data)):
             values: dict[str, object] = {"tensor": name, "dtype": _dtype(tensor)}
             values["field"] = "int32_data" if in_int32 else "uint64_data"
-            yield Found(view=view, index=index, values=values)
+            yield Found(view=view, position=index, values=values)
 
 
 @_search
@@ -163,7 +162,7 @@ def _sparse_constant(scope: Scope) -> Iterator[Found]:
     """A Constant with `sparse_value`."""
     for view, index, node in scope.nodes():
         if node.op_type == "Constant" and attribute(node, "sparse_value") is not None:
-            yield Found(view=view, index=index, values={"tensor": node.output[0]})
+            yield Found(view=view, position=index, values={"tensor": node.output[0]})
 
 
 @_search
@@ -177,7 +176,7 @@ def _int64_out_of_range(scope: Scope) -> Iterator[Found]:
             extreme = max(int(values.max()), -int(values.min()))
             if extreme > _INT64_LIMIT:
                 shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
-                yield Found(view=view, index=index, values={"tensor": name, "value": shown})
+                yield Found(view=view, position=index, values={"tensor": name, "value": shown})
 
 
 def _only_bounds_slices(view: GraphView, name: str) -> bool:
@@ -201,7 +200,7 @@ def _pass_through_output(scope: Scope) -> Iterator[Found]:
     inputs = {value.name for value in scope.model.proto.graph.input} - main.initializers.keys()
     for index, node in enumerate(main.nodes if len(main.nodes) > 1 else ()):
         if node.op_type == "Identity" and node.input[0] in inputs and node.output[0] in main.outputs:
-            yield Found(view=main, index=index, values={"output": node.output[0]})
+            yield Found(view=main, position=index, values={"output": node.output[0]})
 
 
 @_search

@@ -6,37 +6,36 @@ Nothing here imports MNN or ONNX Runtime: the answer comes from `rules/` and fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import onnx
 
 from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
-from mnncompat.explain import UNDECLARED, UNKNOWN, all_rules, explain
 from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope
 from mnncompat.model import Model
-from mnncompat.structure import subgraphs
 from mnncompat.releases import Releases, releases, resolve_version
 from mnncompat.rewrites.base import Match, Refusal, Rewrite
+from mnncompat.structure import subgraphs
 from mnncompat.table import Row, SupportTable
 from mnncompat.view import GraphView, ModelView
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-__all__ = ["all_rules", "check_model", "explain"]
+UNDECLARED = "MNN001"
+UNKNOWN = "MNN002"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Site:
+class _Site(NamedTuple):
     """A node's place in the walk over the model: (graph, node), None for a graph as a whole."""
 
     graph: int
-    index: int | None
+    position: int | None
 
     @property
     def key(self) -> tuple[int, int]:
-        return self.graph, -1 if self.index is None else self.index
+        return self.graph, -1 if self.position is None else self.position
 
 
 _Finding = tuple[_Site, Diagnostic]
@@ -99,8 +98,8 @@ class _Check:
         for row in self._table.graph_rows():
             if row.holds_for(self.version):
                 for found in SEARCHES[row.find](scope):
-                    site = _Site(graph=self._order[id(found.view)], index=found.index)
-                    yield site, _from_row(row, row.reason.format_map(found.values), found.view, found.index)
+                    site = _Site(graph=self._order[id(found.view)], position=found.position)
+                    yield site, _from_row(row, row.reason.format_map(found.values), found.view, found.position)
 
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
@@ -109,7 +108,7 @@ class _Check:
             for index, node in enumerate(view.nodes):
                 if node.domain not in ONNX_DOMAINS:
                     continue
-                site = _Site(graph=number, index=index)
+                site = _Site(graph=number, position=index)
                 if not self.releases.declares(node.op_type, self.version):
                     yield site, undeclared(view, index, self.releases, self.version)
                     continue
@@ -125,7 +124,7 @@ class _Check:
         unknown: dict[str, _Finding],
         unsure: dict[tuple[str, str], list[_Finding]],
     ) -> Iterator[_Finding]:
-        index = site.index or 0
+        index = site.position or 0
         matches = self._table.match(view, index, self.version)
         hazards = [match for match in matches if match.row.status != "supported"]
         for match in hazards:
@@ -144,15 +143,15 @@ class _Check:
             for rewrite in self._rewrites:
                 for found in rewrite.find(view):
                     if isinstance(found, Match):
-                        matches.append((_Site(graph=number, index=min(found.nodes)), rewrite, found))
+                        matches.append((_Site(graph=number, position=min(found.nodes)), rewrite, found))
                     else:
-                        refusals.append((_Site(graph=number, index=found.index), rewrite, found))
+                        refusals.append((_Site(graph=number, position=found.index), rewrite, found))
         return matches, refusals
 
     def _notes(self, site: _Site, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
         for index, message in match.notes:
             yield (
-                _Site(graph=site.graph, index=index),
+                _Site(graph=site.graph, position=index),
                 Diagnostic(
                     code=rewrite.code,
                     name=rewrite.name,
@@ -260,9 +259,9 @@ def _remedied(
 ) -> _Finding:
     """Name the rewrite that replaces the node, or why one refused it."""
     site, diagnostic = finding
-    if diagnostic.severity is Severity.INFO or site.index is None:
+    if diagnostic.severity is Severity.INFO or site.position is None:
         return finding
-    names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.index in match.nodes]
+    names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
     if names and diagnostic.severity is Severity.ERROR:
         remedy = diagnostic.remedy if diagnostic.remedy in names else names[0]
         return site, replace(diagnostic, remedy=remedy, fixable=True)

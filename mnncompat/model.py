@@ -6,7 +6,6 @@ is asked to (`Model.load_weights`). Writing goes to a temporary file that is ren
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from mnncompat.external import (
     restore_references,
     tensors,
 )
-from mnncompat.files import write_atomically
 from mnncompat.structure import check_structure
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -61,6 +59,8 @@ class Model:
         """
         if self.weights_loaded or self.path is None:
             return
+        import hashlib
+
         for tensor in tensors(self.proto):
             if tensor.data_location == TensorProto.EXTERNAL:
                 reference = [(entry.key, entry.value) for entry in tensor.external_data]
@@ -117,6 +117,8 @@ def save(model: Model, path: Path | str) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
+    from mnncompat.files import write_atomically
+
     path = Path(path)
     was_external = bool(model.external) or not model.weights_loaded
     same_folder = model.path is not None and _same_folder(path, model.path)

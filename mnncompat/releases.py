@@ -7,10 +7,11 @@ supported: what a release does with an operator that it declares is the business
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+import operator
+import re
+from collections.abc import Callable
 from functools import cache
-
-from packaging.version import InvalidVersion, Version
+from typing import Any, NamedTuple
 
 from mnncompat import rules
 from mnncompat.errors import UsageError
@@ -19,8 +20,7 @@ Range = tuple[str, str | None]
 """First and last release, both inclusive; None if the newest release is still in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Releases:
+class Releases(NamedTuple):
     """Every known release, oldest first, and what it declares.
 
     Attributes:
@@ -40,8 +40,8 @@ class Releases:
         """The newest known release that is not newer than `version`; the oldest one if all are newer."""
         if version in self.dates:
             return version
-        wanted = Version(version)
-        older = [release for release in self.dates if Version(release) <= wanted]
+        wanted = _order(version)
+        older = [release for release in self.dates if _order(release) <= wanted]
         return older[-1] if older else next(iter(self.dates))
 
     def declares(self, op: str, version: str) -> bool:
@@ -111,9 +111,45 @@ def resolve_version(spec: str | None = None) -> str:
 
 
 def _same_release(spec: str, known: Releases) -> str | None:
-    try:
-        wanted = Version(spec)
-    except InvalidVersion:
-        return None
+    if not _NUMERIC.fullmatch(spec):
+        return spec if spec == installed_version() else None
     candidates = [*known.dates, *filter(None, [installed_version()])]
-    return next((release for release in candidates if Version(release) == wanted), None)
+    return next((release for release in candidates if _order(release) == _order(spec)), None)
+
+
+@cache
+def contains(specifier: str, version: str) -> bool:
+    """True if a PEP 440 specifier holds for the nearest known release that is not newer than `version`.
+
+    Raises:
+        ValueError: It is not a specifier.
+    """
+    release = _order(releases().known(version))
+    clauses = [_CLAUSE.fullmatch(clause.strip()) for clause in specifier.split(",")]
+    if not all(clauses):  # wildcards and the like: rare, and packaging takes 9 ms to import
+        from packaging.specifiers import SpecifierSet
+
+        return SpecifierSet(specifier).contains(releases().known(version), prereleases=True)
+    return all(COMPARISONS[clause[1]](release, _order(clause[2])) for clause in clauses if clause is not None)
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "!=": operator.ne,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+"""What the signs of a range or a specifier mean."""
+
+_NUMERIC = re.compile(r"\d+(?:\.\d+)*")
+_CLAUSE = re.compile(r"(>=|<=|!=|==|>|<)\s*(\d+(?:\.\d+)*)")
+
+
+def _order(version: str) -> tuple[int, ...]:
+    """Release segments without trailing zeros, which compare as PEP 440 compares them."""
+    numbers = [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)

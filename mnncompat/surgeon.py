@@ -102,7 +102,7 @@ class GraphEditor:
         """A copy of the attributes of the node at `index`."""
         return dict(self._nodes[index].attrs)
 
-    def insert(  # noqa: PLR0913 - the fields of a node
+    def insert(
         self,
         at: int,
         op: str,
@@ -207,7 +207,8 @@ class ModelEditor:
             return []
         originals = list(graph.node)
         nodes = [
-            _node_proto(node, None if i is None else originals[i], i in editor.edited) for node, i in editor.finish(released)
+            _node_proto(node, None if i is None else originals[i], i in editor.edited)
+            for node, i in editor.finish(released)
         ]
         del graph.node[:]
         graph.node.extend(nodes)

@@ -8,20 +8,17 @@ that nothing is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from typing import Any, NamedTuple
 
 from mnncompat import rules
 from mnncompat.conditions import Condition, parse_condition
 from mnncompat.diagnostics import Severity
 from mnncompat.errors import TableError
 from mnncompat.facts import NodeFacts
-from mnncompat.releases import releases
+from mnncompat.releases import contains
 from mnncompat.view import GraphView
 
 STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
@@ -76,7 +73,7 @@ class Row:
 
     def holds_for(self, version: str) -> bool:
         """True if the row speaks about this MNN release, or about the nearest older one that is known."""
-        return _contains(self.mnn, version)
+        return contains(self.mnn, version)
 
     def holds(self, facts: NodeFacts) -> bool | None:
         """Whether the row speaks about this node; None if the model does not say enough."""
@@ -86,8 +83,7 @@ class Row:
         return self.when.holds(facts) if excluded is False else (self.when.holds(facts) and None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowMatch:
+class RowMatch(NamedTuple):
     """A row that speaks about a node.
 
     Attributes:
@@ -101,6 +97,19 @@ class RowMatch:
     reason: str
 
 
+class OpFile(NamedTuple):
+    """What is known about one op type.
+
+    Attributes:
+        rows: Its rows, in the order of the file.
+        defaults: Defaults of its attributes in every opset, as ONNX defines them. They stand in the file because
+            `onnx.defs` takes some 17 ms to answer its first question; a test compares them.
+    """
+
+    rows: tuple[Row, ...]
+    defaults: Mapping[str, Any]
+
+
 class SupportTable:
     """The rows of a rules folder, read one op type at a time.
 
@@ -110,18 +119,28 @@ class SupportTable:
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root if root is not None else rules.root()
-        self._rows: dict[str, tuple[Row, ...]] = {}
+        self._files: dict[str, OpFile] = {}
+        self._graph_rows: tuple[Row, ...] | None = None
 
-    def rows(self, op: str) -> tuple[Row, ...]:
-        """Rows of one op type of ONNX's own domain, in the order of the file; empty if nothing is known.
+    def file(self, op: str) -> OpFile:
+        """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
 
         Raises:
             TableError: The file is damaged.
         """
-        if op not in self._rows:
-            file = self._root / "ops" / f"{op}.toml"
-            self._rows[op] = tuple(_parse_file(file, "support", op)) if op.isidentifier() and file.is_file() else ()
-        return self._rows[op]
+        if op not in self._files:
+            path = self._root / "ops" / f"{op}.toml"
+            is_known = op.isidentifier() and path.is_file()
+            self._files[op] = _read_op(path, op) if is_known else OpFile(rows=(), defaults={})
+        return self._files[op]
+
+    def rows(self, op: str) -> tuple[Row, ...]:
+        """Rows of one op type, in the order of the file.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        return self.file(op).rows
 
     def graph_rows(self) -> tuple[Row, ...]:
         """Rows about whole models.
@@ -129,9 +148,10 @@ class SupportTable:
         Raises:
             TableError: The file is damaged.
         """
-        if "" not in self._rows:
-            self._rows[""] = tuple(_parse_file(self._root / "graph.toml", "graph", ""))
-        return self._rows[""]
+        if self._graph_rows is None:
+            path = self._root / "graph.toml"
+            self._graph_rows = _parse_rows(rules.read_toml(path), "graph", "", path)
+        return self._graph_rows
 
     def ops(self) -> tuple[str, ...]:
         """Op types that have a file, sorted."""
@@ -143,18 +163,14 @@ class SupportTable:
         Raises:
             TableError: The file of the op type is damaged.
         """
-        facts = NodeFacts(view, index)
+        file = self.file(view.nodes[index].op_type)
+        facts = NodeFacts(view, index, file.defaults)
         found = []
-        for row in self.rows(facts.node.op_type):
+        for row in file.rows:
             truth = row.holds_for(version) and row.holds(facts)
             if truth is not False:
                 found.append(RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts)))
         return tuple(found)
-
-
-@cache
-def _contains(specifier: str, version: str) -> bool:
-    return SpecifierSet(specifier).contains(releases().known(version), prereleases=True)
 
 
 def describe(reason: str, facts: NodeFacts) -> str:
@@ -190,12 +206,22 @@ _KEYS = {*_TEXTS, "arch", "when", "unless", "evidence"}
 _NEVER = Condition(())
 
 
-def _parse_file(file: Path, kind: str, op: str) -> Iterator[Row]:
-    data = rules.read_toml(file)
-    if set(data) != {kind} or not isinstance(data[kind], list):
-        raise TableError(f"{file}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
-    for number, entry in enumerate(data[kind], 1):
-        yield _parse_row(entry, op, file, f"{file}: row {entry.get('code') or number}")
+def _read_op(path: Path, op: str) -> OpFile:
+    data = rules.read_toml(path)
+    defaults = data.pop("defaults", {})
+    if not isinstance(defaults, dict):
+        raise TableError(f"{path}: defaults must be a table of attributes", hint=_HINT)
+    return OpFile(rows=_parse_rows(data, "support", op, path), defaults=defaults)
+
+
+def _parse_rows(data: Mapping[str, Any], kind: str, op: str, path: Path) -> tuple[Row, ...]:
+    entries = data.get(kind)
+    if set(data) != {kind} or not isinstance(entries, list):
+        raise TableError(f"{path}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
+    return tuple(
+        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}")
+        for number, entry in enumerate(entries, 1)
+    )
 
 
 def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row:
@@ -236,6 +262,6 @@ def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
 
 def _require_specifier(text: str, where: str) -> None:
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
+        contains(text, "0")
+    except ValueError:
         raise TableError(f"{where}: mnn = {text!r} is not a PEP 440 version specifier", hint=_HINT) from None

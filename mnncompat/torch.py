@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import io
 import logging
 import sys
@@ -131,21 +130,12 @@ def _module(target: str, torch: Any) -> Any:
 
 def _import(place: str) -> Any:
     path = Path(place)
+    is_file = path.suffix == ".py"
+    if is_file and not path.is_file():
+        raise UsageError(f"{place}: no such file", hint="check the path")
+    sys.path.insert(0, str(path.parent) if is_file else "")
     try:
-        if path.suffix != ".py":
-            sys.path.insert(0, "")
-            return importlib.import_module(place)
-        if not path.is_file():
-            raise UsageError(f"{place}: no such file", hint="check the path")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None:
-            raise UsageError(f"{place} cannot be imported", hint="check the file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module
-        sys.path.insert(0, str(path.parent))
-        spec.loader.exec_module(module)
-    except UsageError:
-        raise
+        module = importlib.import_module(path.stem if is_file else place)
     except Exception as error:
         raise UsageError(
             f"{place} cannot be imported: {type(error).__name__}: {error}", hint="import it in Python first"

@@ -161,17 +161,22 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], prover: Prover | None)
         return _Attempt(proto=model.proto, error=f"it still finds something after {_MAX_ROUNDS} rounds")
     if not applied:
         return _Attempt(proto=model.proto, refused=refused)
-    error = _invalid(model.proto, current.proto)
-    proof = prover(model, current) if prover is not None and not error else None
+    problem = _invalid(model.proto, current.proto)
+    proof = prover(model, current) if prover is not None and not problem else None
     _require_reference(proof)
     if proof is not None and not proof.passed:
-        error = f"its result is not equal under ONNX Runtime: {proof.problems[0]}"
-    return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=error, proof=proof)
+        problem = f"its result is not equal under ONNX Runtime: {proof.problems[0]}"
+    return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=problem, proof=proof)
 
 
 def _require_reference(proof: ParityReport | None) -> None:
     """Without a reference nothing can be proven: that is no rewrite's fault."""
-    if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner.startswith("the original"):
+    if (
+        proof is not None
+        and proof.failures
+        and not proof.outputs
+        and proof.failures[0].runner.startswith("the original")
+    ):
         raise RunnerError(
             f"the fixes cannot be proven: {proof.problems[0]}",
             hint="give the shapes of dynamic inputs with --shape, or write without proof: `mnncompat fix --no-verify`",

@@ -96,9 +96,11 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
 
 def _constant_and_other(facts: NodeFacts, position: int) -> tuple[tuple[Dim, ...], NodeProto] | None:
     """Shape of the constant operand at `position`, and the node that computes the other one."""
+    if len(facts.node.input) != len(("a", "b")):
+        return None
     other = facts.view.producer(facts.node.input[1 - position])
     name = facts.node.input[position]
-    if len(facts.node.input) != len(("a", "b")) or other is None or not facts.is_constant(name):
+    if other is None or not facts.is_constant(name):
         return None
     shape = facts.shape(name)
     return None if shape is None else (shape, other)

@@ -202,9 +202,7 @@ def test_subgraphs_are_fixed_too() -> None:
     flatten = helper.make_node("Flatten", ["x"], ["f"])
     gemm = helper.make_node("Gemm", ["f", "w"], ["out_a"])
     relu = helper.make_node("Relu", ["out_a"], ["out_then"])
-    then = helper.make_graph(
-        [gemm, relu], "then", [], [helper.make_tensor_value_info("out_then", 1, ["n", 4])]
-    )
+    then = helper.make_graph([gemm, relu], "then", [], [helper.make_tensor_value_info("out_then", 1, ["n", 4])])
     other = helper.make_node("Gemm", ["f", "w"], ["out_else"], alpha=0.5)
     otherwise = helper.make_graph([other], "else", [], [helper.make_tensor_value_info("out_else", 1, ["n", 4])])
     branch = helper.make_node("If", ["cond"], ["y"], then_branch=then, else_branch=otherwise)

@@ -60,7 +60,7 @@ def _unexpected(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = getattr(context, "command_path", None) or "mnncompat"
         if context is not None and not describe():
-            print(context.get_help(), file=sys.stderr)
+            sys.stderr.write(f"{context.get_help()}\n")
             return EXIT_ERROR
         return _fail(describe().rstrip("."), f"see `{command} --help`")
     if isinstance(error, MemoryError):
@@ -73,7 +73,7 @@ def _unexpected(error: Exception) -> int:
 
 def _fail(message: str, hint: str) -> int:
     line = " ".join(message.split())
-    print(f"error: {line}\nhint: {hint}", file=sys.stderr)
+    sys.stderr.write(f"error: {line}\nhint: {hint}\n")
     return EXIT_ERROR
 
 

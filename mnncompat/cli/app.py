@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result computes the same.",
+    help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
     epilog="Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.",
 )
 

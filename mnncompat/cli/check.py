@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FAIL_ON = ("error", "warning", "never")
 
 
-def check(  # noqa: PLR0913 - options
+def check(
     models: options.Models,
     *,
     mnn: options.MnnVersion = None,

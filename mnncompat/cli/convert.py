@@ -51,9 +51,9 @@ def convert(  # noqa: PLR0913 - options
     check_format(output_format)
     _require_output(models, output, dry_run=dry_run)
     from mnncompat.gate import GateOptions, convert_model
-    from mnncompat.transaction import choose_rewrites
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.model import load
+    from mnncompat.transaction import choose_rewrites
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes) if fix else ()

@@ -11,7 +11,7 @@ from mnncompat.cli import options
 from mnncompat.cli.console import note
 
 
-def export(  # noqa: PLR0913 - options
+def export(
     target: Annotated[
         str,
         typer.Argument(

@@ -50,8 +50,8 @@ def fix(  # noqa: PLR0913 - options
     )
     results: list[FixResult] = []
     for path in models:
-        from mnncompat.transaction import fix_model
         from mnncompat.model import load
+        from mnncompat.transaction import fix_model
 
         target = path if in_place else output
         _require_target(path, target, in_place=in_place)

@@ -12,7 +12,7 @@ from mnncompat.cli.console import check_format, report
 from mnncompat.errors import UsageError
 
 
-def verify(  # noqa: PLR0913 - options
+def verify(
     model: options.OneModel,
     file: Annotated[Path, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)],
     *,

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.diagnostics import CheckResult, RuleInfo
-from mnncompat.report.findings import findings
-from mnncompat.report.rules import RESULT_RULES
-from mnncompat.report.subject import Subject, Verified, subject_of
-from mnncompat.report.text.diff import diff_text
-from mnncompat.results import ConvertResult, FixResult
 
 if TYPE_CHECKING:
     from mnncompat.parity import ParityReport
+    from mnncompat.report.findings import findings
+    from mnncompat.report.rules import RESULT_RULES
+    from mnncompat.report.subject import Subject, Verified
+    from mnncompat.report.text.diff import diff_text
+    from mnncompat.results import ConvertResult, FixResult
 
 __all__ = ["RESULT_RULES", "OutputFormat", "Subject", "Verified", "diff_text", "findings", "render"]
 
@@ -62,7 +62,7 @@ def render(
         The report. It ends with a newline, or is empty where the format has nothing to say (concise and github
         without findings).
     """
-    subjects = [subject_of(result) for result in results]
+    subjects = [_subject_of(result) for result in results]
     match output_format:
         case OutputFormat.TEXT:
             from mnncompat.report import text
@@ -84,3 +84,29 @@ def render(
             from mnncompat.report import github
 
             return github.render(subjects)
+
+
+_HOMES = {
+    "findings": "findings",
+    "RESULT_RULES": "rules",
+    "Subject": "subject",
+    "Verified": "subject",
+    "diff_text": "text.diff",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the rest of the public names when they are asked for: rendering a check needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(name)
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def _subject_of(result: CheckResult | FixResult | ConvertResult | ParityReport | Verified) -> Subject:
+    if isinstance(result, CheckResult):
+        return result
+    from mnncompat.report.subject import subject_of
+
+    return subject_of(result)

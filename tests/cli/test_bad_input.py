@@ -290,9 +290,7 @@ def test_one_bad_model_does_not_hide_the_others(tmp_path: Path, capsys: pytest.C
     assert_one_error(captured.err, "the file is empty")
 
 
-def test_bad_configuration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     model = saved(linear(), tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[tool.mnncompat]\ncolour = true\n")

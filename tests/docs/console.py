@@ -38,7 +38,8 @@ def blocks(text: str) -> Iterator[tuple[Step, ...]]:
 
 
 def _steps(block: str) -> Iterator[Step]:
-    command, shown = "", []
+    command = ""
+    shown: list[str] = []
     for line in block.splitlines():
         if line.startswith("$ "):
             if command:

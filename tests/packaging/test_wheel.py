@@ -28,7 +28,9 @@ def run(command: list[str], folder: Path, expected: int = 0) -> str:
 def test_the_wheel_holds_the_rules_and_the_types(wheel: Path, repository: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    rules = {str(path.relative_to(repository / "rules")) for path in (repository / "rules").rglob("*") if path.is_file()}
+    rules = {
+        str(path.relative_to(repository / "rules")) for path in (repository / "rules").rglob("*") if path.is_file()
+    }
     assert {f"mnncompat/_rules/{name}" for name in rules} <= names
     assert {"mnncompat/py.typed", "mnncompat/report/output.schema.json"} <= names
     assert not [name for name in names if name.startswith(("tests/", "examples/", "rules/"))]

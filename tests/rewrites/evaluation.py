@@ -105,3 +105,10 @@ def _assert_same_classes(node: NodeProto, expected: Values, actual: NDArray[Any]
     scores = expected[node.input[0]].astype(np.float64) * (1 if node.op_type == "ArgMax" else -1)
     chosen = scores[np.arange(len(scores)), actual.reshape(-1)]
     assert np.all(chosen >= scores.max(axis=1) - 2 * allowed[node.input[0]]), node.output[0]
+
+
+def assert_agrees(model: ModelProto, result: ModelProto) -> None:
+    """Compare a head with what became of it, under ONNX Runtime, in every draw."""
+    feeds = feeds_of(model)
+    for expected, actual in zip(reference(model, feeds), evaluated(result, feeds), strict=True):
+        assert_equal(model, expected, actual)

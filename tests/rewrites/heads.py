@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import onnx
 from graph_builder import STORAGES, GraphBuilder
 from hypothesis import strategies as st
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, numpy_helper, parser
 
 Draw = st.DrawFn
 _IDIOMS = ("gather", "slice", "range")
@@ -60,6 +61,17 @@ def heads(draw: Draw, *, mnn: bool = False) -> ModelProto:
     for _ in range(draw(st.sampled_from((1, 1, 1, 2)))):
         _branch(head, value, features)
     return builder.build()
+
+
+def parsed(text: str, opset: int = 13, /, **weights: tuple[int, ...]) -> ModelProto:
+    """A model written out as ONNX text; weights are given by their shapes."""
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}]>\nhead {text}')
+    rng = np.random.default_rng(1)
+    for name, shape in weights.items():
+        values = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def _branch(head: Head, value: str, features: int) -> None:

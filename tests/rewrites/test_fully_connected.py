@@ -6,13 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnx
 import pytest
-from evaluation import allowance, assert_equal, evaluated, feeds_of, measured, reference
+from evaluation import allowance, assert_agrees, assert_equal, evaluated, feeds_of, measured, reference
 from graph_builder import STORAGES, GraphBuilder
-from heads import heads
+from heads import heads, parsed
 from hypothesis import given, settings
-from onnx import ModelProto, TensorProto, numpy_helper, parser
+from onnx import ModelProto, TensorProto
 from rewriting import findings, operators, rewritten
 
 from mnncompat.rewrites.fully_connected import FullyConnectedToConvolution
@@ -29,22 +28,6 @@ def rewritten_head(model: ModelProto) -> ModelProto:
     result = rewritten(REWRITE, model)
     assert not LAYERS & set(operators(result))
     return result
-
-
-def head(text: str, *, opset: int = 13, **weights: tuple[int, ...]) -> ModelProto:
-    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}]>\nhead {text}')
-    rng = np.random.default_rng(1)
-    model.graph.initializer.extend(
-        numpy_helper.from_array(rng.uniform(-1, 1, shape).astype(np.float32), name) for name, shape in weights.items()
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def assert_agrees(model: ModelProto, result: ModelProto) -> None:
-    feeds = feeds_of(model)
-    for expected, actual in zip(reference(model, feeds), evaluated(result, feeds), strict=True):
-        assert_equal(model, expected, actual)
 
 
 # ---- random heads --------------------------------------------------------------------------------------------------
@@ -82,11 +65,11 @@ def test_comparison_notices_a_result_that_is_one_percent_off(model: ModelProto) 
                 assert_equal(model, expected, outputs | {name: wrong})
 
 
-def test_comparison_of_the_tutorials_head_allows_a_ten_thousandth() -> None:
+def test_comparison_of_the_tutorials_head_allows_a_thousandth() -> None:
     model = torchscript(13, "initializer", dynamic=True)
     for expected in reference(model, feeds_of(model)):
         largest = float(np.abs(expected[model.graph.output[0].name]).max())
-        assert allowance(model, expected)[model.graph.output[0].name] < 1e-4 * largest
+        assert allowance(model, expected)[model.graph.output[0].name] < 1e-3 * largest
 
 
 # ---- what exporters write ------------------------------------------------------------------------------------------
@@ -145,7 +128,7 @@ def test_dynamo_export(opset: int, *, dynamic: bool) -> None:
 
 
 def test_shared_weight_is_stored_once() -> None:
-    model = head(
+    model = parsed(
         """(float[N,8] x) => (float[N,8] y, float[N,8] z) {
         a = MatMul(x, w) r = Relu(a) y = MatMul(r, w) n = Neg(x) m = ReduceMax<axes=[1]>(n) d = Sub(n, m)
         z = Gemm(d, w) }""",
@@ -157,7 +140,7 @@ def test_shared_weight_is_stored_once() -> None:
 
 
 def test_captured_weight_does_not_stay_behind_in_the_outer_graph() -> None:
-    model = head(
+    model = parsed(
         """(float[N,8] x, bool flag) => (float[N,4] y) {
         t = Transpose(w)
         y = If(flag) <
@@ -183,7 +166,7 @@ def test_initializers_that_are_inputs_as_well(ir_version: int) -> None:
 
 
 def test_average_and_maximum_of_one_value_are_not_confused() -> None:
-    model = head(
+    model = parsed(
         """(float[N,3,4,4] x) => (float[N,2] y, float[N,2] z) {
         a = ReduceMean<axes=[2,3], keepdims=0>(x) m = ReduceMax<axes=[2,3], keepdims=0>(x)
         y = Gemm(a, w) z = Gemm(m, w) }""",
@@ -195,7 +178,7 @@ def test_average_and_maximum_of_one_value_are_not_confused() -> None:
 
 
 def test_branch_of_one_row_is_broadcast_over_the_batch() -> None:
-    model = head(
+    model = parsed(
         """(float[1,6] c, float[N,6] x) => (float[N,4] y) {
         a = Gemm(c, w) b = Gemm(x, w) s = Add(a, b) y = Gemm(s, v) }""",
         w=(6, 4),
@@ -205,19 +188,19 @@ def test_branch_of_one_row_is_broadcast_over_the_batch() -> None:
 
 
 def test_operator_domain_written_out() -> None:
-    model = head("(float[N,2,3] x) => (float[N,4] y) { f = Flatten(x) i = Identity(f) y = MatMul(i, w) }", w=(6, 4))
+    model = parsed("(float[N,2,3] x) => (float[N,4] y) { f = Flatten(x) i = Identity(f) y = MatMul(i, w) }", w=(6, 4))
     for node in model.graph.node:
         node.domain = "ai.onnx"
     assert not LAYERS & set(operators(rewritten(REWRITE, model)))
 
 
 def test_features_that_only_the_weight_tells() -> None:
-    model = head(
+    model = parsed(
         """(float[N,8] x) => (float[N,3] y)
         <int64 axis = {1}, int64 two = {2}, int64[1] zero = {0}, int64[1] one = {1}> {
         a = Gemm(x, w1) shape = Shape(a) width = Gather<axis=0>(shape, axis) half = Div(width, two)
         end = Reshape(half, one) s = Slice(a, zero, end, one) y = MatMul(s, w2) }""",
-        opset=11,
+        11,
         w1=(8, 6),
         w2=(3, 3),
     )
@@ -225,14 +208,14 @@ def test_features_that_only_the_weight_tells() -> None:
 
 
 def test_other_domain_is_left_alone() -> None:
-    model = head("(float[N,6] x) => (float[N,4] y) { y = MatMul(x, w) }", w=(6, 4))
+    model = parsed("(float[N,6] x) => (float[N,4] y) { y = MatMul(x, w) }", w=(6, 4))
     model.graph.node[0].domain = "com.example"
     model.opset_import.add(domain="com.example", version=1)
     assert findings(REWRITE, model) == ([], [])
 
 
 def test_note_names_layer_and_kernel() -> None:
-    model = head(
+    model = parsed(
         """(float[N,2,3,4] x) => (float[N,3] y) { f = Flatten(x) h = MatMul(f, w1) r = Relu(h) y = Gemm(r, w2) }""",
         w1=(24, 5),
         w2=(5, 3),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mnncompat.diagnostics import Applicability, CheckResult, RuleInfo
-from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.text.page import Page
-from mnncompat.results import ConvertResult, FixResult
+
+if TYPE_CHECKING:
+    from mnncompat.report.subject import Subject
 
 
 def render(
@@ -34,11 +36,15 @@ def render(
 
 
 def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicability]) -> None:
-    match subject:
-        case CheckResult():
-            from mnncompat.report.text import check
+    if isinstance(subject, CheckResult):
+        from mnncompat.report.text import check
 
-            check.write(page, subject, applicability)
+        check.write(page, subject, applicability)
+        return
+    from mnncompat.report.subject import Verified
+    from mnncompat.results import ConvertResult, FixResult
+
+    match subject:
         case FixResult():
             from mnncompat.report.text import fix
 

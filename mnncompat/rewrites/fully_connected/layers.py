@@ -136,6 +136,8 @@ def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
             return refusal
         if node.op_type in VIEW_OPS:
             matrix = matrix or view.shape(name)
+            if matrix is None:
+                return refusal
         elif node.op_type == "Transpose" and matrix is None:
             out_first ^= list(attribute(node, "perm", (1, 0))) == [1, 0]
         elif node.op_type != "Identity":

@@ -1,0 +1,170 @@
+"""The files of `rules/` are what they claim to be."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import onnx
+import pytest
+from onnx.defs import OpSchema
+from packaging.specifiers import SpecifierSet
+
+from mnncompat import rules
+from mnncompat.graph_conditions import SEARCHES
+from mnncompat.relations import RELATIONS
+from mnncompat.releases import contains, releases
+from mnncompat.rewrites import all_rewrites
+from mnncompat.table import SupportTable
+
+ROOT = rules.root()
+FILES = sorted(ROOT.glob("ops/*.toml")) + [ROOT / "graph.toml"]
+OP_FILES = FILES[:-1]
+SCHEMA = json.loads((ROOT / "schema.json").read_text())
+BACKENDS = {
+    *("coreml", "nnapi", "qnn", "opencl", "vulkan-buffer", "vulkan-image"),
+    *("metal", "hiai", "tensorrt", "cuda", "opengl", "cpu"),
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text())
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    data = read(path)
+    found: list[dict[str, Any]] = data.get("support", data.get("graph"))
+    return found
+
+
+def clauses(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for key in ("when", "unless"):
+        condition = row.get(key, {})
+        yield from condition if isinstance(condition, list) else [condition]
+
+
+def history(op: str) -> list[OpSchema]:
+    return [schema for schema in onnx.defs.get_all_schemas_with_history() if schema.name == op and schema.domain == ""]
+
+
+def all_rows() -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in FILES:
+        for row in rows(path):
+            yield path, row
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_follows_the_schema(path: Path) -> None:
+    jsonschema.Draft202012Validator(SCHEMA).validate(read(path))
+
+
+def test_the_schema_itself_is_valid() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_knows_the_vocabulary() -> None:
+    assert SCHEMA["$defs"]["relation"]["enum"] == sorted(RELATIONS)
+    assert SCHEMA["$defs"]["graph"]["properties"]["find"]["enum"] == sorted(SEARCHES)
+
+
+@pytest.mark.parametrize("path", OP_FILES, ids=lambda path: path.stem)
+def test_operator_and_attributes_exist(path: Path) -> None:
+    schemas = history(path.stem)
+    assert schemas, f"ONNX has no operator {path.stem}"
+    attributes = {name for schema in schemas for name in schema.attributes}
+    for row in rows(path):
+        named = {name for clause in clauses(row) for name in clause.get("attr", {})}
+        named |= set(re.findall(r"\{attr\.([a-z_A-Z]+)\}", row.get("reason", "")))
+        assert named <= attributes, row.get("code")
+
+
+@pytest.mark.parametrize("path", OP_FILES, ids=lambda path: path.stem)
+def test_positions_exist(path: Path) -> None:
+    schemas = history(path.stem)
+    for kind, most in (("input", max(s.max_input for s in schemas)), ("output", max(s.max_output for s in schemas))):
+        for row in rows(path):
+            named = {key for clause in clauses(row) for key in clause.get(kind, {})} - {"any", "all"}
+            named |= set(re.findall(rf"\{{{kind}\.([0-9]+)", row.get("reason", "")))
+            assert all(int(position) < most for position in named), row.get("code")
+
+
+@pytest.mark.parametrize("path", OP_FILES, ids=lambda path: path.stem)
+def test_defaults_are_those_of_onnx(path: Path) -> None:
+    current = [schema for schema in history(path.stem) if not schema.deprecated]
+    newest = max(current or history(path.stem), key=lambda schema: schema.since_version)
+    expected = {}
+    for name, attribute in newest.attributes.items():
+        older = [s for s in history(path.stem) if s.since_version >= 7 and name in s.attributes and not s.deprecated]
+        if attribute.default_value.type and all(
+            s.attributes[name].default_value == attribute.default_value for s in older
+        ):
+            value = onnx.helper.get_attribute_value(attribute.default_value)
+            expected[name] = value.decode() if isinstance(value, bytes) else value
+    assert read(path).get("defaults", {}) == pytest.approx(expected)
+
+
+def test_a_code_has_one_name_and_one_status() -> None:
+    meanings: dict[str, set[tuple[str, str]]] = {}
+    for _, row in all_rows():
+        if "code" in row:
+            meanings.setdefault(row["code"], set()).add((row["name"], row["status"]))
+    assert {code: found for code, found in meanings.items() if len(found) > 1} == {}
+    names = [name for found in meanings.values() for name, _ in found]
+    assert len(names) == len(set(names))
+
+
+def test_codes_stay_in_their_ranges() -> None:
+    for path, row in all_rows():
+        if "code" in row:
+            number = int(row["code"].removeprefix("MNN"))
+            assert (10 <= number < 100) if path.name == "graph.toml" else (100 <= number < 800), row["code"]
+
+
+def test_remedies_exist() -> None:
+    known = {rewrite.name for rewrite in all_rewrites()}
+    assert {row["remedy"] for _, row in all_rows() if "remedy" in row} <= known
+
+
+def test_versions_are_specifiers_that_we_read_as_packaging_does() -> None:
+    for specifier in {row["mnn"] for _, row in all_rows()}:
+        for version in releases().dates:
+            assert contains(specifier, version) == SpecifierSet(specifier).contains(version), (specifier, version)
+
+
+def test_every_row_can_be_read() -> None:
+    table = SupportTable()
+    assert len(table.graph_rows()) == len(rows(ROOT / "graph.toml"))
+    assert {op: len(table.rows(op)) for op in table.ops()} == {path.stem: len(rows(path)) for path in OP_FILES}
+
+
+def test_placeholders_are_known() -> None:
+    form = re.compile(r"\{(attr\.\w+|(input|output)\.\d+(\.(dtype|rank|shape|elements))?|op|opset|inputs|outputs)\}")
+    for path, row in all_rows():
+        if path.name != "graph.toml":
+            assert "{" not in form.sub("", row.get("reason", "")), row["code"]
+
+
+def test_declared_ops_lie_in_known_releases() -> None:
+    known = releases()
+    assert len(known.dates) == 114
+    order = list(known.dates)
+    assert list(known.dates.values()) == sorted(known.dates.values())
+    for op, ranges in known.ops.items():
+        assert ranges, op
+        for first, last in ranges:
+            assert order.index(first) <= order.index(last or known.newest), op
+
+
+def test_backends_lie_in_known_releases() -> None:
+    data = rules.read_json(ROOT / "backends.json")
+    assert set(data["backends"]) == BACKENDS
+    assert set(data["versions"]) <= releases().dates.keys()
+    for found in data["backends"].values():
+        for group in found:
+            assert {group["since"], group["until"] or group["since"]} <= set(data["versions"])
+            assert group["ops"] == sorted(set(group["ops"]))

@@ -81,7 +81,10 @@ def _export(
     torch: Any, module: Any, named: list[tuple[str, tuple[int, ...]]], file: Path, options: ExportOptions
 ) -> None:
     torch.manual_seed(0)
-    arguments = tuple(torch.randn(*shape) for _, shape in named)
+    # torch.export takes a dimension of 1 for a constant, whatever it is told.
+    dynamo_batch = options.dynamic_batch and options.exporter == "dynamo"
+    shapes = [(max(shape[0], 2), *shape[1:]) if dynamo_batch else shape for _, shape in named]
+    arguments = tuple(torch.randn(*shape) for shape in shapes)
     names = [name for name, _ in named]
     extra: dict[str, Any] = {"dynamo": options.exporter == "dynamo"}
     if options.opset is not None:

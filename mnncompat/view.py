@@ -28,6 +28,8 @@ Address = tuple[tuple[int, str], ...]
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
 _INFERENCE_ELEMENTS = 1024
+# Each round follows computed reshapes one further down a chain of them.
+_INFERENCE_ROUNDS = 8
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -66,10 +68,16 @@ class ModelView:
     @cached_property
     def inferred(self) -> ModelProto | None:
         """The model's skeleton after shape inference, weights left out; None if inference gave up."""
-        try:
-            return onnx.shape_inference.infer_shapes(_skeleton(self.proto), check_type=False, data_prop=True)
-        except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
-            return None
+        skeleton = _skeleton(self.proto)
+        inferred = _infer(skeleton)
+        if any(node.op_type == "Reshape" for node in skeleton.graph.node):
+            from mnncompat.targets import resolve_targets
+
+            for _ in range(_INFERENCE_ROUNDS):
+                if inferred is None or not resolve_targets(skeleton.graph, inferred.graph):
+                    break
+                inferred = _infer(skeleton) or inferred
+        return inferred
 
 
 class GraphView:
@@ -298,6 +306,13 @@ def _constant_attribute(node: NodeProto) -> NDArray[Any] | None:
         if value is not None:
             return np.asarray(value, dtype=dtype)
     return None
+
+
+def _infer(skeleton: ModelProto) -> ModelProto | None:
+    try:
+        return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=True)
+    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
+        return None
 
 
 def _skeleton(proto: ModelProto) -> ModelProto:

@@ -23,6 +23,7 @@ from mnncompat.parity import (
     FLOAT32,
     FP16_WEIGHTS,
     REWRITE,
+    Comparison,
     Tolerance,
     compare,
     compare_models,
@@ -150,7 +151,7 @@ def test_a_wrong_factor_fails_and_rounding_passes_at_every_shape_and_scale(
 def test_a_single_wrong_element_fails_wherever_it_is(shape: tuple[int, ...], seed: int, place: float) -> None:
     expected = np.random.default_rng(seed).uniform(1, 2, shape).astype(np.float32)
     actual = expected.copy()
-    actual.reshape(-1)[int(place * actual.size)] *= 1.01
+    actual.reshape(-1)[int(place * actual.size)] *= 1.1
     found = compare(expected, actual, FLOAT32)
     assert not found.passed
     assert "1 of" in found.problems[0]
@@ -625,3 +626,27 @@ def test_real_data_is_fed(tmp_path: Path) -> None:
     assert report.shapes == ({"x": (5, 8, 4, 4)},)
     with pytest.raises(UsageError, match="another rank"):
         verify(*pair, shapes={"x": (1,)}, limits=LIMITS)
+
+
+def test_a_few_outliers_pass_and_many_or_large_ones_do_not() -> None:
+    tolerance = Tolerance(rtol=1e-3, atol=0.0, outliers=0.005)
+    expected = np.random.default_rng(0).standard_normal((10, 100)).astype(np.float32)
+    allowed = 1e-3 * (np.abs(expected) + 1)
+
+    def off_by(count: int, times: float) -> Comparison:
+        actual = expected.copy()
+        actual.flat[:count] += (times * allowed).flat[:count]
+        return compare(expected, actual, tolerance)
+
+    assert off_by(5, 10).passed
+    assert not off_by(6, 10).passed
+    assert not off_by(1, 40).passed
+    assert not compare(expected, expected * np.float32(1.01), tolerance).passed
+    assert not compare(expected, np.roll(expected, 1, axis=1), tolerance).passed
+
+
+def test_small_outputs_have_no_outliers() -> None:
+    expected = np.arange(1, 200, dtype=np.float32)
+    actual = expected.copy()
+    actual[0] += 1
+    assert not compare(expected, actual, FLOAT32).passed

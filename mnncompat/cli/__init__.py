@@ -1,7 +1,7 @@
 """The command line: the only place that prints and exits.
 
-Each command is a function in a module of its own; what is expensive is imported inside it. Whatever goes wrong ends here
-as one line, a hint and exit status 2.
+Each command is a function in a module of its own; what is expensive is imported inside it. Whatever goes wrong ends
+here as one line, a hint and exit status 2.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.
     """
-    from mnncompat.cli.app import app, defaults
+    from mnncompat.cli.app import application
+    from mnncompat.cli.config import defaults
 
     with contextlib.suppress(ValueError):  # only the main thread may set handlers
         signal.signal(signal.SIGINT, _interrupted)
         signal.signal(signal.SIGTERM, _interrupted)
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
+        app = application(words)
         status = app(words, prog_name="mnncompat", standalone_mode=False, default_map=defaults(words))
         sys.stdout.flush()
     except MnncompatError as error:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
-from mnncompat.cli import check, convert, export, fix, ops, rule, verify
-from mnncompat.cli.config import defaults
+_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "rule")
 
-__all__ = ["app", "defaults"]
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
-    epilog="Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.",
-)
+def application(words: Sequence[str]) -> typer.Typer:
+    """The application for one command line.
+
+    typer reads the signature of every command that it knows, which takes longer than checking a small model: if the first
+    word names a command, it gets to know that one alone.
+
+    Args:
+        words: The command line without the program's name.
+    """
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
+        epilog="Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.",
+    )
+    app.callback()(_main)
+    for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
+        app.command(name)(getattr(import_module(f"mnncompat.cli.{name}"), name))
+    return app
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -30,7 +43,6 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     *,
     _show_version: Annotated[
@@ -38,16 +50,3 @@ def _main(
     ] = False,
 ) -> None:
     pass
-
-
-_COMMANDS: dict[str, Any] = {
-    "check": check.check,
-    "fix": fix.fix,
-    "convert": convert.convert,
-    "verify": verify.verify,
-    "export": export.export,
-    "ops": ops.ops,
-    "rule": rule.rule,
-}
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)

@@ -32,7 +32,7 @@ def export(
     exporter: Annotated[str, typer.Option("--exporter", help="dynamo or torchscript.")] = "torchscript",
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension open.")] = False,
 ) -> None:
-    """Export a torch module to ONNX (needs the extra: pip install "mnncompat[torch]").
+    """Export a torch module to ONNX (needs torch, the extra of that name).
 
     The module is put into evaluation mode; the file is checked before it is written.
     """

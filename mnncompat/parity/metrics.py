@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnncompat.parity.tolerance import FLOOR, SLICE
+from mnncompat.parity.tolerance import FLOOR, OUTLIER, SLICE
 from mnncompat.parity.verdict import Comparison
 
 if TYPE_CHECKING:
@@ -152,14 +152,23 @@ def _excess(expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: 
     allowed = tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / allowed)
-    excess = float(ratio.max(initial=0.0))
+    largest = float(ratio.max(initial=0.0))
+    excess = _without_outliers(ratio, largest, tolerance)
     if excess <= 1:
         return excess, []
     count = int(np.count_nonzero(ratio > 1))
     worst = np.zeros(ratio.shape, bool)
     worst[np.unravel_index(np.argmax(ratio), ratio.shape)] = True
     where = _first(worst, expected, actual)
-    return excess, [f"{count} of {ratio.size} elements too far off, the worst {excess:.3g} times{where}"]
+    return excess, [f"{count} of {ratio.size} elements too far off, the worst {largest:.3g} times{where}"]
+
+
+def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -> float:
+    """Largest ratio once the outliers are set aside; above 1 too if one of them is too far off to be one."""
+    outliers = int(tolerance.outliers * ratio.size)
+    if outliers == 0 or largest <= 1:
+        return largest
+    return max(float(np.partition(ratio, -outliers - 1, axis=None)[-outliers - 1]), largest / OUTLIER)
 
 
 def _is_telling(expected: np.ndarray, tolerance: Tolerance) -> bool:

@@ -18,6 +18,10 @@ Why so:
 - A slice of few elements is no scale: in logits [1, 1000] each slice along axis 1 is the element itself, and the
   criterion would become purely relative, which a logit near zero fails in every correct conversion.
 - A slice may be dead (a channel that ReLU cut off, up to rounding), which `FLOOR * g` keeps from demanding exactness.
+- Rounding has a long tail: where a deep net is steep (a sigmoid behind 62 convolutions), a handful of elements are off by
+  several times the tolerance while the signal-to-noise ratio is 70 dB and more. A share of `outliers` may therefore
+  exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the elements
+  and two percent of their value; outputs of fewer than 200 elements have no outliers at all.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ FLOOR = 1e-3
 """Share of the whole output's RMS below which no slice's scale counts."""
 SLICE = 16
 """Elements that a slice needs before its RMS is taken for a scale."""
+OUTLIER = 20.0
+"""How many times the allowance an outlier may reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Tolerance:
         atol: Absolute, in the output's unit.
         snr_db: When given, the criterion is this signal-to-noise ratio in decibel over the whole output instead:
             `10 log10(sum(expected^2) / sum((actual - expected)^2))`.
+        outliers: Share of the elements that may exceed the allowance, by `OUTLIER` times at most.
         unequal: Share of the elements of an integer or boolean output that may differ.
 
     Raises:
@@ -50,23 +57,24 @@ class Tolerance:
     rtol: float
     atol: float
     snr_db: float | None = None
+    outliers: float = 0.0
     unequal: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1):
+        if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1 and 0 <= self.outliers <= 1):
             raise UsageError(
                 "a tolerance is negative, or not a number",
-                hint="give rtol and atol of zero or more, and a share of unequal elements between 0 and 1",
+                hint="give rtol and atol of zero or more, and shares between 0 and 1",
             )
 
 
-FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6)
+FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005)
 """MNN's float32 against ONNX Runtime's. Measured (MNN 3.6.1, x86-64, largest ratio of difference to allowance): MNIST
 convolution net 0.04, PP-OCRv4 recognition 0.07, its orientation classifier 0.01, Silero VAD 0.03, PP-OCRv4 detection
-0.73 (a sigmoid after 62 convolutions on inputs of up to 80) and 0.09 on its other draws. Most of it is Winograd's
+up to 0.37 over six seeds (without outliers up to 7.4, in 13 of 6144 elements of one draw), 0.12 on its other draws. Most of it is Winograd's
 convolution. A wrong factor of 1.01 comes out at 5 or more."""
 
-FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5)
+FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5, outliers=0.005)
 """Outputs of float16 models: here the reference rounds every tensor to 11 bits (5e-4) and MNN computes in float32.
 Measured: 0.2 at most, MNIST and PP-OCRv4 in float16."""
 

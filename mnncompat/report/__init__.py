@@ -17,7 +17,7 @@ from mnncompat.diagnostics import CheckResult, RuleInfo
 
 if TYPE_CHECKING:
     from mnncompat.parity import ParityReport
-    from mnncompat.report.findings import findings
+    from mnncompat.report.as_diagnostics import findings
     from mnncompat.report.rules import RESULT_RULES
     from mnncompat.report.subject import Subject, Verified
     from mnncompat.report.text.diff import diff_text
@@ -87,7 +87,7 @@ def render(
 
 
 _HOMES = {
-    "findings": "findings",
+    "findings": "as_diagnostics",
     "RESULT_RULES": "rules",
     "Subject": "subject",
     "Verified": "subject",

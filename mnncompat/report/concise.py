@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mnncompat.diagnostics import Diagnostic
-from mnncompat.report.findings import findings
+from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import model_name
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject

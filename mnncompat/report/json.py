@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from mnncompat.diagnostics import CheckResult, Severity
-from mnncompat.report.findings import findings
+from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
 from mnncompat.results import ConvertResult, FixResult

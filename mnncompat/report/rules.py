@@ -64,4 +64,4 @@ node.
 )
 
 RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED)
-"""Rules of the findings that `mnncompat.report.findings` makes."""
+"""Rules of the findings that `mnncompat.report.as_diagnostics` makes."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mnncompat.diagnostics import Diagnostic, RuleInfo
-from mnncompat.report.findings import findings
+from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import node_name, uri
 from mnncompat.report.printable import printable
 from mnncompat.report.rules import RESULT_RULES

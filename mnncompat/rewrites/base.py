@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from onnx import ModelProto
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from mnncompat.surgeon import GraphEditor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(NamedTuple):
     """A place where a rewrite applies.
 
     Attributes:
@@ -48,8 +47,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Example(NamedTuple):
     """A model that documents and tests a rewrite.
 
     Attributes:

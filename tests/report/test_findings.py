@@ -26,7 +26,7 @@ from handmade import (
 
 from mnncompat.diagnostics import Severity
 from mnncompat.report import RESULT_RULES, Subject, findings
-from mnncompat.report.findings import remaining
+from mnncompat.report.as_diagnostics import remaining
 from mnncompat.results import ConvertResult, Verdict
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mnncompat.diagnostics import Applicability, Severity
-from mnncompat.report.findings import remaining
+from mnncompat.report.as_diagnostics import remaining
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import counted, size
 from mnncompat.report.printable import printable

@@ -89,6 +89,6 @@ def _notes(view: GraphView, region: Region) -> tuple[tuple[int, str], ...]:
             form = region.forms[step.what.value]
             over = "" if form.pointwise else f" over {form.size[0]}x{form.size[1]}x{form.size[2]}"
             kernel = f"{form.size[1]}x{form.size[2]}"
-            op = view.nodes[step.index].op_type
-            notes.append((step.index, f"{op} {inputs} -> {outputs}{over} can be a {kernel} convolution"))
+            op = view.nodes[step.node].op_type
+            notes.append((step.node, f"{op} {inputs} -> {outputs}{over} can be a {kernel} convolution"))
     return tuple(notes)

@@ -49,16 +49,16 @@ class RegionBuilder:
 
     def _step(self, step: Step) -> None:
         if isinstance(step.what, Carried) and step.what.alias:
-            self._held[step.output] = self._operand(step.what.operands[0], step.index)
+            self._held[step.output] = self._operand(step.what.operands[0], step.node)
             return
         if isinstance(step.what, Layer):
             op, inputs, attributes = self._convolution(step.what)
         else:
-            op = self._view.nodes[step.index].op_type
-            inputs = [self._operand(operand, step.index) for operand in step.what.operands]
-            attributes = self._editor.attributes(step.index) | dict(step.what.attributes)
+            op = self._view.nodes[step.node].op_type
+            inputs = [self._operand(operand, step.node) for operand in step.what.operands]
+            attributes = self._editor.attributes(step.node) | dict(step.what.attributes)
         output = self._editor.variable(f"{step.output}_4d", self._view.dtype(step.output), _dims(step.form))
-        self._editor.insert(step.index, op, inputs, [output], attributes, name=self._name(step))
+        self._editor.insert(step.node, op, inputs, [output], attributes, name=self._name(step))
         self._held[step.output] = output
 
     def _convolution(self, layer: Layer) -> tuple[str, list[gs.Tensor], dict[str, Any]]:
@@ -67,7 +67,7 @@ class RegionBuilder:
         key = ("fully-connected", stored, layer.weight.out_first, layer.alpha, form.size, form.order)
         height, width = form.size[1:]
         inputs = [
-            self._operand(Operand(use=Use.FOUR_D, name=layer.value), layer.index),
+            self._operand(Operand(use=Use.FOUR_D, name=layer.value), layer.node),
             editor.shared_constant(key, f"{stored}_{height}x{width}", lambda: kernel(self._view, layer, form)),
         ]
         values = bias(self._view, layer)
@@ -138,18 +138,18 @@ class RegionBuilder:
         if not form.in_order:
             held = self._restore_order(step, held)
         if form.rank == 1:
-            self._reshape(held, original, [-1], step.index)
+            self._reshape(held, original, [-1], step.node)
         elif self._view.dtype(step.output) not in _FLATTENED_SINCE_1 and self._view.opset < _FLATTEN_TAKES_ALL_OPSET:
-            self._reshape(held, original, [-1, form.features], step.index)
+            self._reshape(held, original, [-1, form.features], step.node)
         else:  # Flatten needs no shape operand: one op less in MNN than a Reshape
-            self._editor.insert(step.index, "Flatten", [held], [original], {"axis": 1}, name=f"{original.name}_flatten")
+            self._editor.insert(step.node, "Flatten", [held], [original], {"axis": 1}, name=f"{original.name}_flatten")
 
     def _restore_order(self, step: Step, held: gs.Tensor) -> gs.Tensor:
         perm = [0, *(axis + 1 for axis in step.form.order)]
         dims = [step.form.batch, *(step.form.size[axis] for axis in step.form.order)]
         output = self._editor.variable(f"{step.output}_ordered", self._view.dtype(step.output), dims)
         self._editor.insert(
-            step.index, "Transpose", [held], [output], {"perm": perm}, name=f"{step.output}_ordered_transpose"
+            step.node, "Transpose", [held], [output], {"perm": perm}, name=f"{step.output}_ordered_transpose"
         )
         return output
 
@@ -160,7 +160,7 @@ class RegionBuilder:
         self._editor.insert(at, "Reshape", [value, shape], [output], name=f"{output.name}_reshape")
 
     def _name(self, step: Step) -> str:
-        original = self._view.nodes[step.index].name or step.output
+        original = self._view.nodes[step.node].name or step.output
         return f"{original}_conv" if isinstance(step.what, Layer) else f"{original}_4d"
 
 

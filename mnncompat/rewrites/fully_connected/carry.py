@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from onnx import NodeProto
 
@@ -62,8 +62,7 @@ class Use(Enum):
     CONSTANT = "a constant, reshaped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operand:
+class Operand(NamedTuple):
     """One operand of a carried node: a value and how it is passed; `shape` is for `Use.CONSTANT`."""
 
     use: Use
@@ -76,8 +75,7 @@ class Operand:
         return self.use in (Use.FOUR_D, Use.POINTWISE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class Carried(NamedTuple):
     """A node that works on the 4-D value as well.
 
     Attributes:
@@ -89,7 +87,7 @@ class Carried:
 
     operands: tuple[Operand, ...]
     form: Form
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = MappingProxyType({})
     alias: bool = False
 
 
@@ -177,7 +175,7 @@ def _binary(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carr
             return None
         operands.append(operand)
     if same and not any(operand.use is Use.CONSTANT for operand in operands):
-        return Carried(operands=tuple(operands), form=replace(data[0].computed(), batch=_broadcast_batch(data)))
+        return Carried(operands=tuple(operands), form=data[0].computed()._replace(batch=_broadcast_batch(data)))
     pointwise = (Operand(use=Use.POINTWISE, name=o.name) if o.is_data else o for o in operands)
     form = Form(size=(features, 1, 1), batch=_broadcast_batch(data))
     return Carried(operands=tuple(pointwise), form=form)

@@ -8,8 +8,8 @@ N * C*H*W = rows * F, so F == C*H*W implies rows == N, whatever idiom computed t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from onnx import NodeProto
 
@@ -29,8 +29,7 @@ class EntryKind(Enum):
     POOL = "pool"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """Where the 4-D value comes from if no node of the region computes it.
 
     Attributes:
@@ -44,8 +43,7 @@ class Entry:
     op: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class Form(NamedTuple):
     """A 2-D value [N, F] in four dimensions.
 
     Attributes:
@@ -82,7 +80,7 @@ class Form:
     def computed(self, features: int | None = None) -> Form:
         """The form of a value that a node of the region computes from this one; pointwise if `features` are given."""
         if features is None:
-            return replace(self, entry=None)
+            return self._replace(entry=None)
         return Form(size=(features, 1, 1), batch=self.batch)
 
 
@@ -123,7 +121,7 @@ def source(view: GraphView, node: NodeProto) -> Form | str | None:
     if isinstance(width, int) and width != features:
         return mixed(width, features, node.input[0])
     settled = isinstance(width, int) or rows_are_samples(view, node, features)
-    return replace(_base(view, node.input[0], features), batch=shape[0], settled=settled)
+    return _base(view, node.input[0], features)._replace(batch=shape[0], settled=settled)
 
 
 def mixed(width: int, features: int, name: str) -> str:
@@ -196,7 +194,7 @@ def _transposed(view: GraphView, name: str) -> Form | None:
     form = _taken(node.input[0], sizes)
     order = tuple(axis - 1 for axis in perm[1:])
     moved = [axis for axis in order if sizes[axis] > 1]
-    return form if moved == sorted(moved) else replace(form, order=order)
+    return form if moved == sorted(moved) else form._replace(order=order)
 
 
 def _is_invented(view: GraphView, name: str, dim: Dim) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ from mnncompat.view import GraphView, attribute, is_onnx
 _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weight:
+class Weight(NamedTuple):
     """A constant matrix behind any number of Identity, Transpose and (above those) reshaping nodes.
 
     Attributes:
@@ -31,12 +30,11 @@ class Weight:
     dtype: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(NamedTuple):
     """A fully connected layer: ``y = alpha * x @ weight.T + beta * bias``.
 
     Attributes:
-        index: Index of the Gemm or MatMul.
+        node: Index of the Gemm or MatMul.
         value: Name of x, [N, in].
         output: Name of y, [N, out]; that of the Add where one was folded in.
         weight: The weight.
@@ -46,7 +44,7 @@ class Layer:
         folded: Indices of further nodes that the layer takes in (the Add).
     """
 
-    index: int
+    node: int
     value: str
     output: str
     weight: Weight
@@ -101,7 +99,7 @@ def _gemm(view: GraphView, index: int, node: NodeProto) -> Layer | str:
     if refusal:
         return refusal
     return Layer(
-        index=index,
+        node=index,
         value=node.input[0],
         output=node.output[0],
         weight=weight,
@@ -119,10 +117,10 @@ def _matmul(view: GraphView, index: int, node: NodeProto) -> Layer | str:
         return "the constant is on the left: the batch is the second axis" if is_left else weight
     add = _following_add(view, node.output[0], weight)
     if add is None:
-        return Layer(index=index, value=left, output=node.output[0], weight=weight)
+        return Layer(node=index, value=left, output=node.output[0], weight=weight)
     position, addend = add
     output = view.nodes[position].output[0]
-    return Layer(index=index, value=left, output=output, weight=weight, bias=addend, folded=(position,))
+    return Layer(node=index, value=left, output=output, weight=weight, bias=addend, folded=(position,))
 
 
 def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:

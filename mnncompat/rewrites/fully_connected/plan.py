@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from onnx import TensorProto
 
@@ -16,18 +16,17 @@ from mnncompat.view import GraphView, is_onnx
 _NUMPY_BROADCAST_OPSET = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """A node of a region: a layer, or a carried node.
 
     Attributes:
-        index: Index of the node.
+        node: Index of the node.
         what: What it is.
         output: Name of the 2-D value that it computes.
         form: Form of that value.
     """
 
-    index: int
+    node: int
     what: Layer | Carried
     output: str
     form: Form
@@ -42,11 +41,10 @@ class Step:
     @property
     def nodes(self) -> tuple[int, ...]:
         """Indices of the nodes that it stands for."""
-        return (self.index, *self.what.folded) if isinstance(self.what, Layer) else (self.index,)
+        return (self.node, *self.what.folded) if isinstance(self.what, Layer) else (self.node,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class Region(NamedTuple):
     """Nodes that are rewritten together.
 
     Attributes:
@@ -89,7 +87,7 @@ def _forward(view: GraphView) -> tuple[dict[str, Form], dict[str, Step], dict[in
         elif found is not None:
             refusals[index] = found
         elif (how := carried(view, node, forms)) is not None:
-            steps[node.output[0]] = Step(index=index, what=how, output=node.output[0], form=how.form)
+            steps[node.output[0]] = Step(node=index, what=how, output=node.output[0], form=how.form)
             forms[node.output[0]] = how.form
         else:
             origin = source(view, node) if is_onnx(node) else None
@@ -116,14 +114,14 @@ def _layer_step(view: GraphView, found: Layer, forms: dict[str, Form], formless:
     dtype = view.dtype(found.value)
     if dtype is not None and dtype != found.weight.dtype:
         return f"'{found.value}' is {TensorProto.DataType.Name(dtype).lower()}, the weight is not"
-    forms[found.value] = replace(form, settled=True)
-    return Step(index=found.index, what=found, output=found.output, form=forms[found.value].computed(outputs))
+    forms[found.value] = form._replace(settled=True)
+    return Step(node=found.node, what=found, output=found.output, form=forms[found.value].computed(outputs))
 
 
 def _chosen(steps: dict[str, Step], forms: dict[str, Form]) -> list[Step]:
     """The layers, what is carried after them, and what has to be carried before them."""
     active: dict[str, Step] = {}
-    for step in sorted(steps.values(), key=lambda s: s.index):
+    for step in sorted(steps.values(), key=lambda s: s.node):
         if isinstance(step.what, Layer) or any(operand.name in active for operand in step.operands):
             active[step.output] = step
     waiting = list(active.values())
@@ -132,7 +130,7 @@ def _chosen(steps: dict[str, Step], forms: dict[str, Form]) -> list[Step]:
             if forms[operand.name].entry is None and operand.name not in active:
                 active[operand.name] = steps[operand.name]
                 waiting.append(steps[operand.name])
-    return sorted(active.values(), key=lambda s: s.index)
+    return sorted(active.values(), key=lambda s: s.node)
 
 
 def _groups(steps: list[Step], forms: dict[str, Form]) -> list[list[Step]]:

@@ -18,9 +18,9 @@ Why so:
 - A slice of few elements is no scale: in logits [1, 1000] each slice along axis 1 is the element itself, and the
   criterion would become purely relative, which a logit near zero fails in every correct conversion.
 - A slice may be dead (a channel that ReLU cut off, up to rounding), which `FLOOR * g` keeps from demanding exactness.
-- Rounding has a long tail: where a deep net is steep (a sigmoid behind 62 convolutions), a handful of elements are off by
-  several times the tolerance while the signal-to-noise ratio is 70 dB and more. A share of `outliers` may therefore
-  exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the elements
+- Rounding has a long tail: where a deep net is steep (a sigmoid behind 62 convolutions), a handful of elements are off
+  by several times the tolerance while the signal-to-noise ratio is 70 dB and more. A share of `outliers` may
+  therefore exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the elements
   and two percent of their value; outputs of fewer than 200 elements have no outliers at all.
 """
 
@@ -71,14 +71,14 @@ class Tolerance:
 FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005)
 """MNN's float32 against ONNX Runtime's. Measured (MNN 3.6.1, x86-64, largest ratio of difference to allowance): MNIST
 convolution net 0.04, PP-OCRv4 recognition 0.07, its orientation classifier 0.01, Silero VAD 0.03, PP-OCRv4 detection
-up to 0.37 over six seeds (without outliers up to 7.4, in 13 of 6144 elements of one draw), 0.12 on its other draws. Most of it is Winograd's
-convolution. A wrong factor of 1.01 comes out at 5 or more."""
+0.12 on ordinary draws and up to 0.73 over six seeds on inputs of up to 500 (without outliers 7.4, in 13 of 6144
+elements). Most of it is Winograd's convolution. A wrong factor of 1.01 comes out at 5 or more."""
 
 FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5, outliers=0.005)
 """Outputs of float16 models: here the reference rounds every tensor to 11 bits (5e-4) and MNN computes in float32.
 Measured: 0.2 at most, MNIST and PP-OCRv4 in float16."""
 
-REWRITE = Tolerance(rtol=2e-4, atol=5e-7)
+REWRITE = Tolerance(rtol=2e-4, atol=5e-7, outliers=0.005)
 """A rewritten ONNX model against the original, both float32 under ONNX Runtime: only the order of additions may change.
 Measured: Gemm of 800 and 25088 terms against the convolution that replaces it 0.02, PP-OCRv4 detection with ONNX
 Runtime's own fusions on against off 0.7. A wrong factor of 1.001 comes out at 3 to 4, a channel shifted by one at

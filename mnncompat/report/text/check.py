@@ -101,6 +101,9 @@ def _write_group(
     times = f" ({len(group)} nodes)" if alike and len(group) > 1 else ""
     page.labelled(label, STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
     arrow = page.paint("-->", Style.FAINT)
+    if not alike and found.status == "unknown":
+        _write_operators(page, group)
+        group = ()
     for each in group[:_LOCATIONS]:
         told = "" if alike else f": {printable(each.message)}"
         page.raw([f"  {arrow} {full_name(each.location)}{told}"])
@@ -108,6 +111,13 @@ def _write_group(
         page.line(f"... and {len(group) - _LOCATIONS} more: --output-format concise lists all", lead="      ")
     for note in _notes(found, mnn_version, applicability):
         page.line(note, lead="   = ")
+
+
+def _write_operators(page: Page, group: Sequence[Diagnostic]) -> None:
+    """What is not known is told by operator: a line for each node would bury what is known."""
+    operators = list(dict.fromkeys(printable(each.location.op_type) for each in group))
+    where = model_name(group[0].location.model)
+    page.line(f"{where}: {', '.join(operators)}", lead=f"  {page.paint('-->', Style.FAINT)} ")
 
 
 def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Applicability]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +88,11 @@ class NodeFacts:
         return self.view.constant(name)
 
     def is_constant(self, name: str) -> bool:
-        """True if a value is an initializer or a ``Constant``; its data is not read."""
-        return self.view.tensor(name) is not None or self.view.constant(name) is not None
+        """True if a value is known before the model runs: stored, or computed from nothing but such values.
+
+        The converter computes those itself. Their data is not read here.
+        """
+        return name in _constants(self.view)
 
     def producer(self, name: str) -> str:
         """Op type that computes a value here, looking through Identity.
@@ -108,6 +112,33 @@ class NodeFacts:
     @cached_property
     def _input_names(self) -> tuple[str, ...]:
         return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
+
+
+# Results of these are not known before the model runs even if all operands are.
+_NOT_FOLDED = frozenset(("RandomNormal", "RandomUniform", "Bernoulli", "Multinomial", "If", "Loop", "Scan"))
+_CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
+
+
+def _constants(view: GraphView) -> frozenset[str]:
+    """Names of all values of a graph and the ones around it that are known before the model runs."""
+    if view not in _CONSTANTS:
+        known = set(_constants(view.parent)) if view.parent is not None else set[str]()
+        known -= {name for node in view.nodes for name in node.output}
+        known |= view.initializers.keys()
+        for node in view.nodes:
+            if _is_folded(view, node, known):
+                known.update(node.output)
+        _CONSTANTS[view] = frozenset(known)
+    return _CONSTANTS[view]
+
+
+def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
+    if node.domain not in ("", "ai.onnx") or node.op_type in _NOT_FOLDED:
+        return False
+    if node.op_type in ("Shape", "Size"):
+        shape = view.shape(node.input[0])
+        return shape is not None and all(isinstance(dim, int) for dim in shape)
+    return all(not name or name in known for name in node.input)
 
 
 def _at(names: Any, position: int) -> str | None:

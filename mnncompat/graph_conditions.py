@@ -13,6 +13,7 @@ from typing import NamedTuple
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
+from mnncompat.structure import subgraphs
 from mnncompat.view import GraphView, ModelView, attribute
 
 ONNX_DOMAINS = ("", "ai.onnx")
@@ -169,21 +170,41 @@ def _sparse_constant(scope: Scope) -> Iterator[Found]:
 def _int64_out_of_range(scope: Scope) -> Iterator[Found]:
     """An int64 constant that MNN clamps, read by anything but starts and ends of Slice, where clamping is harmless."""
     for view, index, name, tensor in _stored(scope):
-        if tensor.data_type != TensorProto.INT64 or _only_bounds_slices(view, name):
+        if tensor.data_type != TensorProto.INT64:
             continue
         values = view.constant(name)
         if values is not None and values.size:
             extreme = max(int(values.max()), -int(values.min()))
-            if extreme > _INT64_LIMIT:
+            if extreme > _INT64_LIMIT and not _only_bounds_slices(view, name):
                 shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
                 yield Found(view=view, position=index, values={"tensor": name, "value": shown})
 
 
+_PASSES_ON = ("Identity", "Concat", "Reshape", "Squeeze", "Unsqueeze")
+
+
 def _only_bounds_slices(view: GraphView, name: str) -> bool:
-    readers = [view.nodes[index] for index in view.consumers.get(name, ())]
-    if view.is_external_use(name):
-        return False
-    return all(reader.op_type == "Slice" and name in reader.input[1:3] for reader in readers)
+    pending, seen = [name], set[str]()
+    while pending:
+        name = pending.pop()
+        if name in view.outputs:
+            return False
+        seen.add(name)
+        for reader in _readers(view.nodes, name):
+            if reader.op_type in _PASSES_ON:
+                pending.extend(set(reader.output) - seen)
+            elif reader.op_type != "Slice" or name not in reader.input[1:3]:
+                return False
+    return True
+
+
+def _readers(nodes: Iterable[NodeProto], name: str) -> Iterator[NodeProto]:
+    """Nodes that read a value, in nested graphs too."""
+    for node in nodes:
+        if name in node.input:
+            yield node
+        for _, graph in subgraphs(node):
+            yield from _readers(graph.node, name)
 
 
 def _dtype(tensor: TensorProto) -> str:

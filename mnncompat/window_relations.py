@@ -13,8 +13,34 @@ from mnncompat.facts import NodeFacts
 from mnncompat.view import Dim
 
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
-_KEEP_LAYOUT = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Elu", "BatchNormalization")
-_PACKED = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "Resize")
+# What computes channel-packed values by itself, and what passes the layout of its operands on.
+_PACKED = frozenset(
+    "Conv ConvTranspose MaxPool AveragePool LpPool Resize BatchNormalization InstanceNormalization".split()  # noqa: SIM905
+)
+_KEEP_LAYOUT = frozenset(
+    [
+        "Relu",
+        "Clip",
+        "LeakyRelu",
+        "Sigmoid",
+        "Tanh",
+        "HardSwish",
+        "HardSigmoid",
+        "Elu",
+        "Abs",
+        "Neg",
+        "Exp",
+        "Sqrt",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Concat",
+        "Reshape",
+        "Identity",
+        "Dropout",
+    ]
+)
 
 
 def _kernel(facts: NodeFacts) -> list[Dim] | None:
@@ -209,17 +235,27 @@ def _lies_across(facts: NodeFacts, constant: tuple[Dim, ...], result: str) -> bo
 
 
 def single_constant_before_packed(facts: NodeFacts) -> bool | None:
-    """A constant of four dimensions and one element is the first operand, a channel-packed (NC4HW4) value the second.
-
-    Convolutions, pools and their like compute channel-packed values; elementwise operators keep the layout.
-    """
+    """A constant of four dimensions and one element comes first, a channel-packed (NC4HW4) value second."""
     found = _constant_and_other(facts, 0)
     if found is None or len(found[0]) != len("NCHW") or _count(found[0]) != 1:
         return False
-    node: NodeProto | None = found[1]
-    while node is not None and node.op_type in _KEEP_LAYOUT:
-        node = facts.view.producer(node.input[0])
-    return node is not None and node.op_type in _PACKED
+    return _is_packed(facts, facts.node.input[1])
+
+
+def _is_packed(facts: NodeFacts, name: str) -> bool:
+    """Convolutions, pools and their like compute channel-packed values; elementwise operators keep the layout."""
+    pending, seen = [name], set[str]()
+    while pending:
+        name = pending.pop()
+        node = facts.view.producer(name)
+        if name in seen or (node is not None and node.op_type in _PACKED):
+            continue
+        seen.add(name)
+        if node is None or node.op_type not in _KEEP_LAYOUT:
+            return False
+        operands = node.input[:1] if node.op_type in ("Reshape", "Clip", "Dropout") else node.input
+        pending.extend(operand for operand in operands if operand and not facts.is_constant(operand))
+    return True
 
 
 WINDOW_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {

@@ -1,0 +1,325 @@
+"""`check_model`: every row flags the micro-model it was measured on, and leaves the look-alike."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
+
+from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.errors import UsageError
+from mnncompat.explain import all_rules, explain
+from mnncompat.lint import check_model
+from mnncompat.model import from_proto, load
+from mnncompat.rewrites.base import Match, Refusal, Rewrite
+from mnncompat.surgeon import GraphEditor
+from mnncompat.table import SupportTable
+from mnncompat.view import GraphView
+
+CASES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "rules" / "cases.toml").read_text())["case"]
+# Rows that hold for every use of the operator under that release: there is no look-alike.
+ALWAYS = {("MNN235", "BitShift"), ("MNN237", "Celu"), ("MNN510", "QuantizeLinear"), ("MNN232", "Round")}
+
+
+def check(model: ModelProto | str, **options: Any) -> CheckResult:
+    proto = parser.parse_model(model) if isinstance(model, str) else model
+    return check_model(from_proto(proto), **{"mnn_version": "3.6.1", **options})
+
+
+def codes(result: CheckResult) -> list[str]:
+    return [item.code for item in result.diagnostics if item.severity is not Severity.INFO]
+
+
+def graph(body: str, inputs: str, outputs: str, imports: str = '"": 17', functions: str = "") -> str:
+    return f"<ir_version: 8, opset_import: [{imports}]> g ({inputs}) => ({outputs}) {{ {body} }} {functions}"
+
+
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.get('code', 'not-' + case.get('unlike', ''))}-{case['name']}"
+)
+def test_measured_micro_models(case: dict[str, Any]) -> None:
+    found = {
+        (item.code, item.location.op_type)
+        for item in check(case["model"], mnn_version=case["mnn"]).diagnostics
+        if item.severity is not Severity.INFO
+    }
+    if "code" in case:
+        assert (case["code"], case["op"]) in found
+    else:
+        assert (case["unlike"], case["op"]) not in found
+
+
+def test_every_row_has_a_micro_model_and_a_look_alike() -> None:
+    table = SupportTable()
+    rows = {(row.code, op) for op in table.ops() for row in table.rows(op) if row.code}
+    assert {(case["code"], case["op"]) for case in CASES if "code" in case} == rows
+    assert rows - {(case["unlike"], case["op"]) for case in CASES if "unlike" in case} == ALWAYS
+
+
+# ---- declared ------------------------------------------------------------------------------------------------------
+
+
+def test_undeclared_operators_of_an_old_release() -> None:
+    text = graph("f = Flatten(x) y = MatMul(f, w)", "float[N,3,4,4] x, float[48,5] w", "float[N,5] y")
+    result = check(text, mnn_version="0.2.0.4")
+    error = result.at_least(Severity.ERROR)
+    assert [(item.code, item.status) for item in error] == [("MNN001", "refused")]
+    assert error[0].message == "MatMul is not in MNN 0.2.0.4 (declared since 0.2.1.6)"
+    assert codes(check(text)) == []
+
+
+def test_an_operator_that_onnx_defines_by_others_is_explained() -> None:
+    mish = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 18'))
+    assert "simpler operators" in mish.diagnostics[0].hint
+    nowhere = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 17'))
+    assert nowhere.diagnostics[0].hint == "ONNX opset 17 has no operator Mish"
+
+
+def test_an_unknown_version_is_a_usage_error() -> None:
+    with pytest.raises(UsageError):
+        check(graph("y = Relu(x)", "float[3] x", "float[3] y"), mnn_version="3.99")
+
+
+# ---- unknown -------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_operators_are_reported_once_and_quietly() -> None:
+    text = graph("a = IsNaN(x) b = Unique(x) c = Unique(b) y = Unique(c)", "float[3] x", "float[N] y")
+    unknown = [item for item in check(text).diagnostics if item.severity is Severity.INFO]
+    assert [(item.code, item.location.index) for item in unknown] == [("MNN002", 1)]
+
+
+def test_what_the_model_does_not_say_is_reported_once_and_quietly() -> None:
+    text = graph("a = Softmax(x) y = Softmax(a)", "float x_, float[N] z", "float y", '"": 11').replace(
+        "float x_", "float[] x"
+    )
+    proto = parser.parse_model(text)
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    unknown = [item for item in check(proto).diagnostics if item.code == "MNN220"]
+    assert [(item.severity, item.status, item.location.index) for item in unknown] == [(Severity.INFO, "unknown", 0)]
+    assert "and 1 more like it" in unknown[0].message
+
+
+# ---- subgraphs and functions ---------------------------------------------------------------------------------------
+
+BRANCHES = """<ir_version: 8, opset_import: ["" : 17]> g (bool c, float[1,3,8,8] x) => (float[1,3,7,7] y) {
+y = If (c) <then_branch = t () => (float[1,3,7,7] a) { a = MaxPool<kernel_shape = [2,2]>(x) },
+else_branch = e () => (float[1,3,7,7] b) { b = MaxPool<kernel_shape = [2,2], strides = [1,1]>(x) }> }"""
+FUNCTION = '<domain: "my.dom", opset_import: ["": 17]> Pool (a) => (b) { b = MaxPool<kernel_shape = [2,2]>(a) }'
+
+
+def test_subgraphs_are_looked_at() -> None:
+    result = check(BRANCHES)
+    assert codes(result) == ["MNN101"]
+    assert result.diagnostics[0].location.graph == ("y.then_branch",)
+    assert result.nodes == 3
+
+
+def test_called_functions_are_looked_at() -> None:
+    text = graph("y = my.dom.Pool(x)", "float[1,3,8,8] x", "float[1,3,7,7] y", '"": 17, "my.dom": 1', FUNCTION)
+    result = check(text)
+    assert codes(result) == ["MNN013", "MNN101"]
+    assert result.diagnostics[1].location.graph == ("function my.dom::Pool",)
+
+
+def test_functions_that_are_not_called_do_not_matter() -> None:
+    result = check(graph("y = Relu(x)", "float[3] x", "float[3] y", '"": 17, "my.dom": 1', FUNCTION))
+    assert codes(result) == []
+    assert result.nodes == 1
+
+
+# ---- rows about whole models ---------------------------------------------------------------------------------------
+
+
+def test_the_first_opset_import_counts_where_an_operator_depends_on_it() -> None:
+    def verdict(imports: str, body: str) -> list[str]:
+        return codes(check(graph(body, "float[2,3,4] x", "float[2,3,4] y", imports)))
+
+    assert verdict('"ai.onnx.ml": 1, "": 13', "y = Softmax<axis = 1>(x)") == ["MNN010"]
+    assert verdict('"": 13, "ai.onnx.ml": 1', "y = Softmax<axis = 1>(x)") == []
+    assert verdict('"ai.onnx.ml": 1, "": 13', "y = Softmax(x)") == []
+    assert verdict('"ai.onnx.ml": 1, "": 13', "y = Relu(x)") == []
+    assert verdict('"ai.onnx.ml": 13, "": 17', "y = Softmax<axis = 1>(x)") == []
+
+
+def test_domains() -> None:
+    def verdict(op: str, domain: str, functions: str = "") -> list[str]:
+        imports = f'"": 17, "{domain}": 1'
+        return codes(check(graph(f"y = {domain}.{op}(x)", "float[3] x", "float[3] y", imports, functions)))
+
+    relu = '<domain: "my.dom", opset_import: ["": 17]> Relu (a) => (b) { b = Neg(a) }'
+    assert verdict("Relu", "my.dom") == ["MNN011"]
+    assert verdict("Relu", "my.dom", relu) == ["MNN014"]
+    assert verdict("FastGelu", "com.microsoft") == ["MNN012"]
+    assert verdict("Gelu", "com.microsoft") == []
+
+
+def stored(dtype: int, field: str) -> ModelProto:
+    tensor = TensorProto(name="c", data_type=dtype, dims=[3])
+    if field == "raw_data":
+        tensor.raw_data = np.ones(3, helper.tensor_dtype_to_np_dtype(dtype)).tobytes()
+    else:
+        getattr(tensor, field).extend([1, 1, 1])
+    model = parser.parse_model(graph("d = Cast<to = 1>(c) y = Mul(x, d)", "float[3] x", "float[3] y"))
+    model.graph.initializer.append(tensor)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("dtype", "field", "expected"),
+    [
+        (TensorProto.INT8, "int32_data", ["MNN020"]),
+        (TensorProto.BOOL, "int32_data", ["MNN020"]),
+        (TensorProto.UINT8, "int32_data", []),
+        (TensorProto.INT32, "int32_data", []),
+        (TensorProto.INT8, "raw_data", []),
+        (TensorProto.FLOAT16, "int32_data", ["MNN021"]),
+        (TensorProto.INT16, "int32_data", ["MNN021"]),
+        (TensorProto.UINT32, "uint64_data", ["MNN021"]),
+        (TensorProto.UINT64, "uint64_data", []),
+        (TensorProto.FLOAT16, "raw_data", []),
+    ],
+)
+def test_storage(dtype: int, field: str, expected: list[str]) -> None:
+    assert codes(check(stored(dtype, field))) == expected
+    as_node = stored(dtype, field)
+    tensor = as_node.graph.initializer.pop()
+    as_node.graph.node.insert(0, helper.make_node("Constant", [], ["c"], value=tensor))
+    assert codes(check(as_node)) == expected
+
+
+def test_sparse_tensors() -> None:
+    sparse = helper.make_sparse_tensor(
+        helper.make_tensor("c", TensorProto.FLOAT, [2], [1.0, 2.0]),
+        helper.make_tensor("i", TensorProto.INT64, [2], [1, 3]),
+        [5],
+    )
+    model = parser.parse_model(graph("y = Add(x, x)", "float[5] x", "float[5] y"))
+    model.graph.node[0].input[1] = "c"
+    as_node = ModelProto()
+    as_node.CopyFrom(model)
+    model.graph.sparse_initializer.append(sparse)
+    assert codes(check(model)) == ["MNN022"]
+    as_node.graph.node.insert(0, helper.make_node("Constant", [], ["c"], sparse_value=sparse))
+    assert codes(check(as_node)) == ["MNN023"]
+
+
+@pytest.mark.parametrize(
+    ("value", "body", "expected"),
+    [
+        (2**31, "d = Cast<to = 1>(c) y = Mul(x, d)", ["MNN024"]),
+        (-(2**40), "d = Cast<to = 1>(c) y = Mul(x, d)", ["MNN024"]),
+        (2**30, "d = Cast<to = 1>(c) y = Mul(x, d)", []),
+        (2**63 - 1, "z = Constant<value_ints = [0]>() y = Slice(x, z, c)", []),
+        (
+            2**63 - 1,
+            "z = Constant<value_ints = [0]>() s = Slice(x, z, c) d = Cast<to = 1>(c) y = Mul(s, d)",
+            ["MNN024"],
+        ),
+    ],
+)
+def test_int64_range(value: int, body: str, expected: list[str]) -> None:
+    model = parser.parse_model(graph("y = Relu(x)", "float[3] x", "float[N] y"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([value], np.int64), "c"))
+    del model.graph.node[:]
+    model.graph.node.extend(parser.parse_graph(f"g (float[3] x) => (float[N] y) {{ {body} }}").node)
+    assert codes(check(model)) == expected
+
+
+def test_tensors_without_elements() -> None:
+    assert codes(check(graph("y = Relu(x)", "float[0,3] x", "float[0,3] y"))) == ["MNN031", "MNN031"]
+    assert codes(check(graph("y = Relu(x)", "float[N,3] x", "float[N,3] y"))) == []
+
+
+def test_pass_through_outputs() -> None:
+    text = graph("y = Identity(x) z = Relu(x)", "float[3] x", "float[3] y, float[3] z")
+    assert codes(check(text, mnn_version="3.0.0")) == ["MNN030"]
+    assert codes(check(text)) == []
+
+
+# ---- rewrites ------------------------------------------------------------------------------------------------------
+
+
+class Fake(Rewrite):
+    """Replaces a Hardmax with the Relu behind it; refuses the rest."""
+
+    code: ClassVar[str] = "MNN899"
+    name: ClassVar[str] = "fake"
+    summary: ClassVar[str] = "a fake"
+    op_types: ClassVar[tuple[str, ...]] = ("Hardmax",)
+
+    def find(self, view: GraphView) -> Iterable[Match | Refusal]:
+        for index, node in enumerate(view.nodes):
+            if node.op_type != "Hardmax":
+                continue
+            behind = view.consumers.get(node.output[0], [])
+            if behind:
+                notes = ((index, "would become something else"),)
+                yield Match(rewrite=self.name, nodes=frozenset((index, behind[0])), notes=notes, plan=None)
+            else:
+                yield Refusal(rewrite=self.name, index=index, reason="nothing reads it")
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        raise AssertionError
+
+
+REWRITTEN = graph("h = Hardmax(x) r = Relu(h) y = Hardmax(r)", "float[2,3] x", "float[2,3] y")
+
+
+def by_index(result: CheckResult, index: int) -> list[Diagnostic]:
+    return [item for item in result.diagnostics if item.location.index == index]
+
+
+def test_a_match_becomes_a_finding_and_a_remedy() -> None:
+    error, note = by_index(check(REWRITTEN, rewrites=[Fake()]), 0)
+    assert (error.code, error.remedy, error.fixable) == ("MNN001", "fake", True)
+    assert (note.code, note.status, note.severity, note.fixable) == ("MNN899", "rewrite", Severity.WARNING, True)
+    assert note.message == "would become something else"
+
+
+def test_a_refusal_becomes_a_hint() -> None:
+    (error,) = by_index(check(REWRITTEN, rewrites=[Fake()]), 2)
+    assert (error.remedy, error.fixable) == (None, False)
+    assert error.hint.startswith("fake: nothing reads it")
+
+
+def test_order_is_severity_then_place() -> None:
+    result = check(REWRITTEN, rewrites=[Fake()])
+    ranks = [(item.severity.rank, item.location.index or 0) for item in result.diagnostics]
+    assert ranks == sorted(ranks)
+    assert check(REWRITTEN, rewrites=[Fake()]) == result
+
+
+def test_the_tutorial_by_hand_is_clean(tutorial_by_hand: Path) -> None:
+    assert codes(check_model(load(tutorial_by_hand), mnn_version="3.6.1")) == []
+
+
+def test_the_tutorial_on_the_release_of_its_time(tutorial: Path) -> None:
+    result = check_model(load(tutorial), mnn_version="0.2.0.4")
+    assert {item.message.split(" is ")[0] for item in result.at_least(Severity.ERROR)} >= {"MatMul"}
+
+
+# ---- rules explained -----------------------------------------------------------------------------------------------
+
+
+def test_every_code_is_explained() -> None:
+    infos = all_rules()
+    assert [info.code for info in infos] == sorted({info.code for info in infos})
+    for info in infos:
+        assert info.summary
+        assert info.explanation
+    pools = explain("MNN101")
+    assert pools is not None
+    assert set(pools.op_types) == {"MaxPool", "AveragePool", "LpPool"}
+    assert explain("MNN999") is None
+
+
+def test_onnx_itself_takes_the_micro_models() -> None:
+    for case in CASES:
+        onnx.checker.check_model(parser.parse_model(case["model"]))

@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# pip compiles what it installs, but not an editable package; where PYTHONDONTWRITEBYTECODE is set nothing else ever would.
+COMPILE = $(BIN)/python -m compileall -q mnncompat
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types imports tests wheel docs bench clean
 
@@ -36,6 +39,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python tests/docs/console.py
 
 bench: $(VENV)/.dev
+	$(COMPILE)
 	$(BIN)/python tests/benchmarks/startup.py
 
 clean:
@@ -49,8 +53,10 @@ $(VENV)/.pip:
 
 $(VENV)/.demo: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[torch]" --group dev
+	$(COMPILE)
 	@touch $@ $(VENV)/.demo

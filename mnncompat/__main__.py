@@ -1,7 +1,5 @@
 """`python -m mnncompat`."""
 
-import sys
+from mnncompat.cli import run
 
-from mnncompat.cli import main
-
-sys.exit(main())
+run()

@@ -75,8 +75,8 @@ class Diagnostic:
         severity: See `Severity`.
         message: One line: what is there and what the target MNN would do, with the actual values.
         location: Where.
-        status: What MNN does: ``refused``, ``crash``, ``wrong``, ``partial``, ``unknown``, or ``rewrite``
-            for a node that a rewrite would improve.
+        status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``unknown``,
+            or ``rewrite`` for a node that a rewrite would improve.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
         hint: What to do next where no rewrite helps; empty if there is nothing to say.

@@ -7,11 +7,13 @@ here as one line, a hint and exit status 2.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 from mnncompat.errors import MnncompatError
 
@@ -21,6 +23,18 @@ class Interrupted(BaseException):
 
 
 EXIT_OK, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
+
+
+def run() -> NoReturn:
+    """Entry point of the program: `main`, without the collector while importing and without tearing Python down.
+
+    Both cost a quarter of what a check takes: imports make no garbage, and at the end the operating system frees the
+    memory of ONNX's classes in one go.
+    """
+    gc.disable()
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

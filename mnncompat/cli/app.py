@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "rule")
+_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule")
 
 
 def application(words: Sequence[str]) -> typer.Typer:
     """The application for one command line.
 
-    typer reads the signature of every command that it knows, which takes longer than checking a small model: if the first
-    word names a command, it gets to know that one alone.
+    typer reads the signature of every command that it knows, which takes longer than checking a small model: if the
+    first word names a command, it gets to know that one alone.
 
     Args:
         words: The command line without the program's name.
@@ -27,7 +27,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
-        epilog="Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.",
+        epilog="Exit status: 0 clean, 1 findings, failed parity or conversion, 2 the tool could not do its work.",
     )
     app.callback()(_main)
     for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import check_format, note, report
+from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import MnncompatError, UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _check_all(
     from mnncompat.rewrites import all_rewrites
 
     version = resolve_version(mnn)
+    begin_work()
     results: list[CheckResult] = []
     failed = False
     for path in models:

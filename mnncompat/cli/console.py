@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import sys
@@ -9,6 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnncompat.errors import UsageError
+
+
+def begin_work() -> None:
+    """Called when a command has imported what it needs: from here on there is garbage to collect (see `cli.run`)."""
+    gc.enable()
 
 
 def emit(text: str) -> None:

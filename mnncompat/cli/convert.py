@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import check_format, note, report
+from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def convert(  # noqa: PLR0913 - options
         fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )
     general, overrides = options.parse_tolerances(tolerance)
+    begin_work()
     results: list[ConvertResult] = []
     for path in models:
         model: Model = load(path)

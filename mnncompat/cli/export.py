@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import note
+from mnncompat.cli.console import begin_work, note
 
 
 def export(
@@ -38,6 +38,7 @@ def export(
     """
     from mnncompat.torch import ExportOptions, export_module
 
+    begin_work()
     out = output or Path(f"{target.rpartition(':')[2]}.onnx")
     export_options = ExportOptions(opset=opset, exporter=exporter, dynamic_batch=dynamic_batch)
     export_module(target, shape, out, options=export_options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import check_format, emit, note, report, use_color
+from mnncompat.cli.console import begin_work, check_format, emit, note, report, use_color
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def fix(  # noqa: PLR0913 - options
     rewrites = choose_rewrites(
         select=options.split_rules(select), ignore=options.split_rules(ignore), unsafe=unsafe_fixes
     )
+    begin_work()
     results: list[FixResult] = []
     for path in models:
         from mnncompat.model import load

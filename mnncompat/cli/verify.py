@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import check_format, report
+from mnncompat.cli.console import begin_work, check_format, report
 from mnncompat.errors import UsageError
 
 
@@ -35,6 +35,7 @@ def verify(
 
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
+    begin_work()
     loaded = load(model)
     general, overrides = options.parse_tolerances(tolerance)
     result = parity.verify(

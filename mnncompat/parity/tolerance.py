@@ -20,8 +20,8 @@ Why so:
 - A slice may be dead (a channel that ReLU cut off, up to rounding), which `FLOOR * g` keeps from demanding exactness.
 - Rounding has a long tail: where a deep net is steep (a sigmoid behind 62 convolutions), a handful of elements are off
   by several times the tolerance while the signal-to-noise ratio is 70 dB and more. A share of `outliers` may
-  therefore exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the elements
-  and two percent of their value; outputs of fewer than 200 elements have no outliers at all.
+  therefore exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the
+  elements and two percent of their value; outputs of fewer than 200 elements have no outliers at all.
 """
 
 from __future__ import annotations

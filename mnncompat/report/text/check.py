@@ -15,6 +15,7 @@ STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO
 _OUTCOMES = {
     "refused": "refuses it",
     "crash": "crashes on it",
+    "error": "fails at load or run",
     "wrong": "takes it and computes something else",
     "partial": "takes it only in part",
     "unknown": "may take it or not: not measured",

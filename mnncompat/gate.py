@@ -100,10 +100,16 @@ class _Gate:
         result = ConvertResult(source=self._model.name, out=None, verdict=Verdict.NOT_PROVEN, check=check, fix=fixed)
         if fixed is not None and fixed.rolled_back:
             return result
-        converted = self._convert(fixed)
+        if is_lossy(self._converter):
+            parity = self._prove_unquantised(fixed)
+            if isinstance(parity, Failure):
+                return replace(result, verdict=Verdict.NOT_CONVERTED, failure=parity)
+            if not parity.passed:
+                return replace(result, verdict=Verdict.NOT_EQUAL, parity=parity)
+        converted = self._convert(fixed, self._converter)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
-        parity = self._verify()
+        parity = self._verify(self._options.tolerance or default_tolerance(self._converter))
         result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
         if not parity.passed:
             return replace(result, verdict=Verdict.NOT_EQUAL)
@@ -129,7 +135,19 @@ class _Gate:
             seed=self._options.seed,
         )
 
-    def _convert(self, fixed: FixResult | None) -> Converted | Failure:
+    def _prove_unquantised(self, fixed: FixResult | None) -> ParityReport | Failure:
+        """Prove the conversion with weights as they are.
+
+        What remains to be said about rounded weights is a ratio over the whole output, which a wrong operator may pass.
+        """
+        from mnncompat.mnn import Failure
+
+        full = replace(self._converter, fp16=False, weight_bits=0, weight_block=None, weight_asymmetric=None)
+        self._progress("convert and verify with full weights first")
+        converted = self._convert(fixed, full)
+        return converted if isinstance(converted, Failure) else self._verify(None)
+
+    def _convert(self, fixed: FixResult | None, converter: ConvertOptions) -> Converted | Failure:
         from mnncompat import mnn
 
         self._progress(f"convert: MNN {mnn.installed_version()}")
@@ -137,9 +155,9 @@ class _Gate:
         if source is None or (fixed is not None and fixed.changed):
             save(self._model if fixed is None else fixed.model, self._onnx)
             source = self._onnx
-        return mnn.convert(source, self._mnn, options=self._converter, limits=self._limits)
+        return mnn.convert(source, self._mnn, options=converter, limits=self._limits)
 
-    def _verify(self) -> ParityReport:
+    def _verify(self, tolerance: Tolerance | None) -> ParityReport:
         from mnncompat.parity import verify
 
         self._progress("verify: ONNX Runtime on the original model, MNN on the converted file")
@@ -148,7 +166,7 @@ class _Gate:
             self._mnn,
             shapes=self._options.shapes,
             inputs=self._options.inputs,
-            tolerance=self._options.tolerance or default_tolerance(self._converter),
+            tolerance=tolerance,
             tolerances=self._options.tolerances,
             seed=self._options.seed,
             limits=self._limits,
@@ -163,6 +181,11 @@ class _Gate:
     def _size(self) -> int:
         weights = self._mnn.with_name(f"{self._mnn.name}.weight")
         return sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+
+
+def is_lossy(converter: ConvertOptions) -> bool:
+    """True if the converter is asked to round the weights."""
+    return bool(converter.fp16 or converter.weight_bits)
 
 
 def default_tolerance(converter: ConvertOptions) -> Tolerance | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule")
+_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule", "score")
 
 
 def application(words: Sequence[str]) -> typer.Typer:

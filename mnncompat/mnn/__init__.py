@@ -7,10 +7,13 @@
     interface(out.mnn)            -> MnnInterface | Failure
     declared_ops()                -> op types | Failure
 
+    with ForkServer() as server:  -> `convert` and `run` take `performer=server.perform`: milliseconds a child
+
 Importing this package imports neither MNN nor numpy.
 """
 
 from mnncompat.mnn.converter import convert
+from mnncompat.mnn.forks import ForkServer, ServedEnvironment
 from mnncompat.mnn.graph import count_ops, declared_ops, dump
 from mnncompat.mnn.options import ConvertOptions, Limits
 from mnncompat.mnn.outcome import (
@@ -32,12 +35,14 @@ __all__ = [
     "Converted",
     "Failure",
     "FailureKind",
+    "ForkServer",
     "Limits",
     "MnnGraph",
     "MnnInput",
     "MnnInterface",
     "MnnOp",
     "Ran",
+    "ServedEnvironment",
     "Stage",
     "convert",
     "count_ops",

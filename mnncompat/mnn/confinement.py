@@ -29,13 +29,23 @@ def confine(limits: dict[str, Any], *, parent: int) -> None:
         limits: The fields of `Limits`: `seconds`, `memory_bytes`, `file_bytes`.
         parent: Process id of the parent; the child ends when that one does.
     """
+    isolate()
+    bound(limits, parent=parent)
+
+
+def isolate() -> None:
+    """What a forked child inherits: no network, and output that a crash does not lose."""
+    forbid_network()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        _flush_lines()
+
+
+def bound(limits: dict[str, Any], *, parent: int) -> None:
+    """What each child needs for itself: its limits, and an end together with its parent. Arguments as for `confine`."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, limits["memory_bytes"])
     _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _limit(resource.RLIMIT_CPU, int(limits["seconds"]) + _GRACE_SECONDS)
-    forbid_network()
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        _flush_lines()
     with contextlib.suppress(OSError, AttributeError):
         _die_with(parent)
 

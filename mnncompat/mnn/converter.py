@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat.errors import OutputError
 from mnncompat.mnn.outcome import Converted, Failure, FailureKind, Stage
 from mnncompat.mnn.process import working_directory
-from mnncompat.mnn.request import Answer, perform
+from mnncompat.mnn.request import Answer, Performer, perform
 from mnncompat.mnn.words import SUCCESS, decisive
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ _WRITTEN = "converted.mnn"
 _WEIGHTS = ".weight"
 
 
-def convert(model: Path, out: Path, *, options: ConvertOptions, limits: Limits) -> Converted | Failure:
+def convert(
+    model: Path, out: Path, *, options: ConvertOptions, limits: Limits, performer: Performer = perform
+) -> Converted | Failure:
     """Convert an ONNX file.
 
     External data is read from the folder of `model`. Two conversions never meet: each has a directory of its own,
@@ -34,6 +36,7 @@ def convert(model: Path, out: Path, *, options: ConvertOptions, limits: Limits) 
             beyond 2 GB go beside it, into a file of the same name with `.weight` after it, as MNN expects them.
         options: Options of the converter.
         limits: What the child process may use.
+        performer: Carries out the request.
 
     Returns:
         The converted file, or how the conversion failed.
@@ -44,7 +47,7 @@ def convert(model: Path, out: Path, *, options: ConvertOptions, limits: Limits) 
     """
     arguments = {"model": str(model.resolve()), "argv": options.argv()}
     with working_directory() as directory:
-        answer = perform("convert", arguments, directory=directory, limits=limits)
+        answer = performer("convert", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
         if not answer.values["bytes"]:

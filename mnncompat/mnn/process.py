@@ -74,17 +74,21 @@ def run_child(command: Sequence[str], *, directory: Path, environment: Mapping[s
     Raises:
         OSError: The program cannot be started.
     """
-    start = time.monotonic()
-    with _Child(command, directory, environment) as child:
-        ending = child.watch(start + limits.seconds, limits.output_bytes)
-        child.end()
-        return Exit(
-            ending=ending,
-            status=child.status,
-            output=child.capture.text(),
-            peak_bytes=child.peak_bytes,
-            seconds=time.monotonic() - start,
-        )
+    popen = subprocess.Popen(  # noqa: S603 - the command is the worker's, built from sys.executable
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with cast("IO[bytes]", popen.stdout) as stream, Child(popen.pid, stream.fileno()) as child:
+        try:
+            return child.outcome(limits)
+        finally:
+            child.end()
+            popen.returncode = child.status  # collected here, with its resource usage, which `wait` throws away
 
 
 @contextlib.contextmanager
@@ -158,22 +162,22 @@ class _Capture:
         return bytes(self.head + middle + self.tail).decode("utf-8", errors="replace")
 
 
-class _Child:
-    """A started command, leader of a session and process group of its own. Leaving the context kills the group."""
+class Child:
+    """A started process, leader of a session and process group of its own. Leaving the context kills the group.
 
-    def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
-        self._popen = subprocess.Popen(  # noqa: S603 - the command is the worker's, built from sys.executable
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._stream = cast("IO[bytes]", self._popen.stdout)
-        os.set_blocking(self._stream.fileno(), False)
+    Args:
+        pid: Its process id, which is also its group's.
+        stream: Descriptor of the reading end of the pipe that both its outputs go to; stays the caller's to close.
+    """
+
+    __slots__ = ("_open", "_pid", "_start", "_status", "_stream", "capture", "peak_bytes")
+
+    def __init__(self, pid: int, stream: int) -> None:
+        os.set_blocking(stream, False)
+        self._pid, self._stream = pid, stream
+        self._start = time.monotonic()
         self._open = True
+        self._status: int | None = None
         self.capture = _Capture()
         self.peak_bytes = 0
 
@@ -184,16 +188,31 @@ class _Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
-        self._stream.close()
+
+    def outcome(self, limits: Limits) -> Exit:
+        """Wait for its end or for a limit, and say how it ended.
+
+        Args:
+            limits: `seconds` and `output_bytes` are enforced.
+        """
+        ending = self.watch(self._start + limits.seconds, limits.output_bytes)
+        self.end()
+        return Exit(
+            ending=ending,
+            status=self.status,
+            output=self.capture.text(),
+            peak_bytes=self.peak_bytes,
+            seconds=time.monotonic() - self._start,
+        )
 
     @property
     def status(self) -> int:
         """Exit status once it has ended, or minus a signal's number."""
-        return cast("int", self._popen.returncode)
+        return cast("int", self._status)
 
     def watch(self, deadline: float, most: int) -> Ending:
         """Read what it prints until it has ended or passes a limit."""
-        pause = 0.001
+        pause = 0.0005
         with selectors.DefaultSelector() as selector:
             selector.register(self._stream, selectors.EVENT_READ)
             while not self._reap(block=False):
@@ -213,7 +232,7 @@ class _Child:
     def end(self) -> None:
         """Kill what is left of the group, collect the child, read what is left in the pipe. Harmless when repeated."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)
         self._reap(block=True)
         before = -1
         while self._open and self.capture.total != before:
@@ -224,17 +243,17 @@ class _Child:
     def _read(self) -> bool:
         """Read what is there. False at the end of the stream."""
         try:
-            data = os.read(self._stream.fileno(), _CHUNK)
+            data = os.read(self._stream, _CHUNK)
         except BlockingIOError:
             return True
         self.capture.add(data)
         return bool(data)
 
     def _reap(self, *, block: bool) -> bool:
-        """Collect status and resource usage, which `Popen.wait` throws away. True once it has been collected."""
-        if self._popen.returncode is None:
-            pid, status, usage = os.wait4(self._popen.pid, 0 if block else os.WNOHANG)
+        """Collect status and resource usage. True once it has been collected."""
+        if self._status is None:
+            pid, status, usage = os.wait4(self._pid, 0 if block else os.WNOHANG)
             if pid:
-                self._popen.returncode = os.waitstatus_to_exitcode(status)
+                self._status = os.waitstatus_to_exitcode(status)
                 self.peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return self._popen.returncode is not None
+        return self._status is not None

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mnncompat.errors import RunnerError
 from mnncompat.mnn.outcome import Failure, FailureKind, Stage
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP = """
 import importlib.util, json, sys
-package, places = json.loads(sys.argv[1])
+package, program, places = json.loads(sys.argv[1])
 sys.path += [each for each in places if each not in sys.path]
 spec = importlib.util.spec_from_file_location(
     "mnncompat", package + "/__init__.py", submodule_search_locations=[package]
 )
 sys.modules["mnncompat"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["mnncompat"])
-from mnncompat.mnn.worker import main
+main = importlib.import_module("mnncompat.mnn." + program).main
 main()
 """
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -72,6 +72,15 @@ class Answer:
     seconds: float
 
 
+class Performer(Protocol):
+    """Carries out a request: `perform` in a process that it starts, `ForkServer.perform` in a fork of one that runs."""
+
+    def __call__(
+        self, task: str, arguments: Mapping[str, Any], /, *, directory: Path, limits: Limits
+    ) -> Answer | Failure:
+        """The worker's answer, or how it failed."""
+
+
 def installed_version() -> str | None:
     """Version of the MNN that is installed, None when there is none. Does not import it."""
     try:
@@ -104,25 +113,36 @@ def perform(
         RunnerError: MNN is not installed or cannot be imported, or no process can be started.
     """
     if command is None:
-        command = _worker_command()
+        command = python_command("worker")
     request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits), "parent": os.getpid()}
     (directory / "request.json").write_text(json.dumps(request), encoding="utf-8")
     try:
-        child = run_child(command, directory=directory, environment=_environment(directory), limits=limits)
+        child = run_child(command, directory=directory, environment=environment(directory), limits=limits)
     except OSError as error:
         raise RunnerError(
             f"the process that runs MNN cannot be started: {error.strerror or error}",
             hint="check the Python installation and the number of processes and files that may be open",
         ) from error
-    return _judged(child, directory, limits)
+    return judged(child, directory, limits)
 
 
-def _worker_command() -> list[str]:
-    if installed_version() is None:
-        raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
-    places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
-    found = json.dumps([str(_PACKAGE), list(places)])
-    return [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, found]
+def python_command(program: str, *, python: Path | None = None) -> list[str]:
+    """The command that starts one of this package's programs in isolated Python.
+
+    Args:
+        program: `worker` or `server`, the module that has its `main`.
+        python: The interpreter of an environment that has numpy and MNN; this one when None.
+
+    Raises:
+        RunnerError: This interpreter is meant and MNN is not installed.
+    """
+    places: dict[str, None] = {}
+    if python is None:
+        if installed_version() is None:
+            raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
+        places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
+    found = json.dumps([str(_PACKAGE), program, list(places)])
+    return [str(python or sys.executable), "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, found]
 
 
 def _places(name: str) -> list[str]:
@@ -137,14 +157,19 @@ def _places(name: str) -> list[str]:
     return [str(origin.parent.parent if spec.submodule_search_locations else origin.parent)]
 
 
-def _environment(directory: Path) -> dict[str, str]:
-    """Nothing of the user's but what finding programs and libraries takes; one thread, so that runs repeat."""
+def environment(directory: Path) -> dict[str, str]:
+    """The child's whole environment: of the user's, what it takes to find programs; one thread, so that runs repeat."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | threads | {"HOME": str(directory), "TMPDIR": str(directory), "TZ": "UTC"}
 
 
-def _judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
+def judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
+    """What came of a request, from how its child ended and what it left in its directory.
+
+    Raises:
+        RunnerError: MNN cannot be imported there.
+    """
     stage, words, values = _stage(directory), telling(child.output), _values(directory)
     if values is not None and "unavailable" in values:
         raise RunnerError(f"MNN cannot be imported: {values['unavailable']}", hint="reinstall it: pip install -U MNN")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mnncompat.errors import UsageError
 from mnncompat.mnn.outcome import Failure, FailureKind, MnnInput, MnnInterface, Ran, Stage
 from mnncompat.mnn.process import working_directory
-from mnncompat.mnn.request import perform
+from mnncompat.mnn.request import Performer, perform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,14 @@ _OUTPUTS = "outputs.npz"
 _WIDENED = frozenset({"bfloat16", "float16"})
 
 
-def run(model: Path, feeds: Sequence[Feeds], *, output_names: Sequence[str], limits: Limits) -> Ran | Failure:
+def run(
+    model: Path,
+    feeds: Sequence[Feeds],
+    *,
+    output_names: Sequence[str],
+    limits: Limits,
+    performer: Performer = perform,
+) -> Ran | Failure:
     """Run a model on several feeds, one after the other, in one child process.
 
     The model is loaded once: feeds may differ in their shapes. Arrays are handed over in the dtype that MNN holds the
@@ -36,6 +43,7 @@ def run(model: Path, feeds: Sequence[Feeds], *, output_names: Sequence[str], lim
         feeds: Input name -> array, ONNX shapes and dtypes. All feeds have the same names.
         output_names: The outputs to compute, in this order.
         limits: What the child process may use, all feeds together.
+        performer: Carries out the request.
 
     Returns:
         The outputs of every feed, or how it failed.
@@ -62,7 +70,7 @@ def run(model: Path, feeds: Sequence[Feeds], *, output_names: Sequence[str], lim
             "outputs": list(output_names),
             "feeds": len(feeds),
         }
-        answer = perform("run", arguments, directory=directory, limits=limits)
+        answer = performer("run", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
         outputs = _outputs(directory / _OUTPUTS, len(feeds), output_names)
@@ -108,7 +116,7 @@ def _storable(array: np.ndarray, name: str) -> np.ndarray | Failure:
 
     if array.dtype.name in _WIDENED:
         return array.astype(np.float32)
-    if array.dtype.kind in "biuf":
+    if array.dtype.kind in "biuf" and array.dtype.isbuiltin == 1:
         return array
     message = f"input {name!r} is {array.dtype.name}, for which MNN has no tensor"
     return Failure(kind=FailureKind.UNREPRESENTABLE, stage=Stage.START, message=message)

@@ -105,6 +105,8 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+CONVERTING = frozenset({"convert", "dump", "declare"})
+"""The tasks that load the converter; the others load the runtime."""
 TASKS: dict[str, Task] = {"convert": convert, "dump": dump, "declare": declare, "inspect": inspect, "run": run}
 
 
@@ -182,17 +184,17 @@ def _forward(
 
 
 def _held(array: np.ndarray, entry: Any, name: str) -> np.ndarray:
-    """The array in the dtype that MNN holds this input in, contiguous. Integers must survive the conversion."""
+    """The array in the dtype that MNN holds this input in, contiguous. Values must survive, but for a float's rounding.
+
+    Integers may become floats: 3.0 calls every input float32 that the converted graph does not use.
+    """
     import numpy as np
 
     dtype = np.dtype(_described(entry)[1])
-    if (array.dtype.kind == "f") != (dtype.kind == "f"):
-        message = f"input {name!r} is {array.dtype} in the feed and {dtype} in MNN"
-        raise TaskError(FailureKind.UNREPRESENTABLE, message)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         held = np.require(array, dtype=dtype, requirements=["C", "A"])
-    if dtype.kind != "f" and not np.array_equal(held, array):
-        message = f"input {name!r} holds integers that do not fit into MNN's {dtype}"
+    if not (array.dtype.kind == dtype.kind == "f" or np.array_equal(held, array)):
+        message = f"input {name!r} holds {array.dtype} values that do not fit into MNN's {dtype}"
         raise TaskError(FailureKind.UNREPRESENTABLE, message)
     return held
 
@@ -255,6 +257,25 @@ def publish(result: dict[str, Any]) -> None:
     """Put the result where the parent looks for it, all at once."""
     Path("result.json.part").write_text(json.dumps(result), encoding="utf-8")
     Path("result.json.part").replace("result.json")
+
+
+def preload(task: str) -> None:
+    """Import what a task imports and no more, for a server that forks. Starts no thread.
+
+    The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers.
+
+    Raises:
+        ImportError: MNN or numpy is missing or broken.
+    """
+    if task in CONVERTING:
+        import _tools
+
+        del _tools
+    else:
+        import numpy as np
+        from MNN import expr, nn
+
+        del np, expr, nn
 
 
 def main() -> None:

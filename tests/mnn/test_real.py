@@ -408,12 +408,12 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_the_child_runs_the_package_of_the_parent(limits: Limits) -> None:
-    package, places = json.loads(request._worker_command()[-1])
+    package, _program, places = json.loads(request.python_command("worker")[-1])
     assert Path(package) == Path(mnncompat.__path__[0]).resolve()
     assert places
     with working_directory() as directory:
         source = request._BOOTSTRAP.replace("main()", "import mnncompat; print(mnncompat.__path__)")
-        command = [*request._worker_command()[:-2], source, request._worker_command()[-1]]
+        command = [*request.python_command("worker")[:-2], source, request.python_command("worker")[-1]]
         failure = request.perform("none", {}, directory=directory, limits=limits, command=command)
     assert isinstance(failure, Failure)
     assert failure.words == str([package])

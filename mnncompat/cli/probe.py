@@ -1,0 +1,200 @@
+"""`mnncompat probe`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+from mnncompat.cli import Interrupted
+from mnncompat.cli.console import emit, note, use_color
+from mnncompat.cli.render import rendered
+from mnncompat.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnncompat.probe.measurement import Measurement
+    from mnncompat.probe.recording import Recording
+    from mnncompat.probe.selection import Selection
+
+_ALL = "all"
+_INTERRUPTED = 2
+
+
+def probe(  # noqa: PLR0913 - one parameter an option
+    case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
+    *,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corpus",
+            metavar="NAME",
+            help="node, node-const, converted, operator, simple, generated or all. Repeatable. [default: node]",
+        ),
+    ] = None,
+    op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Cases at a time. [default: one per core]")] = None,
+    python: Annotated[
+        Path | None,
+        typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
+    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+) -> None:
+    """Measure micro-models on MNN: convert, load, run and compare each in processes of its own.
+
+    Ctrl-C keeps what was measured; --resume goes on.
+    """
+    if output_format not in ("text", "json"):
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if resume and out is None:
+        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
+    if case:
+        _show(case, python)
+        return
+    from mnncompat.probe.corpora import CORPORA
+    from mnncompat.probe.selection import GENERATED, Selection
+
+    names = tuple(corpus or ("node",))
+    names = (*CORPORA, GENERATED) if _ALL in names else names
+    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
+
+
+def _show(cases: Sequence[str], python: Path | None) -> None:
+    from mnncompat.probe.explain import explain
+    from mnncompat.probe.prober import Prober
+    from mnncompat.probe.selection import find
+
+    found = [find(each) for each in cases]
+    with Prober(python=python) as prober:
+        for each in found:
+            emit(explain(each, prober))
+
+
+def _measure(
+    selection: Selection, *, jobs: int | None, python: Path | None, out: Path | None, resume: bool, output_format: str
+) -> None:
+    from mnncompat.probe.environment import describe
+    from mnncompat.probe.pool import Pool
+    from mnncompat.probe.recording import Recording
+
+    interrupted = False
+    with Pool(jobs=jobs, python=python) as pool:
+        header = describe(pool.environment)
+        recording = Recording(out, header, resume=resume)
+        before = frozenset(recording.found)
+        try:
+            with _progress(selection, len(before)) as progress:
+                for each in pool.measure(selection.cases(without=before)):
+                    recording.add(each)
+                    progress.advance(each.outcome.value)
+        except (KeyboardInterrupt, Interrupted):
+            interrupted = True
+        finally:
+            recording.save()
+    emit(_json(header, recording) if output_format == "json" else _text(header, recording))
+    if interrupted:
+        kept = f"; {out} keeps them: go on with --resume" if out else ""
+        note(f"interrupted: {len(recording.found)} cases measured{kept}")
+        raise typer.Exit(_INTERRUPTED)
+
+
+class _Progress(Protocol):
+    def advance(self, outcome: str) -> None:
+        """One more."""
+
+
+class _Silence:
+    def advance(self, outcome: str) -> None:
+        """Nothing: there is no terminal."""
+
+
+class _Bar:
+    def __init__(self, bar: Any, total: int | None, done: int) -> None:
+        self._bar, self._counts = bar, Counter[str]()
+        self._task = bar.add_task("measuring", total=total, completed=done, counts="")
+
+    def advance(self, outcome: str) -> None:
+        """Show one more case, and how the outcomes are spread."""
+        self._counts[outcome] += 1
+        counts = "  ".join(f"{number} {name}" for name, number in sorted(self._counts.items()))
+        self._bar.update(self._task, advance=1, counts=counts)
+
+
+@contextlib.contextmanager
+def _progress(selection: Selection, done: int) -> Iterator[_Progress]:
+    if not sys.stderr.isatty():
+        yield _Silence()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Bar(bar, selection.size(), done)
+
+
+def _text(header: Mapping[str, str], recording: Recording) -> str:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mnncompat.probe.measurement import Outcome
+
+    counts = _by_op(recording.found.values())
+    shown = [outcome for outcome in Outcome if any(each[outcome.value] for each in counts.values())]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("operator")
+    for outcome in shown:
+        table.add_column(outcome.value, justify="right")
+    total: Counter[str] = sum(counts.values(), Counter())
+    for name, each in [*counts.items(), ("total", total)]:
+        numbers = (str(each[outcome.value] or "") for outcome in shown)
+        table.add_row(Text(name), *numbers, style="bold" if name == "total" else "")
+    unstable = sum(each.unstable for each in recording.found.values())
+    words = f"MNN {header['mnn']} on {header['machine']}: {len(recording.found)} cases"
+    words += f", {unstable} of them depend on memory that was never written" if unstable else ""
+    return rendered([table, Text(words)], color=use_color())
+
+
+def _json(header: Mapping[str, str], recording: Recording) -> str:
+    found = sorted(recording.found.values(), key=lambda each: each.id)
+    document = {
+        "schema_version": "1.0",
+        "environment": dict(header),
+        "ops": {op: dict(sorted(counts.items())) for op, counts in _by_op(found).items()},
+        "measurements": [
+            {
+                "case": each.id,
+                "op": each.op,
+                "outcome": each.outcome.value,
+                "stage": each.stage,
+                "cause": each.cause,
+                "aspect": each.aspect.value,
+                "unstable": each.unstable,
+                "detail": each.detail,
+            }
+            for each in found
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _by_op(found: Iterable[Measurement]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {}
+    for each in found:
+        counts.setdefault(each.op, Counter())[each.outcome.value] += 1
+    return dict(sorted(counts.items()))

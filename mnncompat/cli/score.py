@@ -1,0 +1,145 @@
+"""`mnncompat score`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.render import rendered
+from mnncompat.errors import TableError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mnncompat.probe.measurement import Measurement
+    from mnncompat.probe.selection import Selection
+    from mnncompat.score import Judgement, Score
+
+_SHOWN = 3
+
+
+def score(
+    *,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option("--corpus", metavar="NAME", help="As of `probe`. Repeatable. [default: node and node-const]"),
+    ] = None,
+    op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="What `probe --out` wrote. [default: what rules/ holds]"),
+    ] = None,
+    mnn: Annotated[
+        str | None,
+        typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to take. [default: installed]"),
+    ] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure on the installed MNN instead.")] = False,
+    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+) -> None:
+    """How often the verdict of `check` comes true: any error-level finding against what the probe measured.
+
+    Lists missed hazards (no finding, but MNN fails) and false alarms (a finding, but MNN is right) by operator.
+    """
+    if output_format not in ("text", "json"):
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if measure and (evidence is not None or mnn is not None):
+        raise UsageError("--measure takes the installed MNN", hint="leave out --evidence and --mnn")
+    from mnncompat.probe.selection import Selection
+    from mnncompat.score import Score, judged
+
+    begin_work()
+    names = tuple(corpus or ("node", "node-const"))
+    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    version, found = _measured(selection) if measure else _recorded(evidence, mnn)
+    result = Score(judgements=tuple(judged(selection.cases(), found, version)))
+    if not result.judgements:
+        raise UsageError(
+            "nothing to judge: none of these cases was measured", hint="measure them: `mnncompat score --measure`"
+        )
+    emit(_json(result, version) if output_format == "json" else _text(result, version))
+
+
+def _measured(selection: Selection) -> tuple[str, Mapping[str, Measurement]]:
+    from mnncompat.probe.environment import describe
+    from mnncompat.probe.pool import Pool
+
+    with Pool() as pool:
+        version = describe(pool.environment)["mnn"]
+        note(f"measuring on MNN {version}")
+        return version, {each.id: each for each in pool.measure(selection.cases())}
+
+
+def _recorded(evidence: Path | None, mnn: str | None) -> tuple[str, Mapping[str, Measurement]]:
+    import platform
+
+    from mnncompat.probe.evidence import evidence_path, read_evidence
+    from mnncompat.releases import resolve_version
+
+    path = evidence or evidence_path(resolve_version(mnn), platform.machine())
+    if not path.is_file():
+        raise TableError(f"there is no evidence {path}", hint="measure it: `mnncompat probe --corpus all --out FILE`")
+    header, found = read_evidence(path)
+    return header["mnn"], found
+
+
+def _text(result: Score, version: str) -> str:
+    from rich.table import Table
+    from rich.text import Text
+
+    total = len(result.judgements)
+    wrong = [each for each in result.judgements if not each.is_right]
+    table = Table(box=None, pad_edge=False)
+    for heading in (f"MNN {version}", "check: error", "check: no error"):
+        table.add_column(heading, justify="left" if heading.startswith("MNN") else "right")
+    table.add_row("MNN fails", str(len(wrong) - len(result.missed)), f"{len(result.missed)} missed")
+    right = total - len(wrong)
+    table.add_row("MNN is right", f"{len(result.false_alarms)} false alarms", str(right - len(result.false_alarms)))
+    missed, false = len(result.missed), len(result.false_alarms)
+    summary = (
+        f"{total} cases: agreement {result.share(total - missed - false):.2%}, "
+        f"missed hazards {result.share(missed):.2%}, false alarms {result.share(false):.2%}"
+    )
+    parts: list[RenderableType] = [table, Text(f"\n{summary}")]
+    for title, items in (("Missed hazards", result.missed), ("False alarms", result.false_alarms)):
+        if items:
+            parts += [Text(f"\n{title}"), *(Text(line) for line in _listed(items))]
+    return rendered(parts, color=use_color())
+
+
+def _listed(items: Iterable[Judgement]) -> list[str]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in items:
+        what = "+".join(each.codes) if each.is_right else each.measured.code
+        groups.setdefault((each.op, what), []).append(each.id)
+    counts = Counter({key: len(ids) for key, ids in groups.items()})
+    lines = []
+    for (op, what), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        ids = groups[op, what]
+        more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+        lines.append(f"  {op} {what}: {', '.join(ids[:_SHOWN])}{more}")
+    return lines
+
+
+def _json(result: Score, version: str) -> str:
+    def listed(items: Iterable[Judgement]) -> list[dict[str, Any]]:
+        return [
+            {"case": each.id, "op": each.op, "codes": list(each.codes), "measured": each.measured.code}
+            for each in items
+        ]
+
+    document = {
+        "schema_version": "1.0",
+        "mnn": version,
+        "cases": len(result.judgements),
+        "missed": listed(result.missed),
+        "false_alarms": listed(result.false_alarms),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

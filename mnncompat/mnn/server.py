@@ -1,0 +1,120 @@
+"""The fork server's program: imports MNN once, then forks a child for every request. Started by `mnncompat.mnn.forks`.
+
+Runs in any Python environment that has numpy and MNN, also one without mnncompat's own dependencies: everything that
+it imports needs the standard library only, until `preload`. One JSON object a line: first a `task` like all that
+will follow, answered with what this environment is; then requests (`directory`, `task`, `arguments`, `limits`), each
+answered with how its child ended (the fields of `Exit`). The child is confined, has the directory to itself, and leaves
+there what a spawned worker leaves.
+
+Only the forking thread survives a fork, so nothing here may start one: `preload` imports, and runs no model.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from mnncompat.mnn import worker
+from mnncompat.mnn.confinement import bound, isolate
+from mnncompat.mnn.options import Limits
+from mnncompat.mnn.outcome import Stage
+from mnncompat.mnn.process import Child, Exit
+
+
+def main() -> None:
+    """Serve until the requests end."""
+    requests, answers = _private_pipes()
+    isolate()
+    try:
+        hello = _environment(json.loads(requests.readline())["task"])
+    except ImportError as error:
+        hello = {"unavailable": str(error)}
+    _say(answers, hello)
+    gc.collect()
+    gc.freeze()  # what is imported stays out of the children's collections, and their pages shared
+    for line in requests:
+        _say(answers, asdict(_performed(json.loads(line))))
+
+
+def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Requests and answers on descriptors of their own: MNN prints on 1 and 2, and reads nothing from 0."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+    return requests, answers
+
+
+def _say(answers: IO[bytes], what: dict[str, Any]) -> None:
+    answers.write(json.dumps(what).encode() + b"\n")
+    answers.flush()
+
+
+def _environment(task: str) -> dict[str, Any]:
+    worker.preload(task)
+    return {
+        "mnn": importlib.metadata.version("MNN"),
+        "numpy": importlib.metadata.version("numpy"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": _threads(),
+    }
+
+
+def _threads() -> int:
+    try:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are enough
+    except OSError:
+        return 0
+
+
+def _performed(request: dict[str, Any]) -> Exit:
+    sys.stdout.flush()
+    reading, writing = os.pipe()
+    server = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _child(request, writing, server)
+        finally:
+            os._exit(1)
+    os.close(writing)
+    try:
+        with Child(pid, reading) as child:
+            return child.outcome(Limits(**request["limits"]))
+    finally:
+        os.close(reading)
+
+
+def _child(request: dict[str, Any], writing: int, server: int) -> NoReturn:
+    """Carry out the request, and end the way a C program ends.
+
+    Python's own finalization takes 10 ms and more, most of it for modules that every child shares; what MNN does at
+    exit is in its objects' destructors, which the collection runs, and in the static ones, which `exit` runs.
+    """
+    os.setsid()
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.closerange(3, 64)
+    directory = Path(request["directory"])
+    os.chdir(directory)
+    os.environ["HOME"] = os.environ["TMPDIR"] = str(directory)
+    bound(request["limits"], parent=server)
+    worker.enter(Stage.START)
+    result = worker.perform(request["task"], request["arguments"])
+    worker.enter(Stage.EXIT)
+    worker.publish(result)
+    gc.collect()
+    sys.stdout.flush()
+    ctypes.CDLL(None).exit(0)
+    raise AssertionError

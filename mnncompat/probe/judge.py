@@ -1,0 +1,87 @@
+"""When the outputs of a micro-model are right.
+
+Shapes must be equal, float must stand for float and integer or boolean for integer or boolean (MNN has int32 for int64
+and bool, float32 for double and float16), and integers must be equal. For floats it is the criterion of whole models,
+`mnncompat.parity.tolerance`, so that the probe calls a node right when the gate would:
+
+    |actual - expected| <= atol + rtol * (|expected| + max(s, FLOOR * g))
+
+with the tolerances of ONNX's own backend tests, rtol = 1e-3 and atol = 1e-7. ONNX's criterion has no `s`, the RMS of
+elements that were computed alike. Of about 900 right node tests it would fail: zeros of two STFTs of amplitude 2000
+that come out as 8e-5, an element of Mish and one of a float16 attention at 1.04 and 1.01 of the allowance, and GELU,
+which MNN approximates (off by 5e-4 at most, as large as its smallest values). None of these shows in a model's output.
+No float result lies between 0.6 of this criterion and 9 times it. (Measured: MNN 3.6.1, node tests.)
+
+`s` opens one hole: where an operator's outputs are of very different size, the large ones excuse the small ones (of
+the results 1, 32 and 729 of a power, the 1 may be 1.4). So an element is also wrong when it is off by more than 5 % of
+itself and by more than an approximation or rounding can explain: 1e-3, and 1e-5 of the largest element.
+
+float16 results are rounded to 11 bits by the reference and bfloat16 results to 8, not by MNN: rtol is at least two
+units in the last place of the expected dtype.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.parity import Comparison, Tolerance, compare
+from mnncompat.probe.measurement import Aspect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnncompat.probe.case import Case
+
+_SHARE, _APPROXIMATION, _ROUNDING = 0.05, 1e-3, 1e-5
+_LAST_PLACES = {"float16": 2 * 2.0**-10, "bfloat16": 2 * 2.0**-7}
+
+
+def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
+    """What is wrong about the outputs of a case.
+
+    Args:
+        case: One that has expected outputs.
+        outputs: Output name -> what MNN returned.
+
+    Returns:
+        The aspect of the first output that is wrong, and one line about it; `Aspect.NONE` when all are right.
+    """
+    for name, expected in (case.expected or {}).items():
+        actual = outputs.get(name)
+        comparison = compared(case, expected, actual)
+        problems = comparison.problems or _excused(expected, actual)
+        if problems:
+            return _aspect(comparison), f"{name}: {'; '.join(problems)}"
+    return Aspect.NONE, ""
+
+
+def compared(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> Comparison:
+    """One output against what is expected, by the criterion of whole models."""
+    rtol = max(case.rtol, _LAST_PLACES.get(expected.dtype.name, 0.0))
+    wanted = np.asarray(expected, np.float32) if expected.dtype.name in _LAST_PLACES else expected
+    return compare(wanted, actual, Tolerance(rtol=rtol, atol=case.atol))
+
+
+def _excused(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
+    """Small elements that are wrong beside large ones. Shapes are equal and special values in their places."""
+    if actual is None or actual.dtype.kind != "f" or expected.size == 0:
+        return ()
+    wanted, found = expected.astype(np.float64), actual.astype(np.float64)
+    finite = np.isfinite(wanted) & np.isfinite(found)
+    wanted, found = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
+    size = np.abs(wanted)
+    allowed = np.maximum(_SHARE * size, max(_APPROXIMATION, _ROUNDING * float(size.max())))
+    worst = int(np.argmax(np.abs(found - wanted) - allowed))
+    if abs(found.flat[worst] - wanted.flat[worst]) <= allowed.flat[worst]:
+        return ()
+    return (f"small elements wrong beside large ones: {found.flat[worst]:.6g} instead of {wanted.flat[worst]:.6g}",)
+
+
+def _aspect(comparison: Comparison) -> Aspect:
+    if comparison.actual_shape != comparison.expected_shape:
+        return Aspect.SHAPE
+    kinds = {"b": "i", "u": "i"}
+    expected, actual = np.dtype(comparison.expected_dtype).kind, np.dtype(comparison.actual_dtype).kind
+    return Aspect.VALUES if kinds.get(expected, expected) == kinds.get(actual, actual) else Aspect.DTYPE

@@ -1,0 +1,116 @@
+"""Measure many cases on all cores."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from mnncompat.probe.prober import LIMITS, Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from mnncompat.mnn import Limits, ServedEnvironment
+    from mnncompat.probe.case import Case
+    from mnncompat.probe.measurement import Measurement
+
+
+class Pool:
+    """Probers that work side by side. A context manager: leaving it ends what they run.
+
+    Args:
+        jobs: How many; as many as there are cores when None.
+        python: Interpreter of an environment with numpy and the MNN to measure; this one when None.
+        limits: What one step of one case may use.
+
+    Raises:
+        RunnerError: MNN is not installed, or the interpreter cannot be started.
+    """
+
+    def __init__(self, *, jobs: int | None = None, python: Path | None = None, limits: Limits = LIMITS) -> None:
+        with ExitStack() as stack:
+            count = max(1, jobs or os.cpu_count() or 1)
+            self._probers = [stack.enter_context(Prober(python=python, limits=limits)) for _ in range(count)]
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_ending: object) -> None:
+        self._stack.close()
+
+    @property
+    def environment(self) -> ServedEnvironment:
+        """What is measured.
+
+        Raises:
+            RunnerError: MNN cannot be imported there.
+        """
+        return self._probers[0].environment
+
+    def measure(self, cases: Iterable[Case]) -> Iterator[Measurement]:
+        """Measure cases, each as soon as a prober is free. Once: an iteration that is left early abandons the probers.
+
+        Args:
+            cases: They are drawn one by one, by one thread at a time.
+
+        Yields:
+            The measurements, in the order in which they are done.
+
+        Raises:
+            RunnerError: MNN cannot be imported there, or its server keeps ending.
+        """
+        work = _Work(iter(cases))
+        threads = [threading.Thread(target=work.carry_out, args=(each,), daemon=True) for each in self._probers]
+        for thread in threads:
+            thread.start()
+        finished = False
+        try:
+            yield from work.found(len(threads))
+            finished = True
+        finally:
+            work.stop.set()
+            if not finished:
+                for prober in self._probers:
+                    prober.abandon()
+            for thread in threads:
+                thread.join()
+
+
+class _Work:
+    """Cases that several threads draw from, and what they found."""
+
+    def __init__(self, cases: Iterator[Case]) -> None:
+        self._cases = cases
+        self._drawing = threading.Lock()
+        self._queue: queue.SimpleQueue[Measurement | BaseException | None] = queue.SimpleQueue()
+        self.stop = threading.Event()
+
+    def carry_out(self, prober: Prober) -> None:
+        """Measure until there is nothing left; an error is handed on to whoever reads the measurements."""
+        try:
+            while (case := self._drawn()) is not None:
+                self._queue.put(prober.measure(case))
+        except BaseException as error:  # noqa: BLE001 - raised again where the measurements are read
+            self._queue.put(error)
+        finally:
+            self._queue.put(None)
+
+    def found(self, threads: int) -> Iterator[Measurement]:
+        """Until every thread has run out of cases."""
+        while threads:
+            each = self._queue.get()
+            if each is None:
+                threads -= 1
+            elif isinstance(each, BaseException):
+                raise each
+            else:
+                yield each
+
+    def _drawn(self) -> Case | None:
+        with self._drawing:
+            return None if self.stop.is_set() else next(self._cases, None)

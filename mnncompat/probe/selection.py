@@ -1,0 +1,87 @@
+"""Which cases: by corpus, by op type, or one by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from mnncompat.errors import UsageError
+from mnncompat.probe.corpora import CORPORA
+
+if TYPE_CHECKING:
+    from mnncompat.probe.case import Case
+
+GENERATED = "generated"
+_PREFIX = "gen"
+_ID_PARTS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Cases to measure.
+
+    Attributes:
+        corpora: Names of `corpora.CORPORA`, and `GENERATED`.
+        ops: Op types under test; empty for all.
+        seed: Of the generated corpus.
+        count: Size of the generated corpus; None for its own.
+    """
+
+    corpora: tuple[str, ...]
+    ops: frozenset[str] = frozenset()
+    seed: int = 0
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.corpora:
+            if name not in (*CORPORA, GENERATED):
+                raise UsageError(f"there is no corpus {name!r}", hint=f"there are: {', '.join((*CORPORA, GENERATED))}")
+
+    def cases(self, *, without: Collection[str] = ()) -> Iterator[Case]:
+        """The cases, corpus by corpus, in a fixed order.
+
+        Args:
+            without: Ids to leave out.
+        """
+        cases = chain.from_iterable(self._corpus(name) for name in dict.fromkeys(self.corpora))
+        return (each for each in cases if each.id not in without)
+
+    def size(self) -> int | None:
+        """How many cases there are, None where only drawing them tells."""
+        if GENERATED in self.corpora:
+            return None
+        return sum(1 for _ in self.cases())
+
+    def _corpus(self, name: str) -> Iterator[Case]:
+        if name == GENERATED:
+            from mnncompat.probe.generated import generated_cases
+
+            return generated_cases(self.seed, ops=self.ops or None, count=self.count)
+        return (each for each in CORPORA[name]() if not self.ops or each.op in self.ops)
+
+
+def find(identity: str) -> Case:
+    """The case of an id.
+
+    Raises:
+        UsageError: There is none.
+    """
+    corpus = identity.partition(":")[0]
+    cases = CORPORA[corpus]() if corpus in CORPORA else _generated_like(identity)
+    found = next((each for each in cases if each.id == identity), None)
+    if found is None:
+        hint = f"ids begin with one of {', '.join((*CORPORA, _PREFIX))} and a colon, as in node:test_abs"
+        raise UsageError(f"there is no case {identity!r}", hint=hint)
+    return found
+
+
+def _generated_like(identity: str) -> Iterator[Case]:
+    """The generated cases of an id's seed and operator, up to its number."""
+    parts = identity.split(":")
+    if len(parts) != _ID_PARTS or parts[0] != _PREFIX or not (parts[1].isdigit() and parts[3].isdigit()):
+        return iter(())
+    from mnncompat.probe.generated import generated_cases
+
+    return generated_cases(int(parts[1]), ops={parts[2]}, count=int(parts[3]) + 1)

@@ -1,0 +1,54 @@
+"""Measure every release of MNN and write `rules/evidence/`. Takes long: run it with `make evidence`.
+
+One environment per release, made with pip where it is missing. Interrupted, it goes on where it was left; a file that
+was measured in another environment (another processor, another onnx) is measured again from the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from mnncompat.probe.evidence import evidence_path
+
+RELEASES = ("3.0.0", "3.1.0", "3.2.0", "3.4.0", "3.4.1", "3.5.0", "3.6.0", "3.6.1")
+SEED = 1
+"""Of the generated cases that are kept as evidence."""
+
+
+def main() -> int:
+    """Measure the releases that the command line names, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("release", nargs="*", default=RELEASES, help="releases of MNN, e.g. 3.6.1")
+    parser.add_argument("--environments", type=Path, default=Path(".mnn-environments"), help="where to make them")
+    parser.add_argument("--corpus", default="all", help="passed on to `mnncompat probe`")
+    parser.add_argument("--again", action="store_true", help="measure again what was measured already")
+    arguments = parser.parse_args()
+    for release in arguments.release:
+        python = environment(arguments.environments.resolve() / release, release)
+        out = evidence_path(release, platform.machine())
+        sys.stderr.write(f"MNN {release} -> {out}\n")
+        words = ["probe", "--corpus", arguments.corpus, "--seed", str(SEED), "--python", str(python), "--out", str(out)]
+        resume = [] if arguments.again else ["--resume"]
+        command = [sys.executable, "-m", "mnncompat", *words, *resume]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def environment(folder: Path, release: str) -> Path:
+    """The interpreter of an environment with that release of MNN and numpy, and nothing else."""
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", f"MNN=={release}", "numpy"], check=True)
+        (folder / "complete").touch()
+    return python
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Corpora: complete, deterministic, and well formed; and finding one case of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+
+from mnncompat.errors import UsageError
+from mnncompat.probe.case import Case
+from mnncompat.probe.corpora import CORPORA
+from mnncompat.probe.selection import GENERATED, Selection, find
+
+AT_LEAST = {"node": 1800, "node-const": 1150, "converted": 80, "operator": 30, "simple": 20}
+
+
+@pytest.fixture(scope="module")
+def corpora() -> dict[str, list[Case]]:
+    return {name: list(cases()) for name, cases in CORPORA.items()}
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_every_shipped_test_is_a_case(corpora: dict[str, list[Case]], name: str) -> None:
+    cases = corpora[name]
+    assert len(cases) >= AT_LEAST[name]
+    assert all(case.id.startswith(f"{name}:test_") for case in cases)
+    assert max(Counter(case.id for case in cases).values()) == 1
+    assert sum(case.expected is not None for case in cases) > 0.7 * len(cases)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_feeds_and_expected_outputs_are_those_of_the_graph(corpora: dict[str, list[Case]], name: str) -> None:
+    for case in corpora[name]:
+        graph = onnx.load_model_from_string(case.model).graph
+        if case.expected is not None:
+            assert list(case.expected) == [each.name for each in graph.output], case.id
+            given = {each.name for each in graph.initializer}
+            assert {each.name for each in graph.input} - given <= set(case.feeds), case.id
+
+
+def test_all_operands_but_the_first_become_initializers(corpora: dict[str, list[Case]]) -> None:
+    by_name = {case.id: case for case in corpora["node-const"]}
+    case, original = by_name["node-const:test_gemm_all_attributes"], find("node:test_gemm_all_attributes")
+    graph = onnx.load_model_from_string(case.model).graph
+    assert list(case.feeds) == [each.name for each in graph.input] == ["a"]
+    assert [each.name for each in graph.initializer] == ["b", "c"]
+    assert original.expected is not None
+    np.testing.assert_array_equal((case.expected or {})["y"], original.expected["y"])
+    assert "node-const:test_abs" not in by_name
+
+
+def test_the_order_and_the_bytes_are_the_same_every_time(corpora: dict[str, list[Case]]) -> None:
+    for name, cases in corpora.items():
+        again = list(CORPORA[name]())
+        assert [each.id for each in again] == [each.id for each in cases]
+        assert [each.model for each in again] == [each.model for each in cases]
+
+
+def test_an_expanded_function_is_a_test_of_the_function(corpora: dict[str, list[Case]]) -> None:
+    ops = {case.id: case.op for case in corpora["node"]}
+    assert ops["node:test_elu_expanded_ver18"] == "Elu"
+    assert ops["node:test_elu"] == "Elu"
+
+
+def test_a_selection_is_by_corpus_and_op() -> None:
+    selection = Selection(corpora=("node", "node-const"), ops=frozenset({"Gemm"}))
+    cases = list(selection.cases())
+    assert {case.op for case in cases} == {"Gemm"}
+    assert {case.id.partition(":")[0] for case in cases} == {"node", "node-const"}
+    assert selection.size() == len(cases)
+    assert next(selection.cases(without={cases[0].id})).id == cases[1].id
+
+
+def test_the_generated_corpus_can_be_selected() -> None:
+    selection = Selection(corpora=(GENERATED,), ops=frozenset({"Relu", "Gemm"}), seed=3, count=6)
+    cases = list(selection.cases())
+    assert {case.op for case in cases} == {"Relu", "Gemm"}
+    assert selection.size() is None
+    again = find(cases[-1].id)
+    assert (again.model, list(again.feeds)) == (cases[-1].model, list(cases[-1].feeds))
+
+
+@pytest.mark.parametrize("identity", ["node:test_nothing", "nothing:test_abs", "gen:1:Relu", "gen:1:Nothing:0000", ""])
+def test_an_unknown_case_is_a_usage_error(identity: str) -> None:
+    with pytest.raises(UsageError, match="there is no case"):
+        find(identity)
+
+
+def test_an_unknown_corpus_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="there is no corpus 'nodes'"):
+        Selection(corpora=("nodes",))

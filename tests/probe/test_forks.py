@@ -1,0 +1,198 @@
+"""The fork server: whatever a child does costs one request, and the next one finds nothing of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnncompat import mnn
+from mnncompat.errors import RunnerError
+from mnncompat.mnn import Converted, ConvertOptions, Failure, FailureKind, ForkServer, Limits, Stage
+from mnncompat.mnn.forks import _filling
+
+MIB = 1024 * 1024
+FINE = 'written.write_bytes(b"model")'
+Convert = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(fake_python: Path) -> Iterator[ForkServer]:
+    with ForkServer(python=fake_python) as server:
+        yield server
+
+
+def converted(server: ForkServer, folder: Path, source: str, *, seconds: float = 20.0) -> Converted | Failure:
+    model = folder / "model.onnx"
+    model.write_text(source)
+    limits = Limits(seconds=seconds, memory_bytes=512 * MIB, output_bytes=MIB, file_bytes=16 * MIB)
+    options = ConvertOptions()
+    return mnn.convert(model, folder / "out.mnn", options=options, limits=limits, performer=server.perform)
+
+
+@pytest.fixture
+def convert(server: ForkServer, tmp_path: Path) -> Iterator[Convert]:
+    """Convert what a fake converter executes; afterwards, the server still serves."""
+    yield lambda source, **limits: converted(server, tmp_path, source, **limits)
+    assert isinstance(converted(server, tmp_path, FINE), Converted)
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"])
+def test_a_crash_names_signal_and_stage_and_keeps_the_last_words(convert: Convert, name: str) -> None:
+    source = f'import os, signal; print("last words", flush=True); os.kill(os.getpid(), signal.{name})'
+    failure = convert(source)
+    assert failure == Failure(
+        kind=FailureKind.CRASH, stage=Stage.CONVERT, message=f"{name} while converting", words="last words"
+    )
+
+
+def test_a_status_of_its_own_choosing_is_a_crash(convert: Convert) -> None:
+    failure = convert("import os; os._exit(3)")
+    assert (failure.kind, failure.stage) == (FailureKind.CRASH, Stage.CONVERT)
+    assert failure.message == "the process gave up with status 3 while converting"
+
+
+def test_a_crash_while_objects_are_freed_is_a_crash_at_exit(convert: Convert) -> None:
+    source = f"""
+import os, signal
+class Mine:
+    def __del__(self): os.kill(os.getpid(), signal.SIGSEGV)
+mine = Mine(); mine.itself = mine
+state.append(mine); state.clear(); del mine
+{FINE}
+"""
+    failure = convert(source)
+    assert (failure.kind, failure.stage) == (FailureKind.CRASH, Stage.EXIT)
+
+
+def test_a_hang_that_ignores_signals_is_killed_at_the_limit(convert: Convert) -> None:
+    begin = time.monotonic()
+    failure = convert("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)", seconds=0.5)
+    assert time.monotonic() - begin < 10
+    assert (failure.kind, failure.stage) == (FailureKind.HANG, Stage.CONVERT)
+
+
+def test_a_flood_is_killed(convert: Convert) -> None:
+    failure = convert("while True: print('x' * 1000)")
+    assert (failure.kind, failure.stage) == (FailureKind.FLOOD, Stage.CONVERT)
+    assert len(failure.words) < MIB
+
+
+def test_memory_is_limited(convert: Convert) -> None:
+    failure = convert("held = [bytearray(1 << 20) for _ in range(4096)]")
+    assert (failure.kind, failure.stage) == (FailureKind.MEMORY, Stage.CONVERT)
+
+
+def test_files_are_limited(convert: Convert) -> None:
+    failure = convert("written.write_bytes(bytes(64 << 20))")
+    assert isinstance(failure, Failure)
+
+
+def test_nothing_written_is_a_refusal_with_the_words(convert: Convert) -> None:
+    failure = convert("print('These Op Not Support: ONNX::Nothing')")
+    assert (failure.kind, failure.words) == (FailureKind.REFUSED, "These Op Not Support: ONNX::Nothing")
+
+
+def test_children_share_nothing(convert: Convert) -> None:
+    mark = f"""
+import os
+assert not state and "MARK" not in os.environ, "something is left of the other child"
+assert [each for each in os.listdir(".") if each not in ("stage", "converted.mnn")] == [], os.listdir(".")
+state.append(1); os.environ["MARK"] = "1"; open("left.txt", "w").close()
+{FINE}
+"""
+    for _ in range(2):
+        result = convert(mark)
+        assert isinstance(result, Converted), result
+
+
+def test_the_network_is_out_of_reach(convert: Convert) -> None:
+    failure = convert("import socket; socket.create_connection(('127.0.0.1', 9))")
+    assert isinstance(failure, Failure)
+    assert "no network access while MNN runs" in failure.message
+
+
+def test_a_lost_server_is_started_again(convert: Convert, tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    source = f"""
+import os, pathlib, signal, time
+if not pathlib.Path({str(once)!r}).exists():
+    pathlib.Path({str(once)!r}).touch()
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+{FINE}
+"""
+    assert isinstance(convert(source), Converted)
+
+
+def test_a_server_that_is_lost_twice_is_given_up(convert: Convert) -> None:
+    with pytest.raises(RunnerError, match="twice in a row"):
+        convert("import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
+
+
+def test_abandoning_ends_a_request_that_another_thread_waits_for(fake_python: Path, tmp_path: Path) -> None:
+    with ForkServer(python=fake_python) as server:
+        assert isinstance(converted(server, tmp_path, FINE), Converted)
+        threading.Timer(0.3, server.abandon).start()
+        begin = time.monotonic()
+        with pytest.raises(RunnerError):
+            converted(server, tmp_path, "import time; time.sleep(60)")
+        assert time.monotonic() - begin < 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
+def test_closing_ends_the_servers_and_their_children(fake_python: Path, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    source = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    with ForkServer(python=fake_python) as server:
+        threading.Timer(0.5, server.abandon).start()
+        with pytest.raises(RunnerError):
+            converted(server, tmp_path, source)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and _alive(int(told.read_text())):
+        time.sleep(0.02)
+    assert not _alive(int(told.read_text()))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:1]
+
+
+def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match="cannot be started"):
+        ForkServer(python=tmp_path / "python")
+
+
+def test_an_interpreter_without_mnn(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "empty"], check=True)
+    with ForkServer(python=tmp_path / "empty" / "bin" / "python") as server:
+        with pytest.raises(RunnerError, match="cannot import MNN: No module named") as caught:
+            converted(server, tmp_path, FINE)
+        assert "pip install MNN" in caught.value.hint
+
+
+def test_the_environment_of_the_server_is_told(server: ForkServer) -> None:
+    assert server.environment.mnn == "9.9.9"
+
+
+def test_the_real_mnn_is_preloaded_without_threads() -> None:
+    with ForkServer() as server:
+        assert server.environment.mnn == mnn.installed_version()
+        assert server.environment.threads in (0, 1), "forking a process with threads is unsafe"
+        assert server._converter.environment.threads in (0, 1)
+
+
+def test_memory_is_filled_with_the_byte_that_was_asked_for() -> None:
+    assert _filling(None) == {}
+    assert "perturb=189" in _filling(0x42)["GLIBC_TUNABLES"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mnncompat.diagnostics import RuleInfo, Severity
-from mnncompat.lint import UNDECLARED, UNKNOWN
+from mnncompat.lint import MEASURED, UNDECLARED, UNKNOWN
 from mnncompat.table import Row, SupportTable
 
 BUILT_IN = (
@@ -27,7 +27,19 @@ BUILT_IN = (
         severity=Severity.INFO,
         explanation=(
             "The release declares the operator, but no row of the table speaks about this use of it: nothing is known "
-            "for or against it. Declared is not supported. `mnncompat verify` compares the converted model as a whole."
+            "for or against it. Declared is not supported. `mnncompat check --probe` measures the model's own nodes, "
+            "and `mnncompat verify` compares the converted model as a whole."
+        ),
+    ),
+    RuleInfo(
+        code=MEASURED,
+        name="measured-hazard",
+        summary="the installed MNN does not compute this node right, and the table does not know it",
+        severity=Severity.ERROR,
+        explanation=(
+            "`mnncompat check --probe` cut the node out with the inputs that it gets in this model, converted and ran "
+            "it on the installed MNN, twice, and compared with ONNX Runtime. The finding says what happened. No row "
+            "of the table speaks about it: please report it."
         ),
     ),
 )

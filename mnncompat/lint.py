@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 UNDECLARED = "MNN001"
 UNKNOWN = "MNN002"
+MEASURED = "MNN003"
 
 
 class _Site(NamedTuple):

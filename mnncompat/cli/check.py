@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.console import begin_work, check_format, note, progress_bar, report
 from mnncompat.errors import MnncompatError, UsageError
 
 if TYPE_CHECKING:
     from mnncompat.diagnostics import CheckResult
+    from mnncompat.model import Model
+
+    _Measure = Callable[[Model, CheckResult], CheckResult]
 
 _FAIL_ON = ("error", "warning", "never")
 
 
-def check(
+def check(  # noqa: PLR0913 - options
     models: options.Models,
     *,
     mnn: options.MnnVersion = None,
@@ -31,10 +34,17 @@ def check(
             "--fail-on", metavar="LEVEL", help="Findings that make the exit status 1: error, warning or never."
         ),
     ] = "warning",
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
+    ] = False,
+    shape: options.Shapes = None,
+    data: options.Inputs = None,
+    seed: options.Seed = 0,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
-    Reads the graph only: neither MNN nor ONNX Runtime is started. Exit status 1 if there are errors or warnings.
+    Reads the graph only, unless --probe is given: neither MNN nor ONNX Runtime is started. Exit status 1 if there are
+    errors or warnings.
     """
     check_format(output_format)
     if fail_on not in _FAIL_ON:
@@ -43,7 +53,10 @@ def check(
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     require_rules((*chosen[0], *chosen[1]))
-    results, failed = _check_all(models, mnn, *chosen)
+    measure = _measurer(shape, data, seed) if probe else None
+    if probe and mnn is not None:
+        raise UsageError("--probe measures the installed MNN", hint="leave out --mnn")
+    results, failed = _check_all(models, mnn, *chosen, measure)
     if results:
         report(results, output_format)
     if failed:
@@ -56,7 +69,7 @@ def check(
 
 
 def _check_all(
-    models: options.Models, mnn: str | None, select: Sequence[str], ignore: Sequence[str]
+    models: options.Models, mnn: str | None, select: Sequence[str], ignore: Sequence[str], measure: _Measure | None
 ) -> tuple[list[CheckResult], bool]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.lint import check_model
@@ -70,13 +83,31 @@ def _check_all(
     failed = False
     for path in models:
         try:
-            result = check_model(load(path), mnn_version=version, rewrites=all_rewrites())
+            model = load(path)
+            result = check_model(model, mnn_version=version, rewrites=all_rewrites())
+            if measure is not None:
+                result = measure(model, result)
         except MnncompatError as error:
             note(f"error: {error.message}\nhint: {error.hint}")
             failed = True
         else:
             results.append(_filtered(result, select, ignore))
     return results, failed
+
+
+def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> _Measure:
+    """What `--probe` adds to the result of one model."""
+    from mnncompat.measured import measure_nodes, merged
+
+    inputs = options.parse_inputs(data)
+
+    def measure(model: Model, result: CheckResult) -> CheckResult:
+        with progress_bar("measuring nodes") as progress:
+            shapes = options.parse_shapes(shape, model)
+            version, found = measure_nodes(model, shapes=shapes, inputs=inputs, seed=seed, progress=progress)
+        return merged(result, model, version, found)
+
+    return measure
 
 
 def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str]) -> CheckResult:

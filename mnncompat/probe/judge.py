@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mnncompat.probe.case import Case
 
 _SHARE, _APPROXIMATION, _ROUNDING = 0.05, 1e-3, 1e-5
+# Rounding has a long tail, see `mnncompat.parity.tolerance`; nothing of fewer than 200 elements has outliers.
+_OUTLIERS = 0.005
 _LAST_PLACES = {"float16": 2 * 2.0**-10, "bfloat16": 2 * 2.0**-7}
 
 
@@ -61,7 +63,7 @@ def compared(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> Com
     """One output against what is expected, by the criterion of whole models."""
     rtol = max(case.rtol, _LAST_PLACES.get(expected.dtype.name, 0.0))
     wanted = np.asarray(expected, np.float32) if expected.dtype.name in _LAST_PLACES else expected
-    return compare(wanted, actual, Tolerance(rtol=rtol, atol=case.atol))
+    return compare(wanted, actual, Tolerance(rtol=rtol, atol=case.atol, outliers=_OUTLIERS))
 
 
 def _excused(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
@@ -73,9 +75,10 @@ def _excused(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]
     wanted, found = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
     size = np.abs(wanted)
     allowed = np.maximum(_SHARE * size, max(_APPROXIMATION, _ROUNDING * float(size.max())))
-    worst = int(np.argmax(np.abs(found - wanted) - allowed))
-    if abs(found.flat[worst] - wanted.flat[worst]) <= allowed.flat[worst]:
+    beyond = np.abs(found - wanted) - allowed
+    if np.count_nonzero(beyond > 0) <= _OUTLIERS * beyond.size:
         return ()
+    worst = int(np.argmax(beyond))
     return (f"small elements wrong beside large ones: {found.flat[worst]:.6g} instead of {wanted.flat[worst]:.6g}",)
 
 

@@ -1,0 +1,217 @@
+"""The nodes of a user's model as cases: each distinct one cut out with the inputs that it really gets.
+
+The model is run once under ONNX Runtime with every intermediate value kept; what a node read and wrote there is what
+its micro-model is fed and what must come out. What is known when the model is converted becomes an initializer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper
+
+from mnncompat.errors import RunnerError
+from mnncompat.facts import NodeFacts
+from mnncompat.mnn import Failure
+from mnncompat.parity.feeds import DRAWS, draw_feeds
+from mnncompat.parity.shapes import checked, guesses
+from mnncompat.probe.case import Case
+from mnncompat.runners import OnnxRuntimeRunner, input_signature
+from mnncompat.structure import subgraphs
+from mnncompat.view import GraphView, ModelView, qualified_op
+
+if TYPE_CHECKING:
+    from mnncompat.model import Model
+
+_RTOL, _ATOL = 1e-3, 1e-5
+_IR_VERSION = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSite:
+    """A node of the main graph and the case that stands for it.
+
+    Attributes:
+        index: Index of the node.
+        case: The micro-model; nodes that are alike share it. None if the node cannot be cut out.
+        reason: Why it cannot.
+    """
+
+    index: int
+    case: Case | None
+    reason: str = ""
+
+
+def node_sites(
+    model: Model,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+) -> tuple[NodeSite, ...]:
+    """Cut out every node of the main graph that computes something at run time.
+
+    Args:
+        model: The model; its weights are loaded.
+        shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
+        inputs: Real data, by input name.
+        seed: Of what is drawn.
+
+    Raises:
+        RunnerError: ONNX Runtime cannot run the model, so that no node's inputs are known.
+        UsageError: A shape or an array does not fit the model.
+        ModelError: External data cannot be read.
+    """
+    model.load_weights()
+    view = ModelView(model).main
+    values = _values(model, view, shapes or {}, inputs or {}, seed)
+    known: dict[str, Case] = {}
+    return tuple(
+        _site(view, index, values, known) for index, node in enumerate(view.nodes) if node.op_type != "Constant"
+    )
+
+
+def _values(
+    model: Model,
+    view: GraphView,
+    shapes: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, np.ndarray],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Every tensor of the main graph, by name, in one run."""
+    signature = input_signature(model.proto)
+    given, arrays = checked(signature, shapes, inputs)
+    runner = OnnxRuntimeRunner(_instrumented(model.proto, view))
+    words = "the model has no inputs that can be drawn"
+    for guess in guesses(signature, given):
+        feeds = draw_feeds(
+            signature, shapes=guess.shapes[0], inputs=arrays, seed=seed, high=guess.high, draws=DRAWS[:1]
+        )
+        found = runner.run([feeds[0].arrays])
+        if not isinstance(found, Failure):
+            return {**feeds[0].arrays, **found[0]}
+        words = found.message
+    raise RunnerError(
+        f"ONNX Runtime cannot run the model, so its nodes cannot be measured: {words}",
+        hint="give the shapes of dynamic inputs with --shape, or data with --input",
+    )
+
+
+def _instrumented(proto: ModelProto, view: GraphView) -> ModelProto:
+    """The model with every tensor of its main graph as an output."""
+    shown = ModelProto()
+    shown.CopyFrom(proto)
+    present = {value.name for value in shown.graph.output}
+    for node in view.nodes:
+        for name in node.output:
+            if name and name not in present and view.dtype(name) is not None:
+                shown.graph.output.append(ValueInfoProto(name=name))
+                present.add(name)
+    return shown
+
+
+def _site(view: GraphView, index: int, values: Mapping[str, np.ndarray], known: dict[str, Case]) -> NodeSite:
+    node = view.nodes[index]
+    reads = [*filter(None, node.input), *_captured(node)]
+    writes = [name for name in node.output if name]
+    unknown = [n for n in reads if n not in values and view.constant(n) is None] + [
+        n for n in writes if n not in values
+    ]
+    if unknown:
+        return NodeSite(index=index, case=None, reason=f"'{unknown[0]}' is not a tensor that ONNX Runtime shows")
+    facts = NodeFacts(view, index, {})
+    stored = {name: _stored(view, name, values) for name in reads if facts.is_constant(name)}
+    if len(stored) == len(set(reads)):
+        return NodeSite(index=index, case=None, reason="it is computed from constants when the model is converted")
+    feeds = {name: values[name] for name in reads if name not in stored}
+    case = _case(view, node, stored, feeds, {name: values[name] for name in writes})
+    return NodeSite(index=index, case=known.setdefault(case.id, case))
+
+
+def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    array = view.constant(name)
+    return values[name] if array is None else array
+
+
+_Arrays = Mapping[str, np.ndarray]
+
+
+def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, written: _Arrays) -> Case:
+    names = _short_names(node, [*stored, *fed, *written])
+    bare = NodeProto()
+    bare.CopyFrom(node)
+    bare.name, bare.doc_string = "node", ""
+    del bare.metadata_props[:]
+    bare.input[:] = [names.get(name, "") for name in node.input]
+    bare.output[:] = [names.get(name, "") for name in node.output]
+    feeds = {names[name]: array for name, array in fed.items()}
+    expected = {names[name]: array for name, array in written.items()}
+    inner = {names[name] for name in written if name not in view.outputs}
+    nodes, shown, shapes = _behind(bare, expected, inner)
+    graph = helper.make_graph(
+        nodes,
+        "node",
+        [_typed(name, array) for name, array in feeds.items()],
+        [_typed(name, array) for name, array in shown.items()],
+        [
+            *(onnx.numpy_helper.from_array(array, names[name]) for name, array in stored.items()),
+            *(onnx.numpy_helper.from_array(array, name) for name, array in shapes.items()),
+        ],
+    )
+    proto = view.scope.proto
+    model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
+    model.ir_version = max(proto.ir_version, _IR_VERSION) if proto.functions else _IR_VERSION
+    data = model.SerializeToString(deterministic=True)
+    key = hashlib.sha256(data)
+    for array in feeds.values():
+        key.update(np.ascontiguousarray(array).tobytes())
+    return Case(
+        id=f"user:{key.hexdigest()[:24]}",
+        op=qualified_op(node),
+        model=data,
+        feeds=feeds,
+        expected=dict(shown),
+        rtol=_RTOL,
+        atol=_ATOL,
+    )
+
+
+def _behind(node: NodeProto, expected: _Arrays, inner: set[str]) -> tuple[list[NodeProto], _Arrays, _Arrays]:
+    """Reshape what is no output of the model to its own shape.
+
+    Some operators give a graph output a dimension too many (Conv of one dimension) that the operator behind them does
+    not see: a node inside a model is measured as one inside a model.
+    """
+    nodes, shown, shapes = [node], {}, {}
+    for name, array in expected.items():
+        if name in inner and array.size:
+            shapes[f"{name}_shape"] = np.array(array.shape, dtype=np.int64)
+            nodes.append(helper.make_node("Reshape", [name, f"{name}_shape"], [f"{name}_same"]))
+        shown[f"{name}_same" if f"{name}_shape" in shapes else name] = array
+    return nodes, shown, shapes
+
+
+def _short_names(node: NodeProto, names: list[str]) -> dict[str, str]:
+    """Names that say nothing, so that nodes that are alike are the same case; a node with subgraphs keeps its own."""
+    if any(True for _ in subgraphs(node)):
+        return {name: name for name in names}
+    return {name: f"v{number}" for number, name in enumerate(names)}
+
+
+def _captured(node: NodeProto) -> Iterator[str]:
+    """Values that the subgraphs of a node read from around it."""
+    for _, graph in subgraphs(node):
+        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        own |= {name for inner in graph.node for name in inner.output}
+        used = [name for inner in graph.node for name in (*inner.input, *_captured(inner))]
+        used += [value.name for value in graph.output]
+        yield from (name for name in used if name and name not in own)
+
+
+def _typed(name: str, array: np.ndarray[Any, Any]) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)

@@ -1,6 +1,7 @@
 """Where the reference evaluator of onnx 1.23 is known to be wrong, and ONNX Runtime's answer stands.
 
-Each entry was checked against PyTorch or against the operator's page. Elsewhere a disagreement means that the page
+Ceiling pools, LRN, grouped ConvTranspose, BatchNormalization and LpNormalization were compared with PyTorch, one shape
+each; the others were judged by the operator's page and the failure itself. Elsewhere a disagreement means that the page
 leaves room (Resize's output length with fractional scales, the mask of Dropout before opset 12) or that ONNX Runtime
 1.32 is wrong (Bernoulli: one minus the outcome), and the case is dropped.
 """

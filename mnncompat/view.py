@@ -26,11 +26,6 @@ Dim = int | str | None
 Address = tuple[tuple[int, str], ...]
 """Where a graph is: (node index, attribute name) from the main graph, ``()``, downwards."""
 
-# Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
-_INFERENCE_ELEMENTS = 1024
-# Each round follows computed reshapes one further down a chain of them.
-_INFERENCE_ROUNDS = 8
-
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node has none."""
@@ -68,16 +63,9 @@ class ModelView:
     @cached_property
     def inferred(self) -> ModelProto | None:
         """The model's skeleton after shape inference, weights left out; None if inference gave up."""
-        skeleton = _skeleton(self.proto)
-        inferred = _infer(skeleton)
-        if any(node.op_type == "Reshape" for node in skeleton.graph.node):
-            from mnncompat.targets import resolve_targets
+        from mnncompat.inference import infer
 
-            for _ in range(_INFERENCE_ROUNDS):
-                if inferred is None or not resolve_targets(skeleton.graph, inferred.graph):
-                    break
-                inferred = _infer(skeleton) or inferred
-        return inferred
+        return infer(self.proto)
 
 
 class GraphView:
@@ -306,35 +294,3 @@ def _constant_attribute(node: NodeProto) -> NDArray[Any] | None:
         if value is not None:
             return np.asarray(value, dtype=dtype)
     return None
-
-
-def _infer(skeleton: ModelProto) -> ModelProto | None:
-    try:
-        return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=True)
-    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
-        return None
-
-
-def _skeleton(proto: ModelProto) -> ModelProto:
-    """Copy a model without its large initializers: they become inputs of the same type, which inference needs."""
-    bare = ModelProto(ir_version=max(proto.ir_version, 4))
-    bare.opset_import.extend(proto.opset_import)
-    bare.functions.extend(proto.functions)
-    graph = bare.graph
-    graph.name = proto.graph.name or "graph"
-    graph.node.extend(proto.graph.node)
-    graph.output.extend(proto.graph.output)
-    graph.value_info.extend(proto.graph.value_info)
-    large = [t for t in proto.graph.initializer if _is_large(t)]
-    small = [t for t in proto.graph.initializer if not _is_large(t)]
-    stored = {t.name for t in proto.graph.initializer}
-    graph.input.extend(value for value in proto.graph.input if value.name not in stored)
-    graph.input.extend(onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
-    graph.initializer.extend(small)
-    return bare
-
-
-def _is_large(tensor: TensorProto) -> bool:
-    return (
-        tensor.data_location == TensorProto.EXTERNAL or int(np.prod(tensor.dims, dtype=np.int64)) > _INFERENCE_ELEMENTS
-    )

@@ -1,0 +1,62 @@
+"""ONNX shape inference without the weights, and past computed Reshape targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto
+
+from mnncompat.targets import resolve_targets
+
+# Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
+_INFERENCE_ELEMENTS = 1024
+# Each round follows computed reshapes one further down a chain of them.
+_INFERENCE_ROUNDS = 8
+
+
+def infer(proto: ModelProto) -> ModelProto | None:
+    """The skeleton of a model after shape inference; None if inference gave up.
+
+    Args:
+        proto: The model; it is not changed, and its weights need not be loaded.
+    """
+    skeleton = _skeleton(proto)
+    inferred = _infer(skeleton)
+    if any(node.op_type == "Reshape" for node in skeleton.graph.node):
+        for _ in range(_INFERENCE_ROUNDS):
+            if inferred is None or not resolve_targets(skeleton.graph, inferred.graph):
+                break
+            inferred = _infer(skeleton) or inferred
+    return inferred
+
+
+def _infer(skeleton: ModelProto) -> ModelProto | None:
+    try:
+        return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=True)
+    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
+        return None
+
+
+def _skeleton(proto: ModelProto) -> ModelProto:
+    """Copy a model without its large initializers: they become inputs of the same type, which inference needs."""
+    bare = ModelProto(ir_version=max(proto.ir_version, 4))
+    bare.opset_import.extend(proto.opset_import)
+    bare.functions.extend(proto.functions)
+    graph = bare.graph
+    graph.name = proto.graph.name or "graph"
+    graph.node.extend(proto.graph.node)
+    graph.output.extend(proto.graph.output)
+    graph.value_info.extend(proto.graph.value_info)
+    large = [t for t in proto.graph.initializer if _is_large(t)]
+    small = [t for t in proto.graph.initializer if not _is_large(t)]
+    stored = {t.name for t in proto.graph.initializer}
+    graph.input.extend(value for value in proto.graph.input if value.name not in stored)
+    graph.input.extend(onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
+    graph.initializer.extend(small)
+    return bare
+
+
+def _is_large(tensor: TensorProto) -> bool:
+    return (
+        tensor.data_location == TensorProto.EXTERNAL or int(np.prod(tensor.dims, dtype=np.int64)) > _INFERENCE_ELEMENTS
+    )

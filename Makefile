@@ -36,6 +36,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 
 docs: $(VENV)/.dev
+	$(BIN)/mnncompat ops --mnn 3.6.1 --output-format markdown > rules/TABLE.md
 	$(BIN)/python tests/docs/console.py
 
 bench: $(VENV)/.dev

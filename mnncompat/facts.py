@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
+from onnx.helper import tensor_dtype_to_np_dtype
 
 from mnncompat.view import Dim, GraphView, attribute
 
@@ -84,8 +85,20 @@ class NodeFacts:
         return None if not dtype else TensorProto.DataType.Name(dtype)
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """Value of a constant; None if it is computed at run time."""
-        return self.view.constant(name)
+        """Value of a constant, looking through casts and Neg; None if it is computed at run time."""
+        value = self.view.constant(name)
+        if value is not None:
+            return value
+        node = self.view.producer(name)
+        if node is None or node.domain not in ("", "ai.onnx"):
+            return None
+        if node.op_type == "Neg":
+            value = self.constant(node.input[0])
+            return None if value is None else np.asarray(-value)
+        if node.op_type not in _CASTS:
+            return None
+        value, dtype = self.constant(node.input[0]), self.view.dtype(name)
+        return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
 
     def is_constant(self, name: str) -> bool:
         """True if a value is known before the model runs: stored, or computed from nothing but such values.
@@ -116,6 +129,8 @@ class NodeFacts:
 
 # Results of these are not known before the model runs even if all operands are.
 _NOT_FOLDED = frozenset(("RandomNormal", "RandomUniform", "Bernoulli", "Multinomial", "If", "Loop", "Scan"))
+_CASTS = ("Cast", "CastLike")
+_NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 
 
@@ -138,7 +153,8 @@ def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
     if node.op_type in ("Shape", "Size"):
         shape = view.shape(node.input[0])
         return shape is not None and all(isinstance(dim, int) for dim in shape)
-    return all(not name or name in known for name in node.input)
+    operands = node.input[:1] if node.op_type == "CastLike" else node.input
+    return all(not name or name in known for name in operands)
 
 
 def _at(names: Any, position: int) -> str | None:

@@ -143,10 +143,12 @@ def _halves_in_typed_data(scope: Scope) -> Iterator[Found]:
     """A tensor in a typed field that the converter does not read."""
     two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
     for view, index, name, tensor in _stored(scope):
-        in_int32 = tensor.data_type in two_bytes and len(tensor.int32_data)
+        is_inline = tensor.data_location != TensorProto.EXTERNAL and not tensor.raw_data
+        is_read = bool(tensor.int32_data) or name in view.consumers
+        in_int32 = tensor.data_type in two_bytes and is_inline and is_read
         if in_int32 or (tensor.data_type == TensorProto.UINT32 and len(tensor.uint64_data)):
             values: dict[str, object] = {"tensor": name, "dtype": _dtype(tensor)}
-            values["field"] = "int32_data" if in_int32 else "uint64_data"
+            values["field"] = "uint64_data" if not in_int32 else "int32_data" if tensor.int32_data else "no field"
             yield Found(view=view, position=index, values=values)
 
 
@@ -224,6 +226,33 @@ def _pass_through_output(scope: Scope) -> Iterator[Found]:
             yield Found(view=main, position=index, values={"output": node.output[0]})
 
 
+# Types that MNN has tensors for; of the narrower integers and floats it has none.
+_HELD = frozenset(
+    TensorProto.DataType.Value(name)
+    for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8")
+) | {TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64}
+
+
+@_search
+def _unrepresentable_type(scope: Scope) -> Iterator[Found]:
+    """A graph input or output that is no tensor, or a tensor of elements that MNN has no type for."""
+    main, graph = scope.model.main, scope.model.proto.graph
+    for value in (*graph.input, *graph.output):
+        kind, element = value.type.WhichOneof("value"), value.type.tensor_type.elem_type
+        if value.name in main.initializers or kind is None or (kind == "tensor_type" and element in (0, *_HELD)):
+            continue
+        shown = TensorProto.DataType.Name(element) if kind == "tensor_type" else kind.removesuffix("_type")
+        yield Found(view=main, values={"tensor": value.name, "type": shown})
+
+
+@_search
+def _unrepresentable_constant(scope: Scope) -> Iterator[Found]:
+    """A stored tensor, read by a node, of elements that MNN has no type for."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type not in _HELD and (name in view.consumers or name in view.captured):
+            yield Found(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
+
+
 @_search
 def _zero_size_tensor(scope: Scope) -> Iterator[Found]:
     """A graph input or output with a dimension of 0."""
@@ -233,3 +262,41 @@ def _zero_size_tensor(scope: Scope) -> Iterator[Found]:
         if value.name not in main.initializers and any(dim.HasField("dim_value") and not dim.dim_value for dim in dims):
             shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
             yield Found(view=main, values={"tensor": value.name, "shape": shape})
+
+
+@_search
+def _bfloat16_constant(scope: Scope) -> Iterator[Found]:
+    """A stored bfloat16 tensor that anything but Cast reads."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type == TensorProto.BFLOAT16 and any(
+            reader.op_type not in ("Cast", "Identity", "CastLike") for reader in _readers(view.nodes, name)
+        ):
+            yield Found(view=view, position=index, values={"tensor": name})
+
+
+# What gives the neutral element for an operand without elements.
+_SUMS = ("ReduceSum", "ReduceProd")
+
+
+# What does not survive an operand without elements.
+_NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
+
+
+@_search
+def _zero_size_operand(scope: Scope) -> Iterator[Found]:
+    """A maximum or minimum of a value without elements."""
+    for view, index, node in scope.nodes():
+        if node.op_type in _NEED_ELEMENTS and node.domain in ONNX_DOMAINS and 0 in (view.shape(node.input[0]) or ()):
+            values = {"op": node.op_type, "tensor": node.input[0], "shape": list(view.shape(node.input[0]) or ())}
+            yield Found(view=view, position=index, values=values)
+
+
+@_search
+def _zero_size_sum(scope: Scope) -> Iterator[Found]:
+    """A sum or product over a dimension of 0, with a result that has elements."""
+    for view, index, node in scope.nodes():
+        if node.op_type not in _SUMS or node.domain not in ONNX_DOMAINS:
+            continue
+        before, after = view.shape(node.input[0]), view.shape(node.output[0])
+        if before is not None and 0 in before and (after is None or 0 not in after):
+            yield Found(view=view, position=index, values={"op": node.op_type, "tensor": node.input[0]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -68,3 +69,35 @@ def _overview(op: str, version: str, table: SupportTable) -> OpOverview:
     known = releases()
     rows = tuple(row for row in table.rows(op) if row.holds_for(version))
     return OpOverview(op=op, declared=known.declares(op, version), history=known.history(op), rows=rows)
+
+
+def markdown(overviews: Sequence[OpOverview], version: str) -> str:
+    """Operators with their rows as a page of Markdown.
+
+    Args:
+        overviews: The operators.
+        version: The MNN release that they are about.
+    """
+    lines = [f"# What MNN {version} does with ONNX operators", "", *_summary_table(overviews, version)]
+    for each in overviews:
+        troubles = [row for row in each.rows if row.code]
+        if troubles:
+            lines += ["", f"## {each.op}", ""]
+            lines += [line for row in troubles for line in _row_lines(row)]
+    return "\n".join(lines) + "\n"
+
+
+def _summary_table(overviews: Sequence[OpOverview], version: str) -> Iterator[str]:
+    yield f"| operator | MNN {version} | rows of the table | history |"
+    yield "|---|---|---|---|"
+    for each in overviews:
+        yield f"| {each.op} | {'declared' if each.declared else '-'} | {each.summary} | {each.history} |"
+
+
+def _row_lines(row: Row) -> Iterator[str]:
+    where = f" on {', '.join(row.arch)}" if row.arch else ""
+    yield f"- **{row.code} {row.name}** ({row.status}{where}, MNN {row.mnn}): {row.reason}"
+    if row.advice:
+        yield f"  - What to do: {row.advice}."
+    for evidence in row.evidence:
+        yield f"  - {evidence}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mnncompat.facts import NodeFacts
+from mnncompat.operand_relations import OPERAND_RELATIONS
+from mnncompat.value_relations import VALUE_RELATIONS
 from mnncompat.view import Dim
 from mnncompat.window_relations import WINDOW_RELATIONS
 
@@ -40,12 +42,13 @@ def _operand_shapes_differ(facts: NodeFacts) -> bool | None:
 
 @_relation
 def _axes_are_all(facts: NodeFacts) -> bool | None:
-    """The constant axes operand (input 1) lists every axis of input 0."""
+    """The constant axes operand (input 1) lists every axis of input 0, or all but kept ones of size 1."""
     shape = _shape_of(facts, 0)
     axes = facts.constant(facts.node.input[1])
     if axes is None or shape is None:
         return None
-    return {int(axis) % max(len(shape), 1) for axis in axes.flat} == set(range(len(shape)))
+    others = set(range(len(shape))) - {int(axis) % max(len(shape), 1) for axis in axes.flat}
+    return not others or (facts.attribute("keepdims") == 1 and all(shape[axis] == 1 for axis in others))
 
 
 @_relation
@@ -185,4 +188,4 @@ def _einsum_terms(facts: NodeFacts) -> list[str]:
     return [term.replace(".", "") for term in operands.split(",")]
 
 
-RELATIONS.update(WINDOW_RELATIONS)
+RELATIONS.update(WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS)

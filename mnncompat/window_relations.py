@@ -98,7 +98,7 @@ def output_shape_padding_is_odd(facts: NodeFacts) -> bool | None:
         stride * (size - 1) + more + extent - result if isinstance(size, int) and isinstance(extent, int) else None
         for size, extent, stride, more, result in rows
     ]
-    if any(padding is not None and padding % 2 for padding in found):
+    if any(padding is not None and padding > 0 and padding % 2 for padding in found):
         return True
     return None if None in found else False
 

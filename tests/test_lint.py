@@ -24,7 +24,13 @@ from mnncompat.view import GraphView
 
 CASES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "rules" / "cases.toml").read_text())["case"]
 # Rows that hold for every use of the operator under that release: there is no look-alike.
-ALWAYS = {("MNN235", "BitShift"), ("MNN237", "Celu"), ("MNN510", "QuantizeLinear"), ("MNN232", "Round")}
+ALWAYS = {
+    ("MNN138", "MatMulInteger"),
+    ("MNN232", "Round"),
+    ("MNN261", "Det"),
+    ("MNN510", "QuantizeLinear"),
+    ("MNN560", "DynamicQuantizeLinear"),
+}
 
 
 def check(model: ModelProto | str, **options: Any) -> CheckResult:
@@ -90,7 +96,7 @@ def test_an_unknown_version_is_a_usage_error() -> None:
 
 
 def test_unknown_operators_are_reported_once_and_quietly() -> None:
-    text = graph("a = IsNaN(x) b = Unique(x) c = Unique(b) y = Unique(c)", "float[3] x", "float[N] y")
+    text = graph("a = IsNaN(x) b = Relu(i) c = Relu(b) y = Relu(c)", "float[3] x, int32[3] i", "int32[3] y")
     unknown = [item for item in check(text).diagnostics if item.severity is Severity.INFO]
     assert [(item.code, item.location.index) for item in unknown] == [("MNN002", 1)]
 
@@ -235,6 +241,41 @@ def test_int64_range(value: int, body: str, expected: list[str]) -> None:
 def test_tensors_without_elements() -> None:
     assert codes(check(graph("y = Relu(x)", "float[0,3] x", "float[0,3] y"))) == ["MNN031", "MNN031"]
     assert codes(check(graph("y = Relu(x)", "float[N,3] x", "float[N,3] y"))) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "inputs", "outputs", "version", "expected"),
+    [
+        ("y = ReduceMax(x)", "float[0,3] x", "float[1,1] y", "3.6.1", ["MNN033", "MNN031"]),
+        ("y = ReduceSum(x)", "float[0,3] x", "float[1,1] y", "3.6.1", ["MNN031"]),
+        ("y = ReduceSum(x)", "float[0,3] x", "float[1,1] y", "3.2.0", ["MNN034", "MNN031"]),
+        ("y = Identity(x)", "string[3] x", "string[3] y", "3.6.1", ["MNN032", "MNN032"]),
+        ("y = SequenceConstruct(x, x)", "float[3] x", "seq(float[3]) y", "3.6.1", ["MNN032"]),
+        ("s = SequenceConstruct(x, x) y = ConcatFromSequence<axis = 0>(s)", "float[3] x", "float[6] y", "3.6.1", []),
+    ],
+)
+def test_values_that_mnn_does_not_have(body: str, inputs: str, outputs: str, version: str, expected: list[str]) -> None:
+    model = graph(body, inputs, outputs)
+    found = [item for item in check(model, mnn_version=version).diagnostics if item.code.startswith("MNN03")]
+    assert [item.code for item in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "body", "expected"),
+    [
+        (TensorProto.INT4, "c = Cast<to = 1>(w) y = Add(x, c)", ["MNN025"]),
+        (TensorProto.BFLOAT16, "c = Concat<axis = 0>(w, w) y = Cast<to = 1>(c)", ["MNN026"]),
+        (TensorProto.BFLOAT16, "c = Cast<to = 1>(w) y = Add(x, c)", []),
+        (TensorProto.FLOAT16, "c = Cast<to = 1>(w) y = Add(x, c)", []),
+    ],
+)
+def test_constants_of_narrow_types(dtype: int, body: str, expected: list[str]) -> None:
+    model = parser.parse_model(graph("y = Relu(x)", "float[3] x", "float[N] y", '"": 21'))
+    values = np.array([1, 2, 3]).astype(helper.tensor_dtype_to_np_dtype(dtype))
+    model.graph.initializer.append(numpy_helper.from_array(values, "w"))
+    del model.graph.node[:]
+    model.graph.node.extend(parser.parse_graph(f"g (float[3] x) => (float[N] y) {{ {body} }}").node)
+    assert [code for code in codes(check(model)) if code.startswith("MNN02")] == expected
 
 
 def test_pass_through_outputs() -> None:

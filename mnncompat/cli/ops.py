@@ -13,24 +13,60 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.overview import OpOverview
 
+_FORMATS = ("text", "json", "markdown")
+_DECLARATIONS = ("declared", "undeclared")
+
 
 def ops(
-    op: Annotated[str | None, typer.Argument(metavar="[OP]", help="One operator, such as Resize.")] = None,
+    op: Annotated[list[str] | None, typer.Argument(metavar="[OP]...", help="Operators, such as Resize.")] = None,
     *,
     mnn: options.MnnVersion = None,
-    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            help="Only operators with such a row: supported, refused, crash, error, wrong or partial; or declared, "
+            "undeclared. Repeatable.",
+        ),
+    ] = None,
+    output_format: Annotated[
+        str, typer.Option("--output-format", metavar="FORMAT", help="text, json or markdown.")
+    ] = "text",
 ) -> None:
-    """Show which operators an MNN release declares, and what is known about them."""
-    if output_format not in ("text", "json"):
-        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
-    from mnncompat.cli.render import op_list, op_text, to_json
+    """Show which operators an MNN release declares, and what the table knows about them.
+
+    Named operators are shown with their rows and the evidence.
+    """
+    if output_format not in _FORMATS:
+        raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
     from mnncompat.overview import op_overview, ops_overview
     from mnncompat.releases import resolve_version
+    from mnncompat.table import STATUSES
 
+    for each in status or ():
+        if each not in (*STATUSES, *_DECLARATIONS):
+            raise UsageError(f"unknown status: {each}", hint=f"there are: {', '.join((*STATUSES, *_DECLARATIONS))}")
     version = resolve_version(mnn)
-    if op is None:
-        overviews: tuple[OpOverview, ...] = ops_overview(version)
-        emit(to_json(overviews) if output_format == "json" else op_list(overviews, version, color=use_color()))
-    else:
-        overview = op_overview(op, version)
-        emit(to_json([overview]) if output_format == "json" else op_text(overview, version, color=use_color()))
+    found = tuple(op_overview(each, version) for each in op) if op else ops_overview(version)
+    shown = tuple(each for each in found if not status or any(_has(each, wanted) for wanted in status))
+    emit(_rendered(shown, version, output_format, in_full=bool(op)))
+
+
+def _has(overview: OpOverview, status: str) -> bool:
+    if status in _DECLARATIONS:
+        return overview.declared is (status == "declared")
+    return any(row.status == status for row in overview.rows)
+
+
+def _rendered(shown: tuple[OpOverview, ...], version: str, output_format: str, *, in_full: bool) -> str:
+    from mnncompat.cli.render import op_list, op_text, to_json
+    from mnncompat.overview import markdown
+
+    if output_format == "json":
+        return to_json(shown)
+    if output_format == "markdown":
+        return markdown(shown, version)
+    if in_full:
+        return "\n".join(op_text(each, version, color=use_color()) for each in shown)
+    return op_list(shown, version, color=use_color())

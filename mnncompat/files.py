@@ -44,10 +44,11 @@ def _copy_atomically(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A temporary file beside `target` that takes its place if nothing goes wrong, and is gone in any case."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         temporary.chmod(_mode_for(target))
         temporary.replace(target)
@@ -55,7 +56,8 @@ def _replacing(target: Path) -> Iterator[Path]:
         reason = error.strerror or error
         raise OutputError(f"cannot write {target}: {reason}", hint="check space and permissions") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def require_writable(path: Path) -> None:

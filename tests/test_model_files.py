@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,23 @@ def test_a_failed_write_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkey
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("command", ["fix", "convert"])
+def test_a_read_only_file_system(
+    command: str, tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = tempfile.mkstemp
+
+    def refuse(*arguments: object, **options: object) -> tuple[int, str]:
+        if options.get("dir") == tmp_path:
+            raise OSError(30, "Read-only file system")
+        return real(*arguments, **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    assert main([command, str(tutorial), "-o", str(tmp_path / "out")]) == 2
+    assert f"cannot write {tmp_path / 'out'}: Read-only file system" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_modes_are_those_of_the_old_file_or_the_umask(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ class Interrupted(BaseException):
     """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which typer would turn into an exit status of its own."""
 
 
+# Signals received: what is raised while an extension module is being imported comes out as an ImportError.
+_SIGNALS: list[int] = []
+
 EXIT_OK, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
 
 
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from mnncompat.cli.app import application
     from mnncompat.cli.config import defaults
 
+    _SIGNALS.clear()
     with contextlib.suppress(ValueError):  # only the main thread may set handlers
         signal.signal(signal.SIGINT, _interrupted)
         signal.signal(signal.SIGTERM, _interrupted)
@@ -58,16 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(words, prog_name="mnncompat", standalone_mode=False, default_map=defaults(words))
         sys.stdout.flush()
     except MnncompatError as error:
-        return _fail(error.message, error.hint)
+        return _fail(error.message, error.hint) if not _SIGNALS else _interruption()
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (Interrupted, KeyboardInterrupt):
-        return _fail("interrupted", "nothing was written; run the command again")
+        return _interruption()
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback
-        return _unexpected(error)
+        return _unexpected(error) if not _SIGNALS else _interruption()
     return int(status or EXIT_OK)
+
+
+def _interruption() -> int:
+    return _fail("interrupted", "nothing was written; run the command again")
 
 
 def _unexpected(error: Exception) -> int:
@@ -93,5 +101,6 @@ def _fail(message: str, hint: str) -> int:
     return EXIT_ERROR
 
 
-def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+def _interrupted(number: int, _frame: FrameType | None) -> None:
+    _SIGNALS.append(number)
     raise Interrupted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mnncompat.cli import main
+from mnncompat.cli import Interrupted, main
 
 COMMANDS = ("check", "fix", "convert")
 
@@ -334,3 +335,21 @@ def test_interrupted(sent: signal.Signals, wait: float, tmp_path: Path, tutorial
     assert out.read_bytes() == b"an earlier result"
     assert list(tmp_path.iterdir()) in ([out, scratch], [scratch, out])
     assert list(scratch.iterdir()) == []
+
+
+def test_interrupted_while_importing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a signal raises inside an extension module's initialisation comes out as an ImportError."""
+    from mnncompat import parity
+    from mnncompat.errors import RunnerError
+
+    def import_something(*_arguments: object, **_options: object) -> None:
+        with contextlib.suppress(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        raise RunnerError("ONNX Runtime cannot be imported: initialization failed", hint="install it")
+
+    monkeypatch.setattr(parity, "compare_models", import_something)
+    assert main(["fix", str(saved(linear(), tmp_path)), "-o", str(tmp_path / "out.onnx")]) == 2
+    assert_one_error(capsys.readouterr().err, "interrupted")

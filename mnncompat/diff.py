@@ -73,10 +73,8 @@ def typed(view: GraphView, name: str) -> str:
     if not name:
         return "-"
     element, shape = view.dtype(name), view.shape(name)
-    kind = (
-        TensorProto.DataType.Name(element).lower().replace("float", "float32") if element == TensorProto.FLOAT else ""
-    )
-    kind = kind or (TensorProto.DataType.Name(element).lower() if element else "")
+    kind = TensorProto.DataType.Name(element).lower() if element else ""
+    kind = "float32" if element == TensorProto.FLOAT else kind
     dims = "" if shape is None else "[" + ", ".join("?" if dim is None else str(dim) for dim in shape) + "]"
     return f"{name}: {kind}{dims}" if kind or dims else name
 

@@ -43,8 +43,7 @@ def ops_overview(version: str, table: SupportTable | None = None) -> tuple[OpOve
         TableError: The rules are damaged.
     """
     table = table or SupportTable()
-    names = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
-    return tuple(_overview(op, version, table) for op in sorted(names | set(releases().ops) | set(table.ops())))
+    return tuple(_overview(op, version, table) for op in sorted(_names(table)))
 
 
 def op_overview(op: str, version: str, table: SupportTable | None = None) -> OpOverview:
@@ -55,14 +54,18 @@ def op_overview(op: str, version: str, table: SupportTable | None = None) -> OpO
         TableError: The rules are damaged.
     """
     table = table or SupportTable()
-    names = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
-    names |= set(releases().ops) | set(table.ops())
+    names = _names(table)
     found = next((name for name in names if name.lower() == op.lower()), None)
     if found is None:
         close = difflib.get_close_matches(op, names, n=3)
         hint = f"close to it: {', '.join(close)}" if close else "`mnncompat ops` lists them"
         raise UsageError(f"no operator is called '{op}'", hint=hint)
     return _overview(found, version, table)
+
+
+def _names(table: SupportTable) -> set[str]:
+    defined = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    return defined | set(releases().ops) | set(table.ops())
 
 
 def _overview(op: str, version: str, table: SupportTable) -> OpOverview:

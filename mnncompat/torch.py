@@ -60,7 +60,7 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
     module = _module(target, torch)
     with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
         file = Path(folder) / "model.onnx"
-        with _quiet() as said:
+        with _quiet():
             try:
                 _export(torch, module, named, file, options)
             except Exception as error:
@@ -69,7 +69,6 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
                 raise ExportError(
                     f"torch could not export {target}: {reason}", hint="try the other --exporter or another --opset"
                 ) from error
-        del said
         model = load(file)
         model.load_weights()
     _require_opset(model, options)
@@ -158,7 +157,7 @@ def _shape(text: str, position: int) -> tuple[str, tuple[int, ...]]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[io.StringIO]:
+def _quiet() -> Iterator[None]:
     """Keep the exporters' progress off stdout and their warnings off stderr."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
@@ -166,7 +165,7 @@ def _quiet() -> Iterator[io.StringIO]:
         before = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         try:
-            yield said
+            yield
         finally:
             logging.disable(before)
 

@@ -171,12 +171,9 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], prover: Prover | None)
 
 def _require_reference(proof: ParityReport | None) -> None:
     """Without a reference nothing can be proven: that is no rewrite's fault."""
-    if (
-        proof is not None
-        and proof.failures
-        and not proof.outputs
-        and proof.failures[0].runner.startswith("the original")
-    ):
+    from mnncompat.parity.verify import ORIGINAL
+
+    if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
         raise RunnerError(
             f"the fixes cannot be proven: {proof.problems[0]}",
             hint="give the shapes of dynamic inputs with --shape, or write without proof: `mnncompat fix --no-verify`",

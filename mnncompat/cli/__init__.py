@@ -25,7 +25,7 @@ class Interrupted(BaseException):
 # Signals received: what is raised while an extension module is being imported comes out as an ImportError.
 _SIGNALS: list[int] = []
 
-EXIT_OK, EXIT_FINDINGS, EXIT_ERROR = 0, 1, 2
+EXIT_OK, EXIT_ERROR = 0, 2
 
 
 def run() -> NoReturn:

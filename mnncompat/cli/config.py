@@ -36,8 +36,7 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     table = {} if file is None else _table(file)
     found: dict[str, dict[str, Any]] = {}
     for key, value in table.items():
-        kind, parameter, commands = _entry(key, value, file)
-        del kind
+        _kind, parameter, commands = _entry(key, value, file)
         for command in commands:
             found.setdefault(command, {})[parameter] = value
     return found

@@ -61,6 +61,7 @@ def convert(  # noqa: PLR0913 - options
         fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )
     general, overrides = options.parse_tolerances(tolerance)
+    inputs = options.parse_inputs(data)
     begin_work()
     results: list[ConvertResult] = []
     for path in models:
@@ -70,7 +71,7 @@ def convert(  # noqa: PLR0913 - options
             converter=converter,
             limits=Limits(seconds=timeout),
             shapes=options.parse_shapes(shape, model),
-            inputs=options.parse_inputs(data),
+            inputs=inputs,
             tolerance=general,
             tolerances=overrides,
             seed=seed,

@@ -43,21 +43,20 @@ def fix(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
-    from mnncompat.transaction import choose_rewrites
+    from mnncompat.model import load
+    from mnncompat.transaction import choose_rewrites, fix_model
 
     rewrites = choose_rewrites(
         select=options.split_rules(select), ignore=options.split_rules(ignore), unsafe=unsafe_fixes
     )
+    inputs = options.parse_inputs(data)
     begin_work()
     results: list[FixResult] = []
     for path in models:
-        from mnncompat.model import load
-        from mnncompat.transaction import fix_model
-
         target = path if in_place else output
         _require_target(path, target, in_place=in_place)
         model = load(path)
-        shapes, inputs = options.parse_shapes(shape, model), options.parse_inputs(data)
+        shapes = options.parse_shapes(shape, model)
         result = fix_model(model, rewrites=rewrites, prove=verify, shapes=shapes, inputs=inputs, seed=seed)
         if target is not None:
             _write(result, path, target)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     Outputs = list[dict[str, np.ndarray]]
 
+ORIGINAL = "the original under onnxruntime"
+"""Name of the reference in `compare_models`."""
+
 OnnxModel = Path | str | onnx.ModelProto
 
 
@@ -121,7 +124,7 @@ def compare_models(
     """
     first, second = (load(each).proto if isinstance(each, (str, Path)) else each for each in (original, rewritten))
     signature = _narrowed(input_signature(first), input_signature(second))
-    reference = OnnxRuntimeRunner(original, name="the original under onnxruntime", folder=folder)
+    reference = OnnxRuntimeRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRuntimeRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
     judge = _Judge(first, tolerance or REWRITE, tolerances or {})
     return _compared(_case(signature, shapes or {}, inputs or {}, seed), reference, subject, judge)

@@ -111,7 +111,7 @@ class _Check:
                     continue
                 site = _Site(graph=number, position=index)
                 if not self.releases.declares(node.op_type, self.version):
-                    yield site, undeclared(view, index, self.releases, self.version)
+                    yield site, undeclared(view, index, self.releases, self.version, self._table)
                     continue
                 yield from self._rows(site, view, node, unknown, unsure)
         yield from unknown.values()
@@ -192,9 +192,13 @@ def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
             yield from _all_nodes(graph.node)
 
 
-def undeclared(view: GraphView, index: int, known: Releases, version: str) -> Diagnostic:
-    """The finding about a node whose op type an MNN release does not declare."""
+def undeclared(view: GraphView, index: int, known: Releases, version: str, table: SupportTable) -> Diagnostic:
+    """The finding about a node whose op type an MNN release does not declare.
+
+    That it is not declared rests on `rules/declared.json`; a row of the op's file says what to do instead.
+    """
     node = view.nodes[index]
+    rows = [match.row for match in table.match(view, index, version) if match.certain and match.row.code == UNDECLARED]
     return Diagnostic(
         code=UNDECLARED,
         name="undeclared-op",
@@ -202,16 +206,19 @@ def undeclared(view: GraphView, index: int, known: Releases, version: str) -> Di
         message=f"{node.op_type} is not in MNN {version} ({known.history(node.op_type)})",
         location=view.location(index),
         status="refused",
-        hint=_alternative(node.op_type, view.opset),
-        evidence=(f"rules/declared.json: {node.op_type}",),
+        remedy=rows[0].remedy if rows else None,
+        hint=_alternative(node.op_type, view.opset, rows[0].advice if rows else ""),
+        evidence=rows[0].evidence if rows else (f"rules/declared.json: {node.op_type}",),
     )
 
 
-def _alternative(op: str, opset: int) -> str:
+def _alternative(op: str, opset: int, advice: str) -> str:
     try:
         schema = onnx.defs.get_schema(op, opset, "")
     except onnx.defs.SchemaError:
         return f"ONNX opset {opset} has no operator {op}"
+    if advice:
+        return advice
     if getattr(schema, "has_function", False) or getattr(schema, "has_context_dependent_function", False):
         return f"ONNX defines {op} by simpler operators: export it as those"
     return ""

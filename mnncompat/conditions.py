@@ -19,7 +19,8 @@ Evaluation is three-valued: True, False, or None where the model does not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mnncompat.facts import NodeFacts
@@ -29,9 +30,15 @@ from mnncompat.relations import RELATIONS
 
 
 class Condition(NamedTuple):
-    """A disjunction of conjunctions of tests, cheap tests first."""
+    """A disjunction of conjunctions of tests, cheap tests first.
+
+    Attributes:
+        clauses: The conjunctions.
+        text: The condition as a row states it, on one line; empty if it always holds.
+    """
 
     clauses: tuple[tuple[Test, ...], ...]
+    text: str = ""
 
     def holds(self, facts: NodeFacts) -> Truth:
         """Evaluate the condition on a node; None if the model does not say enough, or the node is malformed."""
@@ -52,7 +59,17 @@ def parse_condition(data: Any, where: str) -> Condition:
         TableError: A predicate is not in the vocabulary, or its argument does not fit.
     """
     clauses = data if isinstance(data, list) else [data]
-    return Condition(tuple(_parse_clause(clause, where) for clause in clauses))
+    tests = tuple(_parse_clause(clause, where) for clause in clauses)
+    return Condition(tests, " or ".join(filter(None, (", ".join(_stated(clause)) for clause in clauses))))
+
+
+def _stated(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The leaves of a clause: ``attr.strides.given = false``."""
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _stated(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _parse_clause(data: Any, where: str) -> tuple[Test, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mnncompat.diagnostics import RuleInfo, Severity
 from mnncompat.lint import MEASURED, UNDECLARED, UNKNOWN
 from mnncompat.table import Row, SupportTable
+from mnncompat.wording import in_words
 
 BUILT_IN = (
     RuleInfo(
@@ -16,7 +17,8 @@ BUILT_IN = (
             "The ONNX converter of the release registers no operator of that name and refuses the model. "
             "`rules/declared.json` lists what every release since 0.1.1.2 registers; it is derived from MNN's source. "
             "A release that is not listed is judged by the nearest older one that is.\n\n"
-            "Take a newer MNN, or replace the operator: where a rewrite does that, the finding names it."
+            "Take a newer MNN, or replace the operator: where a rewrite does that, the finding names it. "
+            "`mnncompat ops OP` shows what an operator can be replaced by."
         ),
         evidence=("rules/declared.json",),
     ),
@@ -54,7 +56,7 @@ def all_rules(table: SupportTable | None = None) -> tuple[RuleInfo, ...]:
     table = table or SupportTable()
     by_code: dict[str, list[Row]] = {}
     for row in (*table.graph_rows(), *(row for op in table.ops() for row in table.rows(op))):
-        if row.code:
+        if row.code and row.code != UNDECLARED:
             by_code.setdefault(row.code, []).append(row)
     infos = [*BUILT_IN, *(_info(rows) for rows in by_code.values())]
     return tuple(sorted(infos, key=lambda info: info.code))
@@ -71,16 +73,18 @@ def explain(code: str, table: SupportTable | None = None) -> RuleInfo | None:
 
 def _info(rows: list[Row]) -> RuleInfo:
     first = rows[0]
+    ops = tuple(dict.fromkeys(row.op for row in rows if row.op))
+    reason = in_words(first.reason, ops)
     return RuleInfo(
         code=first.code,
         name=first.name,
-        summary=first.reason,
+        summary=reason,
         severity=first.severity,
         explanation="\n\n".join(
-            filter(None, [_statement(first), f"What to do: {first.advice}." if first.advice else ""])
+            filter(None, [_statement(first, reason), f"What to do: {first.advice}." if first.advice else ""])
         ),
         remedy=first.remedy,
-        op_types=tuple(dict.fromkeys(row.op for row in rows if row.op)),
+        op_types=ops,
         mnn=" or ".join(dict.fromkeys(row.mnn for row in rows)),
         evidence=tuple(dict.fromkeys(item for row in rows for item in row.evidence)),
     )
@@ -95,6 +99,6 @@ _DOES = {
 }
 
 
-def _statement(row: Row) -> str:
+def _statement(row: Row, reason: str) -> str:
     where = f" (on {', '.join(row.arch)})" if row.arch else ""
-    return f"{row.reason[:1].upper()}{row.reason[1:]}.\n\nWhat MNN {row.mnn} does{where}: {_DOES[row.status]}."
+    return f"{reason[:1].upper()}{reason[1:]}.\n\nWhat MNN {row.mnn} does{where}: {_DOES[row.status]}."

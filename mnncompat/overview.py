@@ -11,6 +11,43 @@ import onnx
 from mnncompat.errors import UsageError
 from mnncompat.releases import releases
 from mnncompat.table import Row, SupportTable
+from mnncompat.wording import in_words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOverview:
+    """A row of the table for people.
+
+    Attributes:
+        code: Code; empty where MNN is right.
+        name: Readable name of the code.
+        mnn: Releases it holds for, a PEP 440 specifier.
+        arch: Machine architectures it holds on; empty for all.
+        when: When it holds, as the row states it; empty for always.
+        unless: When it does not hold although `when` does.
+        status: See `mnncompat.table.STATUSES`.
+        reason: What MNN does, its placeholders in words.
+        remedy: Name of the rewrite that removes the finding, or None.
+        advice: What to do where no rewrite exists.
+        evidence: What it rests on.
+    """
+
+    code: str
+    name: str
+    mnn: str
+    arch: tuple[str, ...]
+    when: str
+    unless: str
+    status: str
+    reason: str
+    remedy: str | None
+    advice: str
+    evidence: tuple[str, ...]
+
+    @property
+    def condition(self) -> str:
+        """`when` and `unless` in one; empty for always."""
+        return " unless ".join(filter(None, (self.when or (self.unless and "always"), self.unless)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +64,7 @@ class OpOverview:
     op: str
     declared: bool
     history: str
-    rows: tuple[Row, ...]
+    rows: tuple[RowOverview, ...]
 
     @property
     def summary(self) -> str:
@@ -70,8 +107,24 @@ def _names(table: SupportTable) -> set[str]:
 
 def _overview(op: str, version: str, table: SupportTable) -> OpOverview:
     known = releases()
-    rows = tuple(row for row in table.rows(op) if row.holds_for(version))
+    rows = tuple(_row_overview(row) for row in table.rows(op) if row.holds_for(version))
     return OpOverview(op=op, declared=known.declares(op, version), history=known.history(op), rows=rows)
+
+
+def _row_overview(row: Row) -> RowOverview:
+    return RowOverview(
+        code=row.code,
+        name=row.name,
+        mnn=row.mnn,
+        arch=row.arch,
+        when=row.when.text,
+        unless=row.unless.text,
+        status=row.status,
+        reason=in_words(row.reason, (row.op,)),
+        remedy=row.remedy,
+        advice=row.advice,
+        evidence=row.evidence,
+    )
 
 
 def markdown(overviews: Sequence[OpOverview], version: str) -> str:
@@ -97,9 +150,11 @@ def _summary_table(overviews: Sequence[OpOverview], version: str) -> Iterator[st
         yield f"| {each.op} | {'declared' if each.declared else '-'} | {each.summary} | {each.history} |"
 
 
-def _row_lines(row: Row) -> Iterator[str]:
+def _row_lines(row: RowOverview) -> Iterator[str]:
     where = f" on {', '.join(row.arch)}" if row.arch else ""
     yield f"- **{row.code} {row.name}** ({row.status}{where}, MNN {row.mnn}): {row.reason}"
+    if row.condition:
+        yield f"  - When: `{row.condition}`"
     if row.advice:
         yield f"  - What to do: {row.advice}."
     for evidence in row.evidence:

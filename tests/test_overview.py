@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from mnncompat.cli import main
+from mnncompat.explain import all_rules
 from mnncompat.overview import markdown, ops_overview
+from mnncompat.wording import in_words
 
 PAGE_VERSION = "3.6.1"
 
@@ -29,6 +32,40 @@ def test_one_operator_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.startswith("Softmax\n")
     assert "MNN220" in shown
     assert "src:tools/converter" in shown
+
+
+def test_an_operator_that_no_release_declares(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = ops(capsys, "isinf", "--mnn", "3.6.1")
+    assert "no release up to 3.6.1 declares it" in shown
+    assert "when: attr.detect_negative = 0, attr.detect_positive = 1" in shown
+    assert "advice: use Greater(x, 3.4028234e38)" in shown
+
+
+def test_programs_get_conditions_as_the_rows_state_them(capsys: pytest.CaptureFixture[str]) -> None:
+    (less,) = json.loads(ops(capsys, "Less", "--mnn", "3.6.1", "--output-format", "json"))["items"]
+    bytes_row = next(row for row in less["rows"] if row["code"] == "MNN241")
+    assert bytes_row["when"] == 'input.0.dtype = ["UINT8", "INT8"]'
+    assert bytes_row["reason"] == "comparison of the dtype of input 0 gives no output"
+    assert "function" not in json.dumps(less)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ops_of_it", "expected"),
+    [
+        ("{op} of {input.1.dtype}", ("Cast",), "Cast of the dtype of input 1"),
+        ("{op} with pads {attr.pads}", ("A", "B", "C", "D", "E"), "the operator with pads"),
+        ("mode = {attr.mode} is not {attr.axis}", ("A", "B"), "mode is not axis"),
+        ("{inputs} operands in opset {opset}", ("A",), "some operands in this opset"),
+        ("'{tensor}' has the shape {shape} in {output.0}", (), "tensor has the shape in output 0"),
+    ],
+)
+def test_placeholders_in_words(reason: str, ops_of_it: tuple[str, ...], expected: str) -> None:
+    assert in_words(reason, ops_of_it) == expected
+
+
+def test_no_page_shows_a_placeholder() -> None:
+    assert not [rule.code for rule in all_rules() if re.search(r"\{[a-z]", rule.summary + rule.explanation)]
+    assert not re.search(r"\{(op|attr|input|output)", markdown(ops_overview(PAGE_VERSION), PAGE_VERSION))
 
 
 @pytest.mark.parametrize(

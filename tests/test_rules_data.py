@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from mnncompat import rules
 from mnncompat.graph_conditions import SEARCHES
+from mnncompat.lint import UNDECLARED
 from mnncompat.relations import RELATIONS
 from mnncompat.releases import contains, releases
 from mnncompat.rewrites import all_rewrites
@@ -25,6 +26,7 @@ from mnncompat.table import SupportTable
 ROOT = rules.root()
 FILES = [*sorted(ROOT.glob("ops/*.toml")), ROOT / "graph.toml"]
 OP_FILES = FILES[:-1]
+MEASURED = sorted(path.name.partition("-")[0] for path in ROOT.glob("evidence/*.tsv"))
 SCHEMA = json.loads((ROOT / "schema.json").read_text())
 BACKENDS = {
     *("coreml", "nnapi", "qnn", "opencl", "vulkan-buffer", "vulkan-image"),
@@ -134,7 +136,7 @@ def test_a_code_has_one_name_and_one_status() -> None:
 
 def test_codes_stay_in_their_ranges() -> None:
     for path, row in all_rows():
-        if "code" in row:
+        if row.get("code", UNDECLARED) != UNDECLARED:
             number = int(row["code"].removeprefix("MNN"))
             assert (10 <= number < 100) if path.name == "graph.toml" else (100 <= number < 800), row["code"]
 
@@ -172,6 +174,24 @@ def test_declared_ops_lie_in_known_releases() -> None:
         assert ranges, op
         for first, last in ranges:
             assert order.index(first) <= order.index(last or known.newest), op
+
+
+def test_every_operator_of_onnx_has_a_file() -> None:
+    defined = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if schema.domain == ""}
+    assert {path.stem for path in OP_FILES} == defined
+
+
+@pytest.mark.parametrize("path", OP_FILES, ids=lambda path: path.stem)
+def test_undeclared_rows_are_what_the_releases_declare(path: Path) -> None:
+    undeclared = [row for row in rows(path) if row.get("code") == UNDECLARED]
+    for version in MEASURED:
+        said = [row for row in undeclared if contains(row["mnn"], version)]
+        assert bool(said) is not releases().declares(path.stem, version), version
+        assert not said or not said[-1]["when"], "the last one holds for every form"
+    for row in undeclared:
+        assert (row["name"], row["status"]) == ("undeclared-op", "refused")
+        assert row.get("advice")
+        assert f"rules/declared.json: {path.stem}" in row["evidence"]
 
 
 def test_backends_lie_in_known_releases() -> None:

@@ -81,7 +81,10 @@ def op_text(overview: OpOverview, version: str, *, color: bool) -> str:
         Text(f"{declared} by MNN {version} ({overview.history})"),
     ]
     for row in overview.rows:
-        parts += [Text(f"\n{row.code} {row.name}: {row.status}".replace("  ", " "), style="bold"), Text(row.reason)]
+        heading = f"{row.code} {row.name}: {row.status}" if row.code else row.status
+        parts += [Text(f"\n{heading}", style="bold")]
+        parts += [Text(row.reason)] if row.reason else []
+        parts += [Text(f"when: {row.condition}")] if row.condition else []
         parts += [Text(f"fix: {row.remedy}")] if row.remedy else []
         parts += [Text(f"advice: {row.advice}")] if row.advice else []
         parts += [Text(f"- {line}") for line in row.evidence]

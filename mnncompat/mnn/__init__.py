@@ -27,8 +27,8 @@ from mnncompat.mnn.outcome import (
     Ran,
     Stage,
 )
-from mnncompat.mnn.request import installed_version
 from mnncompat.mnn.session import interface, run
+from mnncompat.releases import installed_version
 
 __all__ = [
     "ConvertOptions",

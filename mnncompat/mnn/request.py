@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +20,7 @@ from mnncompat.errors import RunnerError
 from mnncompat.mnn.outcome import Failure, FailureKind, Stage
 from mnncompat.mnn.process import Ending, Exit, run_child
 from mnncompat.mnn.words import telling
+from mnncompat.releases import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,14 +79,6 @@ class Performer(Protocol):
         self, task: str, arguments: Mapping[str, Any], /, *, directory: Path, limits: Limits
     ) -> Answer | Failure:
         """The worker's answer, or how it failed."""
-
-
-def installed_version() -> str | None:
-    """Version of the MNN that is installed, None when there is none. Does not import it."""
-    try:
-        return metadata.version("MNN")
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def perform(
@@ -243,8 +235,8 @@ def _signal_name(number: int) -> str:
 
 def _stage(directory: Path) -> Stage:
     try:
-        return Stage((directory / "stage").read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
+        return Stage((directory / "stage").read_text(encoding="utf-8").split()[-1])
+    except (OSError, ValueError, IndexError):
         return Stage.START
 
 

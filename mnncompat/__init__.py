@@ -55,29 +55,45 @@ __all__ = [
 ]
 
 
-def check(model: Path | str | ModelProto, *, mnn: str | None = None) -> CheckResult:
-    """Find what an MNN release refuses, crashes on or gets wrong; starts neither MNN nor ONNX Runtime.
+def check(
+    model: Path | str | ModelProto, *, mnn: str | None = None, backend: str | Sequence[str] = ()
+) -> CheckResult:
+    """Find what an MNN release refuses, crashes on or gets wrong.
+
+    Starts neither MNN nor ONNX Runtime, unless a backend is given: then the installed MNN converts the model.
 
     Args:
         model: Path of an ONNX file, or a model in memory.
         mnn: Release such as ``3.6.1``, or ``latest``; the installed one if None.
+        backend: Backends of MNN such as ``nnapi``, for `CheckResult.backends` and findings about them.
 
     Raises:
         ModelError: The model cannot be read.
-        UsageError: There is no such release.
+        UsageError: There is no such release or backend, or backends are wanted of a release that is not installed.
+        RunnerError: A backend is given, and MNN is not installed.
     """
     from mnncompat.lint import check_model
-    from mnncompat.rewrites import all_rewrites
 
-    return check_model(_model(model), mnn_version=mnn, rewrites=all_rewrites())
+    loaded = _model(model)
+    result = check_model(loaded, mnn_version=mnn, rewrites=None)
+    names = (backend,) if isinstance(backend, str) else tuple(backend)
+    if not names:
+        return result
+    from mnncompat.backends.findings import with_backends
+    from mnncompat.backends.survey import survey
+    from mnncompat.releases import require_installed
+
+    require_installed(mnn, "a backend")
+    return with_backends(result, loaded, survey(loaded, names))
 
 
-def fix(
+def fix(  # noqa: PLR0913 - options
     model: Path | str | ModelProto,
     *,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     unsafe: bool = False,
+    mnn: str | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
@@ -90,6 +106,7 @@ def fix(
         select: Only these rewrites: codes, starts of codes, or names.
         ignore: Not these rewrites.
         unsafe: Apply unsafe rewrites too.
+        mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
         prove: Compare original and result under ONNX Runtime, and give up rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
         inputs: Arrays for the proof, by input name.
@@ -102,10 +119,14 @@ def fix(
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
+    from mnncompat.catalog import is_rule
+    from mnncompat.target import Target
     from mnncompat.transaction import choose_rewrites, fix_model
 
-    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe)
-    return fix_model(_model(model), rewrites=rewrites, prove=prove, shapes=shapes, inputs=inputs, seed=seed)
+    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
+    return fix_model(
+        _model(model), rewrites=rewrites, target=Target(mnn), prove=prove, shapes=shapes, inputs=inputs, seed=seed
+    )
 
 
 def convert(  # noqa: PLR0913 - options
@@ -147,11 +168,12 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
+    from mnncompat.catalog import is_rule
     from mnncompat.gate import GateOptions, convert_model
     from mnncompat.transaction import choose_rewrites
 
     gate = GateOptions(
-        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe) if rewrite else (),
+        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else (),
         converter=options,
         limits=limits,
         shapes=shapes or {},

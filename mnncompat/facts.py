@@ -105,7 +105,7 @@ class NodeFacts:
 
         The converter computes those itself. Their data is not read here.
         """
-        return name in _constants(self.view)
+        return is_constant(self.view, name)
 
     def producer(self, name: str) -> str:
         """Op type that computes a value here, looking through Identity.
@@ -132,6 +132,11 @@ _NOT_FOLDED = frozenset(("RandomNormal", "RandomUniform", "Bernoulli", "Multinom
 _CASTS = ("Cast", "CastLike")
 _NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
+
+
+def is_constant(view: GraphView, name: str) -> bool:
+    """True if a value is stored, or computed from nothing but such values."""
+    return name in _constants(view)
 
 
 def _constants(view: GraphView) -> frozenset[str]:

@@ -5,19 +5,21 @@ Nothing here imports MNN or ONNX Runtime: the answer comes from `rules/` and fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import onnx
 
 from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
-from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope
+from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope, reachable_graphs
 from mnncompat.model import Model
 from mnncompat.releases import Releases, releases, resolve_version
+from mnncompat.rewrites import rewrite_named, searching_rewrites
 from mnncompat.rewrites.base import Match, Refusal, Rewrite
-from mnncompat.structure import subgraphs
+from mnncompat.rewrites.whole import ModelRewrite
 from mnncompat.table import Row, SupportTable
+from mnncompat.target import Target
 from mnncompat.view import GraphView, ModelView
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def check_model(
     model: Model,
     *,
     mnn_version: str | None = None,
-    rewrites: Sequence[Rewrite] = (),
+    rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
 ) -> CheckResult:
     """Find everything that stands between a model and an MNN release.
@@ -54,7 +56,7 @@ def check_model(
     Args:
         model: The model; main graph, subgraphs and called functions are looked at.
         mnn_version: The release, see `mnncompat.releases.resolve_version`.
-        rewrites: Rewrites to look for; their matches become findings and remedies.
+        rewrites: Rewrites to look for; their matches become findings and remedies. None for all that there are.
         table: The table to use; by default the one that ships with mnncompat.
 
     Returns:
@@ -78,7 +80,7 @@ def check_model(
 class _Check:
     """One run over one model."""
 
-    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite], table: SupportTable) -> None:
+    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite] | None, table: SupportTable) -> None:
         self.version = version
         self.view = ModelView(model)
         self.graphs = reachable_graphs(self.view)
@@ -89,7 +91,7 @@ class _Check:
 
     def findings(self) -> Iterator[_Finding]:
         found = [*self._graph_findings(), *self._node_findings()]
-        matches, refusals = self._search()
+        matches, refusals = self._search(found)
         yield from (_remedied(finding, matches, refusals) for finding in found)
         for site, rewrite, match in matches:
             yield from self._notes(site, rewrite, match)
@@ -137,19 +139,42 @@ class _Check:
         if not matches:
             unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
 
-    def _search(self) -> tuple[list[tuple[_Site, Rewrite, Match]], list[tuple[_Site, Rewrite, Refusal]]]:
+    def _search(
+        self, findings: Sequence[_Finding]
+    ) -> tuple[list[tuple[_Site, Rewrite, Match]], list[tuple[_Site, Rewrite, Refusal]]]:
+        """What the rewrites find; those that rows name as remedies are imported only if a finding names them."""
+        target = Target(self.version, table=self._table)
+        searching = searching_rewrites() if self._rewrites is None else self._rewrites
+        found = [
+            (number, rewrite, item)
+            for number, view in enumerate(self.graphs)
+            for rewrite in searching
+            for item in rewrite.find(view, target)
+        ]
+        if self._rewrites is None:
+            found += self._remedies(findings, target)
         matches: list[tuple[_Site, Rewrite, Match]] = []
         refusals: list[tuple[_Site, Rewrite, Refusal]] = []
-        for number, view in enumerate(self.graphs):
-            for rewrite in self._rewrites:
-                for found in rewrite.find(view):
-                    if isinstance(found, Match):
-                        matches.append((_Site(graph=number, position=min(found.nodes)), rewrite, found))
-                    else:
-                        refusals.append((_Site(graph=number, position=found.index), rewrite, found))
+        for number, rewrite, item in found:
+            if isinstance(item, Match):
+                matches.append((_Site(graph=number, position=min(item.nodes)), rewrite, item))
+            else:
+                refusals.append((_Site(graph=number, position=item.index), rewrite, item))
         return matches, refusals
 
+    def _remedies(self, findings: Sequence[_Finding], target: Target) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
+        named = {(site, item.remedy) for site, item in findings if item.remedy and item.severity is not Severity.INFO}
+        for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
+            rewrite = rewrite_named(name or "")
+            view = self.graphs[site.graph]
+            if rewrite is not None and site.position is not None and not view.is_function:
+                found = rewrite.attempt(view, site.position, target)
+                if found is not None:
+                    yield site.graph, rewrite, found
+
     def _notes(self, site: _Site, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
+        if rewrite.is_remedy:  # the finding is the row's
+            return
         for index, message in match.notes:
             yield (
                 _Site(graph=site.graph, position=index),
@@ -164,32 +189,6 @@ class _Check:
                     fixable=True,
                 ),
             )
-
-
-def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
-    """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
-    bodies = {(function.domain, function.name): function for function in view.proto.functions}
-    called: set[tuple[str, str]] = set()
-    pending = list(_all_nodes(view.proto.graph.node))
-    while pending:
-        node = pending.pop()
-        key = (node.domain, node.op_type)
-        if key in bodies and key not in called:
-            called.add(key)
-            pending.extend(_all_nodes(bodies[key].node))
-    labels = {f"function {domain}::{name}" for domain, name in called}
-    return tuple(
-        graph
-        for graph in view.graphs()
-        if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
-    )
-
-
-def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for _, graph in subgraphs(node):
-            yield from _all_nodes(graph.node)
 
 
 def undeclared(view: GraphView, index: int, known: Releases, version: str, table: SupportTable) -> Diagnostic:
@@ -267,12 +266,16 @@ def _remedied(
 ) -> _Finding:
     """Name the rewrite that replaces the node, or why one refused it."""
     site, diagnostic = finding
-    if diagnostic.severity is Severity.INFO or site.position is None:
+    if diagnostic.severity is Severity.INFO:
         return finding
+    whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
+    if isinstance(whole, ModelRewrite):
+        return site, replace(diagnostic, fixable=True)
     names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
+    if diagnostic.remedy in names:
+        return site, replace(diagnostic, fixable=True)
     if names and diagnostic.severity is Severity.ERROR:
-        remedy = diagnostic.remedy if diagnostic.remedy in names else names[0]
-        return site, replace(diagnostic, remedy=remedy, fixable=True)
+        return site, replace(diagnostic, remedy=names[0], fixable=True)
     reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     if reasons:
         return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))

@@ -185,6 +185,65 @@ class OnnxRuntimeRunner:
         return self._model if isinstance(self._model, bytes) else str(self._model)
 
 
+class OnnxRunner:
+    """ONNX Runtime, or ONNX's own reference evaluator where ONNX Runtime does not load the model.
+
+    It does not load operators and opsets that are newer than it, nor some types of old ones.
+
+    Args:
+        model: A file, or a model in memory. A file's external data is found beside it.
+        name: What reports call it.
+        folder: Where the external data of a model in memory lies.
+    """
+
+    __slots__ = ("_fast", "_folder", "_model", "_slow", "name")
+
+    def __init__(
+        self, model: Path | str | onnx.ModelProto, *, name: str = "onnxruntime", folder: Path | None = None
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._folder = folder
+        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder)
+        self._slow: Any = None
+
+    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
+        """Run the model on each of the feeds.
+
+        Args:
+            feeds: Input name -> array, in the declared dtypes.
+
+        Returns:
+            For each of the feeds: output name -> array; or ONNX Runtime's failure.
+
+        Raises:
+            RunnerError: onnxruntime is not installed, or the model in memory is too large to be handed over.
+        """
+        found = self._fast.run(feeds)
+        if not isinstance(found, Failure) or found.stage is not Stage.LOAD:
+            return found
+        evaluated = self._evaluated(feeds)
+        return found if evaluated is None else evaluated
+
+    def _evaluated(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
+        """What the reference evaluator makes of it; None if that fails too."""
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            if self._slow is None:
+                self._slow = ReferenceEvaluator(self._proto())
+            names = list(self._slow.output_names)
+            with np.errstate(all="ignore"):
+                found = [dict(zip(names, self._slow.run(None, dict(feed)), strict=True)) for feed in feeds]
+        except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
+            return None
+        arrays = [{name: np.asarray(value) for name, value in each.items()} for each in found]
+        return arrays if all(_is_tensor(value) for each in arrays for value in each.values()) else None
+
+    def _proto(self) -> onnx.ModelProto:
+        return self._model if isinstance(self._model, onnx.ModelProto) else onnx.load(self._model)
+
+
 class MnnRunner:
     """MNN, in a child process.
 

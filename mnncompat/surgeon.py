@@ -31,10 +31,16 @@ class GraphEditor:
     Args:
         graph: The graph as graphsurgeon imported it, nodes in their original order.
         names: Every value and node name in use anywhere in the model; new names are added to it.
+        parent: The editor of the graph that holds this one.
+
+    Attributes:
+        protos: Nodes inserted as they are, by the `id` of what links them.
     """
 
-    def __init__(self, graph: gs.Graph, names: set[str]) -> None:
+    def __init__(self, graph: gs.Graph, names: set[str], parent: GraphEditor | None = None) -> None:
         self.graph = graph
+        self.protos: dict[int, NodeProto] = {}
+        self._parent = parent
         self.constants: list[gs.Constant] = []
         self.variables: list[gs.Variable] = []
         self.edited: set[int] = set()
@@ -117,6 +123,29 @@ class GraphEditor:
         self._inserted.setdefault(at, []).append(node)
         return node
 
+    def insert_proto(self, at: int, proto: NodeProto) -> None:
+        """Insert a node as it is, nested graphs included, at the place of the node `at`; its names must be unique."""
+        captured = [name for _, graph in subgraphs(proto) for name in _outer_reads(graph)]
+        inputs = [self._known(name) for name in (*proto.input, *dict.fromkeys(captured))]
+        outputs = [self._known(name) for name in proto.output]
+        node = gs.Node(proto.op_type, name=proto.name, inputs=inputs, outputs=outputs, domain=proto.domain or None)
+        self._inserted.setdefault(at, []).append(node)
+        self.protos[id(node)] = proto
+
+    def _known(self, name: str) -> gs.Tensor:
+        if not name:
+            return gs.Variable.empty()
+        if name not in self._tensors:
+            outer = None if self._parent is None else self._parent.find(name)
+            self._tensors[name] = outer if outer is not None else gs.Variable(name)
+        return self._tensors[name]
+
+    def find(self, name: str) -> gs.Tensor | None:
+        """The value of that name in this graph or an outer one; None if nothing refers to it."""
+        if name in self._tensors:
+            return self._tensors[name]
+        return None if self._parent is None else self._parent.find(name)
+
     def remove(self, index: int) -> None:
         """Remove the node at `index`; its outputs may then be given to a new node."""
         self._nodes[index].outputs.clear()
@@ -188,7 +217,7 @@ class ModelEditor:
         return result
 
     def _register(self, graph: gs.Graph, original: GraphProto, address: Address) -> None:
-        self._editors[address] = GraphEditor(graph, self._names)
+        self._editors[address] = GraphEditor(graph, self._names, self._editors.get(address[:-1]) if address else None)
         for index, (node, proto) in enumerate(zip(graph.nodes, original.node, strict=True)):
             for name, inner in subgraphs(proto):
                 if isinstance(node.attrs.get(name), gs.Graph):
@@ -207,7 +236,7 @@ class ModelEditor:
             return []
         originals = list(graph.node)
         nodes = [
-            _node_proto(node, None if i is None else originals[i], i in editor.edited)
+            editor.protos.get(id(node)) or _node_proto(node, None if i is None else originals[i], i in editor.edited)
             for node, i in editor.finish(released)
         ]
         del graph.node[:]
@@ -290,6 +319,15 @@ def _keep(items: Any, wanted: Any) -> None:
         copies = [type(item).FromString(item.SerializeToString()) for item in kept]
         del items[:]
         items.extend(copies)
+
+
+def _outer_reads(graph: GraphProto) -> list[str]:
+    """Names that a nested graph reads and does not define itself."""
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {name for node in graph.node for name in node.output}
+    reads = [name for node in graph.node for name in node.input if name]
+    reads += [name for node in graph.node for _, inner in subgraphs(node) for name in _outer_reads(inner)]
+    return [name for name in (*reads, *(value.name for value in graph.output)) if name not in own]
 
 
 def _reads(graph: GraphProto) -> Iterator[str]:

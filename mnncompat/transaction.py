@@ -7,7 +7,7 @@ others stay.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,12 +20,15 @@ from mnncompat.errors import RunnerError, UsageError
 from mnncompat.model import Model
 from mnncompat.results import AppliedFix, FixResult, RefusedFix, RolledBack
 from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
+from mnncompat.rewrites.whole import ModelRewrite
+from mnncompat.target import Target
 from mnncompat.view import GraphView, ModelView
 
 if TYPE_CHECKING:
     from mnncompat.parity import ParityReport
+    from mnncompat.target import Trouble
 
-_MAX_ROUNDS = 20
+_MAX_ROUNDS = 50
 # The checker serialises the model, and protobuf stops at 2 GiB.
 _MAX_CHECKED_BYTES = 1_900_000_000
 
@@ -50,6 +53,7 @@ def choose_rewrites(
     ignore: Sequence[str] = (),
     unsafe: bool = False,
     rewrites: Sequence[Rewrite] | None = None,
+    is_rule: Callable[[str], bool] = lambda _entry: False,
 ) -> tuple[Rewrite, ...]:
     """Choose rewrites by code, start of a code, or name.
 
@@ -58,13 +62,14 @@ def choose_rewrites(
         ignore: Leave these out.
         unsafe: Take unsafe ones too.
         rewrites: To choose from; by default all that there are.
+        is_rule: Tells whether an entry means a rule that is no rewrite; such an entry chooses nothing.
 
     Raises:
         UsageError: An entry of `select` or `ignore` means no rule at all.
     """
     known = all_rewrites() if rewrites is None else tuple(rewrites)
     for entry in (*select, *ignore):
-        if not any(_means(entry, rewrite) for rewrite in known):
+        if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
             names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
             raise UsageError(f"no rewrite is called '{entry}'", hint=f"there are: {names}")
     return tuple(
@@ -80,6 +85,7 @@ def fix_model(
     model: Model,
     *,
     rewrites: Sequence[Rewrite] | None = None,
+    target: Target | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
@@ -90,6 +96,7 @@ def fix_model(
     Args:
         model: The model.
         rewrites: Rewrites to apply, see `choose_rewrites`; by default every safe one.
+        target: The MNN release to rewrite for; the installed one if None.
         prove: Compare original and result under ONNX Runtime, and roll back what is not equal.
         shapes: Shapes of inputs for the proof, where they are dynamic.
         inputs: Arrays for inputs, in place of drawn ones.
@@ -110,7 +117,7 @@ def fix_model(
         return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, seed=seed)
 
     chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
-    attempt, rolled_back = _transaction(model, chosen, prover if prove else None)
+    attempt, rolled_back = _transaction(model, chosen, target or Target(), prover if prove else None)
     if not attempt.applied:
         return FixResult(source=model.name, model=model, refused=attempt.refused, rolled_back=rolled_back)
     fixed = _with(model, attempt.proto)
@@ -126,16 +133,16 @@ def fix_model(
 
 
 def _transaction(
-    model: Model, rewrites: tuple[Rewrite, ...], prover: Prover | None
+    model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None
 ) -> tuple[_Attempt, tuple[RolledBack, ...]]:
-    attempt = _attempt(model, rewrites, prover)
+    attempt = _attempt(model, rewrites, target, prover)
     if not attempt.error:
         return attempt, ()
     good: tuple[Rewrite, ...] = ()
     rolled_back: list[RolledBack] = []
-    best = _attempt(model, (), None)
+    best = _attempt(model, (), target, None)
     for rewrite in rewrites:
-        trial = _attempt(model, (*good, rewrite), prover)
+        trial = _attempt(model, (*good, rewrite), target, prover, proven=best)
         if trial.error:
             rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error))
         else:
@@ -143,14 +150,21 @@ def _transaction(
     return best, tuple(rolled_back)
 
 
-def _attempt(model: Model, rewrites: tuple[Rewrite, ...], prover: Prover | None) -> _Attempt:
-    """Rewrite to a fixed point, check, prove."""
+def _attempt(
+    model: Model,
+    rewrites: tuple[Rewrite, ...],
+    target: Target,
+    prover: Prover | None,
+    *,
+    proven: _Attempt | None = None,
+) -> _Attempt:
+    """Rewrite to a fixed point, check, prove; `proven` is an earlier attempt that may have come to the same."""
     current = model
     applied: list[AppliedFix] = []
     refused: tuple[RefusedFix, ...] = ()
     for _ in range(_MAX_ROUNDS):
         try:
-            proto, new, refused = _round(current, rewrites)
+            proto, new, refused = _round(current, rewrites, target)
         except Exception as error:  # noqa: BLE001 - a rewrite that fails is rolled back, whatever it raises
             return _Attempt(proto=model.proto, error=f"it failed: {type(error).__name__}: {error}")
         if not new:
@@ -161,6 +175,8 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], prover: Prover | None)
         return _Attempt(proto=model.proto, error=f"it still finds something after {_MAX_ROUNDS} rounds")
     if not applied:
         return _Attempt(proto=model.proto, refused=refused)
+    if proven is not None and tuple(applied) == proven.applied:
+        return replace(proven, refused=refused)
     problem = _invalid(model.proto, current.proto)
     proof = prover(model, current) if prover is not None and not problem else None
     _require_reference(proof)
@@ -180,13 +196,18 @@ def _require_reference(proof: ParityReport | None) -> None:
         )
 
 
-def _round(model: Model, rewrites: tuple[Rewrite, ...]) -> tuple[ModelProto, list[AppliedFix], tuple[RefusedFix, ...]]:
-    """Apply every match that does not overlap with an earlier one."""
+def _round(
+    model: Model, rewrites: tuple[Rewrite, ...], target: Target
+) -> tuple[ModelProto, list[AppliedFix], tuple[RefusedFix, ...]]:
+    """Apply what changes the model as a whole, or else every match that does not overlap with an earlier one."""
+    whole = ModelView(model)
+    for rewrite in rewrites:
+        if isinstance(rewrite, ModelRewrite):
+            troubles = rewrite.search(whole, target)
+            if troubles:
+                return rewrite.rewrite(model.proto, troubles), _announced(rewrite, troubles), ()
     found = [
-        (view, rewrite, item)
-        for view in ModelView(model).graphs()
-        for rewrite in rewrites
-        for item in rewrite.find(view)
+        (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
     ]
     refused = tuple(
         RefusedFix(rewrite=item.rewrite, location=view.location(item.index), reason=item.reason)
@@ -197,6 +218,18 @@ def _round(model: Model, rewrites: tuple[Rewrite, ...]) -> tuple[ModelProto, lis
     if not matches:
         return model.proto, [], refused
     return *_apply(model, matches), refused
+
+
+def _announced(rewrite: Rewrite, troubles: Sequence[Trouble]) -> list[AppliedFix]:
+    return [
+        AppliedFix(
+            code=rewrite.code,
+            rewrite=rewrite.name,
+            location=trouble.found.view.location(trouble.found.position),
+            message=f"{rewrite.summary}: {trouble.reason}",
+        )
+        for trouble in troubles
+    ]
 
 
 def _apply(model: Model, matches: list[tuple[GraphView, Rewrite, Match]]) -> tuple[ModelProto, list[AppliedFix]]:

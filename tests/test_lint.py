@@ -12,14 +12,16 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
+from mnncompat import rules
 from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.errors import UsageError
 from mnncompat.explain import all_rules, explain
-from mnncompat.lint import check_model
+from mnncompat.lint import UNDECLARED, check_model
 from mnncompat.model import from_proto, load
 from mnncompat.rewrites.base import Match, Refusal, Rewrite
 from mnncompat.surgeon import GraphEditor
 from mnncompat.table import SupportTable
+from mnncompat.target import Target
 from mnncompat.view import GraphView
 
 CASES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "rules" / "cases.toml").read_text())["case"]
@@ -63,7 +65,7 @@ def test_measured_micro_models(case: dict[str, Any]) -> None:
 
 def test_every_row_has_a_micro_model_and_a_look_alike() -> None:
     table = SupportTable()
-    rows = {(row.code, op) for op in table.ops() for row in table.rows(op) if row.code}
+    rows = {(row.code, op) for op in table.ops() for row in table.rows(op) if row.code not in ("", UNDECLARED)}
     assert {(case["code"], case["op"]) for case in CASES if "code" in case} == rows
     assert rows - {(case["unlike"], case["op"]) for case in CASES if "unlike" in case} == ALWAYS
 
@@ -80,9 +82,25 @@ def test_undeclared_operators_of_an_old_release() -> None:
     assert codes(check(text)) == []
 
 
-def test_an_operator_that_onnx_defines_by_others_is_explained() -> None:
-    mish = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 18'))
+def test_the_file_of_an_undeclared_operator_says_what_to_do() -> None:
+    def hint(body: str) -> str:
+        return check(graph(body, "float[3] x", "bool[3] y", '"": 18')).diagnostics[0].hint
+
+    assert "Greater(Abs(x)" in hint("y = IsInf(x)")
+    assert "Greater(Neg(x)" in hint("y = IsInf<detect_positive = 0>(x)")
+    mish = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 18')).diagnostics[0]
+    assert mish.hint == "use Mul(x, Tanh(Softplus(x)))"
+    assert mish.evidence[0] == "rules/declared.json: Mish"
+
+
+def test_an_operator_without_a_file_is_explained_by_onnx(tmp_path: Path) -> None:
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "graph.toml").write_bytes((rules.root() / "graph.toml").read_bytes())
+    mish = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 18'), table=SupportTable(tmp_path))
     assert "simpler operators" in mish.diagnostics[0].hint
+
+
+def test_an_operator_that_the_opset_does_not_have() -> None:
     nowhere = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 17'))
     assert nowhere.diagnostics[0].hint == "ONNX opset 17 has no operator Mish"
 
@@ -295,7 +313,7 @@ class Fake(Rewrite):
     summary: ClassVar[str] = "a fake"
     op_types: ClassVar[tuple[str, ...]] = ("Hardmax",)
 
-    def find(self, view: GraphView) -> Iterable[Match | Refusal]:
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
         for index, node in enumerate(view.nodes):
             if node.op_type != "Hardmax":
                 continue

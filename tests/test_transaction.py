@@ -16,6 +16,7 @@ from mnncompat.diagnostics import Applicability
 from mnncompat.model import from_proto
 from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
 from mnncompat.surgeon import GraphEditor
+from mnncompat.target import Target
 from mnncompat.transaction import choose_rewrites, fix_model
 from mnncompat.view import GraphView
 
@@ -28,7 +29,7 @@ class PlantedRewrite(Rewrite):
     summary = "for the tests"
     op_types = ("Relu",)
 
-    def find(self, view: GraphView) -> Iterator[Match | Refusal]:
+    def find(self, view: GraphView, target: Target) -> Iterator[Match | Refusal]:
         for index, node in enumerate(view.nodes):
             if node.op_type == "Relu":
                 yield Match(rewrite=self.name, nodes=frozenset([index]), notes=((index, "planted"),), plan=index)

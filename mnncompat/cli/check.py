@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from mnncompat.diagnostics import CheckResult
     from mnncompat.model import Model
 
-    _Measure = Callable[[Model, CheckResult], CheckResult]
+    Addition = Callable[[Model, CheckResult], CheckResult]
 
 _FAIL_ON = ("error", "warning", "never")
 
 
 def check(  # noqa: PLR0913 - options
+    context: typer.Context,
     models: options.Models,
     *,
     mnn: options.MnnVersion = None,
@@ -37,14 +38,23 @@ def check(  # noqa: PLR0913 - options
     probe: Annotated[
         bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
     ] = False,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help="Also convert with the installed MNN, and say which ops run on this backend: nnapi, coreml, opencl, "
+            "... Repeatable.",
+        ),
+    ] = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     seed: options.Seed = 0,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
-    Reads the graph only, unless --probe is given: neither MNN nor ONNX Runtime is started. Exit status 1 if there are
-    errors or warnings.
+    Reads the graph only, unless --probe or --backend is given: neither MNN nor ONNX Runtime is started. Exit status 1
+    if there are errors or warnings.
     """
     check_format(output_format)
     if fail_on not in _FAIL_ON:
@@ -53,10 +63,14 @@ def check(  # noqa: PLR0913 - options
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     require_rules((*chosen[0], *chosen[1]))
-    measure = _measurer(shape, data, seed) if probe else None
-    if probe and mnn is not None:
-        raise UsageError("--probe measures the installed MNN", hint="leave out --mnn")
-    results, failed = _check_all(models, mnn, *chosen, measure)
+    additions: list[Addition] = []
+    if probe:
+        _require_installed(context, "--probe", mnn)
+        additions.append(_measurer(shape, data, seed))
+    if backend:
+        _require_installed(context, "--backend", mnn)
+        additions.append(_surveyor(options.split_rules(backend)))
+    results, failed = _check_all(models, mnn, *chosen, additions)
     if results:
         report(results, output_format)
     if failed:
@@ -69,13 +83,16 @@ def check(  # noqa: PLR0913 - options
 
 
 def _check_all(
-    models: options.Models, mnn: str | None, select: Sequence[str], ignore: Sequence[str], measure: _Measure | None
+    models: options.Models,
+    mnn: str | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    additions: Sequence[Addition],
 ) -> tuple[list[CheckResult], bool]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.lint import check_model
     from mnncompat.model import load
     from mnncompat.releases import resolve_version
-    from mnncompat.rewrites import all_rewrites
 
     version = resolve_version(mnn)
     begin_work()
@@ -84,9 +101,9 @@ def _check_all(
     for path in models:
         try:
             model = load(path)
-            result = check_model(model, mnn_version=version, rewrites=all_rewrites())
-            if measure is not None:
-                result = measure(model, result)
+            result = check_model(model, mnn_version=version, rewrites=None)
+            for add in additions:
+                result = add(model, result)
         except MnncompatError as error:
             note(f"error: {error.message}\nhint: {error.hint}")
             failed = True
@@ -95,16 +112,41 @@ def _check_all(
     return results, failed
 
 
-def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> _Measure:
+def _require_installed(context: typer.Context, option: str, mnn: str | None) -> None:
+    from mnncompat.releases import require_installed
+
+    source = context.get_parameter_source("mnn")
+    require_installed(mnn, option, configured=source is not None and source.name == "DEFAULT_MAP")
+
+
+def _surveyor(names: Sequence[str]) -> Addition:
+    """What `--backend` adds to the result of one model."""
+    from mnncompat.backends.registry import require
+
+    require(names)
+
+    def add(model: Model, result: CheckResult) -> CheckResult:
+        from mnncompat.backends.findings import with_backends
+        from mnncompat.backends.survey import survey
+
+        with progress_bar("converting") as progress:
+            return with_backends(result, model, survey(model, names, progress=progress))
+
+    return add
+
+
+def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> Addition:
     """What `--probe` adds to the result of one model."""
-    from mnncompat.measured import measure_nodes, merged
+    from mnncompat.measured import flagged, measure_nodes, merged
 
     inputs = options.parse_inputs(data)
 
     def measure(model: Model, result: CheckResult) -> CheckResult:
         with progress_bar("measuring nodes") as progress:
             shapes = options.parse_shapes(shape, model)
-            version, found = measure_nodes(model, shapes=shapes, inputs=inputs, seed=seed, progress=progress)
+            version, found = measure_nodes(
+                model, shapes=shapes, inputs=inputs, seed=seed, apart=flagged(result), progress=progress
+            )
         return merged(result, model, version, found)
 
     return measure

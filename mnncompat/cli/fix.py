@@ -29,6 +29,13 @@ def fix(  # noqa: PLR0913 - options
     select: options.Select = None,
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
+    mnn_version: options.MnnVersion = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch", metavar="NAME", help="Architecture to rewrite for, such as aarch64. [default: all at once]"
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")
     ] = True,
@@ -43,13 +50,15 @@ def fix(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
+    from mnncompat.catalog import is_rule
     from mnncompat.model import load
+    from mnncompat.target import Target
     from mnncompat.transaction import choose_rewrites, fix_model
 
-    rewrites = choose_rewrites(
-        select=options.split_rules(select), ignore=options.split_rules(ignore), unsafe=unsafe_fixes
-    )
+    chosen = options.split_rules(select), options.split_rules(ignore)
+    rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule)
     inputs = options.parse_inputs(data)
+    wanted = Target(mnn_version, arch=arch)
     begin_work()
     results: list[FixResult] = []
     for path in models:
@@ -57,7 +66,9 @@ def fix(  # noqa: PLR0913 - options
         _require_target(path, target, in_place=in_place)
         model = load(path)
         shapes = options.parse_shapes(shape, model)
-        result = fix_model(model, rewrites=rewrites, prove=verify, shapes=shapes, inputs=inputs, seed=seed)
+        result = fix_model(
+            model, rewrites=rewrites, target=wanted, prove=verify, shapes=shapes, inputs=inputs, seed=seed
+        )
         if target is not None:
             _write(result, path, target)
         results.append(result)

@@ -16,7 +16,7 @@ from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds, is_index
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE, Tolerance
 from mnncompat.parity.verdict import OutputParity, ParityReport, RunnerFailure
-from mnncompat.runners import InputSpec, MnnRunner, OnnxRuntimeRunner, input_signature, output_names
+from mnncompat.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def verify(
     """
     proto = load(model).proto if isinstance(model, (str, Path)) else model
     names = output_names(proto)
-    reference = OnnxRuntimeRunner(model)
+    reference = OnnxRunner(model)
     subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
     judge = _Judge(proto, tolerance, tolerances or {})
     return _compared(_case(input_signature(proto), shapes or {}, inputs or {}, seed), reference, subject, judge)
@@ -124,8 +124,8 @@ def compare_models(
     """
     first, second = (load(each).proto if isinstance(each, (str, Path)) else each for each in (original, rewritten))
     signature = _narrowed(input_signature(first), input_signature(second))
-    reference = OnnxRuntimeRunner(original, name=ORIGINAL, folder=folder)
-    subject = OnnxRuntimeRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
+    reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
+    subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
     judge = _Judge(first, tolerance or REWRITE, tolerances or {})
     return _compared(_case(signature, shapes or {}, inputs or {}, seed), reference, subject, judge)
 

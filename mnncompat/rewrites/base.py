@@ -14,6 +14,7 @@ from mnncompat.view import GraphView
 
 if TYPE_CHECKING:
     from mnncompat.surgeon import GraphEditor
+    from mnncompat.target import Target
 
 
 class Match(NamedTuple):
@@ -71,14 +72,27 @@ class Rewrite(ABC):
     severity: ClassVar[Severity] = Severity.WARNING
     applicability: ClassVar[Applicability] = Applicability.SAFE
     op_types: ClassVar[tuple[str, ...]]
+    """Empty for any."""
+    is_remedy: ClassVar[bool] = False
+    """True if rows of the table find its places: it makes no findings of its own."""
 
     @abstractmethod
-    def find(self, view: GraphView) -> Iterable[Match | Refusal]:
-        """Yield the matches and refusals in one graph (subgraphs are visited separately)."""
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
+        """Yield the matches and refusals in one graph (subgraphs are visited separately).
+
+        Args:
+            view: The graph.
+            target: What it is rewritten for.
+        """
 
     @abstractmethod
     def apply(self, match: Match, editor: GraphEditor) -> None:
         """Replace what `match` found; `editor` holds the graph that the match was found in."""
+
+    def attempt(self, view: GraphView, index: int, target: Target) -> Match | Refusal | None:
+        """What it makes of one node, whatever the table says; None if that is not its way to look."""
+        del view, index, target
+        return None
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -8,8 +8,10 @@ import onnx
 
 from mnncompat.model import from_proto
 from mnncompat.rewrites import Match, Refusal
+from mnncompat.rewrites.whole import ModelRewrite
 from mnncompat.structure import subgraphs
 from mnncompat.surgeon import ModelEditor
+from mnncompat.target import Target
 from mnncompat.view import ModelView
 
 if TYPE_CHECKING:
@@ -19,22 +21,23 @@ if TYPE_CHECKING:
 
     from mnncompat.rewrites import Rewrite
 
+TARGET = Target("3.6.1")
+
 
 def findings(rewrite: Rewrite, model: ModelProto) -> tuple[list[Match], list[Refusal]]:
     """What the rewrite finds anywhere in a model."""
-    found = [each for view in ModelView(from_proto(model)).graphs() for each in rewrite.find(view)]
+    view = ModelView(from_proto(model))
+    if isinstance(rewrite, ModelRewrite):
+        troubles = rewrite.search(view, TARGET)
+        return [Match(rewrite.name, frozenset(), ((0, each.reason),), each) for each in troubles], []
+    found = [each for graph in view.graphs() for each in rewrite.find(graph, TARGET)]
     return [f for f in found if isinstance(f, Match)], [f for f in found if isinstance(f, Refusal)]
 
 
 def rewritten(rewrite: Rewrite, model: ModelProto) -> ModelProto:
     """The model after one pass of the rewrite, which is left unchanged; asserts what every rewrite owes."""
     before = model.SerializeToString(deterministic=True)
-    editor = ModelEditor(model)
-    for view in ModelView(from_proto(model)).graphs():
-        for found in rewrite.find(view):
-            if isinstance(found, Match):
-                rewrite.apply(found, editor.graph(view.address))
-    result = editor.export()
+    result = _applied(rewrite, model)
     assert model.SerializeToString(deterministic=True) == before, "the rewrite changed its input"
     onnx.checker.check_model(result, full_check=True)
     assert _interface(result) == _interface(model)
@@ -42,6 +45,19 @@ def rewritten(rewrite: Rewrite, model: ModelProto) -> ModelProto:
     assert not matches, f"the second run finds {matches[0].notes}"
     assert leftovers(result) <= leftovers(model)
     return result
+
+
+def _applied(rewrite: Rewrite, model: ModelProto) -> ModelProto:
+    view = ModelView(from_proto(model))
+    if isinstance(rewrite, ModelRewrite):
+        troubles = rewrite.search(view, TARGET)
+        return rewrite.rewrite(model, troubles) if troubles else model
+    editor = ModelEditor(model)
+    for graph in view.graphs():
+        for found in rewrite.find(graph, TARGET):
+            if isinstance(found, Match):
+                rewrite.apply(found, editor.graph(graph.address))
+    return editor.export()
 
 
 def leftovers(model: ModelProto) -> set[str]:

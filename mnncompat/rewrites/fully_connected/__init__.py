@@ -12,6 +12,7 @@ from mnncompat.view import GraphView
 
 if TYPE_CHECKING:
     from mnncompat.surgeon import GraphEditor
+    from mnncompat.target import Target
 
 
 class FullyConnectedToConvolution(Rewrite):
@@ -55,7 +56,7 @@ class FullyConnectedToConvolution(Rewrite):
     summary = "a fully connected layer runs better, and on more backends, as a convolution"
     op_types = ("Gemm", "MatMul")
 
-    def find(self, view: GraphView) -> Iterable[Match | Refusal]:
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002 - better everywhere
         """Yield one match for each connected region of layers, and the layers that are refused."""
         if view.is_function or not any(node.op_type in self.op_types for node in view.nodes):
             return

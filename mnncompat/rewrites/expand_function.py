@@ -1,0 +1,146 @@
+"""Operators as the simpler ones by which ONNX defines them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from onnx import AttributeProto, FunctionProto, NodeProto, helper
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+from mnncompat.structure import subgraphs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mnncompat.facts import NodeFacts
+
+
+class ExpandFunction(NodeRewrite):
+    """Write an operator as the simpler ones by which ONNX defines it.
+
+    **What.** Operators whose schema has a function body, or makes one from the types of the operands.
+
+    **Why.** MNN's converter does not know functions: what it does not declare it refuses, whatever ONNX says about it.
+
+    **Before and after**::
+
+        y = Mish(x)
+        y = x * Tanh(Softplus(x))
+
+    **Algebra.** The body is the operator's definition.
+
+    **Refuses** if no body is written for operators of the model's opset, and if the types of the operands are not
+    known where the body depends on them.
+
+    **Source.** https://onnx.ai/onnx/operators/ ("Function Body")
+    """
+
+    code = "MNN804"
+    name = "expand-function"
+    summary = "written as the operators by which ONNX defines it"
+    op_types = ()
+
+    def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
+        """Draw the body."""
+        body = function_body(node)
+        bindings = {
+            name: new.value(operand) for name, operand in zip(body.input, node.node.input, strict=False) if operand
+        }
+        given = {each.name: each for each in node.node.attribute}
+        given = {each.name: each for each in body.attribute_proto} | given
+        absent = set(body.input) - bindings.keys()
+        nodes = [_bound(each, given, absent) for each in body.node]
+        values = new.splice(nodes, bindings)
+        results = [values.get(name) or bindings.get(name) for name in body.output]
+        return results[: len(node.node.output)]
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """An operator that MNN lacks, and a function that it has."""
+        return (
+            taken("no attributes", "(float[2,3,4] x) => (float[2,3,4] y) { y = Mish(x) }", opset=22),
+            left("MNN declares it", "", "(float[2,5] x) => (float[2,5] y) { y = Softplus(x) }"),
+        )
+
+
+def function_body(node: NodeFacts) -> FunctionProto:
+    """The body of an operator for the opset of the model that holds it.
+
+    Raises:
+        NotApplicable: There is none.
+    """
+    op = node.node.op_type
+    try:
+        schema: Any = onnx.defs.get_schema(op, node.opset, "")  # onnx's stub lacks the methods for versions
+    except onnx.defs.SchemaError:
+        raise NotApplicable(f"ONNX opset {node.opset} has no {op}") from None
+    for version, depends in _versions(schema, node.opset):
+        body = FunctionProto()
+        if depends:
+            types = [_type(node, name) for name in node.node.input]
+            data = schema.get_context_dependent_function_with_opset_version(
+                version, node.node.SerializeToString(), types
+            )
+        else:
+            data = schema.get_function_with_opset_version(version)
+        if data:
+            body.ParseFromString(data)
+            if all(_is_same(each.op_type, version, node.opset) for each in _nodes(body.node)):
+                return body
+    raise NotApplicable(f"ONNX opset {node.opset} has no function body of {op}")
+
+
+def _versions(schema: Any, opset: int) -> list[tuple[int, bool]]:
+    """Opsets for which there is a body, newest first, and whether it depends on the operands' types."""
+    versions = [(version, False) for version in schema.function_opset_versions]
+    versions += [(version, True) for version in schema.context_dependent_function_opset_versions]
+    return sorted((each for each in versions if each[0] <= opset), reverse=True)
+
+
+def _type(node: NodeFacts, name: str) -> bytes:
+    if not name:
+        return onnx.TypeProto().SerializeToString()
+    dtype = node.view.dtype(name)
+    if not dtype:
+        raise NotApplicable(f"the type of '{name}' is not known")
+    return helper.make_tensor_type_proto(dtype, node.view.shape(name)).SerializeToString()
+
+
+def _is_same(op: str, version: int, opset: int) -> bool:
+    """True if an operator takes the same operands and attributes in both opsets."""
+    one, two = (onnx.defs.get_schema(op, each, "") for each in (version, opset))
+    return [each.name for each in one.inputs] == [each.name for each in two.inputs[: len(one.inputs)]] and set(
+        one.attributes
+    ) <= set(two.attributes)
+
+
+def _nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for _, graph in subgraphs(node):
+            yield from _nodes(graph.node)
+
+
+def _bound(node: NodeProto, given: Mapping[str, AttributeProto], absent: set[str]) -> NodeProto:
+    """A node of the body, with the attributes of the operator and without operands that are left out."""
+    result = NodeProto()
+    result.CopyFrom(node)
+    del result.attribute[:]
+    for item in node.attribute:
+        if not item.ref_attr_name:
+            copy = result.attribute.add()
+            copy.CopyFrom(item)
+            if item.type == AttributeProto.GRAPH:
+                inner = [_bound(each, given, absent) for each in item.g.node]
+                del copy.g.node[:]
+                copy.g.node.extend(inner)
+        elif item.ref_attr_name in given:
+            copy = result.attribute.add()
+            copy.CopyFrom(given[item.ref_attr_name])
+            copy.name = item.name
+    result.input[:] = ["" if name in absent else name for name in node.input]
+    return result

@@ -1,0 +1,85 @@
+"""Nodes whose operands are all constant, computed beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.folding import fold
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.base import Match, Refusal
+    from mnncompat.target import Target
+    from mnncompat.view import GraphView
+
+
+class FoldConstants(NodeRewrite):
+    """Store the result of a node that depends on nothing but constants.
+
+    **What.** A node that MNN refuses, crashes on or computes wrongly, and all of whose operands are stored or computed
+    from stored values by operators of ONNX's own domain (or shapes that are static): window functions of a constant
+    size, MelWeightMatrix, tables of indices.
+
+    **Why.** What does not depend on the inputs needs no operator at all. MNN's converter folds constants too, but by
+    running its own operators, with their mistakes.
+
+    **Before and after**::
+
+        HannWindow(400) -> w
+        Constant(value = [...]) -> w
+
+    **Algebra.** ONNX's reference evaluator computes the value.
+
+    **Refuses** operators that draw random numbers or hold graphs, strings and sequences, results of more than 64 MB,
+    and what the reference evaluator cannot compute.
+
+    **Source.** https://onnx.ai/onnx/api/reference.html
+    """
+
+    code = "MNN802"
+    name = "fold-constants"
+    summary = "its operands are constant: the result is stored"
+    op_types = ()
+
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
+        """Yield a match for each node in trouble whose operands are constant."""
+        if view.is_function:
+            return
+        for index, node in enumerate(view.nodes):
+            facts = target.facts(view, index)
+            if facts.is_constant(next(filter(None, node.output), "")) and target.troubles(view, index):
+                yield self.attempt(view, index, target)
+
+    def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
+        """Store every output."""
+        results: list[Value | None] = []
+        for position, name in enumerate(node.node.output):
+            value = fold(node.view, name) if new.wants(position) else None
+            if value is None and new.wants(position):
+                raise NotApplicable(f"'{name}' cannot be computed beforehand")
+            results.append(None if value is None else new.constant(value, name=name))
+        return results
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """A window of constant size, and one whose size is an input."""
+        return (
+            taken(
+                "window",
+                "(float[2,8] x) => (float[2,8] y) <int64 size = {8}> { w = HannWindow(size) y = Mul(x, w) }",
+                opset=17,
+            ),
+            taken(
+                "window of a computed size",
+                """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
+                s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
+                opset=17,
+            ),
+            left("size is an input", "", "(int64 size) => (float[M] y) { y = HannWindow(size) }", opset=17),
+        )

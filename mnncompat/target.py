@@ -1,0 +1,111 @@
+"""What a model is rewritten for: an MNN release on an architecture, and what the table says is in trouble there."""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mnncompat.facts import NodeFacts
+from mnncompat.graph_conditions import SEARCHES, Found, Scope, reachable_graphs
+from mnncompat.releases import releases, resolve_version
+from mnncompat.table import Row, RowMatch, SupportTable
+from mnncompat.view import Address, GraphView, ModelView
+
+_Place = tuple[Address, tuple[str, ...], int | None]
+
+
+class Trouble(NamedTuple):
+    """A statement of `rules/graph.toml` that holds for a model.
+
+    Attributes:
+        row: The statement.
+        found: Where, with the values that fill its reason.
+    """
+
+    row: Row
+    found: Found
+
+    @property
+    def reason(self) -> str:
+        """The row's reason with the actual values."""
+        return self.row.reason.format_map(self.found.values)
+
+
+class Target:
+    """An MNN release, on one architecture or on all, and the table that describes it.
+
+    Args:
+        version: The release, see `mnncompat.releases.resolve_version`.
+        arch: Machine architecture, such as ``aarch64``: leave out what concerns others only. None leaves out nothing,
+            because a model is converted on one machine and runs on others.
+        table: The table; the one that ships with mnncompat by default.
+
+    Attributes:
+        version: The release.
+        table: The table.
+
+    Raises:
+        UsageError: There is no such release.
+    """
+
+    def __init__(
+        self, version: str | None = None, *, arch: str | None = None, table: SupportTable | None = None
+    ) -> None:
+        self.version = resolve_version(version)
+        self.table = table or SupportTable()
+        self._arch = arch
+        self._releases = releases()
+        self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
+        self._models: weakref.WeakKeyDictionary[ModelView, dict[_Place, list[Trouble]]] = weakref.WeakKeyDictionary()
+
+    def declares(self, op: str) -> bool:
+        """True if the converter of the release registers an op type."""
+        return self._releases.declares(op, self.version)
+
+    def facts(self, view: GraphView, index: int) -> NodeFacts:
+        """One node, as the table sees it."""
+        return NodeFacts(view, index, self.table.file(view.nodes[index].op_type).defaults)
+
+    def troubles(self, view: GraphView, index: int) -> tuple[RowMatch, ...]:
+        """The rows by which a node certainly is in trouble, those about whole models included that point at it.
+
+        Raises:
+            TableError: The rules are damaged.
+        """
+        known = self._nodes.setdefault(view, {})
+        if index not in known:
+            known[index] = tuple(self._find(view, index))
+        return known[index]
+
+    def model_troubles(self, model: ModelView) -> Iterator[Trouble]:
+        """What `rules/graph.toml` says about a model, row by row.
+
+        Raises:
+            TableError: The rules are damaged.
+        """
+        for troubles in self._by_place(model).values():
+            yield from troubles
+
+    def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
+        if view.nodes[index].domain in ("", "ai.onnx"):
+            for match in self.table.match(view, index, self.version):
+                if match.certain and match.row.status != "supported" and self._concerns(match.row):
+                    yield match
+        for trouble in self._by_place(view.scope).get((view.address, view.path, index), ()):
+            yield RowMatch(row=trouble.row, certain=True, reason=trouble.reason)
+
+    def _by_place(self, model: ModelView) -> dict[_Place, list[Trouble]]:
+        if model not in self._models:
+            scope = Scope(model=model, graphs=reachable_graphs(model), declares=self.declares)
+            places: dict[_Place, list[Trouble]] = defaultdict(list)
+            for row in self.table.graph_rows():
+                if row.holds_for(self.version) and self._concerns(row):
+                    for found in SEARCHES[row.find](scope):
+                        places[found.view.address, found.view.path, found.position].append(Trouble(row, found))
+            self._models[model] = dict(places)
+        return self._models[model]
+
+    def _concerns(self, row: Row) -> bool:
+        return self._arch is None or not row.arch or self._arch in row.arch

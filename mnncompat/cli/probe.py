@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnncompat.cli import Interrupted
 from mnncompat.cli.console import emit, note, use_color
+from mnncompat.cli.progress import progress_bar
 from mnncompat.cli.render import rendered
 from mnncompat.errors import UsageError
 
@@ -47,6 +46,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Measure micro-models on MNN: convert, load, run and compare each in processes of its own.
@@ -55,6 +55,8 @@ def probe(  # noqa: PLR0913 - one parameter an option
     """
     if output_format not in ("text", "json"):
         raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if fix and (out is not None or case):
+        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
     if resume and out is None:
         raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
     if case:
@@ -66,6 +68,11 @@ def probe(  # noqa: PLR0913 - one parameter an option
     names = tuple(corpus or ("node",))
     names = (*CORPORA, GENERATED) if _ALL in names else names
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    if fix:
+        from mnncompat.cli.repair import measure_fixed
+
+        measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
+        return
     _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
 
 
@@ -93,7 +100,7 @@ def _measure(
         recording = Recording(out, header, resume=resume)
         before = frozenset(recording.found)
         try:
-            with _progress(selection, len(before)) as progress:
+            with progress_bar(selection, len(before)) as progress:
                 for each in pool.measure(selection.cases(without=before)):
                     recording.add(each)
                     progress.advance(each.outcome.value)
@@ -106,46 +113,6 @@ def _measure(
         kept = f"; {out} keeps them: go on with --resume" if out else ""
         note(f"interrupted: {len(recording.found)} cases measured{kept}")
         raise typer.Exit(_INTERRUPTED)
-
-
-class _Progress(Protocol):
-    def advance(self, outcome: str) -> None:
-        """One more."""
-
-
-class _Silence:
-    def advance(self, outcome: str) -> None:
-        """Nothing: there is no terminal."""
-
-
-class _Bar:
-    def __init__(self, bar: Any, total: int | None, done: int) -> None:
-        self._bar, self._counts = bar, Counter[str]()
-        self._task = bar.add_task("measuring", total=total, completed=done, counts="")
-
-    def advance(self, outcome: str) -> None:
-        """Show one more case, and how the outcomes are spread."""
-        self._counts[outcome] += 1
-        counts = "  ".join(f"{number} {name}" for name, number in sorted(self._counts.items()))
-        self._bar.update(self._task, advance=1, counts=counts)
-
-
-@contextlib.contextmanager
-def _progress(selection: Selection, done: int) -> Iterator[_Progress]:
-    if not sys.stderr.isatty():
-        yield _Silence()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Bar(bar, selection.size(), done)
 
 
 def _text(header: Mapping[str, str], recording: Recording) -> str:

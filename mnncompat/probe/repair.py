@@ -1,0 +1,103 @@
+"""What `mnncompat fix` makes of micro-models: each measured as it is and as it is fixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import onnx
+
+from mnncompat.errors import MnncompatError
+from mnncompat.model import from_proto
+from mnncompat.probe.measurement import Measurement, Outcome
+from mnncompat.transaction import fix_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mnncompat.probe.case import Case
+    from mnncompat.probe.pool import Pool
+    from mnncompat.target import Target
+
+_FIXED = "#fixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixing:
+    """What `fix` made of a case.
+
+    Attributes:
+        model: The fixed model, serialized; None if nothing was changed.
+        applied: Names of the rewrites that applied, once each.
+        refused: What rewrites refused, and why.
+        problem: Rewrites that were given up, or why nothing could be proven; empty if all is well.
+    """
+
+    model: bytes | None = None
+    applied: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """One case before and after `fix`.
+
+    Attributes:
+        before: The model as it is, measured.
+        after: The fixed model, measured; `before` itself if nothing was changed.
+        fixing: What `fix` did.
+    """
+
+    before: Measurement
+    after: Measurement
+    fixing: Fixing
+
+    @property
+    def broken(self) -> bool:
+        """True if a case was right, and is not."""
+        return self.before.outcome is Outcome.OK and self.after.outcome is not Outcome.OK
+
+
+def fixing(case: Case, target: Target) -> Fixing:
+    """Fix a case, proven on its own data under ONNX Runtime, as `mnncompat fix` does it.
+
+    Raises:
+        TableError: The rules are damaged.
+    """
+    proto = onnx.ModelProto.FromString(case.model)
+    try:
+        result = fix_model(from_proto(proto), target=target, inputs=case.feeds)
+    except MnncompatError as error:
+        return Fixing(problem=str(error))
+    problem = "; ".join(f"{each.rewrite}: {each.reason}" for each in result.rolled_back)
+    return Fixing(
+        model=result.model.proto.SerializeToString() if result.changed else None,
+        applied=tuple(dict.fromkeys(each.rewrite for each in result.applied)),
+        refused=tuple(f"{each.rewrite}: {each.reason}" for each in result.refused),
+        problem=problem,
+    )
+
+
+def repairs(cases: Iterable[Case], pool: Pool, target: Target) -> Iterator[Repair]:
+    """Measure cases before and after `fix`, in the order in which they are done.
+
+    Cases that MNN has no tensors for are not fixed: `fix` keeps the types of inputs and outputs.
+    """
+    fixings: dict[str, Fixing] = {}
+    found: dict[str, Measurement] = {}
+    for measurement in pool.measure(_with_fixed(cases, target, fixings)):
+        found[measurement.id] = measurement
+        identity = measurement.id.removesuffix(_FIXED)
+        fixed = fixings[identity]
+        before, after = found.get(identity), found.get(identity if fixed.model is None else identity + _FIXED)
+        if before is not None and after is not None:
+            yield Repair(before=before, after=replace(after, id=identity), fixing=fixed)
+
+
+def _with_fixed(cases: Iterable[Case], target: Target, fixings: dict[str, Fixing]) -> Iterator[Case]:
+    for case in cases:
+        fixings[case.id] = fixed = Fixing() if case.expected is None else fixing(case, target)
+        yield case
+        if fixed.model is not None:
+            yield replace(case, id=case.id + _FIXED, model=fixed.model)

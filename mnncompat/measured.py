@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_FEW = 16  # as many cases take as long as it takes to start MNN once more
+
 Progress = Callable[[int, int], None]
 """Called with the number of nodes measured and to be measured."""
 
@@ -30,16 +32,20 @@ def measure_nodes(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
+    apart: Collection[int] = (),
     cache: Path | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> tuple[str, tuple[tuple[NodeSite, Measurement | None], ...]]:
     """Measure every distinct node of a model's main graph on the installed MNN.
+
+    Of nodes that are alike (`mnncompat.probe.alike`) one is measured, and what came of it stands with all of them.
 
     Args:
         model: The model.
         shapes: Shapes of inputs with dynamic dimensions.
         inputs: Real data, by input name.
         seed: Of what is drawn.
+        apart: Indices of nodes that are measured on their own values, whatever they are like; see `flagged`.
         cache: Folder that keeps what was measured; None for the user's cache folder.
         progress: Told how far it is.
 
@@ -53,9 +59,9 @@ def measure_nodes(
     from mnncompat.probe.environment import describe
     from mnncompat.probe.pool import Pool
 
-    sites = node_sites(model, shapes=shapes, inputs=inputs, seed=seed)
+    sites = node_sites(model, shapes=shapes, inputs=inputs, seed=seed, apart=apart)
     cases = {site.case.id: site.case for site in sites if site.case is not None}
-    with Pool() as pool:
+    with Pool(jobs=1 if len(cases) <= _FEW else None) as pool:
         header = describe(pool.environment)
         kept = _Kept(cache or cache_folder(), header)
         missing = [case for identity, case in cases.items() if identity not in kept.found]
@@ -66,6 +72,15 @@ def measure_nodes(
         kept.save()
     found = tuple((site, None if site.case is None else kept.found[site.case.id]) for site in sites)
     return header["mnn"], found
+
+
+def flagged(result: CheckResult) -> frozenset[int]:
+    """Indices of the main graph's nodes that have an error: only their own measurement may take it back."""
+    return frozenset(
+        item.location.index
+        for item in result.diagnostics
+        if item.severity is Severity.ERROR and _is_main(item) and item.location.index is not None
+    )
 
 
 def cache_folder() -> Path:

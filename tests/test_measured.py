@@ -13,7 +13,7 @@ from mnncompat import RunnerError
 from mnncompat.cli import main
 from mnncompat.diagnostics import Severity
 from mnncompat.lint import check_model
-from mnncompat.measured import measure_nodes, merged
+from mnncompat.measured import flagged, measure_nodes, merged
 from mnncompat.model import from_proto
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.nodes import node_sites
@@ -42,6 +42,32 @@ def test_nodes_that_are_alike_are_one_case() -> None:
     assert cases[1] != cases[3]  # the same values, but one is an output of the model
     assert cases[0] not in cases[1:]
     assert cases == [site.case.id if site.case else None for site in node_sites(from_proto(repeated()))]
+
+
+def scaled(*factors: float) -> ModelProto:
+    """Products of the same input, one after the other, and the roundings of all of them."""
+    nodes = [helper.make_node("Mul", [f"x{n}", f"w{n}"], [f"x{n + 1}"]) for n in range(len(factors))]
+    nodes += [helper.make_node("Round", [f"x{n + 1}"], [f"y{n}"]) for n in range(len(factors))]
+    weights = {f"w{n}": np.full(1, factor, np.float32) for n, factor in enumerate(factors)}
+    return model_of(nodes, {"x0": [8]}, {f"y{n}": [8] for n in range(len(factors))}, weights)
+
+
+def test_one_node_stands_for_those_that_are_alike() -> None:
+    model = from_proto(scaled(1.23456, 1.34567, -1.4321, 2.0, 1e30))
+    sites = node_sites(model)
+    one, two, negative, written, huge, *rounded = [site.case.id if site.case else None for site in sites]
+    assert one == two, "a trained factor is like another"
+    assert len({one, negative, written, huge}) == 4
+    assert len(set(rounded)) == 5, "Round may hinge on a single value"
+    alone = [site.case.id if site.case else None for site in node_sites(model, apart={1})]
+    assert alone[0] == one
+    assert alone[1] not in (None, one), "and is measured alone where that is asked for"
+
+
+def test_only_errors_of_the_main_graph_are_measured_apart() -> None:
+    model = from_proto(old_softmax())
+    assert flagged(check_model(model)) == {0}
+    assert flagged(check_model(from_proto(head()))) == frozenset()
 
 
 def test_constants_are_constants_and_what_is_folded_is_left_out() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,11 @@ def dump(arguments: dict[str, Any]) -> dict[str, Any]:
     if not _size(DUMPED):
         raise TaskError(FailureKind.ERROR, "the converter dumped nothing")
     graph = _without_weights(Path(DUMPED))
-    nodes = graph.get("oplists", []) + [node for body in graph.get("subgraphs", []) for node in body.get("nodes", [])]
+    bodies = [("", graph.get("oplists", []), graph.get("tensorName", []))] + [
+        (body.get("name", ""), body.get("nodes", []), body.get("tensors", [])) for body in graph.get("subgraphs", [])
+    ]
     return {
-        "ops": [(node["type"], node.get("name", "")) for node in nodes],
+        "ops": [_described_op(node, names, body) for body, nodes, names in bodies for node in nodes],
         "outputs": graph.get("outputName", []),
         "version": graph.get("extraInfo", {}).get("version", ""),
     }
@@ -129,6 +132,13 @@ def _without_weights(path: Path) -> dict[str, Any]:
         kept = ("[]\n" if len(line) > _PLAUSIBLE_LINE and line.startswith("[ ") else line for line in lines)
         graph: dict[str, Any] = json.loads("".join(kept), strict=False)
     return graph
+
+
+def _described_op(node: dict[str, Any], names: list[str], body: str) -> dict[str, Any]:
+    inputs, outputs = node.get("inputIndexes", []), node.get("outputIndexes", [])
+    values = [names[index] for index in outputs if index < len(names)]
+    described = {"type": node["type"], "name": node.get("name", ""), "inputs": inputs, "outputs": outputs}
+    return described | {"values": values, "body": body}
 
 
 def _load(path: str, inputs: list[str], outputs: list[str]) -> Any:
@@ -231,8 +241,13 @@ def _read(variable: Any, name: str) -> np.ndarray:
 
 
 def enter(stage: Stage) -> None:
-    """Note the stage, for the case that the process dies in it."""
-    Path("stage").write_text(stage.value, encoding="utf-8")
+    """Note the stage, for the case that the process dies in it: the last line of the file counts.
+
+    Appended with as little as it takes: a child notes four, and ext4 writes a file out to disk that is truncated first.
+    """
+    descriptor = os.open("stage", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.write(descriptor, f"{stage.value}\n".encode())
+    os.close(descriptor)
 
 
 def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +265,8 @@ def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(kind: FailureKind, message: str) -> dict[str, Any]:
-    return {"failure": kind.value, "message": message, "stage": Path("stage").read_text(encoding="utf-8")}
+    *_, stage = Path("stage").read_text(encoding="utf-8").split()
+    return {"failure": kind.value, "message": message, "stage": stage}
 
 
 def publish(result: dict[str, Any]) -> None:
@@ -262,7 +278,8 @@ def publish(result: dict[str, Any]) -> None:
 def preload(task: str) -> None:
     """Import what a task imports and no more, for a server that forks. Starts no thread.
 
-    The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers.
+    The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers. What
+    numpy, zipfile and the codecs import when they are first used, they import here: every child would pay for it.
 
     Raises:
         ImportError: MNN or numpy is missing or broken.
@@ -272,10 +289,15 @@ def preload(task: str) -> None:
 
         del _tools
     else:
+        import io
+
         import numpy as np
         from MNN import expr, nn
 
-        del np, expr, nn
+        file = io.BytesIO()
+        np.savez(file, first=np.zeros(1))
+        np.load(io.BytesIO(file.getvalue()))["first"]
+        del expr, nn
 
 
 def main() -> None:

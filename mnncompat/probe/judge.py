@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _SHARE, _APPROXIMATION, _ROUNDING = 0.05, 1e-3, 1e-5
 # Rounding has a long tail, see `mnncompat.parity.tolerance`; nothing of fewer than 200 elements has outliers.
 _OUTLIERS = 0.005
+_WHOLE, _FLOATS = "biu", ("float32", "float64")
 _LAST_PLACES = {"float16": 2 * 2.0**-10, "bfloat16": 2 * 2.0**-7}
 
 
@@ -52,11 +53,31 @@ def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
     """
     for name, expected in (case.expected or {}).items():
         actual = outputs.get(name)
+        if _is_plainly_right(case, expected, actual):
+            continue
         comparison = compared(case, expected, actual)
         problems = comparison.problems or _excused(expected, actual)
         if problems:
             return _aspect(comparison), f"{name}: {'; '.join(problems)}"
     return Aspect.NONE, ""
+
+
+def _is_plainly_right(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> bool:
+    """Whether an output is right without a look at any scale: what follows would find nothing, at many times the cost.
+
+    Half of each allowance, so that their sum is below the larger one, and float32 is exact enough to tell.
+    """
+    if actual is None or actual.shape != expected.shape:
+        return False
+    if expected.dtype.kind in _WHOLE and actual.dtype.kind in _WHOLE:
+        return np.array_equal(expected, actual)
+    if expected.dtype.name not in _FLOATS or actual.dtype.name not in _FLOATS:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        allowed = np.abs(expected) * np.float32(min(case.rtol, _SHARE) / 2) + np.float32(
+            min(case.atol, _APPROXIMATION) / 2
+        )
+        return bool(np.all(np.isfinite(expected)) and np.all(np.abs(actual - expected) <= allowed))
 
 
 def compared(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> Comparison:

@@ -1,13 +1,14 @@
 """The nodes of a user's model as cases: each distinct one cut out with the inputs that it really gets.
 
-The model is run once under ONNX Runtime with every intermediate value kept; what a node read and wrote there is what
-its micro-model is fed and what must come out. What is known when the model is converted becomes an initializer.
+Of nodes that are alike (`mnncompat.probe.alike`), the first one stands for all. The model is run once under ONNX
+Runtime with every intermediate value kept; what a node read and wrote there is what its micro-model is fed and what
+must come out. What is known when the model is converted becomes an initializer.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from mnncompat.facts import NodeFacts
 from mnncompat.mnn import Failure
 from mnncompat.parity.feeds import DRAWS, draw_feeds
 from mnncompat.parity.shapes import checked, guesses
+from mnncompat.probe.alike import likeness
 from mnncompat.probe.case import Case
 from mnncompat.runners import OnnxRuntimeRunner, input_signature
 from mnncompat.structure import subgraphs
@@ -38,7 +40,7 @@ class NodeSite:
 
     Attributes:
         index: Index of the node.
-        case: The micro-model; nodes that are alike share it. None if the node cannot be cut out.
+        case: The micro-model, of this node or of one that is alike. None if the node cannot be cut out.
         reason: Why it cannot.
     """
 
@@ -53,6 +55,7 @@ def node_sites(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
+    apart: Collection[int] = (),
 ) -> tuple[NodeSite, ...]:
     """Cut out every node of the main graph that computes something at run time.
 
@@ -61,6 +64,7 @@ def node_sites(
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
         inputs: Real data, by input name.
         seed: Of what is drawn.
+        apart: Indices of nodes for which no other one stands unless it is the same in every value.
 
     Raises:
         RunnerError: ONNX Runtime cannot run the model, so that no node's inputs are known.
@@ -72,7 +76,7 @@ def node_sites(
     values = _values(model, view, shapes or {}, inputs or {}, seed)
     known: dict[str, Case] = {}
     return tuple(
-        _site(view, index, values, known) for index, node in enumerate(view.nodes) if node.op_type != "Constant"
+        _site(view, index, values, known, apart) for index, node in enumerate(view.nodes) if node.op_type != "Constant"
     )
 
 
@@ -115,7 +119,9 @@ def _instrumented(proto: ModelProto, view: GraphView) -> ModelProto:
     return shown
 
 
-def _site(view: GraphView, index: int, values: Mapping[str, np.ndarray], known: dict[str, Case]) -> NodeSite:
+def _site(
+    view: GraphView, index: int, values: Mapping[str, np.ndarray], known: dict[str, Case], apart: Collection[int]
+) -> NodeSite:
     node = view.nodes[index]
     reads = [*filter(None, node.input), *_captured(node)]
     writes = [name for name in node.output if name]
@@ -129,8 +135,8 @@ def _site(view: GraphView, index: int, values: Mapping[str, np.ndarray], known: 
     if len(stored) == len(set(reads)):
         return NodeSite(index=index, case=None, reason="it is computed from constants when the model is converted")
     feeds = {name: values[name] for name in reads if name not in stored}
-    case = _case(view, node, stored, feeds, {name: values[name] for name in writes})
-    return NodeSite(index=index, case=known.setdefault(case.id, case))
+    case, key = _case(view, node, stored, feeds, {name: values[name] for name in writes})
+    return NodeSite(index=index, case=known.setdefault(case.id if index in apart else key, case))
 
 
 def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -141,7 +147,8 @@ def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.
 _Arrays = Mapping[str, np.ndarray]
 
 
-def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, written: _Arrays) -> Case:
+def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, written: _Arrays) -> tuple[Case, str]:
+    """The case, and the key that it shares with those of nodes that are alike."""
     names = _short_names(node, [*stored, *fed, *written])
     bare = NodeProto()
     bare.CopyFrom(node)
@@ -158,27 +165,29 @@ def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, writt
         "node",
         [_typed(name, array) for name, array in feeds.items()],
         [_typed(name, array) for name, array in shown.items()],
-        [
-            *(onnx.numpy_helper.from_array(array, names[name]) for name, array in stored.items()),
-            *(onnx.numpy_helper.from_array(array, name) for name, array in shapes.items()),
-        ],
     )
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
     model.ir_version = max(proto.ir_version, _IR_VERSION) if proto.functions else _IR_VERSION
+    held = {names[name]: array for name, array in stored.items()}
+    op, bare_model = qualified_op(node), model.SerializeToString(deterministic=True)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in (*held.items(), *shapes.items())
+    )
     data = model.SerializeToString(deterministic=True)
     key = hashlib.sha256(data)
     for array in feeds.values():
         key.update(np.ascontiguousarray(array).tobytes())
-    return Case(
+    case = Case(
         id=f"user:{key.hexdigest()[:24]}",
-        op=qualified_op(node),
+        op=op,
         model=data,
         feeds=feeds,
         expected=dict(shown),
         rtol=_RTOL,
         atol=_ATOL,
     )
+    return case, likeness(bare_model, op, stored=held, fed=feeds, written=shown)
 
 
 def _behind(node: NodeProto, expected: _Arrays, inner: set[str]) -> tuple[list[NodeProto], _Arrays, _Arrays]:

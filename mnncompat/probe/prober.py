@@ -116,7 +116,9 @@ class Prober:
         one, *more = found
         measured = self._measurement(case, one)
         for two in more:
-            measured = combined(measured, self._measurement(case, two), same=_same(one, two))
+            same = _same(one, two)
+            again = measured if same and not isinstance(two, Failure) else self._measurement(case, two)
+            measured = combined(measured, again, same=same)
         return measured
 
     def _attempt(self, case: Case, performer: Performer) -> dict[str, np.ndarray] | Failure:

@@ -55,6 +55,11 @@ def means(entry: str, code: str, name: str) -> bool:
     return entry.lower() == name.lower() or code.lower().startswith(entry.lower())
 
 
+def is_rule(entry: str) -> bool:
+    """True if an entry of --select or --ignore means a rule, rewrite or not."""
+    return any(means(entry, rule.code, rule.name) for rule in all_rule_infos())
+
+
 def require_rules(entries: Iterable[str]) -> None:
     """Refuse entries of --select or --ignore that mean no rule at all.
 

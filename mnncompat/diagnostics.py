@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mnncompat.placement import BackendReport
+
 
 class Severity(Enum):
     """How much a finding matters.
@@ -76,7 +78,7 @@ class Diagnostic:
         message: One line: what is there and what the target MNN would do, with the actual values.
         location: Where.
         status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``unknown``,
-            or ``rewrite`` for a node that a rewrite would improve.
+            ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and ``fallback``.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
         hint: What to do next where no rewrite helps; empty if there is nothing to say.
@@ -104,12 +106,14 @@ class CheckResult:
         mnn_version: The MNN release that the model was checked against.
         nodes: Number of nodes looked at, in all graphs, subgraphs and functions.
         diagnostics: Findings, most severe first, then in graph order.
+        backends: Where the converted model's ops run, for each backend that was asked for.
     """
 
     model: str
     mnn_version: str
     nodes: int
     diagnostics: tuple[Diagnostic, ...] = field(default=())
+    backends: tuple[BackendReport, ...] = field(default=())
 
     def at_least(self, severity: Severity) -> tuple[Diagnostic, ...]:
         """Return the findings that are at least as severe as `severity`."""

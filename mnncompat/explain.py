@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnncompat.backends.rules import BACKEND_RULES
 from mnncompat.diagnostics import RuleInfo, Severity
 from mnncompat.lint import MEASURED, UNDECLARED, UNKNOWN
 from mnncompat.table import Row, SupportTable
@@ -44,6 +45,7 @@ BUILT_IN = (
             "of the table speaks about it: please report it."
         ),
     ),
+    *BACKEND_RULES,
 )
 
 

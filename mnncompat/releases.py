@@ -110,6 +110,29 @@ def resolve_version(spec: str | None = None) -> str:
     raise UsageError(f"unknown MNN version: {spec}", hint=f"{hint}; close to it: {', '.join(close)}" if close else hint)
 
 
+def require_installed(spec: str | None, what: str, *, configured: bool = False) -> None:
+    """Refuse a release that is not the installed one, for what runs the installed one.
+
+    Args:
+        spec: The release that the user gave, None for none.
+        what: What runs the installed release, for the message.
+        configured: True if `spec` comes from pyproject.toml.
+
+    Raises:
+        UsageError: `spec` is another release, or no release.
+    """
+    installed = installed_version()
+    if spec is None or installed is None or resolve_version(spec) == installed:
+        return
+    message = f"{what} measures the installed MNN, {installed}, not {spec}"
+    if configured:
+        raise UsageError(
+            f'{message}: [tool.mnncompat] in pyproject.toml has mnn = "{spec}"',
+            hint=f"add --mnn {installed}, or change the configuration",
+        )
+    raise UsageError(message, hint="leave out --mnn")
+
+
 def _same_release(spec: str, known: Releases) -> str | None:
     if not _NUMERIC.fullmatch(spec):
         return spec if spec == installed_version() else None

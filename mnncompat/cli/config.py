@@ -13,6 +13,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "mnn": (str, "mnn", ("check", "ops")),
     "select": (list, "select", ("check", "fix", "convert")),
     "ignore": (list, "ignore", ("check", "fix", "convert")),
+    "backend": (list, "backend", ("check",)),
     "fail-on": (str, "fail_on", ("check",)),
     "output-format": (str, "output_format", ("check", "fix", "convert", "verify")),
     "unsafe-fixes": (bool, "unsafe_fixes", ("fix", "convert")),

@@ -50,13 +50,14 @@ def convert(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_output(models, output, dry_run=dry_run)
+    from mnncompat.catalog import is_rule
     from mnncompat.gate import GateOptions, convert_model
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.model import load
     from mnncompat.transaction import choose_rewrites
 
     chosen = options.split_rules(select), options.split_rules(ignore)
-    rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes) if fix else ()
+    rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule) if fix else ()
     converter = ConvertOptions(
         fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )

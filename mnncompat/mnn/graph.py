@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.outcome import Failure, FailureKind, MnnGraph, MnnOp, Stage
 from mnncompat.mnn.process import working_directory
@@ -36,9 +36,20 @@ def dump(model: Path, *, limits: Limits) -> MnnGraph | Failure:
     if isinstance(answer, Failure):
         return answer
     return MnnGraph(
-        ops=tuple(MnnOp(kind, name) for kind, name in answer.values["ops"]),
+        ops=tuple(_op(described) for described in answer.values["ops"]),
         outputs=tuple(answer.values["outputs"]),
         version=answer.values["version"],
+    )
+
+
+def _op(described: dict[str, Any]) -> MnnOp:
+    return MnnOp(
+        type=described["type"],
+        name=described["name"],
+        inputs=tuple(described["inputs"]),
+        outputs=tuple(described["outputs"]),
+        values=tuple(described["values"]),
+        body=described["body"],
     )
 
 

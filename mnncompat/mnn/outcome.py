@@ -96,10 +96,23 @@ class Ran:
 
 
 class MnnOp(NamedTuple):
-    """One op of a converted graph: MNN's op type (`Convolution`, `Reshape`) and the op's name."""
+    """One op of a converted graph.
+
+    Attributes:
+        type: MNN's op type (`Convolution`, `Reshape`).
+        name: The op's name, mostly that of an ONNX value.
+        inputs: Numbers of the values that it reads, unique in its graph.
+        outputs: Numbers of the values that it computes.
+        values: Names of the values that it computes.
+        body: Name of the subgraph that holds it; empty in the main graph.
+    """
 
     type: str
     name: str
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    values: tuple[str, ...] = ()
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

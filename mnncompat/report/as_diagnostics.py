@@ -13,6 +13,7 @@ from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.results import ConvertResult, FixResult, Verdict
 
 if TYPE_CHECKING:
+    from mnncompat.mnn import Failure
     from mnncompat.parity import OutputParity, ParityReport
 
 
@@ -59,7 +60,7 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
         return rewrites or [_finding(NOT_PROVEN, at, NOT_PROVEN.summary, status="wrong")]
     downgraded = [_at_most_warning(each) for each in rewrites]
     if result.verdict is Verdict.NOT_CONVERTED:
-        return [_conversion(result, at), *downgraded]
+        return [conversion_failed(result.failure, at), *downgraded]
     found = list(_of_parity(result.parity, at)) if result.parity else []
     if not found:
         why = result.failure.message if result.failure else PARITY_FAILED.summary
@@ -67,11 +68,11 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
     return [*found, *downgraded]
 
 
-def _conversion(result: ConvertResult, at: Location) -> Diagnostic:
+def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:
+    """MNN092: how a conversion failed, where that is known."""
     hint = "`mnncompat check` names the nodes that stand in the way"
-    if result.failure is None:
+    if failure is None:
         return _finding(CONVERSION_FAILED, at, CONVERSION_FAILED.summary, status="refused", hint=hint)
-    failure = result.failure
     words = [line for line in failure.words.splitlines() if line.strip() and line.strip() != failure.message.strip()]
     message = f"the converter failed ({failure.kind}): {failure.message}"
     if words:

@@ -1,0 +1,108 @@
+"""Convert a model with the installed MNN, as it is and after its rewrites, and place both on backends."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat import mnn
+from mnncompat.backends.origin import Origins
+from mnncompat.backends.place import place
+from mnncompat.backends.registry import Backend, backend, require
+from mnncompat.errors import RunnerError
+from mnncompat.model import Model, save
+from mnncompat.placement import BackendReport, Placement
+from mnncompat.transaction import fix_model
+from mnncompat.view import ModelView
+
+if TYPE_CHECKING:
+    from mnncompat.results import FixResult
+
+Progress = Callable[[int, int], None]
+"""Called with the number of conversions done and to be done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A model on backends.
+
+    Attributes:
+        reports: One for each backend, in the order asked for.
+        failure: How the conversion of the model as it is failed; None if it did not.
+        fixed: What `mnncompat fix` does to the model.
+    """
+
+    reports: tuple[BackendReport, ...]
+    failure: mnn.Failure | None
+    fixed: FixResult
+
+
+def survey(
+    model: Model,
+    names: Sequence[str],
+    *,
+    limits: mnn.Limits | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Survey:
+    """Place a model, and the model after every safe rewrite, on backends of the installed MNN. Nothing is published.
+
+    The rewrites are checked, but not proven under ONNX Runtime; `mnncompat fix` proves them.
+
+    Args:
+        model: The model.
+        names: Backends, see `mnncompat.backends.registry.names`.
+        limits: What MNN's child processes may use.
+        progress: Told how far it is.
+
+    Raises:
+        ModelError: The model's weights cannot be read.
+        RunnerError: MNN is not installed.
+        UsageError: There is no such backend in the installed MNN.
+    """
+    version = mnn.installed_version()
+    if version is None:
+        raise RunnerError("MNN is not installed, and --backend converts with it", hint="pip install MNN")
+    backends = [backend(name, version) for name in require(names)]
+    fixed = fix_model(model, prove=False)
+    total = 2 if fixed.changed else 1
+    before = _converted(model, model.path, limits or mnn.Limits())
+    progress(1, total)
+    after = _converted(fixed.model, None, limits or mnn.Limits()) if fixed.changed else None
+    progress(total, total)
+    return Survey(
+        reports=tuple(
+            BackendReport(
+                backend=each.name,
+                mnn_version=version,
+                compiler=each.compiler,
+                execution=each.execution,
+                placement=_placement(model, before, each),
+                fixed=_placement(fixed.model, after, each),
+                rewrites=tuple(dict.fromkeys(fix.rewrite for fix in fixed.applied)),
+            )
+            for each in backends
+        ),
+        failure=before if isinstance(before, mnn.Failure) else None,
+        fixed=fixed,
+    )
+
+
+def _converted(model: Model, source: Path | None, limits: mnn.Limits) -> mnn.MnnGraph | mnn.Failure:
+    """The converted graph of the file `source`, or of the model where there is none."""
+    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
+        target = Path(folder) / "model.mnn"
+        if source is None:
+            source = Path(folder) / "model.onnx"
+            save(model, source)
+        converted = mnn.convert(source, target, options=mnn.ConvertOptions(), limits=limits)
+        return converted if isinstance(converted, mnn.Failure) else mnn.dump(target, limits=limits)
+
+
+def _placement(model: Model, graph: mnn.MnnGraph | mnn.Failure | None, chosen: Backend) -> Placement | None:
+    if not isinstance(graph, mnn.MnnGraph):
+        return None
+    origins = Origins(ModelView(model), graph)
+    return place(graph, chosen, lambda op: tuple(location.path for location in origins.of(op)))

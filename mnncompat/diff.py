@@ -88,6 +88,8 @@ def _shorten(item: onnx.AttributeProto) -> str:
         return f"tensor{list(item.t.dims)}"
     if item.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
         return "graph"
+    if item.ref_attr_name:
+        return f"@{item.ref_attr_name}"
     value = onnx.helper.get_attribute_value(item)
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     return text if len(text) <= _LONG else f"{text[:_LONG]}..."

@@ -20,13 +20,12 @@ from mnncompat.errors import RunnerError, UsageError
 from mnncompat.model import Model
 from mnncompat.results import AppliedFix, FixResult, RefusedFix, RolledBack
 from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
-from mnncompat.rewrites.whole import ModelRewrite
+from mnncompat.rewrites.whole import ModelRewrite, Spot
 from mnncompat.target import Target
 from mnncompat.view import GraphView, ModelView
 
 if TYPE_CHECKING:
     from mnncompat.parity import ParityReport
-    from mnncompat.target import Trouble
 
 _MAX_ROUNDS = 50
 # The checker serialises the model, and protobuf stops at 2 GiB.
@@ -203,9 +202,9 @@ def _round(
     whole = ModelView(model)
     for rewrite in rewrites:
         if isinstance(rewrite, ModelRewrite):
-            troubles = rewrite.search(whole, target)
-            if troubles:
-                return rewrite.rewrite(model.proto, troubles), _announced(rewrite, troubles), ()
+            spots = rewrite.search(whole, target)
+            if spots:
+                return rewrite.rewrite(whole, spots), _announced(rewrite, spots), ()
     found = [
         (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
     ]
@@ -220,15 +219,12 @@ def _round(
     return *_apply(model, matches), refused
 
 
-def _announced(rewrite: Rewrite, troubles: Sequence[Trouble]) -> list[AppliedFix]:
+def _announced(rewrite: Rewrite, spots: Sequence[Spot]) -> list[AppliedFix]:
     return [
         AppliedFix(
-            code=rewrite.code,
-            rewrite=rewrite.name,
-            location=trouble.found.view.location(trouble.found.position),
-            message=f"{rewrite.summary}: {trouble.reason}",
+            code=rewrite.code, rewrite=rewrite.name, location=spot.view.location(spot.position), message=spot.message
         )
-        for trouble in troubles
+        for spot in spots
     ]
 
 

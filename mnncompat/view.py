@@ -28,9 +28,12 @@ Address = tuple[tuple[int, str], ...]
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
-    """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node has none."""
+    """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node states none.
+
+    In a function's body it may be left to the caller: `default`, too.
+    """
     for item in node.attribute:
-        if item.name == name:
+        if item.name == name and not item.ref_attr_name:
             return onnx.helper.get_attribute_value(item)
     return default
 

@@ -14,7 +14,8 @@ from mnncompat.rewrites.whole import ModelRewrite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnncompat.target import Trouble
+    from mnncompat.rewrites.whole import Spot
+    from mnncompat.view import ModelView
 
 
 class OnnxOpsetFirst(ModelRewrite):
@@ -38,11 +39,11 @@ class OnnxOpsetFirst(ModelRewrite):
     name = "onnx-opset-first"
     summary = "the ONNX domain is put first in opset_import"
 
-    def rewrite(self, proto: ModelProto, troubles: Sequence[Trouble]) -> ModelProto:  # noqa: ARG002
+    def rewrite(self, model: ModelView, spots: Sequence[Spot]) -> ModelProto:  # noqa: ARG002
         """The model with its imports in another order."""
         result = ModelProto()
-        result.CopyFrom(proto)
-        imports = sorted(proto.opset_import, key=lambda entry: entry.domain not in ONNX_DOMAINS)
+        result.CopyFrom(model.proto)
+        imports = sorted(model.proto.opset_import, key=lambda entry: entry.domain not in ONNX_DOMAINS)
         del result.opset_import[:]
         result.opset_import.extend(imports)
         return result

@@ -28,8 +28,8 @@ def findings(rewrite: Rewrite, model: ModelProto) -> tuple[list[Match], list[Ref
     """What the rewrite finds anywhere in a model."""
     view = ModelView(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        troubles = rewrite.search(view, TARGET)
-        return [Match(rewrite.name, frozenset(), ((0, each.reason),), each) for each in troubles], []
+        spots = rewrite.search(view, TARGET)
+        return [Match(rewrite.name, frozenset(), ((0, each.message),), each) for each in spots], []
     found = [each for graph in view.graphs() for each in rewrite.find(graph, TARGET)]
     return [f for f in found if isinstance(f, Match)], [f for f in found if isinstance(f, Refusal)]
 
@@ -50,8 +50,8 @@ def rewritten(rewrite: Rewrite, model: ModelProto) -> ModelProto:
 def _applied(rewrite: Rewrite, model: ModelProto) -> ModelProto:
     view = ModelView(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        troubles = rewrite.search(view, TARGET)
-        return rewrite.rewrite(model, troubles) if troubles else model
+        spots = rewrite.search(view, TARGET)
+        return rewrite.rewrite(view, spots) if spots else model
     editor = ModelEditor(model)
     for graph in view.graphs():
         for found in rewrite.find(graph, TARGET):

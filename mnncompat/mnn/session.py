@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
+from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.outcome import Failure, FailureKind, MnnInput, MnnInterface, Ran, Stage
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import Performer, perform
+from mnncompat.mnn.worker import FEEDS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     Feeds = Mapping[str, np.ndarray]
 
-_FEEDS = "feeds.npz"
-_OUTPUTS = "outputs.npz"
 _WIDENED = frozenset({"bfloat16", "float16"})
 
 
@@ -52,18 +52,16 @@ def run(
         UsageError: No feeds, no outputs, or feeds that differ in their names.
         RunnerError: MNN is not installed.
     """
-    import numpy as np
-
     names = _names(feeds, output_names)
-    stored: dict[str, np.ndarray] = {}
-    for draw, feed in enumerate(feeds):
-        for position, name in enumerate(names):
+    stored: list[np.ndarray] = []
+    for feed in feeds:
+        for name in names:
             array = _storable(feed[name], name)
             if isinstance(array, Failure):
                 return array
-            stored[f"{draw}.{position}"] = array
+            stored.append(array)
     with working_directory() as directory:
-        np.savez(directory / _FEEDS, **stored)  # type: ignore[arg-type]  # the stub takes them for its flag
+        write_arrays(directory / FEEDS, stored)
         arguments = {
             "model": str(model.resolve()),
             "inputs": names,
@@ -73,7 +71,9 @@ def run(
         answer = performer("run", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
-        outputs = _outputs(directory / _OUTPUTS, len(feeds), output_names)
+        found = read_arrays(directory / OUTPUTS)
+    count = len(output_names)
+    outputs = [dict(zip(output_names, found[at : at + count], strict=True)) for at in range(0, len(found), count)]
     return Ran(outputs=outputs, words=answer.words, seconds=answer.seconds)
 
 
@@ -120,10 +120,3 @@ def _storable(array: np.ndarray, name: str) -> np.ndarray | Failure:
         return array
     message = f"input {name!r} is {array.dtype.name}, for which MNN has no tensor"
     return Failure(kind=FailureKind.UNREPRESENTABLE, stage=Stage.START, message=message)
-
-
-def _outputs(path: Path, draws: int, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
-    import numpy as np
-
-    with np.load(path, allow_pickle=False) as stored:
-        return [{name: stored[f"{draw}.{position}"] for position, name in enumerate(names)} for draw in range(draws)]

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine
 from mnncompat.mnn.outcome import FailureKind, Stage
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 CONVERTED = "converted.mnn"
 """Name of the file that `convert` writes in the working directory."""
 DUMPED = "dumped.json"
-FEEDS = "feeds.npz"
-OUTPUTS = "outputs.npz"
+FEEDS = "feeds"
+OUTPUTS = "outputs"
 _PLAUSIBLE_LINE = 4096
 
 
@@ -89,22 +90,19 @@ def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run `model` (a path) on `FEEDS`, into `OUTPUTS`.
 
-    Arrays are called `draw.position`: `feeds` says how many draws there are, `inputs` and `outputs` name positions.
+    `inputs` and `outputs` are names. Both files hold the arrays of one draw after the other, in the order of the names.
     """
-    import numpy as np
-
     enter(Stage.LOAD)
     inputs, outputs = arguments["inputs"], arguments["outputs"]
     module = _load(arguments["model"], inputs, outputs)
     entries = module.get_info()["inputs"]
-    results: dict[str, np.ndarray] = {}
-    with np.load(FEEDS, allow_pickle=False) as feeds:
-        enter(Stage.RUN)
-        for draw in range(arguments["feeds"]):
-            arrays = [feeds[f"{draw}.{position}"] for position in range(len(inputs))]
-            for position, array in enumerate(_forward(module, entries, inputs, arrays, outputs)):
-                results[f"{draw}.{position}"] = array
-    np.savez(OUTPUTS, **results)  # type: ignore[arg-type]  # the stub takes them for its flag
+    results: list[np.ndarray] = []
+    feeds = read_arrays(Path(FEEDS))
+    enter(Stage.RUN)
+    for draw in range(arguments["feeds"]):
+        arrays = feeds[draw * len(inputs) : (draw + 1) * len(inputs)]
+        results += _forward(module, entries, inputs, arrays, outputs)
+    write_arrays(Path(OUTPUTS), results)
     return {}
 
 
@@ -278,8 +276,7 @@ def publish(result: dict[str, Any]) -> None:
 def preload(task: str) -> None:
     """Import what a task imports and no more, for a server that forks. Starts no thread.
 
-    The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers. What
-    numpy, zipfile and the codecs import when they are first used, they import here: every child would pay for it.
+    The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers.
 
     Raises:
         ImportError: MNN or numpy is missing or broken.
@@ -289,15 +286,10 @@ def preload(task: str) -> None:
 
         del _tools
     else:
-        import io
-
         import numpy as np
         from MNN import expr, nn
 
-        file = io.BytesIO()
-        np.savez(file, first=np.zeros(1))
-        np.load(io.BytesIO(file.getvalue()))["first"]
-        del expr, nn
+        del np, expr, nn
 
 
 def main() -> None:

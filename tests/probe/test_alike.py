@@ -12,8 +12,9 @@ WEIGHT, OTHER = (DRAW.standard_normal((4, 6)).astype(np.float32) for _ in range(
 IMAGE, ANOTHER = (DRAW.standard_normal((6, 5)).astype(np.float32) for _ in range(2))
 
 
-def key(op: str, *, node: bytes = b"node", w: object = WEIGHT, x: object = IMAGE, y: object = OTHER) -> str:
-    return likeness(node, op, stored={"w": np.asarray(w)}, fed={"x": np.asarray(x)}, written={"y": np.asarray(y)})
+def key(op: str, node: bytes = b"node", /, **values: np.ndarray) -> str:
+    w, x, y = (values.get(role, default) for role, default in (("w", WEIGHT), ("x", IMAGE), ("y", OTHER)))
+    return likeness(node, op, stored={"w": w}, fed={"x": x}, written={"y": y})
 
 
 def with_one(array: np.ndarray, value: float) -> np.ndarray:
@@ -36,7 +37,7 @@ def test_every_value_counts_where_one_may_decide() -> None:
 
 
 def test_node_and_shape_count() -> None:
-    names = {key("MatMul"), key("MatMul", node=b"other"), key("MatMul", x=IMAGE[:5])}
+    names = {key("MatMul"), key("MatMul", b"other"), key("MatMul", x=IMAGE[:5])}
     assert len(names) == 3
 
 

@@ -152,13 +152,22 @@ def test_closing_ends_the_servers_and_their_children(fake_python: Path, tmp_path
     told = tmp_path / "pid"
     source = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
     with ForkServer(python=fake_python) as server:
-        threading.Timer(0.5, server.abandon).start()
+
+        def abandon() -> None:
+            _await(lambda: told.exists() and told.read_text() != "")
+            server.abandon()
+
+        threading.Thread(target=abandon, daemon=True).start()
         with pytest.raises(RunnerError):
             converted(server, tmp_path, source)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and _alive(int(told.read_text())):
-        time.sleep(0.02)
+    _await(lambda: not _alive(int(told.read_text())))
     assert not _alive(int(told.read_text()))
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not condition():
+        time.sleep(0.02)
 
 
 def _alive(pid: int) -> bool:

@@ -13,6 +13,7 @@ from mnncompat.diagnostics import Applicability, CheckResult, Diagnostic, Locati
 from mnncompat.mnn import Failure, FailureKind, Stage
 from mnncompat.model import Model
 from mnncompat.parity import FLOAT32, Comparison, OutputParity, ParityReport, RunnerFailure
+from mnncompat.placement import BackendReport, Fallback, Placement
 from mnncompat.report import Subject, Verified
 from mnncompat.results import (
     AppliedFix,
@@ -265,11 +266,57 @@ NOT_PROVEN = ConvertResult(
 )
 
 
+PLACED = Placement(
+    direct=3,
+    lowered=4,
+    on_cpu=2,
+    at_resize=9,
+    partitions=5,
+    fallbacks=(Fallback(op_type="MatMul", count=2, missing=("MatMul",), nodes=("/head/MatMul", "/head/Gemm")),),
+)
+ON_NNAPI = BackendReport(
+    backend="nnapi",
+    mnn_version="3.6.1",
+    compiler="geometry",
+    execution="graph",
+    placement=PLACED,
+    fixed=Placement(direct=5, lowered=2, partitions=1),
+    rewrites=(REWRITE,),
+)
+FALLBACK = Diagnostic(
+    code="MNN005",
+    name="cpu-fallback",
+    severity=Severity.WARNING,
+    message="2 MatMul ops (from /head/MatMul, /head/Gemm) on the CPU: nnapi does not register MatMul",
+    location=MATMUL,
+    status="fallback",
+    remedy=REWRITE,
+    fixable=True,
+    hint="compare outputs on the device",
+    evidence=("rules/backends.json", "rules/geometry.json"),
+)
+PLACEMENT = Diagnostic(
+    code="MNN004",
+    name="backend-placement",
+    severity=Severity.INFO,
+    message="nnapi: 7 of 9 ops registered, 2 on the CPU (MatMul), in 5 partitions",
+    location=Location(model=SOURCE),
+    status="placement",
+)
+
+
 def hostile(name: str) -> list[Subject]:
     """One result of each kind in which every free text is `name`."""
     at = Location(model=name, graph=(name,), index=0, node=name, op_type=name, outputs=(name,))
     found = replace(POOL, name=name, message=name, location=at, remedy=name, hint=name, evidence=(name,))
-    checked = CheckResult(model=name, mnn_version=name, nodes=1, diagnostics=(found, replace(found, fixable=True)))
+    fallback = Fallback(op_type=name, count=1, lowered=(name,), missing=(name,), nodes=(name,))
+    checked = CheckResult(
+        model=name,
+        mnn_version=name,
+        nodes=1,
+        diagnostics=(found, replace(found, fixable=True)),
+        backends=(replace(ON_NNAPI, backend=name, placement=Placement(fallbacks=(fallback,)), rewrites=(name,)),),
+    )
     failure = Failure(kind=FailureKind.CRASH, stage=Stage.RUN, message=name, words=f"{name}\n{name}")
     report = parity(
         output(name, replace(comparison(name, problems=[name], excess=2.0))),
@@ -303,6 +350,7 @@ def hostile(name: str) -> list[Subject]:
 
 SUBJECTS: dict[str, list[Subject]] = {
     "check": [check(WHOLE_MODEL, UNDECLARED, POOL, WIDE, UNKNOWN)],
+    "check-backend": [replace(check(FALLBACK, PLACEMENT), backends=(ON_NNAPI,))],
     "check-clean": [check()],
     "check-many": [many(13)],
     "check-several": [check(WIDE), replace(check(), model="other.onnx"), replace(check(UNKNOWN), model="third.onnx")],

@@ -25,7 +25,7 @@ def test_for_people(snapshot: SnapshotAssertion, output_format: OutputFormat, na
 
 
 @pytest.mark.parametrize("output_format", FOR_MACHINES, ids=str)
-@pytest.mark.parametrize("name", ["check", "fix", "convert-refused", "verify-different", "none"])
+@pytest.mark.parametrize("name", ["check", "check-backend", "fix", "convert-refused", "verify-different", "none"])
 def test_for_machines(snapshot: SnapshotAssertion, output_format: OutputFormat, name: str) -> None:
     assert render(SUBJECTS[name], output_format, rules=RULES) == snapshot
 

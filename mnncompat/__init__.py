@@ -55,9 +55,7 @@ __all__ = [
 ]
 
 
-def check(
-    model: Path | str | ModelProto, *, mnn: str | None = None, backend: str | Sequence[str] = ()
-) -> CheckResult:
+def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: str | Sequence[str] = ()) -> CheckResult:
     """Find what an MNN release refuses, crashes on or gets wrong.
 
     Starts neither MNN nor ONNX Runtime, unless a backend is given: then the installed MNN converts the model.
@@ -94,6 +92,7 @@ def fix(  # noqa: PLR0913 - options
     ignore: Sequence[str] = (),
     unsafe: bool = False,
     mnn: str | None = None,
+    freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
@@ -107,6 +106,7 @@ def fix(  # noqa: PLR0913 - options
         ignore: Not these rewrites.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
+        freeze: Input name -> shape: fix these dynamic dimensions; the result takes no other shape.
         prove: Compare original and result under ONNX Runtime, and give up rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
         inputs: Arrays for the proof, by input name.
@@ -125,7 +125,14 @@ def fix(  # noqa: PLR0913 - options
 
     rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
     return fix_model(
-        _model(model), rewrites=rewrites, target=Target(mnn), prove=prove, shapes=shapes, inputs=inputs, seed=seed
+        _model(model),
+        rewrites=rewrites,
+        target=Target(mnn),
+        freeze=freeze,
+        prove=prove,
+        shapes=shapes,
+        inputs=inputs,
+        seed=seed,
     )
 
 

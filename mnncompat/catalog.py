@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from mnncompat.diagnostics import RuleInfo
 from mnncompat.errors import UsageError
+from mnncompat.freeze import FreezeShapes
 from mnncompat.rewrites import Rewrite, all_rewrites
 
 
@@ -15,7 +16,8 @@ def all_rule_infos() -> tuple[RuleInfo, ...]:
     from mnncompat.explain import all_rules
     from mnncompat.report import RESULT_RULES
 
-    found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *map(rewrite_info, all_rewrites()))}
+    rewrites = map(rewrite_info, (*all_rewrites(), FreezeShapes()))
+    found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *rewrites)}
     return tuple(found[code] for code in sorted(found))
 
 

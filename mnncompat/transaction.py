@@ -17,6 +17,7 @@ from onnx import ModelProto
 from mnncompat.diagnostics import Applicability
 from mnncompat.diff import diff
 from mnncompat.errors import RunnerError, UsageError
+from mnncompat.freeze import FreezeShapes, check_shapes
 from mnncompat.model import Model
 from mnncompat.results import AppliedFix, FixResult, RefusedFix, RolledBack
 from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
@@ -85,6 +86,7 @@ def fix_model(
     *,
     rewrites: Sequence[Rewrite] | None = None,
     target: Target | None = None,
+    freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
@@ -96,6 +98,7 @@ def fix_model(
         model: The model.
         rewrites: Rewrites to apply, see `choose_rewrites`; by default every safe one.
         target: The MNN release to rewrite for; the installed one if None.
+        freeze: Input name -> shape: fix these dimensions first (see `mnncompat.freeze`).
         prove: Compare original and result under ONNX Runtime, and roll back what is not equal.
         shapes: Shapes of inputs for the proof, where they are dynamic.
         inputs: Arrays for inputs, in place of drawn ones.
@@ -106,7 +109,7 @@ def fix_model(
 
     Raises:
         ModelError: External data cannot be read.
-        UsageError: `shapes` or `inputs` do not fit the model.
+        UsageError: `freeze`, `shapes` or `inputs` do not fit the model.
     """
     model.load_weights()
 
@@ -116,6 +119,9 @@ def fix_model(
         return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, seed=seed)
 
     chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
+    if freeze:
+        check_shapes(model.proto, freeze)
+        chosen = (FreezeShapes(freeze), *chosen)
     attempt, rolled_back = _transaction(model, chosen, target or Target(), prover if prove else None)
     if not attempt.applied:
         return FixResult(source=model.name, model=model, refused=attempt.refused, rolled_back=rolled_back)

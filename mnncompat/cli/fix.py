@@ -39,7 +39,15 @@ def fix(  # noqa: PLR0913 - options
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")
     ] = True,
-    shape: options.Shapes = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape",
+            metavar="NAME:DIMS",
+            help="Fix a dynamic input to this shape, and fold what becomes constant: `image:1,3,224,224`. Unsafe by "
+            "nature: the result takes no other shape. Repeatable.",
+        ),
+    ] = None,
     data: options.Inputs = None,
     seed: options.Seed = 0,
     output_format: options.Format = "text",
@@ -67,7 +75,7 @@ def fix(  # noqa: PLR0913 - options
         model = load(path)
         shapes = options.parse_shapes(shape, model)
         result = fix_model(
-            model, rewrites=rewrites, target=wanted, prove=verify, shapes=shapes, inputs=inputs, seed=seed
+            model, rewrites=rewrites, target=wanted, freeze=shapes, prove=verify, inputs=inputs, seed=seed
         )
         if target is not None:
             _write(result, path, target)

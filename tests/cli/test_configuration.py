@@ -1,0 +1,124 @@
+"""What `[tool.mnncompat]` means to commands that know only a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnncompat import UsageError, catalog, fix
+from mnncompat.cli import main
+from mnncompat.releases import installed_version, releases, require_installed
+from mnncompat.transaction import choose_rewrites
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file to write; the working directory is beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "pyproject.toml"
+
+
+def write(file: Path, *lines: str) -> None:
+    file.write_text("\n".join(["[tool.mnncompat]", *lines, ""]))
+
+
+def older() -> str:
+    """A release that is not the installed one."""
+    return next(release for release in reversed(releases().dates) if release != installed_version())
+
+
+@pytest.mark.parametrize("entry", ["MNN220", "MNN2", "MNN010", "unmeasured-op", "MNN004", "MNN091"])
+def test_fix_and_convert_take_rules_that_are_no_rewrites(
+    configured: Path, tutorial: Path, entry: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, f'ignore = ["{entry}"]')
+    assert main(["fix", str(tutorial), "-o", "fixed.onnx", "--no-verify"]) == 0
+    assert "MNN801" in capsys.readouterr().out
+
+
+def test_convert_takes_them_too(configured: Path, tutorial: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(configured, 'ignore = ["MNN220"]')
+    assert main(["convert", str(tutorial), "--dry-run", "-q"]) == 0
+    assert "by fully-connected-to-convolution" in capsys.readouterr().out
+
+
+def test_selecting_other_rules_selects_no_rewrite(
+    configured: Path, tutorial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, 'select = ["MNN220"]')
+    assert main(["fix", str(tutorial), "-o", "fixed.onnx"]) == 0
+    capsys.readouterr()
+    assert Path("fixed.onnx").read_bytes() == tutorial.read_bytes()
+    assert not fix(tutorial, select=["MNN220"]).changed
+
+
+@pytest.mark.parametrize("command", ["fix", "convert"])
+def test_unknown_words_are_still_refused(
+    configured: Path, tutorial: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, 'ignore = ["MNN999", "MNN220"]')
+    assert main([command, str(tutorial), "-o", "out"]) == 2
+    assert "'MNN999'" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_only_rewrites_are_chosen() -> None:
+    every = choose_rewrites(is_rule=catalog.is_rule)
+    assert choose_rewrites(ignore=["MNN220"], is_rule=catalog.is_rule) == every
+    assert choose_rewrites(select=["MNN220"], is_rule=catalog.is_rule) == ()
+    assert {rewrite.code for rewrite in choose_rewrites(select=["MNN220", "MNN801"], is_rule=catalog.is_rule)} == {
+        "MNN801"
+    }
+    with pytest.raises(UsageError, match="MNN220"):
+        choose_rewrites(select=["MNN220"])
+
+
+@pytest.mark.parametrize("option", [["--probe"], ["--backend", "nnapi"]])
+def test_the_installed_release_in_the_configuration_is_no_conflict(
+    configured: Path, tutorial: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, f'mnn = "{installed_version()}"')
+    assert main(["check", str(tutorial), *option, "--fail-on", "error"]) == 0
+    assert main(["check", str(tutorial), *option, "--fail-on", "error", "--mnn", f"{installed_version()}"]) == 0
+    assert f"(MNN {installed_version()})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", [["--probe"], ["--backend", "nnapi"]])
+def test_another_release_in_the_configuration_is_named_as_such(
+    configured: Path, tutorial: Path, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, f'mnn = "{older()}"')
+    assert main(["check", str(tutorial), *option]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {option[0]} measures the installed MNN, {installed_version()}, not {older()}")
+    assert f'[tool.mnncompat] in pyproject.toml has mnn = "{older()}"' in error
+    assert f"add --mnn {installed_version()}" in hint
+    assert main(["check", str(tutorial), *option, "--mnn", f"{installed_version()}", "--fail-on", "error"]) == 0
+
+
+def test_another_release_on_the_command_line_is_not_blamed_on_the_configuration(
+    configured: Path, tutorial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, f'mnn = "{installed_version()}"')
+    assert main(["check", str(tutorial), "--backend", "nnapi", "--mnn", older()]) == 2
+    written = capsys.readouterr().err
+    assert "leave out --mnn" in written
+    assert "pyproject" not in written
+
+
+def test_no_release_is_no_conflict() -> None:
+    require_installed(None, "--probe")
+    require_installed(installed_version(), "--probe", configured=True)
+    with pytest.raises(UsageError, match="unknown MNN version"):
+        require_installed("99.0", "--probe")
+
+
+@pytest.mark.parametrize("line", ['backend = "nnapi"', 'backend = ["nope"]'])
+def test_a_backend_that_does_not_fit_is_refused(
+    configured: Path, tutorial: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, line)
+    assert main(["check", str(tutorial)]) == 2
+    assert "backend" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def find(identity: str) -> Case:
         UsageError: There is none.
     """
     corpus = identity.partition(":")[0]
-    cases = CORPORA[corpus]() if corpus in CORPORA else _generated_like(identity)
+    cases = CORPORA[corpus]() if corpus in CORPORA else _generated(identity)
     found = next((each for each in cases if each.id == identity), None)
     if found is None:
         hint = f"ids begin with one of {', '.join((*CORPORA, _PREFIX))} and a colon, as in node:test_abs"
@@ -77,11 +77,13 @@ def find(identity: str) -> Case:
     return found
 
 
-def _generated_like(identity: str) -> Iterator[Case]:
-    """The generated cases of an id's seed and operator, up to its number."""
+def _generated(identity: str) -> Iterator[Case]:
+    """The generated case of an id, if there is one."""
     parts = identity.split(":")
     if len(parts) != _ID_PARTS or parts[0] != _PREFIX or not (parts[1].isdigit() and parts[3].isdigit()):
-        return iter(())
-    from mnncompat.probe.generated import generated_cases
+        return
+    from mnncompat.probe.generated import generated_case
 
-    return generated_cases(int(parts[1]), ops={parts[2]}, count=int(parts[3]) + 1)
+    case = generated_case(int(parts[1]), parts[2], int(parts[3]))
+    if case is not None:
+        yield case

@@ -82,6 +82,13 @@ def test_the_generated_corpus_can_be_selected() -> None:
     assert (again.model, list(again.feeds)) == (cases[-1].model, list(cases[-1].feeds))
 
 
+def test_a_generated_case_is_found_whatever_else_the_operator_has() -> None:
+    """Clip has two generators, and a small corpus would draw few of each."""
+    for identity in ("gen:5:Clip:0021", "gen:5:Clip-hardswish:0004"):
+        found = find(identity)
+        assert (found.id, found.op) == (identity, "Clip")
+
+
 @pytest.mark.parametrize("identity", ["node:test_nothing", "nothing:test_abs", "gen:1:Relu", "gen:1:Nothing:0000", ""])
 def test_an_unknown_case_is_a_usage_error(identity: str) -> None:
     with pytest.raises(UsageError, match="there is no case"):

@@ -12,6 +12,6 @@ does not have, `draw.dtype` what its types do not admit. The corpus checks the m
 expected outputs with ONNX Runtime and the reference evaluator, and draws again where they disagree or cannot.
 """
 
-from mnncompat.probe.generated.corpus import Tally, generated_cases
+from mnncompat.probe.generated.corpus import Tally, generated_case, generated_cases
 
-__all__ = ["Tally", "generated_cases"]
+__all__ = ["Tally", "generated_case", "generated_cases"]

@@ -64,6 +64,12 @@ def generated_cases(
                 yield case
 
 
+def generated_case(seed: int, name: str, index: int) -> Case | None:
+    """One case of a corpus, by the parts of its id; None if there is no such generator, or if no draw succeeds."""
+    one = generators().get(name)
+    return None if one is None else _case(seed, one, index, Tally())
+
+
 def quotas(chosen: Collection[Generator], count: int | None) -> list[int]:
     """How many cases of each generator: its weight, or its share of `count`."""
     weights = [each.weight for each in chosen]

@@ -120,6 +120,25 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
     return True if True in found else None if None in found else False
 
 
+def depth_dilation_changes_count(facts: NodeFacts) -> bool | None:
+    """Along the first spatial axis there are more windows if its dilation is left out of account."""
+    extents = _kernel(facts)
+    dilation = (facts.attribute("dilations") or [1])[0]
+    extent = extents[0] if extents else None
+    if dilation == 1 or extent == 1:
+        return False
+    stride = (facts.attribute("strides") or [1])[0]
+    if stride == 1:
+        return True
+    shape = facts.shape(facts.node.input[0])
+    size = None if shape is None else shape[2]
+    if extents is None or not isinstance(extent, int) or not isinstance(size, int):
+        return None
+    pads = facts.attribute("pads") or [0] * 2 * len(extents)
+    room, dense = size + pads[0] + pads[len(extents)], (extent - 1) // dilation + 1
+    return bool((room - dense) // stride != (room - extent) // stride)
+
+
 def _constant_and_other(facts: NodeFacts, position: int) -> tuple[tuple[Dim, ...], NodeProto] | None:
     """Shape of the constant operand at `position`, and the node that computes the other one."""
     if len(facts.node.input) != len(("a", "b")):
@@ -264,6 +283,7 @@ WINDOW_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         same_padding_is_odd,
         output_shape_padding_is_odd,
         ceil_mode_adds_output,
+        depth_dilation_changes_count,
         folds_as_convolution_bias,
         folds_before_activation,
         folds_as_matmul_bias,

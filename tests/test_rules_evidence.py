@@ -1,0 +1,184 @@
+"""What the rows of the table rest on: cases of the corpora, as they were measured on every release that has evidence.
+
+A row names cases (`node:test_abs`). Each must exist, the row must speak about a node of it, and in every release that
+the row covers MNN must have done what the row says. No row may call wrong what mostly comes out right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import pytest
+from onnx import ModelProto
+
+from mnncompat import rules
+from mnncompat.errors import ModelError
+from mnncompat.facts import NodeFacts
+from mnncompat.graph_conditions import ONNX_DOMAINS
+from mnncompat.lint import UNDECLARED
+from mnncompat.model import from_proto
+from mnncompat.probe.case import Case
+from mnncompat.probe.corpora import CORPORA
+from mnncompat.probe.evidence import load_evidence
+from mnncompat.probe.measurement import Measurement, Outcome
+from mnncompat.releases import releases
+from mnncompat.table import Row, SupportTable
+from mnncompat.view import ModelView
+
+CASE = re.compile(r"(?:node|node-const|converted|operator|simple):\w+")
+SOURCE = re.compile(r"src:(?P<path>[^@: ]+)@(?P<tag>[0-9.]+)(?:: .+)?")
+TABLE = SupportTable()
+ROWS = [row for op in TABLE.ops() for row in TABLE.rows(op)]
+MEASURED = sorted(path.name.partition("-")[0] for path in rules.root().glob("evidence/*-x86_64.tsv"))
+ERRORS = ("refused", "crash", "error", "wrong")
+MNN_SOURCE = ("CMakeLists.txt", "express/", "include/", "pymnn/", "schema/", "source/", "tools/")
+
+
+class Holding(NamedTuple):
+    """The rows that certainly speak about a node of a case, as (op type, place in the file)."""
+
+    case: str
+    rows: frozenset[tuple[str, int]]
+
+
+def places() -> Iterator[tuple[tuple[str, int], Row]]:
+    for op in TABLE.ops():
+        for number, row in enumerate(TABLE.rows(op)):
+            yield (op, number), row
+
+
+def holding(case: Case) -> Holding:
+    found: set[tuple[str, int]] = set()
+    try:
+        view = ModelView(from_proto(ModelProto.FromString(case.model)))
+    except ModelError:
+        return Holding(case.id, frozenset())
+    for graph in view.graphs():
+        for index, node in enumerate(graph.nodes):
+            if node.domain in ONNX_DOMAINS:
+                file = TABLE.file(node.op_type)
+                facts = NodeFacts(graph, index, file.defaults)
+                found |= {(node.op_type, n) for n, row in enumerate(file.rows) if row.holds(facts) is True}
+    return Holding(case.id, frozenset(found))
+
+
+@pytest.fixture(scope="module")
+def shown() -> Mapping[tuple[str, int], frozenset[str]]:
+    """Row -> the cases that it certainly speaks about."""
+    found: dict[tuple[str, int], set[str]] = {place: set() for place, _ in places()}
+    for corpus in CORPORA.values():
+        for case in corpus():
+            for place in holding(case).rows:
+                found[place].add(case.id)
+    return {place: frozenset(cases) for place, cases in found.items()}
+
+
+def named(row: Row) -> list[str]:
+    return [each for each in row.evidence if CASE.fullmatch(each)]
+
+
+def outcomes(row: Row, case: str) -> dict[str, Measurement | None]:
+    """What MNN did with the case, by release that the row covers."""
+    return {version: load_evidence(version).get(case) for version in MEASURED if row.holds_for(version)}
+
+
+def disagreement(row: Row, case: str) -> str:
+    """Why the case does not show what the row says; empty if it does."""
+    found = outcomes(row, case)
+    if not found:
+        return "the row covers no release that was measured"
+    for version, each in found.items():
+        if each is None:
+            return f"was not measured on {version}"
+        if row.code == UNDECLARED and each.outcome is not Outcome.REFUSED:
+            return f"is not refused by {version}"
+        if each.outcome is Outcome.UNREPRESENTABLE:
+            return f"could not be run on {version}"
+        if row.status != "partial" and (each.outcome is Outcome.OK) is not (row.status == "supported"):
+            return f"is {each.code} on {version}"
+    return ""
+
+
+def test_named_cases_show_what_the_row_says(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+    found = [
+        f"{op} {row.code or row.status}: {case} {trouble}"
+        for (op, number), row in places()
+        for case in named(row)
+        if (
+            trouble := "is nothing that the row speaks about" * (case not in shown[op, number])
+            or disagreement(row, case)
+        )
+    ]
+    assert found == []
+
+
+def test_no_error_is_mostly_right(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+    """A row that calls wrong what most of its cases get right contradicts the evidence."""
+    found = []
+    for place, row in places():
+        if row.status not in ERRORS:
+            continue
+        for version in (version for version in MEASURED if row.holds_for(version)):
+            known = [each for case in shown[place] if (each := load_evidence(version).get(case))]
+            run = [each for each in known if each.outcome is not Outcome.UNREPRESENTABLE]
+            right = sum(each.outcome is Outcome.OK for each in run)
+            if 2 * right > len(run):
+                found.append(f"{place[0]} {row.code} on {version}: {right} of {len(run)} cases are right")
+    assert found == []
+
+
+def test_errors_end_where_the_evidence_says(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+    """In a release that a row leaves out, its cases are right, or another row says why not."""
+    rows = dict(places())
+    found = []
+    for version in MEASURED:
+        evidence = load_evidence(version)
+        told = {
+            case
+            for place, row in rows.items()
+            if row.status != "supported" and row.holds_for(version)
+            for case in shown[place]
+        }
+        for place, row in rows.items():
+            if row.status in ERRORS and row.code != UNDECLARED and not row.holds_for(version):
+                left = [c for c in sorted(shown[place] - told) if c in evidence and fails(evidence[c])]
+                if left and releases().declares(place[0], version):
+                    found.append(
+                        f"{place[0]} {row.code} ({row.mnn}) on {version}: {left[0]} is {evidence[left[0]].code}"
+                    )
+    assert found == []
+
+
+def fails(each: Measurement) -> bool:
+    return each.outcome not in (Outcome.OK, Outcome.UNREPRESENTABLE)
+
+
+def test_the_comparison_can_fail() -> None:
+    right = next(row for row in TABLE.rows("Relu") if row.status == "supported")
+    wrong = next(row for row in TABLE.rows("Softmax") if row.status == "wrong")
+    assert disagreement(right, "node:test_relu") == ""
+    assert "is ok on" in disagreement(wrong, "node:test_relu")
+    assert "was not measured" in disagreement(right, "node:test_nothing")
+    assert "is not refused" in disagreement(TABLE.rows("Hardmax")[0], "node:test_relu")
+
+
+def test_sources_are_files_of_mnn_at_a_release() -> None:
+    known = releases().dates
+    for row in (*TABLE.graph_rows(), *ROWS):
+        for each in row.evidence:
+            if each.startswith("src:"):
+                source = SOURCE.fullmatch(each)
+                assert source is not None, each
+                assert source["tag"] in known, each
+                assert source["path"].startswith(MNN_SOURCE), each
+                assert "//" not in source["path"], each
+                assert ".." not in source["path"].split("/"), each
+
+
+def test_every_row_rests_on_something() -> None:
+    kinds = ("measured: ", "src:", "rules/declared.json: ")
+    for row in (*TABLE.graph_rows(), *ROWS):
+        assert all(each.startswith(kinds) or CASE.fullmatch(each) for each in row.evidence), row.code
+        assert any(not each.startswith("src:") for each in row.evidence), f"{row.op} {row.code}: read, not measured"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, floor, isclose, prod
 
+from onnx import NodeProto
+
 from mnncompat.facts import NodeFacts
-from mnncompat.view import Dim
+from mnncompat.view import Dim, attribute
 
 OPERAND_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {}
 _FLOATS = frozenset(("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
@@ -142,6 +144,54 @@ def _pads_more_than_three_axes(facts: NodeFacts) -> bool | None:
     if pads is None:
         return None
     return int((pads.reshape(2, -1) != 0).any(axis=0).sum()) > _REGION_AXES
+
+
+@_relation
+def _axes_name_all_in_order(facts: NodeFacts) -> bool | None:
+    """The constant axes of a Pad (input 3) are all axes of input 0, the first one first."""
+    name, rank = facts.operand(3), facts.rank(facts.node.input[0])
+    axes = None if name is None else facts.constant(name)
+    if axes is None or rank is None:
+        return None
+    return [int(axis) % max(rank, 1) for axis in axes.flat] == list(range(rank))
+
+
+@_relation
+def _scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
+    """A size of input 0 times its scale is no whole number, so that the sizes have another ratio than the scale."""
+    shape = facts.shape(facts.node.input[0])
+    scales = facts.attribute("scales") or _scales(facts)
+    if shape is None or scales is None or len(scales) != len(shape):
+        return None
+    sizes = [size * scale if isinstance(size, int) else None for size, scale in zip(shape, scales, strict=True)]
+    if any(size is not None and not isclose(size, round(size), abs_tol=_HALF) for size in sizes):
+        return True
+    return None if any(size is None and scale % 1 for size, scale in zip(sizes, scales, strict=True)) else False
+
+
+@_relation
+def _sequence_is_uneven(facts: NodeFacts) -> bool | None:
+    """The elements of a sequence (input 0) differ in shape: parts of a split, or operands of a SequenceConstruct."""
+    node = facts.view.producer(_origin(facts, facts.node.input[0]))
+    if node is None:
+        return None
+    if node.op_type == "SequenceConstruct":
+        shapes = {facts.shape(name) for name in node.input}
+        return None if None in shapes else len(shapes) > 1
+    if node.op_type != "SplitToSequence":
+        return None
+    return _splits_unevenly(facts, node) if len(node.input) > 1 and node.input[1] else False
+
+
+def _splits_unevenly(facts: NodeFacts, node: NodeProto) -> bool | None:
+    parts, shape = facts.constant(node.input[1]), facts.shape(node.input[0])
+    if parts is None:
+        return None
+    if parts.ndim:
+        return bool((parts != parts[0]).any())
+    axis = int(attribute(node, "axis", 0))
+    size = None if shape is None else shape[axis]
+    return size % int(parts) != 0 if isinstance(size, int) else None
 
 
 def _scales(facts: NodeFacts) -> Sequence[float] | None:

@@ -37,10 +37,20 @@ def _windows(facts: NodeFacts) -> Iterator[_Window | None]:
     count = len(kernel)
     strides = facts.attribute("strides") or [1] * count
     pads = facts.attribute("pads") or [0] * 2 * count
+    same = str(facts.attribute("auto_pad")).startswith("SAME")
     for axis, extent in enumerate(kernel):
         size = None if shape is None else shape[axis + len("NC")]
-        known = isinstance(size, int)
-        yield _Window(size, extent, strides[axis], pads[axis], pads[axis + count]) if known else None  # type: ignore[arg-type]
+        if not isinstance(size, int):
+            yield None
+            continue
+        before, behind = (pads[axis], pads[axis + count]) if not same else _same(size, extent, strides[axis])
+        yield _Window(size, extent, strides[axis], before, behind)
+
+
+def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
+    """Padding before and behind the data of ``SAME_UPPER``, which MNN takes ``SAME_LOWER`` for."""
+    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    return total // 2, total - total // 2
 
 
 def _any(truths: Iterable[bool | None]) -> bool | None:
@@ -124,6 +134,15 @@ def axis_counts_to_first(facts: NodeFacts) -> bool | None:
     return None if shape is None else axis == -len(shape)
 
 
+def axis_is_single(facts: NodeFacts) -> bool | None:
+    """The axis that attribute ``axis`` names has one element."""
+    shape = facts.shape(facts.node.input[0])
+    if not shape:
+        return None
+    size = shape[facts.attribute("axis") % len(shape)]
+    return size == 1 if isinstance(size, int) else None
+
+
 def sequence_is_single(facts: NodeFacts) -> bool:
     """The sequences of a recurrent operator (axis 0 of input 0) are known to be one step long."""
     shape = facts.shape(facts.node.input[0])
@@ -157,6 +176,7 @@ VALUE_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         batches_match_in_number_only,
         einsum_is_implicit,
         axis_counts_to_first,
+        axis_is_single,
         sequence_is_single,
         sequence_length_is_open,
         whole_number_decides,

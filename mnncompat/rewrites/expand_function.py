@@ -50,8 +50,9 @@ class ExpandFunction(NodeRewrite):
         bindings = {
             name: new.value(operand) for name, operand in zip(body.input, node.node.input, strict=False) if operand
         }
-        given = {each.name: each for each in node.node.attribute}
-        given = {each.name: each for each in body.attribute_proto} | given
+        schema: Any = onnx.defs.get_schema(node.node.op_type, node.opset, "")
+        defaults = (*(each.default_value for each in schema.attributes.values()), *body.attribute_proto)
+        given = {each.name: each for each in (*defaults, *node.node.attribute) if each.name}
         absent = set(body.input) - bindings.keys()
         nodes = [_bound(each, given, absent) for each in body.node]
         values = new.splice(nodes, bindings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.facts import NodeFacts
 from mnncompat.folding import fold
@@ -332,6 +332,21 @@ class Sketch:
             known |= {name: Value(self, new) for name, new in zip(node.output, outputs, strict=True) if name}
             self.nodes.append(proto)
         return {name: value for name, value in known.items() if name not in bindings}
+
+    def inline(self, graph: GraphProto, inputs: Sequence[Value]) -> list[Value]:
+        """Draw the nodes of a nested graph.
+
+        Args:
+            graph: It may read values of the graph that the node is in.
+            inputs: What stands for its inputs, in order; the ones that are missing must be initializers too.
+
+        Returns:
+            Its outputs.
+        """
+        bindings = {each.name: self.constant(onnx.numpy_helper.to_array(each)) for each in graph.initializer}
+        bindings |= {info.name: value for info, value in zip(graph.input, inputs, strict=False)}
+        values = bindings | self.splice(graph.node, bindings)
+        return [values.get(info.name) or Value(self, info.name) for info in graph.output]
 
     # ---- operators whose form depends on the opset -----------------------------------------------------------------
 

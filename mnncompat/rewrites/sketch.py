@@ -551,7 +551,8 @@ class Sketch:
             label = editor.unique(f"{output}_identity")
             proto = helper.make_node("Identity", [names.get(source, source)], [output], name=label)
             if source in self.constants:
-                tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(self.constants[source]))
+                array = self.constants[source]
+                tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
                 proto = helper.make_node("Constant", [], [output], name=label, value=tensor)
             editor.insert_proto(index, proto)
 

@@ -68,7 +68,8 @@ class UnrollScan(NodeRewrite):
         return (
             taken(
                 "two outputs, a value from outside",
-                f"(float[2] h0, float[3,2] x) => (float[2] h, float[3,2] y) {{ h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}",
+                f"""(float[2] h0, float[3,2] x) => (float[2] h, float[3,2] y) {{
+                h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
                 w=(2,),
             ),
             taken(
@@ -80,7 +81,8 @@ class UnrollScan(NodeRewrite):
             ),
             taken(
                 "dynamic length",
-                f"(float[2] h0, float[T,2] x) => (float[2] h, float[T,2] y) {{ h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}",
+                f"""(float[2] h0, float[T,2] x) => (float[2] h, float[T,2] y) {{
+                h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
                 w=(2,),
             ),
             taken(

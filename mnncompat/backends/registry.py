@@ -25,7 +25,8 @@ class Backend:
         execution: ``op`` or ``graph``: whether values cross between the backend and the CPU within a run.
         registered: Op types that the backend registers.
         cpu: Op types that MNN's CPU backend registers.
-        lowered: Op type -> what it always becomes before the backend is asked. Views of memory become Raster.
+        lowered: Op type -> what it becomes before the backend is asked. Views of memory become Raster. Other forms, for
+            some shapes and parameters, are in the rules (``may``), and are not looked at.
         shape_values: Op type -> inputs whose values MNN must know to tell the shape of the output.
         unread_values: Op type -> inputs of which only the shape matters.
         apart: Op types that `Module` keeps in a part of the model of their own.

@@ -20,6 +20,7 @@ from mnncompat.view import ModelView
 
 if TYPE_CHECKING:
     from mnncompat.results import FixResult
+    from mnncompat.rewrites import Rewrite
 
 Progress = Callable[[int, int], None]
 """Called with the number of conversions done and to be done."""
@@ -44,16 +45,18 @@ def survey(
     model: Model,
     names: Sequence[str],
     *,
+    rewrites: Sequence[Rewrite] | None = None,
     limits: mnn.Limits | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Survey:
-    """Place a model, and the model after every safe rewrite, on backends of the installed MNN. Nothing is published.
+    """Place a model, and the model after its rewrites, on backends of the installed MNN. Nothing is published.
 
     The rewrites are checked, but not proven under ONNX Runtime; `mnncompat fix` proves them.
 
     Args:
         model: The model.
         names: Backends, see `mnncompat.backends.registry.names`.
+        rewrites: What `mnncompat fix` would apply; by default every safe rewrite.
         limits: What MNN's child processes may use.
         progress: Told how far it is.
 
@@ -66,7 +69,7 @@ def survey(
     if version is None:
         raise RunnerError("MNN is not installed, and --backend converts with it", hint="pip install MNN")
     backends = [backend(name, version) for name in require(names)]
-    fixed = fix_model(model, prove=False)
+    fixed = fix_model(model, rewrites=rewrites, prove=False)
     total = 2 if fixed.changed else 1
     before = _converted(model, model.path, limits or mnn.Limits())
     progress(1, total)

@@ -69,7 +69,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, data, seed))
     if backend:
         _require_installed(context, "--backend", mnn)
-        additions.append(_surveyor(options.split_rules(backend)))
+        additions.append(_surveyor(options.split_rules(backend), chosen[1]))
     results, failed = _check_all(models, mnn, *chosen, additions)
     if results:
         report(results, output_format)
@@ -119,18 +119,21 @@ def _require_installed(context: typer.Context, option: str, mnn: str | None) -> 
     require_installed(mnn, option, configured=source is not None and source.name == "DEFAULT_MAP")
 
 
-def _surveyor(names: Sequence[str]) -> Addition:
-    """What `--backend` adds to the result of one model."""
+def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
+    """What `--backend` adds to the result of one model; rewrites that are ignored are not counted on."""
     from mnncompat.backends.registry import require
+    from mnncompat.catalog import is_rule
+    from mnncompat.transaction import choose_rewrites
 
     require(names)
+    rewrites = choose_rewrites(ignore=ignore, is_rule=is_rule)
 
     def add(model: Model, result: CheckResult) -> CheckResult:
         from mnncompat.backends.findings import with_backends
         from mnncompat.backends.survey import survey
 
         with progress_bar("converting") as progress:
-            return with_backends(result, model, survey(model, names, progress=progress))
+            return with_backends(result, model, survey(model, names, rewrites=rewrites, progress=progress))
 
     return add
 

@@ -1,0 +1,144 @@
+"""Pools and convolutions whose strides and paddings are written out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+from mnncompat.windows import Windows, windows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.base import Example
+
+
+class ExplicitWindows(NodeRewrite):
+    """Write strides, kernel and padding of a pool or a convolution into its attributes.
+
+    **What.** MaxPool, AveragePool, LpPool, Conv and ConvTranspose that leave ``strides``, ``pads`` or ``kernel_shape``
+    out, or that state ``auto_pad``, ``output_shape`` or a ``ceil_mode`` whose last window would start behind the data.
+
+    **Why.** MNN reads what is stated and nothing else: strides that are absent are 0, and a division by them kills the
+    process; ``SAME_LOWER`` pads at the wrong side; 3-D operators ignore ``auto_pad``.
+
+    **Before and after**::
+
+        MaxPool(kernel_shape = [2, 2], auto_pad = SAME_LOWER)
+        MaxPool(kernel_shape = [2, 2], strides = [1, 1], pads = [1, 1, 0, 0])
+
+    **Algebra.** None: ONNX derives the same numbers. For n elements, extent k and stride s, SAME pads
+    ``max((ceil(n / s) - 1) * s + k - n, 0)`` in total, the odd one behind (SAME_UPPER) or before (SAME_LOWER).
+
+    **Refuses** if the padding depends on a dynamic size.
+
+    **Why this form.** The operator stays what it was: no other is as fast.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__MaxPool.html, https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+    """
+
+    code = "MNN880"
+    name = "explicit-windows"
+    summary = "strides and padding are written out"
+    op_types = ("MaxPool", "AveragePool", "LpPool", "Conv", "ConvTranspose")
+
+    def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
+        """Draw the node with the attributes that ONNX derives."""
+        kernel = node.attribute("kernel_shape") or new.input(1).shape[2:]
+        sizes = new.input(0).dims[2:]
+        stated: dict[str, Any] = {"kernel_shape": list(kernel)}
+        if node.node.op_type == "ConvTranspose":
+            stated |= _transposed(node, kernel, new)
+        else:
+            windows = windows_of(node, kernel, sizes)
+            if windows is None:
+                raise NotApplicable(f"auto_pad {node.attribute('auto_pad')} depends on the dynamic size {list(sizes)}")
+            stated["strides"] = [each.stride for each in windows]
+            stated["pads"] = [each.begin for each in windows] + [each.end for each in windows]
+        ceil = 1 if node.attribute("ceil_mode") and _overhangs(node, kernel, new) else None
+        outputs = 2 if new.wants(1) else 1
+        if not node.given("ceil_mode"):
+            return list(new.again(outputs=outputs, auto_pad=None, **stated))
+        return list(new.again(outputs=outputs, auto_pad=None, ceil_mode=ceil, **stated))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """What MNN needs stated, and what it does not."""
+        return (
+            taken("no strides", "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }"),
+            taken("no strides, dynamic", "(float[N,2,8] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2]>(x) }"),
+            taken(
+                "3-D",
+                "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = AveragePool<kernel_shape=[2,2,2]>(x) }",
+                opset=19,
+            ),
+            taken(
+                "same lower",
+                """(float[1,2,7,8] x) => (float[1,2,4,4] y)
+                { y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x) }""",
+            ),
+            taken(
+                "3-D convolution",
+                """(float[1,2,4,5,6] x) => (float[1,3,4,5,6] y)
+                { y = Conv<kernel_shape=[2,3,3], auto_pad="SAME_LOWER">(x, w) }""",
+                w=(3, 2, 2, 3, 3),
+            ),
+            taken(
+                "transposed, output_shape",
+                """(float[1,2,4,5] x) => (float[1,3,8,10] y)
+                { y = ConvTranspose<strides=[2,2], output_shape=[8,10]>(x, w) }""",
+                w=(2, 3, 3, 3),
+            ),
+            taken(
+                "last window behind the data",
+                """(float[1,2,2,2] x) => (float[1,2,1,1] y)
+                { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",
+                opset=22,
+            ),
+            left(
+                "depends on a dynamic size",
+                "dynamic size",
+                """(float[1,2,8,W] x) => (float[1,2,8,V] y)
+                { y = MaxPool<kernel_shape=[2,2], strides=[1,2], auto_pad="SAME_LOWER">(x) }""",
+            ),
+            left(
+                "nothing to state",
+                "",
+                "(float[1,2,8,8] x) => (float[1,2,4,4] y) { y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }",
+            ),
+        )
+
+
+def _overhangs(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> bool:
+    """Rounding the number of windows up may make a difference."""
+    windows = windows_of(node, kernel, new.input(0).dims[2:]) or []
+    return any(each.count is None or each.count != _rounded_down(each) for each in windows)
+
+
+def _rounded_down(windows: Windows) -> int:
+    return ((windows.size or 0) + windows.begin + windows.end - windows.extent) // windows.stride + 1
+
+
+def _transposed(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> dict[str, Any]:
+    """Strides, pads and output_padding of a ConvTranspose; ``output_shape`` is taken out."""
+    count = len(kernel)
+    strides = node.attribute("strides") or [1] * count
+    mode = node.attribute("auto_pad") or "NOTSET"
+    wanted = node.attribute("output_shape")
+    if wanted is None and mode in ("NOTSET", "VALID"):
+        return {"strides": strides, "pads": node.attribute("pads") or [0] * 2 * count}
+    dilations = node.attribute("dilations") or [1] * count
+    extra = node.attribute("output_padding") or [0] * count
+    begins, ends = [], []
+    for axis in range(count):
+        total = (kernel[axis] - 1) * dilations[axis] + 1 + extra[axis] - strides[axis]
+        if wanted is not None:
+            total += strides[axis] * new.input(0).dim(axis + 2) - wanted[axis - count]
+        if total < 0:
+            raise NotApplicable(f"axis {axis + 2} lacks {-total} elements: kernel {kernel}, strides {strides}")
+        begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
+        ends.append(total - begins[-1])
+    return {"strides": strides, "pads": begins + ends, "output_shape": None}

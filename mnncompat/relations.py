@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mnncompat.facts import NodeFacts
+from mnncompat.index_relations import INDEX_RELATIONS
 from mnncompat.operand_relations import OPERAND_RELATIONS
 from mnncompat.value_relations import VALUE_RELATIONS
 from mnncompat.view import Dim
@@ -188,4 +189,4 @@ def _einsum_terms(facts: NodeFacts) -> list[str]:
     return [term.replace(".", "") for term in operands.split(",")]
 
 
-RELATIONS.update(WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS)
+RELATIONS.update(INDEX_RELATIONS | WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS)

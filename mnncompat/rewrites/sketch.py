@@ -18,7 +18,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 from mnncompat.facts import NodeFacts
 from mnncompat.folding import fold
 from mnncompat.structure import subgraphs
-from mnncompat.view import Dim
+from mnncompat.view import Dim, GraphView
 
 if TYPE_CHECKING:
     from mnncompat.surgeon import GraphEditor
@@ -566,10 +566,26 @@ class Sketch:
         return self.like(first, operand).name
 
     def _fresh(self, label: str) -> str:
-        """A name that this sketch has not used; `write` makes it unique in the model."""
+        """A name that means nothing in this sketch and its graph; `write` makes it unique in the model."""
         base = f"{self.node.node.name or next(filter(None, self.node.node.output), 'node')}/{label}"
-        self._counts[base] = self._counts.get(base, 0) + 1
-        return base if self._counts[base] == 1 else f"{base}_{self._counts[base]}"
+        while True:
+            self._counts[base] = self._counts.get(base, 0) + 1
+            name = base if self._counts[base] == 1 else f"{base}_{self._counts[base]}"
+            if not _is_visible(self.node.view, name):
+                return name
+
+
+def _is_visible(view: GraphView | None, name: str) -> bool:
+    """True if a name stands for a value of the graph, or of one around it."""
+    while view is not None:
+        if name in view.producers or name in view.initializers or any(name == each.name for each in _inputs(view)):
+            return True
+        view = view.parent
+    return False
+
+
+def _inputs(view: GraphView) -> Sequence[ValueInfoProto]:
+    return view.graph.input if isinstance(view.graph, GraphProto) else ()
 
 
 def _captured(node: NodeProto) -> list[str]:

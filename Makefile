@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests wheel docs bench evidence clean
+.PHONY: help demo test lint types imports tests wheel docs bench evidence torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | wheel | docs | bench | evidence | clean"
+	@echo "make lint | types | imports | tests | wheel | docs | bench | evidence | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev
 
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py
+
+torch: $(VENV)/.dev
+	$(BIN)/python tests/torchmodules/measure_torch.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ from mnncompat.rewrites.sketch import NotApplicable
 if TYPE_CHECKING:
     from mnncompat.rewrites.sketch import Sketch, Value
 
-RANGES = {
+RANGES: dict[int, tuple[int, int]] = {
     TensorProto.INT8: (-128, 127),
     TensorProto.UINT8: (0, 255),
     TensorProto.INT16: (-32768, 32767),
@@ -98,9 +98,9 @@ def spread(new: Sketch, parameter: Value, value: Value, axis: int, block: int = 
         return new.slice(flat, [0], [length], [axis])
     if parameter.rank == 0 or parameter.dims == (1,):
         return parameter if parameter.rank == 0 or value.rank > 0 else new.reshape(parameter, ())
-    shape = [1] * value.rank
-    shape[axis] = -1
-    return new.constant(constant.reshape(shape)) if constant is not None else new.reshape(parameter, shape)
+    column = [1] * value.rank
+    column[axis] = -1
+    return new.constant(constant.reshape(column)) if constant is not None else new.reshape(parameter, column)
 
 
 def magnitude(new: Sketch, position: int, zero_point: Value | None) -> NDArray[Any] | int:
@@ -108,7 +108,8 @@ def magnitude(new: Sketch, position: int, zero_point: Value | None) -> NDArray[A
     value = new.input(position)
     zero = None if zero_point is None else zero_point.constant
     if value.constant is not None and (zero_point is None or zero is not None):
-        return np.abs(value.constant.astype(np.int64) - (0 if zero is None else zero.astype(np.int64)))
+        shift = np.int64(0) if zero is None else zero.astype(np.int64)
+        return np.asarray(np.abs(value.constant.astype(np.int64) - shift))
     low, high = RANGES[value.dtype]
     if zero_point is None:
         return max(-low, high)

@@ -1,0 +1,162 @@
+"""Einsum in the form that MNN takes: at most two operands, no letter twice in a term, a stated result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+_ELLIPSIS = "..."
+
+
+class EinsumInSteps(NodeRewrite):
+    """Take an Einsum apart that MNN gets wrong.
+
+    **What.** Einsum of three and more operands, with a letter twice in a term, without a stated result, and of two
+    operands that are summed to a scalar.
+
+    **Why.** MNN refuses more than two operands and equations without an arrow, takes no diagonals, and crashes on inner
+    products.
+
+    **Before and after**::
+
+        y = Einsum<"ij,jk,kl->il">(a, b, c)
+        y = Einsum<"ik,kl->il">(Einsum<"ij,jk->ik">(a, b), c)
+
+        y = Einsum<"ii->i">(x)
+        y = Slice(Reshape(x, (n * n)), step = n + 1)
+
+        y = Einsum<"ij,ij->">(a, b)
+        y = ReduceSum(a * b)
+
+    **Algebra.** Sums over a letter may be taken as soon as no later term and not the result names it. The diagonal of a
+    square matrix is every (n + 1)-th of its elements.
+
+    **Refuses** diagonals of dynamic dimensions, and ellipses that stand for different numbers of dimensions.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Einsum.html
+    """
+
+    code = "MNN919"
+    name = "einsum-in-steps"
+    summary = "taken apart into what MNN computes right"
+    op_types = ("Einsum",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the steps."""
+        terms, result = _parsed(str(node.attribute("equation")), new)
+        operands = new.inputs()
+        pairs = [_without_diagonals(new, term, value) for term, value in zip(terms, operands, strict=True)]
+        term, value = pairs[0]
+        for position, (other, operand) in enumerate(pairs[1:], 1):
+            last = position == len(pairs) - 1
+            wanted = set(result).union(*(each for each, _ in pairs[position + 1 :]))
+            kept = result if last else [letter for letter in dict.fromkeys(term + other) if letter in wanted]
+            value, term = _contracted(new, (term, value), (other, operand), kept), kept
+        if term == result:
+            return value
+        return _arranged(new, term, value, result)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """What is taken apart, and what is left."""
+        return (
+            taken(
+                "three operands, dynamic",
+                """(float[N,3] a, float[3,4] b, float[4,N] c) => (float[N,N] y) {
+                y = Einsum<equation="ij, jk, kl -> il">(a, b, c) }""",
+            ),
+            taken("diagonal", """(float[3,4,3] x) => (float[4,3] y) { y = Einsum<equation="iji->ji">(x) }"""),
+            taken("batch diagonal", """(float[2,3,3] x) => (float[2,3] y) { y = Einsum<equation="...ii->...i">(x) }"""),
+            taken("trace", """(float[3,3] x) => (float y) { y = Einsum<equation="ii">(x) }"""),
+            taken(
+                "inner product", """(float[2,3] a, float[2,3] b) => (float y) { y = Einsum<equation="ij,ij">(a, b) }"""
+            ),
+            taken(
+                "implicit", """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk">(a, b) }"""
+            ),
+            left(
+                "diagonal of a dynamic dimension",
+                "dimension 1 of 'x' is dynamic",
+                """(float[2,N,N] x) => (float[2,N] y) { y = Einsum<equation="bii->bi">(x) }""",
+            ),
+            left(
+                "MNN has it",
+                "",
+                """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk->ik">(a, b) }""",
+            ),
+        )
+
+
+def _parsed(equation: str, new: Sketch) -> tuple[list[list[str]], list[str]]:
+    """The letters of each term and of the result; dimensions of an ellipsis are letters of their own."""
+    sides = equation.replace(" ", "").split("->")
+    texts = sides[0].split(",")
+    values = new.inputs()
+    if len(texts) != len(values):
+        raise NotApplicable(f"{equation} has {len(texts)} terms for {len(values)} operands")
+    hidden = [
+        value.rank - len(text.replace(_ELLIPSIS, ""))
+        for text, value in zip(texts, values, strict=True)
+        if _ELLIPSIS in text
+    ]
+    if len(set(hidden)) > 1:
+        raise NotApplicable(f"the ellipses of {equation} stand for {hidden} dimensions")
+    dots = [f".{index}" for index in range(hidden[0] if hidden else 0)]
+    terms = [_letters(text, dots) for text in texts]
+    if len(sides) > 1:
+        return terms, _letters(sides[1], dots)
+    found = [letter for term in terms for letter in term]
+    once = sorted(letter for letter in set(found) if found.count(letter) == 1 and letter not in dots)
+    return terms, [*dots, *once]
+
+
+def _letters(text: str, dots: list[str]) -> list[str]:
+    before, ellipsis, after = text.partition(_ELLIPSIS)
+    return [*before, *(dots if ellipsis else []), *after]
+
+
+def _without_diagonals(new: Sketch, term: list[str], value: Value) -> tuple[list[str], Value]:
+    """An operand and its term, in which no letter is left twice."""
+    while True:
+        twice = next((letter for letter in term if term.count(letter) > 1), None)
+        if twice is None:
+            return term, value
+        first = term.index(twice)
+        second = term.index(twice, first + 1)
+        size = value.dim(first)
+        value.dim(second)
+        rest = [axis for axis in range(len(term)) if axis not in (first, second)]
+        moved = (
+            value if [*rest, first, second] == list(range(len(term))) else new.transpose(value, [*rest, first, second])
+        )
+        flat = new.reshape(moved, [*[0] * len(rest), -1])
+        value = new.slice(flat, [0], [size * size], [len(rest)], [size + 1])
+        term = [*(term[axis] for axis in rest), twice]
+
+
+def _contracted(new: Sketch, one: tuple[list[str], Value], two: tuple[list[str], Value], kept: list[str]) -> Value:
+    """The product of two operands, summed over all letters but `kept`."""
+    if not kept and sorted(one[0]) == sorted(two[0]):
+        other = _arranged(new, two[0], two[1], one[0])
+        return new.reduce("ReduceSum", one[1] * other, tuple(range(len(one[0]))), keepdims=False)
+    names = dict.fromkeys([*one[0], *two[0]])
+    free = iter(letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in names)
+    short = {letter: letter if len(letter) == 1 else next(free) for letter in names}
+    left_, right, result = ("".join(short[letter] for letter in term) for term in (one[0], two[0], kept))
+    return new.op("Einsum", one[1], two[1], equation=f"{left_},{right}->{result}")
+
+
+def _arranged(new: Sketch, term: list[str], value: Value, result: list[str]) -> Value:
+    """One operand, summed over all letters but those of the result, and transposed to their order."""
+    axes = tuple(axis for axis, letter in enumerate(term) if letter not in result)
+    if axes:
+        value = new.reduce("ReduceSum", value, axes, keepdims=False)
+    kept = [letter for letter in term if letter in result]
+    return value if kept == result else new.transpose(value, [kept.index(letter) for letter in result])

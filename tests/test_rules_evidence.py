@@ -14,10 +14,11 @@ import pytest
 from onnx import ModelProto
 
 from mnncompat import rules
+from mnncompat.diagnostics import Severity
 from mnncompat.errors import ModelError
 from mnncompat.facts import NodeFacts
 from mnncompat.graph_conditions import ONNX_DOMAINS
-from mnncompat.lint import UNDECLARED
+from mnncompat.lint import UNDECLARED, check_model
 from mnncompat.model import from_proto
 from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
@@ -36,43 +37,54 @@ ERRORS = ("refused", "crash", "error", "wrong")
 MNN_SOURCE = ("CMakeLists.txt", "express/", "include/", "pymnn/", "schema/", "source/", "tools/")
 
 
-class Holding(NamedTuple):
-    """The rows that certainly speak about a node of a case, as (op type, place in the file)."""
-
-    case: str
-    rows: frozenset[tuple[str, int]]
+Place = tuple[str, int]
+"""A row: op type, number in the file."""
 
 
-def places() -> Iterator[tuple[tuple[str, int], Row]]:
+class Shown(NamedTuple):
+    """What the corpora show.
+
+    Attributes:
+        cases: The cases that a row certainly speaks about.
+        models: The model of each case.
+    """
+
+    cases: Mapping[Place, frozenset[str]]
+    models: Mapping[str, bytes]
+
+
+def places() -> Iterator[tuple[Place, Row]]:
     for op in TABLE.ops():
         for number, row in enumerate(TABLE.rows(op)):
             yield (op, number), row
 
 
-def holding(case: Case) -> Holding:
-    found: set[tuple[str, int]] = set()
+def holding(case: Case) -> set[Place]:
+    """The rows that certainly speak about a node of the case."""
+    found: set[Place] = set()
     try:
         view = ModelView(from_proto(ModelProto.FromString(case.model)))
     except ModelError:
-        return Holding(case.id, frozenset())
+        return found
     for graph in view.graphs():
         for index, node in enumerate(graph.nodes):
             if node.domain in ONNX_DOMAINS:
                 file = TABLE.file(node.op_type)
                 facts = NodeFacts(graph, index, file.defaults)
                 found |= {(node.op_type, n) for n, row in enumerate(file.rows) if row.holds(facts) is True}
-    return Holding(case.id, frozenset(found))
+    return found
 
 
 @pytest.fixture(scope="module")
-def shown() -> Mapping[tuple[str, int], frozenset[str]]:
-    """Row -> the cases that it certainly speaks about."""
-    found: dict[tuple[str, int], set[str]] = {place: set() for place, _ in places()}
+def shown() -> Shown:
+    cases: dict[Place, set[str]] = {place: set() for place, _ in places()}
+    models: dict[str, bytes] = {}
     for corpus in CORPORA.values():
         for case in corpus():
-            for place in holding(case).rows:
-                found[place].add(case.id)
-    return {place: frozenset(cases) for place, cases in found.items()}
+            models[case.id] = case.model
+            for place in holding(case):
+                cases[place].add(case.id)
+    return Shown(cases={place: frozenset(found) for place, found in cases.items()}, models=models)
 
 
 def named(row: Row) -> list[str]:
@@ -101,27 +113,27 @@ def disagreement(row: Row, case: str) -> str:
     return ""
 
 
-def test_named_cases_show_what_the_row_says(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+def test_named_cases_show_what_the_row_says(shown: Shown) -> None:
     found = [
         f"{op} {row.code or row.status}: {case} {trouble}"
         for (op, number), row in places()
         for case in named(row)
         if (
-            trouble := "is nothing that the row speaks about" * (case not in shown[op, number])
+            trouble := "is nothing that the row speaks about" * (case not in shown.cases[op, number])
             or disagreement(row, case)
         )
     ]
     assert found == []
 
 
-def test_no_error_is_mostly_right(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+def test_no_error_is_mostly_right(shown: Shown) -> None:
     """A row that calls wrong what most of its cases get right contradicts the evidence."""
     found = []
     for place, row in places():
         if row.status not in ERRORS:
             continue
         for version in (version for version in MEASURED if row.holds_for(version)):
-            known = [each for case in shown[place] if (each := load_evidence(version).get(case))]
+            known = [each for case in shown.cases[place] if (each := load_evidence(version).get(case))]
             run = [each for each in known if each.outcome is not Outcome.UNREPRESENTABLE]
             right = sum(each.outcome is Outcome.OK for each in run)
             if 2 * right > len(run):
@@ -129,21 +141,44 @@ def test_no_error_is_mostly_right(shown: Mapping[tuple[str, int], frozenset[str]
     assert found == []
 
 
-def test_errors_end_where_the_evidence_says(shown: Mapping[tuple[str, int], frozenset[str]]) -> None:
+def test_no_supported_form_is_mostly_wrong(shown: Shown) -> None:
+    """A row that calls right what mostly fails, and about which nothing else is said, contradicts the evidence."""
+    found = []
+    for version in MEASURED:
+        evidence, told = load_evidence(version), troubled(shown, version)
+        for place, row in places():
+            if row.status != "supported" or not row.holds_for(version):
+                continue
+            own = {case for case in shown.cases[place] - told if case in evidence and evidence[case].op == place[0]}
+            right = [case for case in own if evidence[case].outcome is Outcome.OK]
+            failed = [case for case in sorted(own) if fails(evidence[case])]
+            silent = [case for case in failed if not is_reported(shown.models[case], version)]
+            if len(silent) > len(right):
+                found.append(f"{place[0]} supported on {version}: {len(right)} right, {len(silent)} wrong: {silent[0]}")
+    assert found == []
+
+
+def troubled(shown: Shown, version: str) -> set[str]:
+    """The cases about which a row that is not `supported` speaks."""
+    rows = [place for place, row in places() if row.status != "supported" and row.holds_for(version)]
+    return {case for place in rows for case in shown.cases[place]}
+
+
+def is_reported(model: bytes, version: str) -> bool:
+    result = check_model(from_proto(ModelProto.FromString(model)), mnn_version=version, table=TABLE)
+    return any(item.severity is not Severity.INFO for item in result.diagnostics)
+
+
+def test_errors_end_where_the_evidence_says(shown: Shown) -> None:
     """In a release that a row leaves out, its cases are right, or another row says why not."""
     rows = dict(places())
     found = []
     for version in MEASURED:
         evidence = load_evidence(version)
-        told = {
-            case
-            for place, row in rows.items()
-            if row.status != "supported" and row.holds_for(version)
-            for case in shown[place]
-        }
+        told = troubled(shown, version)
         for place, row in rows.items():
             if row.status in ERRORS and row.code != UNDECLARED and not row.holds_for(version):
-                left = [c for c in sorted(shown[place] - told) if c in evidence and fails(evidence[c])]
+                left = [c for c in sorted(shown.cases[place] - told) if c in evidence and fails(evidence[c])]
                 if left and releases().declares(place[0], version):
                     found.append(
                         f"{place[0]} {row.code} ({row.mnn}) on {version}: {left[0]} is {evidence[left[0]].code}"

@@ -25,6 +25,10 @@ STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
 """What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
 outputs; other numbers, shapes or types; right for some inputs only."""
 
+OBSTACLES = ("type", "strings", "sequences", "training", "random", "image codec", "dynamic")
+"""Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, random
+numbers, an image codec, results whose shape depends on data."""
+
 _SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
 _PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([^{}.]+))?(?:\.([a-z]+))?\}")
@@ -48,6 +52,7 @@ class Row:
         reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
         remedy: Name of the rewrite that removes the finding, or None.
         advice: What to do where no rewrite exists.
+        obstacle: One of `OBSTACLES` where no rewrite can exist; else empty.
         evidence: ``measured: ...`` and ``src:path@tag: ...``.
     """
 
@@ -64,6 +69,7 @@ class Row:
     reason: str
     remedy: str | None
     advice: str
+    obstacle: str
     evidence: tuple[str, ...]
 
     @property
@@ -201,7 +207,7 @@ def _words(value: Any) -> str:
 
 # ---- reading -------------------------------------------------------------------------------------------------------
 
-_TEXTS = ("code", "name", "mnn", "find", "status", "reason", "remedy", "advice")
+_TEXTS = ("code", "name", "mnn", "find", "status", "reason", "remedy", "advice", "obstacle")
 _KEYS = {*_TEXTS, "arch", "when", "unless", "evidence"}
 _NEVER = Condition(())
 
@@ -241,6 +247,7 @@ def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row
         reason=entry.get("reason", ""),
         remedy=entry.get("remedy"),
         advice=entry.get("advice", ""),
+        obstacle=entry.get("obstacle", ""),
         evidence=tuple(entry["evidence"]),
     )
 
@@ -255,6 +262,8 @@ def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
     missing = [key for key in [*needed, *([] if op else ["find"])] if not entry.get(key)]
     if missing:
         raise TableError(f"{where}: {missing[0]} is missing", hint=_HINT)
+    if entry.get("obstacle", OBSTACLES[0]) not in OBSTACLES:
+        raise TableError(f"{where}: obstacle must be one of {', '.join(OBSTACLES)}", hint=_HINT)
     wrong = next((key for key in _TEXTS if not isinstance(entry.get(key, ""), str)), None)
     if wrong is not None:
         raise TableError(f"{where}: {wrong} must be a string", hint=_HINT)

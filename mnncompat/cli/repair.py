@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mnncompat.probe.selection import Selection
 
 
+# What it refuses is no reason why MNN is wrong.
+_SEARCHING = "fully-connected-to-convolution"
+
+
 def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None, output_format: str) -> None:
     """Measure a corpus before and after `fix`, and print what changed, operator by operator."""
     from mnncompat.cli.progress import progress_bar
@@ -62,21 +66,18 @@ def _text(found: Sequence[Repair]) -> str:
         counts = _counts(those)
         table.add_row(Text(op), *(str(counts[name] or "") for name in columns), style="bold" if op == "total" else "")
     left = [each for each in found if each.after.outcome is not Outcome.OK]
-    lines = [Text(f"{each.before.id}  {each.after.code}  {_why(each)}") for each in left]
+    lines = [Text(f"{each.before.id}  {each.after.code}  {each.obstacle}  {_why(each)}") for each in left]
+    reasons = Counter(each.obstacle for each in left)
     heading = [Text(""), Text("not right after `fix`:")] if lines else []
-    return rendered([table, *heading, *lines], color=use_color())
+    counts = [Text(f"{count:5} {reason}") for reason, count in reasons.most_common()]
+    return rendered([table, *heading, *lines, Text(""), *counts], color=use_color())
 
 
 def _why(repair: Repair) -> str:
     done = f"[{', '.join(repair.fixing.applied)}]" if repair.fixing.applied else ""
-    words = (
-        done,
-        "broken!" if repair.broken else "",
-        repair.fixing.problem,
-        *repair.fixing.refused,
-        repair.after.detail,
-    )
-    return "  ".join(filter(None, words))
+    broken = "broken!" if repair.broken else ""
+    told = [each for each in repair.fixing.refused if not each.startswith(_SEARCHING)]
+    return "  ".join(filter(None, (done, broken, repair.fixing.problem, *told, repair.after.detail)))
 
 
 def _json(found: Sequence[Repair]) -> str:
@@ -92,6 +93,7 @@ def _json(found: Sequence[Repair]) -> str:
                 "applied": each.fixing.applied,
                 "refused": each.fixing.refused,
                 "problem": each.fixing.problem,
+                "obstacle": each.obstacle,
                 "detail": each.after.detail,
             }
             for each in found

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from mnncompat.diagnostics import Severity
 from mnncompat.errors import MnncompatError
 from mnncompat.model import from_proto
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.transaction import fix_model
+from mnncompat.view import ModelView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,12 +33,15 @@ class Fixing:
         applied: Names of the rewrites that applied, once each.
         refused: What rewrites refused, and why.
         problem: Rewrites that were given up, or why nothing could be proven; empty if all is well.
+        obstacle: What the table still says about the result: a reason why no rewrite can exist, or the first finding by
+            code and name; empty for none.
     """
 
     model: bytes | None = None
     applied: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     problem: str = ""
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,16 @@ class Repair:
     fixing: Fixing
 
     @property
+    def obstacle(self) -> str:
+        """Why a case is not right after `fix`: one of `mnncompat.table.OBSTACLES`, or the open problem by name."""
+        if self.after.outcome is Outcome.OK:
+            return ""
+        if self.after.outcome is Outcome.UNREPRESENTABLE:
+            is_sequence = any(word in self.after.detail for word in ("sequence_type", "optional_type"))
+            return "sequences" if is_sequence else "strings" if "string" in self.after.detail else "type"
+        return self.fixing.obstacle or "open: not known to the table"
+
+    @property
     def broken(self) -> bool:
         """True if a case was right, and is not."""
         return self.before.outcome is Outcome.OK and self.after.outcome is not Outcome.OK
@@ -69,14 +84,23 @@ def fixing(case: Case, target: Target) -> Fixing:
     try:
         result = fix_model(from_proto(proto), target=target, inputs=case.feeds)
     except MnncompatError as error:
-        return Fixing(problem=str(error))
+        return Fixing(problem=str(error), obstacle=_obstacle(proto, target))
     problem = "; ".join(f"{each.rewrite}: {each.reason}" for each in result.rolled_back)
     return Fixing(
         model=result.model.proto.SerializeToString() if result.changed else None,
         applied=tuple(dict.fromkeys(each.rewrite for each in result.applied)),
         refused=tuple(f"{each.rewrite}: {each.reason}" for each in result.refused),
         problem=problem,
+        obstacle=_obstacle(result.model.proto, target),
     )
+
+
+def _obstacle(proto: onnx.ModelProto, target: Target) -> str:
+    model = ModelView(from_proto(proto))
+    rows = [trouble.row for trouble in target.model_troubles(model)]
+    rows += [match.row for view in model.graphs() for i in range(len(view.nodes)) for match in target.troubles(view, i)]
+    final = next((row.obstacle for row in rows if row.obstacle), "")
+    return final or next((f"open: {row.code} {row.name}" for row in rows if row.severity is Severity.ERROR), "")
 
 
 def repairs(cases: Iterable[Case], pool: Pool, target: Target) -> Iterator[Repair]:

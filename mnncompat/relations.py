@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mnncompat.facts import NodeFacts
 from mnncompat.index_relations import INDEX_RELATIONS
 from mnncompat.operand_relations import OPERAND_RELATIONS
+from mnncompat.product_relations import PRODUCT_RELATIONS
 from mnncompat.value_relations import VALUE_RELATIONS
 from mnncompat.view import Dim
 from mnncompat.window_relations import WINDOW_RELATIONS
@@ -189,4 +190,4 @@ def _einsum_terms(facts: NodeFacts) -> list[str]:
     return [term.replace(".", "") for term in operands.split(",")]
 
 
-RELATIONS.update(INDEX_RELATIONS | WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS)
+RELATIONS.update(INDEX_RELATIONS | WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS | PRODUCT_RELATIONS)

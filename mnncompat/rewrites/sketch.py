@@ -39,6 +39,7 @@ class Value:
     """
 
     __slots__ = ("_sketch", "name")
+    __array_ufunc__ = None  # arithmetic with an array on the left is left to the operators below
 
     def __init__(self, sketch: Sketch, name: str) -> None:
         self._sketch = sketch

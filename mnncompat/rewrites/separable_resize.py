@@ -1,0 +1,188 @@
+"""Resize, one axis after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.resampling import Numbers, Resized, Sampling, nearest, outside, positions, sampling_of, weights
+from mnncompat.rewrites.resized_axes import resized_axes
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.base import Example
+
+_DENSE_PER_TAP = 64
+"""Sizes up to so many elements for each that counts are cheaper as a matrix."""
+
+
+class SeparableResize(NodeRewrite):
+    """Resize one axis after the other, by a Gather or a matrix.
+
+    **What.** Resize and Upsample whose coordinates, rounding, filter or axes MNN has not, or has wrong.
+
+    **Why.** MNN knows bilinear, nearest and cubic resizes of height and width with four ways to count positions.
+
+    **Before and after**::
+
+        y = Resize(x, mode = nearest)              y = Gather(Gather(x, rows, axis = 2), columns, axis = 3)
+        y = Resize(x, mode = linear or cubic)      y = MatMul(MatMul(A, x), B)
+        y = Resize(x, mode = linear), large axis   y = Gather(x, left) * (1 - t) + Gather(x, right) * t
+
+    Where the scales are computed at run time, but the size of the result is stated, A and B (or rows and columns) are
+    computed from the scales when the model runs.
+
+    **Algebra.** Every mode is separable. Row i of a matrix holds the share of each element in element i of the result;
+    shares of places outside count for the nearest edge (exclude_outside: for nothing, and the rest is scaled to 1).
+
+    **Refuses** dynamic sizes, results of unknown size, and types other than floats in linear and cubic mode.
+
+    **Why this form.** Measured with MNN 3.6.1 on x86-64, one thread, 2x linear: 32 channels of 64x64 take 1.3 ms by
+    matrices and 4.1 ms by Gathers, 3 channels of 256x256 take 19 ms and 13 ms, of 640x640 to half 38 ms and 5.6 ms.
+    Matrices are used up to 64 elements for each that counts.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Resize.html
+    """
+
+    code = "MNN893"
+    name = "separable-resize"
+    summary = "resized one axis after the other"
+    op_types = ("Resize", "Upsample")
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the resize of each axis, those that shrink most first."""
+        sampling = sampling_of(node)
+        value = new.input(0)
+        if sampling.mode != "nearest" and not value.is_float:
+            raise NotApplicable(f"{sampling.mode} resize of {TensorProto.DataType.Name(value.dtype)}")
+        found = resized_axes(node, new)
+        for axis in sorted(found, key=lambda each: each.result / each.size):
+            value = _resized(new, value, axis, sampling)
+        return value if found else new.op("Identity", value)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Each mode, large and small, old opsets, scales at run time."""
+        scales = "float[4] s = {1.0, 1.0, 1.5, 0.6}"
+        return (
+            taken(
+                "rounding up",
+                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }}""",
+            ),
+            taken(
+                "cubic",
+                f"""(float[N,2,4,5] x) => (float[N,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1>(x, , s) }}""",
+            ),
+            taken(
+                "antialias",
+                """(float[1,2,9,8] x) => (float[1,2,4,5] y) <int64[4] n = {1, 2, 4, 5}>
+                { y = Resize<mode="cubic", antialias=1>(x, , , n) }""",
+                opset=18,
+            ),
+            taken(
+                "crop",
+                """(float[1,2,6,7] x) => (float[1,2,4,5] y)
+                <int64[4] n = {1, 2, 4, 5}, float[8] roi = {0.0, 0.0, 0.2, -0.1, 1.0, 1.0, 0.9, 1.2}>
+                { y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
+                  extrapolation_value=7.5>(x, roi, , n) }""",
+            ),
+            taken(
+                "scales at run time",
+                """(float[1,2,4,5] x, float[4] one) => (float[1,2,6,3] y) <float[4] k = {1.0, 1.0, 1.5, 0.6}>
+                { zero = Sub(one, one) s = Add(zero, k)
+                  y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            ),
+            taken(
+                "large",
+                """(float[1,1,3,300] x) => (float[1,1,3,450] y) <float[4] s = {1.0, 1.0, 1.0, 1.5}>
+                { y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            ),
+            taken(
+                "opset 10",
+                f'(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}> {{ y = Resize<mode="linear">(x, s) }}',
+                opset=10,
+            ),
+            left(
+                "dynamic",
+                "dimension 2 of 'x' is dynamic",
+                """(float[1,2,H,5] x) => (float[1,2,G,5] y) <float[4] s = {1.0, 1.0, 2.0, 1.0}>
+                { y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }""",
+            ),
+            left(
+                "MNN does it",
+                "",
+                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="nearest", nearest_mode="floor">(x, , s) }}""",
+            ),
+        )
+
+
+def _resized(new: Sketch, value: Value, axis: Resized, sampling: Sampling) -> Value:
+    where = positions(new, axis, sampling.coordinates)
+    if sampling.mode == "nearest":
+        index = nearest(new, axis, where, sampling.rounding)
+        result = new.op("Gather", value, index, axis=axis.axis)
+    else:
+        result = _weighted(new, value, axis, weights(new, axis, where, sampling))
+    if sampling.coordinates != "tf_crop_and_resize":
+        return result
+    kept = outside(new, axis, where)
+    return result if kept is None else _extrapolated(new, result, axis, kept, sampling.extrapolation)
+
+
+def _weighted(new: Sketch, value: Value, axis: Resized, shares: Numbers) -> Value:
+    if isinstance(shares, np.ndarray):
+        taps = int((shares != 0).sum(axis=1).max())
+        if axis.size > _DENSE_PER_TAP * taps:
+            return _by_taps(new, value, axis, shares, taps)
+        shares = new.constant(shares.astype(value.element))
+    else:
+        shares = new.cast(shares, value.dtype)
+    rank = value.rank
+    if axis.axis == rank - 1 and rank > 1:
+        turned = shares.constant
+        return value @ (
+            new.transpose(shares, [1, 0]) if turned is None else new.constant(np.ascontiguousarray(turned.T))
+        )
+    if axis.axis == rank - 2:
+        return shares @ value
+    tail = [value.dim(each) for each in range(axis.axis + 1, rank)]
+    head = [0] * axis.axis
+    flat = new.reshape(value, [*head, axis.size, int(np.prod(tail))])
+    return new.reshape(shares @ flat, [*head, axis.result, *tail])
+
+
+def _by_taps(new: Sketch, value: Value, axis: Resized, shares: NDArray[np.float32], taps: int) -> Value:
+    """Sum of gathered elements, each with its share."""
+    index = np.argsort(shares == 0, axis=1, kind="stable")[:, :taps]
+    share = np.take_along_axis(shares, index, axis=1).astype(value.element)
+    tail = [1] * (value.rank - 1 - axis.axis)
+    parts = [
+        new.op("Gather", value, new.constant(index[:, tap].astype(np.int64)), axis=axis.axis)
+        * new.constant(share[:, tap].reshape(-1, *tail))
+        for tap in range(taps)
+    ]
+    result = parts[0]
+    for part in parts[1:]:
+        result = result + part
+    return result
+
+
+def _extrapolated(new: Sketch, result: Value, axis: Resized, kept: Numbers, number: float) -> Value:
+    """Put a number where the position is outside of the data."""
+    shape = [-1, *[1] * (result.rank - 1 - axis.axis)]
+    if isinstance(kept, Value):
+        mask = new.cast(new.reshape(kept, shape), result.dtype)
+    else:
+        mask = new.constant(kept.reshape(shape).astype(result.element))
+    inside = result * mask
+    return inside + (1 - mask) * number if number else inside

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.sketch import Sketch, Value
 
-_ANOTHER = {TensorProto.INT8: TensorProto.INT32, TensorProto.BOOL: TensorProto.FLOAT}
+_ANOTHER: dict[int, int] = {TensorProto.INT8: TensorProto.INT32, TensorProto.BOOL: TensorProto.FLOAT}
 
 
 class CastToByte(NodeRewrite):

@@ -1,0 +1,117 @@
+"""BatchNormalization as arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.sketch import Sketch, Value
+
+
+class BatchNormArithmetic(NodeRewrite):
+    """Write BatchNormalization as a multiplication and an addition per channel.
+
+    **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, or in training mode.
+
+    **Why.** MNN's converter crashes unless all four are constant, and does not know training mode.
+
+    **Before and after**::
+
+        y = BatchNormalization(x, scale, bias, mean, var)
+        k = scale / Sqrt(var + epsilon)
+        y = x * k + (bias - mean * k)                     k and the sum as [C, 1, 1]
+
+    **Algebra.** The definition. In training mode mean and variance are those of the batch, and the running ones become
+    ``momentum`` parts of what they were.
+
+    **Why this form.** Two operators work on the whole tensor, the others on one number per channel.
+
+    **Refuses** an operand of unknown rank, and ``spatial = 0`` of opset 7.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxBatchNormMerge.cpp
+    """
+
+    code = "MNN826"
+    name = "batch-norm-arithmetic"
+    summary = "written as arithmetic"
+    op_types = ("BatchNormalization",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
+        """Draw the arithmetic."""
+        x, scale, bias, mean, variance = (new.input(position) for position in range(5))
+        if node.attribute("spatial") == 0:
+            raise NotApplicable("spatial is 0: there is a mean for every position")
+        running: list[Value | None] = []
+        if node.attribute("training_mode"):
+            if not x.is_float or x.rank < 2:  # noqa: PLR2004 - batch and channels
+                raise NotApplicable(f"the batch has no channels: its rank is {x.rank}")
+            running, mean, variance = _of_batch(node, new, x, mean, variance)
+        factor = scale / new.op("Sqrt", variance + node.attribute("epsilon"))
+        offset = bias - mean * factor
+        axes = list(range(1, x.rank - 1))
+        result = x * _channels(new, factor, axes) + _channels(new, offset, axes)
+        return [result, *running]
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """One operand at run time, all of them, training; and constants."""
+        return (
+            taken(
+                "mean at run time",
+                "(float[2,3,4,4] x, float[3] m) => (float[2,3,4,4] y) { y = BatchNormalization(x, s, b, m, var) }",
+                opset=9,
+                s=(3,),
+                b=(3,),
+                var=(3,),
+            ),
+            taken(
+                "all at run time",
+                """(float[2,3,4] x, float[3] s, float[3] v) => (float[2,3,4] y) {
+                p = Exp(v) y = BatchNormalization<epsilon=0.1>(x, s, v, s, p) }""",
+                opset=15,
+            ),
+            taken(
+                "training",
+                """(float[2,3,4] x) => (float[2,3,4] y, float[3] m, float[3] v) {
+                y, m, v = BatchNormalization<training_mode=1, epsilon=0.1>(x, s, b, b, var) }""",
+                opset=15,
+                s=(3,),
+                b=(3,),
+                var=(3,),
+            ),
+            left(
+                "constants",
+                "",
+                "(float[2,3,4,4] x) => (float[2,3,4,4] y) { y = BatchNormalization(x, s, b, b, var) }",
+                opset=15,
+                s=(3,),
+                b=(3,),
+                var=(3,),
+            ),
+        )
+
+
+def _channels(new: Sketch, vector: Value, axes: list[int]) -> Value:
+    return new.unsqueeze(vector, axes) if axes else vector
+
+
+def _of_batch(
+    node: NodeFacts, new: Sketch, x: Value, mean: Value, variance: Value
+) -> tuple[list[Value | None], Value, Value]:
+    """The running statistics, and those of the batch."""
+    momentum = node.attribute("momentum")
+    axes = [axis for axis in range(x.rank) if axis != 1]
+    centre = new.reduce("ReduceMean", x, axes)
+    apart = x - centre
+    spread = new.reduce("ReduceMean", apart * apart, axes, keepdims=False)
+    centre = new.squeeze(centre, axes)
+    running: list[Value | None] = [
+        old * momentum + now * (1 - momentum) for old, now in ((mean, centre), (variance, spread))
+    ]
+    return running, centre, spread

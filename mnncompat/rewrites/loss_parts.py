@@ -1,0 +1,108 @@
+"""Loss functions taken apart, with a weight for every class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.softmax_axis import SINGLE_AXIS
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.sketch import Sketch, Value
+
+
+class LossParts(NodeRewrite):
+    """Write SoftmaxCrossEntropyLoss as LogSoftmax and NegativeLogLikelihoodLoss, and give classes a weight of one.
+
+    **What.** The loss functions with ``ignore_index`` and a mean over what is not ignored; SoftmaxCrossEntropyLoss
+    whose logarithms of probabilities are read.
+
+    **Why.** Without weights MNN takes the mean over all elements, the ignored ones included, and it has no second
+    output.
+
+    **Before and after**::
+
+        loss, log_prob = SoftmaxCrossEntropyLoss(scores, labels)
+        log_prob = LogSoftmax<axis = 1>(scores)
+        loss = NegativeLogLikelihoodLoss(log_prob, labels)
+
+        loss = NegativeLogLikelihoodLoss<ignore_index = 3>(x, labels)
+        loss = NegativeLogLikelihoodLoss<ignore_index = 3>(x, labels, [1, 1, 1, 1])
+
+    **Algebra.** The definitions. With weights the mean is divided by the sum of the weights that count.
+
+    **Refuses** a dynamic number of classes where weights are needed.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__SoftmaxCrossEntropyLoss.html
+    """
+
+    code = "MNN831"
+    name = "loss-parts"
+    summary = "written as LogSoftmax and a loss with weights"
+    op_types = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
+
+    def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
+        """Draw the parts."""
+        scores, labels = new.input(0), new.input(1)
+        weights = new.input(2) if new.has(2) else None
+        if weights is None and node.given("ignore_index") and node.attribute("reduction") == "mean":
+            weights = new.constant(np.ones(scores.dim(1), scores.element))
+        if node.node.op_type == "NegativeLogLikelihoodLoss":
+            return [new.again(scores, labels, weights)[0]]
+        if not new.wants(1):
+            return [new.again(scores, labels, weights, outputs=1)[0]]
+        logarithms = _log_softmax(new, scores)
+        (loss,) = new.again(logarithms, labels, weights, op="NegativeLogLikelihoodLoss", outputs=1)
+        return [loss, logarithms]
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Ignored labels, a second output in old and new opsets; a dynamic number of classes; and plain losses."""
+        labels = np.array([0, 2, 1], np.int64)
+        grid = np.arange(12).reshape(3, 4) % 5
+        return (
+            taken(
+                "ignored",
+                "(float[3,5] x) => (float y) { y = NegativeLogLikelihoodLoss<ignore_index=2>(x, t) }",
+                t=labels,
+            ),
+            taken(
+                "ignored, positions",
+                "(float[3,5,4] x) => (float y) { y = SoftmaxCrossEntropyLoss<ignore_index=2>(x, t) }",
+                t=grid,
+            ),
+            taken(
+                "second output",
+                """(float[3,5,4] x) => (float[3,4] y, float[3,5,4] p) {
+                y, p = SoftmaxCrossEntropyLoss<reduction="none">(x, t) }""",
+                t=grid,
+            ),
+            taken(
+                "second output, weights, opset 12",
+                "(float[3,5,4] x) => (float y, float[3,5,4] p) { y, p = SoftmaxCrossEntropyLoss(x, t, varw) }",
+                opset=12,
+                t=grid,
+                varw=(5,),
+            ),
+            left(
+                "number of classes",
+                "is dynamic",
+                "(float[3,C] x) => (float y) { y = NegativeLogLikelihoodLoss<ignore_index=2>(x, t) }",
+                t=labels,
+            ),
+            left("plain", "", "(float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss(x, t) }", t=labels),
+        )
+
+
+def _log_softmax(new: Sketch, x: Value) -> Value:
+    """Along axis 1; below opset 13 that must be the last one."""
+    if new.opset >= SINGLE_AXIS:
+        return new.op("LogSoftmax", x, axis=1)
+    last = [0, *range(2, x.rank), 1]
+    first = [0, x.rank - 1, *range(1, x.rank - 1)]
+    return new.transpose(new.op("LogSoftmax", new.transpose(x, last), axis=x.rank - 1), first)

@@ -1,0 +1,111 @@
+"""3-D convolutions as 2-D ones over gathered planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+from mnncompat.windows import windows_of
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+    from mnncompat.rewrites.base import Example
+
+
+class Conv3dByPlanes(NodeRewrite):
+    """Take the planes of each window along the depth for channels of a 2-D convolution.
+
+    **What.** Conv of rank 5 whose weight is computed at run time, or that is dilated along the depth.
+
+    **Why.** MNN refuses the former, and counts the windows of the latter as if they were dense.
+
+    **Before and after**::
+
+        y = Conv(x, w)                                     x: (N, C, D, H, W), w: (M, C, d, h, w)
+        g = Reshape(Gather(x, planes, axis = 2), (N, C, D', d, H, W))
+        y = Conv(Reshape(Transpose(g), (N*D', C*d, H, W)), Reshape(w, (M, C*d, h, w))), back to (N, M, D', H', W')
+
+    **Algebra.** The sum over channels, depth, height and width is the same sum with (channel, depth) as one index; the
+    weight lies in memory in that order already, and groups stay whole.
+
+    **Refuses** dynamic channels or spatial sizes.
+
+    **Why this form.** One convolution; a sum of one 2-D convolution for each element of the depth needs d of them.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Conv.html
+    """
+
+    code = "MNN888"
+    name = "conv-3d-by-planes"
+    summary = "the depth of its kernel becomes channels of a 2-D convolution"
+    op_types = ("Conv",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the Gather, the convolution, and the transposes around it."""
+        x, weight = new.input(0), new.input(1)
+        out, inner, *kernel = weight.shape
+        channels, *sizes = (x.dim(axis) for axis in (1, 2, 3, 4))
+        windows = windows_of(node, kernel, sizes)
+        if windows is None or any(not each.count for each in windows):
+            raise NotApplicable(f"no windows of {kernel} in {sizes}")
+        depth, rows, columns = windows
+        counts = [each.count or 0 for each in windows]
+        planes = new.pad(x, [0, 0, depth.begin, 0, 0, 0, 0, depth.end, 0, 0])
+        planes = new.op("Gather", planes, new.constant(depth.positions().reshape(-1)), axis=2)
+        planes = new.reshape(planes, [-1, channels, counts[0], kernel[0], *sizes[1:]])
+        planes = new.transpose(planes, [0, 2, 1, 3, 4, 5])
+        planes = new.reshape(planes, [-1, channels * kernel[0], *sizes[1:]])
+        constant = weight.constant
+        shape = [out, inner * kernel[0], *kernel[1:]]
+        flat = new.reshape(weight, shape) if constant is None else new.constant(constant.reshape(shape))
+        (result,) = new.again(
+            planes,
+            flat,
+            new.input(2) if new.has(2) else None,
+            auto_pad=None,
+            kernel_shape=kernel[1:],
+            strides=[rows.stride, columns.stride],
+            dilations=[rows.dilation, columns.dilation],
+            pads=[rows.begin, columns.begin, rows.end, columns.end],
+        )
+        result = new.reshape(result, [-1, counts[0], out, *counts[1:]])
+        return new.transpose(result, [0, 2, 1, 3, 4])
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Dilations, groups, weights and bias at run time."""
+        return (
+            taken(
+                "dilated",
+                """(float[2,4,6,5,6] x) => (float[2,6,3,5,4] y)
+                { y = Conv<kernel_shape=[3,3,3], dilations=[2,1,1], pads=[1,1,0,0,1,0], group=2>(x, w, b) }""",
+                w=(6, 2, 3, 3, 3),
+                b=(6,),
+            ),
+            taken(
+                "at run time",
+                """(float[1,2,4,5,6] x, float[3,2,2,3,3] w, float[3] b) => (float[1,3,2,3,6] y)
+                { y = Conv<kernel_shape=[2,3,3], strides=[2,2,1], auto_pad="SAME_LOWER">(x, w, b) }""",
+            ),
+            taken(
+                "dynamic batch",
+                """(float[N,2,4,5,6] x) => (float[N,3,2,4,5] y)
+                { y = Conv<kernel_shape=[2,2,2], dilations=[2,1,1]>(x, w) }""",
+                w=(3, 2, 2, 2, 2),
+            ),
+            left(
+                "dynamic width",
+                "dimension 4 of 'x' is dynamic",
+                """(float[1,2,4,5,W] x, float[3,2,2,3,3] w) => (float[1,3,3,3,V] y)
+                { y = Conv<kernel_shape=[2,3,3]>(x, w) }""",
+            ),
+            left(
+                "dilated planes",
+                "",
+                """(float[1,2,4,5,6] x) => (float[1,3,3,3,4] y)
+                { y = Conv<kernel_shape=[2,2,2], dilations=[1,2,2]>(x, w) }""",
+                w=(3, 2, 2, 2, 2),
+            ),
+        )

@@ -244,3 +244,62 @@ def test_an_op_type_is_not_a_path(tmp_path: Path) -> None:
     (tmp_path / "ops").mkdir()
     assert SupportTable(tmp_path).rows("../Relu") == ()
     assert SupportTable(tmp_path).rows("Unheard") == ()
+
+
+def _node(op: str, inputs: str, output: str, constants: str = "", before: str = "", opset: int = 18) -> str:
+    return f'<ir_version: 8, opset_import: ["" : {opset}]> g ({inputs}) => ({output}) <{constants}> {{ {before} {op} }}'
+
+
+PAD = "y = Pad(x, p, v, a)"
+PADS = "int64[4] p = {1, 0, 0, 1}, float v = {2.0}, int64[2] a = "
+SEQUENCE = "y = SequenceAt(s, p)"
+POOL = 'y = AveragePool<auto_pad="SAME_UPPER", kernel_shape=[3], strides=[2], count_include_pad=1>(x)'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("axes-name-all-in-order", _node(PAD, "float[3,4] x", "float[4,5] y", PADS + "{0, -1}"), True),
+        ("axes-name-all-in-order", _node(PAD, "float[3,4] x", "float[4,5] y", PADS + "{1, 0}"), False),
+        ("axes-name-all-in-order", _node(PAD, "float[2,3,4] x", "float[3,3,5] y", PADS + "{0, 2}"), False),
+        ("axes-name-all-in-order", _node("y = Pad(x, p)", "float[3] x, int64[2] p", "float[N] y"), None),
+        ("axis-is-single", _node("y = ArgMax<axis=-2>(x)", "float[3,1,4] x", "int64[3,1,4] y"), True),
+        ("axis-is-single", _node("y = ArgMax<axis=0>(x)", "float[3,1,4] x", "int64[1,1,4] y"), False),
+        ("axis-is-single", _node("y = ArgMax<axis=0>(x)", "float[N,1,4] x", "int64[1,1,4] y"), None),
+        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,8] x", "float[1,2,4] y", opset=19), True),
+        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,7] x", "float[1,2,4] y", opset=19), False),
+        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,W] x", "float[1,2,V] y", opset=19), None),
+    ],
+)
+def test_relations(name: str, text: str, expected: bool | None) -> None:  # noqa: FBT001
+    assert parse_condition({"relation": name}, "here").holds(facts(text.replace("<>", ""))) is expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "scale", "expected"),
+    [("3,5", 1.5, True), ("4,6", 1.5, False), ("3,5", 2, False), ("H,5", 2, False), ("H,4", 1.5, None)],
+)
+def test_scaled_sizes(sizes: str, scale: float, expected: bool | None) -> None:  # noqa: FBT001
+    node = f'y = Upsample<mode="linear", scales=[1.0, 1.0, {float(scale)}, {float(scale)}]>(x)'
+    text = _node(node, f"float[1,2,{sizes}] x", "float[1,2,V,W] y", opset=8).replace("<>", "")
+    assert parse_condition({"relation": "scaled-size-is-fractional"}, "here").holds(facts(text)) is expected
+
+
+@pytest.mark.parametrize(
+    ("made", "constants", "expected"),
+    [
+        ("s = SplitToSequence<axis=1>(x, k)", "int64[3] k = {3, 2, 1}", True),
+        ("s = SplitToSequence<axis=1>(x, k)", "int64[3] k = {2, 2, 2}", False),
+        ("s = SplitToSequence<axis=1>(x, k)", "int64 k = {4}", True),
+        ("s = SplitToSequence<axis=1>(x, k)", "int64 k = {3}", False),
+        ("s = SplitToSequence(x)", "int64 k = {3}", False),
+        ("s = SequenceConstruct(x, x)", "int64 k = {3}", False),
+        ("r = Transpose(x) s = SequenceConstruct(x, r)", "int64 k = {3}", True),
+        ("e = SequenceEmpty() s = SequenceInsert(e, x)", "int64 k = {3}", None),
+    ],
+)
+def test_uneven_sequences(made: str, constants: str, expected: bool | None) -> None:  # noqa: FBT001
+    text = _node(SEQUENCE, "float[2,6] x", "float[M,N] y", f"int64 p = {{-1}}, {constants}", made)
+    found = facts(text, len(made.split(" = ")) - 1, axis=0)
+    assert found.node.op_type == "SequenceAt"
+    assert parse_condition({"relation": "sequence-is-uneven"}, "here").holds(found) is expected

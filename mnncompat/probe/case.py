@@ -44,7 +44,7 @@ class Case:
         expected: Graph output -> array in ONNX's dtype and shape, in the graph's order; None where an input or output
             is nothing that MNN has a tensor for (see `is_representable`; string, sequence, optional, map): not run.
         rtol: Relative tolerance of the comparison, see `mnncompat.probe.compare`.
-        atol: Absolute tolerance, in the output's unit.
+        atol: Absolute tolerance, in the output's unit; infinite where the result is random.
     """
 
     id: str

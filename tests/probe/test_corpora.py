@@ -11,6 +11,8 @@ import pytest
 from mnncompat.errors import UsageError
 from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
+from mnncompat.probe.judge import judge
+from mnncompat.probe.measurement import Aspect
 from mnncompat.probe.selection import GENERATED, Selection, find
 
 AT_LEAST = {"node": 1800, "node-const": 1150, "converted": 80, "operator": 30, "simple": 20}
@@ -98,3 +100,21 @@ def test_an_unknown_case_is_a_usage_error(identity: str) -> None:
 def test_an_unknown_corpus_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="there is no corpus 'nodes'"):
         Selection(corpora=("nodes",))
+
+
+def test_results_at_random_are_compared_by_type_and_shape_alone(corpora: dict[str, list[Case]]) -> None:
+    by_name = {case.id: case for case in corpora["node"]}
+    case = by_name["node:test_bernoulli_double_expanded"]
+    expected = (case.expected or {})["y"]
+    assert judge(case, {"y": 1 - expected}) == (Aspect.NONE, "")
+    assert judge(case, {"y": expected[:3]})[0] is Aspect.SHAPE
+    assert judge(case, {"y": expected.astype(np.int32)})[0] is Aspect.DTYPE
+    assert sum(not np.isfinite(each.atol) for each in corpora["node"]) < 10
+
+
+def test_a_test_against_the_text_of_its_operator_expects_what_the_text_says(corpora: dict[str, list[Case]]) -> None:
+    for name, cases in corpora.items():
+        for case in cases:
+            if case.id.endswith(":test_resize_downsample_scales_linear_align_corners"):
+                assert name in ("node", "node-const")
+                np.testing.assert_allclose((case.expected or {})["Y"], [[[[1.0, 4.0]]]], rtol=1e-6)

@@ -43,8 +43,8 @@ class BitwiseArithmetic(NodeRewrite):
 
     **Algebra.** Numbers are taken apart into chunks of 30 bits, which are not negative: ``c = x mod 2^30``, and what
     remains is ``(x - c) / 2^30``. The bits of a chunk are ``c / 2^k mod 2`` on an axis of their own; their products
-    times 2^k add up to the conjunction. ``x | z = x + z - (x & z)`` and ``x ^ z = x + z - 2 (x & z)``. The topmost
-    chunk of a signed number is in two's complement.
+    times 2^k add up to the conjunction. ``x | z = x + z - (x & z)`` and ``x ^ z = (x - (x & z)) + (z - (x & z))``. The
+    topmost chunk of a signed number is in two's complement.
 
     **Why this form.** It is exact for every type. MNN has BITWISE operators at run time, but nothing in ONNX leads to
     them.
@@ -125,7 +125,7 @@ def _combined(new: Sketch, op: str, one: Value, other: Value, width: int) -> Val
         case "BitwiseOr":
             return one + other - both
         case _:
-            return one + other - both * 2
+            return one - both + (other - both)
 
 
 def _both(new: Sketch, one: Value, other: Value, width: int) -> Value:
@@ -151,5 +151,5 @@ def _bits(new: Sketch, chunk: Value, powers: NDArray[Any]) -> Value:
 
 def _signed(new: Sketch, chunk: Value, width: int) -> Value:
     """Two's complement: numbers with the highest bit set are negative."""
-    negative = new.cast(new.op("Greater", chunk, 2 ** (width - 1) - 1), chunk.dtype)
-    return chunk - negative * 2**width
+    negative = new.cast(new.op("Greater", chunk, (1 << (width - 1)) - 1), chunk.dtype)
+    return chunk - negative * (1 << width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import numpy_helper
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
@@ -36,8 +37,6 @@ class LossParts(NodeRewrite):
 
     **Algebra.** The definitions. With weights the mean is divided by the sum of the weights that count.
 
-    **Refuses** a dynamic number of classes where weights are needed.
-
     **Source.** https://onnx.ai/onnx/operators/onnx__SoftmaxCrossEntropyLoss.html
     """
 
@@ -51,7 +50,7 @@ class LossParts(NodeRewrite):
         scores, labels = new.input(0), new.input(1)
         weights = new.input(2) if new.has(2) else None
         if weights is None and node.given("ignore_index") and node.attribute("reduction") == "mean":
-            weights = new.constant(np.ones(scores.dim(1), scores.element))
+            weights = _ones(new, scores)
         if node.node.op_type == "NegativeLogLikelihoodLoss":
             return [new.again(scores, labels, weights)[0]]
         if not new.wants(1):
@@ -62,7 +61,7 @@ class LossParts(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Ignored labels, a second output in old and new opsets; a dynamic number of classes; and plain losses."""
+        """Ignored labels, a second output in old and new opsets, an open number of classes; and plain losses."""
         labels = np.array([0, 2, 1], np.int64)
         grid = np.arange(12).reshape(3, 4) % 5
         return (
@@ -89,11 +88,11 @@ class LossParts(NodeRewrite):
                 t=grid,
                 varw=(5,),
             ),
-            left(
-                "number of classes",
-                "is dynamic",
-                "(float[3,C] x) => (float y) { y = NegativeLogLikelihoodLoss<ignore_index=2>(x, t) }",
-                t=labels,
+            taken(
+                "open number of classes",
+                """(float[3,C] x) => (float y) {
+                p = Exp(x) y = NegativeLogLikelihoodLoss<ignore_index=1>(p, t) }""",
+                t=np.array([0, 0, 1], np.int64),
             ),
             left("plain", "", "(float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss(x, t) }", t=labels),
         )
@@ -106,3 +105,12 @@ def _log_softmax(new: Sketch, x: Value) -> Value:
     last = [0, *range(2, x.rank), 1]
     first = [0, x.rank - 1, *range(1, x.rank - 1)]
     return new.transpose(new.op("LogSoftmax", new.transpose(x, last), axis=x.rank - 1), first)
+
+
+def _ones(new: Sketch, scores: Value) -> Value:
+    """A weight of one for every class."""
+    dims = new.known_shape(scores.name)
+    if dims is not None and isinstance(dims[1], int):
+        return new.constant(np.ones(dims[1], scores.element))
+    classes = new.slice(new.op("Shape", scores), [1], [2], [0])
+    return new.op("ConstantOfShape", classes, value=numpy_helper.from_array(np.ones(1, scores.element)))

@@ -36,7 +36,8 @@ class ProductChain(NodeRewrite):
     **Why this form.** Doubling the stride in each step has fewer operators, but multiplies in another order, in which
     other intermediate products overflow.
 
-    **Refuses** an axis that is computed at run time, of dynamic size, or longer.
+    **Refuses** an axis of dynamic size, or longer. An axis that is computed at run time is chosen among the products
+    along each.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__CumProd.html
     """
@@ -47,31 +48,28 @@ class ProductChain(NodeRewrite):
     op_types = ("CumProd",)
 
     def build(self, node: NodeFacts, new: Sketch) -> Value:
-        """Draw the chain."""
-        x = new.input(0)
-        (axis,) = new.integers(1)
-        axis %= x.rank
-        size = x.dim(axis)
-        if not 1 <= size <= _LONGEST:
-            raise NotApplicable(f"there are {size} elements along axis {axis}; 1 to {_LONGEST} are handled")
-        parts = new.split(x, [1] * size, axis)
-        if node.attribute("reverse"):
-            parts.reverse()
-        if node.attribute("exclusive"):
-            pads = [0] * (2 * x.rank)
-            first = new.slice(x, [0], [1], [axis], None)
-            pads[axis] = 1
-            one = new.slice(new.pad(first, pads, 1), [0], [1], [axis])
-            parts = [one, *parts[:-1]]
-        products = list(accumulate(parts, lambda product, part: product * part))
-        return new.concat(products[::-1] if node.attribute("reverse") else products, axis)
+        """Draw the chain; for an axis that is computed at run time, one for each axis."""
+        x, axis = new.input(0), new.input(1)
+        if axis.constant is not None:
+            return _product(node, new, x, int(axis.constant.reshape(())) % x.rank)
+        chosen = new.op("Mod", axis, x.rank)
+        result = _product(node, new, x, 0)
+        for other in range(1, x.rank):
+            result = new.op("Where", new.op("Equal", chosen, other), _product(node, new, x, other), result)
+        return result
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """All forms; an axis that is an input; and CumSum."""
+        """All forms; an axis of dynamic size; and CumSum."""
         text = "(float[2,N,4] x) => (float[2,N,4] y) <int64 axis = {-1}> { y = CumProd(x, axis) }"
         return (
             taken("plain", text, opset=26),
+            taken(
+                "axis at run time",
+                """(float[2,3] x, int64 k) => (float[2,3] y) <int64 zero = {0}> {
+                a = Mul(k, zero) y = CumProd(x, a) }""",
+                opset=26,
+            ),
             taken(
                 "exclusive",
                 "(float[2,3] x) => (float[2,3] y) <int64 axis = {0}> { y = CumProd<exclusive=1>(x, axis) }",
@@ -83,10 +81,31 @@ class ProductChain(NodeRewrite):
                 opset=26,
             ),
             left(
-                "axis",
-                "computed at run time",
-                "(float[2,3] x, int64 a) => (float[2,3] y) { y = CumProd(x, a) }",
+                "size",
+                "is dynamic",
+                "(float[N] x) => (float[N] y) <int64 axis = {0}> { y = CumProd(x, axis) }",
                 opset=26,
             ),
             left("sum", "", "(float[2,3] x) => (float[2,3] y) <int64 axis = {1}> { y = CumSum(x, axis) }", opset=26),
         )
+
+
+def _product(node: NodeFacts, new: Sketch, x: Value, axis: int) -> Value:
+    """The products along one axis."""
+    size = x.dim(axis)
+    if not 1 <= size <= _LONGEST:
+        raise NotApplicable(f"there are {size} elements along axis {axis}; 1 to {_LONGEST} are handled")
+    parts = new.split(x, [1] * size, axis)
+    if node.attribute("reverse"):
+        parts.reverse()
+    if node.attribute("exclusive"):
+        parts = [_one(new, parts[0], axis), *parts[:-1]]
+    products = list(accumulate(parts, lambda product, part: product * part))
+    return new.concat(products[::-1] if node.attribute("reverse") else products, axis)
+
+
+def _one(new: Sketch, part: Value, axis: int) -> Value:
+    """Ones of the shape of a part, whatever that holds."""
+    pads = [0] * (2 * part.rank)
+    pads[axis] = 1
+    return new.slice(new.pad(part, pads, 1), [0], [1], [axis])

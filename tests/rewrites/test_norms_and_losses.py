@@ -1,0 +1,150 @@
+"""Normalisations, Softmax and its kin, losses and products are computed right by MNN after `fix`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto
+from remedied import assert_remedied, one_node, random
+
+from mnncompat.probe.prober import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EPSILON = 0.1
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober() as prober:
+        yield prober
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["Softmax", "LogSoftmax", "Hardmax"]),
+    opset=st.sampled_from([9, 11, 13]),
+    shape=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    axis=st.none() | st.integers(-2, 1),
+)
+def test_softmax_is_right(prober: Prober, op: str, opset: int, shape: list[int], axis: int | None) -> None:
+    axis = None if axis is None else axis % len(shape) if opset == 9 else axis
+    model, feeds = one_node(op, {"x": random(shape)}, opset=opset, axis=axis)
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    axis=st.integers(-2, 1),
+    single=st.booleans(),
+    constant=st.booleans(),
+)
+def test_rms_normalization_is_right(
+    prober: Prober, shape: list[int], axis: int, *, single: bool, constant: bool
+) -> None:
+    scale = random([1] if single else shape[axis:], seed=1)
+    model, feeds = one_node(
+        "RMSNormalization",
+        {"x": random(shape), "scale": scale},
+        opset=23,
+        constants=["scale"] if constant else [],
+        axis=axis,
+        epsilon=EPSILON,
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    groups=st.integers(1, 3),
+    each=st.integers(1, 3),
+    rest=st.lists(st.integers(1, 4), min_size=1, max_size=2),
+    constant=st.booleans(),
+)
+def test_group_normalization_is_right(
+    prober: Prober, groups: int, each: int, rest: list[int], *, constant: bool
+) -> None:
+    channels = groups * each
+    model, feeds = one_node(
+        "GroupNormalization",
+        {"x": random([2, channels, *rest]), "scale": random([channels], seed=1), "bias": random([channels], seed=2)},
+        opset=21,
+        constants=["scale", "bias"] if constant else [],
+        num_groups=groups,
+        epsilon=EPSILON,
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    constants=st.sets(st.sampled_from(["scale", "bias", "mean", "var"])),
+    training=st.booleans(),
+)
+def test_batch_normalization_is_right(prober: Prober, shape: list[int], constants: set[str], *, training: bool) -> None:
+    arrays = {name: random([shape[1]], seed=seed) for seed, name in enumerate(["scale", "bias", "mean"], start=1)}
+    model, feeds = one_node(
+        "BatchNormalization",
+        {"x": random(shape), **arrays, "var": np.abs(random([shape[1]], seed=4)) + np.float32(0.5)},
+        opset=15,
+        constants=sorted(constants),
+        outputs=[TensorProto.FLOAT] * (3 if training else 1),
+        epsilon=EPSILON,
+        training_mode=1 if training else None,
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"]),
+    positions=st.lists(st.integers(1, 3), max_size=2),
+    reduction=st.sampled_from([None, "none", "sum"]),
+    ignored=st.sampled_from([None, 0, -1]),
+    weighted=st.booleans(),
+    second=st.booleans(),
+)
+def test_loss_is_right(
+    prober: Prober,
+    op: str,
+    positions: list[int],
+    reduction: str | None,
+    ignored: int | None,
+    *,
+    weighted: bool,
+    second: bool,
+) -> None:
+    classes = 4
+    labels = np.arange(3 * int(np.prod(positions)), dtype=np.int64).reshape([3, *positions]) % classes
+    weights = {"weights": np.abs(random([classes], seed=1)) + np.float32(0.5)} if weighted else {}
+    outputs = [TensorProto.FLOAT] * (2 if second and op.startswith("Softmax") else 1)
+    model, feeds = one_node(
+        op,
+        {"x": random([3, classes, *positions]), "labels": labels, **weights},
+        opset=13,
+        outputs=outputs,
+        reduction=reduction,
+        ignore_index=ignored,
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    axis=st.integers(-1, 0),
+    p=st.sampled_from([1, 2]),
+    zero=st.booleans(),
+)
+def test_lp_normalization_is_right(prober: Prober, shape: list[int], axis: int, p: int, *, zero: bool) -> None:
+    x = np.zeros(shape, np.float32) if zero else random(shape)
+    model, feeds = one_node("LpNormalization", {"x": x}, opset=22, axis=axis, p=p)
+    assert_remedied(model, prober, feeds)

@@ -538,13 +538,14 @@ class Sketch:
         names |= {name: editor.constant(name, array).name for name, array in self.constants.items()}
         drawn = [name for node in self.nodes for name in node.output if name and name not in names]
         names |= {name: editor.unique(name) for name in drawn}
-        own = self.node.node.name
+        kept = self.node.node.name
         for node in self.nodes:
             proto = NodeProto()
             proto.CopyFrom(node)
             proto.input[:] = [names.get(name, name) for name in node.input]
             proto.output[:] = [names.get(name, name) for name in node.output]
-            proto.name = own if node.name == own else editor.unique(node.name)
+            proto.name = node.name if node.name in ("", kept) else editor.unique(node.name)
+            kept = "" if node.name == kept else kept  # the second one drawn by `again` gets a name of its own
             for _, graph in subgraphs(proto):
                 _rename_captured(graph, names)
             editor.insert_proto(index, proto)

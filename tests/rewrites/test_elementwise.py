@@ -46,7 +46,7 @@ def binary_operators(draw: st.DrawFn) -> tuple[ModelProto, Arrays]:
     dtype = draw(st.sampled_from([np.uint8, np.int8, np.int32] + ([np.int64] if bits else [np.float32])))
     one, other = (random(shape, dtype, seed) for seed, shape in enumerate(draw(shapes())))
     if op in ("Mod", "Div"):
-        other = np.where(other == 0, dtype(3), other)
+        other[other == 0] = 3
     kind = TensorProto.BOOL if op in COMPARISONS else helper.np_dtype_to_tensor_dtype(one.dtype)
     fmod = 1 if op == "Mod" and dtype is np.float32 else None
     constants = draw(st.sampled_from([[], ["a"], ["b"]]))

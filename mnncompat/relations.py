@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 
 from mnncompat.facts import NodeFacts
 from mnncompat.index_relations import INDEX_RELATIONS
+from mnncompat.movement_relations import MOVEMENT_RELATIONS
 from mnncompat.operand_relations import OPERAND_RELATIONS
+from mnncompat.position_relations import POSITION_RELATIONS
 from mnncompat.product_relations import PRODUCT_RELATIONS
 from mnncompat.value_relations import VALUE_RELATIONS
 from mnncompat.view import Dim
@@ -190,4 +192,12 @@ def _einsum_terms(facts: NodeFacts) -> list[str]:
     return [term.replace(".", "") for term in operands.split(",")]
 
 
-RELATIONS.update(INDEX_RELATIONS | WINDOW_RELATIONS | VALUE_RELATIONS | OPERAND_RELATIONS | PRODUCT_RELATIONS)
+RELATIONS.update(
+    INDEX_RELATIONS
+    | MOVEMENT_RELATIONS
+    | WINDOW_RELATIONS
+    | VALUE_RELATIONS
+    | OPERAND_RELATIONS
+    | PRODUCT_RELATIONS
+    | POSITION_RELATIONS
+)

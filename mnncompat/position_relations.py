@@ -1,0 +1,81 @@
+"""Relations of positions and paddings; see `mnncompat.relations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnncompat.facts import NodeFacts
+from mnncompat.view import Dim
+
+_CLOSE = 1e-4
+"""Of an element: nearer to a half, rounding may decide."""
+
+_ROUNDING = ("Floor", "Ceil", "Round")
+_ARITHMETIC = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Clip",
+        "Concat",
+        "Div",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Reshape",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
+
+
+def grid_meets_no_halves(facts: NodeFacts) -> bool | None:
+    """No position of the grid lies half way between two elements: it is stored, or computed from rounded positions."""
+    grid = facts.constant(facts.node.input[1])
+    if grid is not None:
+        shape = facts.shape(facts.node.input[0])
+        return (
+            None
+            if shape is None
+            else _avoids_halves(grid, shape[:1:-1], corners=bool(facts.attribute("align_corners")))
+        )
+    pending, seen, rounded = [facts.node.input[1]], set[str](), False
+    while pending:
+        name = pending.pop()
+        node = facts.view.producer(name)
+        if name in seen or facts.constant(name) is not None:
+            continue
+        seen.add(name)
+        if node is None or node.op_type not in _ARITHMETIC | _ROUNDING:
+            return False
+        if node.op_type in _ROUNDING:
+            rounded = True
+        else:
+            pending.extend(node.input[:1] if node.op_type in ("Reshape", "Squeeze", "Unsqueeze") else node.input)
+    return rounded
+
+
+def _avoids_halves(grid: NDArray[Any], sizes: Sequence[Dim], *, corners: bool) -> bool | None:
+    lengths = [size for size in sizes if isinstance(size, int)]
+    if len(lengths) != len(sizes):
+        return None
+    shares, counts = grid.astype(np.float64) + 1, np.asarray(lengths)
+    places = shares / 2 * (counts - 1) if corners else (shares * counts - 1) / 2
+    return bool(np.all(np.abs(places - np.floor(places) - 0.5) > _CLOSE))
+
+
+def pads_are_uneven(facts: NodeFacts) -> bool | None:
+    """There is more padding on one side of some axis than on the other."""
+    pads = facts.attribute("pads") or []
+    return bool(pads[: len(pads) // 2] != pads[len(pads) // 2 :])
+
+
+POSITION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
+    function.__name__.replace("_", "-"): function for function in (grid_meets_no_halves, pads_are_uneven)
+}

@@ -150,8 +150,16 @@ def sequence_is_single(facts: NodeFacts) -> bool:
 
 
 def sequence_length_is_open(facts: NodeFacts) -> bool | None:
-    """The length of the sequences of a recurrent operator (axis 0 of input 0) is a symbol or unknown."""
+    """The length of the sequences of a recurrent operator (axis 0 of input 0) is a symbol or unknown.
+
+    MNN's converter takes that for 1. Behind a Pad that makes the sequence longer it takes it for more.
+    """
     shape = facts.shape(facts.node.input[0])
+    producer = facts.view.producer(facts.node.input[0])
+    if producer is not None and producer.op_type == "Pad" and shape and len(producer.input) > 1:
+        widths = facts.constant(producer.input[1])
+        if widths is not None and widths.size == 2 * len(shape) and widths[0] + widths[len(shape)] > 0:
+            return False
     return None if not shape else not isinstance(shape[0], int)
 
 

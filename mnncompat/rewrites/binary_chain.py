@@ -35,7 +35,7 @@ class BinaryChain(NodeRewrite):
 
     **Why this form.** Operands of few elements could be joined first; but the order of sums would change.
 
-    **Source.** MNN 3.6.1, tools/converter/source/onnx/BinaryOpOnnx.cpp and EltwiseOnnx.cpp
+    **Source.** MNN 3.6.1, tools/converter/source/onnx/BinaryOpOnnx.cpp
     """
 
     code = "MNN813"

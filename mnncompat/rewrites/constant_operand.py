@@ -36,7 +36,7 @@ class ConstantOperand(NodeRewrite):
 
     **Why this form.** MNN folds no subtraction, and the constant stays as small as it is.
 
-    **Source.** MNN 3.6.1, tools/converter/source/optimizer/postconvert and merge (bias folding by element count)
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp
     """
 
     code = "MNN830"

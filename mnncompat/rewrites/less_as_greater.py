@@ -28,7 +28,7 @@ class LessAsGreater(NodeRewrite):
 
     **Algebra.** a < b if and only if b > a; both are false for NaN.
 
-    **Source.** MNN 3.6.1, source/backend/cpu/x86_x64/sse/Vec.hpp
+    **Source.** MNN 3.6.1, source/math/Vec.hpp
     """
 
     code = "MNN814"

@@ -164,15 +164,37 @@ def sequence_length_is_open(facts: NodeFacts) -> bool | None:
 
 
 def whole_number_decides(facts: NodeFacts) -> bool:
-    """A whole number (of Ceil, Floor or Round) becomes a condition, which only Loop and If read: not 0 is true."""
+    """A whole number that is not negative becomes a condition, which only Loop and If read: not 0 is true.
+
+    Rounded, and made positive by Relu or Abs, in either order.
+    """
+    ops = _chain(facts, ("Relu", "Abs", "Identity", "Ceil", "Floor", "Round"))
+    return (
+        _only_decides(facts) and not ops.isdisjoint(("Ceil", "Floor", "Round")) and not ops.isdisjoint(("Relu", "Abs"))
+    )
+
+
+def size_decides(facts: NodeFacts) -> bool:
+    """A size of a tensor, which is not negative, becomes a condition, which only Loop and If read: not 0 is true."""
+    through = ("Identity", "Cast", "Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Shape", "Size")
+    return _only_decides(facts) and not _chain(facts, through).isdisjoint(("Shape", "Size"))
+
+
+def _only_decides(facts: NodeFacts) -> bool:
+    """Loop and If read the result, and nobody else does."""
     readers = facts.view.consumers.get(facts.node.output[0], [])
     ops = {facts.view.nodes[index].op_type for index in readers}
-    if not ops or not ops <= {"Loop", "If"} or facts.view.is_external_use(facts.node.output[0]):
-        return False
+    return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
+
+
+def _chain(facts: NodeFacts, through: tuple[str, ...]) -> set[str]:
+    """Op types of the nodes that lead to input 0, as long as they are among some."""
+    found: set[str] = set()
     node = facts.view.producer(facts.node.input[0])
-    while node is not None and node.op_type in ("Relu", "Abs", "Identity"):
+    while node is not None and node.op_type in through:
+        found.add(node.op_type)
         node = facts.view.producer(node.input[0])
-    return node is not None and node.op_type in ("Ceil", "Floor", "Round")
+    return found
 
 
 VALUE_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
@@ -188,5 +210,6 @@ VALUE_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         sequence_is_single,
         sequence_length_is_open,
         whole_number_decides,
+        size_decides,
     )
 }

@@ -15,7 +15,6 @@ _FLOATS = frozenset(("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 _HALF = 1e-4  # float32 scales such as 0.6 are not exact
 _IMAGE_RANK = 4
 _ROI_SINCE = 11  # from this opset on, the scales of a Resize are its third input
-_REGION_AXES = 3
 
 
 def _relation(function: Callable[[NodeFacts], bool | None]) -> Callable[[NodeFacts], bool | None]:
@@ -47,14 +46,9 @@ def _update_slices_misread(facts: NodeFacts) -> bool | None:
 
 @_relation
 def _reverses_behind_many(facts: NodeFacts) -> bool | None:
-    """The axes of the result before the last three hold more than one element together."""
+    """The axes of the result before the last three hold more than one element together, as dynamic ones do."""
     shape = facts.shape(facts.node.output[0])
-    if shape is None:
-        return None
-    leading = shape[: max(len(shape) - 3, 0)]
-    if any(isinstance(dim, int) and dim > 1 for dim in leading):
-        return True
-    return False if all(dim == 1 for dim in leading) else None
+    return None if shape is None else any(dim != 1 for dim in shape[: max(len(shape) - 3, 0)])
 
 
 @_relation
@@ -135,15 +129,6 @@ def _old_nearest(old: int, new: int, scale: float) -> list[int]:
 def _half_pixel_nearest(old: int, new: int, scale: float) -> list[int]:
     positions = [(index + 0.5) / scale - 0.5 for index in range(new)]
     return [min(max(ceil(each - 0.5 - _HALF), 0), old - 1) for each in positions]
-
-
-@_relation
-def _pads_more_than_three_axes(facts: NodeFacts) -> bool | None:
-    """Constant pads (input 1) are not zero on four axes or more."""
-    pads = facts.constant(facts.node.input[1])
-    if pads is None:
-        return None
-    return int((pads.reshape(2, -1) != 0).any(axis=0).sum()) > _REGION_AXES
 
 
 @_relation

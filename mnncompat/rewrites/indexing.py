@@ -27,6 +27,12 @@ def counted(new: Sketch, indices: Value, sizes: Value) -> Value:
     return new.op("Where", new.op("Less", indices, 0), indices + sizes, indices)
 
 
+def reshaped(new: Sketch, indices: Value, shape: Sequence[int]) -> Value:
+    """Reshape; a constant at once."""
+    stored = indices.constant
+    return new.reshape(indices, shape) if stored is None else new.constant(stored.reshape(shape))
+
+
 def linear(new: Sketch, tuples: Value, sizes: Sequence[int]) -> Value:
     """Tuples (..., K) as positions (...) in the K axes of the given sizes, flattened row by row."""
     strides = np.append(np.cumprod(np.asarray(sizes, np.int64)[:0:-1])[::-1], 1).astype(np.int64)

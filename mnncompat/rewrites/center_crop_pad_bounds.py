@@ -1,0 +1,82 @@
+"""CenterCropPad as a Slice and a Pad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+
+class CenterCropPadBounds(NodeRewrite):
+    """Crop by Slice and pad by Pad.
+
+    **What.** CenterCropPad to a constant shape, of axes of static size.
+
+    **Why.** MNN's converter registers no CenterCropPad; its function body computes the bounds at run time.
+
+    **Before and after**::
+
+        y = CenterCropPad(x (10, 7), [4, 12])
+        y = Pad(x[3:7], pads=[0, 2, 0, 3])
+
+    **Algebra.** Half of the difference, rounded down, is cut off or added before.
+
+    **Refuses** shapes that are computed at run time, and axes of dynamic size.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
+    """
+
+    code = "MNN866"
+    name = "center-crop-pad-bounds"
+    summary = "written as a Slice and a Pad"
+    op_types = ("CenterCropPad",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the cropping, then the padding."""
+        value, targets = new.input(0), new.integers(1)
+        axes = list(node.attribute("axes") or range(value.rank))
+        if len(axes) != len(targets):
+            raise NotApplicable(f"{len(targets)} sizes are given for {len(axes)} axes")
+        sizes = {axis % value.rank: (value.dim(axis), target) for axis, target in zip(axes, targets, strict=True)}
+        cropped = {axis: ((size - target) // 2, target) for axis, (size, target) in sizes.items() if target < size}
+        if cropped:
+            starts = [start for start, _ in cropped.values()]
+            value = new.slice(value, starts, [start + size for start, size in cropped.values()], list(cropped))
+        pads = np.zeros((2, value.rank), np.int64)
+        for axis, (size, target) in sizes.items():
+            if target > size:
+                pads[:, axis] = (target - size) // 2, -(-(target - size) // 2)
+        return new.pad(value, [int(each) for each in pads.reshape(-1)])
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Odd and even differences, all axes and some."""
+        return (
+            taken(
+                "crop and pad",
+                "(float[10,7,8] x) => (float[10,4,13] y) { y = CenterCropPad(x, shape) }",
+                shape=np.array([10, 4, 13]),
+                opset=18,
+            ),
+            taken(
+                "some axes",
+                "(float[N,3,6,5] x) => (float[N,3,3,8] y) { y = CenterCropPad<axes=[-1,2]>(x, shape) }",
+                shape=np.array([8, 3]),
+                opset=18,
+            ),
+            left(
+                "dynamic",
+                "dimension 1 of 'x' is dynamic",
+                "(float[3,N] x) => (float[3,4] y) { y = CenterCropPad(x, shape) }",
+                shape=np.array([3, 4]),
+                opset=18,
+            ),
+        )

@@ -1,0 +1,75 @@
+"""Pad below opset 11 with another value than zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+
+class PadValue(NodeRewrite):
+    """Add the value that a Pad of old writes around its input.
+
+    **What.** Pad of mode ``constant`` and an opset below 11, where the value is an attribute.
+
+    **Why.** MNN ignores the attribute and pads with zeros.
+
+    **Before and after**::
+
+        y = Pad<pads=[1, 1], value=2>(x)
+        y = Pad<pads=[1, 1]>(x) + [2, 0, ..., 0, 2]
+
+    **Algebra.** What is added is zero where the input is, and the value where the zeros are.
+
+    **Why this form.** One addition that is broadcast along the axes without pads; opset 7 has no Where.
+
+    **Refuses** padded axes of dynamic size, and negative pads.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxPad.cpp
+    """
+
+    code = "MNN857"
+    name = "pad-value"
+    summary = "zeros are padded, and the value is added to them"
+    op_types = ("Pad",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the padding with zeros and the addition."""
+        data, value = new.input(0), float(node.attribute("value"))
+        pads = np.asarray(node.attribute("pads")).reshape(2, -1).T
+        outside = np.zeros([data.dim(axis) if any(around) else 1 for axis, around in enumerate(pads)])
+        kept = np.maximum(pads, 0)
+        outside = np.pad(outside, kept, constant_values=value).astype(data.element)
+        (padded,) = new.again(data, value=None)
+        return padded + outside
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Values, -infinity among them, and a padding with zeros."""
+        return (
+            taken(
+                "image",
+                """(float[N,2,3,4] x) => (float[N,2,5,7] y) {
+                y = Pad<mode="constant", pads=[0,0,1,2,0,0,1,1], value=-1.5>(x) }""",
+                opset=10,
+            ),
+            taken("row", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=3.0>(x) }", opset=9),
+            left("zero", "", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=0.0>(x) }", opset=9),
+            left(
+                "reflected", "", """(float[5] x) => (float[8] y) { y = Pad<mode="reflect", pads=[1,2]>(x) }""", opset=9
+            ),
+            left(
+                "dynamic",
+                "dimension 0 of 'x' is dynamic",
+                "(float[N] x) => (float[M] y) { y = Pad<pads=[1,2], value=3.0>(x) }",
+                opset=9,
+            ),
+        )

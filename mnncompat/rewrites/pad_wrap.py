@@ -1,0 +1,100 @@
+"""Pad that goes on at the other end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnncompat.facts import NodeFacts
+
+
+class PadWrap(NodeRewrite):
+    """Write a Pad of mode ``wrap`` as a Concat of slices for each axis.
+
+    **What.** Pad of mode ``wrap``.
+
+    **Why.** MNN refuses it.
+
+    **Before and after**::
+
+        y = Pad<mode="wrap">(x (5,), pads=[2, 1])
+        y = Concat(x[3:], x, x[:1])
+
+    **Algebra.** The input is repeated at both ends; of pads longer than the input by as many whole copies as it takes.
+
+    **Refuses** pads that are computed at run time or negative, and padded axes of dynamic size.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Pad.html
+    """
+
+    code = "MNN859"
+    name = "pad-wrap"
+    summary = "slices of the other end are attached"
+    op_types = ("Pad",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:  # noqa: ARG002
+        """Draw the slices and their joining, axis by axis."""
+        value, pads = new.input(0), np.asarray(new.integers(1))
+        axes = new.integers(3) if new.has(3) else range(value.rank)
+        if (pads < 0).any():
+            raise NotApplicable(f"pads {pads.tolist()} are negative")
+        for axis, (before, behind) in zip(axes, pads.reshape(2, -1).T.tolist(), strict=True):
+            if before or behind:
+                size = value.dim(axis)
+                runs = _runs(size, before, behind)
+                value = new.concat(
+                    [value if run == (0, size) else new.slice(value, run[:1], run[1:], [axis]) for run in runs], axis
+                )
+        return value
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """One axis and two, pads longer than the input."""
+        return (
+            taken(
+                "two axes",
+                """(float[N,3,4] x) => (float[N,5,7] y) { y = Pad<mode="wrap">(x, pads) }""",
+                pads=np.array([0, 1, 2, 0, 1, 1]),
+                opset=19,
+            ),
+            taken(
+                "longer than the input, axes given",
+                """(float[2,3] x) => (float[2,12] y) { y = Pad<mode="wrap">(x, pads, "", axes) }""",
+                pads=np.array([7, 2]),
+                axes=np.array([-1]),
+                opset=19,
+            ),
+            left(
+                "edge",
+                "",
+                """(float[3] x) => (float[5] y) { y = Pad<mode="edge">(x, pads) }""",
+                opset=19,
+                pads=np.array([1, 1]),
+            ),
+            left(
+                "dynamic",
+                "dimension 0 of 'x' is dynamic",
+                """(float[N] x) => (float[M] y) { y = Pad<mode="wrap">(x, pads) }""",
+                pads=np.array([1, 1]),
+                opset=19,
+            ),
+        )
+
+
+def _runs(size: int, before: int, behind: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of each run of the repeated input, that ``before + size + behind`` elements consist of."""
+    position = -before
+    while position < size + behind:
+        start = position % size
+        end = min(size, start + size + behind - position)
+        yield start, end
+        position += end - start

@@ -1,0 +1,86 @@
+"""The attributes of ScatterElements in the order in which MNN reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+
+class ReductionBeforeAxis(NodeRewrite):
+    """Write ``reduction`` of a ScatterElements and leave ``axis`` out.
+
+    **What.** ScatterElements that states ``axis`` before ``reduction``, as most exporters do.
+
+    **Why.** MNN stops reading attributes at the first of both: the reduction is lost, and with ``reduction`` first the
+    axis would be.
+
+    **Before and after**::
+
+        y = ScatterElements<axis=1, reduction="add">(x, i, u)
+        y = Transpose(ScatterElements<reduction="add">(Transpose(x), Transpose(i), Transpose(u)))
+
+    Along the first axis nothing is transposed.
+
+    **Algebra.** Axes are exchanged and exchanged back.
+
+    **Refuses** operands whose rank is not known.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxScatterND.cpp
+    """
+
+    code = "MNN852"
+    name = "reduction-before-axis"
+    summary = "the reduction is stated where MNN reads it"
+    op_types = ("ScatterElements",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the node along its first axis."""
+        operands = new.inputs()
+        rank, axis = operands[0].rank, int(node.attribute("axis"))
+        if not -rank <= axis < rank:
+            raise NotApplicable(f"axis {axis} of a tensor of rank {rank}")
+        axis %= rank
+        if axis == 0:
+            return new.again(*operands, axis=None)[0]
+        order = list(range(rank))
+        order[0], order[axis] = axis, 0
+        (result,) = new.again(*(new.transpose(each, order) for each in operands), axis=None)
+        return new.transpose(result, order)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Both axes, with duplicates, and attributes that are in order."""
+        table = np.array([[0, 2, 0], [1, 1, 2]])
+        return (
+            taken(
+                "first axis",
+                """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
+                y = ScatterElements<axis=0, reduction="add">(x, i, u) }""",
+                i=table,
+                opset=16,
+            ),
+            taken(
+                "another axis",
+                """(float[2,N,3] x, float[2,1,3] u) => (float[2,N,3] y) {
+                y = ScatterElements<axis=-1, reduction="mul">(x, i, u) }""",
+                i=table[:, None],
+                opset=16,
+            ),
+            left(
+                "no axis",
+                "",
+                """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
+                y = ScatterElements<reduction="add">(x, i, u) }""",
+                i=table,
+                opset=16,
+            ),
+        )

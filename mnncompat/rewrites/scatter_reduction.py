@@ -1,0 +1,213 @@
+"""ScatterND and ScatterElements that combine their updates with what is there."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.indexing import counted, linear, reshaped
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+_COMBINING = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
+_REDUCING = {"add": "ReduceSum", "mul": "ReduceProd", "max": "ReduceMax", "min": "ReduceMin"}
+_NEUTRAL = {"add": 0, "mul": 1}
+_MOST_COMPARED = 1 << 24
+
+
+class ScatterReduction(NodeRewrite):
+    """Combine the updates with what is there before, or instead of, scattering them.
+
+    **What.** ScatterND and ScatterElements with ``reduction``.
+
+    **Why.** MNN's ScatterND knows no reduction, its ScatterElements no ``min`` and ``max``, and its ``add`` and ``mul``
+    take integers for floats.
+
+    **Before and after.** Constant indices without duplicates::
+
+        y = ScatterND<reduction="max">(x, i, u)
+        y = ScatterND(x, i, Max(Gather(x, i), u))
+
+    Otherwise sums and products of floats, flattened::
+
+        y = ScatterND<reduction="add">(x, i, u)
+        y = ScatterElements<reduction="add">(x, i * strides, u)
+
+    And everything else: every index is compared with every place::
+
+        y = Max(x, ReduceMax(Where(i[:, None] == Range(n), u[:, None], x), 0))
+
+    **Algebra.** The combinations are commutative and associative. Negative indices are counted from the start first.
+
+    **Why this form.** 1,000 rows of 64 added to 1,000 take 2 ms by Gather, 19 ms by ScatterElements, and
+    1,700 ms by comparison.
+
+    **Refuses** sizes that are dynamic where the indices point, and comparisons of more than 2^24 pairs.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxScatterND.cpp,
+    source/backend/cpu/CPURaster.cpp
+    """
+
+    code = "MNN853"
+    name = "scatter-reduction"
+    summary = "the updates are combined with what is there by other operators"
+    op_types = ("ScatterND", "ScatterElements")
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:
+        """Draw the form that fits the indices."""
+        data, indices, updates = new.inputs()
+        op = node.attribute("reduction")
+        if op not in _COMBINING:
+            raise NotApplicable(f"reduction is {op}")
+        if node.node.op_type == "ScatterND":
+            result = _rows(new, op, data, indices, updates)
+        else:
+            result = _elements(new, op, data, indices, updates, int(node.attribute("axis")) % data.rank)
+        return new.op("Reshape", result, new.constant(list(data.shape)))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Each form of each operator."""
+        return (
+            taken(
+                "distinct rows",
+                """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
+                i=np.array([[3], [0]]),
+                opset=18,
+            ),
+            taken(
+                "rows added twice",
+                """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
+                i=np.array([[1, -1], [1, 3]]),
+                opset=16,
+            ),
+            taken(
+                "computed rows",
+                """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
+                y = ScatterND<reduction="min">(x, i, u) }""",
+                opset=18,
+            ),
+            taken(
+                "distinct elements",
+                """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
+                y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
+                i=np.array([[2, 0], [1, -3]]),
+                opset=18,
+            ),
+            taken(
+                "computed elements",
+                """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
+                y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
+                opset=18,
+            ),
+            taken(
+                "integers, in a part",
+                """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
+                y = ScatterElements<reduction="add">(x, i, u) }""",
+                opset=18,
+            ),
+            left(
+                "replaced",
+                "",
+                "(float[4,3] x, float[1,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }",
+                i=np.array([[3]]),
+            ),
+            left(
+                "floats are added",
+                "",
+                """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterElements<reduction="add">(x, i, u) }""",
+                i=np.array([[0, 1, 2], [3, 1, 0]]),
+                opset=18,
+            ),
+            left(
+                "a dynamic axis",
+                "dimension 0 of 'x' is dynamic",
+                """(float[N,3] x, int64[1,1] i, float[1,3] u) => (float[N,3] y) {
+                y = ScatterND<reduction="add">(x, i, u) }""",
+                opset=18,
+            ),
+            left(
+                "too many pairs",
+                "are 67108864 comparisons",
+                """(float[4096] x, int64[16384,1] i, float[16384] u) => (float[4096] y) {
+                y = ScatterND<reduction="max">(x, i, u) }""",
+                opset=18,
+            ),
+        )
+
+
+def _rows(new: Sketch, op: str, data: Value, tuples: Value, updates: Value) -> Value:
+    """ScatterND on data (P, S), at constant or computed positions (U,)."""
+    sizes = [data.dim(axis) for axis in range(tuples.dim(-1))]
+    positions = reshaped(new, linear(new, tuples, sizes), [-1])
+    width = prod(data.dim(axis) for axis in range(len(sizes), data.rank))
+    rows = new.reshape(data, [prod(sizes), width])
+    slices = new.reshape(updates, [-1, width])
+    if _is_distinct(positions):
+        return _gathered(new, op, rows, positions, slices)
+    if op in _NEUTRAL and data.is_float:
+        positions = positions if width == 1 else new.unsqueeze(positions, [1]) * width + new.constant(np.arange(width))
+        flat, shape = [new.reshape(each, [-1]) for each in (positions, slices)], [-1]
+        return new.op("ScatterElements", new.reshape(rows, shape), *flat, reduction=op)
+    rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
+    return _compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
+
+
+def _elements(new: Sketch, op: str, data: Value, indices: Value, updates: Value, axis: int) -> Value:
+    """ScatterElements: along its axis if the other axes are whole, otherwise flattened."""
+    shape, chosen, size = data.shape, indices.shape, data.dim(axis)
+    indices = counted(new, indices, new.constant(np.asarray(size, indices.element)))
+    positions = _flat(new, indices, shape, axis)
+    rows, slices = (new.reshape(each, [-1, 1]) for each in (data, updates))
+    if _is_distinct(positions):
+        return _gathered(new, op, rows, positions, slices)
+    if [*shape[:axis], *shape[axis + 1 :]] == [*chosen[:axis], *chosen[axis + 1 :]]:
+        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+        places = reshaped(new, indices, [outer, chosen[axis], inner])
+        blocks = [new.reshape(each, [outer, -1, inner]) for each in (data, updates)]
+        return _compared(new, op, blocks[0], places, blocks[1])
+    rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
+    return _compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
+
+
+def _flat(new: Sketch, indices: Value, shape: tuple[int, ...], axis: int) -> Value:
+    """Positions (U,) in flat data of the indices along an axis."""
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1).astype(np.int64)
+    others = np.where(np.arange(len(shape)) == axis, 0, strides)
+    places = np.tensordot(np.indices(indices.shape), others, (0, 0)).astype(np.int64)
+    stored = indices.constant
+    if stored is not None:
+        return new.constant((stored.astype(np.int64) * strides[axis] + places).reshape(-1))
+    return new.reshape(new.cast(indices, TensorProto.INT64) * int(strides[axis]) + places, [-1])
+
+
+def _is_distinct(positions: Value) -> bool:
+    stored = positions.constant
+    return stored is not None and np.unique(stored).size == stored.size
+
+
+def _gathered(new: Sketch, op: str, rows: Value, positions: Value, slices: Value) -> Value:
+    """Rows (P, S), updates (U, S), at positions (U,) that are distinct."""
+    both = new.op(_COMBINING[op], new.op("Gather", rows, positions, axis=0), slices)
+    return new.op("ScatterND", rows, reshaped(new, positions, [-1, 1]), both)
+
+
+def _compared(new: Sketch, op: str, data: Value, indices: Value, updates: Value) -> Value:
+    """Data (B, N, S), indices (B, U, S or 1) along the middle axis, updates (B, U, S)."""
+    pairs = prod(data.shape) * updates.dim(1)
+    if pairs > _MOST_COMPARED:
+        raise NotApplicable(f"{updates.dim(1)} updates of a tensor {data.shape} are {pairs} comparisons")
+    places = new.constant(np.arange(data.dim(1)).reshape(-1, 1).astype(indices.element))
+    here = new.op("Equal", new.unsqueeze(indices, [2]), places)
+    neutral = _NEUTRAL.get(op)
+    other = new.unsqueeze(data, [1]) if neutral is None else new.scalar(neutral, updates)
+    spread = new.op("Where", here, new.unsqueeze(updates, [2]), other)
+    return new.op(_COMBINING[op], data, new.reduce(_REDUCING[op], spread, [1], keepdims=False))

@@ -1,0 +1,109 @@
+"""Slices with negative steps, gathered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+
+if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
+
+_LARGEST = int(np.iinfo(np.int64).max)
+
+
+class SliceBackwards(NodeRewrite):
+    """Gather what a Slice takes backwards.
+
+    **What.** Slice with negative steps, of a tensor of rank 4 and more, or that ends at a position above the rank.
+
+    **Why.** MNN writes past the end of the result, or takes the rank for the last position.
+
+    **Before and after**::
+
+        y = Slice(x (N, 3, H, W), starts=[-1], ends=[-10], axes=[1], steps=[-1])
+        y = Gather<axis=1>(x, [2, 1, 0])
+
+    Axes with positive steps are sliced as before.
+
+    **Algebra.** Both list elements by their positions.
+
+    **Refuses** bounds that are computed at run time, axes of dynamic size, and slices without elements.
+
+    **Source.** MNN 3.6.1, source/geometry/GeometryStridedSlice.cpp
+    """
+
+    code = "MNN865"
+    name = "slice-backwards"
+    summary = "what is taken backwards is gathered"
+    op_types = ("Slice",)
+
+    def build(self, node: NodeFacts, new: Sketch) -> Value:  # noqa: ARG002
+        """Draw a Gather for each axis that is taken backwards, and a Slice for the others."""
+        value, starts, ends = new.input(0), new.integers(1), new.integers(2)
+        axes = new.integers(3) if new.has(3) else list(range(len(starts)))
+        steps = new.integers(4) if new.has(4) else [1] * len(starts)
+        bounds = list(zip(starts, ends, axes, steps, strict=True))
+        forwards = [each for each in bounds if each[3] > 0]
+        if forwards:
+            value = new.slice(value, *(list(each) for each in zip(*forwards, strict=True)))
+        for start, end, axis, step in bounds:
+            if step < 0:
+                positions = np.arange(value.dim(axis))[slice(start, None if end < -value.dim(axis) else end, step)]
+                if not positions.size:
+                    raise NotApplicable(f"axis {axis} is cut down to nothing")
+                value = new.op("Gather", value, positions, axis=axis)
+        return value
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """One axis and two, with others forwards; what MNN takes right."""
+        return (
+            taken(
+                "colours of a batch",
+                "(float[N,3,4,5] x) => (float[N,3,4,5] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([-1]),
+                e=np.array([-_LARGEST]),
+                a=np.array([1]),
+                t=np.array([-1]),
+            ),
+            taken(
+                "several axes",
+                "(float[2,3,4,5] x) => (float[2,2,3,2] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([4, 2, 0]),
+                e=np.array([0, 0, 3], np.int64),
+                a=np.array([-1, 1, 2]),
+                t=np.array([-2, -1, 1]),
+            ),
+            taken(
+                "ends above the rank",
+                "(float[2,20] x) => (float[2,5] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([15]),
+                e=np.array([-15]),
+                a=np.array([1]),
+                t=np.array([-2]),
+            ),
+            left(
+                "rank 3",
+                "",
+                "(float[2,9,20] x) => (float[2,9,20] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([-1]),
+                e=np.array([-1000]),
+                a=np.array([2]),
+                t=np.array([-1]),
+            ),
+            left(
+                "dynamic",
+                "dimension 1 of 'x' is dynamic",
+                "(float[2,N,4,5] x) => (float[2,N,4,5] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([-1]),
+                e=np.array([-_LARGEST]),
+                a=np.array([1]),
+                t=np.array([-1]),
+            ),
+        )

@@ -14,7 +14,7 @@ from mnncompat.view import Dim
 _CLOSE = 1e-4
 """Of an element: nearer to a half, rounding may decide."""
 
-_ROUNDING = ("Floor", "Ceil", "Round")
+_ROUNDING = frozenset(["Floor", "Ceil", "Round"])
 _ARITHMETIC = frozenset(
     [
         "Abs",

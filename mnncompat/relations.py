@@ -163,8 +163,28 @@ def _compare_sizes(facts: NodeFacts, axes: range, test: Callable[[int, int], boo
     before, after = _shape_of(facts, 0), _shape_of(facts, 0, output=True)
     if before is None or after is None or len(before) != len(after):
         return None
-    pairs = [(before[axis], after[axis]) for axis in axes if axis < len(before)]
-    return _any([_compared(old, new, test) for old, new in pairs])
+    scales = _constant_scales(facts, len(before))
+    found: list[bool | None] = []
+    for axis in axes[: max(0, len(before) - axes.start)]:
+        same = _compared(before[axis], after[axis], test)
+        if same is None and scales is not None:  # of a dynamic size, as large as tells scales apart
+            same = test(_LARGE, int(_LARGE * scales[axis]))
+        found.append(same)
+    return _any(found)
+
+
+_LARGE = 1_000_000
+
+
+def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
+    """What every axis of a Resize or Upsample is multiplied by; None if that is not constant."""
+    if facts.node.op_type not in ("Resize", "Upsample") or facts.attribute("axes"):
+        return None
+    position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - since when there is a roi
+    name = facts.operand(position)
+    stored = facts.constant(name) if name is not None else None
+    scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored.reshape(-1))]
+    return scales if len(scales) == rank else None
 
 
 def _compared(old: Dim, new: Dim, test: Callable[[int, int], bool]) -> bool | None:

@@ -382,3 +382,14 @@ def test_every_code_is_explained() -> None:
 def test_onnx_itself_takes_the_micro_models() -> None:
     for case in CASES:
         onnx.checker.check_model(parser.parse_model(case["model"]))
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(2.0, True), (1.5, True), (0.5, False), (1.0, False)])
+def test_of_dynamic_sizes_constant_scales_tell(scale: float, *, expected: bool) -> None:
+    body = (
+        "r = Constant<value = float[0] {}>() "
+        f"s = Constant<value = float[4] {{1.0, 1.0, {scale}, {scale}}}>() "
+        'y = Resize<mode = "cubic", coordinate_transformation_mode = "half_pixel">(x, r, s)'
+    )
+    result = check(graph(body, "float[N,2,H,W] x", "float[N,2,P,Q] y"))
+    assert ("MNN306" in codes(result)) is expected

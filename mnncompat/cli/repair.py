@@ -69,8 +69,8 @@ def _text(found: Sequence[Repair]) -> str:
     lines = [Text(f"{each.before.id}  {each.after.code}  {each.obstacle}  {_why(each)}") for each in left]
     reasons = Counter(each.obstacle for each in left)
     heading = [Text(""), Text("not right after `fix`:")] if lines else []
-    counts = [Text(f"{count:5} {reason}") for reason, count in reasons.most_common()]
-    return rendered([table, *heading, *lines, Text(""), *counts], color=use_color())
+    summary = [Text(f"{count:5} {reason}") for reason, count in reasons.most_common()]
+    return rendered([table, *heading, *lines, Text(""), *summary], color=use_color())
 
 
 def _why(repair: Repair) -> str:

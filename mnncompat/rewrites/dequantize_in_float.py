@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 class DequantizeInFloat(NodeRewrite):
-    """Write DequantizeLinear of computed integers as what it computes.
+    """Write DequantizeLinear as what it computes.
 
     **What.** DequantizeLinear of integers of 8, 16 and 32 bits: one scale, one for each index of an axis, one for each
     block.
 
-    **Why.** MNN takes what is dequantised for a weight: the axes of rank 4 are swapped, other ranks are not scaled.
+    **Why.** MNN takes what is dequantised for a weight: the axes of rank 4 are swapped, other ranks are not scaled. Of
+    the weights it reads some wrongly; those are stored as floats.
 
     **Before and after**::
 
@@ -52,7 +53,10 @@ class DequantizeInFloat(NodeRewrite):
         scale = spread(new, wide(new, new.input(1)), value, axis, block)
         zero = spread(new, new.input(2), value, axis, block) if new.has(2) else None
         result = node.attribute("output_dtype") or new.input(1).dtype
-        return new.cast(centred(new, 0, zero) * scale, result)
+        centre = centred(new, 0, zero)
+        if centre.constant is not None and scale.constant is not None:
+            return new.constant((centre.constant * scale.constant).astype(helper.tensor_dtype_to_np_dtype(result)))
+        return new.cast(centre * scale, result)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -77,6 +81,11 @@ class DequantizeInFloat(NodeRewrite):
                 "blocks of float16",
                 "(int8[5,2] x, float16[2,2] s) => (float16[5,2] y) { y = DequantizeLinear<axis=0, block_size=3>(x,s) }",
                 opset=21,
+            ),
+            taken(
+                "a weight that MNN reads wrong",
+                """(float[1,2,4,4] x) => (float[1,1,4,4] y) <int8[1,2,1,1] w = {100,-5}, float s = {0.1}> {
+                d = DequantizeLinear(w, s) y = Conv(x, d) }""",
             ),
             left(
                 "8-bit floats",

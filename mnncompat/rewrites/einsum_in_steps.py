@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mnncompat.rewrites.base import Example
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
 
 _ELLIPSIS = "..."
+_LARGEST = 1 << 22
 
 
 class EinsumInSteps(NodeRewrite):
     """Take an Einsum apart that MNN gets wrong.
 
-    **What.** Einsum of three and more operands, with a letter twice in a term, without a stated result, and of two
-    operands that are summed to a scalar.
+    **What.** Einsum of three and more operands, with a letter twice in a term, without a stated result, of two operands
+    that are summed to a scalar, and of integers.
 
-    **Why.** MNN refuses more than two operands and equations without an arrow, takes no diagonals, and crashes on inner
-    products.
+    **Why.** MNN refuses more than two operands and equations without an arrow, takes no diagonals, crashes on inner
+    products, and multiplies integers as if their bits were floats.
 
     **Before and after**::
 
@@ -35,10 +37,14 @@ class EinsumInSteps(NodeRewrite):
         y = Einsum<"ij,ij->">(a, b)
         y = ReduceSum(a * b)
 
+        y = Einsum<"ij,jk->ik">(a, b)        integers
+        y = ReduceSum(Unsqueeze(a, 2) * Unsqueeze(b, 0), 1)
+
     **Algebra.** Sums over a letter may be taken as soon as no later term and not the result names it. The diagonal of a
     square matrix is every (n + 1)-th of its elements.
 
-    **Refuses** diagonals of dynamic dimensions, and ellipses that stand for different numbers of dimensions.
+    **Refuses** diagonals of dynamic dimensions, ellipses that stand for different numbers of dimensions, and products
+    of integers of more than four million terms, which all are in memory at once.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Einsum.html
     """
@@ -80,6 +86,17 @@ class EinsumInSteps(NodeRewrite):
             ),
             taken(
                 "implicit", """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk">(a, b) }"""
+            ),
+            taken(
+                "integers",
+                """(int32[2,3,5] a, int32[4,3,2] b) => (int32[4,2,5] y) {
+                y = Einsum<equation="bij,kib->kbj">(a, b) }""",
+            ),
+            left(
+                "large products of integers",
+                "8000000 terms",
+                """(int32[200,200] a, int32[200,200] b) => (int32[200,200] y) {
+                y = Einsum<equation="ij,jk->ik">(a, b) }""",
             ),
             left(
                 "diagonal of a dynamic dimension",
@@ -146,11 +163,28 @@ def _contracted(new: Sketch, one: tuple[list[str], Value], two: tuple[list[str],
     if not kept and sorted(one[0]) == sorted(two[0]):
         other = _arranged(new, two[0], two[1], one[0])
         return new.reduce("ReduceSum", one[1] * other, tuple(range(len(one[0]))), keepdims=False)
+    if not one[1].is_float:
+        return _summed(new, one, two, kept)
     names = dict.fromkeys([*one[0], *two[0]])
     free = iter(letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in names)
     short = {letter: letter if len(letter) == 1 else next(free) for letter in names}
     left_, right, result = ("".join(short[letter] for letter in term) for term in (one[0], two[0], kept))
     return new.op("Einsum", one[1], two[1], equation=f"{left_},{right}->{result}")
+
+
+def _summed(new: Sketch, one: tuple[list[str], Value], two: tuple[list[str], Value], kept: list[str]) -> Value:
+    """The product of two operands as it is before it is summed, and its sum over all letters but `kept`."""
+    letters = list(dict.fromkeys([*one[0], *two[0]]))
+    sizes = {letter: size for term, value in (one, two) for letter, size in zip(term, value.shape, strict=True)}
+    terms = math.prod(sizes.values())
+    if terms > _LARGEST:
+        raise NotApplicable(f"{terms} terms would be in memory at once, more than {_LARGEST}")
+    factors = []
+    for term, value in (one, two):
+        arranged = _arranged(new, term, value, [letter for letter in letters if letter in term])
+        absent = [axis for axis, letter in enumerate(letters) if letter not in term]
+        factors.append(new.unsqueeze(arranged, absent) if absent else arranged)
+    return _arranged(new, letters, factors[0] * factors[1], kept)
 
 
 def _arranged(new: Sketch, term: list[str], value: Value, result: list[str]) -> Value:

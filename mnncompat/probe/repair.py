@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.diagnostics import Severity
-from mnncompat.errors import MnncompatError
+from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.model import from_proto
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.transaction import fix_model
@@ -96,7 +96,10 @@ def fixing(case: Case, target: Target) -> Fixing:
 
 
 def _obstacle(proto: onnx.ModelProto, target: Target) -> str:
-    model = ModelView(from_proto(proto))
+    try:
+        model = ModelView(from_proto(proto))
+    except ModelError as error:
+        return f"open: {error.message}"
     rows = [trouble.row for trouble in target.model_troubles(model)]
     rows += [match.row for view in model.graphs() for i in range(len(view.nodes)) for match in target.troubles(view, i)]
     final = next((row.obstacle for row in rows if row.obstacle), "")

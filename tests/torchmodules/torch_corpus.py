@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torch_blocks as blocks
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -420,3 +421,47 @@ _module(
     IMAGE,
 )
 _module("mlp", lambda: nn.Sequential(nn.Linear(10, 20), nn.GELU(), nn.Dropout(0.1), nn.Linear(20, 3)), ROWS)
+
+# ---- of popular networks -----------------------------------------------------------------------------------------
+
+for _block, _shapes in {
+    blocks.Fire: (SMALL,),
+    blocks.InvertedResidual: (SMALL,),
+    blocks.ShuffleUnit: (SMALL,),
+    blocks.DenseLayer: (SMALL,),
+    blocks.ConvNeXt: (SMALL,),
+    blocks.ChannelAndSpatialAttention: (SMALL,),
+    blocks.VisionTokens: (IMAGE,),
+    blocks.WindowAttention: ((2, 8, 8, 8),),
+    blocks.AtrousPyramid: (SMALL,),
+    blocks.UpBlock: (SMALL, (2, 4, 21, 25)),
+    blocks.SuperResolution: (IMAGE,),
+    blocks.FlowWarp: (SMALL, (2, 2, 10, 12)),
+    blocks.SpatialPyramid: (SMALL,),
+    blocks.CrossStage: (SMALL,),
+    blocks.FocusStem: (IMAGE,),
+    blocks.DistributionHead: (SMALL, (2, 8, 20, 24)),
+    blocks.FeaturePyramid: ((2, 8, 20, 24), SMALL),
+    blocks.BoxDecoding: ((2, 20, 4), (2, 20, 3)),
+    blocks.PeakDecoding: ((2, 3, 10, 12), (2, 2, 10, 12)),
+    blocks.BestBoxes: ((2, 20, 4), (2, 20, 3)),
+    blocks.Overlaps: ((5, 2), (6, 2)),
+    blocks.SoftArgmax: (SMALL,),
+    blocks.Margins: (ROWS,),
+    blocks.LogMel: ((2, 400),),
+    blocks.ConformerConvolution: (SEQUENCE,),
+    blocks.GatedWave: (SIGNAL,),
+    blocks.KeywordSpotter: ((2, 20, 12),),
+    blocks.DecoderLayer: (SEQUENCE, (2, 5, 16)),
+    blocks.GroupedAttention: ((2, 3, 16), (2, 2, 5, 4), (2, 2, 5, 4)),
+    blocks.RelativeBias: ((2, 4, 5, 3), (2, 4, 6, 3), (2, 4, 6, 3)),
+    blocks.Experts: (SEQUENCE,),
+    blocks.KernelAttention: ((2, 3, 5, 4), (2, 3, 5, 4), (2, 3, 5, 4)),
+    blocks.GraphConvolution: ((2, 7, 6), (2, 7, 7)),
+}.items():
+    _module("".join(f"-{c.lower()}" if c.isupper() else c for c in _block.__name__).lstrip("-"), _block, *_shapes)
+_fed(
+    "padded-encoder",
+    blocks.PaddedEncoder,
+    lambda: (torch.randint(0, 20, (2, 7)), torch.tensor([[1] * 7, [1] * 5 + [0] * 2])),
+)

@@ -161,7 +161,8 @@ class _Judge:
             for feed, wanted, found in zip(feeds, expected, actual, strict=True)
         )
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
-        if not problems and not any(each.compared for each in comparisons):
+        has_elements = any(wanted[name].size for wanted in expected)
+        if not problems and has_elements and not any(each.compared for each in comparisons):
             problems = ["nothing was compared: no element of the reference is finite in any draw"]
         if not problems and any(each.excess for each in comparisons) and not any(each.telling for each in comparisons):
             problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import TensorProto
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.indexing import counted
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import Sketch, Value
 
@@ -27,11 +29,11 @@ class PadAllAxes(NodeRewrite):
         y = Pad(x, pads=[1, 2], 0, axes=[-1])
         y = Pad(x, pads=[0, 0, 1, 0, 0, 2], 0)
 
-    Pads that are computed at run time are gathered into their places.
+    Pads and axes that are computed at run time are put into their places there.
 
     **Algebra.** The axes that are not named have pads of zero.
 
-    **Refuses** axes that are computed at run time, and tensors whose rank is not known.
+    **Refuses** tensors whose rank is not known.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Pad.html
     """
@@ -43,16 +45,8 @@ class PadAllAxes(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> list[Value]:  # noqa: ARG002
         """Draw the node with as many pads as there are axes, twice."""
-        data, rank = new.input(0), new.input(0).rank
-        axes = [axis % rank for axis in new.integers(3)]
-        places = np.full((2, rank), 2 * len(axes))
-        places[:, axes] = np.arange(2 * len(axes)).reshape(2, -1)
-        pads = new.input(1)
-        if pads.constant is None:
-            zero = new.constant([0])
-            full = new.op("Gather", new.concat([pads, zero], 0), places.reshape(-1))
-        else:
-            full = new.constant(np.append(pads.constant, 0)[places.reshape(-1)].astype(np.int64))
+        data = new.input(0)
+        full = _full(new, data.rank)
         return new.again(data, full, new.input(2) if new.has(2) else None)
 
     @classmethod
@@ -80,6 +74,12 @@ class PadAllAxes(NodeRewrite):
                 axes=np.array([1]),
                 opset=18,
             ),
+            taken(
+                "computed axes",
+                """(float[2,3] x, int64[1] axes) => (float[A,B] y) { y = Pad(x, pads, "", axes) }""",
+                pads=np.array([1, 2]),
+                opset=18,
+            ),
             left(
                 "all axes",
                 "",
@@ -88,10 +88,26 @@ class PadAllAxes(NodeRewrite):
                 opset=18,
             ),
             left(
-                "computed axes",
-                "input 3 'axes' is computed at run time",
-                """(float[2,3] x, int64[1] axes) => (float[A,B] y) { y = Pad(x, pads, "", axes) }""",
+                "of an unknown rank",
+                "the rank of 'x' is not known",
+                """(float[2,3] a, int64[K] s) => (float[A,B] y) { x = Reshape(a, s) y = Pad(x, pads, "", axes) }""",
                 pads=np.array([1, 2]),
+                axes=np.array([0]),
                 opset=18,
             ),
         )
+
+
+def _full(new: Sketch, rank: int) -> Value:
+    """Pads for every axis, (2 * rank,)."""
+    pads, axes = new.input(1), new.input(3)
+    if axes.constant is None:
+        here = new.op("Equal", new.unsqueeze(counted(new, axes, new.constant(np.array(rank))), [1]), np.arange(rank))
+        chosen = new.reshape(pads, [2, -1, 1]) * new.cast(here, TensorProto.INT64)
+        return new.reshape(new.reduce("ReduceSum", chosen, [1], keepdims=False), [-1])
+    named = [int(axis) % rank for axis in axes.constant]
+    places = np.full((2, rank), 2 * len(named))
+    places[:, named] = np.arange(2 * len(named)).reshape(2, -1)
+    if pads.constant is None:
+        return new.op("Gather", new.concat([pads, new.constant([0])], 0), places.reshape(-1))
+    return new.constant(np.append(pads.constant, 0)[places.reshape(-1)].astype(np.int64))

@@ -31,7 +31,9 @@ class PadWrap(NodeRewrite):
 
     **Algebra.** The input is repeated at both ends; of pads longer than the input by as many whole copies as it takes.
 
-    **Refuses** pads that are computed at run time or negative, and padded axes of dynamic size.
+    Pads that are computed at run time become Gather at computed positions, modulo the size.
+
+    **Refuses** pads that are negative, and constant pads of axes of dynamic size.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Pad.html
     """
@@ -43,7 +45,10 @@ class PadWrap(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> Value:  # noqa: ARG002
         """Draw the slices and their joining, axis by axis."""
-        value, pads = new.input(0), np.asarray(new.integers(1))
+        value, pads = new.input(0), new.input(1).constant
+        if pads is None and not new.has(3):
+            return _gathered(new, value, new.input(1))
+        pads = np.asarray(new.integers(1))
         axes = new.integers(3) if new.has(3) else range(value.rank)
         if (pads < 0).any():
             raise NotApplicable(f"pads {pads.tolist()} are negative")
@@ -88,6 +93,18 @@ class PadWrap(NodeRewrite):
                 opset=19,
             ),
         )
+
+
+def _gathered(new: Sketch, value: Value, pads: Value) -> Value:
+    """Pads that are computed at run time: every axis is gathered at positions modulo its size."""
+    rank = value.rank
+    for axis in range(rank):
+        size = new.reshape(new.slice(new.op("Shape", value), [axis], [axis + 1], [0]), [])
+        before, behind = (new.reshape(new.slice(pads, [at], [at + 1], [0]), []) for at in (axis, axis + rank))
+        positions = new.op("Range", -before, size + behind, new.constant(np.asarray(1)))
+        positions = new.op("Mod", new.op("Mod", positions, size) + size, size)
+        value = new.op("Gather", value, positions, axis=axis)
+    return value
 
 
 def _runs(size: int, before: int, behind: int) -> Iterator[tuple[int, int]]:

@@ -33,7 +33,7 @@ class TensorScatterRows(NodeRewrite):
 
     **Algebra.** Row ``w + s`` of the axis is row ``first + w + s`` of all.
 
-    **Refuses** shapes with dynamic sizes.
+    **Refuses** dynamic sizes, but that of the batch.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__TensorScatter.html
     """
@@ -50,16 +50,15 @@ class TensorScatterRows(NodeRewrite):
         if not new.has(2):
             length = update.dim(axis)
             return new.concat([update, new.slice(cache, [length], [cache.dim(axis)], [axis])], axis)
-        shape, length, count = cache.shape, cache.dim(axis), update.dim(axis)
-        places = new.unsqueeze(new.input(2), [1]) + np.arange(count)
+        length = cache.dim(axis)
+        places = new.unsqueeze(new.input(2), [1]) + np.arange(update.dim(axis))
         if node.attribute("mode") == "circular":
             places = new.op("Mod", places, length)
-        blocks = prod(shape[1:axis])
-        first = np.arange(shape[0] * blocks).reshape(shape[0], blocks, 1) * length
-        rows = new.reshape(new.unsqueeze(places, [1]) + first, [-1, 1])
-        width = prod(shape[axis + 1 :])
+        blocks = prod(cache.dim(each) for each in range(1, axis))
+        rows = new.reshape(new.unsqueeze(places, [1]) + _first(new, cache, blocks, length), [-1, 1])
+        width = prod(cache.dim(each) for each in range(axis + 1, cache.rank))
         flat = new.op("ScatterND", new.reshape(cache, [-1, width]), rows, new.reshape(update, [-1, width]))
-        return new.reshape(flat, shape)
+        return new.reshape(flat, [-1, *(cache.dim(each) for each in range(1, cache.rank))])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -78,10 +77,25 @@ class TensorScatterRows(NodeRewrite):
                 "(float[2,3,6,4] c, float[2,3,2,4] u) => (float[2,3,6,4] y) { y = TensorScatter(c, u) }",
                 opset=24,
             ),
-            left(
+            taken(
                 "a dynamic batch",
-                "dimension 0 of 'c' is dynamic",
                 four.replace("[2,", "[N,").replace("[2]", "[N]") + " { y = TensorScatter(c, u, w) }",
                 opset=24,
             ),
+            left(
+                "a dynamic length",
+                "dimension 2 of 'c' is dynamic",
+                four.replace("3,6,4]", "3,L,4]") + " { y = TensorScatter(c, u, w) }",
+                opset=24,
+            ),
         )
+
+
+def _first(new: Sketch, cache: Value, blocks: int, length: int) -> Value:
+    """Where the rows of each batch and block begin, (B, blocks, 1)."""
+    batch = cache.dims[0]
+    if isinstance(batch, int):
+        return new.constant(np.arange(batch * blocks).reshape(batch, blocks, 1) * length)
+    count = new.reshape(new.slice(new.op("Shape", cache), [0], [1], [0]), []) * blocks
+    numbers = new.op("Range", new.constant(np.asarray(0)), count, new.constant(np.asarray(1)))
+    return new.reshape(numbers * length, [-1, blocks, 1])

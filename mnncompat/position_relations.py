@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnncompat.facts import NodeFacts
 from mnncompat.view import Dim
+from mnncompat.windows import Windows, windows_of
 
 _CLOSE = 1e-4
 """Of an element: nearer to a half, rounding may decide."""
@@ -70,12 +72,37 @@ def _avoids_halves(grid: NDArray[Any], sizes: Sequence[Dim], *, corners: bool) -
     return bool(np.all(np.abs(places - np.floor(places) - 0.5) > _CLOSE))
 
 
-def pads_are_uneven(facts: NodeFacts) -> bool | None:
-    """There is more padding on one side of some axis than on the other."""
-    pads = facts.attribute("pads") or []
-    return bool(pads[: len(pads) // 2] != pads[len(pads) // 2 :])
+def end_padding_changes_count(facts: NodeFacts) -> bool | None:
+    """With the padding before the data on both sides there would be another number of windows along some axis."""
+    kernel, shape = facts.attribute("kernel_shape"), facts.shape(facts.node.input[0])
+    windows = None if shape is None else windows_of(facts, kernel, shape[2:])
+    if windows is None:
+        return None
+    found = [_changes_count(each) for each in windows if each.begin != each.end]
+    return True if True in found else None if None in found else False
+
+
+def _changes_count(windows: Windows) -> bool | None:
+    if windows.stride == 1:
+        return True
+    return None if windows.size is None else windows.count != replace(windows, end=windows.begin).count
+
+
+def groups_change_channels(facts: NodeFacts) -> bool | None:
+    """A transposed convolution in groups, each of which has not as many channels before as behind."""
+    group, weight = int(facts.attribute("group") or 1), facts.shape(facts.node.input[1])
+    if group == 1:
+        return False
+    if weight is None or not isinstance(weight[0], int) or not isinstance(weight[1], int):
+        return None
+    return weight[0] != weight[1] * group
 
 
 POSITION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    function.__name__.replace("_", "-"): function for function in (grid_meets_no_halves, pads_are_uneven)
+    function.__name__.replace("_", "-"): function
+    for function in (
+        grid_meets_no_halves,
+        end_padding_changes_count,
+        groups_change_channels,
+    )
 }

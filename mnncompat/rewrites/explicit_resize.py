@@ -49,21 +49,20 @@ class ExplicitResize(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """Draw the resize once more."""
-        x = new.input(0)
-        mode = node.attribute("mode") or "nearest"
-        roi, scales, sizes = self._roi(new), _SCALES, _SIZES
-        if node.node.op_type == "Upsample" or node.opset < 11:  # noqa: PLR2004 - scales come second
+        x, mode = new.input(0), node.attribute("mode") or "nearest"
+        spread, widened = bool(node.attribute("axes")), x.rank == len("NCL") and mode != "nearest"
+        if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
+            raise NotApplicable("tf_crop_and_resize reads a cut-out")
+        if node.node.op_type == "Upsample" or node.opset < 11 or not (spread or widened):  # noqa: PLR2004 - old forms
             return new.again(mode=mode)[0]
-        amounts = [self._for_every_axis(node, new, scales, 1.0), self._for_every_axis(node, new, sizes, None)]
-        if x.rank != len("NCL") or mode == "nearest":
+        amounts = [
+            self._for_every_axis(node, new, position, kept) for position, kept in ((_SCALES, 1.0), (_SIZES, None))
+        ]
+        roi = new.input(_ROI) if new.has(_ROI) else None
+        if not widened:
             return new.again(x, roi, *amounts, mode=mode, axes=None)[0]
         wide = [None if each is None else _with_one(new, each) for each in amounts]
         return new.squeeze(new.again(new.unsqueeze(x, [2]), roi, *wide, mode=mode, axes=None)[0], [2])
-
-    @staticmethod
-    def _roi(new: Sketch) -> None:
-        if new.node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
-            raise NotApplicable("tf_crop_and_resize reads a cut-out")
 
     @staticmethod
     def _for_every_axis(node: NodeFacts, new: Sketch, position: int, kept: float | None) -> Value | None:
@@ -72,9 +71,7 @@ class ExplicitResize(NodeRewrite):
             return None
         value, axes = new.input(position), node.attribute("axes")
         constant = value.constant
-        if constant is not None and not constant.size:
-            return None
-        if not axes:
+        if not axes or (constant is not None and not constant.size):
             return value
         x = new.input(0)
         order = [axis % x.rank for axis in axes]
@@ -151,6 +148,8 @@ def _spread(new: Sketch, value: Value, order: Sequence[int], kept: float | None)
 def _with_one(new: Sketch, amounts: Value) -> Value:
     """Scales or sizes of rank 3 with a 1 for the new axis 2."""
     constant = amounts.constant
+    if constant is not None and not constant.size:
+        return amounts
     if constant is not None:
         return new.constant(np.insert(constant.reshape(-1), 2, 1))
     head, tail = new.split(amounts, [2, 1], 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.rewrites.examples import left, taken
@@ -47,22 +48,19 @@ class ExplicitWindows(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
         """Draw the node with the attributes that ONNX derives."""
-        kernel = node.attribute("kernel_shape") or new.input(1).shape[2:]
-        sizes = new.input(0).dims[2:]
-        stated: dict[str, Any] = {"kernel_shape": list(kernel)}
+        kernel = list(node.attribute("kernel_shape") or new.input(1).shape[2:])
         if node.node.op_type == "ConvTranspose":
-            stated |= _transposed(node, kernel, new)
+            stated = _transposed(node, kernel, new)
         else:
+            sizes = new.input(0).dims[2:]
             windows = windows_of(node, kernel, sizes)
             if windows is None:
                 raise NotApplicable(f"auto_pad {node.attribute('auto_pad')} depends on the dynamic size {list(sizes)}")
-            stated["strides"] = [each.stride for each in windows]
-            stated["pads"] = [each.begin for each in windows] + [each.end for each in windows]
-        ceil = 1 if node.attribute("ceil_mode") and _overhangs(node, kernel, new) else None
+            given = node.given("ceil_mode")
+            ends, stated = _rounded(node, windows) if given else ([each.end for each in windows], {})
+            stated |= {"strides": [each.stride for each in windows], "pads": [each.begin for each in windows] + ends}
         outputs = 2 if new.wants(1) else 1
-        if not node.given("ceil_mode"):
-            return list(new.again(outputs=outputs, auto_pad=None, **stated))
-        return list(new.again(outputs=outputs, auto_pad=None, ceil_mode=ceil, **stated))
+        return list(new.again(outputs=outputs, auto_pad=None, kernel_shape=kernel, **stated))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -112,14 +110,18 @@ class ExplicitWindows(NodeRewrite):
         )
 
 
-def _overhangs(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> bool:
-    """Rounding the number of windows up may make a difference."""
-    windows = windows_of(node, kernel, new.input(0).dims[2:]) or []
-    return any(each.count is None or each.count != _rounded_down(each) for each in windows)
+def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:
+    """Padding behind the data, and ``ceil_mode`` if it must stay: with a dynamic number of windows, or a counted average.
 
-
-def _rounded_down(windows: Windows) -> int:
-    return ((windows.size or 0) + windows.begin + windows.end - windows.extent) // windows.stride + 1
+    An average that counts padding does not count what rounding up adds.
+    """
+    counts = node.node.op_type == "LpPool" or node.attribute("count_include_pad") == 1
+    ends = [each.end for each in windows]
+    if all(each.count is not None and each.count == replace(each, rounds_up=False).count for each in windows):
+        return ends, {"ceil_mode": None}
+    if counts or any(each.overhang is None for each in windows):
+        return ends, {}
+    return [each.overhang or 0 for each in windows], {"ceil_mode": None}
 
 
 def _transposed(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> dict[str, Any]:
@@ -137,7 +139,9 @@ def _transposed(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> dict[str
         total = (kernel[axis] - 1) * dilations[axis] + 1 + extra[axis] - strides[axis]
         if wanted is not None:
             total += strides[axis] * new.input(0).dim(axis + 2) - wanted[axis - count]
-        if total < 0:
+        if wanted is None:
+            total = max(total, 0)
+        elif total < 0:
             raise NotApplicable(f"axis {axis + 2} lacks {-total} elements: kernel {kernel}, strides {strides}")
         begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
         ends.append(total - begins[-1])

@@ -53,7 +53,8 @@ class DropoutForInference(NodeRewrite):
             return [x]
         if node.opset < _MASK_OF_BOOL:
             raise NotApplicable(f"opset {node.opset} does not say what the mask is without training")
-        if all(isinstance(dim, int) for dim in x.dims):
+        shape = new.known_shape(x.name)
+        if shape is not None and all(isinstance(dim, int) for dim in shape):
             return [x, new.constant(np.ones(x.shape, np.bool_))]
         yes = numpy_helper.from_array(np.ones(1, np.bool_))
         return [x, new.op("ConstantOfShape", new.op("Shape", x), value=yes)]

@@ -55,8 +55,11 @@ class Reduction:
 
     def may_be_empty(self, x: Value) -> bool:
         """True if a reduced dimension is known to have no elements."""
-        axes = self.axes if isinstance(self.axes, tuple) else range(x.rank)
-        return any(x.dims[axis] == 0 for axis in axes)
+        shape = self.new.known_shape(x.name)
+        if shape is None:
+            return False
+        axes = self.axes if isinstance(self.axes, tuple) else range(len(shape))
+        return any(shape[axis] == 0 for axis in axes)
 
     def draw(self, op: str, x: Value, *, keepdims: bool | None = None) -> Value:
         """A reduction over the same axes."""

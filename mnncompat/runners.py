@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _SILENT = 4  # ONNX Runtime's severity "fatal"
+_MOST_EVALUATED = 500
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -222,14 +223,23 @@ class OnnxRunner:
         found = self._fast.run(feeds)
         if not isinstance(found, Failure) or found.stage is not Stage.LOAD:
             return found
-        evaluated = self._evaluated(feeds)
+        evaluated = self.evaluate(feeds)
         return found if evaluated is None else evaluated
 
-    def _evaluated(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
-        """What the reference evaluator makes of it; None if that fails too."""
+    def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
+        """What the reference evaluator makes of it, which is numpy and slow.
+
+        Args:
+            feeds: Input name -> array, in the declared dtypes.
+
+        Returns:
+            For each of the feeds: output name -> array; None if that fails too, or the model is large.
+        """
         from onnx.reference import ReferenceEvaluator
 
         try:
+            if len(self._proto().graph.node) > _MOST_EVALUATED:
+                return None
             if self._slow is None:
                 self._slow = ReferenceEvaluator(self._proto())
             names = list(self._slow.output_names)

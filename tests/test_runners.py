@@ -16,7 +16,14 @@ import mnncompat
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import ConvertOptions, Failure, FailureKind, Limits, Stage
-from mnncompat.runners import InputSpec, MnnRunner, OnnxRuntimeRunner, input_signature, output_names
+from mnncompat.runners import (
+    InputSpec,
+    MnnRunner,
+    OnnxRunner,
+    OnnxRuntimeRunner,
+    input_signature,
+    output_names,
+)
 
 ROOT = Path(mnncompat.__path__[0]).parent
 LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
@@ -169,3 +176,28 @@ def test_the_signature_leaves_out_inputs_with_a_default() -> None:
         InputSpec(name="q", dtype=None, shape=None),
     )
     assert output_names(model) == ("z",)
+
+
+def test_what_onnx_runtime_does_not_load_is_evaluated_by_onnx_itself() -> None:
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 26]> g (float[2,3] x) => (int32[2,3] y) { y = BitCast <to = 6> (x) }'
+    )
+    feeds = [{"x": np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 4.0]], np.float32)}]
+    fast = OnnxRuntimeRunner(model).run(feeds)
+    assert isinstance(fast, Failure)
+    assert fast.stage is Stage.LOAD
+    (found,) = _outputs(OnnxRunner(model).run(feeds))
+    np.testing.assert_array_equal(found["y"], feeds[0]["x"].view(np.int32))
+
+
+def test_what_nobody_computes_fails_in_the_words_of_onnx_runtime() -> None:
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 17, "nobody": 1]> g (float[2] x) => (float[2] y) { y = nobody.Op(x) }'
+    )
+    feeds = [{"x": np.zeros(2, np.float32)}]
+    assert OnnxRunner(model).run(feeds) == OnnxRuntimeRunner(model).run(feeds)
+
+
+def _outputs(found: list[dict[str, np.ndarray]] | Failure) -> list[dict[str, np.ndarray]]:
+    assert isinstance(found, list), found
+    return found

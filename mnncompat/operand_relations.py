@@ -61,6 +61,17 @@ def _last_operand_alone_is_broadcast(facts: NodeFacts) -> bool | None:
     return _times(first) == _times(result) and _times(second) not in (_times(result), (1, ()))
 
 
+@_relation
+def _both_are_broadcast(facts: NodeFacts) -> bool | None:
+    """Inputs 0 and 1 are each stretched along an axis; a dynamic size counts as more than one."""
+    one, two = (facts.shape(name) for name in facts.node.input[:2])
+    if one is None or two is None:
+        return None
+    rank = max(len(one), len(two))
+    pairs = list(zip((1,) * (rank - len(one)) + one, (1,) * (rank - len(two)) + two, strict=True))
+    return any(a == 1 != b for a, b in pairs) and any(b == 1 != a for a, b in pairs)
+
+
 def _times(dims: Sequence[Dim]) -> tuple[int, tuple[str, ...]]:
     """The number of elements: the product of the known sizes, and the names of the others."""
     return prod(dim for dim in dims if isinstance(dim, int)), tuple(dim for dim in dims if isinstance(dim, str))

@@ -8,6 +8,7 @@ import numpy as np
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.expand_function import ExpandFunction
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 class CenterCropPadBounds(NodeRewrite):
     """Crop by Slice and pad by Pad.
 
-    **What.** CenterCropPad to a constant shape, of axes of static size.
+    **What.** CenterCropPad.
 
-    **Why.** MNN's converter registers no CenterCropPad; its function body computes the bounds at run time.
+    **Why.** MNN's converter registers no CenterCropPad.
 
     **Before and after**::
 
@@ -29,7 +30,9 @@ class CenterCropPadBounds(NodeRewrite):
 
     **Algebra.** Half of the difference, rounded down, is cut off or added before.
 
-    **Refuses** shapes that are computed at run time, and axes of dynamic size.
+    Where the shape or the size of an axis is not known, ONNX's function body computes the bounds at run time.
+
+    **Refuses** what has no such body: opsets below 18.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
     """
@@ -39,22 +42,12 @@ class CenterCropPadBounds(NodeRewrite):
     summary = "written as a Slice and a Pad"
     op_types = ("CenterCropPad",)
 
-    def build(self, node: NodeFacts, new: Sketch) -> Value:
+    def build(self, node: NodeFacts, new: Sketch) -> Value | list[Value | None]:
         """Draw the cropping, then the padding."""
-        value, targets = new.input(0), new.integers(1)
-        axes = list(node.attribute("axes") or range(value.rank))
-        if len(axes) != len(targets):
-            raise NotApplicable(f"{len(targets)} sizes are given for {len(axes)} axes")
-        sizes = {axis % value.rank: (value.dim(axis), target) for axis, target in zip(axes, targets, strict=True)}
-        cropped = {axis: ((size - target) // 2, target) for axis, (size, target) in sizes.items() if target < size}
-        if cropped:
-            starts = [start for start, _ in cropped.values()]
-            value = new.slice(value, starts, [start + size for start, size in cropped.values()], list(cropped))
-        pads = np.zeros((2, value.rank), np.int64)
-        for axis, (size, target) in sizes.items():
-            if target > size:
-                pads[:, axis] = (target - size) // 2, -(-(target - size) // 2)
-        return new.pad(value, [int(each) for each in pads.reshape(-1)])
+        try:
+            return _bounded(node, new)
+        except NotApplicable:
+            return ExpandFunction().build(node, new)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -72,11 +65,28 @@ class CenterCropPadBounds(NodeRewrite):
                 shape=np.array([8, 3]),
                 opset=18,
             ),
-            left(
+            taken(
                 "dynamic",
-                "dimension 1 of 'x' is dynamic",
                 "(float[3,N] x) => (float[3,4] y) { y = CenterCropPad(x, shape) }",
                 shape=np.array([3, 4]),
                 opset=18,
             ),
+            left("Pad", "", "(float[3,4] x) => (float[3,6] y) { y = Pad(x, p) }", p=np.array([0, 1, 0, 1]), opset=18),
         )
+
+
+def _bounded(node: NodeFacts, new: Sketch) -> Value:
+    value, targets = new.input(0), new.integers(1)
+    axes = list(node.attribute("axes") or range(value.rank))
+    if len(axes) != len(targets):
+        raise NotApplicable(f"{len(targets)} sizes are given for {len(axes)} axes")
+    sizes = {axis % value.rank: (value.dim(axis), target) for axis, target in zip(axes, targets, strict=True)}
+    cropped = {axis: ((size - target) // 2, target) for axis, (size, target) in sizes.items() if target < size}
+    if cropped:
+        starts = [start for start, _ in cropped.values()]
+        value = new.slice(value, starts, [start + size for start, size in cropped.values()], list(cropped))
+    pads = np.zeros((2, value.rank), np.int64)
+    for axis, (size, target) in sizes.items():
+        if target > size:
+            pads[:, axis] = (target - size) // 2, -(-(target - size) // 2)
+    return new.pad(value, [int(each) for each in pads.reshape(-1)])

@@ -43,6 +43,7 @@ bench: $(VENV)/.dev
 	$(COMPILE)
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/probe.py
+	$(BIN)/python tests/benchmarks/real_models.py
 
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py

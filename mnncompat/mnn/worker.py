@@ -77,7 +77,7 @@ def declare(arguments: dict[str, Any]) -> dict[str, Any]:
 def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
     """Describe inputs and outputs of `model` (a path)."""
     enter(Stage.LOAD)
-    module = _load(arguments["model"], [], [])
+    module = load(arguments["model"], [], [])
     info = module.get_info()
     inputs = zip(info["inputNames"], info["inputs"], strict=True)
     return {
@@ -94,14 +94,14 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     enter(Stage.LOAD)
     inputs, outputs = arguments["inputs"], arguments["outputs"]
-    module = _load(arguments["model"], inputs, outputs)
+    module = load(arguments["model"], inputs, outputs)
     entries = module.get_info()["inputs"]
     results: list[np.ndarray] = []
     feeds = read_arrays(Path(FEEDS))
     enter(Stage.RUN)
     for draw in range(arguments["feeds"]):
         arrays = feeds[draw * len(inputs) : (draw + 1) * len(inputs)]
-        results += _forward(module, entries, inputs, arrays, outputs)
+        results += forward(module, entries, inputs, arrays, outputs)
     write_arrays(Path(OUTPUTS), results)
     return {}
 
@@ -139,8 +139,12 @@ def _described_op(node: dict[str, Any], names: list[str], body: str) -> dict[str
     return described | {"values": values, "body": body}
 
 
-def _load(path: str, inputs: list[str], outputs: list[str]) -> Any:
-    """Load on the CPU, one thread. Precision high: on x86 all give the same bits, on ARM it keeps float16 out."""
+def load(path: str, inputs: list[str], outputs: list[str]) -> Any:
+    """Load on the CPU, one thread. Precision high: on x86 all give the same bits, on ARM it keeps float16 out.
+
+    Raises:
+        TaskError: MNN cannot.
+    """
     from MNN import expr, nn
 
     try:
@@ -175,9 +179,24 @@ def _layout_name(layout: Any) -> str:
     return next((name for known, name in names.items() if known == layout), "NCHW")
 
 
-def _forward(
+def forward(
     module: Any, entries: list[Any], inputs: list[str], arrays: list[np.ndarray], outputs: list[str]
 ) -> list[np.ndarray]:
+    """Run a module once.
+
+    Args:
+        module: What `load` returned.
+        entries: Its inputs, as MNN describes them.
+        inputs: Their names.
+        arrays: Their values, in the order of `inputs`.
+        outputs: Names of the outputs.
+
+    Returns:
+        The outputs, copied.
+
+    Raises:
+        TaskError: A value does not fit, or MNN cannot run the model.
+    """
     held = [_held(array, entry, name) for array, entry, name in zip(arrays, entries, inputs, strict=True)]
     variables = [_variable(array, entry) for array, entry in zip(held, entries, strict=True)]
     try:

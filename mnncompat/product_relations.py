@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mnncompat.facts import NodeFacts
 
 _PAIR = 2
+_ELLIPSIS = "."
 
 
 def transposes_single_column(facts: NodeFacts) -> bool | None:
@@ -17,16 +18,94 @@ def transposes_single_column(facts: NodeFacts) -> bool | None:
 
 def einsum_sums_integers(facts: NodeFacts) -> bool | None:
     """Integers of two operands are multiplied and summed: a letter of both is none of the result's."""
-    dtype = facts.dtype(facts.node.input[0])
+    dtype, terms, result = facts.dtype(facts.node.input[0]), *_equation(facts)
     if dtype is None:
         return None
-    sides = str(facts.attribute("equation")).replace(" ", "").split("->")
-    terms = [set(term) - {"."} for term in sides[0].split(",")]
-    if "INT" not in dtype or len(terms) < _PAIR or len(sides) < _PAIR:
+    if "INT" not in dtype or len(terms) < _PAIR or result is None:
         return False
-    return any(one & two - set(sides[1]) for one in terms for two in terms if one is not two)
+    letters = [set(term) - {_ELLIPSIS} for term in terms]
+    return any(one & two - set(result) for one in letters for two in letters if one is not two)
+
+
+def einsum_sums_single_operand(facts: NodeFacts) -> bool:
+    """Of two operands one has a letter that neither the other nor the result has: it is summed by itself."""
+    terms, result = _equation(facts)
+    if len(terms) != _PAIR or result is None:
+        return False
+    one, other = (set(term) - set(result) - {_ELLIPSIS} for term in terms)
+    return bool(one ^ other)
+
+
+def einsum_ellipsis_is_misread(facts: NodeFacts) -> bool | None:
+    """An ellipsis is not where, or does not stand for as many dimensions as, MNN takes it to.
+
+    MNN takes it for one dimension, except at the beginning of every term of two operands, and numbers those before it
+    as they are in the result.
+    """
+    terms, result = _equation(facts)
+    dotted = [(position, term) for position, term in enumerate(terms) if _ELLIPSIS in term]
+    if not dotted or result is None or len(terms) > _PAIR:
+        return False
+    ranks = [facts.rank(facts.node.input[position]) for position, _ in dotted]
+    if None in ranks:
+        return None
+    hidden = max((rank or 0) - len(term) + 1 for rank, (_, term) in zip(ranks, dotted, strict=True))
+    if len(terms) == 1:
+        return hidden != 1
+    if len({len(term) for term in (*terms, result)}) == 1 and len(result) == len("bhij"):
+        gone = next((letter for letter in terms[0] if letter not in result), "")
+        if gone and _are_batches(terms[0], terms[1], gone) and not is_mistaken_for_matmul(terms[0], terms[1], result):
+            return False
+    fronts = [term[: term.index(_ELLIPSIS)] for _, term in dotted]
+    leading = result[: result.index(_ELLIPSIS)] if _ELLIPSIS in result else result
+    if not any((*fronts, leading)):
+        return False
+    return hidden > 1 or len({len(each) for each in fronts}) > 1 or any(set(each) - set(leading) for each in fronts)
+
+
+def einsum_is_mistaken_for_matmul(facts: NodeFacts) -> bool:
+    """Three terms of three or four letters each that MNN multiplies as batches of matrices, which they are not."""
+    terms, result = _equation(facts)
+    return len(terms) == _PAIR and result is not None and is_mistaken_for_matmul(terms[0], terms[1], result)
+
+
+def is_mistaken_for_matmul(one: str, two: str, result: str) -> bool:
+    """True if MNN makes a MatMul of an Einsum of two operands that gives something else.
+
+    It does so for terms of three letters that begin alike, whatever the order of the result, and for terms of four
+    whose result has the letters of the first and then of the second, wherever those of the batch are.
+    """
+    lengths = {len(one), len(two), len(result)}
+    if lengths == {3} and one[0] == two[0] == result[0]:
+        for mine, other in ((2, 2), (2, 1), (1, 1), (1, 2)):
+            if one[mine] == two[other]:
+                return result != one[0] + one[3 - mine] + two[3 - other]
+    if lengths == {4}:
+        gone = next((letter for letter in one if letter not in result), "")
+        expected = "".join(dict.fromkeys(one + two)).replace(gone, "") if gone else ""
+        return result == expected and not _are_batches(one, two, gone)
+    return False
+
+
+def _are_batches(one: str, two: str, gone: str) -> bool:
+    """True if the first two of four letters are a batch, and the one that is summed over is behind it in both."""
+    return one[:2] == two[:2] and gone in one[2:] and gone in two[2:]
+
+
+def _equation(facts: NodeFacts) -> tuple[list[str], str | None]:
+    """Terms and result, with a dot for an ellipsis; no result if the equation names none."""
+    text = str(facts.attribute("equation")).replace(" ", "").replace("...", _ELLIPSIS)
+    terms, arrow, result = text.partition("->")
+    return terms.split(","), result if arrow else None
 
 
 PRODUCT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    function.__name__.replace("_", "-"): function for function in (transposes_single_column, einsum_sums_integers)
+    function.__name__.replace("_", "-"): function
+    for function in (
+        transposes_single_column,
+        einsum_sums_integers,
+        einsum_sums_single_operand,
+        einsum_ellipsis_is_misread,
+        einsum_is_mistaken_for_matmul,
+    )
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import string
 from typing import TYPE_CHECKING
 
+from mnncompat.product_relations import is_mistaken_for_matmul
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
@@ -21,10 +24,12 @@ class EinsumInSteps(NodeRewrite):
     """Take an Einsum apart that MNN gets wrong.
 
     **What.** Einsum of three and more operands, with a letter twice in a term, without a stated result, of two operands
-    that are summed to a scalar, and of integers.
+    that are summed to a scalar or one by itself, of integers, and with ellipses that are not one dimension or not where
+    the result has them.
 
     **Why.** MNN refuses more than two operands and equations without an arrow, takes no diagonals, crashes on inner
-    products, and multiplies integers as if their bits were floats.
+    products, multiplies integers as if their bits were floats, takes an ellipsis for one letter, and some terms of
+    three and four letters for batches of matrices.
 
     **Before and after**::
 
@@ -91,6 +96,20 @@ class EinsumInSteps(NodeRewrite):
                 "integers",
                 """(int32[2,3,5] a, int32[4,3,2] b) => (int32[4,2,5] y) {
                 y = Einsum<equation="bij,kib->kbj">(a, b) }""",
+            ),
+            taken(
+                "sums of one operand",
+                """(float[2,N] a, float[2,4] b) => (float[2] y) { y = Einsum<equation="bi,bj->b">(a, b) }""",
+            ),
+            taken(
+                "ellipses at different places",
+                """(float[2,3,2,4] a, float[3,2,4,5] b) => (float[2,3,2,5] y) {
+                y = Einsum<equation="b...i,...ij->b...j">(a, b) }""",
+            ),
+            taken(
+                "taken for a batch of matrices",
+                """(float[2,3,5] a, float[2,4,5] b) => (float[2,4,3] y) {
+                y = Einsum<equation="aid,ajd->aji">(a, b) }""",
             ),
             left(
                 "large products of integers",
@@ -165,26 +184,47 @@ def _contracted(new: Sketch, one: tuple[list[str], Value], two: tuple[list[str],
         return new.reduce("ReduceSum", one[1] * other, tuple(range(len(one[0]))), keepdims=False)
     if not one[1].is_float:
         return _summed(new, one, two, kept)
-    names = dict.fromkeys([*one[0], *two[0]])
-    free = iter(letter for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in names)
+    (first, left_), (second, right) = (
+        _summed_alone(new, term, value, {*kept, *other}) for (term, value), (other, _) in ((one, two), (two, one))
+    )
+    if {*first, *second} <= set(kept):
+        return _summed(new, (first, left_), (second, right), kept)
+    names = dict.fromkeys([*first, *second])
+    free = iter(letter for letter in string.ascii_letters if letter not in names)
     short = {letter: letter if len(letter) == 1 else next(free) for letter in names}
-    left_, right, result = ("".join(short[letter] for letter in term) for term in (one[0], two[0], kept))
-    return new.op("Einsum", one[1], two[1], equation=f"{left_},{right}->{result}")
+    terms = ["".join(short[letter] for letter in term) for term in (first, second)]
+    orders = ("".join(each) for each in itertools.permutations(short[letter] for letter in kept))
+    result = next(each for each in orders if not is_mistaken_for_matmul(terms[0], terms[1], each))
+    product = new.op("Einsum", left_, right, equation=f"{terms[0]},{terms[1]}->{result}")
+    long = {each: letter for letter, each in short.items()}
+    return _arranged(new, [long[each] for each in result], product, kept)
+
+
+def _summed_alone(new: Sketch, term: list[str], value: Value, wanted: set[str]) -> tuple[list[str], Value]:
+    """An operand without the letters that nothing else has."""
+    kept = [letter for letter in term if letter in wanted]
+    return kept, _arranged(new, term, value, kept)
 
 
 def _summed(new: Sketch, one: tuple[list[str], Value], two: tuple[list[str], Value], kept: list[str]) -> Value:
     """The product of two operands as it is before it is summed, and its sum over all letters but `kept`."""
     letters = list(dict.fromkeys([*one[0], *two[0]]))
-    sizes = {letter: size for term, value in (one, two) for letter, size in zip(term, value.shape, strict=True)}
-    terms = math.prod(sizes.values())
-    if terms > _LARGEST:
-        raise NotApplicable(f"{terms} terms would be in memory at once, more than {_LARGEST}")
+    if len(kept) < len(letters):
+        _require_small(one, two)
     factors = []
     for term, value in (one, two):
         arranged = _arranged(new, term, value, [letter for letter in letters if letter in term])
         absent = [axis for axis, letter in enumerate(letters) if letter not in term]
         factors.append(new.unsqueeze(arranged, absent) if absent else arranged)
     return _arranged(new, letters, factors[0] * factors[1], kept)
+
+
+def _require_small(*pairs: tuple[list[str], Value]) -> None:
+    """Refuse products that are too large to be held before they are summed."""
+    sizes = {letter: size for term, value in pairs for letter, size in zip(term, value.shape, strict=True)}
+    terms = math.prod(sizes.values())
+    if terms > _LARGEST:
+        raise NotApplicable(f"{terms} terms would be in memory at once, more than {_LARGEST}")
 
 
 def _arranged(new: Sketch, term: list[str], value: Value, result: list[str]) -> Value:

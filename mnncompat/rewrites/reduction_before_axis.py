@@ -28,7 +28,7 @@ class ReductionBeforeAxis(NodeRewrite):
         y = ScatterElements<axis=1, reduction="add">(x, i, u)
         y = Transpose(ScatterElements<reduction="add">(Transpose(x), Transpose(i), Transpose(u)))
 
-    Along the first axis nothing is transposed.
+    Along the first axis nothing is transposed. The reduction ``none`` is the default and is left out instead.
 
     **Algebra.** Axes are exchanged and exchanged back.
 
@@ -44,6 +44,8 @@ class ReductionBeforeAxis(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """Draw the node along its first axis."""
+        if node.attribute("reduction") == "none":
+            return new.again(reduction=None)[0]
         operands = new.inputs()
         rank, axis = operands[0].rank, int(node.attribute("axis"))
         if not -rank <= axis < rank:
@@ -74,6 +76,21 @@ class ReductionBeforeAxis(NodeRewrite):
                 y = ScatterElements<axis=-1, reduction="mul">(x, i, u) }""",
                 i=table[:, None],
                 opset=16,
+            ),
+            taken(
+                "no reduction",
+                """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
+                y = ScatterElements<reduction="none", axis=1>(x, i, u) }""",
+                i=np.array([[0, 2], [1, 0], [2, 1], [1, 2]]),
+                opset=18,
+            ),
+            left(
+                "no reduction, behind the axis",
+                "",
+                """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
+                y = ScatterElements<axis=1, reduction="none">(x, i, u) }""",
+                i=np.array([[0, 2], [1, 0], [2, 1], [1, 2]]),
+                opset=18,
             ),
             left(
                 "no axis",

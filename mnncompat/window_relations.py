@@ -15,7 +15,18 @@ from mnncompat.view import Dim
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
 # What computes channel-packed values by itself, and what passes the layout of its operands on.
 _PACKED = frozenset(
-    "Conv ConvTranspose MaxPool AveragePool LpPool Resize BatchNormalization InstanceNormalization".split()  # noqa: SIM905
+    [
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "LpPool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Resize",
+        "BatchNormalization",
+        "InstanceNormalization",
+    ]
 )
 _KEEP_LAYOUT = frozenset(
     [
@@ -36,7 +47,10 @@ _KEEP_LAYOUT = frozenset(
         "Mul",
         "Div",
         "Concat",
+        "Flatten",
         "Reshape",
+        "Squeeze",
+        "Unsqueeze",
         "Identity",
         "Dropout",
     ]
@@ -254,9 +268,18 @@ def _lies_across(facts: NodeFacts, constant: tuple[Dim, ...], result: str) -> bo
 
 
 def single_constant_before_packed(facts: NodeFacts) -> bool | None:
-    """A constant of four dimensions and one element comes first, a channel-packed (NC4HW4) value second."""
+    """A constant of one element, and of the result's rank, comes first, a channel-packed (NC4HW4) value second.
+
+    The value may have lost or changed its shape since it was packed: behind Flatten it still is. If it has nothing but
+    channels, the constant is read right.
+    """
     found = _constant_and_other(facts, 0)
-    if found is None or len(found[0]) != len("NCHW") or _count(found[0]) != 1:
+    if found is None or _count(found[0]) != 1:
+        return False
+    shape = facts.shape(facts.node.input[1])
+    if len(found[0]) != len("NCHW") and (shape is None or len(shape) < len("NC") or len(found[0]) != len(shape)):
+        return False
+    if shape is not None and all(dim == 1 for axis, dim in enumerate(shape) if axis != 1):
         return False
     return _is_packed(facts, facts.node.input[1])
 

@@ -46,7 +46,8 @@ class GroupNormAsInstanceNorm(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """Draw the normalisation and the scale."""
         x, scale, bias, groups = new.input(0), new.input(1), new.input(2), node.attribute("num_groups")
-        rows = new.reshape(x, [0, groups, -1])
+        batch = x.dims[0]
+        rows = new.reshape(x, [batch if isinstance(batch, int) else 0, groups, -1])
         ones, zeros = (new.constant(np.full(groups, each, x.element)) for each in (1, 0))
         result = new.op("InstanceNormalization", rows, ones, zeros, epsilon=node.attribute("epsilon"))
         if node.opset < _SCALE_PER_CHANNEL:

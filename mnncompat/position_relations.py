@@ -90,12 +90,19 @@ def _changes_count(windows: Windows) -> bool | None:
 
 def groups_change_channels(facts: NodeFacts) -> bool | None:
     """A transposed convolution in groups, each of which has not as many channels before as behind."""
-    group, weight = int(facts.attribute("group") or 1), facts.shape(facts.node.input[1])
+    group = int(facts.attribute("group") or 1)
+    image, weight = (facts.shape(name) for name in facts.node.input[:2])
     if group == 1:
         return False
-    if weight is None or not isinstance(weight[0], int) or not isinstance(weight[1], int):
+    if image is None or weight is None or not isinstance(image[1], int) or not isinstance(weight[1], int):
         return None
-    return weight[0] != weight[1] * group
+    return image[1] != weight[1] * group
+
+
+def batch_is_not_single(facts: NodeFacts) -> bool | None:
+    """The first dimension of input 0 is not 1 for certain: a dynamic one is taken for several images."""
+    shape = facts.shape(facts.node.input[0])
+    return None if shape is None else shape[0] != 1
 
 
 POSITION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
@@ -104,5 +111,6 @@ POSITION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         grid_meets_no_halves,
         end_padding_changes_count,
         groups_change_channels,
+        batch_is_not_single,
     )
 }

@@ -39,7 +39,7 @@ class ConvTransposeByGroups(NodeRewrite):
         """Draw the splits, the convolutions and the Concat."""
         groups = int(node.attribute("group") or 1)
         x, weight = new.input(0), new.input(1)
-        size = weight.dim(0) // groups
+        size = x.dim(1) // groups
         images = new.split(x, [size] * groups, 1)
         kernels = new.split(weight, [size] * groups, 0)
         bias = new.input(2) if new.has(2) else None

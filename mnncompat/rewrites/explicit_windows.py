@@ -111,7 +111,7 @@ class ExplicitWindows(NodeRewrite):
 
 
 def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:
-    """Padding behind the data, and ``ceil_mode`` if it must stay: with a dynamic number of windows, or a counted average.
+    """Padding behind the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
 
     An average that counts padding does not count what rounding up adds.
     """

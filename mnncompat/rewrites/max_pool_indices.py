@@ -97,11 +97,16 @@ class MaxPoolIndices(NodeRewrite):
                 """(float[N,3,6] x) => (float[N,3,3] y, int64[N,3,3] i)
                 { y, i = MaxPool<kernel_shape=[2], strides=[2]>(x) }""",
             ),
-            left(
+            taken(
                 "dynamic batch, windows overlap",
-                "dimension 0 of 'x' is dynamic",
                 """(float[N,3,6,6] x) => (float[N,3,5,5] y, int64[N,3,5,5] i)
                 { y, i = MaxPool<kernel_shape=[2,2], strides=[1,1]>(x) }""",
+            ),
+            left(
+                "dynamic width",
+                "dynamic size",
+                """(float[1,3,6,W] x) => (float[1,3,5,V] y, int64[1,3,5,V] i)
+                { y, i = MaxPool<kernel_shape=[2,2], strides=[1,1], ceil_mode=1>(x) }""",
             ),
             left(
                 "one channel",
@@ -134,9 +139,9 @@ def _as_tall_image(new: Sketch, windows: Sequence[Windows]) -> list[Value | None
 
 def _searched(new: Sketch, windows: Sequence[Windows], *, by_rows: bool) -> Value:
     """Position of each window's first largest element."""
-    shape = new.input(0).shape
     count = len(windows)
     value = new.input(0)
+    channels, *sizes = (value.dim(axis) for axis in range(1, value.rank))
     if not value.is_float:
         raise NotApplicable(f"elements of type {TensorProto.DataType.Name(value.dtype)}")
     found = [inside(each.positions(), each) for each in windows]
@@ -144,15 +149,27 @@ def _searched(new: Sketch, windows: Sequence[Windows], *, by_rows: bool) -> Valu
         value = new.op("Gather", value, new.constant(positions.reshape(-1)), axis=axis + 2)
     counts, kernel = [len(each) for each in found], [each.shape[1] for each in found]
     if count > 1:
-        value = new.reshape(value, [*shape[:2], *chain.from_iterable(zip(counts, kernel, strict=True))])
+        value = new.reshape(value, [-1, channels, *chain.from_iterable(zip(counts, kernel, strict=True))])
         value = new.transpose(value, [0, 1, *range(2, 2 + 2 * count, 2), *range(3, 3 + 2 * count, 2)])
     elements = int(np.prod(kernel))
-    value = new.reshape(value, [*shape[:2], *counts, elements])
+    value = new.reshape(value, [-1, channels, *counts, elements])
     which = new.op("ArgMax", value, axis=count + 2, keepdims=0)
     starts = np.arange(int(np.prod(counts)), dtype=np.int64).reshape(1, 1, *counts) * elements
-    table = _table(found, shape[2:], by_rows=by_rows)
-    offsets = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(*shape[:2], *[1] * count) * int(np.prod(shape[2:]))
-    return new.op("Gather", new.constant(table), which + starts, axis=0) + offsets
+    table = _table(found, sizes, by_rows=by_rows)
+    result = new.op("Gather", new.constant(table), which + starts, axis=0)
+    return result + _offsets(new, channels, int(np.prod(sizes)), count)
+
+
+def _offsets(new: Sketch, channels: int, size: int, count: int) -> Value:
+    """Where each channel of each image begins: (N, C, 1, ...)."""
+    x = new.input(0)
+    along = np.arange(channels, dtype=np.int64).reshape(1, -1, *[1] * count) * size
+    if isinstance(x.dims[0], int):
+        images = np.arange(x.dim(0), dtype=np.int64).reshape(-1, *[1] * (count + 1)) * channels * size
+        return new.constant(images + along)
+    batch = new.squeeze(new.slice(new.op("Shape", x), [0], [1], [0]), [0])
+    order = new.op("Range", np.asarray(0, np.int64), batch, np.asarray(1, np.int64))
+    return new.reshape(order * (channels * size), [-1, *[1] * (count + 1)]) + along
 
 
 def _table(found: Sequence[NDArray[np.int64]], sizes: Sequence[int], *, by_rows: bool) -> NDArray[np.int64]:

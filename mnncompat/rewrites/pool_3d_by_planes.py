@@ -101,8 +101,10 @@ class Pool3dByPlanes(NodeRewrite):
 
 
 def _pooled(new: Sketch, value: Value, windows: Sequence[Windows]) -> Value:
-    """The node's pool over two axes; a pool of single elements is left out."""
-    if all((each.kernel, each.stride, each.begin, each.end) == (1, 1, 0, 0) for each in windows):
+    """The node's pool over two axes; one of single elements is left out, unless it takes their absolute values."""
+    if new.node.node.op_type != "LpPool" and all(
+        (each.kernel, each.stride, each.begin, each.end) == (1, 1, 0, 0) for each in windows
+    ):
         return value
     (result,) = new.again(
         value,

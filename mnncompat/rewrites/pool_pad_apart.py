@@ -96,12 +96,14 @@ def pool_windows(node: NodeFacts, new: Sketch) -> list[Windows]:
     """The windows of a pool, by spatial axis.
 
     Raises:
-        NotApplicable: They depend on a dynamic size.
+        NotApplicable: They depend on a dynamic size, or there are none.
     """
     sizes = new.input(0).dims[2:]
     windows = windows_of(node, node.attribute("kernel_shape"), sizes)
     if windows is None or any(each.size is None and each.rounds_up for each in windows):
         raise NotApplicable(f"the windows depend on the dynamic size {list(sizes)}")
+    if any(each.count is not None and each.count < 1 for each in windows):
+        raise NotApplicable(f"no window fits into {list(sizes)}")
     return windows
 
 

@@ -1,0 +1,103 @@
+"""Convolutions of every form are computed by MNN after `fix`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from onnx import ModelProto
+from remedied import Arrays, assert_remedied, one_node, random
+
+from mnncompat.probe.prober import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober() as prober:
+        yield prober
+
+
+@st.composite
+def convolutions(draw: st.DrawFn, op: str) -> tuple[ModelProto, Arrays]:
+    """One to three axes, weight and bias constant or at run time, as output of the graph."""
+    axes = draw(st.integers(1, 3))
+
+    def each(low: int, high: int) -> list[int]:
+        return draw(st.lists(st.integers(low, high), min_size=axes, max_size=axes))
+
+    kernel, sizes, group = each(1, 3), each(5, 6), draw(st.sampled_from([1, 1, 2, 3]))
+    before, behind = (group * draw(st.integers(1, 3)) for _ in range(2))
+    attributes: dict[str, Any] = {
+        "group": draw(st.sampled_from([None, group])) if group == 1 else group,
+        "strides": draw(st.sampled_from([None, each(1, 2)])),
+        "dilations": draw(st.sampled_from([None, each(1, 2)])),
+        "kernel_shape": draw(st.sampled_from([None, kernel])),
+    }
+    mode = draw(st.sampled_from(["pads", "none", "SAME_UPPER", "SAME_LOWER", "VALID"]))
+    if mode == "pads":
+        attributes["pads"] = [draw(st.integers(0, min(size - 1, 1))) for size in kernel * 2]
+    elif mode != "none":
+        assume(not mode.startswith("SAME") or not attributes["dilations"])  # ONNX Runtime refuses both
+        attributes["auto_pad"] = mode
+    shape = [behind, before // group, *kernel] if op == "Conv" else [before, behind // group, *kernel]
+    if op == "ConvTranspose" and mode == "none" and draw(st.booleans()):
+        strides, dilations = (attributes[name] or [1] * axes for name in ("strides", "dilations"))
+        attributes["output_shape"] = [
+            stride * (size - 1) + (extent - 1) * dilation + 1 - draw(st.integers(0, 1))
+            for stride, size, extent, dilation in zip(strides, sizes, kernel, dilations, strict=True)
+        ]
+    operands = {"x": random([draw(st.integers(1, 2)), before, *sizes]), "w": random(shape, seed=1)}
+    if draw(st.booleans()):
+        operands["b"] = random([behind], seed=2)
+    constants = [name for name in ("w", "b") if name in operands and draw(st.booleans())]
+    return one_node(op, operands, opset=draw(st.sampled_from([11, 13, 22])), constants=constants, **attributes)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(convolutions("Conv"))
+def test_convolution_is_right(prober: Prober, drawn: tuple[ModelProto, Arrays]) -> None:
+    assert_remedied(drawn[0], prober, drawn[1])
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(convolutions("ConvTranspose"))
+def test_transposed_convolution_is_right(prober: Prober, drawn: tuple[ModelProto, Arrays]) -> None:
+    assert_remedied(drawn[0], prober, drawn[1])
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_deformable_convolution_is_right(prober: Prober, data: st.DataObject) -> None:
+    kernel, strides, dilations = (data.draw(st.lists(st.integers(1, 2), min_size=2, max_size=2)) for _ in range(3))
+    pads = data.draw(st.lists(st.integers(0, 1), min_size=4, max_size=4))
+    group, offsets, batch = (data.draw(st.integers(1, 2)) for _ in range(3))
+    counts = [
+        (size + pads[axis] + pads[axis + 2] - (kernel[axis] - 1) * dilations[axis] - 1) // strides[axis] + 1
+        for axis, size in enumerate((5, 6))
+    ]
+    elements = offsets * kernel[0] * kernel[1]
+    operands = {
+        "x": random([batch, 4, 5, 6]),
+        "w": random([4, 4 // group, *kernel], seed=1),
+        "offset": random([batch, elements * 2, *counts], seed=2),
+        "b": data.draw(st.sampled_from([None, random([4], seed=3)])),
+        "mask": data.draw(st.sampled_from([None, random([batch, elements, *counts], seed=4)])),
+    }
+    model, feeds = one_node(
+        "DeformConv",
+        operands,
+        opset=data.draw(st.sampled_from([19, 22])),
+        constants=["w"] if data.draw(st.booleans()) else [],
+        kernel_shape=kernel,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        group=group,
+        offset_group=offsets,
+    )
+    assert_remedied(model, prober, feeds)

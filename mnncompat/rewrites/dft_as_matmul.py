@@ -37,7 +37,8 @@ class DftAsMatmul(NodeRewrite):
     **Algebra.** A transform is linear: row k of M is the transform of the k-th unit vector, real and imaginary parts
     being vectors of their own. An axis that is not the last but one is moved there and back.
 
-    **Refuses** lengths, axes and numbers of parts that are computed at run time, and matrices of more than 64 MB.
+    **Refuses** lengths, axes and numbers of parts that are computed at run time, matrices of more than 64 MB, and
+    one-sided inverse transforms of other than n / 2 + 1 frequencies, where ONNX Runtime and ONNX's reference differ.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__DFT.html
     """
@@ -94,6 +95,12 @@ class DftAsMatmul(NodeRewrite):
                 opset=17,
             ),
             left(
+                "frequencies that do not fit",
+                "5 frequencies are given for a length of 4",
+                "(float[1,5,2] x) => (float[1,4,1] y) <int64 n = {4}> { y = DFT<inverse=1, onesided=1>(x, n) }",
+                opset=20,
+            ),
+            left(
                 "too large",
                 "matrix of 268 MB",
                 "(float[1,4096,2] x) => (float[1,4096,2] y) { y = DFT(x) }",
@@ -118,6 +125,8 @@ def _matrix(node: NodeFacts, new: Sketch, length: int, parts: int) -> NDArray[An
     """What unit vectors become: (length * parts, frequencies * parts of the result), float32."""
     inverse, onesided = bool(node.attribute("inverse")), bool(node.attribute("onesided"))
     size = new.integers(1)[0] if new.has(1) else 2 * (length - 1) if inverse and onesided else length
+    if inverse and onesided and length != size // 2 + 1:
+        raise NotApplicable(f"{length} frequencies are given for a length of {size}, not {size // 2 + 1}")
     megabytes = 4 * parts * length * _COMPLEX * size // (2 if onesided else 1)
     if megabytes > LARGEST_BYTES:
         raise NotApplicable(f"it would take a matrix of {megabytes // 10**6} MB")

@@ -28,6 +28,7 @@ _FORMS: dict[str, tuple[str, float | None, float | None]] = {
     "affine": ("", 1.0, 0.0),
     "scaledtanh": ("Tanh", 1.0, 1.0),
 }
+_STATED = ("affine", "scaledtanh")
 
 
 class Weights(NamedTuple):
@@ -136,7 +137,7 @@ def activations(node: NodeFacts, new: Sketch, directions: int) -> list[Activatio
     """The activations of all directions, in order, with the alphas and betas that they take.
 
     Raises:
-        NotApplicable: One is not ONNX's.
+        NotApplicable: One is not ONNX's, or lacks numbers that have no default.
     """
     default = _DEFAULTS[node.node.op_type] * directions
     names = node.attribute("activations") if node.given("activations") else default
@@ -151,11 +152,14 @@ def _activation(new: Sketch, name: str, alphas: list[float], betas: list[float])
     if form is None:
         raise NotApplicable(f"the activation '{name}' is none of ONNX's")
     op, alpha, beta = form
+    stated = bool(alphas and betas)
     if alpha is not None:
         alpha = alphas.pop(0) if alphas else alpha
     if beta is not None:
         beta = betas.pop(0) if betas else beta
     kind = name.lower()
+    if kind in _STATED and not stated:
+        raise NotApplicable(f"alpha and beta of the activation '{name}' are not stated, and have no default")
     if kind == "affine":
         return lambda value: value * (alpha or 0.0) + (beta or 0.0)
     if kind == "scaledtanh":

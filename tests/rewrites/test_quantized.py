@@ -1,0 +1,146 @@
+"""Quantised operators are computed right by MNN after `fix`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto
+from remedied import assert_remedied, one_node, random
+
+from mnncompat.probe.prober import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KINDS = {
+    np.uint8: TensorProto.UINT8,
+    np.int8: TensorProto.INT8,
+    np.uint16: TensorProto.UINT16,
+    np.int16: TensorProto.INT16,
+}
+BYTES = [np.uint8, np.int8]
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober() as prober:
+        yield prober
+
+
+def scales(count: tuple[int, ...], seed: int = 7) -> np.ndarray:
+    """Positive numbers that are powers of two, so that halves are met and every product is exact."""
+    return np.asarray(np.exp2(np.random.default_rng(seed).integers(-4, 0, count)), np.float32)
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["QuantizeLinear", "DequantizeLinear"]),
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    form=st.sampled_from(["one", "axis", "block"]),
+    kind=st.sampled_from(list(KINDS)),
+    axis=st.integers(-1, 0),
+    constants=st.sampled_from([[], ["scale", "zero"]]),
+)
+def test_quantisation_is_right(
+    prober: Prober, op: str, shape: list[int], form: str, kind: Any, axis: int, constants: list[str]
+) -> None:
+    count: tuple[int, ...] = () if form == "one" else (shape[axis],)
+    if form == "block":
+        blocks = list(shape)
+        blocks[axis] = -(-shape[axis] // 2)  # ONNX Runtime takes a single number for one scale of everything
+        assume(np.prod(blocks) > 1)
+        count = tuple(blocks)
+    quantises = op == "QuantizeLinear"
+    model, feeds = one_node(
+        op,
+        {
+            "x": random(shape) if quantises else random(shape, kind),
+            "scale": scales(count),
+            "zero": random(count, kind, seed=1),
+        },
+        opset=21,
+        constants=constants,
+        outputs=[KINDS[kind] if quantises else TensorProto.FLOAT],
+        axis=axis,
+        block_size=2 if form == "block" else None,
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(shape=st.lists(st.integers(1, 4), min_size=1, max_size=4), sign=st.sampled_from([-1, 0, 1]))
+def test_dynamic_quantisation_is_right(prober: Prober, shape: list[int], sign: int) -> None:
+    value = random(shape)
+    model, feeds = one_node(
+        "DynamicQuantizeLinear",
+        {"x": sign * np.abs(value) if sign else value},
+        opset=11,
+        outputs=[TensorProto.UINT8, TensorProto.FLOAT, TensorProto.UINT8],
+    )
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    kinds=st.sampled_from([(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)]),
+    inner=st.sampled_from([3, 300]),
+    batch=st.lists(st.integers(1, 2), max_size=2),
+    by_column=st.booleans(),
+    constants=st.sampled_from([[], ["b", "zero_b"], ["zero_a", "b", "zero_b"]]),
+)
+def test_integer_product_is_right(
+    prober: Prober, kinds: tuple[Any, Any], inner: int, batch: list[int], constants: list[str], *, by_column: bool
+) -> None:
+    model, feeds = one_node(
+        "MatMulInteger",
+        {
+            "a": random([*batch, 2, inner], kinds[0]),
+            "b": random([inner, 3], kinds[1], seed=1),
+            "zero_a": random([], kinds[0], seed=2),
+            "zero_b": random([3] if by_column else [], kinds[1], seed=3),
+        },
+        opset=10,
+        constants=constants,
+        outputs=[TensorProto.INT32],
+    )
+    assert assert_remedied(model, prober, feeds) >= {"integer-product-in-float"}
+
+
+@QUICK
+@given(
+    kind=st.sampled_from(BYTES),
+    by_column=st.booleans(),
+    convolves=st.booleans(),
+    bias=st.booleans(),
+    constant=st.booleans(),
+)
+def test_quantised_product_is_right(
+    prober: Prober, kind: Any, *, by_column: bool, convolves: bool, bias: bool, constant: bool
+) -> None:
+    count = (3,) if by_column else ()
+    operands: dict[str, Any] = {
+        "x": random([1, 2, 5, 5] if convolves else [4, 6], kind),
+        "x_scale": scales(()),
+        "x_zero": random([], kind, seed=1),
+        "w": random([3, 2, 3, 3] if convolves else [6, 3], kind, seed=2),
+        "w_scale": scales(count, seed=3),
+        "w_zero": np.zeros(count, kind),
+        "y_scale": np.asarray(64.0, np.float32),
+        "y_zero": random([], kind, seed=4),
+    }
+    if convolves:
+        operands["bias"] = random([3], np.int32, seed=5) if bias else None
+    model, feeds = one_node(
+        "QLinearConv" if convolves else "QLinearMatMul",
+        operands,
+        opset=10,
+        constants=[name for name in operands if name != "x" and operands[name] is not None] if constant else [],
+        outputs=[KINDS[kind]],
+        pads=[1, 1, 1, 1] if convolves else None,
+    )
+    assert assert_remedied(model, prober, feeds) >= {"quantized-product-in-float"}

@@ -9,7 +9,7 @@ import numpy as np
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
-from mnncompat.rewrites.sketch import Sketch, Value
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
@@ -45,15 +45,16 @@ class PadValue(NodeRewrite):
         """Draw the padding with zeros and the addition."""
         data, value = new.input(0), float(node.attribute("value"))
         pads = np.asarray(node.attribute("pads")).reshape(2, -1).T
+        if (pads < 0).any():
+            raise NotApplicable(f"pads {node.attribute('pads')} are negative")
         outside = np.zeros([data.dim(axis) if any(around) else 1 for axis, around in enumerate(pads)])
-        kept = np.maximum(pads, 0)
-        outside = np.pad(outside, kept, constant_values=value).astype(data.element)
+        outside = np.pad(outside, pads, constant_values=value).astype(data.element)
         (padded,) = new.again(data, value=None)
         return padded + outside
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Values, -infinity among them, and a padding with zeros."""
+        """Values, and what has none or is refused."""
         return (
             taken(
                 "image",
@@ -65,6 +66,12 @@ class PadValue(NodeRewrite):
             left("zero", "", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=0.0>(x) }", opset=9),
             left(
                 "reflected", "", """(float[5] x) => (float[8] y) { y = Pad<mode="reflect", pads=[1,2]>(x) }""", opset=9
+            ),
+            left(
+                "negative",
+                "pads [-1, 2] are negative",
+                "(float[5] x) => (float[6] y) { y = Pad<pads=[-1,2], value=3.0>(x) }",
+                opset=9,
             ),
             left(
                 "dynamic",

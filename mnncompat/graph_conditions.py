@@ -125,10 +125,20 @@ def _foreign_op_taken_by_name(scope: Scope) -> Iterator[Found]:
             yield found
 
 
+_TRAINING = "ai.onnx.preview.training"
+
+
 @_search
 def _foreign_op(scope: Scope) -> Iterator[Found]:
-    """An operator of another domain whose name MNN does not declare."""
-    return _foreign(scope, functions=False, declared=False)
+    """An operator of another domain, but not of training, whose name MNN does not declare."""
+    return (each for each in _foreign(scope, functions=False, declared=False) if each.values["domain"] != _TRAINING)
+
+
+@_search
+def _training_op(scope: Scope) -> Iterator[Found]:
+    """An operator of the domain of training."""
+    found = _foreign(scope, functions=False, declared=False)
+    return (each for each in found if each.values["domain"] == _TRAINING)
 
 
 @_search

@@ -393,3 +393,11 @@ def test_of_dynamic_sizes_constant_scales_tell(scale: float, *, expected: bool) 
     )
     result = check(graph(body, "float[N,2,H,W] x", "float[N,2,P,Q] y"))
     assert ("MNN306" in codes(result)) is expected
+
+
+def test_operators_of_training_are_told_apart() -> None:
+    imports = '"": 17, "ai.onnx.preview.training": 1, "other": 1'
+    body = "y = ai.onnx.preview.training.Adam(r, t, x, g, v, h)"
+    inputs = "float r, int64 t, float[2] x, float[2] g, float[2] v, float[2] h"
+    assert codes(check(graph(body, inputs, "float[2] y", imports))) == ["MNN015"]
+    assert codes(check(graph("y = other.Adam(x)", "float[2] x", "float[2] y", imports))) == ["MNN012"]

@@ -16,6 +16,7 @@ from mnncompat.structure import subgraphs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mnncompat.target import Target
     from mnncompat.view import ModelView
 
 
@@ -41,6 +42,11 @@ class DenseStorage(ModelRewrite):
     code = "MNN806"
     name = "dense-storage"
     summary = "stored as bytes"
+
+    def search(self, model: ModelView, target: Target) -> list[Spot]:
+        """The tensors that are stored in another form. One without elements has nothing to be stored otherwise."""
+        spots = super().search(model, target)
+        return [spot for spot in spots if 0 not in (spot.view.shape(spot.tensor) or ())]
 
     def rewrite(self, model: ModelView, spots: Sequence[Spot]) -> ModelProto:
         """The model with the tensors that were found in another form."""

@@ -12,6 +12,7 @@ from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 from mnncompat.structure import subgraphs
+from mnncompat.view import is_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,18 +47,7 @@ class ExpandFunction(NodeRewrite):
 
     def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
         """Draw the body."""
-        body = function_body(node)
-        bindings = {
-            name: new.value(operand) for name, operand in zip(body.input, node.node.input, strict=False) if operand
-        }
-        schema: Any = onnx.defs.get_schema(node.node.op_type, node.opset, "")
-        defaults = (*(each.default_value for each in schema.attributes.values()), *body.attribute_proto)
-        given = {each.name: each for each in (*defaults, *node.node.attribute) if each.name}
-        absent = set(body.input) - bindings.keys()
-        nodes = [_bound(each, given, absent) for each in body.node]
-        values = new.splice(nodes, bindings)
-        results = [values.get(name) or bindings.get(name) for name in body.output]
-        return results[: len(node.node.output)]
+        return expanded(node, new)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -68,18 +58,38 @@ class ExpandFunction(NodeRewrite):
         )
 
 
-def function_body(node: NodeFacts) -> FunctionProto:
-    """The body of an operator for the opset of the model that holds it.
+def expanded(node: NodeFacts, new: Sketch) -> list[Value | None]:
+    """Draw the body of an operator; returns what stands for its outputs.
 
     Raises:
-        NotApplicable: There is none.
+        NotApplicable: There is no body for the model's opset.
     """
-    op = node.node.op_type
+    schema = _schema(node)
+    body = _body(node, schema)
+    bindings = {name: new.value(operand) for name, operand in zip(body.input, node.node.input, strict=False) if operand}
+    defaults = (*(each.default_value for each in schema.attributes.values()), *body.attribute_proto)
+    given = {each.name: each for each in (*defaults, *node.node.attribute) if each.name}
+    absent = set(body.input) - bindings.keys()
+    values = new.splice([_bound(each, given, absent) for each in body.node], bindings)
+    results = [values.get(name) or bindings.get(name) for name in body.output]
+    return results[: len(node.node.output)]
+
+
+def _schema(node: NodeFacts) -> Any:  # onnx's stub lacks the methods for versions
+    op, domain = node.node.op_type, "" if is_onnx(node.node) else node.node.domain
+    version = node.opset
+    if domain:
+        imports = node.view.scope.proto.opset_import
+        version = next((entry.version for entry in imports if entry.domain == domain), 0)
     try:
-        schema: Any = onnx.defs.get_schema(op, node.opset, "")  # onnx's stub lacks the methods for versions
+        return onnx.defs.get_schema(op, version, domain)
     except onnx.defs.SchemaError:
-        raise NotApplicable(f"ONNX opset {node.opset} has no {op}") from None
-    for version, depends in _versions(schema, node.opset):
+        raise NotApplicable(f"{domain or 'ONNX'} {version} has no {op}") from None
+
+
+def _body(node: NodeFacts, schema: Any) -> FunctionProto:
+    """The body of an operator for the opset of the model that holds it."""
+    for version, depends in _versions(schema, schema.since_version if schema.domain else node.opset):
         body = FunctionProto()
         if depends:
             types = [_type(node, name) for name in node.node.input]
@@ -90,9 +100,11 @@ def function_body(node: NodeFacts) -> FunctionProto:
             data = schema.get_function_with_opset_version(version)
         if data:
             body.ParseFromString(data)
-            if all(_is_same(each.op_type, version, node.opset) for each in _nodes(body.node)):
+            unstated = node.opset if schema.domain else version
+            written_for = next((each.version for each in body.opset_import if each.domain in ("", "ai.onnx")), unstated)
+            if all(_is_same(each, written_for, node.opset) for each in _nodes(body.node)):
                 return body
-    raise NotApplicable(f"ONNX opset {node.opset} has no function body of {op}")
+    raise NotApplicable(f"ONNX opset {node.opset} has no function body of {node.node.op_type}")
 
 
 def _versions(schema: Any, opset: int) -> list[tuple[int, bool]]:
@@ -111,9 +123,11 @@ def _type(node: NodeFacts, name: str) -> bytes:
     return helper.make_tensor_type_proto(dtype, node.view.shape(name)).SerializeToString()
 
 
-def _is_same(op: str, version: int, opset: int) -> bool:
+def _is_same(node: NodeProto, version: int, opset: int) -> bool:
     """True if an operator takes the same operands and attributes in both opsets."""
-    one, two = (onnx.defs.get_schema(op, each, "") for each in (version, opset))
+    if not is_onnx(node) or not all(onnx.defs.has(node.op_type, each, "") for each in (version, opset)):
+        return False
+    one, two = (onnx.defs.get_schema(node.op_type, each, "") for each in (version, opset))
     return [each.name for each in one.inputs] == [each.name for each in two.inputs[: len(one.inputs)]] and set(
         one.attributes
     ) <= set(two.attributes)

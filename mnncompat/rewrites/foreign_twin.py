@@ -1,4 +1,4 @@
-"""Operators of ONNX Runtime's own domain, written with ONNX's."""
+"""Operators of other domains, written with ONNX's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.expand_function import expanded
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
@@ -21,11 +22,12 @@ _LAYER_NORMALIZATION = 17
 
 
 class ForeignTwin(NodeRewrite):
-    """Write an operator of the domain com.microsoft with ONNX's own.
+    """Write an operator of another domain with ONNX's own.
 
     **What.** The operators that ONNX Runtime's optimizer and its tools write: FusedConv, FusedMatMul, FusedGemm,
     BiasGelu, FastGelu, QuickGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, and those that ONNX took
-    over as they were (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample).
+    over as they were (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample): domain com.microsoft.
+    Operators of ai.onnx.preview that ONNX defines by others (FlexAttention).
 
     **Why.** MNN's converter ignores domains: it refuses what it does not know by name, and runs the rest as ONNX's
     operator of that name.
@@ -50,6 +52,8 @@ class ForeignTwin(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> Sequence[Value | None]:
         """Draw the twin."""
         op, domain = node.node.op_type, node.node.domain
+        if domain.startswith("ai.onnx."):
+            return expanded(node, new)
         if domain != _DOMAIN or not (op in _DRAW or op in _TWINS):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
         if op in _TWINS:

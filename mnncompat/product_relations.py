@@ -16,6 +16,12 @@ def transposes_single_column(facts: NodeFacts) -> bool | None:
     return None if shape is None else shape[-1] == 1
 
 
+def is_single_row(facts: NodeFacts) -> bool | None:
+    """Input 0 is a matrix of one row for certain: a dynamic number of rows is taken for several."""
+    shape = facts.shape(facts.node.input[0])
+    return None if shape is None else len(shape) == _PAIR and shape[0] == 1
+
+
 def einsum_sums_integers(facts: NodeFacts) -> bool | None:
     """Integers of two operands are multiplied and summed: a letter of both is none of the result's."""
     dtype, terms, result = facts.dtype(facts.node.input[0]), *_equation(facts)
@@ -103,6 +109,7 @@ PRODUCT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         transposes_single_column,
+        is_single_row,
         einsum_sums_integers,
         einsum_sums_single_operand,
         einsum_ellipsis_is_misread,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
 
 _LARGEST = 1 << 22
+_LARGEST_EACH = 1 << 16
 _MATRIX = 2
 
 
@@ -32,8 +33,8 @@ class IntegerProductSummed(NodeRewrite):
 
     **Algebra.** The definition of a product of matrices; int32 wraps around in every order of summation alike.
 
-    **Refuses** dynamic shapes and products of more than four million terms, which all are in memory at once, and other
-    factors of Gemm than 1.
+    **Refuses** products of more than four million terms, which all are in memory at once (65536 for each element of a
+    dynamic dimension), and other factors of Gemm than 1.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
@@ -61,13 +62,9 @@ class IntegerProductSummed(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Ranks and types, and what is left."""
         return (
+            taken("dynamic", "(int32[N,3] a, int32[3,4] b) => (int32[N,4] y) { y = MatMul(a, b) }"),
             taken("matrices", "(int32[2,3] a, int32[3,4] b) => (int32[2,4] y) { y = MatMul(a, b) }"),
             taken("batch and vector", "(int64[2,5,3] a, int64[3] b) => (int64[2,5] y) { y = MatMul(a, b) }"),
-            left(
-                "dynamic",
-                "dimension 0 of 'a' is dynamic",
-                "(int32[N,3] a, int32[3,4] b) => (int32[N,4] y) {y = MatMul(a,b)}",
-            ),
             left(
                 "large", "8000000 terms", "(int32[200,200] a, int32[200,200] b) => (int32[200,200] y) {y = MatMul(a,b)}"
             ),
@@ -85,8 +82,9 @@ def _product(new: Sketch, one: Value, two: Value) -> Value:
     """The product of matrices, batches of them, or vectors."""
     rows, columns = one.rank >= _MATRIX, two.rank >= _MATRIX
     terms = _terms(one, two)
-    if terms > _LARGEST:
-        raise NotApplicable(f"{terms} terms would be in memory at once, more than {_LARGEST}")
+    limit = _LARGEST if _is_static(one) and _is_static(two) else _LARGEST_EACH
+    if terms > limit:
+        raise NotApplicable(f"{terms} terms would be in memory at once, more than {limit}")
     left_ = new.unsqueeze(one if rows else new.unsqueeze(one, (0,)), (max(one.rank, _MATRIX),))
     right = new.unsqueeze(two if columns else new.unsqueeze(two, (1,)), (max(two.rank, _MATRIX) - _MATRIX,))
     rank = max(one.rank, two.rank, _MATRIX) + 1
@@ -96,7 +94,12 @@ def _product(new: Sketch, one: Value, two: Value) -> Value:
 
 
 def _terms(one: Value, two: Value) -> int:
-    """How many numbers are summed altogether."""
-    columns = two.shape[-1] if two.rank >= _MATRIX else 1
-    batches = math.prod(two.shape[:-2]) if two.rank > one.rank else 1
-    return math.prod(one.shape) * columns * batches
+    """How many numbers are summed altogether; dynamic dimensions count as one."""
+    sizes = [[dim if isinstance(dim, int) else 1 for dim in value.dims] for value in (one, two)]
+    columns = sizes[1][-1] if two.rank >= _MATRIX else 1
+    batches = math.prod(sizes[1][:-2]) if two.rank > one.rank else 1
+    return math.prod(sizes[0]) * columns * batches
+
+
+def _is_static(value: Value) -> bool:
+    return all(isinstance(dim, int) for dim in value.dims)

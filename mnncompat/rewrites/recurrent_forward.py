@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
 
 _LENGTHS = 4
+_STEPS_SINCE = 10
 
 
 class RecurrentForward(NodeRewrite):
@@ -32,7 +33,8 @@ class RecurrentForward(NodeRewrite):
     **Algebra.** The definition of the direction. The axis of directions, of length 1, is taken off for the reversal, as
     MNN reverses axes before the last three wrongly.
 
-    **Refuses** lengths of the single sequences, as those begin at different places.
+    **Refuses** lengths of the single sequences, as those begin at different places, and dynamic lengths below opset
+    10, where Slice has no steps.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__LSTM.html
     """
@@ -86,6 +88,14 @@ class RecurrentForward(NodeRewrite):
                 w=(1, 15, 4),
                 r=(1, 15, 5),
             ),
+            taken(
+                "lstm, opset 8",
+                """(float[3,2,4] x) => (float[3,1,2,5] y, float[1,2,5] h, float[1,2,5] c) {
+                y, h, c = LSTM<hidden_size=5, direction="reverse">(x, w, r) }""",
+                opset=8,
+                w=(1, 20, 4),
+                r=(1, 20, 5),
+            ),
             left(
                 "lengths",
                 "lengths of their own",
@@ -107,4 +117,6 @@ class RecurrentForward(NodeRewrite):
 
 
 def _reversed(new: Sketch, value: Value, axis: int) -> Value:
+    if new.opset < _STEPS_SINCE:
+        return new.op("Gather", value, new.constant(list(range(value.dim(axis)))[::-1]), axis=axis)
     return new.slice(value, [-1], [int(np.iinfo(np.int64).min)], [axis], [-1])

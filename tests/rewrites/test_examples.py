@@ -11,7 +11,7 @@ from rewriting import TARGET, findings, rewritten
 
 from mnncompat import mnn
 from mnncompat.model import from_proto
-from mnncompat.parity import Tolerance, compare_models, verify
+from mnncompat.parity import DRAWS, Tolerance, compare_models, verify
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
@@ -84,7 +84,8 @@ def _assert_remedied(rewrite: Rewrite, model: onnx.ModelProto, prober: Prober) -
     assert not fixed.rolled_back
     assert rewrite.name in {each.rewrite for each in fixed.applied}
     proto = fixed.model.proto
-    for number, feeds in enumerate(feeds_of(model)):
+    draws = feeds_of(model)  # all of them are compared under ONNX Runtime; MNN gets three, of different batches
+    for number, feeds in enumerate(draws[:: 2 if len(draws) <= len(DRAWS) else len(DRAWS) + 2]):
         (expected,) = evaluated(model, [feeds])
         case = Case(
             id=f"example:{number}", op="", model=proto.SerializeToString(), feeds=feeds, expected=expected, atol=1e-6

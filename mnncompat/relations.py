@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mnncompat.facts import NodeFacts
 from mnncompat.index_relations import INDEX_RELATIONS
 from mnncompat.movement_relations import MOVEMENT_RELATIONS
+from mnncompat.norm_relations import NORM_RELATIONS
 from mnncompat.operand_relations import OPERAND_RELATIONS
 from mnncompat.position_relations import POSITION_RELATIONS
 from mnncompat.product_relations import PRODUCT_RELATIONS
@@ -220,4 +221,5 @@ RELATIONS.update(
     | OPERAND_RELATIONS
     | PRODUCT_RELATIONS
     | POSITION_RELATIONS
+    | NORM_RELATIONS
 )

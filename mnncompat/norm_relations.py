@@ -1,0 +1,114 @@
+"""Normalisations that are written out in arithmetic, which MNN's converter fuses; see `mnncompat.relations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import NodeProto
+
+from mnncompat.facts import NodeFacts, is_constant
+from mnncompat.view import GraphView, attribute, is_onnx
+
+_PAIR = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusedNorm:
+    """A product with a constant, of what MNN takes for LayerNorm.
+
+    Attributes:
+        gain: Position of the constant among the node's inputs.
+        value: Name of what is normalised.
+        root: Name of the root of the mean of its squares.
+        factor: Name of one over the root; empty if the value is divided by the root.
+        axes: Over which the mean is taken.
+    """
+
+    gain: int
+    value: str
+    root: str
+    factor: str
+    axes: tuple[int, ...]
+
+
+def gain_differs_from_norm(facts: NodeFacts) -> bool | None:
+    """A constant factor of a written-out normalisation has not exactly the axes that are normalised.
+
+    MNN fuses ``x * (1 / Sqrt(ReduceMean(x * x) + epsilon))``, in this order, to one operator, and takes every constant
+    that the result is multiplied by for its gain, without a look at its shape.
+    """
+    found = fused_norm(facts)
+    if found is None:
+        return False
+    shape, gain = facts.shape(found.value), facts.shape(facts.node.input[found.gain])
+    if shape is None or gain is None:
+        return None
+    if len(gain) > len(shape):
+        return True
+    full = (1,) * (len(shape) - len(gain)) + tuple(gain)
+    axes = {axis % len(shape) for axis in found.axes}
+    wanted = [dim if axis in axes else 1 for axis, dim in enumerate(shape)]
+    return any(size != dim if isinstance(dim, int) else size == 1 for size, dim in zip(full, wanted, strict=True))
+
+
+def fused_norm(facts: NodeFacts) -> FusedNorm | None:
+    """The normalisation that a product with a constant (Mul, or Div by it) would be fused with; None if it is none."""
+    node, view = facts.node, facts.view
+    positions = (1,) if node.op_type == "Div" else (1, 0)
+    gain = next((each for each in positions if len(node.input) == _PAIR and is_constant(view, node.input[each])), None)
+    product = None if gain is None else _producer(view, node.input[1 - gain])
+    if gain is None or product is None or product.op_type not in ("Mul", "Div"):
+        return None
+    value, root = product.input
+    factor = ""
+    if product.op_type == "Mul":
+        factor = root
+        root = _inverse_of(view, factor)
+    axes = _axes_of_root(view, value, root)
+    return None if axes is None else FusedNorm(gain=gain, value=value, root=root, factor=factor, axes=axes)
+
+
+def _producer(view: GraphView, name: str, op: str = "") -> NodeProto | None:
+    node = view.producer(name)
+    while node is not None and node.op_type == "Identity":
+        node = view.producer(node.input[0])
+    return node if node is not None and is_onnx(node) and op in ("", node.op_type) else None
+
+
+def _inverse_of(view: GraphView, name: str) -> str:
+    """What a value is one over; empty if it is none such."""
+    node = _producer(view, name)
+    if node is not None and node.op_type == "Reciprocal":
+        return str(node.input[0])
+    return str(node.input[1]) if node is not None and node.op_type == "Div" and _is(view, node.input[0], 1) else ""
+
+
+def _axes_of_root(view: GraphView, value: str, root: str) -> tuple[int, ...] | None:
+    """Axes of the mean whose root, with a constant added, is taken; None unless it is that of the value's squares."""
+    taken = _producer(view, root, "Sqrt") if root else None
+    added = None if taken is None else _producer(view, taken.input[0], "Add")
+    shifted = added is not None and is_constant(view, added.input[1])
+    mean = _producer(view, added.input[0], "ReduceMean") if added is not None and shifted else None
+    square = None if mean is None else _producer(view, mean.input[0])
+    if mean is None or square is None or not _is_square(view, square, value):
+        return None
+    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.constant(mean.input[1])
+    return None if axes is None else tuple(int(axis) for axis in np.asarray(axes).reshape(-1)) or None
+
+
+def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
+    if node.input[0] != value:
+        return False
+    if node.op_type == "Pow":
+        return _is(view, node.input[1], 2)
+    return node.op_type == "Mul" and node.input[1] == value and _producer(view, value, "Sub") is None
+
+
+def _is(view: GraphView, name: str, number: float) -> bool:
+    constant = view.constant(name)
+    return constant is not None and constant.size == 1 and float(constant.reshape(())) == number
+
+
+NORM_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {"gain-differs-from-norm": gain_differs_from_norm}

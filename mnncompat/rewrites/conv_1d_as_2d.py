@@ -30,6 +30,8 @@ class Conv1dAs2d(NodeRewrite):
 
     **Algebra.** A kernel of height 1 on an image of height 1.
 
+    **Why this form.** Measured with MNN 3.6.1 on x86-64: as fast as the 1-D form with an Identity behind it.
+
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/Conv1dSqueezeMove.cpp
     """
 

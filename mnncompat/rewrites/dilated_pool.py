@@ -1,18 +1,20 @@
-"""Pools with dilations as pools over gathered windows."""
+"""Pools with dilations as slices."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
-from mnncompat.rewrites.pool_pad_apart import pool_windows, scaled_by_shares, share_counted
+from mnncompat.rewrites.pool_pad_apart import pool_windows, share_counted
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.base import Example
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class DilatedPool(NodeRewrite):
-    """Lay the elements of dilated windows side by side, and pool those.
+    """Slice a dilated axis once for each element of the kernel, and take the largest or the sum.
 
     **What.** MaxPool, AveragePool and LpPool with a dilation above 1.
 
@@ -29,48 +31,60 @@ class DilatedPool(NodeRewrite):
     **Before and after**::
 
         y = MaxPool(x, kernel_shape = [3], dilations = [2], strides = [1])
-        y = MaxPool(Gather(x, [0, 2, 4, 1, 3, 5, ...], axis = 2), kernel_shape = [3], strides = [3])
+        y = Max(Max(x[0:n], x[2:n+2]), x[4:n+4])
 
-    **Algebra.** Along each dilated axis the Gather puts the elements of window i at ``[i * k, (i + 1) * k)``: windows
-    without dilation, whose stride is the kernel. Other axes stay as they are. The largest element of a window does not
-    change if padding is replaced by an element of the same window; averages and sums of powers need zeros there, a Pad
-    before the Gather, and averages that do not count them a Mul by a constant behind.
+        y = LpPool(x, kernel_shape = [3], dilations = [2], strides = [1])
+        y = LpPool(Gather(x, [0, 2, 4, 1, 3, 5, ...]), kernel_shape = [3], strides = [3])
 
-    **Refuses** if a dilated axis is dynamic, and a MaxPool with a window that holds nothing but padding.
+    **Algebra.** Slice j holds element j of every window; its step is the stride. An average is the sum divided by the
+    number of elements that count, a constant. Axes without dilation stay with the pool. The Gather (LpPool, and types
+    other than floats) puts the elements of window i at ``[i * k, (i + 1) * k)``: windows without dilation.
+
+    **Refuses** if a dilated axis is dynamic.
+
+    **Why this form.** Measured with MNN 3.6.1 on x86-64, one thread, kernel 3x3, dilation 2: 16 channels of 64x64 take
+    0.06 ms by slices and 1.6 ms by Gather and pool, 64 of 56x56 with stride 2 take 0.12 ms and 1.4 ms.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__MaxPool.html
     """
 
     code = "MNN882"
     name = "dilated-pool"
-    summary = "its windows are gathered side by side"
+    summary = "each element of its dilated windows is sliced out"
     op_types = ("MaxPool", "AveragePool", "LpPool")
 
     def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
-        """Draw a Gather by dilated axis, and the pool."""
+        """Draw the dilated axes, then the pool of the others."""
         windows = pool_windows(node, new)
-        count = len(windows)
         dilated = [axis for axis, each in enumerate(windows) if each.dilation != 1]
-        strides, begins, ends = ([getattr(each, name) for each in windows] for name in ("stride", "begin", "end"))
-        value, zeros = new.input(0), [0] * 2 * (count + 2)
-        positions = {axis: _positions(axis, windows[axis]) for axis in dilated}
-        if node.node.op_type == "MaxPool":
-            positions = {axis: inside(found, windows[axis]) for axis, found in positions.items()}
-        else:
-            for axis in dilated:
-                zeros[2 + axis], zeros[4 + count + axis] = windows[axis].begin, windows[axis].overhang or 0
-        value = new.pad(value, zeros)
         for axis in dilated:
-            value = new.op("Gather", value, new.constant(positions[axis].reshape(-1)), axis=axis + 2)
-            strides[axis], begins[axis], ends[axis] = windows[axis].kernel, 0, 0
-        (result,) = new.again(value, outputs=1, auto_pad=None, dilations=None, strides=strides, pads=begins + ends)
-        if node.node.op_type != "AveragePool":
-            return [result]
-        including = bool(node.attribute("count_include_pad"))
-        shares = [
-            share_counted(windows[axis], including=including) if axis in dilated else None for axis in range(count)
-        ]
-        return [scaled_by_shares(new, result, shares)]
+            if windows[axis].size is None:
+                raise NotApplicable(f"the dilated dimension {axis + 2} is dynamic")
+        value = _padded(new, windows, dilated)
+        slices = node.node.op_type != "LpPool" and value.is_float
+        done: list[Windows] = list(windows)
+        for axis in dilated:
+            if slices:
+                value = _pooled(node, new, value, axis, windows[axis])
+                done[axis] = replace(windows[axis], kernel=1, stride=1, dilation=1, begin=0, end=0)
+            else:
+                positions = new.constant(windows[axis].positions().reshape(-1))
+                value = new.op("Gather", value, positions, axis=axis + 2)
+                kernel = windows[axis].kernel
+                done[axis] = replace(windows[axis], stride=kernel, dilation=1, begin=0, end=0)
+        if all((each.kernel, each.stride, each.begin, each.end) == (1, 1, 0, 0) for each in done):
+            return [value]
+        return list(
+            new.again(
+                value,
+                outputs=1,
+                auto_pad=None,
+                dilations=None,
+                kernel_shape=[each.kernel for each in done],
+                strides=[each.stride for each in done],
+                pads=[each.begin for each in done] + [each.end for each in done],
+            )
+        )
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -110,22 +124,29 @@ class DilatedPool(NodeRewrite):
         )
 
 
-def _positions(axis: int, windows: Windows) -> NDArray[np.int64]:
-    if windows.size is None:
-        raise NotApplicable(f"the dilated dimension {axis + 2} is dynamic")
-    return windows.positions()
+def _padded(new: Sketch, windows: Sequence[Windows], dilated: Sequence[int]) -> Value:
+    """The data with the padding of its dilated axes, which no MaxPool chooses."""
+    value, count = new.input(0), len(windows)
+    pads = [0] * 2 * (count + 2)
+    for axis in dilated:
+        pads[2 + axis], pads[4 + count + axis] = windows[axis].begin, windows[axis].overhang or 0
+    if new.node.node.op_type != "MaxPool":
+        return new.pad(value, pads)
+    return new.pad(value, pads, float((np.finfo if value.is_float else np.iinfo)(value.element).min))
 
 
-def inside(positions: NDArray[np.int64], windows: Windows) -> NDArray[np.int64]:
-    """Positions in the data instead of the padded data: padding is replaced by the nearest element of its window.
-
-    Raises:
-        NotApplicable: A window holds no element of the data.
-    """
-    found = positions - windows.begin
-    valid = (found >= 0) & (found < (windows.size or 0))
-    if not valid.any(axis=1).all():
-        raise NotApplicable(f"a window of {windows.kernel} elements holds nothing but padding")
-    first = np.take_along_axis(found, valid.argmax(axis=1)[:, None], axis=1)
-    last = np.take_along_axis(found, found.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)[:, None], axis=1)
-    return np.clip(found, first, last)
+def _pooled(node: NodeFacts, new: Sketch, value: Value, axis: int, windows: Windows) -> Value:
+    """The largest or the average along one axis."""
+    count = windows.count or 0
+    steps = None if windows.stride == 1 else [windows.stride]
+    last = (count - 1) * windows.stride + 1
+    starts = [element * windows.dilation for element in range(windows.kernel)]
+    parts = [new.slice(value, [start], [start + last], [axis + 2], steps) for start in starts]
+    if node.node.op_type == "MaxPool":
+        return reduce(lambda one, other: new.op("Max", one, other), parts)
+    share = share_counted(windows, including=bool(node.attribute("count_include_pad")))
+    total = reduce(lambda one, other: one + other, parts)
+    if share is None:
+        return total * (1 / windows.kernel)
+    factors = (1 / (share * windows.kernel)).reshape(-1, *[1] * (total.rank - 3 - axis))
+    return total * new.constant(factors.astype(total.element))

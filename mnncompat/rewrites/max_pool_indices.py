@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
-from mnncompat.rewrites.dilated_pool import inside
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.pool_pad_apart import pool_windows
@@ -144,7 +143,7 @@ def _searched(new: Sketch, windows: Sequence[Windows], *, by_rows: bool) -> Valu
     channels, *sizes = (value.dim(axis) for axis in range(1, value.rank))
     if not value.is_float:
         raise NotApplicable(f"elements of type {TensorProto.DataType.Name(value.dtype)}")
-    found = [inside(each.positions(), each) for each in windows]
+    found = [_inside(each) for each in windows]
     for axis, positions in enumerate(found):
         value = new.op("Gather", value, new.constant(positions.reshape(-1)), axis=axis + 2)
     counts, kernel = [len(each) for each in found], [each.shape[1] for each in found]
@@ -181,3 +180,18 @@ def _table(found: Sequence[NDArray[np.int64]], sizes: Sequence[int], *, by_rows:
     )
     table = reduce(np.add.outer, [positions * weights[axis] for axis, positions in enumerate(found)])
     return table.transpose([*range(0, 2 * count, 2), *range(1, 2 * count, 2)]).reshape(-1)
+
+
+def _inside(windows: Windows) -> NDArray[np.int64]:
+    """Position in the data of every element of every window: padding is replaced by the nearest one of its window.
+
+    Raises:
+        NotApplicable: A window holds no element of the data.
+    """
+    found = windows.positions() - windows.begin
+    valid = (found >= 0) & (found < (windows.size or 0))
+    if not valid.any(axis=1).all():
+        raise NotApplicable(f"a window of {windows.kernel} elements holds nothing but padding")
+    first = np.take_along_axis(found, valid.argmax(axis=1)[:, None], axis=1)
+    last = np.take_along_axis(found, found.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)[:, None], axis=1)
+    return np.clip(found, first, last)

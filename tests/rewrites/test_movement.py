@@ -53,7 +53,7 @@ def pads(draw: st.DrawFn) -> tuple[ModelProto, Arrays]:
     operands = {
         "x": x,
         "pads": amounts.reshape(-1).astype(np.int64),
-        "v": np.float32(value).reshape(()) if mode == "constant" and draw(st.booleans()) else None,
+        "v": np.asarray(value, np.float32) if mode == "constant" and draw(st.booleans()) else None,
         "axes": np.asarray(axes, np.int64) if named else None,
     }
     while operands and list(operands.values())[-1] is None:

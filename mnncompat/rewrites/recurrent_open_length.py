@@ -43,8 +43,8 @@ class RecurrentOpenLength(NodeRewrite):
     **Why this form.** For LSTM of 128 in and out, 50 steps, on MNN 3.6.1 and x86-64 with one thread: 0.10 ms, with a
     further step 0.69 ms, with a second direction 1.36 ms.
 
-    **Refuses** what else MNN's own operators do not do: the default form of GRU (``linear_before_reset = 0``), clipped
-    cells, other activations, lengths of the single sequences.
+    **Refuses** what MNN's own operators do not do whatever the length: the default form of GRU
+    (``linear_before_reset = 0``), clipped cells, other activations, lengths of the single sequences.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxLSTMMerge.cpp (``inputInfo->dim[0] == 1``),
     OnnxSequenceGRUMerge.cpp (``singleSeq``)
@@ -72,7 +72,7 @@ class RecurrentOpenLength(NodeRewrite):
     @staticmethod
     def _require_own_form(node: NodeFacts) -> None:
         if not node.attribute("linear_before_reset"):
-            raise NotApplicable("linear_before_reset is 0, and the length is not static")
+            raise NotApplicable("linear_before_reset is 0")
         if node.given("clip"):
             raise NotApplicable(f"clip is {node.attribute('clip')}")
         if node.given("activations") and node.attribute("activations") not in _DEFAULT:
@@ -111,9 +111,9 @@ class RecurrentOpenLength(NodeRewrite):
                 b=(2, 30),
             ),
             left(
-                "gru of the default form",
-                "linear_before_reset is 0",
-                "(float[N,2,4] x) => (float[N,1,2,5] y) { y = GRU<hidden_size=5>(x, w, r) }",
+                "clipped gru",
+                "clip is 9.0",
+                f"(float[N,2,4] x) => (float[N,1,2,5] y) {{ y = {gru}, clip=9.0>(x, w, r) }}",
                 opset=14,
                 w=(1, 15, 4),
                 r=(1, 15, 5),

@@ -11,6 +11,7 @@ from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.recurrent_cells import GATES, Cell, Weights
+from mnncompat.rewrites.recurrent_loop import looped
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
 
 LONGEST = 128
-"""Steps that are written out at most: each is 5 to 15 nodes."""
+"""Steps that are written out at most: each is 5 to 15 nodes. More of them, or an unknown number, become a Loop."""
 _BIAS, _LENGTHS, _STATE, _PEEPHOLES = 3, 4, 5, 7
 _BATCH_FIRST = {3: (1, 0, 2), 4: (2, 0, 1, 3)}
 
@@ -27,9 +28,9 @@ _BATCH_FIRST = {3: (1, 0, 2), 4: (2, 0, 1, 3)}
 class RecurrentUnrolled(NodeRewrite):
     """Write out the steps of RNN, GRU and LSTM where MNN's own compute something else.
 
-    **What.** Sequences of a known length: GRU that resets before the product (its default), clipped cells, coupled
-    gates, peepholes, any activations, lengths of the single sequences, weights computed at run time; with both
-    directions, both layouts, and initial states.
+    **What.** GRU that resets before the product (its default), clipped cells, coupled gates, peepholes, any
+    activations, lengths of the single sequences, weights computed at run time; with both directions, both layouts, and
+    initial states.
 
     **Why.** MNN ignores or refuses all of these.
 
@@ -39,9 +40,10 @@ class RecurrentUnrolled(NodeRewrite):
         g = x @ w^T + b  z, q = Sigmoid(g1 + h @ r1^T)  c = Tanh(g2 + (q * h) @ r2^T)  h = c + z * (h - c)  ...
 
     **Algebra.** ONNX's definition. What the inputs contribute is one product for all steps. Behind the end of a
-    sequence the state is kept, and the output is zero.
+    sequence the state is kept, and the output is zero. More than 128 steps, or an unknown number of them, are the
+    body of a Loop.
 
-    **Refuses** lengths that are dynamic or above 128.
+    **Refuses** activations without the numbers that they need, and empty sequences.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__GRU.html, onnx__LSTM.html, onnx__RNN.html
     """
@@ -55,18 +57,24 @@ class RecurrentUnrolled(NodeRewrite):
         """Draw the steps of every direction."""
         batch_first = bool(node.attribute("layout"))
         value = new.transpose(new.input(0), _BATCH_FIRST[3]) if batch_first else new.input(0)
-        length = new.input(0).dim(1 if batch_first else 0)
-        if not 0 < length <= LONGEST:
-            raise NotApplicable(f"{length} steps would be written out, more than {LONGEST}")
-        masks = _masks(new, length)
+        length = new.input(0).dims[1 if batch_first else 0]
+        if length == 0:
+            raise NotApplicable("the sequences are empty")
         ways = {"reverse": (True,), "bidirectional": (False, True)}.get(node.attribute("direction"), (False,))
         sequences: list[Value] = []
         finals: list[list[Value]] = []
         for number, backwards in enumerate(ways):
-            steps = _gates(new, value, number, length)
             cell = Cell(node, new, number, len(ways), _weights(node, new, number))
-            outputs, state = _run(new, cell, _initial(node, new, number), steps, masks, backwards=backwards)
-            sequences.append(new.concat([new.unsqueeze(each, (0, 1)) for each in outputs], 0))
+            gates, initial = _gates(new, value, number), _initial(node, new, number)
+            if isinstance(length, int) and length <= LONGEST:
+                steps = [new.squeeze(each, (0,)) for each in new.split(gates, [1] * length, 0)]
+                outputs, state = _run(new, cell, initial, steps, _masks(new, length), backwards=backwards)
+                sequences.append(new.concat([new.unsqueeze(each, (0, 1)) for each in outputs], 0))
+            else:
+                lengths = new.input(_LENGTHS) if new.has(_LENGTHS) else None
+                initial = [_for_batch(new, each, gates) for each in initial]
+                together, state = looped(new, cell, initial, gates, lengths, backwards=backwards)
+                sequences.append(new.unsqueeze(together, (1,)))
             finals.append([new.unsqueeze(each, (0,)) for each in state])
         results = [new.concat(sequences, 1), *(new.concat(list(each), 0) for each in zip(*finals, strict=True))]
         if batch_first:
@@ -115,21 +123,30 @@ class RecurrentUnrolled(NodeRewrite):
                 w=(1, 5, 4),
                 r=(1, 5, 5),
             ),
-            left(
-                "dynamic length",
-                "dimension 0 of 'x' is dynamic",
-                '(float[N,2,4] x) => (float[N,1,2,5] y) {y=GRU<hidden_size=5, activations=["Relu", "Tanh"]>(x, w, r)}',
+            taken(
+                "unknown length and batch, both directions",
+                """(float[S,N,4] x) => (float[S,2,N,5] y, float[2,N,5] h) {
+                y, h = GRU<hidden_size=5, direction="bidirectional">(x, w, r, b) }""",
                 opset=14,
-                w=(1, 15, 4),
-                r=(1, 15, 5),
+                w=(2, 15, 4),
+                r=(2, 15, 5),
+                b=(2, 30),
+            ),
+            taken(
+                "many steps",
+                """(float[129,2,4] x) => (float[1,2,5] h) <int32[2] n = {129, 100}> {
+                , h = RNN<hidden_size=5, clip=1.0>(x, w, r, , n) }""",
+                opset=14,
+                w=(1, 5, 4),
+                r=(1, 5, 5),
             ),
             left(
-                "long",
-                "129 steps",
-                "(float[129,2,4] x) => (float[129,1,2,5] y) { y = GRU<hidden_size=5>(x, w, r) }",
+                "an activation without its numbers",
+                "have no default",
+                f"""({x}) => ({results}) {{ y, h = RNN<hidden_size=5, activations=["Affine"]>(x, w, r) }}""",
                 opset=14,
-                w=(1, 15, 4),
-                r=(1, 15, 5),
+                w=(1, 5, 4),
+                r=(1, 5, 5),
             ),
             left(
                 "MNN has it",
@@ -165,13 +182,18 @@ def _run(
     return outputs[:: -1 if backwards else 1], current
 
 
-def _gates(new: Sketch, value: Value, number: int, length: int) -> list[Value]:
-    """What the input contributes to the gates, (batch, gates * hidden) for each step."""
-    weight = _turned(new, new.input(1), number)
-    product = value @ weight
-    if new.has(_BIAS):
-        product = product + _half(new, number, 0)
-    return [new.squeeze(each, (0,)) for each in new.split(product, [1] * length, 0)]
+def _gates(new: Sketch, value: Value, number: int) -> Value:
+    """What the input contributes to the gates, (length, batch, gates * hidden)."""
+    product = value @ _turned(new, new.input(1), number)
+    return product + _half(new, number, 0) if new.has(_BIAS) else product
+
+
+def _for_batch(new: Sketch, state: Value, gates: Value) -> Value:
+    """A state that is one row for all, as one row for each: the body of a Loop must not change its shape."""
+    if state.constant is None or state.dims[0] != 1 or gates.dims[1] == 1:
+        return state
+    sizes = new.concat([new.slice(new.op("Shape", gates), [1], [2], [0]), new.constant([state.dim(1)])], 0)
+    return new.op("Expand", state, sizes)
 
 
 def _weights(node: NodeFacts, new: Sketch, number: int) -> Weights:

@@ -53,6 +53,34 @@ def gain_differs_from_norm(facts: NodeFacts) -> bool | None:
     return any(size != dim if isinstance(dim, int) else size == 1 for size, dim in zip(full, wanted, strict=True))
 
 
+def bias_differs_from_gain(facts: NodeFacts) -> bool | None:
+    """A constant summand behind the gain of a written-out normalisation has as many elements, along other axes.
+
+    MNN fuses it as well if the mean is subtracted, and compares nothing but the numbers of elements.
+    """
+    node, view = facts.node, facts.view
+    for position in range(len(node.input) if len(node.input) == _PAIR else 0):
+        index = view.producers.get(node.input[1 - position])
+        if (
+            index is None
+            or not is_constant(view, node.input[position])
+            or view.nodes[index].op_type not in ("Mul", "Div")
+        ):
+            continue
+        product = NodeFacts(view, index, {})
+        norm = fused_norm(product)
+        if norm is None or _producer(view, norm.value, "Sub") is None:
+            continue
+        gain, bias = facts.shape(product.node.input[norm.gain]), facts.shape(node.input[position])
+        if gain is None or bias is None:
+            return None
+        sizes = [[int(dim or 0) for dim in shape] for shape in (gain, bias)]
+        rank = max(len(gain), len(bias))
+        one, other = ([1] * (rank - len(shape)) + shape for shape in sizes)
+        return bool(np.prod(one) == np.prod(other)) and one != other
+    return False
+
+
 def fused_norm(facts: NodeFacts) -> FusedNorm | None:
     """The normalisation that a product with a constant (Mul, or Div by it) would be fused with; None if it is none."""
     node, view = facts.node, facts.view
@@ -111,4 +139,7 @@ def _is(view: GraphView, name: str, number: float) -> bool:
     return constant is not None and constant.size == 1 and float(constant.reshape(())) == number
 
 
-NORM_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {"gain-differs-from-norm": gain_differs_from_norm}
+NORM_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
+    "bias-differs-from-gain": bias_differs_from_gain,
+    "gain-differs-from-norm": gain_differs_from_norm,
+}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ConstantOperand(NodeRewrite):
     """Subtract the negative of a constant that must not become a bias, and give single constants no dimensions.
 
-    **What.** Add and Sum of a constant and the result of Conv, Gemm or MatMul, where the constant is no bias; operators
-    with a constant of one element in front of a result in channels.
+    **What.** Add and Sum of a constant and the result of Conv, Gemm, MatMul or a written-out normalisation, where the
+    constant is no bias; operators with a constant of one element in front of a result in channels.
 
     **Why.** MNN folds an added constant into the layer by the number of its elements alone, whatever axis it lies
     along, and in front of the layer's activation. In front of packed channels, only the first of each four gets a
@@ -47,7 +47,7 @@ class ConstantOperand(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """The node with another constant."""
         one, other = new.input(0), new.input(1)
-        if one.constant is not None and one.constant.size == 1 and one.rank <= other.rank:
+        if one.constant is not None and 0 < one.rank <= other.rank and one.constant.size == 1:
             return new.again(one.constant.reshape(()), other)[0]
         if node.node.op_type not in ("Add", "Sum"):
             raise NotApplicable(f"'{one.name}' has more dimensions than '{other.name}'")
@@ -84,6 +84,14 @@ class ConstantOperand(NodeRewrite):
                 "(float[1,2,4,3] x) => (float[1,6,4,3] y) { c = Conv(x, w) y = Sub(d, c) }",
                 w=(6, 2, 1, 1),
                 d=(1, 1, 1, 1),
+            ),
+            taken(
+                "behind a norm",
+                """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
+                u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
+                s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
+                c=(3, 1, 1),
+                b=(3,),
             ),
             left(
                 "a bias",

@@ -20,7 +20,7 @@ _BYTES = (TensorProto.INT8, TensorProto.UINT8)
 class WidenBytes(NodeRewrite):
     """Compute with int8 and uint8 in int32.
 
-    **What.** Elementwise operators, comparisons and reductions of int8 or uint8.
+    **What.** Elementwise operators, comparisons and reductions of int8 or uint8, and some that move them.
 
     **Why.** MNN stores bytes but has no arithmetic for them: most such operators kill the process or give nothing.
 
@@ -41,18 +41,18 @@ class WidenBytes(NodeRewrite):
     op_types = (
         *("Abs", "Add", "Clip", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min"),
         *("Mod", "Mul", "Neg", "ReduceMax", "ReduceMin", "Sub"),
+        *("NonZero", "OneHot", "ReverseSequence"),
     )
 
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """The node between casts."""
-        dtype = new.input(0).dtype
+        dtype = new.value(node.node.output[0]).dtype
         inputs = [None if not name else new.value(name) for name in node.node.input]
         wide = [
             new.cast(each, TensorProto.INT32) if each is not None and each.dtype in _BYTES else each for each in inputs
         ]
         (result,) = new.again(*wide)
-        compares = node.view.dtype(node.node.output[0]) == TensorProto.BOOL
-        return result if compares else new.cast(result, dtype)
+        return new.cast(result, dtype) if dtype in _BYTES else result
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -63,5 +63,6 @@ class WidenBytes(NodeRewrite):
             taken("comparison", "(uint8[2,3] a, uint8[2,3] b) => (bool[2,3] y) { y = Greater(a, b) }"),
             taken("reduction", "(int8[2,3] a) => (int8[2,1] y) { y = ReduceMax<axes=[1]>(a) }"),
             taken("upper bound", "(uint8[6] a) => (uint8[6] y) <uint8 b = {9}> { y = Clip(a, , b) }"),
+            taken("positions", "(uint8[2,3] a) => (int64[2,N] y) { y = NonZero(a) }"),
             left("int32", "", "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = Add(a, b) }"),
         )

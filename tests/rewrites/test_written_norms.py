@@ -16,7 +16,7 @@ from mnncompat.probe.prober import Prober
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHAPE = [2, 3, 4, 5]
+SHAPE = [2, 3, 4, 3]
 INVERSES = {
     "divided": ["n = Div(v, s)"],
     "times one over": ["r = Div(one, s)", "n = Mul(v, r)"],
@@ -41,19 +41,22 @@ def written_norms(draw: st.DrawFn) -> ModelProto:
     lines.append(draw(st.sampled_from(["y = Mul(n, c)", "y = Mul(c, n)", "y = Div(n, c)"])))
     full = [dim if draw(st.booleans()) else 1 for dim in SHAPE]
     gain = np.abs(random(full[draw(st.integers(0, 4)) :], seed=1)) + np.float32(0.5)
+    bias = random([dim if draw(st.booleans()) else 1 for dim in SHAPE][draw(st.integers(0, 4)) :], seed=2)
+    behind = draw(st.sampled_from(["", "z = Add(y, b)", "z = Add(b, y)", "z = Sub(y, b)"]))
+    lines += [behind] if behind else []
     nodes = []
     for line in lines:
         result, _, call = line.partition(" = ")
         op, _, operands = call.rstrip(")").partition("(")
         attributes = {"axes": axes} if op == "ReduceMean" else {}
         nodes.append(helper.make_node(op, operands.split(", "), [result], **attributes))
-    stored = {"two": np.float32(2), "one": np.float32(1), "e": np.float32(0.1), "c": gain}
+    stored = {"two": np.float32(2), "one": np.float32(1), "e": np.float32(0.1), "c": gain, "b": bias}
     graph = helper.make_graph(
         nodes,
         "written_norm",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, SHAPE)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items()],
+        [helper.make_tensor_value_info("z" if behind else "y", TensorProto.FLOAT, SHAPE)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items() if behind or name != "b"],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 

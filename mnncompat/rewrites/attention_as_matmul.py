@@ -51,6 +51,9 @@ class AttentionAsMatmul(NodeRewrite):
     nothing but minus infinity is not: where such rows are possible, scores are limited to the lowest number and the
     rows are multiplied by zero.
 
+    **Why this form.** On MNN 3.6.1, x86-64, one thread, 8 heads on 2 of size 64 and 256 positions: 2.3 ms stacked, 2.4
+    with keys and values repeated, 2.5 as products of rank 5.
+
     **Refuses** masks of integers, operands of unknown rank, and sizes of heads or numbers of heads that are not static.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Attention.html

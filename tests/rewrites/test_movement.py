@@ -44,8 +44,8 @@ def pads(draw: st.DrawFn) -> tuple[ModelProto, Arrays]:
     value = draw(st.sampled_from([0.0, 1.5, -2.0]))
     x = random(shape)
     if opset < 11:
-        stated = {"value": value} if mode == "constant" else {}
-        return one_node("Pad", {"x": x}, opset=opset, mode=mode, pads=amounts.reshape(-1).tolist(), **stated)
+        stated = value if mode == "constant" else None
+        return one_node("Pad", {"x": x}, opset=opset, mode=mode, pads=amounts.reshape(-1).tolist(), value=stated)
     axes = [axis - len(shape) if draw(st.booleans()) else axis for axis in chosen]
     named = opset >= 18 and (len(axes) < len(shape) or draw(st.booleans()))
     if not named:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class PReluSlope(NodeRewrite):
     """Give the slope of PRelu the rank of its operand, or write PRelu with Relu.
 
-    **What.** PRelu whose slope lies along the last axis.
+    **What.** PRelu whose slope has a lower rank and lies along another axis than the channels.
 
-    **Why.** MNN applies a slope of rank 1 to the channels, and before 3.4 every slope of as many elements.
+    **Why.** MNN applies a slope to the channels if it is of rank 1 or has all its elements along its own axis 1, and
+    before 3.4 every slope.
 
     **Before and after**::
 
@@ -50,6 +51,7 @@ class PReluSlope(NodeRewrite):
         return (
             taken("width", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(5,)),
             taken("as many as channels", "(float[2,3,3] x) => (float[2,3,3] y) { y = PRelu(x, s) }", s=(3,), opset=9),
+            taken("of rank 3", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(1, 4, 1)),
             left("channels", "", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(3, 1, 1)),
             left("matrix", "", "(float[2,5] x) => (float[2,5] y) { y = PRelu(x, s) }", s=(5,)),
         )

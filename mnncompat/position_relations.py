@@ -13,6 +13,7 @@ from mnncompat.facts import NodeFacts
 from mnncompat.view import Dim
 from mnncompat.windows import Windows, windows_of
 
+_PACK = 4
 _CLOSE = 1e-4
 """Of an element: nearer to a half, rounding may decide."""
 
@@ -99,6 +100,27 @@ def groups_change_channels(facts: NodeFacts) -> bool | None:
     return image[1] != weight[1] * group
 
 
+def joins_small_groups(facts: NodeFacts) -> bool | None:
+    """A constant of one element a channel is added to a convolution in groups that MNN makes one convolution of.
+
+    It does so where each group has fewer channels, before and behind, than there are groups, and fewer than 4 behind;
+    depthwise convolutions stay.
+    """
+    source, constant = facts.view.producer(facts.node.input[0]), facts.node.input[1]
+    if source is None or source.op_type != "Conv" or not facts.is_constant(constant):
+        return False
+    group = next((int(each.i) for each in source.attribute if each.name == "group"), 1)
+    weight = facts.shape(source.input[1])
+    if weight is None or len(weight) != len("OIHW"):
+        return False
+    if not isinstance(weight[0], int) or not isinstance(weight[1], int):
+        return None
+    before, behind = weight[1], weight[0] // group
+    if not (before < group and behind < min(group, _PACK)) or (before, behind) == (1, 1):
+        return False
+    return facts.elements(constant) == weight[0]
+
+
 def batch_is_not_single(facts: NodeFacts) -> bool | None:
     """The first dimension of input 0 is not 1 for certain: a dynamic one is taken for several images."""
     shape = facts.shape(facts.node.input[0])
@@ -111,6 +133,7 @@ POSITION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         grid_meets_no_halves,
         end_padding_changes_count,
         groups_change_channels,
+        joins_small_groups,
         batch_is_not_single,
     )
 }

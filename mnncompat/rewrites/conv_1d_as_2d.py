@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
+from mnncompat.windows import windows_of
 
 if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
@@ -51,6 +52,10 @@ class Conv1dAs2d(NodeRewrite):
         if node.given("pads"):
             begin, end = node.attribute("pads")
             stated["pads"] = [0, begin, 0, end]
+        if node.node.op_type == "Conv" and str(node.attribute("auto_pad")).startswith("SAME"):
+            windows = windows_of(node, new.input(1).shape[2:], new.input(0).dims[2:])
+            if windows is not None:
+                stated |= {"auto_pad": None, "pads": [0, windows[0].begin, 0, windows[0].end]}
         image, weight = (_with_height(new, new.input(position)) for position in (0, 1))
         bias = new.input(2) if new.has(2) else None
         (result,) = new.again(image, weight, bias, **stated)

@@ -134,15 +134,18 @@ def _transposed(node: NodeFacts, kernel: Sequence[int], new: Sketch) -> dict[str
         return {"strides": strides, "pads": node.attribute("pads") or [0] * 2 * count}
     dilations = node.attribute("dilations") or [1] * count
     extra = node.attribute("output_padding") or [0] * count
-    begins, ends = [], []
+    begins, ends, more = [], [], []
     for axis in range(count):
         total = (kernel[axis] - 1) * dilations[axis] + 1 + extra[axis] - strides[axis]
         if wanted is not None:
             total += strides[axis] * new.input(0).dim(axis + 2) - wanted[axis - count]
         if wanted is None:
             total = max(total, 0)
-        elif total < 0:
+        elif total < 0 and extra[axis] - total >= strides[axis]:
             raise NotApplicable(f"axis {axis + 2} lacks {-total} elements: kernel {kernel}, strides {strides}")
+        more.append(extra[axis] - min(total, 0))
+        total = max(total, 0)
         begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
         ends.append(total - begins[-1])
-    return {"strides": strides, "pads": begins + ends, "output_shape": None}
+    padding = more if more != extra else node.attribute("output_padding")
+    return {"strides": strides, "pads": begins + ends, "output_padding": padding, "output_shape": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,11 +30,12 @@ class SliceBackwards(NodeRewrite):
         y = Slice(x (N, 3, H, W), starts=[-1], ends=[-10], axes=[1], steps=[-1])
         y = Gather<axis=1>(x, [2, 1, 0])
 
-    Axes with positive steps are sliced as before.
+    Axes with positive steps are sliced as before. An axis of dynamic size is sliced too, as the second one of three.
 
     **Algebra.** Both list elements by their positions.
 
-    **Refuses** bounds that are computed at run time, axes of dynamic size, and slices without elements.
+    **Refuses** bounds that are computed at run time, axes of dynamic size that are cut at a position or have others of
+    dynamic size beside them, and slices without elements.
 
     **Source.** MNN 3.6.1, source/geometry/GeometryStridedSlice.cpp
     """
@@ -53,7 +55,9 @@ class SliceBackwards(NodeRewrite):
         if forwards:
             value = new.slice(value, *(list(each) for each in zip(*forwards, strict=True)))
         for start, end, axis, step in bounds:
-            if step < 0:
+            if step < 0 and not isinstance(value.dims[axis], int):
+                value = _in_the_middle(new, value, (start, end, axis, step))
+            elif step < 0:
                 positions = np.arange(value.dim(axis))[slice(start, None if end < -value.dim(axis) else end, step)]
                 if not positions.size:
                     raise NotApplicable(f"axis {axis} is cut down to nothing")
@@ -97,13 +101,33 @@ class SliceBackwards(NodeRewrite):
                 a=np.array([2]),
                 t=np.array([-1]),
             ),
-            left(
+            taken(
                 "dynamic",
-                "dimension 1 of 'x' is dynamic",
                 "(float[2,N,4,5] x) => (float[2,N,4,5] y) { y = Slice(x, s, e, a, t) }",
                 s=np.array([-1]),
                 e=np.array([-_LARGEST]),
                 a=np.array([1]),
                 t=np.array([-1]),
             ),
+            left(
+                "two dynamic axes",
+                "dimension 2 of 'x' is dynamic",
+                "(float[2,N,M,5] x) => (float[2,N,M,5] y) { y = Slice(x, s, e, a, t) }",
+                s=np.array([-1]),
+                e=np.array([-_LARGEST]),
+                a=np.array([1]),
+                t=np.array([-1]),
+            ),
         )
+
+
+def _in_the_middle(new: Sketch, value: Value, bounds: tuple[int, int, int, int]) -> Value:
+    """Slice an axis of dynamic size as the second one of three, where MNN takes it right."""
+    start, end, axis, step = bounds
+    axis %= value.rank
+    if end >= 0:
+        raise NotApplicable(f"axis {axis} is dynamic, and is cut at {end}")
+    before = [value.dim(each) for each in range(axis)]
+    behind = [value.dim(each) for each in range(axis + 1, value.rank)]
+    flat = new.reshape(value, [prod(before), -1, prod(behind)])
+    return new.reshape(new.slice(flat, [start], [end], [1], [step]), [*before, -1, *behind])

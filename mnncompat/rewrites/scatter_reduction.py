@@ -155,8 +155,9 @@ def _rows(new: Sketch, op: str, data: Value, tuples: Value, updates: Value) -> V
         return _gathered(new, op, rows, positions, slices)
     if op in _NEUTRAL and data.is_float:
         positions = positions if width == 1 else new.unsqueeze(positions, [1]) * width + new.constant(np.arange(width))
-        flat, shape = [new.reshape(each, [-1]) for each in (positions, slices)], [-1]
-        return new.op("ScatterElements", new.reshape(rows, shape), *flat, reduction=op)
+        rows, slices = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (rows, slices))
+        summed = new.op("ScatterElements", rows, reshaped(new, positions, [-1]), slices, reduction=op)
+        return new.cast(summed, data.dtype)
     rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
     return _compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
 

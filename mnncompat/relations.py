@@ -107,10 +107,17 @@ def _minimum_above_maximum(facts: NodeFacts) -> bool | None:
 
 @_relation
 def _lengths_are_full(facts: NodeFacts) -> bool | None:
-    """Every constant sequence length (input 4) equals the length of the sequences (axis 0 of input 0)."""
+    """Every constant sequence length (input 4) equals the length of the sequences (axis 0 of input 0).
+
+    Lengths that differ from each other cannot all do so, whatever the length of the sequences is.
+    """
     shape = _shape_of(facts, 0)
     lengths = facts.constant(facts.node.input[4])
-    if lengths is None or shape is None or not isinstance(shape[0], int):
+    if lengths is None:
+        return None
+    if lengths.size and (lengths != lengths.flat[0]).any():
+        return False
+    if shape is None or not isinstance(shape[0], int):
         return None
     return bool((lengths == shape[0]).all())
 

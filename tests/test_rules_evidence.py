@@ -126,11 +126,15 @@ def test_named_cases_show_what_the_row_says(shown: Shown) -> None:
     assert found == []
 
 
+# Right where the operands happen to hold no equal elements, of which the node tests have few, the generated cases many.
+DECIDED_BY_VALUES = frozenset(("MNN233",))
+
+
 def test_no_error_is_mostly_right(shown: Shown) -> None:
     """A row that calls wrong what most of its cases get right contradicts the evidence."""
     found = []
     for place, row in places():
-        if row.status not in ERRORS:
+        if row.status not in ERRORS or row.code in DECIDED_BY_VALUES:
             continue
         for version in (version for version in MEASURED if row.holds_for(version)):
             known = [each for case in shown.cases[place] if (each := load_evidence(version).get(case))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import TensorProto
 
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _WEIGHT, _RECURRENCE, _LENGTHS = 1, 2, 4
 _CLOSED = 1e4
+_WHERE_SINCE = 9
 _DEFAULT = (["Sigmoid", "Tanh"], ["Sigmoid", "Tanh"] * 2)
 
 
@@ -61,8 +63,7 @@ class RecurrentOpenLength(NodeRewrite):
             raise NotApplicable("the sequences are batch first" if node.attribute("layout") else "they have lengths")
         inputs = [new.value(name) if name else None for name in node.node.input]
         if node.node.op_type == "LSTM":
-            first = new.slice(new.input(0), [0, 0, 0], [1, 1, 1], [0, 1, 2])
-            inputs[_WEIGHT] = new.op("Where", new.op("Greater", first, 0.0), new.input(_WEIGHT), new.input(_WEIGHT))
+            inputs[_WEIGHT] = _picked(new)
             return list(new.again(*inputs))
         self._require_own_form(node)
         inputs[0], inputs[_WEIGHT] = _longer(new), _gated(new)
@@ -90,6 +91,15 @@ class RecurrentOpenLength(NodeRewrite):
                 float[N,1,2,5] y, float[1,2,5] n, float[1,2,5] m) {{
                 y, n, m = {lstm} }}""",
                 opset=14,
+                w=(1, 20, 4),
+                r=(1, 20, 5),
+                b=(1, 40),
+            ),
+            taken(
+                "lstm with states, opset 7",
+                f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (float[1,2,5] n, float[1,2,5] m) {{
+                , n, m = {lstm} }}""",
+                opset=7,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
                 b=(1, 40),
@@ -130,6 +140,16 @@ class RecurrentOpenLength(NodeRewrite):
                 b=(1, 40),
             ),
         )
+
+
+def _picked(new: Sketch) -> Value:
+    """The weight, picked by what is fed."""
+    weight, first = new.input(_WEIGHT), new.slice(new.input(0), [0, 0, 0], [1, 1, 1], [0, 1, 2])
+    choice = new.op("Greater", first, 0.0)
+    if new.opset >= _WHERE_SINCE:
+        return new.op("Where", choice, weight, weight)
+    number = new.reshape(new.cast(choice, TensorProto.INT64), (1,))
+    return new.op("Gather", weight, number - number, axis=0)
 
 
 def _longer(new: Sketch) -> Value:

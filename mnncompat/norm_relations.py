@@ -1,4 +1,4 @@
-"""Normalisations that are written out in arithmetic, which MNN's converter fuses; see `mnncompat.relations`."""
+"""Normalisations and GELU written out in arithmetic, which MNN's converter fuses; see `mnncompat.relations`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from mnncompat.facts import NodeFacts, is_constant
 from mnncompat.view import GraphView, attribute, is_onnx
 
 _PAIR = 2
+_ROUNDED = 1e-3
+"""How far the constants of GELU may be rounded, as a share of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,67 @@ def fused_norm(facts: NodeFacts) -> FusedNorm | None:
     return None if axes is None else FusedNorm(gain=gain, value=value, root=root, factor=factor, axes=axes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusedGelu:
+    """A product that MNN takes for the approximation of GELU by Tanh.
+
+    Attributes:
+        other: Position of the factor that MNN does not look at.
+        factor: Name of one plus the tangent.
+        half: Name of the constant that it is multiplied by.
+        is_gelu: Whether it is GELU, up to rounding.
+    """
+
+    other: int
+    factor: str
+    half: str
+    is_gelu: bool
+
+
+def tanh_differs_from_gelu(facts: NodeFacts) -> bool:
+    """A product looks like ``x * ((1 + Tanh((x + x^3 * 0.044715) * 0.7978846)) * 0.5)``, but is another.
+
+    MNN fuses it to GELU by the operators alone: neither the constants nor the first factor are compared.
+    """
+    found = fused_gelu(facts)
+    return found is not None and not found.is_gelu
+
+
+def fused_gelu(facts: NodeFacts) -> FusedGelu | None:
+    """What MNN takes for GELU; None if it does not."""
+    node, view = facts.node, facts.view
+    position = next((each for each, name in enumerate(node.input) if _producer(view, name, "Mul") is not None), None)
+    outer = None if position is None else _with_constant(view, node.input[position], "Mul", "Add")
+    inner = None if outer is None else _with_constant(view, outer[0], "Add", "Tanh")
+    tangent = None if inner is None else _producer(view, inner[0], "Tanh")
+    scaled = None if tangent is None else _with_constant(view, tangent.input[0], "Mul", "Add")
+    added = None if scaled is None else _producer(view, scaled[0], "Add")
+    if position is None or outer is None or inner is None or scaled is None or added is None:
+        return None
+    term = next((each for each, name in enumerate(added.input) if _producer(view, name, "Mul") is not None), None)
+    cube = None if term is None else _with_constant(view, added.input[term], "Mul", "Pow")
+    power = None if cube is None else _producer(view, cube[0], "Pow")
+    if term is None or cube is None or power is None:
+        return None
+    value = added.input[1 - term]
+    constants = ((outer[1], 0.5), (inner[1], 1.0), (scaled[1], 0.7978846), (cube[1], 0.044715), (power.input[1], 3.0))
+    is_gelu = value == power.input[0] == node.input[1 - position] and all(
+        _is(view, name, number, within=_ROUNDED) for name, number in constants
+    )
+    return FusedGelu(other=1 - position, factor=outer[0], half=outer[1], is_gelu=is_gelu)
+
+
+def _with_constant(view: GraphView, name: str, op: str, inner: str) -> tuple[str, str] | None:
+    """Operands of an operator of two: what an `inner` one computes, and a constant."""
+    node = _producer(view, name, op)
+    if node is None or len(node.input) != _PAIR:
+        return None
+    for one, other in (node.input, node.input[::-1]):
+        if _producer(view, one, inner) is not None and is_constant(view, other):
+            return str(one), str(other)
+    return None
+
+
 def _producer(view: GraphView, name: str, op: str = "") -> NodeProto | None:
     node = view.producer(name)
     while node is not None and node.op_type == "Identity":
@@ -134,12 +197,13 @@ def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
     return node.op_type == "Mul" and node.input[1] == value and _producer(view, value, "Sub") is None
 
 
-def _is(view: GraphView, name: str, number: float) -> bool:
+def _is(view: GraphView, name: str, number: float, within: float = 0.0) -> bool:
     constant = view.constant(name)
-    return constant is not None and constant.size == 1 and float(constant.reshape(())) == number
+    return constant is not None and constant.size == 1 and abs(float(constant.reshape(())) / number - 1) <= within
 
 
 NORM_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
     "bias-differs-from-gain": bias_differs_from_gain,
     "gain-differs-from-norm": gain_differs_from_norm,
+    "tanh-differs-from-gelu": tanh_differs_from_gelu,
 }

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import TensorProto
 
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
@@ -130,8 +131,10 @@ def _padded(new: Sketch, windows: Sequence[Windows], dilated: Sequence[int]) -> 
     pads = [0] * 2 * (count + 2)
     for axis in dilated:
         pads[2 + axis], pads[4 + count + axis] = windows[axis].begin, windows[axis].overhang or 0
-    if new.node.node.op_type != "MaxPool":
+    if new.node.node.op_type != "MaxPool" or not any(pads):
         return new.pad(value, pads)
+    if value.dtype == TensorProto.BFLOAT16:
+        raise NotApplicable("padding of bfloat16")
     return new.pad(value, pads, float((np.finfo if value.is_float else np.iinfo)(value.element).min))
 
 

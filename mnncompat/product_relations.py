@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mnncompat.facts import NodeFacts
 
 _PAIR = 2
+_IMAGE_RANK = 4
 _ELLIPSIS = "."
 
 
@@ -20,6 +21,26 @@ def is_single_row(facts: NodeFacts) -> bool | None:
     """Input 0 is a matrix of one row for certain: a dynamic number of rows is taken for several."""
     shape = facts.shape(facts.node.input[0])
     return None if shape is None else len(shape) == _PAIR and shape[0] == 1
+
+
+def scales_are_misread(facts: NodeFacts) -> bool | None:
+    """The scales of DequantizeLinear (input 1) lie along another axis than MNN takes them to, or are for blocks.
+
+    It takes them to lie along the last axis; along the first one where they are of an int8 weight of a convolution.
+    """
+    scales, shape = facts.shape(facts.node.input[1]), facts.shape(facts.node.input[0])
+    if scales is None:
+        return None
+    if len(scales) != 1 or scales == (1,):
+        return len(scales) > 1
+    if shape is None:
+        return None
+    axis = int(facts.attribute("axis")) % len(shape)
+    if len(shape) != _IMAGE_RANK or facts.dtype(facts.node.input[0]) != "INT8":
+        return axis != len(shape) - 1
+    view, name = facts.view, facts.node.output[0]
+    readers = {view.nodes[index].op_type for index in view.consumers.get(name, [])}
+    return axis != 0 or bool(readers - {"Conv", "ConvTranspose"}) or view.is_external_use(name)
 
 
 def einsum_sums_integers(facts: NodeFacts) -> bool | None:
@@ -110,6 +131,7 @@ PRODUCT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
     for function in (
         transposes_single_column,
         is_single_row,
+        scales_are_misread,
         einsum_sums_integers,
         einsum_sums_single_operand,
         einsum_ellipsis_is_misread,

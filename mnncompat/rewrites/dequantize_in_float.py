@@ -87,6 +87,12 @@ class DequantizeInFloat(NodeRewrite):
                 """(float[1,2,4,4] x) => (float[1,1,4,4] y) <int8[1,2,1,1] w = {100,-5}, float s = {0.1}> {
                 d = DequantizeLinear(w, s) y = Conv(x, d) }""",
             ),
+            taken(
+                "a weight with a scale for each row",
+                """(float[2,3] x) => (float[2,4] y) <int8[4,3] w = {1,2,3,-4,-5,6,7,8,9,10,11,-12}> {
+                d = DequantizeLinear<axis=0>(w, vars) y = Gemm<transB=1>(x, d) }""",
+                vars=(4,),
+            ),
             left(
                 "8-bit floats",
                 "what is dequantised is FLOAT8E5M2",

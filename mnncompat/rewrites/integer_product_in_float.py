@@ -10,7 +10,7 @@ from onnx import TensorProto
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
-from mnncompat.rewrites.quantized import EXACT, centred, magnitude
+from mnncompat.rewrites.quantized import EXACT, centred, convolved, magnitude
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class IntegerProductInFloat(NodeRewrite):
 
     **Algebra.** Sums below 2^24 are exact in float32, whatever the order. Where the operands may exceed that (the
     weights are looked at, other operands are taken for as large as their type allows) what is summed over is cut into
-    parts that cannot, which are summed as int32.
+    parts that cannot, which are summed as int32. Square kernels get a column of zeros: MNN runs them by Winograd's
+    transform, which is not exact.
 
     **Refuses** dimensions to sum over that are dynamic where nothing is known about the weights, groups of channels
     whose sums may be too large, and what would take more than 64 parts.
@@ -61,7 +62,7 @@ class IntegerProductInFloat(NodeRewrite):
         pairs = zip(new.split(left_, sizes, axes[0]), _split(new, right, sizes, axes[1]), strict=True)
         total: Value | None = None
         for one, two in pairs:
-            product = new.again(one, two, op="Conv")[0] if convolves else one @ two
+            product = convolved(node, new, one, two) if convolves else one @ two
             part = new.cast(product, TensorProto.INT32)
             total = part if total is None else total + part
         if total is None:

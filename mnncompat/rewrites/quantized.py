@@ -11,6 +11,7 @@ from onnx import TensorProto
 from mnncompat.rewrites.sketch import NotApplicable
 
 if TYPE_CHECKING:
+    from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.sketch import Sketch, Value
 
 RANGES: dict[int, tuple[int, int]] = {
@@ -23,6 +24,7 @@ RANGES: dict[int, tuple[int, int]] = {
 EXACT = 1 << 24
 """Sums of integers below it are exact in float32, in whatever order they are taken."""
 _ROUND_SINCE = 11
+_PLANE = 2
 
 
 def wide(new: Sketch, value: Value) -> Value:
@@ -101,6 +103,33 @@ def spread(new: Sketch, parameter: Value, value: Value, axis: int, block: int = 
     column = [1] * value.rank
     column[axis] = -1
     return new.constant(constant.reshape(column)) if constant is not None else new.reshape(parameter, column)
+
+
+def convolved(node: NodeFacts, new: Sketch, value: Value, weight: Value, *bias: Value) -> Value:
+    """The convolution of a node, of other operands: sums of integers that stay exact.
+
+    MNN runs square kernels by Winograd's transform, whose intermediate results are no integers. A column of zeros makes
+    a kernel that is not square.
+    """
+    constant = weight.constant
+    kernel = weight.shape[2:]
+    unit = all(each == 1 for name in ("strides", "dilations") for each in node.attribute(name) or (1,))
+    if constant is None or len(kernel) != _PLANE or kernel[0] != kernel[1] or kernel[0] == 1 or not unit:
+        return new.again(value, weight, *bias, op="Conv")[0]
+    pads = _pads(node, kernel)
+    pads[-1] += 1
+    wider = new.constant(np.pad(constant, ((0, 0), (0, 0), (0, 0), (0, 1))))
+    shape = [kernel[0], kernel[1] + 1]
+    return new.again(value, wider, *bias, op="Conv", kernel_shape=shape, pads=pads, auto_pad=None)[0]
+
+
+def _pads(node: NodeFacts, kernel: tuple[int, ...]) -> list[int]:
+    """Padding of a convolution of strides 1: begins, then ends."""
+    mode = node.attribute("auto_pad") or "NOTSET"
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        return list(node.attribute("pads") or [0] * (2 * len(kernel))) if mode == "NOTSET" else [0] * (2 * len(kernel))
+    less, more = [(size - 1) // 2 for size in kernel], [size // 2 for size in kernel]
+    return [*less, *more] if mode == "SAME_UPPER" else [*more, *less]
 
 
 def magnitude(new: Sketch, position: int, zero_point: Value | None) -> NDArray[Any] | int:

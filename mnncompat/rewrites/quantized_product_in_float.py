@@ -9,7 +9,7 @@ import numpy as np
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
-from mnncompat.rewrites.quantized import centred, quantized, wide
+from mnncompat.rewrites.quantized import centred, convolved, quantized, wide
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class QuantizedProductInFloat(NodeRewrite):
         y = Cast(Clip(Round(Conv(Cast(x) - xz, w - wz, bias) * (xs * ws / ys)) + yz))
 
     **Algebra.** ONNX's definition. Sums below 2^24 are exact in float32; beyond that they are as exact as the float32
-    numbers by which they are multiplied. The weight, its zero point and the scales are multiplied beforehand where they
+    numbers by which they are multiplied. Square kernels get a column of zeros: MNN runs them by Winograd's transform,
+    which is not exact. The weight, its zero point and the scales are multiplied beforehand where they
     are constant.
 
     **Refuses** 8-bit floats.
@@ -57,7 +58,7 @@ class QuantizedProductInFloat(NodeRewrite):
         two = centred(new, 3, _spread(new, 5, 3, new.input(3).rank, convolves=convolves))
         if convolves:
             bias = [wide(new, new.input(_BIAS))] if new.has(_BIAS) else []
-            total = new.again(one, two, *bias, op="Conv")[0]
+            total = convolved(node, new, one, two, *bias)
         else:
             total = one @ two
         scales = [_scale(new, position, rank, convolves=convolves) for position in (1, 4, 6)]

@@ -144,3 +144,30 @@ def test_quantised_product_is_right(
         pads=[1, 1, 1, 1] if convolves else None,
     )
     assert assert_remedied(model, prober, feeds) >= {"quantized-product-in-float"}
+
+
+@settings(QUICK, max_examples=10)
+@given(
+    size=st.integers(1, 4),
+    mode=st.sampled_from(["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]),
+    groups=st.sampled_from([1, 4]),
+    stride=st.sampled_from([1, 2]),
+)
+def test_integer_convolution_is_exact(prober: Prober, size: int, mode: str, groups: int, stride: int) -> None:
+    """As many channels as MNN's fast convolutions want."""
+    model, feeds = one_node(
+        "ConvInteger",
+        {
+            "x": random([1, 16, 12, 12], np.uint8),
+            "w": random([16, 16 // groups, size, size], np.int8, seed=1),
+            "zero": random([], np.uint8, seed=2),
+        },
+        opset=10,
+        constants=["w", "zero"],
+        outputs=[TensorProto.INT32],
+        auto_pad=mode,
+        pads=[1, 0, 1, 2] if mode == "NOTSET" else None,
+        group=groups,
+        strides=[stride, stride],
+    )
+    assert assert_remedied(model, prober, feeds) >= {"integer-product-in-float"}

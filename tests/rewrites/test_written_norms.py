@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def written_norms(draw: st.DrawFn) -> ModelProto:
     for line in lines:
         result, _, call = line.partition(" = ")
         op, _, operands = call.rstrip(")").partition("(")
-        attributes = {"axes": axes} if op == "ReduceMean" else {}
+        attributes: dict[str, Any] = {"axes": axes} if op == "ReduceMean" else {}
         nodes.append(helper.make_node(op, operands.split(", "), [result], **attributes))
     stored = {"two": np.float32(2), "one": np.float32(1), "e": np.float32(0.1), "c": gain, "b": bias}
     graph = helper.make_graph(

@@ -44,9 +44,8 @@ class GatherNdSingleIndex(NodeRewrite):
         """Draw the flat data, the flat indices and the gathering."""
         data, tuples = new.inputs()
         first, count = int(node.attribute("batch_dims")), tuples.dim(-1)
-        sizes = [data.dim(axis) for axis in range(first, first + count)]
         flat = merged(new, data, first, first + count)
-        return new.again(flat, new.unsqueeze(linear(new, tuples, sizes), [-1]))
+        return new.again(flat, new.unsqueeze(linear(new, tuples, data, first), [-1]))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -22,6 +22,8 @@ def sizes_of(new: Sketch, data: Value, axes: range, indices: Value) -> Value:
 def counted(new: Sketch, indices: Value, sizes: Value) -> Value:
     """Indices from ``-size`` to ``size - 1``, counted from the start."""
     stored, size = indices.constant, sizes.constant
+    if stored is not None and (stored >= 0).all():
+        return indices
     if stored is not None and size is not None:
         return new.constant(np.where(stored < 0, stored + size, stored).astype(stored.dtype))
     return new.op("Where", new.op("Less", indices, 0), indices + sizes, indices)
@@ -33,13 +35,19 @@ def reshaped(new: Sketch, indices: Value, shape: Sequence[int]) -> Value:
     return new.reshape(indices, shape) if stored is None else new.constant(stored.reshape(shape))
 
 
-def linear(new: Sketch, tuples: Value, sizes: Sequence[int]) -> Value:
-    """Tuples (..., K) as positions (...) in the K axes of the given sizes, flattened row by row."""
-    strides = np.append(np.cumprod(np.asarray(sizes, np.int64)[:0:-1])[::-1], 1).astype(np.int64)
-    tuples = counted(new, tuples, new.constant(np.asarray(sizes, tuples.element)))
+def linear(new: Sketch, tuples: Value, data: Value, first: int) -> Value:
+    """Tuples (..., K) that point into K axes of `data`, as positions (...) in these axes flattened row by row.
+
+    Raises:
+        NotApplicable: One of the axes behind the first one has a dynamic size.
+    """
+    last = first + tuples.dim(-1)
+    sizes = [data.dim(axis) for axis in range(first + 1, last)]
+    strides = np.append(np.cumprod(sizes[::-1], dtype=np.int64)[::-1], 1).astype(np.int64)
+    tuples = counted(new, tuples, sizes_of(new, data, range(first, last), tuples))
     if tuples.constant is not None:
         return new.constant(tuples.constant @ strides)
-    if len(sizes) == 1:
+    if len(strides) == 1:
         return new.squeeze(tuples, [-1])
     return new.reduce("ReduceSum", tuples * strides, [-1], keepdims=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,10 @@ from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.pool_pad_apart import pool_windows
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
+from mnncompat.rewrites.window_elements import inside, window_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.base import Example
@@ -143,7 +141,7 @@ def _searched(new: Sketch, windows: Sequence[Windows], *, by_rows: bool) -> Valu
     channels, *sizes = (value.dim(axis) for axis in range(1, value.rank))
     if not value.is_float:
         raise NotApplicable(f"elements of type {TensorProto.DataType.Name(value.dtype)}")
-    found = [_inside(each) for each in windows]
+    found = [inside(each) for each in windows]
     for axis, positions in enumerate(found):
         value = new.op("Gather", value, new.constant(positions.reshape(-1)), axis=axis + 2)
     counts, kernel = [len(each) for each in found], [each.shape[1] for each in found]
@@ -154,7 +152,7 @@ def _searched(new: Sketch, windows: Sequence[Windows], *, by_rows: bool) -> Valu
     value = new.reshape(value, [-1, channels, *counts, elements])
     which = new.op("ArgMax", value, axis=count + 2, keepdims=0)
     starts = np.arange(int(np.prod(counts)), dtype=np.int64).reshape(1, 1, *counts) * elements
-    table = _table(found, sizes, by_rows=by_rows)
+    table = window_table(found, sizes, by_rows=by_rows)
     result = new.op("Gather", new.constant(table), which + starts, axis=0)
     return result + _offsets(new, channels, int(np.prod(sizes)), count)
 
@@ -169,29 +167,3 @@ def _offsets(new: Sketch, channels: int, size: int, count: int) -> Value:
     batch = new.squeeze(new.slice(new.op("Shape", x), [0], [1], [0]), [0])
     order = new.op("Range", np.asarray(0, np.int64), batch, np.asarray(1, np.int64))
     return new.reshape(order * (channels * size), [-1, *[1] * (count + 1)]) + along
-
-
-def _table(found: Sequence[NDArray[np.int64]], sizes: Sequence[int], *, by_rows: bool) -> NDArray[np.int64]:
-    """Position in the channel of every element of every window, window by window: flat."""
-    count = len(sizes)
-    order = range(count) if by_rows else range(count)[::-1]
-    weights = dict(
-        zip(order, [int(np.prod([sizes[later] for later in list(order)[k + 1 :]])) for k in range(count)], strict=True)
-    )
-    table = reduce(np.add.outer, [positions * weights[axis] for axis, positions in enumerate(found)])
-    return table.transpose([*range(0, 2 * count, 2), *range(1, 2 * count, 2)]).reshape(-1)
-
-
-def _inside(windows: Windows) -> NDArray[np.int64]:
-    """Position in the data of every element of every window: padding is replaced by the nearest one of its window.
-
-    Raises:
-        NotApplicable: A window holds no element of the data.
-    """
-    found = windows.positions() - windows.begin
-    valid = (found >= 0) & (found < (windows.size or 0))
-    if not valid.any(axis=1).all():
-        raise NotApplicable(f"a window of {windows.kernel} elements holds nothing but padding")
-    first = np.take_along_axis(found, valid.argmax(axis=1)[:, None], axis=1)
-    last = np.take_along_axis(found, found.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)[:, None], axis=1)
-    return np.clip(found, first, last)

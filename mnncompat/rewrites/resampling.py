@@ -143,7 +143,9 @@ def weights(new: Sketch, axis: Resized, where: Numbers, sampling: Sampling) -> N
     reach = 1 if sampling.mode == "linear" else 2
     shrinking = axis.scale if squeezed else None
     beyond = reach + 1 if shrinking is None else ceil((reach + 1) * axis.size / axis.result) + 1
-    places = np.arange(-beyond, axis.size + beyond, dtype=np.float32 if isinstance(where, Value) else np.float64)
+    places: NDArray[Any] = np.arange(
+        -beyond, axis.size + beyond, dtype=np.float32 if isinstance(where, Value) else np.float64
+    )
     column = new.reshape(where, [-1, 1]) if isinstance(where, Value) else where.astype(np.float64)[:, None]
     distance = _absolute(new, column - places)
     if shrinking is not None:
@@ -168,7 +170,7 @@ def _cubic(new: Sketch, distance: Numbers, a: float) -> Numbers:
 
 def _edges(size: int, beyond: int, *, excludes: bool) -> NDArray[np.float32]:
     """What becomes of places outside of the data: they count for the nearest edge, or not at all."""
-    places = np.arange(-beyond, size + beyond)
+    places: NDArray[Any] = np.arange(-beyond, size + beyond)
     table = np.zeros((len(places), size), np.float32)
     table[np.arange(len(places)), np.clip(places, 0, size - 1)] = 1
     if excludes:

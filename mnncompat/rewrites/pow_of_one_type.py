@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PowOfOneType(NodeRewrite):
     """Cast the exponent of Pow to the type of its base, or both to double.
 
-    **What.** Pow of a float and an integer, or of an integer and a float.
+    **What.** Pow of a float and an integer, or of an integer and a float; before MNN 3.2 also of two integers.
 
     **Why.** MNN has no operator that mixes the two; before 3.2 it crashes on exponents that are integers.
 
@@ -44,7 +44,7 @@ class PowOfOneType(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> Value:  # noqa: ARG002
         """Draw the casts."""
         base, exponent = new.input(0), new.input(1)
-        if base.is_float or not exponent.is_float:
+        if base.is_float:
             return new.op("Pow", base, _cast(new, exponent, base.dtype))
         result = new.op("Pow", new.cast(base, TensorProto.DOUBLE), _cast(new, exponent, TensorProto.DOUBLE))
         return new.cast(result, base.dtype)

@@ -38,8 +38,9 @@ class ShrinkByWhere(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> Value:
         """Draw the choice."""
         x, lambd, bias = new.input(0), node.attribute("lambd"), node.attribute("bias")
-        above = new.op("Where", new.op("Greater", x, lambd), x - bias, new.scalar(0, x))
-        return new.op("Where", new.op("Greater", -x, lambd), x + bias, above)
+        lowered, raised = (x - bias, x + bias) if bias else (x, x)
+        above = new.op("Where", new.op("Greater", x, lambd), lowered, new.scalar(0, x))
+        return new.op("Where", new.op("Greater", -x, lambd), raised, above)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnncompat.facts import NodeFacts
+from mnncompat.folding import fold
 from mnncompat.view import Dim
 
 _PADS_SINCE = 11  # from this opset on, they are an operand
@@ -38,16 +40,25 @@ def pads_before_three_blocks(facts: NodeFacts) -> bool | None:
     Runs of a single element do not count.
     """
     shape = facts.shape(facts.node.input[0])
-    if facts.opset < _PADS_SINCE:
-        pads = np.asarray(facts.attribute("pads") or ())
-    else:
-        constant = facts.constant(facts.node.input[1])
-        if constant is None or facts.operand(3) is not None:
-            return None
-        pads = constant
-    if shape is None or pads.size != 2 * len(shape):
+    pads = _pads(facts)
+    if shape is None or pads is None or pads.size != 2 * len(shape) or facts.operand(3) is not None:
         return None
     return not filled_blocks(shape, np.flatnonzero(pads.reshape(2, -1).any(0)).tolist())
+
+
+def crops(facts: NodeFacts) -> bool | None:
+    """A Pad has negative pads."""
+    pads = _pads(facts)
+    return None if pads is None else bool((pads < 0).any())
+
+
+def _pads(facts: NodeFacts) -> NDArray[Any] | None:
+    """Pads that are stored, or computed from what is: torch's exporter reorders them by operators."""
+    if facts.opset < _PADS_SINCE:
+        return np.asarray(facts.attribute("pads") or ())
+    name = facts.node.input[1]
+    stored = facts.constant(name)
+    return stored if stored is not None else fold(facts.view, name)
 
 
 class _Bound(NamedTuple):
@@ -114,5 +125,5 @@ def result_is_empty(facts: NodeFacts) -> bool:
 
 MOVEMENT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
     function.__name__.replace("_", "-"): function
-    for function in (pads_before_three_blocks, reverses_to_behind_rank, starts_far_before, result_is_empty)
+    for function in (pads_before_three_blocks, crops, reverses_to_behind_rank, starts_far_before, result_is_empty)
 }

@@ -47,7 +47,7 @@ class ReductionBeforeAxis(NodeRewrite):
         if node.attribute("reduction") == "none":
             return new.again(reduction=None)[0]
         operands = new.inputs()
-        rank, axis = operands[0].rank, int(node.attribute("axis"))
+        rank, axis = _rank(new), int(node.attribute("axis"))
         if not -rank <= axis < rank:
             raise NotApplicable(f"axis {axis} of a tensor of rank {rank}")
         axis %= rank
@@ -101,3 +101,9 @@ class ReductionBeforeAxis(NodeRewrite):
                 opset=16,
             ),
         )
+
+
+def _rank(new: Sketch) -> int:
+    """Rank of all three operands, of which one may say it."""
+    known = [shape for shape in (new.known_shape(each.name) for each in new.inputs()) if shape is not None]
+    return len(known[0]) if known else new.input(0).rank

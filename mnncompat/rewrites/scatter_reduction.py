@@ -9,6 +9,7 @@ import numpy as np
 from onnx import TensorProto
 
 from mnncompat.rewrites.base import Example
+from mnncompat.rewrites.combining import COMBINING, NEUTRAL, compared, flat_positions, gathered, is_distinct
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.indexing import counted, linear, reshaped
 from mnncompat.rewrites.node import NodeRewrite
@@ -16,11 +17,6 @@ from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
-
-_COMBINING = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
-_REDUCING = {"add": "ReduceSum", "mul": "ReduceProd", "max": "ReduceMax", "min": "ReduceMin"}
-_NEUTRAL = {"add": 0, "mul": 1}
-_MOST_COMPARED = 1 << 24
 
 
 class ScatterReduction(NodeRewrite):
@@ -66,7 +62,7 @@ class ScatterReduction(NodeRewrite):
         """Draw the form that fits the indices."""
         data, indices, updates = new.inputs()
         op = node.attribute("reduction")
-        if op not in _COMBINING:
+        if op not in COMBINING:
             raise NotApplicable(f"reduction is {op}")
         if node.node.op_type == "ScatterND":
             result = _rows(new, op, data, indices, updates)
@@ -158,64 +154,29 @@ def _rows(new: Sketch, op: str, data: Value, tuples: Value, updates: Value) -> V
     width = prod(data.dim(axis) for axis in range(tuples.dim(-1), data.rank))
     rows = new.reshape(data, [-1, width])
     slices = new.reshape(updates, [-1, width])
-    if _is_distinct(positions):
-        return _gathered(new, op, rows, positions, slices)
-    if op in _NEUTRAL and data.is_float:
+    if is_distinct(positions):
+        return gathered(new, op, rows, positions, slices)
+    if op in NEUTRAL and data.is_float:
         positions = positions if width == 1 else new.unsqueeze(positions, [1]) * width + new.constant(np.arange(width))
         rows, slices = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (rows, slices))
         summed = new.op("ScatterElements", rows, reshaped(new, positions, [-1]), slices, reduction=op)
         return new.cast(summed, data.dtype)
     rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
-    return _compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
+    return compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
 
 
 def _elements(new: Sketch, op: str, data: Value, indices: Value, updates: Value, axis: int) -> Value:
     """ScatterElements: along its axis if the other axes are whole, otherwise flattened."""
     shape, chosen, size = data.shape, indices.shape, data.dim(axis)
     indices = counted(new, indices, new.constant(np.asarray(size, indices.element)))
-    positions = _flat(new, indices, shape, axis)
+    positions = flat_positions(new, indices, shape, axis)
     rows, slices = (new.reshape(each, [-1, 1]) for each in (data, updates))
-    if _is_distinct(positions):
-        return _gathered(new, op, rows, positions, slices)
+    if is_distinct(positions):
+        return gathered(new, op, rows, positions, slices)
     if [*shape[:axis], *shape[axis + 1 :]] == [*chosen[:axis], *chosen[axis + 1 :]]:
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
         places = reshaped(new, indices, [outer, chosen[axis], inner])
         blocks = [new.reshape(each, [outer, -1, inner]) for each in (data, updates)]
-        return _compared(new, op, blocks[0], places, blocks[1])
+        return compared(new, op, blocks[0], places, blocks[1])
     rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
-    return _compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
-
-
-def _flat(new: Sketch, indices: Value, shape: tuple[int, ...], axis: int) -> Value:
-    """Positions (U,) in flat data of the indices along an axis."""
-    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1).astype(np.int64)
-    others = np.where(np.arange(len(shape)) == axis, 0, strides)
-    places = np.tensordot(np.indices(indices.shape), others, (0, 0)).astype(np.int64)
-    stored = indices.constant
-    if stored is not None:
-        return new.constant((stored.astype(np.int64) * strides[axis] + places).reshape(-1))
-    return new.reshape(new.cast(indices, TensorProto.INT64) * int(strides[axis]) + places, [-1])
-
-
-def _is_distinct(positions: Value) -> bool:
-    stored = positions.constant
-    return stored is not None and np.unique(stored).size == stored.size
-
-
-def _gathered(new: Sketch, op: str, rows: Value, positions: Value, slices: Value) -> Value:
-    """Rows (P, S), updates (U, S), at positions (U,) that are distinct."""
-    both = new.op(_COMBINING[op], new.op("Gather", rows, positions, axis=0), slices)
-    return new.op("ScatterND", rows, reshaped(new, positions, [-1, 1]), both)
-
-
-def _compared(new: Sketch, op: str, data: Value, indices: Value, updates: Value) -> Value:
-    """Data (B, N, S), indices (B, U, S or 1) along the middle axis, updates (B, U, S)."""
-    pairs = prod(data.shape) * updates.dim(1)
-    if pairs > _MOST_COMPARED:
-        raise NotApplicable(f"{updates.dim(1)} updates of a tensor {data.shape} are {pairs} comparisons")
-    places = new.constant(np.arange(data.dim(1)).reshape(-1, 1).astype(indices.element))
-    here = new.op("Equal", new.unsqueeze(indices, [2]), places)
-    neutral = _NEUTRAL.get(op)
-    other = new.unsqueeze(data, [1]) if neutral is None else new.scalar(neutral, updates)
-    spread = new.op("Where", here, new.unsqueeze(updates, [2]), other)
-    return new.op(_COMBINING[op], data, new.reduce(_REDUCING[op], spread, [1], keepdims=False))
+    return compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)

@@ -55,7 +55,7 @@ def test_a_model_that_is_right(out: str | None, tmp_path: Path) -> None:
 def test_a_model_that_is_wrong(build: Any, verdict: str, kind: FailureKind | None, tmp_path: Path) -> None:
     out = tmp_path / "model.mnn"
     out.write_bytes(b"an earlier file")
-    result = convert(build(), out)
+    result = convert(build(), out, rewrite=False)
     assert result.verdict == verdict
     assert result.out is None
     failures = (
@@ -64,6 +64,14 @@ def test_a_model_that_is_wrong(build: Any, verdict: str, kind: FailureKind | Non
     assert [each.kind for each in failures] == ([kind] if kind else [])
     assert out.read_bytes() == b"an earlier file"
     assert [path.name for path in tmp_path.iterdir()] == ["model.mnn"]
+
+
+@pytest.mark.parametrize("build", [softmax_of_old, hardmax, pool_without_strides])
+def test_the_same_model_fixed_is_right(build: Any, tmp_path: Path) -> None:
+    result = convert(build(), tmp_path / "model.mnn")
+    assert result.verdict == "converted"
+    assert result.fix is not None
+    assert result.fix.proven
 
 
 def test_without_rewrites(tmp_path: Path) -> None:
@@ -81,7 +89,7 @@ def test_rounded_weights(options: ConvertOptions, tutorial: Path, tmp_path: Path
 def test_rounded_weights_do_not_excuse_a_wrong_operator(options: ConvertOptions, tmp_path: Path) -> None:
     """However generous the tolerance for rounded weights: with full weights the file has to be right."""
     anything = Tolerance(rtol=1e9, atol=1e9)
-    result = convert(softmax_of_old(), tmp_path / "model.mnn", options=options, tolerance=anything)
+    result = convert(softmax_of_old(), tmp_path / "model.mnn", options=options, tolerance=anything, rewrite=False)
     assert result.verdict == "not-equal"
     assert list(tmp_path.iterdir()) == []
 

@@ -130,7 +130,8 @@ class Sketch:
 
 
 def _free_batch(inputs: Sequence[onnx.ValueInfoProto]) -> None:
-    for each in inputs:
-        dims = each.type.tensor_type.shape.dim
-        if len(dims) > 1:
-            dims[0].dim_param = "batch"
+    """Make the first dimensions symbolic: one symbol for those of the same size as that of the first input."""
+    free = [each for each in inputs if len(each.type.tensor_type.shape.dim) > 1]
+    sizes = [each.type.tensor_type.shape.dim[0].dim_value for each in free]
+    for each, size in zip(free, sizes, strict=True):
+        each.type.tensor_type.shape.dim[0].dim_param = "batch" if size == sizes[0] else f"{each.name}_size"

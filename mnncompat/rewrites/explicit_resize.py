@@ -53,6 +53,8 @@ class ExplicitResize(NodeRewrite):
         spread, widened = bool(node.attribute("axes")), x.rank == len("NCL") and mode != "nearest"
         if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
             raise NotApplicable("tf_crop_and_resize reads a cut-out")
+        if node.opset < 11 and node.given("mode"):  # noqa: PLR2004 - there are no other forms yet
+            raise NotApplicable(f"everything is stated in opset {node.opset}")
         if node.node.op_type == "Upsample" or node.opset < 11 or not (spread or widened):  # noqa: PLR2004 - old forms
             return new.again(mode=mode)[0]
         amounts = [

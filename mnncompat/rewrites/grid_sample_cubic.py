@@ -12,7 +12,6 @@ from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
-
     from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.base import Example
 

@@ -15,6 +15,9 @@ A *finding* (MNN refuses a node, parity fails) is never an exception: it is a re
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 
 class MnncompatError(Exception):
     """Base of the tree.
@@ -28,6 +31,10 @@ class MnncompatError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Callable[[str], MnncompatError], tuple[str]]:
+        """How it crosses to another process: with its hint."""
+        return partial(type(self), hint=self.hint), (self.message,)
 
 
 class UsageError(MnncompatError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -217,3 +218,9 @@ def test_subgraphs_are_fixed_too() -> None:
     inner = [node.op_type for a in result.model.proto.graph.node[-1].attribute for node in a.g.node]
     assert inner.count("Conv") == 2
     assert "Gemm" not in inner
+
+
+def test_an_error_crosses_to_another_process_with_its_hint() -> None:
+    error = pickle.loads(pickle.dumps(UsageError("no such rule", hint="see the list")))  # noqa: S301 - our own
+    assert isinstance(error, UsageError)
+    assert (error.message, error.hint) == ("no such rule", "see the list")

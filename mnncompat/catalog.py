@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 from mnncompat.diagnostics import RuleInfo
 from mnncompat.errors import UsageError
-from mnncompat.freeze import FreezeShapes
 from mnncompat.rewrites import Rewrite, all_rewrites
 
 
 def all_rule_infos() -> tuple[RuleInfo, ...]:
     """Every rule, ordered by code."""
     from mnncompat.explain import all_rules
+    from mnncompat.freeze import FreezeShapes
     from mnncompat.report import RESULT_RULES
 
     rewrites = map(rewrite_info, (*all_rewrites(), FreezeShapes()))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from mnncompat.placement import BackendReport
+if TYPE_CHECKING:
+    from mnncompat.placement import BackendReport
 
 
 class Severity(Enum):

@@ -17,7 +17,6 @@ from mnncompat.model import Model
 from mnncompat.releases import Releases, releases, resolve_version
 from mnncompat.rewrites import rewrite_named, searching_rewrites
 from mnncompat.rewrites.base import Match, Refusal, Rewrite
-from mnncompat.rewrites.whole import ModelRewrite
 from mnncompat.table import Row, SupportTable
 from mnncompat.target import Target
 from mnncompat.view import GraphView, ModelView
@@ -144,7 +143,8 @@ class _Check:
     ) -> tuple[list[tuple[_Site, Rewrite, Match]], list[tuple[_Site, Rewrite, Refusal]]]:
         """What the rewrites find; those that rows name as remedies are imported only if a finding names them."""
         target = Target(self.version, table=self._table)
-        searching = searching_rewrites() if self._rewrites is None else self._rewrites
+        troubled = any(item.severity is not Severity.INFO for _, item in findings)
+        searching = searching_rewrites(troubled=troubled) if self._rewrites is None else self._rewrites
         found = [
             (number, rewrite, item)
             for number, view in enumerate(self.graphs)
@@ -269,7 +269,7 @@ def _remedied(
     if diagnostic.severity is Severity.INFO:
         return finding
     whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
-    if isinstance(whole, ModelRewrite):
+    if whole is not None and whole.is_whole:
         return site, replace(diagnostic, fixable=True)
     names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
     if diagnostic.remedy in names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from onnx import NodeProto
@@ -16,8 +16,7 @@ _ROUNDED = 1e-3
 """How far the constants of GELU may be rounded, as a share of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FusedNorm:
+class FusedNorm(NamedTuple):
     """A product with a constant, of what MNN takes for LayerNorm.
 
     Attributes:
@@ -100,8 +99,7 @@ def fused_norm(facts: NodeFacts) -> FusedNorm | None:
     return None if axes is None else FusedNorm(gain=gain, value=value, root=root, factor=factor, axes=axes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FusedGelu:
+class FusedGelu(NamedTuple):
     """A product that MNN takes for the approximation of GELU by Tanh.
 
     Attributes:

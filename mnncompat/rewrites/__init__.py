@@ -17,7 +17,8 @@ from mnncompat.rewrites.base import Example, Match, Refusal, Rewrite
 
 __all__ = ["Example", "Match", "Refusal", "Rewrite", "all_rewrites", "rewrite_named", "searching_rewrites"]
 
-_SEARCHING = ("fold_constants", "fully_connected")
+_SEARCHING = ("fully_connected",)
+_SEARCHING_TROUBLE = ("fold_constants",)
 
 
 @cache
@@ -37,9 +38,14 @@ def rewrite_named(name: str) -> Rewrite | None:
 
 
 @cache
-def searching_rewrites() -> tuple[Rewrite, ...]:
-    """Rewrites that find their places themselves, whatever the table says."""
-    return tuple(each for name in _SEARCHING for each in _rewrites(_module(name)))
+def searching_rewrites(*, troubled: bool) -> tuple[Rewrite, ...]:
+    """Rewrites that find their places themselves: no row names them.
+
+    Args:
+        troubled: Whether anything is in trouble at all; some look no further if nothing is.
+    """
+    names = (*_SEARCHING, *(_SEARCHING_TROUBLE if troubled else ()))
+    return tuple(each for name in names for each in _rewrites(_module(name)))
 
 
 def _module(name: str) -> ModuleType:

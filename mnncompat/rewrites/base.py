@@ -73,6 +73,8 @@ class Rewrite(ABC):
     applicability: ClassVar[Applicability] = Applicability.SAFE
     op_types: ClassVar[tuple[str, ...]]
     """Empty for any."""
+    is_whole: ClassVar[bool] = False
+    """True if it changes a model as a whole, wherever the trouble is."""
     is_remedy: ClassVar[bool] = False
     """True if rows of the table find its places: it makes no findings of its own."""
 

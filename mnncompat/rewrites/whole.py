@@ -37,6 +37,7 @@ class ModelRewrite(Rewrite):
 
     op_types = ()
     is_remedy = True
+    is_whole = True
 
     @abstractmethod
     def rewrite(self, model: ModelView, spots: Sequence[Spot]) -> ModelProto:

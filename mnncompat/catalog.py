@@ -12,11 +12,12 @@ from mnncompat.rewrites import Rewrite, all_rewrites
 
 def all_rule_infos() -> tuple[RuleInfo, ...]:
     """Every rule, ordered by code."""
+    from mnncompat.exact_gelu import ExactGelu
     from mnncompat.explain import all_rules
     from mnncompat.freeze import FreezeShapes
     from mnncompat.report import RESULT_RULES
 
-    rewrites = map(rewrite_info, (*all_rewrites(), FreezeShapes()))
+    rewrites = map(rewrite_info, (*all_rewrites(), FreezeShapes(), ExactGelu()))
     found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *rewrites)}
     return tuple(found[code] for code in sorted(found))
 

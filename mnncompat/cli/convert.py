@@ -28,6 +28,9 @@ def convert(  # noqa: PLR0913 - options
     unsafe_fixes: options.Unsafe = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Store weights as float16.")] = False,
     weight_bits: Annotated[int, typer.Option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")] = 0,
+    exact_gelu: Annotated[
+        bool, typer.Option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
+    ] = False,
     target_version: Annotated[
         str | None,
         typer.Option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
@@ -58,8 +61,16 @@ def convert(  # noqa: PLR0913 - options
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule) if fix else ()
+    if exact_gelu:
+        from mnncompat.exact_gelu import ExactGelu
+
+        rewrites = (*rewrites, ExactGelu())
     converter = ConvertOptions(
-        fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
+        fp16=fp16,
+        weight_bits=weight_bits,
+        gelu_approximation=False if exact_gelu else None,
+        target_version=target_version,
+        optimize_level=optimize_level,
     )
     general, overrides = options.parse_tolerances(tolerance)
     inputs = options.parse_inputs(data)

@@ -52,6 +52,8 @@ class FoldConstants(NodeRewrite):
         if view.is_function:
             return
         for index, node in enumerate(view.nodes):
+            if node.op_type == "Constant":  # nothing is left to be computed
+                continue
             facts = target.facts(view, index)
             if facts.is_constant(next(filter(None, node.output), "")) and target.troubles(view, index):
                 yield self.attempt(view, index, target)
@@ -80,6 +82,12 @@ class FoldConstants(NodeRewrite):
                 """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
                 s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
                 opset=17,
+            ),
+            left(
+                "a Constant in trouble",
+                "",
+                """(int64[2] x) => (int64[2] y) {
+                c = Constant<value = int64[1] {1099511627776}>() y = Add(x, c) }""",
             ),
             left("size is an input", "", "(int64 size) => (float[M] y) { y = HannWindow(size) }", opset=17),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import onnx
 
 from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
-from mnncompat.graph_conditions import ONNX_DOMAINS, SEARCHES, Scope, reachable_graphs
+from mnncompat.graph_conditions import ONNX_DOMAINS
 from mnncompat.model import Model
 from mnncompat.releases import Releases, releases, resolve_version
 from mnncompat.rewrites import rewrite_named, searching_rewrites
@@ -82,7 +82,8 @@ class _Check:
     def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite] | None, table: SupportTable) -> None:
         self.version = version
         self.view = ModelView(model)
-        self.graphs = reachable_graphs(self.view)
+        self.target = Target(version, table=table)
+        self.graphs = self.target.graphs(self.view)
         self.releases = releases()
         self._rewrites = rewrites
         self._table = table
@@ -96,12 +97,10 @@ class _Check:
             yield from self._notes(site, rewrite, match)
 
     def _graph_findings(self) -> Iterator[_Finding]:
-        scope = Scope(model=self.view, graphs=self.graphs, declares=lambda op: self.releases.declares(op, self.version))
-        for row in self._table.graph_rows():
-            if row.holds_for(self.version):
-                for found in SEARCHES[row.find](scope):
-                    site = _Site(graph=self._order[id(found.view)], position=found.position)
-                    yield site, _from_row(row, row.reason.format_map(found.values), found.view, found.position)
+        for trouble in self.target.model_troubles(self.view):
+            found = trouble.found
+            site = _Site(graph=self._order[id(found.view)], position=found.position)
+            yield site, _from_row(trouble.row, trouble.reason, found.view, found.position)
 
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
@@ -142,17 +141,16 @@ class _Check:
         self, findings: Sequence[_Finding]
     ) -> tuple[list[tuple[_Site, Rewrite, Match]], list[tuple[_Site, Rewrite, Refusal]]]:
         """What the rewrites find; those that rows name as remedies are imported only if a finding names them."""
-        target = Target(self.version, table=self._table)
         troubled = any(item.severity is not Severity.INFO for _, item in findings)
         searching = searching_rewrites(troubled=troubled) if self._rewrites is None else self._rewrites
         found = [
             (number, rewrite, item)
             for number, view in enumerate(self.graphs)
             for rewrite in searching
-            for item in rewrite.find(view, target)
+            for item in rewrite.find(view, self.target)
         ]
         if self._rewrites is None:
-            found += self._remedies(findings, target)
+            found += self._remedies(findings)
         matches: list[tuple[_Site, Rewrite, Match]] = []
         refusals: list[tuple[_Site, Rewrite, Refusal]] = []
         for number, rewrite, item in found:
@@ -162,13 +160,13 @@ class _Check:
                 refusals.append((_Site(graph=number, position=item.index), rewrite, item))
         return matches, refusals
 
-    def _remedies(self, findings: Sequence[_Finding], target: Target) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
+    def _remedies(self, findings: Sequence[_Finding]) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
         named = {(site, item.remedy) for site, item in findings if item.remedy and item.severity is not Severity.INFO}
         for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
             rewrite = rewrite_named(name or "")
             view = self.graphs[site.graph]
             if rewrite is not None and site.position is not None and not view.is_function:
-                found = rewrite.attempt(view, site.position, target)
+                found = rewrite.attempt(view, site.position, self.target)
                 if found is not None:
                     yield site.graph, rewrite, found
 

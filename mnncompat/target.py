@@ -33,6 +33,14 @@ class Trouble(NamedTuple):
         return self.row.reason.format_map(self.found.values)
 
 
+class _Survey(NamedTuple):
+    """What `rules/graph.toml` says about a model, by place."""
+
+    model: ModelView
+    graphs: tuple[GraphView, ...]
+    places: dict[_Place, list[Trouble]]
+
+
 class Target:
     """An MNN release, on one architecture or on all, and the table that describes it.
 
@@ -58,7 +66,7 @@ class Target:
         self._arch = arch
         self._releases = releases()
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
-        self._models: weakref.WeakKeyDictionary[ModelView, dict[_Place, list[Trouble]]] = weakref.WeakKeyDictionary()
+        self._last: _Survey | None = None  # of one model only: a fix looks at many, one after the other
 
     def declares(self, op: str) -> bool:
         """True if the converter of the release registers an op type."""
@@ -80,32 +88,37 @@ class Target:
         return known[index]
 
     def model_troubles(self, model: ModelView) -> Iterator[Trouble]:
-        """What `rules/graph.toml` says about a model, row by row.
+        """What `rules/graph.toml` says about a model, place by place.
 
         Raises:
             TableError: The rules are damaged.
         """
-        for troubles in self._by_place(model).values():
+        for troubles in self._survey(model).places.values():
             yield from troubles
+
+    def graphs(self, model: ModelView) -> tuple[GraphView, ...]:
+        """Main graph, subgraphs, and the local functions that are called; the same views every time."""
+        return self._survey(model).graphs
 
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
         if view.nodes[index].domain in ("", "ai.onnx"):
             for match in self.table.match(view, index, self.version):
                 if match.certain and match.row.status != "supported" and self._concerns(match.row):
                     yield match
-        for trouble in self._by_place(view.scope).get((view.address, view.path, index), ()):
+        for trouble in self._survey(view.scope).places.get((view.address, view.path, index), ()):
             yield RowMatch(row=trouble.row, certain=True, reason=trouble.reason)
 
-    def _by_place(self, model: ModelView) -> dict[_Place, list[Trouble]]:
-        if model not in self._models:
-            scope = Scope(model=model, graphs=reachable_graphs(model), declares=self.declares)
+    def _survey(self, model: ModelView) -> _Survey:
+        if self._last is None or self._last.model is not model:
+            graphs = reachable_graphs(model)
+            scope = Scope(model=model, graphs=graphs, declares=self.declares)
             places: dict[_Place, list[Trouble]] = defaultdict(list)
             for row in self.table.graph_rows():
                 if row.holds_for(self.version) and self._concerns(row):
                     for found in SEARCHES[row.find](scope):
                         places[found.view.address, found.view.path, found.position].append(Trouble(row, found))
-            self._models[model] = dict(places)
-        return self._models[model]
+            self._last = _Survey(model=model, graphs=graphs, places=dict(places))
+        return self._last
 
     def _concerns(self, row: Row) -> bool:
         return self._arch is None or not row.arch or self._arch in row.arch

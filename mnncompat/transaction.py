@@ -145,25 +145,34 @@ def _transaction(
         return attempt, ()
     good: tuple[Rewrite, ...] = ()
     rolled_back: list[RolledBack] = []
-    best = _attempt(model, (), target, None)
+    best = _Attempt(proto=model.proto)
+    settled = ModelView(model)
     for rewrite in rewrites:
-        trial = _attempt(model, (*good, rewrite), target, prover, proven=best)
+        if not _finds(settled, rewrite, target):
+            good = (*good, rewrite)
+            continue
+        trial = _attempt(model, (*good, rewrite), target, prover)
         if trial.error:
             rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error))
         else:
             good, best = (*good, rewrite), trial
-    return best, tuple(rolled_back)
+            settled = ModelView(_with(model, trial.proto))
+    *_, refused = _round(_with(model, best.proto), good, target)
+    return replace(best, refused=refused), tuple(rolled_back)
 
 
-def _attempt(
-    model: Model,
-    rewrites: tuple[Rewrite, ...],
-    target: Target,
-    prover: Prover | None,
-    *,
-    proven: _Attempt | None = None,
-) -> _Attempt:
-    """Rewrite to a fixed point, check, prove; `proven` is an earlier attempt that may have come to the same."""
+def _finds(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
+    """Whether a rewrite has anything to do; one that fails has: its attempt says how."""
+    try:
+        if isinstance(rewrite, ModelRewrite):
+            return bool(rewrite.search(whole, target))
+        return any(isinstance(item, Match) for view in whole.graphs() for item in rewrite.find(view, target))
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return True
+
+
+def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None) -> _Attempt:
+    """Rewrite to a fixed point, check, prove."""
     current = model
     applied: list[AppliedFix] = []
     refused: tuple[RefusedFix, ...] = ()
@@ -180,8 +189,6 @@ def _attempt(
         return _Attempt(proto=model.proto, error=f"it still finds something after {_MAX_ROUNDS} rounds")
     if not applied:
         return _Attempt(proto=model.proto, refused=refused)
-    if proven is not None and tuple(applied) == proven.applied:
-        return replace(proven, refused=refused)
     problem = _invalid(model.proto, current.proto)
     proof = prover(model, current) if prover is not None and not problem else None
     _require_reference(proof)

@@ -265,10 +265,7 @@ class Sketch:
         """Draw a node of `count` outputs; otherwise like `op`."""
         if not onnx.defs.has(op, self.opset):
             raise NotApplicable(f"ONNX opset {self.opset} has no {op}")
-        first = next((each for each in inputs if isinstance(each, Value)), None)
-        names = [self._operand(first, each) for each in inputs]
-        while names and not names[-1]:
-            names.pop()
+        names = self._operands(inputs)
         stated = {name: value for name, value in attributes.items() if value is not None}
         outputs = [self._fresh(op.lower()) for _ in range(count)]
         self.nodes.append(helper.make_node(op, names, outputs, name=self._fresh(op.lower()), **stated))
@@ -296,12 +293,7 @@ class Sketch:
         del proto.attribute[:]
         proto.attribute.extend([*kept, *made])
         if inputs:
-            first = next((each for each in inputs if isinstance(each, Value)), None)
-            names = [self._operand(first, each) for each in inputs]
-            while names and not names[-1]:
-                names.pop()
-            del proto.input[:]
-            proto.input.extend(names)
+            proto.input[:] = self._operands(inputs)
         count = len(original.output) if outputs is None else outputs
         del proto.output[:]
         proto.output.extend(self._fresh(proto.op_type.lower()) for _ in range(count))
@@ -557,6 +549,14 @@ class Sketch:
                 tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
                 proto = helper.make_node("Constant", [], [output], name=label, value=tensor)
             editor.insert_proto(index, proto)
+
+    def _operands(self, operands: Sequence[Operand | None]) -> list[str]:
+        """Names of operands; those that are left out at the end are not named."""
+        first = next((each for each in operands if isinstance(each, Value)), None)
+        names = [self._operand(first, each) for each in operands]
+        while names and not names[-1]:
+            names.pop()
+        return names
 
     def _operand(self, first: Value | None, operand: Operand | None) -> str:
         if operand is None:

@@ -15,7 +15,7 @@ from mnncompat.facts import is_constant
 from mnncompat.folding import fold
 from mnncompat.model import Model
 from mnncompat.rewrites.whole import ModelRewrite, Spot
-from mnncompat.structure import subgraphs
+from mnncompat.structure import all_graphs
 from mnncompat.view import ModelView, is_onnx
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _freeze(graph: GraphProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
             tensor = value.type.tensor_type
             del tensor.shape.dim[:]
             tensor.shape.dim.extend(helper.make_tensor_type_proto(1, shapes[value.name]).tensor_type.shape.dim)
-    for inner in _graphs(graph):
+    for inner in all_graphs(graph):
         for value in (*inner.input, *inner.output, *inner.value_info):
             _replace(value.type, symbols)
 
@@ -189,10 +189,3 @@ def _dims(value: ValueInfoProto) -> list[int | str | None] | None:
     if not tensor.HasField("shape"):
         return None
     return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim]
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for _, inner in subgraphs(node):
-            yield from _graphs(inner)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.structure import subgraphs
+from mnncompat.structure import all_nodes, subgraphs
 from mnncompat.view import GraphView, ModelView, attribute
 
 ONNX_DOMAINS = ("", "ai.onnx")
@@ -63,26 +63,19 @@ def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
     """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
     bodies = {(function.domain, function.name): function for function in view.proto.functions}
     called: set[tuple[str, str]] = set()
-    pending = list(_all_nodes(view.proto.graph.node))
+    pending = list(all_nodes(view.proto.graph.node))
     while pending:
         node = pending.pop()
         key = (node.domain, node.op_type)
         if key in bodies and key not in called:
             called.add(key)
-            pending.extend(_all_nodes(bodies[key].node))
+            pending.extend(all_nodes(bodies[key].node))
     labels = {f"function {domain}::{name}" for domain, name in called}
     return tuple(
         graph
         for graph in view.graphs()
         if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
     )
-
-
-def _all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for _, graph in subgraphs(node):
-            yield from _all_nodes(graph.node)
 
 
 SEARCHES: dict[str, Callable[[Scope], Iterable[Found]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 
@@ -19,6 +19,22 @@ def subgraphs(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
         elif attribute.type == AttributeProto.GRAPHS:
             for position, graph in enumerate(attribute.graphs):
                 yield f"{attribute.name}[{position}]", graph
+
+
+def all_graphs(graph: GraphProto) -> Iterator[GraphProto]:
+    """Yield a graph and every graph nested in it, depth first."""
+    yield graph
+    for node in graph.node:
+        for _, inner in subgraphs(node):
+            yield from all_graphs(inner)
+
+
+def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Yield nodes and those of every graph nested in them, depth first."""
+    for node in nodes:
+        yield node
+        for _, graph in subgraphs(node):
+            yield from all_nodes(graph.node)
 
 
 def check_structure(proto: ModelProto, name: str) -> None:

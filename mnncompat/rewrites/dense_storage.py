@@ -11,10 +11,10 @@ from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorPro
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.whole import ModelRewrite, Spot
-from mnncompat.structure import subgraphs
+from mnncompat.structure import all_graphs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mnncompat.target import Target
     from mnncompat.view import ModelView
@@ -53,7 +53,7 @@ class DenseStorage(ModelRewrite):
         result = ModelProto()
         result.CopyFrom(model.proto)
         named = {spot.tensor for spot in spots}
-        for graph in _graphs(result.graph):
+        for graph in all_graphs(result.graph):
             for tensor in graph.initializer:
                 if tensor.name in named:
                     _repack(tensor)
@@ -111,13 +111,6 @@ def _dense(sparse: SparseTensorProto) -> NDArray[Any]:
     else:
         dense[tuple(indices.T)] = values
     return dense
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for _, inner in subgraphs(node):
-            yield from _graphs(inner)
 
 
 def _changed(example: Example, change: Callable[[GraphProto], None]) -> Callable[[], ModelProto]:

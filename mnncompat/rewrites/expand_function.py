@@ -11,11 +11,11 @@ from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
-from mnncompat.structure import subgraphs
+from mnncompat.structure import all_nodes
 from mnncompat.view import is_onnx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from mnncompat.facts import NodeFacts
 
@@ -102,7 +102,7 @@ def _body(node: NodeFacts, schema: Any) -> FunctionProto:
             body.ParseFromString(data)
             unstated = node.opset if schema.domain else version
             written_for = next((each.version for each in body.opset_import if each.domain in ("", "ai.onnx")), unstated)
-            if all(_is_same(each, written_for, node.opset) for each in _nodes(body.node)):
+            if all(_is_same(each, written_for, node.opset) for each in all_nodes(body.node)):
                 return body
     raise NotApplicable(f"ONNX opset {node.opset} has no function body of {node.node.op_type}")
 
@@ -131,13 +131,6 @@ def _is_same(node: NodeProto, version: int, opset: int) -> bool:
     return [each.name for each in one.inputs] == [each.name for each in two.inputs[: len(one.inputs)]] and set(
         one.attributes
     ) <= set(two.attributes)
-
-
-def _nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for _, graph in subgraphs(node):
-            yield from _nodes(graph.node)
 
 
 def _bound(node: NodeProto, given: Mapping[str, AttributeProto], absent: set[str]) -> NodeProto:

@@ -7,11 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mnncompat.errors import UsageError
 from mnncompat.facts import NodeFacts
 from mnncompat.graph_conditions import SEARCHES, Found, Scope, reachable_graphs
 from mnncompat.releases import releases, resolve_version
 from mnncompat.table import Row, RowMatch, SupportTable
 from mnncompat.view import Address, GraphView, ModelView
+
+ARCHITECTURES = ("x86_64", "aarch64", "armv7")
+"""What rows of the table may be about."""
 
 _Place = tuple[Address, tuple[str, ...], int | None]
 
@@ -55,12 +59,14 @@ class Target:
         table: The table.
 
     Raises:
-        UsageError: There is no such release.
+        UsageError: There is no such release, or no such architecture.
     """
 
     def __init__(
         self, version: str | None = None, *, arch: str | None = None, table: SupportTable | None = None
     ) -> None:
+        if arch is not None and arch not in ARCHITECTURES:
+            raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
         self.version = resolve_version(version)
         self.table = table or SupportTable()
         self._arch = arch

@@ -22,6 +22,7 @@ from mnncompat.relations import RELATIONS
 from mnncompat.releases import contains, releases
 from mnncompat.rewrites import all_rewrites
 from mnncompat.table import SupportTable
+from mnncompat.target import ARCHITECTURES
 
 ROOT = rules.root()
 FILES = [*sorted(ROOT.glob("ops/*.toml")), ROOT / "graph.toml"]
@@ -70,6 +71,8 @@ def test_the_schema_itself_is_valid() -> None:
 
 
 def test_the_schema_knows_the_vocabulary() -> None:
+    for kind in ("support", "graph"):
+        assert SCHEMA["$defs"][kind]["properties"]["arch"]["items"]["enum"] == list(ARCHITECTURES)
     assert SCHEMA["$defs"]["relation"]["enum"] == sorted(RELATIONS)
     assert SCHEMA["$defs"]["graph"]["properties"]["find"]["enum"] == sorted(SEARCHES)
 

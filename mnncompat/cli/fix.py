@@ -29,11 +29,18 @@ def fix(  # noqa: PLR0913 - options
     select: options.Select = None,
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
-    mnn_version: options.MnnVersion = None,
+    mnn_version: Annotated[
+        str | None,
+        typer.Option(
+            "--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"
+        ),
+    ] = None,
     arch: Annotated[
         str | None,
         typer.Option(
-            "--arch", metavar="NAME", help="Architecture to rewrite for, such as aarch64. [default: all at once]"
+            "--arch",
+            metavar="NAME",
+            help="Architecture to rewrite for: x86_64, aarch64 or armv7. [default: all at once]",
         ),
     ] = None,
     verify: Annotated[

@@ -38,6 +38,12 @@ class Selection:
         for name in self.corpora:
             if name not in (*CORPORA, GENERATED):
                 raise UsageError(f"there is no corpus {name!r}", hint=f"there are: {', '.join((*CORPORA, GENERATED))}")
+        if self.ops:
+            import onnx
+
+            unknown = sorted(self.ops - {schema.name for schema in onnx.defs.get_all_schemas_with_history()})
+            if unknown:
+                raise UsageError(f"ONNX has no operator {unknown[0]!r}", hint="`mnncompat ops` lists them")
 
     def cases(self, *, without: Collection[str] = ()) -> Iterator[Case]:
         """The cases, corpus by corpus, in a fixed order.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TypeProto, helper, numpy_helper
 
 from mnncompat.diagnostics import Applicability
 from mnncompat.errors import UsageError
@@ -16,7 +16,7 @@ from mnncompat.folding import fold
 from mnncompat.model import Model
 from mnncompat.rewrites.whole import ModelRewrite, Spot
 from mnncompat.structure import all_graphs
-from mnncompat.view import ModelView, is_onnx
+from mnncompat.view import ModelView, dims_of, is_onnx
 
 if TYPE_CHECKING:
     from mnncompat.target import Target
@@ -55,7 +55,7 @@ class FreezeShapes(ModelRewrite):
     applicability = Applicability.UNSAFE
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
-        self._shapes = dict(shapes or {})
+        self._shapes = {name: tuple(shape) for name, shape in (shapes or {}).items()}
 
     def search(self, model: ModelView, target: Target) -> list[Spot]:  # noqa: ARG002 - whatever the release
         """The inputs that are not frozen yet."""
@@ -66,7 +66,7 @@ class FreezeShapes(ModelRewrite):
                 message=f"input '{value.name}' is fixed to {list(self._shapes[value.name])}: it takes no other shape",
             )
             for value in model.proto.graph.input
-            if value.name in self._shapes and _dims(value) != list(self._shapes[value.name])
+            if value.name in self._shapes and dims_of(value) != self._shapes[value.name]
         ]
 
     def rewrite(self, model: ModelView, spots: Sequence[Spot]) -> ModelProto:  # noqa: ARG002
@@ -95,17 +95,17 @@ def check_shapes(proto: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> No
         if name not in inputs:
             listed = ", ".join(f"'{each}'" for each in inputs)
             raise UsageError(f"the model has no input '{name}'", hint=f"its inputs are: {listed}")
-        declared = _dims(inputs[name])
+        declared = dims_of(inputs[name])
         if declared is not None and len(declared) != len(shape):
             raise UsageError(
-                f"the shape {list(shape)} does not fit input '{name}', which is declared as {declared}",
+                f"the shape {list(shape)} does not fit input '{name}', which is declared as {list(declared or ())}",
                 hint="give a size for every dimension",
             )
-        for dim, size in zip(declared or [None] * len(shape), shape, strict=True):
+        for dim, size in zip(declared or (None,) * len(shape), shape, strict=True):
             wanted = symbols.setdefault(dim, size) if isinstance(dim, str) else dim
             if size < 1 or (wanted is not None and wanted != size):
                 raise UsageError(
-                    f"the shape {list(shape)} does not fit input '{name}', which is declared as {declared}",
+                    f"the shape {list(shape)} does not fit input '{name}', which is declared as {list(declared or ())}",
                     hint="only dynamic dimensions can be fixed, and a symbol has one size",
                 )
 
@@ -114,7 +114,7 @@ def _freeze(graph: GraphProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
     symbols: dict[str, int] = {}
     for value in graph.input:
         if value.name in shapes:
-            declared = _dims(value) or [None] * len(shapes[value.name])
+            declared = dims_of(value) or (None,) * len(shapes[value.name])
             symbols |= {
                 dim: size for dim, size in zip(declared, shapes[value.name], strict=True) if isinstance(dim, str)
             }
@@ -182,10 +182,3 @@ def _settle_outputs(proto: ModelProto) -> None:
         for dim, other in zip(dims, found, strict=False):
             if not dim.HasField("dim_value") and other.HasField("dim_value"):
                 dim.dim_value = other.dim_value
-
-
-def _dims(value: ValueInfoProto) -> list[int | str | None] | None:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim]

@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, NodeProto, TensorProto
+
+from mnncompat.view import dims_of
 
 _SAME_NUMBERS = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 _LONGEST = 16
@@ -62,7 +64,7 @@ class _Evaluation:
         self._producers = {name: node for node in graph.node for name in node.output}
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
         infos = (*inferred.input, *inferred.output, *inferred.value_info)
-        self._shapes = {info.name: _dims(info) for info in infos if info.type.tensor_type.HasField("shape")}
+        self._shapes = {info.name: dims for info in infos if (dims := dims_of(info)) is not None}
 
     def is_stored(self, name: str) -> bool:
         node = self._producers.get(name)
@@ -158,8 +160,3 @@ def _numbers(tensor: TensorProto) -> list[_Entry] | None:
         return None
     values = onnx.numpy_helper.to_array(tensor).reshape(-1)
     return [int(value) for value in values] if values.size <= _LONGEST else None
-
-
-def _dims(info: ValueInfoProto) -> list[int | str | None]:
-    dims = info.type.tensor_type.shape.dim
-    return [int(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or None for dim in dims]

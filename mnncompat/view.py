@@ -38,6 +38,12 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
+    """Declared shape of a value, None if not even the rank is declared."""
+    tensor = value.type.tensor_type
+    return tuple(_dim(each) for each in tensor.shape.dim) if tensor.HasField("shape") else None
+
+
 def is_onnx(node: NodeProto) -> bool:
     """True if a node's operator is ONNX's own."""
     return node.domain in ("", "ai.onnx")
@@ -173,8 +179,9 @@ class GraphView:
         if tensor is not None:
             return tuple(tensor.dims)
         value = self._values.get(name)
-        if value is not None and value.type.tensor_type.HasField("shape"):
-            return tuple(_dim(d) for d in value.type.tensor_type.shape.dim)
+        dims = None if value is None else dims_of(value)
+        if dims is not None:
+            return dims
         return self.parent.shape(name) if self.parent is not None and name not in self.producers else None
 
     def dtype(self, name: str) -> int | None:

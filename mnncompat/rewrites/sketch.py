@@ -18,7 +18,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 from mnncompat.facts import NodeFacts
 from mnncompat.folding import fold
 from mnncompat.structure import subgraphs
-from mnncompat.view import Dim, GraphView
+from mnncompat.view import Dim, GraphView, dims_of
 
 if TYPE_CHECKING:
     from mnncompat.surgeon import GraphEditor
@@ -447,10 +447,7 @@ class Sketch:
         if not self._is_drawn(name):
             return self.node.view.shape(name)
         info = self._infer().get(name)
-        if info is None or not info.type.tensor_type.HasField("shape"):
-            return None
-        dims = info.type.tensor_type.shape.dim
-        return tuple(int(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or None for dim in dims)
+        return None if info is None else dims_of(info)
 
     def known_constant(self, name: str) -> NDArray[Any] | None:
         """Value of a constant of the graph or of the sketch."""

@@ -5,21 +5,40 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnncompat.errors import OutputError, UsageError
 
+_OUTPUTS: list[Path] = []
 
-def write_atomically(path: Path, data: bytes) -> None:
+
+def forget_outputs() -> None:
+    """Begin to count anew what `outputs_written` tells."""
+    _OUTPUTS.clear()
+
+
+def outputs_written() -> tuple[Path, ...]:
+    """The outputs that this process has written and that are still there: what an interruption has to own up to."""
+    return tuple(path for path in _OUTPUTS if path.exists())
+
+
+def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
     """Write `data` to a temporary file beside `path`, then rename it.
+
+    Args:
+        path: What is written.
+        data: Its new contents.
+        cache: It is no output, and `outputs_written` keeps silent about it.
 
     Raises:
         OutputError: The folder does not exist or cannot be written, or `path` is a directory.
     """
     require_writable(path)
-    with _replacing(path) as temporary:
+    with _replacing(path, outputs=not cache) as (temporary,):
         temporary.write_bytes(data)
 
 
@@ -30,34 +49,60 @@ def publish(source: Path, target: Path) -> None:
         OutputError: `target` cannot be written.
     """
     require_writable(target)
+    sources, targets = [source], [target]
     weights = source.with_name(f"{source.name}.weight")
     if weights.exists():
-        _copy_atomically(weights, target.with_name(f"{target.name}.weight"))
-    _copy_atomically(source, target)
-
-
-def _copy_atomically(source: Path, target: Path) -> None:
-    with _replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
+        sources.append(weights)
+        targets.append(target.with_name(f"{target.name}.weight"))
+    with _replacing(*targets, outputs=True) as temporaries:
+        for each, temporary in zip(sources, temporaries, strict=True):
+            shutil.copyfile(each, temporary)
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary file beside `target` that takes its place if nothing goes wrong, and is gone in any case."""
-    temporary: Path | None = None
+def _replacing(*targets: Path, outputs: bool) -> Iterator[list[Path]]:
+    """Temporary files beside `targets` that take their places if nothing goes wrong, and are gone in any case."""
+    temporaries: list[Path] = []
+    target = targets[0]
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(_mode_for(target))
-        temporary.replace(target)
+        for target in targets:
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+            os.close(handle)
+            temporaries.append(Path(name))
+        yield temporaries
+        with _signals_wait():
+            for temporary, target in zip(temporaries, targets, strict=True):
+                temporary.chmod(_mode_for(target))
+                temporary.replace(target)
+                if outputs:
+                    _OUTPUTS.append(target)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"cannot write {target}: {reason}", hint="check space and permissions") from error
     finally:
-        if temporary is not None:
+        for temporary in temporaries:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals that would end the process wait: two files are renamed both or neither, and are known to be written.
+
+    A mask would not do: a process that has other threads may get its signals there, and Python answers them here.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python answers signals in the main thread only
+        yield
+        return
+    came: list[int] = []
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {each: signal.signal(each, lambda number, _frame: came.append(number)) for each in ending}
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler or signal.SIG_DFL)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def require_writable(path: Path) -> None:

@@ -172,4 +172,4 @@ class _Kept:
 
         with contextlib.suppress(OSError, OutputError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, written(self._header, self.found.values()).encode())
+            write_atomically(self._path, written(self._header, self.found.values()).encode(), cache=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import tempfile
 from pathlib import Path
@@ -15,7 +17,7 @@ from models import array, head
 from mnncompat import fix
 from mnncompat.cli import main
 from mnncompat.errors import ModelError, OutputError
-from mnncompat.files import publish, write_atomically
+from mnncompat.files import outputs_written, publish, write_atomically
 from mnncompat.model import from_proto, load, save
 
 
@@ -145,3 +147,27 @@ def test_weights_beside_a_converted_file_are_published_with_it(tmp_path: Path) -
         "b.mnn": b"graph",
         "b.mnn.weight": b"weights",
     }
+
+
+def test_a_signal_never_parts_a_file_from_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.mnn", "a.mnn.weight"):
+        (tmp_path / name).write_bytes(b"new")
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("b.mnn", "b.mnn.weight"):
+        (out / name).write_bytes(b"old")
+    real = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            publish(tmp_path / "a.mnn", out / "b.mnn")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"b.mnn": b"new", "b.mnn.weight": b"new"}
+    assert outputs_written()[-2:] == (out / "b.mnn", out / "b.mnn.weight")

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from mnncompat.errors import MnncompatError
+from mnncompat.files import forget_outputs, outputs_written
 
 
 class Interrupted(BaseException):
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from mnncompat.cli.config import defaults
 
     _SIGNALS.clear()
+    forget_outputs()
     with contextlib.suppress(ValueError):  # only the main thread may set handlers
         signal.signal(signal.SIGINT, _interrupted)
         signal.signal(signal.SIGTERM, _interrupted)
@@ -75,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interruption() -> int:
-    return _fail("interrupted", "nothing was written; run the command again")
+    written = ", ".join(str(path) for path in outputs_written())
+    told = f"written before that, and whole: {written}" if written else "nothing was written"
+    return _fail("interrupted", f"{told}; run the command again")
 
 
 def _unexpected(error: Exception) -> int:

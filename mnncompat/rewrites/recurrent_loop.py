@@ -46,7 +46,6 @@ def looped(
         after = [new.op("Where", goes, one, two) for one, two in zip(after, before, strict=True)]
         output = new.op("Where", goes, output, new.scalar(0.0, output))
     results = [new.op("Identity", each) for each in (going, *after, output)]
-    steps = new.nodes[begin + len(inputs) :]
     types = [TensorProto.INT64, TensorProto.BOOL, *(each.dtype for each in before)]
     dims: list[Sequence[int] | None] = [(), (), *(None for _ in before)]
     declared = [
@@ -54,8 +53,7 @@ def looped(
         for node, dtype, shape in zip(inputs, types, dims, strict=True)
     ]
     given = [helper.make_tensor_value_info(each.name, each.dtype, None) for each in results]
-    body = helper.make_graph(steps, "steps", declared, given)
-    del new.nodes[begin:]
+    body = helper.make_graph(new.take_back(begin)[len(inputs) :], "steps", declared, given)
     always = new.constant(np.asarray(1, np.bool_))
     *final, outputs = new.ops("Loop", count, always, *state, count=len(state) + 1, body=body)
     if backwards:

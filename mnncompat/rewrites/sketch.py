@@ -165,8 +165,10 @@ class Sketch:
         self._results: list[str] = []
         self._counts: dict[str, int] = {}
         self._pool: dict[tuple[Any, ...], str] = {}
-        self._inferred: dict[str, ValueInfoProto] = {}
-        self._inferred_for = -1
+        self._drawn: set[str] = set()
+        self._known: dict[str, ValueInfoProto] = {}
+        self._seen = 0  # of `nodes`: those that `_known` tells about
+        self._whole = 0  # of `nodes`: those that were inferred together
 
     # ---- values --------------------------------------------------------------------------------------------------
 
@@ -231,7 +233,6 @@ class Sketch:
             fresh = self._fresh(name or "constant")
             self.constants[fresh] = array
             self._pool[key] = fresh
-            self._inferred_for = -1
         return Value(self, self._pool[key])
 
     def scalar(self, number: float, like: Value) -> Value:
@@ -268,7 +269,7 @@ class Sketch:
         names = self._operands(inputs)
         stated = {name: value for name, value in attributes.items() if value is not None}
         outputs = [self._fresh(op.lower()) for _ in range(count)]
-        self.nodes.append(helper.make_node(op, names, outputs, name=self._fresh(op.lower()), **stated))
+        self._draw(helper.make_node(op, names, outputs, name=self._fresh(op.lower()), **stated))
         return [Value(self, name) for name in outputs]
 
     def again(
@@ -297,7 +298,7 @@ class Sketch:
         count = len(original.output) if outputs is None else outputs
         del proto.output[:]
         proto.output.extend(self._fresh(proto.op_type.lower()) for _ in range(count))
-        self.nodes.append(proto)
+        self._draw(proto)
         return [Value(self, name) for name in proto.output]
 
     def splice(self, nodes: Sequence[NodeProto], bindings: Mapping[str, Value]) -> dict[str, Value]:
@@ -323,7 +324,7 @@ class Sketch:
             for _, graph in subgraphs(proto):
                 _rename_captured(graph, names)
             known |= {name: Value(self, new) for name, new in zip(node.output, outputs, strict=True) if name}
-            self.nodes.append(proto)
+            self._draw(proto)
         return {name: value for name, value in known.items() if name not in bindings}
 
     def inline(self, graph: GraphProto, inputs: Sequence[Value]) -> list[Value]:
@@ -340,6 +341,19 @@ class Sketch:
         bindings |= {info.name: value for info, value in zip(graph.input, inputs, strict=False)}
         values = bindings | self.splice(graph.node, bindings)
         return [values.get(info.name) or Value(self, info.name) for info in graph.output]
+
+    def take_back(self, begin: int) -> list[NodeProto]:
+        """Take out what was drawn from the node at `begin` on, to put it elsewhere: into a loop's body."""
+        taken = self.nodes[begin:]
+        del self.nodes[begin:]
+        self._drawn.difference_update(name for node in taken for name in node.output)
+        self._seen = min(self._seen, begin)
+        self._whole = min(self._whole, begin)
+        return taken
+
+    def _draw(self, node: NodeProto) -> None:
+        self.nodes.append(node)
+        self._drawn.update(filter(None, node.output))
 
     # ---- operators whose form depends on the opset -----------------------------------------------------------------
 
@@ -435,52 +449,72 @@ class Sketch:
         """Element type of a value of the graph or of the sketch, None if unknown."""
         if name in self.constants:
             return int(helper.np_dtype_to_tensor_dtype(self.constants[name].dtype))
-        if self._is_drawn(name):
-            info = self._infer().get(name)
-            return None if info is None else int(info.type.tensor_type.elem_type) or None
+        if name in self._drawn:
+            return self._drawn_dtype(name) or (self._drawn_dtype(name) if self._infer_whole() else None)
         return self.node.view.dtype(name)
 
     def known_shape(self, name: str) -> tuple[Dim, ...] | None:
         """Shape of a value of the graph or of the sketch, None if not even the rank is known."""
         if name in self.constants:
             return self.constants[name].shape
-        if not self._is_drawn(name):
+        if name not in self._drawn:
             return self.node.view.shape(name)
-        info = self._infer().get(name)
-        return None if info is None else dims_of(info)
+        shape = self._drawn_shape(name)
+        if (shape is None or not all(map(_is_settled, shape))) and self._infer_whole():
+            shape = self._drawn_shape(name)
+        return shape
 
     def known_constant(self, name: str) -> NDArray[Any] | None:
         """Value of a constant of the graph or of the sketch."""
         if name in self.constants:
             return self.constants[name]
-        if self._is_drawn(name):
+        if name in self._drawn:
             return None
         value = self.node.constant(name)
         return fold(self.node.view, name) if value is None else value
 
-    def _is_drawn(self, name: str) -> bool:
-        return any(name in node.output for node in self.nodes)
+    def _drawn_dtype(self, name: str) -> int | None:
+        info = self._infer().get(name)
+        return None if info is None else int(info.type.tensor_type.elem_type) or None
+
+    def _drawn_shape(self, name: str) -> tuple[Dim, ...] | None:
+        info = self._infer().get(name)
+        return None if info is None else dims_of(info)
 
     def _infer(self) -> Mapping[str, ValueInfoProto]:
-        """Types and shapes of everything drawn so far."""
-        if self._inferred_for != len(self.nodes):
-            graph = onnx.GraphProto(name="sketch", node=self.nodes)
-            computed = {name for node in self.nodes for name in node.output}
-            read = dict.fromkeys(name for node in self.nodes for name in node.input if name and name not in computed)
-            for name in read:
-                constant = self.known_constant(name)
-                if constant is not None and constant.size <= 1024:  # noqa: PLR2004 - as in mnncompat.inference
-                    graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(constant), name))
-                elif dtype := self.known_dtype(name):
-                    graph.input.append(helper.make_tensor_value_info(name, dtype, self.known_shape(name)))
-            model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
-            try:
-                inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-            except (RuntimeError, onnx.shape_inference.InferenceError):
-                inferred = model
-            self._inferred = {value.name: value for value in inferred.graph.value_info}
-            self._inferred_for = len(self.nodes)
-        return self._inferred
+        """What is known of the values drawn so far: of the nodes since the last time from what was known then."""
+        if self._seen < len(self.nodes):
+            self._known |= self._inferred(self.nodes[self._seen :])
+            self._seen = len(self.nodes)
+        return self._known
+
+    def _infer_whole(self) -> bool:
+        """Infer all nodes together, which follows the arithmetic of shapes from end to end; False if that was done."""
+        if self._whole == len(self.nodes):
+            return False
+        self._known = self._inferred(self.nodes)
+        self._whole = self._seen = len(self.nodes)
+        return True
+
+    def _inferred(self, nodes: Sequence[NodeProto]) -> dict[str, ValueInfoProto]:
+        """Types and shapes of what nodes compute; what they read and do not compute is known already."""
+        graph = onnx.GraphProto(name="sketch", node=nodes)
+        computed = {name for node in nodes for name in node.output}
+        read = dict.fromkeys(name for node in nodes for name in node.input if name and name not in computed)
+        for name in read:
+            constant = self.known_constant(name)
+            if constant is not None and constant.size <= 1024:  # noqa: PLR2004 - as in mnncompat.inference
+                graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(constant), name))
+            elif name in self._drawn:
+                graph.input.extend(filter(None, [self._known.get(name)]))
+            elif dtype := self.known_dtype(name):
+                graph.input.append(helper.make_tensor_value_info(name, dtype, self.known_shape(name)))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        except (RuntimeError, onnx.shape_inference.InferenceError):
+            inferred = model
+        return {value.name: value for value in inferred.graph.value_info}
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -511,6 +545,7 @@ class Sketch:
                 kept.append(node)
                 needed |= {*node.input, *_captured(node)}
         self.nodes = kept[::-1]
+        self._seen = self._whole = len(kept)
         self.constants = {name: array for name, array in self.constants.items() if name in needed}
 
     def write(self, editor: GraphEditor, index: int) -> None:
@@ -519,7 +554,7 @@ class Sketch:
         names: dict[str, str] = {}
         aliases: list[tuple[str, str]] = []
         for result, output in zip(self._results, outputs, strict=True):
-            if result and self._is_drawn(result) and result not in names:
+            if result and result in self._drawn and result not in names:
                 names[result] = output
             elif result:
                 aliases.append((result, output))
@@ -572,6 +607,11 @@ class Sketch:
             name = base if self._counts[base] == 1 else f"{base}_{self._counts[base]}"
             if not _is_visible(self.node.view, name):
                 return name
+
+
+def _is_settled(dim: Dim) -> bool:
+    """True unless a dimension is unknown, or goes by a name that shape inference made up."""
+    return dim is not None and not str(dim).startswith("unk__")
 
 
 def _is_visible(view: GraphView | None, name: str) -> bool:

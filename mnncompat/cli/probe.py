@@ -12,7 +12,7 @@ import typer
 
 from mnncompat.cli import Interrupted
 from mnncompat.cli.console import emit, note, use_color
-from mnncompat.cli.progress import progress_bar
+from mnncompat.cli.progress import case_bar
 from mnncompat.cli.render import rendered
 from mnncompat.errors import UsageError
 
@@ -100,7 +100,7 @@ def _measure(
         recording = Recording(out, header, resume=resume)
         before = frozenset(recording.found)
         try:
-            with progress_bar(selection, len(before)) as progress:
+            with case_bar(selection, len(before)) as progress:
                 for each in pool.measure(selection.cases(without=before)):
                     recording.add(each)
                     progress.advance(each.outcome.value)

@@ -37,7 +37,7 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def progress_bar(selection: Selection, done: int) -> Iterator[Progress]:
+def case_bar(selection: Selection, done: int) -> Iterator[Progress]:
     """A bar on standard error while cases are measured; nothing if that is no terminal."""
     if not sys.stderr.isatty():
         yield _Silence()

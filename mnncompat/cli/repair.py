@@ -24,7 +24,7 @@ _SEARCHING = "fully-connected-to-convolution"
 
 def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None, output_format: str) -> None:
     """Measure a corpus before and after `fix`, and print what changed, operator by operator."""
-    from mnncompat.cli.progress import progress_bar
+    from mnncompat.cli.progress import case_bar
     from mnncompat.probe.pool import Pool
     from mnncompat.probe.repair import repairs
     from mnncompat.target import Target
@@ -32,7 +32,7 @@ def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None
     found: list[Repair] = []
     with Pool(jobs=jobs, python=python) as pool:
         target = Target(pool.environment.mnn)
-        with progress_bar(selection, 0) as progress:
+        with case_bar(selection, 0) as progress:
             for each in repairs(selection.cases(), pool, target):
                 found.append(each)
                 progress.advance(each.after.outcome.value)

@@ -199,22 +199,24 @@ def _sparse_constant(scope: Scope) -> Iterator[Found]:
 
 @_search
 def _int64_out_of_range(scope: Scope) -> Iterator[Found]:
-    """An int64 constant that MNN clamps, read by anything but starts and ends of Slice, where clamping is harmless."""
+    """An int64 constant that MNN clamps, read by anything but what bounds a count, where clamping is harmless."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
         values = view.constant(name)
         if values is not None and values.size:
             extreme = max(int(values.max()), -int(values.min()))
-            if extreme > _INT64_LIMIT and not _only_bounds_slices(view, name):
+            if extreme > _INT64_LIMIT and not _only_bounds(view, name):
                 shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
                 yield Found(view=view, position=index, values={"tensor": name, "value": shown})
 
 
 _PASSES_ON = ("Identity", "Concat", "Reshape", "Squeeze", "Unsqueeze")
+# Operands that say how far or how many at most: no axis has 2^30 elements.
+_BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
 
 
-def _only_bounds_slices(view: GraphView, name: str) -> bool:
+def _only_bounds(view: GraphView, name: str) -> bool:
     pending, seen = [name], set[str]()
     while pending:
         name = pending.pop()
@@ -224,7 +226,7 @@ def _only_bounds_slices(view: GraphView, name: str) -> bool:
         for reader in _readers(view.nodes, name):
             if reader.op_type in _PASSES_ON:
                 pending.extend(set(reader.output) - seen)
-            elif reader.op_type != "Slice" or name not in reader.input[1:3]:
+            elif {at for at, read in enumerate(reader.input) if read == name} - _BOUNDS.get(reader.op_type, set()):
                 return False
     return True
 

@@ -246,6 +246,13 @@ def test_sparse_tensors() -> None:
             "z = Constant<value_ints = [0]>() s = Slice(x, z, c) d = Cast<to = 1>(c) y = Mul(s, d)",
             ["MNN024"],
         ),
+        (
+            2**63 - 1,
+            """b = Constant<value = float[1,3,4] {0, 0, 1, 1, 0, 1, 2, 2, 1, 1, 3, 3}>()
+               l = Constant<value_ints = [1, 1, 3]>() o = Constant<value_int = 2>() s = Reshape(x, l)
+               n = NonMaxSuppression(b, s, c) k = Gather<axis = 1>(n, o) y = Cast<to = 1>(k)""",
+            [],
+        ),
     ],
 )
 def test_int64_range(value: int, body: str, expected: list[str]) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
+
+from onnx import FunctionProto
 
 from mnncompat.facts import NodeFacts
+from mnncompat.view import Dim, dims_of
 
 _PAIR = 2
 _IMAGE_RANK = 4
@@ -119,6 +123,44 @@ def _are_batches(one: str, two: str, gone: str) -> bool:
     return one[:2] == two[:2] and gone in one[2:] and gone in two[2:]
 
 
+def open_batch_is_broadcast(facts: NodeFacts) -> bool | None:
+    """Batches of a product, one of a size that an input of the model leaves open, match while that size is 1 only.
+
+    MNN looks for what is broadcast when a session is first resized, and not again where nothing was.
+    """
+    return _matches_at_one(facts, _is_declared_open)
+
+
+def unknown_batch_is_broadcast(facts: NodeFacts) -> bool | None:
+    """Batches of a product, one of a size that is not known, would match if that size were 1, and not otherwise."""
+    return _matches_at_one(facts, lambda _, dim: not isinstance(dim, int)) and not open_batch_is_broadcast(facts)
+
+
+def _matches_at_one(facts: NodeFacts, may_change: Callable[[NodeFacts, Dim], bool]) -> bool | None:
+    one, two = (facts.shape(name) for name in facts.node.input[:_PAIR])
+    if one is None or two is None:
+        return None
+    rank = max(len(one), len(two))
+    batches = [(1,) * (rank - len(shape)) + shape[:-2] for shape in (one, two)]
+    if not any(may_change(facts, dim) for batch in batches for dim in batch):
+        return False
+    small, large = ([_opened(batch, size) for batch in batches] for size in (1, 2))
+    counts, later = [[prod(batch) for batch in each] for each in (small, large)]
+    return (counts[0] == counts[1] or 1 in counts) and large[0] != large[1] and 1 not in later
+
+
+def _opened(batch: tuple[Dim, ...], size: int) -> list[int]:
+    return [dim if isinstance(dim, int) else size for dim in batch]
+
+
+def _is_declared_open(facts: NodeFacts, dim: Dim) -> bool:
+    view = facts.view
+    while view.parent is not None:
+        view = view.parent
+    values = () if isinstance(view.graph, FunctionProto) else view.graph.input
+    return isinstance(dim, str) and any(dim in (dims_of(value) or ()) for value in values)
+
+
 def _equation(facts: NodeFacts) -> tuple[list[str], str | None]:
     """Terms and result, with a dot for an ellipsis; no result if the equation names none."""
     text = str(facts.attribute("equation")).replace(" ", "").replace("...", _ELLIPSIS)
@@ -136,5 +178,7 @@ PRODUCT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         einsum_sums_single_operand,
         einsum_ellipsis_is_misread,
         einsum_is_mistaken_for_matmul,
+        open_batch_is_broadcast,
+        unknown_batch_is_broadcast,
     )
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from onnx import FunctionProto
+
 from mnncompat.facts import NodeFacts
-from mnncompat.view import Dim
+from mnncompat.view import Dim, GraphView, dims_of
 
 
 class _Window(NamedTuple):
@@ -152,15 +154,26 @@ def sequence_is_single(facts: NodeFacts) -> bool:
 def sequence_length_is_open(facts: NodeFacts) -> bool | None:
     """The length of the sequences of a recurrent operator (axis 0 of input 0) is a symbol or unknown.
 
-    MNN's converter takes that for 1. Behind a Pad that makes the sequence longer it takes it for more.
+    MNN's converter takes axis 0 of an input of the model for 1 where that is not fixed, and leaves other sizes open.
+    Behind a Pad that makes the sequence longer it takes it for more.
     """
     shape = facts.shape(facts.node.input[0])
+    if not _has_open_first_axis(facts.view):
+        return False
     producer = facts.view.producer(facts.node.input[0])
     if producer is not None and producer.op_type == "Pad" and shape and len(producer.input) > 1:
         widths = facts.constant(producer.input[1])
         if widths is not None and widths.size == 2 * len(shape) and widths[0] + widths[len(shape)] > 0:
             return False
     return None if not shape else not isinstance(shape[0], int)
+
+
+def _has_open_first_axis(view: GraphView) -> bool:
+    """An input of the model has a first axis of no fixed size; so may what a subgraph or a function is given."""
+    if view.parent is not None or isinstance(view.graph, FunctionProto):
+        return True
+    shapes = [dims_of(value) for value in view.graph.input if value.name not in view.initializers]
+    return any(shape is None or (shape and not isinstance(shape[0], int)) for shape in shapes)
 
 
 def whole_number_decides(facts: NodeFacts) -> bool:

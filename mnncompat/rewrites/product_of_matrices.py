@@ -22,7 +22,7 @@ class ProductOfMatrices(NodeRewrite):
     other.
 
     **Why.** MNN crashes on the first, gives nothing for the second, and for the third reads behind the operands if both
-    hold the same number of matrices.
+    hold the same number of matrices, or did so when the session was first resized.
 
     **Before and after**::
 
@@ -35,9 +35,12 @@ class ProductOfMatrices(NodeRewrite):
         y = MatMul(a, b)                     a: (s, 1, m, k)   b: (t, k, n)
         y = MatMul(Expand(a, (s, t, m, k)), b)
 
+        y = MatMul(a, b)                     a: (N, s, m, k)   b: (1, s, k, n)
+        y = MatMul(a, Expand(b, Concat(Shape(a)[0:1], (1, 1, 1))))
+
     **Algebra.** How MatMul reads vectors, and what broadcasting means.
 
-    **Refuses** batches whose sizes are not static.
+    **Refuses** operands of unknown rank.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
@@ -56,6 +59,8 @@ class ProductOfMatrices(NodeRewrite):
             constant = two.constant
             column = new.reshape(two, (-1, 1)) if constant is None else new.constant(constant.reshape(-1, 1))
             return new.squeeze(one @ column, (one.rank - 1,))
+        if not all(isinstance(dim, int) for each in (one, two) for dim in each.dims[:-2]):
+            return _beside(new, one, two) @ _beside(new, two, one)
         batches = [tuple(each.dim(axis) for axis in range(each.rank - 2)) for each in (one, two)]
         shape = np.broadcast_shapes(*batches)
         wider = one if one.constant is None else two
@@ -69,6 +74,21 @@ class ProductOfMatrices(NodeRewrite):
             taken("vectors", "(float[5] a, float[5] b) => (float y) { y = MatMul(a, b) }"),
             taken("constant vector", "(float[2,N,4] a) => (float[2,N] y) { y = MatMul(a, w) }", opset=11, w=(4,)),
             taken("crossed batches", "(float[3,1,2,4] a, float[3,4,5] b) => (float[3,3,2,5] y) { y = MatMul(a, b) }"),
+            taken(
+                "open batch",
+                "(float[N,2,3,4] a) => (float[N,2,3,5] y) { y = MatMul(a, w) }",
+                w=(1, 2, 4, 5),
+            ),
+            taken(
+                "open batches with single matrices",
+                "(float[N,1,3,4] a, float[N,2,4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
+                opset=11,
+            ),
+            left(
+                "open batch, single matrix",
+                "",
+                "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
+            ),
             left(
                 "vector computed at run time", "", "(float[2,3,4] a, float[4] b) => (float[2,3] y) { y = MatMul(a, b) }"
             ),
@@ -78,3 +98,19 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[3,1,2,4] a, float[2,4,5] b) => (float[3,2,2,5] y) { y = MatMul(a, b) }",
             ),
         )
+
+
+def _beside(new: Sketch, value: Value, other: Value) -> Value:
+    """An operand, expanded along the axes of its batch that are 1 in it and not in the other one."""
+    missing = other.rank - value.rank
+    target: list[Value] = []
+    for axis in range(other.rank - 2):
+        single = axis < missing or value.dims[axis - missing] == 1
+        size = other.dims[axis] if single else 1
+        if isinstance(size, int):
+            target.append(new.constant([size]))
+        else:
+            target.append(new.slice(new.op("Shape", other), [axis], [axis + 1], [0]))
+    if all(size.constant is not None and size.constant[0] == 1 for size in target):
+        return value
+    return new.op("Expand", value, new.concat([*target, new.constant([1, 1])], 0))

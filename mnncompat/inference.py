@@ -1,4 +1,4 @@
-"""ONNX shape inference without the weights, and past computed Reshape targets."""
+"""ONNX shape inference without the weights, and past computed sizes and Reshape targets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto
 
+from mnncompat.model import default_opset
+from mnncompat.shape_arithmetic import settle_operands
 from mnncompat.targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
 _INFERENCE_ELEMENTS = 1024
-# Each round follows computed reshapes one further down a chain of them.
+# Each round follows computed sizes one further down a chain of them.
 _INFERENCE_ROUNDS = 8
 
 
@@ -22,12 +24,17 @@ def infer(proto: ModelProto) -> ModelProto | None:
     """
     skeleton = _skeleton(proto)
     inferred = _infer(skeleton)
-    if any(node.op_type == "Reshape" for node in skeleton.graph.node):
-        for _ in range(_INFERENCE_ROUNDS):
-            if inferred is None or not resolve_targets(skeleton.graph, inferred.graph):
-                break
-            inferred = _infer(skeleton) or inferred
+    for _ in range(_INFERENCE_ROUNDS):
+        if inferred is None or not _resolve(skeleton, inferred):
+            break
+        inferred = _infer(skeleton) or inferred
     return inferred
+
+
+def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
+    """Replace computed sizes by what they come to; True if there were any that inference had not followed."""
+    settled = settle_operands(skeleton.graph, inferred.graph, default_opset(skeleton) or 0)
+    return resolve_targets(skeleton.graph, inferred.graph) or settled
 
 
 def _infer(skeleton: ModelProto) -> ModelProto | None:

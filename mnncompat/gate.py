@@ -109,7 +109,7 @@ class _Gate:
         converted = self._convert(fixed, self._converter)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
-        parity = self._verify(self._options.tolerance or default_tolerance(self._converter))
+        parity = self._verify(fixed, self._options.tolerance or default_tolerance(self._converter))
         result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
         if not parity.passed:
             return replace(result, verdict=Verdict.NOT_EQUAL)
@@ -145,7 +145,7 @@ class _Gate:
         full = replace(self._converter, fp16=False, weight_bits=0, weight_block=None, weight_asymmetric=None)
         self._progress("convert and verify with full weights first")
         converted = self._convert(fixed, full)
-        return converted if isinstance(converted, Failure) else self._verify(None)
+        return converted if isinstance(converted, Failure) else self._verify(fixed, None)
 
     def _convert(self, fixed: FixResult | None, converter: ConvertOptions) -> Converted | Failure:
         from mnncompat import mnn
@@ -157,12 +157,14 @@ class _Gate:
             source = self._onnx
         return mnn.convert(source, self._mnn, options=converter, limits=self._limits)
 
-    def _verify(self, tolerance: Tolerance | None) -> ParityReport:
+    def _verify(self, fixed: FixResult | None, tolerance: Tolerance | None) -> ParityReport:
         from mnncompat.parity import verify
 
-        self._progress("verify: ONNX Runtime on the original model, MNN on the converted file")
+        rough = None if fixed is None else fixed.approximated
+        which = "the original model" if rough is None else "the model without its rounding"
+        self._progress(f"verify: ONNX Runtime on {which}, MNN on the converted file")
         return verify(
-            self._model.path or self._model.proto,
+            (self._model.path or self._model.proto) if rough is None else rough.proto,
             self._mnn,
             shapes=self._options.shapes,
             inputs=self._options.inputs,

@@ -108,7 +108,11 @@ class FixResult:
         refused: Nodes that were left alone, with the reason.
         rolled_back: Rewrites that were given up.
         changes: Node-level difference between the model as it was and as it is.
-        proof: Comparison of both under ONNX Runtime; None if nothing was applied or no proof was wanted.
+        proof: Comparison under ONNX Runtime of the model before and after, from `approximated` on if there is one; None
+            if nothing was applied or no proof was wanted.
+        approximated: The model after the unsafe rewrites that change what it computes; None if there were none. This
+            is what a conversion has to agree with.
+        approximation: Comparison of that model with the original; None if no proof was wanted.
     """
 
     source: str
@@ -118,6 +122,8 @@ class FixResult:
     rolled_back: tuple[RolledBack, ...] = ()
     changes: tuple[NodeChange, ...] = ()
     proof: ParityReport | None = None
+    approximated: Model | None = None
+    approximation: ParityReport | None = None
 
     @property
     def changed(self) -> bool:

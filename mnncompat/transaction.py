@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mnncompat.parity import ParityReport
 
 _MAX_ROUNDS = 50
+# What an approximate rewrite takes away is judged like weights of so many bits.
+_APPROXIMATE_BITS = 8
 # The checker serialises the model, and protobuf stops at 2 GiB.
 _MAX_CHECKED_BYTES = 1_900_000_000
 
@@ -113,33 +115,50 @@ def fix_model(
     """
     model.load_weights()
 
-    def prover(before: Model, after: Model) -> ParityReport:
-        from mnncompat.parity import compare_models
+    def prover(*, approximate: bool) -> Prover | None:
+        def compare(before: Model, after: Model) -> ParityReport:
+            from mnncompat.parity import compare_models, quantized
 
-        return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, seed=seed)
+            tolerance = quantized(_APPROXIMATE_BITS) if approximate else None
+            return compare_models(
+                before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed
+            )
+
+        return compare if prove else None
 
     chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
+    exact = tuple(each for each in chosen if not each.approximate)
     if freeze:
         check_shapes(model.proto, freeze)
-        chosen = (FreezeShapes(freeze), *chosen)
-    attempt, rolled_back = _transaction(model, chosen, target or Target(), prover if prove else None)
-    if not attempt.applied:
-        return FixResult(source=model.name, model=model, refused=attempt.refused, rolled_back=rolled_back)
+        exact = (FreezeShapes(freeze), *exact)
+    wanted = target or Target()
+    approximate = tuple(each for each in chosen if each.approximate)
+    rough, given_up = _transaction(model, approximate, wanted, prover(approximate=True))
+    start = _with(model, rough.proto) if rough.applied else model
+    attempt, rolled_back = _transaction(start, exact, wanted, prover(approximate=False))
+    applied = (*rough.applied, *attempt.applied)
+    refused, rolled_back = (*rough.refused, *attempt.refused), (*given_up, *rolled_back)
+    if not applied:
+        return FixResult(source=model.name, model=model, refused=refused, rolled_back=rolled_back)
     fixed = _with(model, attempt.proto)
     return FixResult(
         source=model.name,
         model=fixed,
-        applied=attempt.applied,
-        refused=attempt.refused,
+        applied=applied,
+        refused=refused,
         rolled_back=rolled_back,
         changes=diff(model, fixed),
         proof=attempt.proof,
+        approximated=start if rough.applied else None,
+        approximation=rough.proof,
     )
 
 
 def _transaction(
     model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None
 ) -> tuple[_Attempt, tuple[RolledBack, ...]]:
+    if not rewrites:
+        return _Attempt(proto=model.proto), ()
     attempt = _attempt(model, rewrites, target, prover)
     if not attempt.error:
         return attempt, ()

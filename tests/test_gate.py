@@ -66,6 +66,24 @@ def test_a_model_that_is_wrong(build: Any, verdict: str, kind: FailureKind | Non
     assert [path.name for path in tmp_path.iterdir()] == ["model.mnn"]
 
 
+def test_without_its_rounding_a_quantised_model_is_proven_against_what_is_left(tmp_path: Path) -> None:
+    pair = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("Tanh", ["d"], ["y"]),
+    ]
+    weights = {"s": np.asarray(0.1, np.float32), "z": np.asarray(3, np.int8)}
+    model = model_of(pair, {"x": [4, 60]}, {"y": [4, 60]}, weights)
+    as_defined, without = convert(model, None), convert(model, tmp_path / "out.mnn", unsafe=True)
+    assert (as_defined.verdict, without.verdict) == ("converted", "converted")
+    assert as_defined.ops.keys() >= {"BinaryOp"}
+    assert "BinaryOp" not in without.ops
+    assert verify(model, tmp_path / "out.mnn").passed is False  # it is another model, and told to be
+    assert without.fix is not None
+    assert without.fix.approximated is not None
+    assert verify(without.fix.approximated.proto, tmp_path / "out.mnn").passed
+
+
 @pytest.mark.parametrize("build", [softmax_of_old, hardmax, pool_without_strides])
 def test_the_same_model_fixed_is_right(build: Any, tmp_path: Path) -> None:
     result = convert(build(), tmp_path / "model.mnn")

@@ -15,6 +15,7 @@ from onnx import helper
 from mnncompat import RunnerError, UsageError, fix
 from mnncompat.diagnostics import Applicability
 from mnncompat.model import from_proto
+from mnncompat.parity import compare_models
 from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
 from mnncompat.surgeon import GraphEditor
 from mnncompat.target import Target
@@ -60,6 +61,21 @@ class EqualRewrite(PlantedRewrite):
         node.inputs.append(editor.constant("zero", np.zeros((), np.float32)))
 
 
+class WrongElu(PlantedRewrite):
+    """Turns Elu into something close to it."""
+
+    name = "planted-wrong-elu"
+
+    def find(self, view: GraphView, target: Target) -> Iterator[Match | Refusal]:
+        for index, node in enumerate(view.nodes):
+            if node.op_type == "Elu":
+                yield Match(rewrite=self.name, nodes=frozenset([index]), notes=((index, "planted"),), plan=index)
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        node = editor.edit(match.plan)
+        node.op, node.attrs["alpha"] = "ThresholdedRelu", 0.05
+
+
 class InvalidRewrite(PlantedRewrite):
     """Makes something that is not ONNX."""
 
@@ -92,6 +108,26 @@ class UnsafeRewrite(EqualRewrite):
 
     name = "planted-unsafe"
     applicability = Applicability.UNSAFE
+
+
+class ApproximateRewrite(WrongRewrite):
+    """Something close to Relu, and owns up to it."""
+
+    name = "planted-approximate"
+    applicability = Applicability.UNSAFE
+    approximate = True
+
+
+class RuinousRewrite(EqualRewrite):
+    """Calls itself approximate and leaves nothing of the signal."""
+
+    name = "planted-ruinous"
+    applicability = Applicability.UNSAFE
+    approximate = True
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        node = editor.edit(match.plan)
+        node.op = "Sign"
 
 
 BAD: dict[str, tuple[type[Rewrite], str]] = {
@@ -131,6 +167,41 @@ def test_without_a_proof_a_wrong_rewrite_gets_through() -> None:
     result = fix_model(from_proto(head()), rewrites=[WrongRewrite()], prove=False)
     assert result.changed
     assert result.proof is None
+
+
+def test_what_approximates_is_judged_by_its_noise_and_the_rest_is_proven_from_there() -> None:
+    result = fix_model(from_proto(head()), rewrites=[*choose_rewrites(), ApproximateRewrite()])
+    assert [each.rewrite for each in result.applied] == ["planted-approximate", *["fully-connected-to-convolution"] * 2]
+    assert result.proven
+    assert result.approximated is not None
+    assert "LeakyRelu" in [node.op_type for node in result.approximated.proto.graph.node]
+    assert result.approximation is not None
+    worst = result.approximation.outputs[0].worst
+    assert worst is not None
+    assert 20 < worst.snr_db < 100
+    assert not compare_models(head(), result.model.proto).passed
+    assert compare_models(result.approximated.proto, result.model.proto).passed
+
+
+def test_what_approximates_too_roughly_is_rolled_back_and_the_others_stay() -> None:
+    result = fix_model(from_proto(head()), rewrites=[*choose_rewrites(), RuinousRewrite()])
+    assert [each.rewrite for each in result.rolled_back] == ["planted-ruinous"]
+    assert {each.rewrite for each in result.applied} == {"fully-connected-to-convolution"}
+    assert result.approximated is None
+    assert result.proof is not None
+    assert result.proof.passed
+
+
+def test_a_wrong_rewrite_cannot_hide_behind_one_that_approximates() -> None:
+    model = head()
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    relu.op_type = "Elu"
+    model.graph.node.insert(list(model.graph.node).index(relu), helper.make_node("Relu", [relu.input[0]], ["first"]))
+    relu.input[0] = "first"
+    result = fix_model(from_proto(model), rewrites=[ApproximateRewrite(), WrongElu()])
+    assert [each.rewrite for each in result.rolled_back] == ["planted-wrong-elu"]
+    assert "not equal under ONNX Runtime" in result.rolled_back[0].reason
+    assert [each.rewrite for each in result.applied] == ["planted-approximate"]
 
 
 def test_two_rewrites_of_one_node_are_applied_one_after_the_other() -> None:

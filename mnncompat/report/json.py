@@ -68,8 +68,8 @@ def _scalar(value: object) -> str | int | float | None:
 
 def _record(value: Any) -> dict[str, Any]:
     """A result with its fields, in their order, and what follows from them."""
-    left_out = "model" if isinstance(value, FixResult) else None
-    record = {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name != left_out}
+    left_out = ("model", "approximated") if isinstance(value, FixResult) else ()
+    record = {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in left_out}
     return record | {name: _plain(getattr(value, name)) for name in _DERIVED if _has(value, name)}
 
 

@@ -71,6 +71,8 @@ class Rewrite(ABC):
     summary: ClassVar[str]
     severity: ClassVar[Severity] = Severity.WARNING
     applicability: ClassVar[Applicability] = Applicability.SAFE
+    approximate: ClassVar[bool] = False
+    """True if what it makes differs by more than rounding: it is judged by its signal-to-noise ratio."""
     op_types: ClassVar[tuple[str, ...]]
     """Empty for any."""
     is_whole: ClassVar[bool] = False

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from evaluation import evaluated
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 from remedied import assert_remedied, one_node, random
+from rewriting import TARGET
 
+from mnncompat.model import from_proto
 from mnncompat.probe.prober import Prober
+from mnncompat.transaction import choose_rewrites, fix_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,3 +175,40 @@ def test_integer_convolution_is_exact(prober: Prober, size: int, mode: str, grou
         strides=[stride, stride],
     )
     assert assert_remedied(model, prober, feeds) >= {"integer-product-in-float"}
+
+
+@QUICK
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    kind=st.sampled_from(list(KINDS)),
+    several=st.booleans(),
+    zero=st.integers(-100, 227),
+    seed=st.integers(0, 99),
+)
+def test_a_pair_without_its_rounding_is_off_by_half_a_step(
+    shape: list[int], kind: Any, *, several: bool, zero: int, seed: int
+) -> None:
+    """And by nothing where it saturates: what stands below the range comes out at its lower end."""
+    draws = np.random.default_rng(seed)
+    count = (shape[1],) if several else ()
+    scale = np.exp2(draws.integers(-9, -4, count)).astype(np.float32)
+    limits = np.iinfo(kind)
+    centre = np.full(count, np.clip(zero, limits.min, limits.max), kind)
+    x = (draws.standard_normal(shape) * scale.max() * 200).astype(np.float32)
+    axis: dict[str, Any] = {"axis": 1} if several else {}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], **axis),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"], **axis),
+    ]
+    stored = [numpy_helper.from_array(scale, "s"), numpy_helper.from_array(centre, "z")]
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
+    graph = helper.make_graph(nodes, "pair", value[:1], value[1:], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    fixed = fix_model(from_proto(model), target=TARGET, rewrites=choose_rewrites(unsafe=True), prove=False)
+    assert [each.rewrite for each in fixed.applied] == ["drop-rounding"]
+    (before,), (after,) = evaluated(model, [{"x": x}]), evaluated(fixed.model.proto, [{"x": x}])
+    spread = scale.reshape([-1 if axis == 1 else 1 for axis in range(len(shape))]) if several else scale
+    assert np.all(np.abs(before["y"] - after["y"]) <= spread * 0.5001)
+    outside = (x / spread + zero < limits.min - 1) | (x / spread + zero > limits.max + 1)
+    if limits.min <= zero <= limits.max:
+        np.testing.assert_allclose(after["y"][outside], before["y"][outside], rtol=1e-5)

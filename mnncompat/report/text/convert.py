@@ -67,6 +67,8 @@ def _rewrite(page: Page, result: FixResult) -> None:
     for given_up in result.rolled_back:
         text = f" {printable(given_up.rewrite)}: {printable(given_up.reason)}"
         page.labelled(f"{'':<11}rolled back", Style.BAD, text, indent=13)
+    if result.approximation is not None:
+        page.line(f"near the original under ONNX Runtime: {parity.proof(result.approximation)}", lead=" " * 11)
     if result.proof is not None:
         equal = "proven equal" if result.proof.passed else "NOT equal"
         page.line(f"{equal} under ONNX Runtime: {parity.proof(result.proof)}", lead=" " * 11)
@@ -96,5 +98,10 @@ def _verdict(page: Page, result: ConvertResult) -> None:
         page.line(label, style=Style.BAD)
         return
     source = model_name(result.source)
-    told = f"{printable(str(result.out))} computes what {source} computes" if result.out else f"{source}, not written"
+    rough = "" if result.fix is None or result.fix.approximated is None else " without its rounding"
+    told = (
+        f"{printable(str(result.out))} computes what {source} computes{rough}"
+        if result.out
+        else f"{source}, not written"
+    )
     page.labelled(f"{label}:", Style.GOOD, f" {told}", indent=4)

@@ -44,6 +44,13 @@ def headline(result: FixResult) -> str:
 
 def write_proof(page: Page, result: FixResult) -> None:
     """Write what says that the model still computes the same."""
+    if result.approximation is not None:
+        verdict = (
+            (" near the original", Style.WARN) if result.approximation.passed else (" NOT near the original", Style.BAD)
+        )
+        page.labelled(f" {verdict[0]}", verdict[1], f" under ONNX Runtime: {proof(result.approximation)}", indent=4)
+        if result.proof is None:
+            return
     if result.proof is None:
         page.labelled("  not proven:", Style.WARN, " the comparison under ONNX Runtime was left out", indent=4)
     elif result.proof.passed:

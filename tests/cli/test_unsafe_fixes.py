@@ -1,0 +1,51 @@
+"""`--unsafe-fixes`: what is dropped is told, measured, and never dropped unasked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import parser
+
+from mnncompat.cli import main
+
+QUANTISED = """<ir_version: 8, opset_import: ["": 13]> g (float[4,50] x) => (float[4,50] y)
+    <float s = {0.05}, uint8 z = {128}> {
+    q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Tanh(d) }"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.onnx"
+    onnx.save(parser.parse_model(QUANTISED), path)
+    return path
+
+
+def test_fix_drops_the_rounding_only_if_asked(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.onnx"
+    assert main(["fix", str(model), "-o", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "drop-rounding" not in told
+    assert "proven equal" in told
+    assert main(["fix", str(model), "-o", str(out), "--unsafe-fixes"]) == 0
+    told = capsys.readouterr().out
+    assert "QuantizeLinear and DequantizeLinear: not rounded any more; its range stays (drop-rounding)" in told
+    assert "near the original under ONNX Runtime" in told
+    assert "SNR" in told
+    assert "proven equal" not in told
+    assert [node.op_type for node in onnx.load(out).graph.node] == ["Clip", "Tanh"]
+
+
+def test_convert_says_what_its_file_computes(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["convert", str(model), "-o", str(tmp_path / "out.mnn"), "-q", "--unsafe-fixes"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "near the original" in told
+    assert "computes what model.onnx computes without its rounding" in told.replace(f"{tmp_path}/", "")
+    assert main([*command, "--output-format", "json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["fix"]["approximation"]["passed"] is True
+    assert result["fix"]["proof"] is None
+    assert result["parity"]["passed"] is True

@@ -72,7 +72,7 @@ def test_without_its_rounding_a_quantised_model_is_proven_against_what_is_left(t
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
         helper.make_node("Tanh", ["d"], ["y"]),
     ]
-    weights = {"s": np.asarray(0.1, np.float32), "z": np.asarray(3, np.int8)}
+    weights: dict[str, np.ndarray] = {"s": np.asarray(0.1, np.float32), "z": np.asarray(3, np.int8)}
     model = model_of(pair, {"x": [4, 60]}, {"y": [4, 60]}, weights)
     as_defined, without = convert(model, None), convert(model, tmp_path / "out.mnn", unsafe=True)
     assert (as_defined.verdict, without.verdict) == ("converted", "converted")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mnncompat.activation_relations import ACTIVATION_RELATIONS
 from mnncompat.facts import NodeFacts
 from mnncompat.index_relations import INDEX_RELATIONS
 from mnncompat.movement_relations import MOVEMENT_RELATIONS
@@ -221,7 +222,8 @@ def _einsum_terms(facts: NodeFacts) -> list[str]:
 
 
 RELATIONS.update(
-    INDEX_RELATIONS
+    ACTIVATION_RELATIONS
+    | INDEX_RELATIONS
     | MOVEMENT_RELATIONS
     | WINDOW_RELATIONS
     | VALUE_RELATIONS

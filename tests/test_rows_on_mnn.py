@@ -38,7 +38,7 @@ def feeds_of(model: ModelProto) -> dict[str, np.ndarray]:
 
 def draw(value: onnx.ValueInfoProto, rng: np.random.Generator) -> np.ndarray:
     tensor = value.type.tensor_type
-    shape = [dim.dim_value or 2 for dim in tensor.shape.dim]
+    shape = [dim.dim_value if dim.HasField("dim_value") else 2 for dim in tensor.shape.dim]
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if tensor.elem_type == TensorProto.BOOL:
         return np.asarray(rng.random(shape) > 0.5)

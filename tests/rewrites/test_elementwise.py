@@ -74,6 +74,23 @@ def test_any_number_of_operands_is_right(prober: Prober, op: str, count: int, da
     assert count > 1 or applied == {"binary-chain"}
 
 
+@QUICK
+@given(
+    op=st.sampled_from(["Add", "Sub", "Mul", "Max", "Min", "Sum"]),
+    drawn=shapes(),
+    opset=st.sampled_from([8, 13, 21]),
+    constants=st.sampled_from([[], ["b"]]),
+)
+def test_relu_behind_an_output_is_right(
+    prober: Prober, op: str, drawn: list[list[int]], opset: int, constants: list[str]
+) -> None:
+    operands = {name: random(shape, seed=seed) for seed, (name, shape) in enumerate(zip("ab", drawn, strict=True))}
+    model, feeds = one_node(op, operands, opset=opset, constants=constants)
+    model.graph.node.append(helper.make_node("Relu", ["out0"], ["y"]))
+    model.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    assert "relu-as-max" in assert_remedied(model, prober, feeds)
+
+
 UNARY: dict[str, dict[str, Any]] = {
     "Round": {"opset": 11},
     "Shrink": {"opset": 9, "lambd": 0.75, "bias": 0.25},

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from mnncompat.activation_relations import ACTIVATION_RELATIONS
 from mnncompat.facts import NodeFacts
 from mnncompat.index_relations import INDEX_RELATIONS
+from mnncompat.merge_relations import MERGE_RELATIONS
 from mnncompat.movement_relations import MOVEMENT_RELATIONS
 from mnncompat.norm_relations import NORM_RELATIONS
 from mnncompat.operand_relations import OPERAND_RELATIONS
@@ -231,4 +232,5 @@ RELATIONS.update(
     | PRODUCT_RELATIONS
     | POSITION_RELATIONS
     | NORM_RELATIONS
+    | MERGE_RELATIONS
 )

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 class BatchNormArithmetic(NodeRewrite):
     """Write BatchNormalization as a multiplication and an addition per channel.
 
-    **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, or in training mode.
+    **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, in training mode, or
+    behind a 3-D ConvTranspose.
 
-    **Why.** MNN's converter crashes unless all four are constant, and does not know training mode.
+    **Why.** MNN's converter crashes unless all four are constant, does not know training mode, and merges what stands
+    behind a 3-D ConvTranspose into it as a bias that is added to part of the depth only.
 
     **Before and after**::
 
@@ -81,6 +83,17 @@ class BatchNormArithmetic(NodeRewrite):
                 """(float[2,3,4] x) => (float[2,3,4] y, float[3] m, float[3] v) {
                 y, m, v = BatchNormalization<training_mode=1, epsilon=0.1>(x, s, b, b, var) }""",
                 opset=15,
+                s=(3,),
+                b=(3,),
+                var=(3,),
+            ),
+            taken(
+                "behind a 3-D ConvTranspose",
+                """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y) {
+                c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w)
+                y = BatchNormalization(c, s, b, b, var) }""",
+                opset=15,
+                w=(2, 3, 2, 2, 2),
                 s=(3,),
                 b=(3,),
                 var=(3,),

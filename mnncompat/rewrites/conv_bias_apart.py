@@ -19,7 +19,7 @@ class ConvBiasApart(NodeRewrite):
     **What.** Conv and ConvTranspose whose bias is computed at run time while their weight is constant, and 3-D
     ConvTranspose with a bias.
 
-    **Why.** MNN refuses the former, and adds the bias along the wrong axis in 3-D.
+    **Why.** MNN refuses the former, and adds the bias to part of the depth in 3-D.
 
     **Before and after**::
 

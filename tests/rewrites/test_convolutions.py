@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto
+from onnx import ModelProto, helper, numpy_helper
 from remedied import Arrays, assert_remedied, one_node, random
 
 from mnncompat.probe.prober import Prober
@@ -101,3 +102,37 @@ def test_deformable_convolution_is_right(prober: Prober, data: st.DataObject) ->
         offset_group=offsets,
     )
     assert_remedied(model, prober, feeds)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_what_is_merged_into_a_3d_convolution_is_right(prober: Prober, data: st.DataObject) -> None:
+    op = data.draw(st.sampled_from(["Conv", "ConvTranspose"]))
+    kernel, strides = (data.draw(st.lists(st.integers(1, 2), min_size=3, max_size=3)) for _ in range(2))
+    channels, opset = data.draw(st.integers(1, 3)), data.draw(st.sampled_from([10, 13, 22]))
+    operands = {
+        "x": random([1, 2, 3, 4, 4]),
+        "w": random([channels, 2, *kernel] if op == "Conv" else [2, channels, *kernel], seed=1),
+        "b": data.draw(st.sampled_from([None, random([channels], seed=2)])),
+    }
+    constants = [name for name in ("w", "b") if operands[name] is not None]
+    model, feeds = one_node(op, operands, opset=opset, constants=constants, kernel_shape=kernel, strides=strides)
+    model.graph.initializer.append(numpy_helper.from_array(np.abs(random([channels], seed=3)) + 0.5, "s"))
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(bound, np.float32), name) for name, bound in (("low", 0.0), ("high", 6.0))
+    )
+    for each in data.draw(st.lists(st.sampled_from(["BatchNormalization", "Relu", "Clip"]), max_size=3)):
+        _append(model, each, opset)
+    if data.draw(st.booleans()):
+        model.graph.output.append(helper.make_tensor_value_info(model.graph.node[0].output[0], 1, None))
+    assert_remedied(model, prober, feeds)
+
+
+def _append(model: ModelProto, op: str, opset: int) -> None:
+    """Put an operator between the last node and the output."""
+    name = f"before{len(model.graph.node)}"
+    (output,) = model.graph.node[-1].output
+    model.graph.node[-1].output[0] = name
+    operands = {"BatchNormalization": ["s", "s", "s", "s"], "Clip": ["low", "high"] if opset > 10 else []}.get(op, [])
+    bounds: dict[str, Any] = {"min": 0.0, "max": 6.0} if op == "Clip" and opset <= 10 else {}
+    model.graph.node.append(helper.make_node(op, [name, *operands], [output], **bounds))

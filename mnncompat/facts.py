@@ -128,7 +128,8 @@ class NodeFacts:
 
 
 # Results of these are not known before the model runs even if all operands are.
-_NOT_FOLDED = frozenset(("RandomNormal", "RandomUniform", "Bernoulli", "Multinomial", "If", "Loop", "Scan"))
+_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+_NOT_FOLDED = frozenset((*_RANDOM, "If", "Loop", "Scan"))
 _CASTS = ("Cast", "CastLike")
 _NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()

@@ -1,0 +1,51 @@
+"""What counts as known before the model runs."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from mnncompat import fix
+from mnncompat.facts import is_constant
+from mnncompat.folding import fold
+from mnncompat.model import from_proto
+from mnncompat.view import ModelView
+
+NOISE = {
+    "RandomNormal": "RandomNormal <shape = [4, 6]> ()",
+    "RandomNormalLike": "RandomNormalLike (c)",
+    "RandomUniform": "RandomUniform <shape = [4, 6]> ()",
+    "RandomUniformLike": "RandomUniformLike (c)",
+    "Bernoulli": "Bernoulli (c)",
+}
+
+
+def noisy(call: str) -> onnx.ModelProto:
+    """Noise that is enlarged as MNN cannot, and added to the input."""
+    return onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]>
+        g (float[1,1,8,12] x) => (float[1,1,8,12] y) <int64[4] t = {{1, 1, 4, 6}}, float[4] s = {{1, 1, 2, 2}}>
+        {{
+            n = Constant <value = int64[2] {{4, 6}}> ()
+            c = ConstantOfShape <value = float[1] {{0.5}}> (n)
+            r = {call}
+            p = Reshape (r, t)
+            e = Resize <mode = "cubic", coordinate_transformation_mode = "half_pixel"> (p, , s)
+            y = Add (x, e)
+        }}
+    """)
+
+
+@pytest.mark.parametrize("op", NOISE)
+def test_what_is_drawn_anew_in_every_run_is_no_constant(op: str) -> None:
+    model = noisy(NOISE[op])
+    view = ModelView(from_proto(model)).main
+    assert not is_constant(view, "r")
+    assert fold(view, "p") is None
+
+
+@pytest.mark.parametrize("op", NOISE)
+def test_no_fix_stores_one_draw(op: str) -> None:
+    fixed = fix(noisy(NOISE[op]), mnn="3.6.1", prove=False)
+    assert "fold-constants" not in {applied.rewrite for applied in fixed.applied}
+    assert op in {node.op_type for node in fixed.model.proto.graph.node}

@@ -79,6 +79,7 @@ class _Arithmetic:
         infos = (*inferred.input, *inferred.output, *inferred.value_info)
         self._dims = {info.name: dims for info in infos if (dims := dims_of(info)) is not None}
         self._names: dict[str, str | None] = {}
+        self._open: set[str] = set()
 
     def sizes(self, name: str) -> list[int] | None:
         """The shape of a value; None if it is not known in full."""
@@ -109,7 +110,8 @@ class _Arithmetic:
             node, leaf = self._producers.get(wanted), self._leaf(wanted)
             if leaf is not None:
                 leaves[wanted] = leaf
-            elif node is None or not self._is_arithmetic(node) or len(nodes) == _LARGEST_CONE:
+            elif wanted in self._open or node is None or not self._is_arithmetic(node) or len(nodes) == _LARGEST_CONE:
+                self._open.update((name, wanted))  # many operands lead to the same open size
                 return None
             else:
                 nodes[wanted] = node
@@ -121,8 +123,10 @@ class _Arithmetic:
         if name in self._stored:
             return self._stored[name]
         node = self._producers.get(name)
-        if node is None or not is_onnx(node) or not node.input:
+        if name in self._open or node is None or not is_onnx(node):
             return None
+        if not node.input:
+            return next((item.t for item in node.attribute if item.name == "value"), None)
         sizes = self.sizes(node.input[0])
         if node.op_type == "Size" and sizes is not None:
             return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
@@ -131,8 +135,8 @@ class _Arithmetic:
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
-        index = self._value(node.input[1])
-        return None if index is None else self._picked(name, producer, index)
+        index = self._leaf(node.input[1])
+        return None if index is None else self._picked(name, producer, numpy_helper.to_array(index))
 
     def _picked(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
         """The sizes that are picked from a shape, of which others may be unknown."""

@@ -125,8 +125,9 @@ class _Arithmetic:
         node = self._producers.get(name)
         if name in self._open or node is None or not is_onnx(node):
             return None
-        if not node.input:
-            return next((item.t for item in node.attribute if item.name == "value"), None)
+        return self._size(name, node) if node.input else _constant(name, node)
+
+    def _size(self, name: str, node: NodeProto) -> TensorProto | None:
         sizes = self.sizes(node.input[0])
         if node.op_type == "Size" and sizes is not None:
             return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
@@ -160,6 +161,11 @@ class _Arithmetic:
         if sizes is None:
             return node.op_type != "ConstantOfShape"
         return int(np.prod(sizes, dtype=np.int64)) <= _MOST_ELEMENTS
+
+
+def _constant(name: str, node: NodeProto) -> TensorProto | None:
+    value = attribute(node, "value") if node.op_type == "Constant" else None
+    return None if value is None else numpy_helper.from_array(numpy_helper.to_array(value), name)
 
 
 def _run(nodes: list[NodeProto], leaves: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:

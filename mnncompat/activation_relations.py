@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from onnx import NodeProto
 
 from mnncompat.facts import NodeFacts, is_constant
-from mnncompat.view import GraphView, is_onnx
+from mnncompat.view import GraphView, attribute, is_onnx
 
 # What the converter writes as arithmetic of two operands, or as several operators of which that is the last one.
 _OPERATIONS = ("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Max", "Min", "Sum", "Mean")
@@ -15,26 +15,64 @@ _ARITHMETIC = {*_OPERATIONS, "PRelu", "Softsign", "Gelu", "LpNormalization", "Me
 _OF_TWO = ("Max", "Min", "Sum", "Mean")  # of another number of operands they are not
 _BIASED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _DROPPED = ("Identity", "Dropout")
+_RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+_MOVED = frozenset(
+    (
+        *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Clip", "Cos", "Cosh", "Erf", "Exp"),
+        *("Floor", "Gelu", "HardSwish", "LeakyRelu", "Log", "Neg", "PRelu", "Reciprocal", "Relu", "Round"),
+        *("Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Sqrt", "Tan", "Tanh"),
+    )
+)
 
 
-def clips_what_is_an_output(facts: NodeFacts) -> bool:
+def clips_what_is_an_output(facts: NodeFacts) -> bool | None:
     """The operand is arithmetic of two operands and a graph output, and nothing else in the graph reads it.
 
-    The converter merges the node into the arithmetic then, and the output is gone. Copies by Identity and Dropout are
-    dropped before, and count for the operand.
+    The converter merges the node into the arithmetic then, and the output is gone.
     """
-    view, name = facts.view, facts.node.input[0]
+    before = output_behind(facts.view, facts.index)
+    return before is not None and _is_arithmetic(facts.view, before)
+
+
+def output_behind(view: GraphView, index: int) -> NodeProto | None:
+    """What computes the first operand of a node, if that is an output of the graph and nothing else in it reads it.
+
+    Copies by Identity and Dropout are dropped by the converter, and count for the operand.
+    """
+    name = view.nodes[index].input[0]
     node = view.producer(name)
     while node is not None and node.op_type in _DROPPED and is_onnx(node):
         name = node.input[0]
         node = view.producer(name)
-    if node is None or not _is_arithmetic(view, node):
-        return False
     names = {name, *_copies(view, name)}
-    if names.isdisjoint(view.outputs) or not names.isdisjoint(view.captured):
+    if node is None or not is_onnx(node) or names.isdisjoint(view.outputs) or not names.isdisjoint(view.captured):
+        return None
+    readers = {reader for each in names for reader in view.consumers.get(each, ())}
+    alone = all(reader == index or _copied(view.nodes[reader]) in names for reader in readers)
+    return node if alone else None
+
+
+def is_moved(view: GraphView, node: NodeProto) -> bool:
+    """The converter writes the node as an operator that it moves before a change of shape."""
+    if not is_onnx(node) or node.op_type not in _MOVED:
         return False
-    readers = {index for each in names for index in view.consumers.get(each, ())}
-    return all(index == facts.index or _copied(view.nodes[index]) in names for index in readers)
+    if node.op_type == "PRelu":
+        slope = view.shape(node.input[1])
+        return slope is not None and all(size == 1 for size in slope) and is_constant(view, node.input[1])
+    return node.op_type != "Clip" or all(is_constant(view, name) for name in node.input[1:] if name)
+
+
+def ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
+    """The converter writes the node as a change of shape, or as other operators and a change of shape behind them."""
+    if node.op_type in ("ArgMax", "ArgMin"):
+        return bool(attribute(node, "keepdims", 1) == 1)
+    if node.op_type == "Add" and _is_bias(view, node):
+        producers = [view.producer(name) for name in node.input]
+        return any(each is not None and each.op_type == "MatMul" and ends_in_reshape(view, each) for each in producers)
+    if node.op_type in ("Gemm", "MatMul"):
+        weight = view.shape(node.input[1])
+        return is_constant(view, node.input[1]) and weight is not None and len(weight) == 2  # noqa: PLR2004 - a matrix
+    return node.op_type in _RESHAPES
 
 
 def _is_arithmetic(view: GraphView, node: NodeProto) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
+from mnncompat.activation_relations import ends_in_reshape, is_moved, output_behind
 from mnncompat.structure import all_nodes, subgraphs
 from mnncompat.view import GraphView, ModelView, attribute
 
@@ -255,6 +256,16 @@ def _pass_through_output(scope: Scope) -> Iterator[Found]:
     for index, node in enumerate(main.nodes if len(main.nodes) > 1 else ()):
         if node.op_type == "Identity" and node.input[0] in inputs and node.output[0] in main.outputs:
             yield Found(view=main, position=index, values={"output": node.output[0]})
+
+
+@_search
+def _output_moved(scope: Scope) -> Iterator[Found]:
+    """A change of shape whose result is an output, and behind it alone an operator that MNN moves before it."""
+    for view, index, node in scope.nodes():
+        before = output_behind(view, index) if is_moved(view, node) else None
+        if before is not None and ends_in_reshape(view, before):
+            values = {"op": node.op_type, "before": before.op_type, "output": before.output[0]}
+            yield Found(view=view, position=index, values=values)
 
 
 # Types that MNN has tensors for; of the narrower integers and floats it has none.

@@ -309,6 +309,20 @@ def test_pass_through_outputs() -> None:
     assert codes(check(text)) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("s = Flatten(x) y = Sigmoid(s)", ["MNN035"]),
+        ("s = Flatten(x) c = Identity(s) y = Sigmoid(c)", ["MNN035"]),
+        ("s = Flatten(x) y = Softmax(s)", []),
+        ("s = Flatten(x) t = Sigmoid(s) y = Mul(s, t)", []),
+        ("t = Flatten(x) s = Neg(t) y = Sigmoid(s)", []),
+    ],
+)
+def test_operators_moved_before_an_output(body: str, expected: list[str]) -> None:
+    assert codes(check(graph(body, "float[2,3,4] x", "float[2,12] s, float[2,12] y"))) == expected
+
+
 # ---- rewrites ------------------------------------------------------------------------------------------------------
 
 

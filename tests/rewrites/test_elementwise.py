@@ -91,6 +91,24 @@ def test_relu_behind_an_output_is_right(
     assert "relu-as-max" in assert_remedied(model, prober, feeds)
 
 
+@QUICK
+@given(
+    op=st.sampled_from(["Abs", "Neg", "Exp", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Ceil"]),
+    size=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    opset=st.sampled_from([7, 13, 21]),
+    open_sizes=st.integers(0, 1),
+)
+def test_operator_behind_a_flattened_output_is_right(
+    prober: Prober, op: str, size: list[int], opset: int, open_sizes: int
+) -> None:
+    model, feeds = one_node("Flatten", {"x": random(size)}, opset=opset)
+    for dim in model.graph.input[0].type.tensor_type.shape.dim[:open_sizes]:
+        dim.dim_param = "N"
+    model.graph.node.append(helper.make_node(op, ["out0"], ["y"]))
+    model.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    assert assert_remedied(model, prober, feeds) == {"apart-from-output"}
+
+
 UNARY: dict[str, dict[str, Any]] = {
     "Round": {"opset": 11},
     "Shrink": {"opset": 9, "lambd": 0.75, "bias": 0.25},

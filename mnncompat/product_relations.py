@@ -13,6 +13,12 @@ from mnncompat.view import Dim, dims_of
 _PAIR = 2
 _IMAGE_RANK = 4
 _ELLIPSIS = "."
+_CONVOLUTIONS = {"Conv": (1, 2), "ConvTranspose": (1, 2)}
+_READ_WHILE_CONVERTING = _CONVOLUTIONS | {
+    "BatchNormalization": (1, 2, 3, 4),
+    "InstanceNormalization": (1, 2),
+    "LayerNormalization": (1, 2),
+}
 
 
 def transposes_single_column(facts: NodeFacts) -> bool | None:
@@ -45,6 +51,23 @@ def scales_are_misread(facts: NodeFacts) -> bool | None:
     view, name = facts.view, facts.node.output[0]
     readers = {view.nodes[index].op_type for index in view.consumers.get(name, [])}
     return axis != 0 or bool(readers - {"Conv", "ConvTranspose"}) or view.is_external_use(name)
+
+
+def dequantized_while_converting(facts: NodeFacts) -> bool | None:
+    """The result is an operand that MNN's converter reads: it finds what is not dequantised before the model runs."""
+    view = facts.view
+    read = [
+        (view.nodes[index], position)
+        for index in view.consumers.get(facts.node.output[0], [])
+        for position, name in enumerate(view.nodes[index].input)
+        if name == facts.node.output[0]
+    ]
+    if not any(position in _READ_WHILE_CONVERTING.get(reader.op_type, ()) for reader, position in read):
+        return False
+    if any(position != 1 or reader.op_type not in _CONVOLUTIONS for reader, position in read):
+        return True
+    rank = facts.rank(facts.node.output[0])
+    return None if rank is None else rank > _IMAGE_RANK or any(reader.op_type == "Conv" for reader, _ in read)
 
 
 def einsum_sums_integers(facts: NodeFacts) -> bool | None:
@@ -174,6 +197,7 @@ PRODUCT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         transposes_single_column,
         is_single_row,
         scales_are_misread,
+        dequantized_while_converting,
         einsum_sums_integers,
         einsum_sums_single_operand,
         einsum_ellipsis_is_misread,

@@ -93,6 +93,12 @@ class DequantizeInFloat(NodeRewrite):
                 d = DequantizeLinear<axis=0>(w, vars) y = Gemm<transB=1>(x, d) }""",
                 vars=(4,),
             ),
+            taken(
+                "a weight that is read while converting",
+                """(float[1,2,5] x) => (float[1,2,5] y) <int8[2] w = {100,-5}, float s = {0.1}> {
+                d = DequantizeLinear(w, s) y = InstanceNormalization(x, d, b) }""",
+                b=(2,),
+            ),
             left(
                 "8-bit floats",
                 "what is dequantised is FLOAT8E5M2",

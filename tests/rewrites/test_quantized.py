@@ -212,3 +212,39 @@ def test_a_pair_without_its_rounding_is_off_by_half_a_step(
     outside = (x / spread + zero < limits.min - 1) | (x / spread + zero > limits.max + 1)
     if limits.min <= zero <= limits.max:
         np.testing.assert_allclose(after["y"][outside], before["y"][outside], rtol=1e-5)
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "LayerNormalization"]),
+    axes=st.integers(1, 3),
+    position=st.integers(1, 4),
+    kind=st.sampled_from(BYTES),
+    zero=st.booleans(),
+)
+def test_what_is_dequantised_for_the_converter_is_right(
+    prober: Prober,
+    op: str,
+    axes: int,
+    position: int,
+    kind: Any,
+    zero: bool,  # noqa: FBT001
+) -> None:
+    operands = {"x": random([1, 2, *[4, 5, 3][:axes]])}
+    names = ["x", *"abcd"[: {"BatchNormalization": 4}.get(op, 2)]]
+    assume(position < len(names))
+    shapes = {"Conv": [3, 2, *[2] * axes], "ConvTranspose": [2, 3, *[2] * axes]}
+    length = {"Conv": 3, "ConvTranspose": 3, "LayerNormalization": operands["x"].shape[-1]}.get(op, 2)
+    for each in names[1:]:
+        shape = shapes[op] if each == "a" and op in shapes else [length]
+        operands[each] = np.abs(random(shape, seed=ord(each))) + np.float32(0.5)
+    stated = {"kernel_shape": [2] * axes} if op in shapes else {}
+    model, feeds = one_node(op, operands, opset=17, constants=names[1:], **stated)
+    name, graph = names[position], model.graph
+    stored = {each.name: each for each in graph.initializer}
+    graph.initializer.remove(stored[name])
+    drawn = np.abs(random(operands[name].shape, kind)).astype(kind) // 2 + 1
+    parameters = {"q": drawn, "scale": np.float32(0.02)} | ({"zero": np.array(0, kind)} if zero else {})
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(value), each) for each, value in parameters.items())
+    graph.node.insert(0, helper.make_node("DequantizeLinear", list(parameters), [name]))
+    assert_remedied(model, prober, feeds)

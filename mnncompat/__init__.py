@@ -144,6 +144,7 @@ def convert(  # noqa: PLR0913 - options
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     unsafe: bool = False,
+    exact_gelu: bool = False,
     options: ConvertOptions | None = None,
     limits: Limits | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -161,6 +162,7 @@ def convert(  # noqa: PLR0913 - options
         select: Only these rewrites.
         ignore: Not these rewrites.
         unsafe: Apply unsafe rewrites too.
+        exact_gelu: Compute GELU with Erf, not by MNN's approximation.
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
         limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
         shapes: Shapes of inputs with dynamic dimensions.
@@ -179,8 +181,17 @@ def convert(  # noqa: PLR0913 - options
     from mnncompat.gate import GateOptions, convert_model
     from mnncompat.transaction import choose_rewrites
 
+    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else ()
+    if exact_gelu:
+        from dataclasses import replace
+
+        from mnncompat.exact_gelu import ExactGelu
+        from mnncompat.mnn import ConvertOptions
+
+        rewrites = (*rewrites, ExactGelu())
+        options = replace(options or ConvertOptions(), gelu_approximation=False)
     gate = GateOptions(
-        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else (),
+        rewrites=rewrites,
         converter=options,
         limits=limits,
         shapes=shapes or {},

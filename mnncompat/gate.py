@@ -13,6 +13,7 @@ from mnncompat.lint import check_model
 from mnncompat.model import Model, save
 from mnncompat.results import ConvertResult, FixResult, Verdict
 from mnncompat.rewrites import Rewrite
+from mnncompat.structure import all_nodes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from mnncompat.mnn import Converted, ConvertOptions, Failure, Limits
     from mnncompat.parity import ParityReport, Tolerance
 
+_NEARLY = 20.0
+"""Signal-to-noise ratio in dB above which an approximation may be all that is wrong."""
 Progress = Callable[[str], None]
 """Called with one line at the start of each step."""
 
@@ -112,10 +115,21 @@ class _Gate:
         parity = self._verify(fixed, self._options.tolerance or default_tolerance(self._converter))
         result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
         if not parity.passed:
-            return replace(result, verdict=Verdict.NOT_EQUAL)
+            return replace(result, verdict=Verdict.NOT_EQUAL, hint=self._hint(parity))
         if out is not None:
             publish(self._mnn, out)
         return replace(result, verdict=Verdict.CONVERTED, out=out)
+
+    def _hint(self, parity: ParityReport) -> str:
+        """What to try where MNN's approximation of GELU may be all that is wrong."""
+        failed = [each.worst for each in parity.outputs if not each.passed]
+        near = failed and all(each is not None and each.snr_db >= _NEARLY for each in failed)
+        if not near or self._converter.gelu_approximation is False:
+            return ""
+        nodes = all_nodes([*self._model.proto.graph.node, *(n for f in self._model.proto.functions for n in f.node)])
+        if not any(node.op_type in ("Gelu", "Erf") for node in nodes):
+            return ""
+        return "MNN approximates GELU, by up to 4.7e-4: `--exact-gelu` (in Python exact_gelu=True) computes it with Erf"
 
     def _check(self) -> CheckResult:
         self._progress("check: what does MNN refuse, or get wrong?")

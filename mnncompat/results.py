@@ -164,6 +164,7 @@ class ConvertResult:
         ops: Ops of the converted file by MNN op type; empty if there is none.
         bytes: Size of the converted file; 0 if there is none.
         words: What the converter printed, without its routine chatter.
+        hint: What to try where the result is nearly equal; empty if there is nothing to say.
     """
 
     source: str
@@ -176,3 +177,4 @@ class ConvertResult:
     ops: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     words: str = ""
+    hint: str = ""

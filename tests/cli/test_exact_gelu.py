@@ -8,7 +8,9 @@ import onnx
 import pytest
 from onnx import parser
 
+from mnncompat import convert
 from mnncompat.cli import main
+from mnncompat.parity import Tolerance
 
 OPERATOR = '<ir_version: 8, opset_import: ["": 20]> g (float[4,50] x) => (float[4,50] y) { y = Gelu(x) }'
 ARITHMETIC = """<ir_version: 8, opset_import: ["": 17]> g (float[4,50] x) => (float[4,50] y)
@@ -17,9 +19,29 @@ ARITHMETIC = """<ir_version: 8, opset_import: ["": 17]> g (float[4,50] x) => (fl
 
 
 @pytest.mark.parametrize("text", [OPERATOR, ARITHMETIC], ids=["operator", "arithmetic"])
-def test_exact_gelu_holds_a_tolerance_that_the_approximation_does_not(text: str, tmp_path: Path) -> None:
+def test_exact_gelu_holds_a_tolerance_that_the_approximation_does_not(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = tmp_path / "model.onnx"
     onnx.save(parser.parse_model(text), model)
     command = ["convert", str(model), "-o", str(tmp_path / "model.mnn"), "--tolerance", "1e-5"]
     assert main(command) == 1
+    assert "hint: MNN approximates GELU" in capsys.readouterr().out
     assert main([*command, "--exact-gelu"]) == 0
+
+
+def test_in_python() -> None:
+    model, tolerance = parser.parse_model(OPERATOR), Tolerance(rtol=1e-5, atol=1e-5)
+    assert convert(model, None, tolerance=tolerance).hint
+    assert convert(model, None, tolerance=tolerance, exact_gelu=True).verdict == "converted"
+
+
+def test_no_hint_where_something_else_is_wrong() -> None:
+    text = (
+        ARITHMETIC.replace("4,50", "2,3,4")
+        .replace("17", "11")
+        .replace("y = Mul(m, half)", "g = Mul(m, half) y = Softmax(g)")
+    )
+    result = convert(parser.parse_model(text), None, rewrite=False)
+    assert result.verdict == "not-equal"
+    assert not result.hint

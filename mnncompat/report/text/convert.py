@@ -96,6 +96,8 @@ def _verdict(page: Page, result: ConvertResult) -> None:
         label = "not published: the comparison could not be made"
     if result.verdict is not Verdict.CONVERTED:
         page.line(label, style=Style.BAD)
+        if result.hint:
+            page.line(f"hint: {result.hint}", lead="  ")
         return
     source = model_name(result.source)
     rough = "" if result.fix is None or result.fix.approximated is None else " without its rounding"

@@ -90,6 +90,13 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
             ),
             left(
+                "open batch, expanded already",
+                "",
+                """(float[N,2,3,4] a, float[1,2,4,5] b, int64[4] s) => (float[N,2,3,5] y) {
+                e = Expand(b, s) f = Reshape(a, k) y = MatMul(f, e) }""",
+                k=np.array([-1, 2, 3, 4]),
+            ),
+            left(
                 "vector computed at run time", "", "(float[2,3,4] a, float[4] b) => (float[2,3] y) { y = MatMul(a, b) }"
             ),
             left(

@@ -99,6 +99,11 @@ class DequantizeInFloat(NodeRewrite):
                 d = DequantizeLinear(w, s) y = InstanceNormalization(x, d, b) }""",
                 b=(2,),
             ),
+            taken(
+                "a zero point of 32 bits",
+                """(float[2,3] x) => (float[2,3] y) <int32[3] w = {100,-5,7}, float s = {0.1}, int32 z = {50}> {
+                d = DequantizeLinear(w, s, z) y = Mul(x, d) }""",
+            ),
             left(
                 "8-bit floats",
                 "what is dequantised is FLOAT8E5M2",

@@ -13,6 +13,8 @@ from onnx import FunctionProto
 from mnncompat.facts import NodeFacts
 from mnncompat.view import Dim, GraphView, dims_of
 
+_SATURATED = ("Sigmoid", "Tanh")
+
 
 class _Window(NamedTuple):
     """A pool's window along one axis, in elements."""
@@ -200,6 +202,18 @@ def _only_decides(facts: NodeFacts) -> bool:
     return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
 
 
+def size_of_result_matters(facts: NodeFacts) -> bool:
+    """Somebody reads the result who tells large numbers apart, and is not the Max of it and the operand."""
+    view, (result, operand) = facts.view, (facts.node.output[0], facts.node.input[0])
+    if view.is_external_use(result):
+        return True
+    readers = [view.nodes[index] for index in view.consumers.get(result, ())]
+    return any(
+        reader.op_type not in _SATURATED and not (reader.op_type == "Max" and operand in reader.input)
+        for reader in readers
+    )
+
+
 def _chain(facts: NodeFacts, through: tuple[str, ...]) -> set[str]:
     """Op types of the nodes that lead to input 0, as long as they are among some."""
     found: set[str] = set()
@@ -224,5 +238,6 @@ VALUE_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
         sequence_length_is_open,
         whole_number_decides,
         size_decides,
+        size_of_result_matters,
     )
 }

@@ -150,3 +150,24 @@ def test_clip_with_any_bounds_is_right(
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     model, feeds = one_node("Clip", arrays, opset=13, constants=stated if constant else [], outputs=[kind])
     assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    shape=shapes(1),
+    spread=st.sampled_from([1, 30, 100, 1e4]),
+    dtype=st.sampled_from([np.float32, np.float16]),
+    opset=st.sampled_from([8, 13, 22]),
+    squash=st.sampled_from(["", "Tanh", "Sigmoid", "Sqrt"]),
+)
+def test_softplus_of_any_number_is_right(
+    prober: Prober, shape: list[list[int]], spread: float, dtype: Any, opset: int, squash: str
+) -> None:
+    x = (random(shape[0]) * spread).astype(dtype)
+    kind = [helper.np_dtype_to_tensor_dtype(x.dtype)]
+    model, feeds = one_node("Softplus", {"x": x}, opset=opset, outputs=kind)
+    if squash:
+        model.graph.node.append(helper.make_node(squash, ["out0"], ["y"]))
+        model.graph.output[0].name = "y"
+    applied = assert_remedied(model, prober, feeds)
+    assert ("softplus-above-operand" in applied) == (squash not in ("Tanh", "Sigmoid"))

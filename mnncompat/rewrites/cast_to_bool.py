@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import TensorProto
 
 from mnncompat.rewrites.base import Example
@@ -32,8 +31,9 @@ class CastToBool(NodeRewrite):
         y = Cast(x, to = bool)
         y = Not(Equal(x, 0))
 
-    **Algebra.** Every number but zero is true, NaN too. Below opset 11, where Equal takes no floats, zero is what the
-    smallest positive number is greater than.
+    **Algebra.** Every number but zero is true, NaN too. Below opset 11, where Equal takes no floats, zero is what 0.5
+    is greater than once magnitudes are rounded up. (Not what the smallest positive number is greater than: that of
+    double is zero in MNN, which computes in float32.)
 
     **Source.** MNN 3.6.1, tools/converter/source/onnx/CastOnnx.cpp
     """
@@ -49,8 +49,7 @@ class CastToBool(NodeRewrite):
         if not x.is_float:
             x = x if x.dtype in _COMPARABLE else new.cast(x, TensorProto.INT32)
         elif node.opset < _EQUAL_OF_FLOATS:
-            smallest = float(np.finfo(x.element).smallest_subnormal)
-            return new.op("Not", new.op("Greater", new.scalar(smallest, x), new.op("Abs", x)))
+            return new.op("Not", new.op("Greater", new.scalar(0.5, x), new.op("Ceil", new.op("Abs", x))))
         return new.op("Not", new.op("Equal", x, 0))
 
     @classmethod
@@ -59,6 +58,7 @@ class CastToBool(NodeRewrite):
         return (
             taken("float", "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }"),
             taken("float in opset 9", "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", opset=9),
+            taken("double in opset 7", "(double[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", opset=7),
             taken("float16", "(float16[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }"),
             taken("int64", "(int64[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }"),
             taken("uint8", "(uint8[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }"),

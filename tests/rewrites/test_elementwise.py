@@ -135,6 +135,21 @@ def test_operator_of_one_is_right(prober: Prober, op: str, data: st.DataObject) 
 
 @QUICK
 @given(
+    opset=st.sampled_from([7, 9, 11, 13]),
+    kind=st.sampled_from([np.float32, np.float64, np.int32]),
+    shape=shapes(1),
+)
+def test_cast_to_bool_is_right_in_every_opset(
+    prober: Prober, opset: int, kind: type[np.generic], shape: list[list[int]]
+) -> None:
+    x = np.round(random(shape[0]) * 2).astype(kind) / np.asarray(2, kind)
+    x.flat[0] = 0
+    model, feeds = one_node("Cast", {"x": x.astype(kind)}, opset=opset, outputs=[TensorProto.BOOL], to=TensorProto.BOOL)
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
     dtype=st.sampled_from([np.float32, np.int32, np.uint8, np.int8]),
     bounds=st.tuples(*[st.none() | st.integers(0, 100)] * 2),
     constant=st.booleans(),

@@ -13,28 +13,33 @@ if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
     from mnncompat.rewrites.sketch import Sketch, Value
 
+_ALWAYS_SPATIAL = 9  # opset
+
 
 class BatchNormArithmetic(NodeRewrite):
     """Write BatchNormalization as a multiplication and an addition per channel.
 
-    **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, in training mode, or
-    behind a 3-D ConvTranspose.
+    **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, in training mode,
+    behind a 3-D ConvTranspose, or with ``spatial = 0`` (opset 7 and 8).
 
     **Why.** MNN's converter crashes unless all four are constant, does not know training mode, and merges what stands
-    behind a 3-D ConvTranspose into it as a bias that is added to part of the depth only.
+    behind a 3-D ConvTranspose into it as a bias that is added to part of the depth only. ``spatial``
+    it does not read.
 
     **Before and after**::
 
         y = BatchNormalization(x, scale, bias, mean, var)
         k = scale / Sqrt(var + epsilon)
-        y = x * k + (bias - mean * k)                     k and the sum as [C, 1, 1]
+        y = x * k + (bias - mean * k)                     k and the sum as [C, 1, 1],
+                                                          with spatial = 0 as they are
 
     **Algebra.** The definition. In training mode mean and variance are those of the batch, and the running ones become
     ``momentum`` parts of what they were.
 
-    **Why this form.** Two operators work on the whole tensor, the others on one number per channel.
+    **Why this form.** Two operators work on the whole tensor, the others on one number per channel, or per position of
+    one sample.
 
-    **Refuses** an operand of unknown rank, and ``spatial = 0`` of opset 7.
+    **Refuses** an operand of unknown rank, and ``spatial = 0`` with statistics that are not of a sample's rank.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxBatchNormMerge.cpp
     """
@@ -47,8 +52,9 @@ class BatchNormArithmetic(NodeRewrite):
     def build(self, node: NodeFacts, new: Sketch) -> list[Value | None]:
         """Draw the arithmetic."""
         x, scale, bias, mean, variance = (new.input(position) for position in range(5))
-        if node.attribute("spatial") == 0:
-            raise NotApplicable("spatial is 0: there is a mean for every position")
+        per_position = node.opset < _ALWAYS_SPATIAL and node.attribute("spatial") == 0
+        if per_position and any(each.rank != x.rank - 1 for each in (scale, bias, mean, variance)):
+            raise NotApplicable(f"spatial is 0, and scale, bias, mean and variance are not of rank {x.rank - 1}")
         running: list[Value | None] = []
         if node.attribute("training_mode"):
             if not x.is_float or x.rank < 2:  # noqa: PLR2004 - batch and channels
@@ -56,7 +62,7 @@ class BatchNormArithmetic(NodeRewrite):
             running, mean, variance = _of_batch(node, new, x, mean, variance)
         factor = scale / new.op("Sqrt", variance + node.attribute("epsilon"))
         offset = bias - mean * factor
-        axes = list(range(1, x.rank - 1))
+        axes = [] if per_position else list(range(1, x.rank - 1))
         result = x * _channels(new, factor, axes) + _channels(new, offset, axes)
         return [result, *running]
 
@@ -97,6 +103,42 @@ class BatchNormArithmetic(NodeRewrite):
                 s=(3,),
                 b=(3,),
                 var=(3,),
+            ),
+            taken(
+                "a mean for every position",
+                """(float[2,3,4,5] x) => (float[2,3,4,5] y) {
+                y = BatchNormalization<spatial=0, epsilon=0.1>(x, s, b, m, var) }""",
+                opset=7,
+                s=(3, 4, 5),
+                b=(3, 4, 5),
+                m=(3, 4, 5),
+                var=(3, 4, 5),
+            ),
+            taken(
+                "a mean for every position of a dynamic batch",
+                "(float[N,3,4] x) => (float[N,3,4] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
+                opset=8,
+                s=(3, 4),
+                b=(3, 4),
+                var=(3, 4),
+            ),
+            left(
+                "a single position",
+                "",
+                "(float[2,3,1,1] x) => (float[2,3,1,1] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
+                opset=8,
+                s=(3, 1, 1),
+                b=(3, 1, 1),
+                var=(3, 1, 1),
+            ),
+            left(
+                "a gain of the wrong rank",
+                "not of rank 3",
+                "(float[2,3,2,2] x) => (float[2,3,2,2] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
+                opset=8,
+                s=(3, 2),
+                b=(3, 2, 2),
+                var=(3, 2, 2),
             ),
             left(
                 "constants",

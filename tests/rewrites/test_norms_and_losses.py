@@ -105,6 +105,28 @@ def test_batch_normalization_is_right(prober: Prober, shape: list[int], constant
 
 @QUICK
 @given(
+    shape=st.lists(st.integers(1, 4), min_size=2, max_size=5),
+    constants=st.sets(st.sampled_from(["scale", "bias", "mean", "var"])),
+    opset=st.sampled_from([7, 8]),
+)
+def test_batch_normalization_per_position_is_right(
+    prober: Prober, shape: list[int], constants: set[str], opset: int
+) -> None:
+    arrays = {name: random(shape[1:], seed=seed) for seed, name in enumerate(["scale", "bias", "mean"], start=1)}
+    model, feeds = one_node(
+        "BatchNormalization",
+        {"x": random(shape), **arrays, "var": np.abs(random(shape[1:], seed=4)) + np.float32(0.5)},
+        opset=opset,
+        constants=sorted(constants),
+        epsilon=EPSILON,
+        spatial=0,
+    )
+    applied = assert_remedied(model, prober, feeds)
+    assert ("batch-norm-arithmetic" in applied) == (len(constants) <= len(arrays) or any(d > 1 for d in shape[2:]))
+
+
+@QUICK
+@given(
     op=st.sampled_from(["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"]),
     positions=st.lists(st.integers(1, 3), max_size=2),
     reduction=st.sampled_from([None, "none", "sum"]),

@@ -115,16 +115,23 @@ class _Gate:
         parity = self._verify(fixed, self._options.tolerance or default_tolerance(self._converter))
         result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
         if not parity.passed:
-            return replace(result, verdict=Verdict.NOT_EQUAL, hint=self._hint(parity))
+            return replace(result, verdict=Verdict.NOT_EQUAL, hint=self._hint(parity, fixed))
         if out is not None:
             publish(self._mnn, out)
         return replace(result, verdict=Verdict.CONVERTED, out=out)
 
-    def _hint(self, parity: ParityReport) -> str:
-        """What to try where MNN's approximation of GELU may be all that is wrong."""
+    def _hint(self, parity: ParityReport, fixed: FixResult | None) -> str:
+        """What to try where one thing that can be helped may be all that is wrong."""
         failed = [each.worst for each in parity.outputs if not each.passed]
         near = failed and all(each is not None and each.snr_db >= _NEARLY for each in failed)
-        if not near or self._converter.gelu_approximation is False:
+        if not near:
+            return ""
+        if fixed is not None and any(each.rewrite == "quantize-in-float" for each in fixed.applied):
+            return (
+                "activations are rounded to few values, and MNN's additions round some of them the other way: "
+                "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
+            )
+        if self._converter.gelu_approximation is False:
             return ""
         nodes = all_nodes([*self._model.proto.graph.node, *(n for f in self._model.proto.functions for n in f.node)])
         if not any(node.op_type in ("Gelu", "Erf") for node in nodes):

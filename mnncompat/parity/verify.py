@@ -14,6 +14,7 @@ from mnncompat.model import load
 from mnncompat.parity import shapes as shaping
 from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds, is_index
 from mnncompat.parity.metrics import compare
+from mnncompat.parity.rounding import Rounding, set_aside
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE, Tolerance
 from mnncompat.parity.verdict import OutputParity, ParityReport, RunnerFailure
 from mnncompat.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
@@ -89,7 +90,8 @@ def verify(
     names = output_names(proto)
     reference = OnnxRunner(model)
     subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
-    judge = _Judge(proto, tolerance, tolerances or {})
+    rounding = Rounding(lambda: _with_weights(model)) if tolerance is None else None
+    judge = _Judge(proto, tolerance, tolerances or {}, rounding)
     return _compared(_case(input_signature(proto), shapes or {}, inputs or {}, seed), reference, subject, judge)
 
 
@@ -132,11 +134,27 @@ def compare_models(
     return _compared(_case(signature, shapes or {}, inputs or {}, seed), reference, subject, judge)
 
 
+def _with_weights(model: OnnxModel) -> onnx.ModelProto:
+    if isinstance(model, onnx.ModelProto):
+        return model
+    loaded = load(model)
+    loaded.load_weights()
+    return loaded.proto
+
+
 class _Judge:
     """Which tolerance holds for which output."""
 
-    def __init__(self, model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance]) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        tolerance: Tolerance | None,
+        overrides: Mapping[str, Tolerance],
+        rounding: Rounding | None = None,
+    ) -> None:
         self.names = output_names(model)
+        self.notes: list[str] = []
+        self._rounding = rounding
         self._tolerance = tolerance
         self._overrides = overrides
         self._half = {
@@ -162,6 +180,11 @@ class _Judge:
             compare(wanted[name], found.get(name), tolerance, draw=feed.name)
             for feed, wanted, found in zip(feeds, expected, actual, strict=True)
         )
+        if self._rounding is not None and name not in self._overrides and not all(each.passed for each in comparisons):
+            pairs = zip(comparisons, expected, actual, strict=True)
+            found_again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
+            comparisons, notes = set_aside(self._rounding, feeds, name, found_again)
+            self.notes.extend(notes)
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
         has_elements = any(wanted[name].size for wanted in expected)
         if not problems and has_elements and not any(each.compared for each in comparisons):
@@ -203,7 +226,7 @@ def _compared(case: _Case, reference: Runner, subject: Runner, judge: _Judge) ->
         problems=tuple(problems),
         draws=tuple(feed.name for feed in found.feeds),
         shapes=tuple(feed.shapes for feed in found.feeds),
-        notes=found.notes,
+        notes=(*found.notes, *judge.notes),
         seed=case.seed,
     )
 

@@ -46,6 +46,8 @@ seeded draws (normal, uniform, negative, zeros, large), and several batch sizes 
 missing, has another shape or dtype, has NaN or infinities elsewhere, or is further off than the tolerance allows. The
 finding names the output, the draw and the worst metrics. `mnncompat convert` publishes no file then.
 
+A draw in which rounding alone moves the original as far is set aside and named, if enough others remain as proof.
+
 Where the model is meant for other inputs than those, give real ones: `--input name=file.npy`. Where a larger error is
 acceptable (quantised weights, float16), give a tolerance for that output.
 """,

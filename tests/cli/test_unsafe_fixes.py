@@ -9,7 +9,9 @@ import onnx
 import pytest
 from onnx import parser
 
+from mnncompat import convert
 from mnncompat.cli import main
+from mnncompat.parity import Tolerance
 
 QUANTISED = """<ir_version: 8, opset_import: ["": 13]> g (float[4,50] x) => (float[4,50] y)
     <float s = {0.05}, uint8 z = {128}> {
@@ -49,3 +51,12 @@ def test_convert_says_what_its_file_computes(model: Path, tmp_path: Path, capsys
     assert result["fix"]["approximation"]["passed"] is True
     assert result["fix"]["proof"] is None
     assert result["parity"]["passed"] is True
+
+
+def test_a_quantised_model_that_rounds_the_other_way_is_told_what_to_do(model: Path) -> None:
+    """A tolerance that no conversion meets stands for the activations that step the other way."""
+    exact = Tolerance(rtol=0, atol=0)
+    result = convert(model, None, tolerance=exact)
+    assert result.verdict == "not-equal"
+    assert result.hint.startswith("activations are rounded to few values")
+    assert not convert(model, None, tolerance=exact, unsafe=True).hint

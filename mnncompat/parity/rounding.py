@@ -1,0 +1,206 @@
+"""How far rounding alone moves the outputs of a model, by Monte Carlo arithmetic.
+
+A draw may fail though MNN is right: ArgMax of a constant image chooses among equal numbers, a stack of instance norms
+divides rounding by the square root of epsilon, a rounded activation steps one way or the other. There the result of
+ONNX Runtime itself is an accident of the order of its additions. To tell such a draw from an error of the conversion,
+every result of the original's arithmetic is blurred by `NOISE`, and the original is run some times more:
+
+    y' = y + NOISE * u * (|y| + mean |y|),    u uniform in -1 .. 1
+
+What only moves data or compares is not touched: ties of the inputs themselves stay ties. A draw is set aside when the
+difference found is at most `FACTOR` times the largest that the noise makes. It then proves nothing, so that an output
+still fails unless at least half of its draws are proof: they agree, or what rounding moves is below `PROOF_DB`.
+
+D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic, 1997.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from mnncompat.inference import infer
+from mnncompat.mnn import Failure
+from mnncompat.runners import OnnxRuntimeRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mnncompat.parity.feeds import NamedFeeds
+    from mnncompat.parity.verdict import Comparison
+
+NOISE = 1e-6
+"""Eight units in the last place of 1: what a sum of some hundred terms in float32 may be off by."""
+RUNS = 4
+"""How often the noise is drawn."""
+FACTOR = 4.0
+"""How many times what the noise moves a difference may be: MNN's convolutions are less exact than one sum."""
+PROOF_DB = 20.0
+"""Signal-to-noise ratio at which a draw that was set aside still says something, as for weights in float16."""
+
+_ROUNDED = frozenset(
+    (
+        *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "Cos", "Div", "Einsum", "Erf", "Exp"),
+        *("GRU", "Gelu", "Gemm", "GlobalAveragePool", "GlobalLpPool", "GridSample", "GroupNormalization"),
+        *("InstanceNormalization", "LRN", "LSTM", "LayerNormalization", "Log", "LogSoftmax"),
+        *("LpNormalization", "LpPool", "MatMul", "MeanVarianceNormalization", "Mish", "Pow"),
+        *("RMSNormalization", "RNN", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean"),
+        *("ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "RoiAlign", "Sigmoid", "Sin", "Softmax"),
+        *("Softplus", "Sqrt", "Swish", "Tanh", "Upsample"),
+    )
+)
+
+
+def set_aside(
+    rounding: Rounding,
+    feeds: Sequence[NamedFeeds],
+    name: str,
+    found: Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]],
+) -> tuple[tuple[Comparison, ...], list[str]]:
+    """Look at the draws of one output that failed by their values.
+
+    Args:
+        rounding: Of the original.
+        feeds: All draws.
+        name: The output.
+        found: For each draw: how it was judged, the reference, and what was compared.
+
+    Returns:
+        The judgements, those that rounding explains set aside; and a note about each of them.
+    """
+    judged: list[Comparison] = []
+    notes: list[str] = []
+    for feed, (comparison, expected, actual) in zip(feeds, found, strict=True):
+        moved = rounding.movement(feed, name, expected) if _may_be_rounding(comparison, expected, actual) else None
+        if actual is None or moved is None or not moved.covers(expected, actual):
+            judged.append(comparison)
+            continue
+        judged.append(replace(comparison, problems=(), set_aside=True, telling=moved.leaves_a_signal(expected)))
+        notes.append(
+            f"output {name!r}, {comparison.draw}: set aside; it is off by {comparison.max_abs:.2g}, and a millionth in "
+            f"the arithmetic moves the original by {moved.largest:.2g}"
+        )
+    proofs = sum(each.passed and each.telling for each in judged)
+    if 2 * proofs < len(judged):
+        return tuple(each for each, _, _ in found), []
+    return tuple(judged), notes
+
+
+def _may_be_rounding(comparison: Comparison, expected: np.ndarray, actual: np.ndarray | None) -> bool:
+    """Whether values differ, and nothing else: neither shape or type nor what is not finite."""
+    if comparison.passed or actual is None or expected.shape != actual.shape or comparison.compared == 0:
+        return False
+    return np.array_equal(np.isfinite(expected), np.isfinite(actual))
+
+
+class _Movement:
+    """How far the noise moves one output."""
+
+    def __init__(self, expected: np.ndarray, others: Sequence[np.ndarray]) -> None:
+        differences = [_difference(expected, other) for other in others]
+        self.largest = max(float(each.max(initial=0.0)) for each in differences)
+        self._energy = max(float(np.sum(np.square(each))) for each in differences)
+        self._unequal = max(int(np.count_nonzero(each)) for each in differences)
+
+    def covers(self, expected: np.ndarray, actual: np.ndarray) -> bool:
+        """Whether a difference is of the size of what the noise makes."""
+        difference = _difference(expected, actual)
+        if expected.dtype.kind != "f":  # the distance of two indices means nothing: their number counts
+            return bool(np.count_nonzero(difference) <= FACTOR * self._unequal)
+        return bool(
+            difference.max(initial=0.0) <= FACTOR * self.largest
+            and np.sum(np.square(difference)) <= FACTOR**2 * self._energy
+        )
+
+    def leaves_a_signal(self, expected: np.ndarray) -> bool:
+        """Whether what the noise moves is little beside the output."""
+        signal = float(np.sum(np.square(np.where(np.isfinite(expected), expected, 0).astype(np.float64))))
+        if expected.dtype.kind != "f" or signal == 0 or self._energy == 0:
+            return False
+        return 10 * math.log10(signal / self._energy) >= PROOF_DB
+
+
+def _difference(expected: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Absolute difference in float64, 0 where neither is finite."""
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(other.astype(np.float64) - expected.astype(np.float64))
+    return np.where(np.isfinite(expected) | np.isfinite(other), np.nan_to_num(difference, nan=np.inf), 0.0)
+
+
+class Rounding:
+    """How far rounding moves the outputs of a model; computed when first asked for.
+
+    Args:
+        model: Gives the model, with its weights.
+    """
+
+    def __init__(self, model: Callable[[], ModelProto]) -> None:
+        self._model = model
+        self._outputs: dict[str, list[dict[str, np.ndarray]]] = {}
+
+    def movement(self, feed: NamedFeeds, name: str, expected: np.ndarray) -> _Movement | None:
+        """How far the noise moves an output on a draw; None if that cannot be told."""
+        if feed.name not in self._outputs:
+            self._outputs[feed.name] = list(self._run(feed))
+        others = [each[name] for each in self._outputs[feed.name]]
+        if len(others) < RUNS or any(each.shape != expected.shape for each in others):
+            return None
+        return _Movement(expected, others)
+
+    def _run(self, feed: NamedFeeds) -> Iterator[dict[str, np.ndarray]]:
+        for seed in range(RUNS):
+            blurred = blur(self._model(), seed)
+            outputs = None if blurred is None else OnnxRuntimeRunner(blurred).run([feed.arrays])
+            if outputs is None or isinstance(outputs, Failure):
+                return
+            yield outputs[0]
+
+
+def blur(model: ModelProto, seed: int) -> ModelProto | None:
+    """A copy of a model with noise behind every node of the main graph whose float results are rounded.
+
+    Args:
+        model: The model.
+        seed: Of the noise.
+
+    Returns:
+        The copy; None if there is nothing to blur.
+    """
+    inferred = infer(model)
+    values = [] if inferred is None else [*inferred.graph.value_info, *inferred.graph.output]
+    floats = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
+    result = ModelProto()
+    result.CopyFrom(model)
+    del result.graph.node[:]
+    count = 0
+    for node in model.graph.node:
+        copy = result.graph.node.add()
+        copy.CopyFrom(node)
+        if node.op_type not in _ROUNDED or node.domain not in ("", "ai.onnx"):
+            continue
+        for position, name in enumerate(node.output):
+            if name and name in floats:
+                copy.output[position] = exact = f"{name}/exact"
+                result.graph.node.extend(_noise(exact, name, seed * len(model.graph.node) + count))
+                count += 1
+    if not count:
+        return None
+    result.graph.initializer.append(numpy_helper.from_array(np.asarray(NOISE, np.float32), "blur/noise"))
+    return result
+
+
+def _noise(exact: str, name: str, seed: int) -> list[NodeProto]:
+    parts = {each: f"{name}/blur/{each}" for each in ("drawn", "size", "mean", "scale", "scaled", "step")}
+    return [
+        helper.make_node("RandomUniformLike", [exact], [parts["drawn"]], low=-1.0, high=1.0, seed=float(seed)),
+        helper.make_node("Abs", [exact], [parts["size"]]),
+        helper.make_node("ReduceMean", [parts["size"]], [parts["mean"]], keepdims=0),
+        helper.make_node("Add", [parts["size"], parts["mean"]], [parts["scale"]]),
+        helper.make_node("Mul", [parts["scale"], "blur/noise"], [parts["scaled"]]),
+        helper.make_node("Mul", [parts["drawn"], parts["scaled"]], [parts["step"]]),
+        helper.make_node("Add", [exact, parts["step"]], [name]),
+    ]

@@ -1,0 +1,147 @@
+"""A draw is set aside where rounding alone explains the difference, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, numpy_helper, parser
+
+from mnncompat import convert, mnn
+from mnncompat.mnn import ConvertOptions, Limits
+from mnncompat.parity import FLOAT32, Tolerance, verify
+from mnncompat.parity.feeds import NamedFeeds
+from mnncompat.parity.metrics import compare
+from mnncompat.parity.rounding import NOISE, Rounding, blur, set_aside
+from mnncompat.runners import OnnxRuntimeRunner
+
+LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
+KEYPOINTS = """g (float[N,3,24,24] x) => (int64[N,5] place) <int64[3] s = {0, 5, 576}> {
+    a = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w1, b1) r = Relu(a)
+    c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(r, w2, b2) f = Reshape(c, s)
+    place = ArgMax<axis=2, keepdims=0>(f) }"""
+NORMS = """g (float[1,3,20,20] x) => (float[1,8,14,14] y) {
+    a = Conv<kernel_shape=[3,3]>(x, w1, b1) b = InstanceNormalization(a, one, nil)
+    c = Conv<kernel_shape=[3,3]>(b, w2, b2) d = InstanceNormalization(c, one, nil)
+    e = Conv<kernel_shape=[3,3]>(d, w2, b2) y = InstanceNormalization(e, one, nil) }"""
+TIES = "g (float[4,32] x) => (int64[4,1] y) { y = ArgMax<axis=1, select_last_index=1>(x) }"
+
+
+def model_of(text: str, **weights: np.ndarray) -> ModelProto:
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(each, np.float32), name) for name, each in weights.items()
+    )
+    return model
+
+
+def keypoints() -> ModelProto:
+    draws = np.random.default_rng(3)
+    weights = {"w1": (16, 3, 3, 3), "b1": (16,), "w2": (5, 16, 3, 3), "b2": (5,)}
+    return model_of(KEYPOINTS, **{name: draws.standard_normal(shape) / 5 for name, shape in weights.items()})
+
+
+def norms() -> ModelProto:
+    draws = np.random.default_rng(4)
+    weights = {"w1": (8, 3, 3, 3), "b1": (8,), "w2": (8, 8, 3, 3), "b2": (8,)}
+    drawn = {name: draws.standard_normal(shape) / 5 for name, shape in weights.items()}
+    return model_of(NORMS, **drawn, one=np.ones(8), nil=np.zeros(8))
+
+
+@pytest.mark.parametrize("build", [keypoints, norms])
+def test_what_is_right_but_for_rounding_converts_and_says_so(build: object) -> None:
+    result = convert(keypoints() if build is keypoints else norms(), None)
+    assert result.verdict == "converted", result.parity
+    assert result.parity is not None
+    for output in result.parity.outputs:
+        assert {each.draw for each in output.comparisons if each.set_aside} <= {"zeros"}
+    noted = [note for note in result.parity.notes if "set aside" in note]
+    assert len(noted) == sum(each.set_aside for output in result.parity.outputs for each in output.comparisons)
+
+
+def test_another_model_is_not_excused_by_rounding(tmp_path: Path) -> None:
+    """Its draws of constant images are set aside at most; the others tell."""
+    onnx.save(keypoints(), tmp_path / "model.onnx")
+    wrong = keypoints()
+    weight = next(each for each in wrong.graph.initializer if each.name == "w2")
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight)[::-1].copy(), "w2"))
+    onnx.save(wrong, tmp_path / "wrong.onnx")
+    done = mnn.convert(tmp_path / "wrong.onnx", tmp_path / "wrong.mnn", options=ConvertOptions(), limits=LIMITS)
+    assert isinstance(done, mnn.Converted)
+    report = verify(tmp_path / "model.onnx", done.path, limits=LIMITS)
+    assert not report.passed
+    assert {each.split(":")[0] for each in report.outputs[0].problems} >= {"normal", "uniform", "negative"}
+
+
+def test_ties_of_the_inputs_themselves_are_no_rounding() -> None:
+    """MNN takes the first of equal elements, and the model wants the last: nothing was added up here."""
+    result = convert(model_of(TIES), None, rewrite=False)
+    assert result.verdict == "not-equal"
+    assert blur(model_of(TIES), 0) is None
+
+
+def test_a_tolerance_that_the_user_gave_is_meant(tmp_path: Path) -> None:
+    model = norms()
+    onnx.save(model, tmp_path / "model.onnx")
+    done = mnn.convert(tmp_path / "model.onnx", tmp_path / "model.mnn", options=ConvertOptions(), limits=LIMITS)
+    assert isinstance(done, mnn.Converted)
+    strict = verify(model, done.path, tolerance=Tolerance(rtol=0, atol=0), limits=LIMITS)
+    assert not strict.passed
+    assert not any(each.set_aside for each in strict.outputs[0].comparisons)
+
+
+def _judged(model: ModelProto, factors: dict[str, float]) -> tuple[int, int]:
+    """How many draws fail and how many are set aside when each is off by so much of what the noise makes."""
+    draws = np.random.default_rng(5)
+    feeds = [NamedFeeds(name=name, arrays={"x": draws.standard_normal((4, 64)).astype(np.float32)}) for name in factors]
+    expected = [OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"] for feed in feeds]  # type: ignore[index]
+    noise = np.sign(draws.standard_normal(expected[0].shape)).astype(np.float32)
+    actual = [each + noise * factor for each, factor in zip(expected, factors.values(), strict=True)]
+    found = [
+        (compare(one, two, FLOAT32, draw=feed.name), one, two)
+        for feed, one, two in zip(feeds, expected, actual, strict=True)
+    ]
+    assert [each.passed for each, _, _ in found] == [factor == 0 for factor in factors.values()]
+    judged, notes = set_aside(Rounding(lambda: model), feeds, "y", found)
+    assert len(notes) == sum(each.set_aside for each in judged)
+    return sum(not each.passed for each in judged), sum(each.set_aside for each in judged)
+
+
+def steep() -> ModelProto:
+    """Rounding is multiplied by 10,000: some hundredths in the result."""
+    text = "g (float[4,64] x) => (float[4,64] y) { m = MatMul(x, w) d = Sub(m, x) y = Mul(d, large) }"
+    return model_of(text, w=np.eye(64) * 1.00001, large=np.asarray(1e4))
+
+
+@pytest.mark.parametrize(
+    ("factors", "expected"),
+    [
+        ({"a": 0.0, "b": 0.0, "c": 0.02}, (0, 1)),
+        ({"a": 0.0, "b": 0.0, "c": 5.0}, (1, 0)),
+        ({"a": 0.0, "b": 0.02, "c": 0.02}, (2, 0)),
+    ],
+    ids=["of the size of rounding", "far above it", "too few draws are left to prove anything"],
+)
+def test_only_what_is_of_the_size_of_rounding_is_set_aside(
+    factors: dict[str, float], expected: tuple[int, int]
+) -> None:
+    assert _judged(steep(), factors) == expected
+
+
+def test_the_noise_is_where_the_arithmetic_is_and_as_large_as_it_says() -> None:
+    model = model_of(
+        "g (float[4,64] x) => (float[4,64] y, float[64,4] t) { y = MatMul(x, w) t = Transpose(x) }", w=np.eye(64)
+    )
+    feed = {"x": np.random.default_rng(6).standard_normal((4, 64)).astype(np.float32)}
+    blurred = [blur(model, seed) for seed in (0, 0, 1)]
+    ran = [OnnxRuntimeRunner(each).run([feed])[0] for each in blurred if each is not None]  # type: ignore[index]
+    size = np.abs(feed["x"])
+    for outputs in ran:
+        off = np.abs(outputs["y"] - feed["x"])
+        assert np.all(off <= 1.2 * NOISE * (size + size.mean()) + 2e-7)
+        assert off.max() > NOISE * size.mean() / 2
+        np.testing.assert_array_equal(outputs["t"], feed["x"].T)
+    assert np.array_equal(ran[0]["y"], ran[1]["y"])
+    assert not np.array_equal(ran[0]["y"], ran[2]["y"])

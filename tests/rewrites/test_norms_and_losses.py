@@ -127,6 +127,24 @@ def test_batch_normalization_per_position_is_right(
 
 @QUICK
 @given(
+    op=st.sampled_from(["BatchNormalization", "InstanceNormalization"]),
+    shape=st.lists(st.integers(2, 5), min_size=1, max_size=3),
+    spread=st.sampled_from([1e-3, 1e-2, 0.1]),
+    opset=st.sampled_from([9, 14, 15]),
+    epsilon=st.sampled_from([None, 1e-6, 1e-3]),
+)
+def test_norm_of_what_varies_little_is_right(
+    prober: Prober, op: str, shape: list[int], spread: float, opset: int, epsilon: float | None
+) -> None:
+    arrays = {"x": random([2, 3, *shape]) * np.float32(spread), "scale": random([3], seed=1), "b": random([3], seed=2)}
+    if op == "BatchNormalization":
+        arrays |= {"mean": np.zeros(3, np.float32), "var": np.full(3, spread**2, np.float32)}
+    model, feeds = one_node(op, arrays, opset=opset, constants=list(arrays)[1:], epsilon=epsilon)
+    assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
     op=st.sampled_from(["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"]),
     positions=st.lists(st.integers(1, 3), max_size=2),
     reduction=st.sampled_from([None, "none", "sum"]),

@@ -56,11 +56,13 @@ class Example(NamedTuple):
         build: Makes the model; called anew for each use.
         refusal: Words of the expected refusal; None if the model must be rewritten, empty if it must be left
             without a refusal.
+        mnn: The release that it is in trouble with.
     """
 
     name: str
     build: Callable[[], ModelProto]
     refusal: str | None = None
+    mnn: str = "3.6.1"
 
 
 class Rewrite(ABC):

@@ -22,7 +22,14 @@ Weight = tuple[int, ...] | NDArray[Any]
 
 
 def taken(
-    name: str, text: str, *, opset: int = 13, dtype: int = TensorProto.FLOAT, imports: str = "", **weights: Weight
+    name: str,
+    text: str,
+    *,
+    opset: int = 13,
+    dtype: int = TensorProto.FLOAT,
+    imports: str = "",
+    mnn: str = "3.6.1",
+    **weights: Weight,
 ) -> Example:
     """An example that must be rewritten.
 
@@ -32,9 +39,10 @@ def taken(
         opset: Version of ONNX's own domain.
         dtype: Element type of the drawn weights.
         imports: Replaces the list of opset imports, ``"my.domain" : 1, "" : 13``.
+        mnn: The release that is in trouble, where newer ones are not.
         **weights: Initializers.
     """
-    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports))
+    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), mnn=mnn)
 
 
 def left(
@@ -45,10 +53,11 @@ def left(
     opset: int = 13,
     dtype: int = TensorProto.FLOAT,
     imports: str = "",
+    mnn: str = "3.6.1",
     **weights: Weight,
 ) -> Example:
     """A look-alike that must be left: with these words, or, if they are empty, because nothing is in trouble."""
-    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), refusal=refusal)
+    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), refusal=refusal, mnn=mnn)
 
 
 def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, imports: str) -> ModelProto:

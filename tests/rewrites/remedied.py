@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnncompat.probe.prober import Prober
+    from mnncompat.target import Target
 
 Arrays = dict[str, "NDArray[Any]"]
 
@@ -67,21 +68,24 @@ def one_node(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), fed
 
 
-def assert_remedied(model: ModelProto, prober: Prober, feeds: Arrays | None = None) -> frozenset[str]:
+def assert_remedied(
+    model: ModelProto, prober: Prober, feeds: Arrays | None = None, *, target: Target = TARGET
+) -> frozenset[str]:
     """Fix a model; it must be equal under ONNX Runtime, without errors by the table, and right in MNN.
 
     Args:
         model: The model; it may be in no trouble at all.
         prober: Measures MNN.
         feeds: What to measure with; the first draw by default.
+        target: What it is fixed for; whatever that is, the installed MNN must be right.
 
     Returns:
         Names of the rewrites that applied.
     """
-    fixed = fix_model(from_proto(model), target=TARGET, inputs=feeds)
+    fixed = fix_model(from_proto(model), target=target, inputs=feeds)
     assert not fixed.rolled_back
     proto = fixed.model.proto
-    left = check_model(fixed.model, mnn_version="3.6.1").at_least(Severity.ERROR)
+    left = check_model(fixed.model, mnn_version=target.version).at_least(Severity.ERROR)
     assert not left, left
     fed = feeds_of(model)[0] if feeds is None else feeds
     (expected,) = evaluated(model, [fed])

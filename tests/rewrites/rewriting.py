@@ -24,37 +24,37 @@ if TYPE_CHECKING:
 TARGET = Target("3.6.1")
 
 
-def findings(rewrite: Rewrite, model: ModelProto) -> tuple[list[Match], list[Refusal]]:
+def findings(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> tuple[list[Match], list[Refusal]]:
     """What the rewrite finds anywhere in a model."""
     view = ModelView(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        spots = rewrite.search(view, TARGET)
+        spots = rewrite.search(view, target)
         return [Match(rewrite.name, frozenset(), ((0, each.message),), each) for each in spots], []
-    found = [each for graph in view.graphs() for each in rewrite.find(graph, TARGET)]
+    found = [each for graph in view.graphs() for each in rewrite.find(graph, target)]
     return [f for f in found if isinstance(f, Match)], [f for f in found if isinstance(f, Refusal)]
 
 
-def rewritten(rewrite: Rewrite, model: ModelProto) -> ModelProto:
+def rewritten(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> ModelProto:
     """The model after one pass of the rewrite, which is left unchanged; asserts what every rewrite owes."""
     before = model.SerializeToString(deterministic=True)
-    result = _applied(rewrite, model)
+    result = _applied(rewrite, model, target)
     assert model.SerializeToString(deterministic=True) == before, "the rewrite changed its input"
     onnx.checker.check_model(result, full_check=True)
     assert _interface(result) == _interface(model)
-    matches, _ = findings(rewrite, result)
+    matches, _ = findings(rewrite, result, target)
     assert not matches, f"the second run finds {matches[0].notes}"
     assert leftovers(result) <= leftovers(model)
     return result
 
 
-def _applied(rewrite: Rewrite, model: ModelProto) -> ModelProto:
+def _applied(rewrite: Rewrite, model: ModelProto, target: Target) -> ModelProto:
     view = ModelView(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        spots = rewrite.search(view, TARGET)
+        spots = rewrite.search(view, target)
         return rewrite.rewrite(view, spots) if spots else model
     editor = ModelEditor(model)
     for graph in view.graphs():
-        for found in rewrite.find(graph, TARGET):
+        for found in rewrite.find(graph, target):
             if isinstance(found, Match):
                 rewrite.apply(found, editor.graph(graph.address))
     return editor.export()

@@ -16,6 +16,7 @@ from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
 from mnncompat.rewrites import Example, Rewrite, all_rewrites
+from mnncompat.target import Target
 from mnncompat.transaction import choose_rewrites, fix_model
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite) -> None:
 def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path, prober: Prober) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
-    matches, refusals = findings(rewrite, model)
+    target = Target(example.mnn)
+    matches, refusals = findings(rewrite, model, target)
     assert matches
     assert not refusals
     assert all(match.rewrite == rewrite.name and match.notes for match in matches)
-    result = rewritten(rewrite, model)
+    result = rewritten(rewrite, model, target)
     under_onnxruntime = compare_models(model, result, tolerance=quantized(8) if rewrite.approximate else None)
     assert under_onnxruntime.passed, under_onnxruntime
-    if rewrite.is_remedy:
+    if rewrite.is_remedy and target.version == TARGET.version:
         _assert_remedied(rewrite, model, prober)
     else:
         _assert_right_under_mnn(model, result, tmp_path)
@@ -68,14 +70,15 @@ def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_
 def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
-    matches, refusals = findings(rewrite, model)
+    target = Target(example.mnn)
+    matches, refusals = findings(rewrite, model, target)
     assert not matches
     if example.refusal:
         assert [refusal.rewrite for refusal in refusals] == [rewrite.name]
         assert example.refusal in refusals[0].reason
     else:
         assert not refusals
-    assert rewritten(rewrite, model) == model
+    assert rewritten(rewrite, model, target) == model
 
 
 def _assert_remedied(rewrite: Rewrite, model: onnx.ModelProto, prober: Prober) -> None:

@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 from remedied import Arrays, assert_remedied, one_node, random
 
 from mnncompat.probe.prober import Prober
+from mnncompat.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,3 +192,24 @@ def test_cache_update_is_right(prober: Prober, data: st.DataObject) -> None:
     constant = ["where"] if operands["where"] is not None and data.draw(st.booleans()) else []
     model, feeds = one_node("TensorScatter", operands, opset=24, constants=constant, mode=mode)
     assert_remedied(model, prober, feeds)
+
+
+@ROOMY
+@given(
+    size=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    part=st.tuples(st.none() | st.integers(-6, 6), st.none() | st.integers(-6, 6)),
+    opset=st.sampled_from([15, 19, 21]),
+    release=st.sampled_from(["3.0.0", "3.2.0", "3.4.1"]),
+    dynamic=st.booleans(),
+)
+def test_part_of_a_shape_is_right(
+    prober: Prober, size: list[int], part: tuple[int | None, int | None], opset: int, release: str, *, dynamic: bool
+) -> None:
+    assume(size[slice(*part)])
+    model, feeds = one_node(
+        "Shape", {"x": random(size)}, opset=opset, outputs=[TensorProto.INT64], start=part[0], end=part[1]
+    )
+    if dynamic:
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    applied = assert_remedied(model, prober, feeds, target=Target(release))
+    assert bool(applied) == (bool(part[0]) or part[1] is not None)

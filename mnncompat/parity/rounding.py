@@ -92,9 +92,12 @@ def set_aside(
 
 def _may_be_rounding(comparison: Comparison, expected: np.ndarray, actual: np.ndarray | None) -> bool:
     """Whether values differ, and nothing else: neither shape or type nor what is not finite."""
-    if comparison.passed or actual is None or expected.shape != actual.shape or comparison.compared == 0:
-        return False
-    return np.array_equal(np.isfinite(expected), np.isfinite(actual))
+    return not comparison.passed and actual is not None and comparison.compared > 0 and _has_form_of(expected, actual)
+
+
+def _has_form_of(expected: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays have one shape, and finite numbers in the same places."""
+    return expected.shape == other.shape and np.array_equal(np.isfinite(expected), np.isfinite(other))
 
 
 class _Movement:
@@ -125,10 +128,10 @@ class _Movement:
 
 
 def _difference(expected: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Absolute difference in float64, 0 where neither is finite."""
+    """Absolute difference in float64, 0 where the numbers are not finite."""
     with np.errstate(invalid="ignore"):
         difference = np.abs(other.astype(np.float64) - expected.astype(np.float64))
-    return np.where(np.isfinite(expected) | np.isfinite(other), np.nan_to_num(difference, nan=np.inf), 0.0)
+    return np.where(np.isfinite(expected), difference, 0.0)
 
 
 class Rounding:
@@ -147,7 +150,7 @@ class Rounding:
         if feed.name not in self._outputs:
             self._outputs[feed.name] = list(self._run(feed))
         others = [each[name] for each in self._outputs[feed.name]]
-        if len(others) < RUNS or any(each.shape != expected.shape for each in others):
+        if len(others) < RUNS or not all(_has_form_of(expected, each) for each in others):
             return None
         return _Movement(expected, others)
 

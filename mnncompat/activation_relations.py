@@ -72,7 +72,38 @@ def ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
     if node.op_type in ("Gemm", "MatMul"):
         weight = view.shape(node.input[1])
         return is_constant(view, node.input[1]) and weight is not None and len(weight) == 2  # noqa: PLR2004 - a matrix
-    return node.op_type in _RESHAPES
+    return node.op_type in _RESHAPES or (node.op_type == "Einsum" and _einsum_ends_in_reshape(node))
+
+
+def _einsum_ends_in_reshape(node: NodeProto) -> bool:
+    """The converter writes the Einsum as a product of matrices whose result it reshapes, and does not permute."""
+    equation = str(attribute(node, "equation", b"").decode()).replace(" ", "")
+    operands, arrow, result = equation.replace("...", ".").partition("->")
+    terms = operands.split(",")
+    if not arrow or not result or len(terms) != 2 or equation == "i,i...->...":  # noqa: PLR2004 - of two operands
+        return False
+    one, two = terms
+    if _is_plain_product(one, two, result):
+        return False
+    if result[0] == ".":  # what the ellipsis stands for is one axis until the end
+        return True
+    order = [
+        *(index for index in result if index in one and index in two),
+        *(index for index in result if index not in two),
+        *(index for index in result if index not in one),
+    ]
+    return not set(one) <= set(result) and order == list(result)
+
+
+def _is_plain_product(one: str, two: str, result: str) -> bool:
+    """The converter writes an Einsum of these terms as a product of matrices alone."""
+    summed = next((index for index in one if index not in result), None)
+    if len(result) == len(one) == len(two) == 4 and summed is not None:  # noqa: PLR2004 - two batches and a matrix
+        kept = one.replace(summed, "")
+        return result == kept + "".join(index for index in two if index != summed and index not in kept)
+    if len(result) == len(one) == len(two) == 3:  # noqa: PLR2004 - a batch and a matrix
+        return one[0] == two[0] == result[0] and not set(one[1:]).isdisjoint(two[1:])
+    return False
 
 
 def _is_arithmetic(view: GraphView, node: NodeProto) -> bool:

@@ -80,6 +80,21 @@ class ApartFromOutput(NodeRewrite):
                 f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> "
                 f"{{ s, y = If<{branch}>(c) }}",
             ),
+            taken(
+                "written as a sum of products",
+                """(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)
+                { s = Einsum<equation="bij,jk->bik">(x, w) y = Sigmoid(s) }""",
+                opset=13,
+                w=w,
+            ),
+            left(
+                "sums of products, turned",
+                "",
+                """(float[5,12] x) => (float[3,5] s, float[3,5] y)
+                { s = Einsum<equation="ij,jk->ki">(x, w) y = Sigmoid(s) }""",
+                opset=13,
+                w=w,
+            ),
             left("no output", "", "(float[2,3,4] x) => (float[2,12] y) { s = Flatten(x) y = Sigmoid(s) }"),
             left("read elsewhere", "", f"{flat} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(s, t) }}"),
             left("Softmax", "", f"{flat} {{ s = Flatten(x) y = Softmax(s) }}"),

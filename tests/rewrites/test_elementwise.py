@@ -109,6 +109,31 @@ def test_operator_behind_a_flattened_output_is_right(
     assert assert_remedied(model, prober, feeds) == {"apart-from-output"}
 
 
+@pytest.mark.parametrize(
+    ("equation", "moved"),
+    [
+        ("ij,jk->ik", True),
+        ("ij,j->i", True),
+        ("bhij,jk->bhik", True),
+        ("bij,bij->bi", True),
+        ("...ij,jk->...ik", True),
+        ("...i,i->...i", True),
+        ("ij,jk->ki", False),
+        ("ij,ij->ij", False),
+        ("bij,bjk->bik", False),
+        ("bhij,bhjk->bhik", False),
+    ],
+)
+def test_operator_behind_an_einsum_that_is_an_output_is_right(prober: Prober, equation: str, *, moved: bool) -> None:
+    sizes = dict(zip("bhijk", (2, 3, 4, 5, 6), strict=True))
+    terms = equation.replace("...", "b").partition("->")[0].split(",")
+    operands = {name: random([sizes[index] for index in term]) for name, term in zip("xw", terms, strict=True)}
+    model, feeds = one_node("Einsum", operands, opset=13, equation=equation)
+    model.graph.node.append(helper.make_node("Tanh", ["out0"], ["y"]))
+    model.graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+    assert assert_remedied(model, prober, feeds) == (frozenset({"apart-from-output"}) if moved else frozenset())
+
+
 UNARY: dict[str, dict[str, Any]] = {
     "Round": {"opset": 11},
     "Shrink": {"opset": 9, "lambd": 0.75, "bias": 0.25},

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from onnx import TensorProto, helper
+
 from mnncompat.folding import fold
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
@@ -24,7 +27,7 @@ class FoldConstants(NodeRewrite):
 
     **What.** A node that MNN refuses, crashes on or computes wrongly, and all of whose operands are stored or computed
     from stored values by operators of ONNX's own domain (or shapes that are static): window functions of a constant
-    size, MelWeightMatrix, tables of indices.
+    size, MelWeightMatrix, tables of indices, weights of 4 bits that are dequantised.
 
     **Why.** What does not depend on the inputs needs no operator at all. MNN's converter folds constants too, but by
     running its own operators, with their mistakes.
@@ -82,6 +85,13 @@ class FoldConstants(NodeRewrite):
                 """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
                 s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
                 opset=17,
+            ),
+            taken(
+                "4 bits, a scale for each column",
+                "(float[2,3] x) => (float[2,3] y) { d = DequantizeLinear<axis=1>(q, s) y = Add(x, d) }",
+                opset=21,
+                q=np.array([[1, 2, 3], [4, -5, 6]]).astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
+                s=(3,),
             ),
             left(
                 "a Constant in trouble",

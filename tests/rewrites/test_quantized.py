@@ -248,3 +248,42 @@ def test_what_is_dequantised_for_the_converter_is_right(
     graph.initializer.extend(numpy_helper.from_array(np.asarray(value), each) for each, value in parameters.items())
     graph.node.insert(0, helper.make_node("DequantizeLinear", list(parameters), [name]))
     assert_remedied(model, prober, feeds)
+
+
+@QUICK
+@given(
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    form=st.sampled_from(["cast", "one", "axis", "block"]),
+    kind=st.sampled_from([TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2]),
+    axis=st.integers(-1, 0),
+    zero=st.booleans(),
+)
+def test_constants_of_narrow_types_are_stored_as_floats(
+    prober: Prober,
+    shape: list[int],
+    form: str,
+    kind: int,
+    axis: int,
+    zero: bool,  # noqa: FBT001
+) -> None:
+    whole = kind in (TensorProto.INT4, TensorProto.UINT4)
+    assume(form != "block" or (whole and shape[axis] > 1))
+    count: tuple[int, ...] = {"axis": (shape[axis],), "block": tuple(shape)}.get(form, ())
+    if form == "block":
+        count = tuple(-(-size // 2) if place == axis % len(shape) else size for place, size in enumerate(shape))
+    element = helper.tensor_dtype_to_np_dtype(kind)
+    stored = {"q": np.abs(np.round(random(shape))).astype(element)}
+    if form != "cast":
+        stored["scale"] = scales(count)
+        if zero:
+            stored["zero"] = np.full(count, 1 if whole else 0).astype(element)
+    model, feeds = one_node("Add", {"x": random(shape), "w": random(shape)}, opset=21, constants=["w"])
+    model.ir_version = 10
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in stored.items())
+    stated: dict[str, Any] = {"to": TensorProto.FLOAT} if form == "cast" else {"axis": axis % len(shape)}
+    if form == "block":
+        stated["block_size"] = 2
+    op = "Cast" if form == "cast" else "DequantizeLinear"
+    model.graph.node.insert(0, helper.make_node(op, list(stored), ["w"], **stated))
+    assert assert_remedied(model, prober, feeds) == {"fold-constants"}

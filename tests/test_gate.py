@@ -133,3 +133,29 @@ def test_a_scalar_and_integers(tmp_path: Path) -> None:
     model.graph.input.append(helper.make_tensor_value_info("n", TensorProto.INT64, []))
     result = convert(model, tmp_path / "model.mnn", inputs={"n": np.array(3, dtype=np.int64)})
     assert result.verdict == "converted", result.parity
+
+
+def largest(op: str, outputs: list[str]) -> ModelProto:
+    nodes = [helper.make_node(op, ["x"], ["h"]), helper.make_node("TopK", ["h", "k"], ["v", "i"])]
+    given = {name: {"v": TensorProto.FLOAT, "i": TensorProto.INT64}[name] for name in outputs}
+    graph = helper.make_graph(
+        nodes,
+        "largest",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 100])],
+        [helper.make_tensor_value_info(name, kind, [2, 5]) for name, kind in given.items()],
+        [helper.make_tensor("k", TensorProto.INT64, [1], [5])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_equal_numbers_in_another_order_are_told_apart_from_what_is_wrong() -> None:
+    model = largest("Neg", ["v", "i"])
+    tied = convert(model, None)
+    assert tied.verdict == "not-equal"
+    assert "--input" in tied.hint
+    real = np.random.default_rng(0).standard_normal((2, 100)).astype(np.float32)
+    assert convert(model, None, inputs={"x": real}).verdict == "converted"
+    assert convert(largest("Neg", ["v"]), None).verdict == "converted"
+    other = convert(largest("Relu", ["v", "i"]), None)  # equal numbers in another draw too
+    assert other.verdict == "not-equal"
+    assert not other.hint

@@ -12,6 +12,7 @@ from onnx import NodeProto
 from mnncompat.facts import NodeFacts
 from mnncompat.view import Dim
 
+_PAIR = 2
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
 # What computes channel-packed values by itself, and what passes the layout of its operands on.
 _PACKED = frozenset(
@@ -97,6 +98,44 @@ def _same_padding(size: Dim, extent: Dim, stride: int) -> int | None:
 
 def _transposed_padding(_size: Dim, extent: Dim, stride: int) -> int | None:
     return max(extent - stride, 0) if isinstance(extent, int) else None
+
+
+def same_padding_is_negative(facts: NodeFacts) -> bool | None:
+    """``auto_pad = SAME_*`` leaves two or more elements behind the last window of a convolution: no padding is needed.
+
+    MNN pads by half of what is missing, rounded to zero: windows start behind the beginning of the data.
+    """
+    kernel, shape = _kernel(facts), facts.shape(facts.node.input[0])
+    if kernel is None:
+        return None
+    strides = facts.attribute("strides") or [1] * len(kernel)
+    sizes = shape[2:] if shape is not None else (None,) * len(kernel)
+    found = [_leaves_over(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
+    return True if True in found else None if None in found else False
+
+
+def _leaves_over(size: Dim, extent: Dim, stride: int) -> bool | None:
+    """Two or more elements, which lie in no window, are left behind the last one."""
+    if not isinstance(extent, int):
+        return None
+    if stride - extent < _PAIR:
+        return False
+    if not isinstance(size, int):
+        return None
+    last = (-(-size // stride) - 1) * stride
+    return size - last - extent >= _PAIR
+
+
+def kernel_is_shorter_than_stride(facts: NodeFacts) -> bool | None:
+    """The windows of a convolution do not touch on some axis."""
+    kernel = _kernel(facts)
+    if kernel is None:
+        return None
+    strides = facts.attribute("strides") or [1] * len(kernel)
+    found = [
+        extent < stride if isinstance(extent, int) else None for extent, stride in zip(kernel, strides, strict=False)
+    ]
+    return True if True in found else None if None in found else False
 
 
 def output_shape_padding_is_odd(facts: NodeFacts) -> bool | None:
@@ -304,6 +343,8 @@ WINDOW_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         same_padding_is_odd,
+        same_padding_is_negative,
+        kernel_is_shorter_than_stride,
         output_shape_padding_is_odd,
         ceil_mode_adds_output,
         depth_dilation_changes_count,

@@ -91,6 +91,25 @@ class ExplicitWindows(NodeRewrite):
                 w=(2, 3, 3, 3),
             ),
             taken(
+                "elements left over",
+                """(float[1,2,6,8] x) => (float[1,3,2,2] y)
+                { y = Conv<kernel_shape=[1,2], strides=[3,4], auto_pad="SAME_UPPER">(x, w) }""",
+                w=(3, 2, 1, 2),
+            ),
+            taken(
+                "transposed, with gaps",
+                """(float[1,2,4,5] x) => (float[1,3,7,9] y)
+                { y = ConvTranspose<kernel_shape=[1,1], strides=[2,2], auto_pad="SAME_LOWER">(x, w) }""",
+                w=(2, 3, 1, 1),
+            ),
+            left(
+                "one element left over",
+                "",
+                """(float[1,2,4,6] x) => (float[1,3,2,2] y)
+                { y = Conv<kernel_shape=[1,2], strides=[2,3], auto_pad="SAME_UPPER">(x, w) }""",
+                w=(3, 2, 1, 2),
+            ),
+            taken(
                 "last window behind the data",
                 """(float[1,2,2,2] x) => (float[1,2,1,1] y)
                 { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",

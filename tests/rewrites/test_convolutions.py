@@ -71,6 +71,23 @@ def test_transposed_convolution_is_right(prober: Prober, drawn: tuple[ModelProto
     assert_remedied(drawn[0], prober, drawn[1])
 
 
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    op=st.sampled_from(["Conv", "ConvTranspose"]),
+    kernel=st.integers(1, 3),
+    stride=st.integers(2, 4),
+    sizes=st.lists(st.integers(3, 9), min_size=2, max_size=2),
+    mode=st.sampled_from(["SAME_UPPER", "SAME_LOWER"]),
+)
+def test_same_padding_of_windows_with_gaps_is_right(
+    prober: Prober, op: str, kernel: int, stride: int, sizes: list[int], mode: str
+) -> None:
+    weight = random([2, 2, kernel, kernel], seed=1)
+    attributes: dict[str, Any] = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "auto_pad": mode}
+    model, feeds = one_node(op, {"x": random([1, 2, *sizes]), "w": weight}, opset=17, constants=["w"], **attributes)
+    assert_remedied(model, prober, feeds)
+
+
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_deformable_convolution_is_right(prober: Prober, data: st.DataObject) -> None:

@@ -1,4 +1,4 @@
-"""ONNX shape inference without the weights, and past computed sizes and Reshape targets."""
+"""ONNX shape inference without the weights, past computed sizes, Reshape targets and ONNX Runtime's own operators."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from onnx import ModelProto, TensorProto
 
 from mnncompat.model import default_opset
 from mnncompat.shape_arithmetic import settle_operands
+from mnncompat.stand_ins import DOMAIN, stand_ins, without_extras
 from mnncompat.targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
@@ -28,6 +29,10 @@ def infer(proto: ModelProto) -> ModelProto | None:
         if inferred is None or not _resolve(skeleton, inferred):
             break
         inferred = _infer(skeleton) or inferred
+    if inferred is not None and len(inferred.graph.node) > len(proto.graph.node):
+        nodes = without_extras(inferred.graph.node)
+        del inferred.graph.node[:]
+        inferred.graph.node.extend(nodes)
     return inferred
 
 
@@ -51,7 +56,8 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     bare.functions.extend(proto.functions)
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
-    graph.node.extend(proto.graph.node)
+    own = {function.name for function in proto.functions if function.domain == DOMAIN}
+    graph.node.extend(stand_ins(proto.graph.node, own))
     graph.output.extend(proto.graph.output)
     graph.value_info.extend(proto.graph.value_info)
     large = [t for t in proto.graph.initializer if _is_large(t)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.expand_function import expanded
+from mnncompat.rewrites.foreign_quantized import DRAW as _DRAW_QUANTIZED
 from mnncompat.rewrites.node import NodeRewrite
 from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
@@ -27,7 +28,10 @@ class ForeignTwin(NodeRewrite):
     **What.** The operators that ONNX Runtime's optimizer and its tools write: FusedConv, FusedMatMul, FusedGemm,
     BiasGelu, FastGelu, QuickGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, and those that ONNX took
     over as they were (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample): domain com.microsoft.
-    Operators of ai.onnx.preview that ONNX defines by others (FlexAttention).
+    The quantised operators of the same domain, in float arithmetic: QLinearAdd, QLinearMul, QLinearSigmoid,
+    QLinearLeakyRelu, QLinearSoftmax, QLinearConcat, QLinearWhere, QLinearAveragePool, QLinearGlobalAveragePool,
+    QLinearConv with channels last, NhwcMaxPool, QGemm, MatMulIntegerToFloat and DynamicQuantizeMatMul. Operators of
+    ai.onnx.preview that ONNX defines by others (FlexAttention).
 
     **Why.** MNN's converter ignores domains: it refuses what it does not know by name, and runs the rest as ONNX's
     operator of that name.
@@ -37,9 +41,16 @@ class ForeignTwin(NodeRewrite):
         y = com.microsoft::FusedConv<activation = "Relu">(x, w, b)
         y = Relu(Conv(x, w, b))
 
-    **Algebra.** ONNX Runtime's documentation defines each by ONNX's operators.
+        c = com.microsoft::QLinearMul(a, as, az, b, bs, bz, cs, cz)
+        c = Cast(Clip(Round((Cast(a) - az) * (Cast(b) - bz) * (as * bs / cs) + cz), 0, 255), to = uint8)
 
-    **Refuses** other operators and domains, activations that are no ONNX operator, and transposed batches.
+    **Algebra.** ONNX Runtime's documentation defines each by ONNX's operators. What is quantised is rounded where ONNX
+    Runtime's kernels for x86 round, before or after the zero point is added; measured, all elements are equal, but for
+    QLinearAveragePool between equal scales that are no powers of two: there halves fall to the noise of its own sum.
+    The result of QLinearSoftmax is scaled by the reciprocal of its scale rounded down, as ONNX Runtime does.
+
+    **Refuses** other operators and domains, activations that are no ONNX operator, transposed batches, and scales for
+    each row or channel where ONNX Runtime knows one for the tensor.
 
     **Source.** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
     """
@@ -114,6 +125,7 @@ class ForeignTwin(NodeRewrite):
                 c=(4,),
             ),
             taken("same in ONNX", "(float[3,3] x) => (float[3,3] y) { y = com.microsoft.Trilu(x) }", imports=ms),
+            *_quantized_examples(),
             left(
                 "no twin",
                 "has no twin",
@@ -123,6 +135,83 @@ class ForeignTwin(NodeRewrite):
             ),
             left("ONNX's own", "", "(float[2,4] x) => (float[2,4] y) { y = Relu(x) }"),
         )
+
+
+def _quantized_examples() -> tuple[Example, ...]:
+    """One of each kind of quantised operator, and scales that none of them has."""
+    ms = '"": 13, "com.microsoft": 1'
+    a, c = "float as = {0.02}, uint8 az = {113}", "float cs = {0.05}, uint8 cz = {7}"
+    b = "float bs = {0.04}, uint8 bz = {90}"
+    pair = "(uint8[N,3,4] a, uint8[N,3,4] b) => (uint8[N,3,4] y)"
+    return (
+        taken("sum", f"{pair} <{a}, {b}, {c}> {{ y = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) }}", imports=ms),
+        taken(
+            "product",
+            f"""(uint8[N,3,4] a) => (uint8[N,3,4] y) <{a}, uint8[4] b = {{1,90,200,255}}, {b}, {c}> {{
+            y = com.microsoft.QLinearMul(a,as,az,b,bs,bz,cs,cz) }}""",
+            imports=ms,
+        ),
+        taken(
+            "quantised convolution behind a quantised sum, which tells its type",
+            f"""(uint8[1,2,5,5] a, uint8[1,2,5,5] b) => (uint8[1,1,5,5] y) <{a}, {b}, {c},
+            int8[1,2,1,1] w = {{100,-5}}, float ws = {{0.1}}, int8 wz = {{0}}> {{
+            d = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) y = QLinearConv(d,cs,cz,w,ws,wz,as,az) }}""",
+            imports=ms,
+        ),
+        taken(
+            "channels last",
+            f"""(uint8[1,5,5,2] a) => (uint8[1,2,2,3] y) <{a}, {c}, int8[3,2,1,1] w = {{100,-5,3,7,-90,2}},
+            float[3] ws = {{0.1,0.2,0.3}}, int8[3] wz = {{0,0,0}}> {{
+            d = com.microsoft.QLinearConv<channels_last=1,kernel_shape=[1,1]>(a,as,az,w,ws,wz,cs,cz)
+            e = com.microsoft.NhwcMaxPool<kernel_shape=[2,2]>(d)
+            y = com.microsoft.QLinearAveragePool<kernel_shape=[3,3],pads=[1,1,1,1],strides=[2,2],channels_last=1>
+            (e,cs,cz,as,az) }}""",
+            imports=ms,
+        ),
+        taken(
+            "means",
+            f"""(uint8[1,4,6,2] a) => (uint8[1,1,1,2] y) <{a}, {c}> {{
+            y = com.microsoft.QLinearGlobalAveragePool<channels_last=1>(a,as,az,cs,cz) }}""",
+            imports=ms,
+        ),
+        taken(
+            "activations and parts",
+            f"""(uint8[N,3,4] a, uint8[N,3,4] b) => (uint8[N,3,8] y) <{a}, {b}, {c}> {{
+            s = com.microsoft.QLinearSigmoid(a,as,az,cs,cz)
+            r = com.microsoft.QLinearLeakyRelu<alpha=0.1>(b,bs,bz,as,az)
+            y = com.microsoft.QLinearConcat<axis=2>(cs,cz,s,cs,cz,r,as,az) }}""",
+            imports=ms,
+        ),
+        taken(
+            "softmax of several axes",
+            f"""(uint8[2,3,4] a) => (uint8[2,3,4] y) <{a}, float cs = {{0.00390625}}, uint8 cz = {{0}}> {{
+            y = com.microsoft.QLinearSoftmax<axis=1, opset=11>(a,as,az,cs,cz) }}""",
+            imports=ms,
+        ),
+        taken(
+            "quantised gemm",
+            f"""(uint8[N,3] a) => (uint8[N,2] y) <{a}, int8[2,3] b = {{1,-2,3,90,-5,60}}, float[2] bs = {{0.1,0.05}},
+            int8[2] bz = {{0,2}}, int32[2] w = {{900,-40}}, float cs = {{0.9}}, uint8 cz = {{100}}> {{
+            y = com.microsoft.QGemm<transB=1>(a,as,az,b,bs,bz,w,cs,cz) }}""",
+            imports=ms,
+        ),
+        taken(
+            "products to float",
+            f"""(uint8[N,3] a, float[N,3] x) => (float[N,2] y) <{a}, int8[3,2] b = {{1,-2,3,90,-5,60}},
+            float[2] bs = {{0.1,0.05}}, int8[2] bz = {{0,2}}> {{
+            m = com.microsoft.MatMulIntegerToFloat(a,b,as,bs,az,bz)
+            d = com.microsoft.DynamicQuantizeMatMul(x,b,bs,bz,c) y = Add(m,d) }}""",
+            imports=ms,
+            c=(2,),
+        ),
+        left(
+            "a scale for each row",
+            "input 1 is",
+            f"""(uint8[2,3] a, uint8[2,3] b, float[2] t) => (uint8[2,3] y) <{a}, {b}, {c}> {{
+            y = com.microsoft.QLinearMul(a,t,az,b,bs,bz,cs,cz) }}""",
+            imports=ms,
+        ),
+    )
 
 
 def _given(node: NodeFacts, *names: str) -> dict[str, Any]:
@@ -232,6 +321,7 @@ def _skip_simplified(node: NodeFacts, new: Sketch) -> list[Value | None]:
 
 
 _DRAW: dict[str, Callable[[NodeFacts, Sketch], list[Value | None]]] = {
+    **_DRAW_QUANTIZED,
     "BiasGelu": _bias_gelu,
     "FastGelu": _fast_gelu,
     "FusedConv": _convolution,

@@ -9,7 +9,7 @@ import pytest
 from evaluation import evaluated
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from remedied import assert_remedied, one_node, random
 from rewriting import TARGET
 
@@ -287,3 +287,136 @@ def test_constants_of_narrow_types_are_stored_as_floats(
     op = "Cast" if form == "cast" else "DequantizeLinear"
     model.graph.node.insert(0, helper.make_node(op, list(stored), ["w"], **stated))
     assert assert_remedied(model, prober, feeds) == {"fold-constants"}
+
+
+def foreign(
+    op: str, inputs: dict[str, Any], fed: list[str], kind: int, version: int = 13, **attributes: Any
+) -> tuple[ModelProto, dict[str, np.ndarray]]:
+    """A model of one operator of ONNX Runtime's own domain, and what to feed it."""
+    constants = [name for name, value in inputs.items() if name not in fed and value is not None]
+    given = {name: None if value is None else np.asarray(value) for name, value in inputs.items()}
+    model, feeds = one_node(op, given, opset=version, constants=constants, outputs=[kind], domain="com.microsoft")
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    model.graph.node[0].attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
+    return model, feeds
+
+
+def scale(draws: np.random.Generator) -> np.float32:
+    return np.float32(draws.uniform(0.005, 0.05))
+
+
+def measures(names: str, draws: np.random.Generator, kind: Any) -> dict[str, Any]:
+    """A scale and a zero point for each of the names."""
+    pairs = [({f"{name}s": scale(draws), f"{name}z": random([], kind, int(draws.integers(99)))}) for name in names]
+    return {key: value for pair in pairs for key, value in pair.items()}
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["QLinearAdd", "QLinearMul"]),
+    kind=st.sampled_from(BYTES),
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    dropped=st.integers(0, 3),
+    constant=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_quantised_arithmetic_is_right(
+    prober: Prober, op: str, kind: Any, shape: list[int], dropped: int, seed: int, *, constant: bool
+) -> None:
+    known = measures("abc", np.random.default_rng(seed), kind)
+    inputs = {
+        "a": random(shape, kind, seed),
+        "as": known["as"],
+        "az": known["az"],
+        "b": random(shape[dropped:], kind, seed + 1),
+        "bs": known["bs"],
+        "bz": known["bz"],
+        "cs": known["cs"],
+        "cz": known["cz"],
+    }
+    model, feeds = foreign(op, inputs, ["a"] if constant else ["a", "b"], KINDS[kind])
+    assert assert_remedied(model, prober, feeds) >= {"foreign-twin"}
+
+
+@QUICK
+@given(
+    op=st.sampled_from(["QLinearSigmoid", "QLinearLeakyRelu", "QLinearGlobalAveragePool", "QLinearAveragePool"]),
+    kind=st.sampled_from(BYTES),
+    shape=st.lists(st.integers(2, 5), min_size=4, max_size=4),
+    last=st.integers(0, 1),
+    opset=st.sampled_from([11, 13, 18]),
+    seed=st.integers(0, 99),
+)
+def test_quantised_activations_and_pools_are_right(
+    prober: Prober, op: str, kind: Any, shape: list[int], last: int, opset: int, seed: int
+) -> None:
+    inputs = {"a": random(shape, kind, seed), **measures("ac", np.random.default_rng(seed), kind)}
+    attributes: dict[str, Any] = {"channels_last": last} if op.endswith("Pool") else {}
+    if op == "QLinearAveragePool":
+        attributes |= {"kernel_shape": [2, 2], "pads": [1, 0, 0, 1]}
+    model, feeds = foreign(op, inputs, ["a"], KINDS[kind], opset, **attributes)
+    assert assert_remedied(model, prober, feeds) >= {"foreign-twin"}
+
+
+@QUICK
+@given(
+    kind=st.sampled_from(BYTES),
+    shape=st.lists(st.integers(1, 4), min_size=2, max_size=4),
+    opset=st.sampled_from([11, 13]),
+    inner=st.sampled_from([11, 13]),
+    axis=st.integers(-2, 1),
+    seed=st.integers(0, 99),
+)
+def test_quantised_softmax_is_right(
+    prober: Prober, kind: Any, shape: list[int], opset: int, inner: int, axis: int, seed: int
+) -> None:
+    low = np.asarray(np.iinfo(kind).min, kind)
+    inputs = {
+        "a": random(shape, kind, seed),
+        **measures("a", np.random.default_rng(seed), kind),
+        "cs": np.float32(1 / 256),
+        "cz": low,
+    }
+    attributes = {"axis": axis, "opset": inner}
+    model, feeds = foreign("QLinearSoftmax", inputs, ["a"], KINDS[kind], opset, **attributes)
+    assert assert_remedied(model, prober, feeds) >= {"foreign-twin"}
+
+
+@QUICK
+@given(
+    kinds=st.sampled_from([(np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)]),
+    to_float=st.booleans(),
+    swapped=st.tuples(st.integers(0, 1), st.integers(0, 1)),
+    by_column=st.booleans(),
+    alpha=st.sampled_from([None, 0.5]),
+    has_bias=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_quantised_gemm_is_right(
+    prober: Prober,
+    kinds: tuple[Any, Any],
+    swapped: tuple[int, int],
+    alpha: float | None,
+    seed: int,
+    *,
+    to_float: bool,
+    by_column: bool,
+    has_bias: bool,
+) -> None:
+    draws, columns = np.random.default_rng(seed), [3] if by_column else []
+    inputs = {
+        "a": random([5, 2] if swapped[0] else [2, 5], kinds[0], seed),
+        **measures("a", draws, kinds[0]),
+        "b": random([3, 5] if swapped[1] else [5, 3], kinds[1], seed),
+        "bs": draws.uniform(0.01, 0.05, columns).astype(np.float32),
+        "bz": random(columns, kinds[1], seed),
+        "w": np.asarray([900, -70, 8], np.int32) if has_bias else None,
+    }
+    if not to_float:
+        inputs |= {"cs": np.float32(0.7), "cz": random([], kinds[0], seed + 2)}
+    attributes: dict[str, Any] = {"transA": swapped[0], "transB": swapped[1]}
+    if alpha is not None:
+        attributes["alpha"] = alpha
+    kind = TensorProto.FLOAT if to_float else KINDS[kinds[0]]
+    model, feeds = foreign("QGemm", inputs, ["a"], kind, **attributes)
+    assert assert_remedied(model, prober, feeds) >= {"foreign-twin"}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
@@ -162,9 +163,12 @@ def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorPr
 
 @_search
 def _bytes_in_int32_data(scope: Scope) -> Iterator[Found]:
-    """A tensor of one-byte elements in `int32_data` that is read as bytes."""
+    """A tensor of one-byte elements in `int32_data`, whose first bytes, which are read, are not its elements."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
+            stored = np.array(tensor.int32_data, "<i4")
+            if (stored.view("i1")[: stored.size] == stored).all():
+                continue
             yield Found(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto
+from onnx import GraphProto, ModelProto, TensorProto
 
 from mnncompat.model import default_opset
 from mnncompat.shape_arithmetic import settle_operands
 from mnncompat.stand_ins import DOMAIN, stand_ins, without_extras
 from mnncompat.targets import resolve_targets
+from mnncompat.view import dims_of
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
 _INFERENCE_ELEMENTS = 1024
 # Each round follows computed sizes one further down a chain of them.
 _INFERENCE_ROUNDS = 8
+_TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 
 
 def infer(proto: ModelProto) -> ModelProto | None:
@@ -39,7 +41,32 @@ def infer(proto: ModelProto) -> ModelProto | None:
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
     """Replace computed sizes by what they come to; True if there were any that inference had not followed."""
     settled = settle_operands(skeleton.graph, inferred.graph, default_opset(skeleton) or 0)
-    return resolve_targets(skeleton.graph, inferred.graph) or settled
+    resolved = resolve_targets(skeleton.graph, inferred.graph)
+    stated = _state_ranks(skeleton.graph, inferred.graph)
+    return settled or resolved or stated
+
+
+def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
+    """Say what rank a reshaped value has where its sizes remain unknown: as many as its target has entries."""
+    known = {value.name: value for value in (*inferred.input, *inferred.value_info, *inferred.output)}
+    given = {value.name: value for value in graph.value_info}
+    stated = False
+    for node in graph.node:
+        position = _TARGETS.get(node.op_type)
+        if position is None or len(node.input) <= position or node.domain not in ("", "ai.onnx"):
+            continue
+        result, target = known.get(node.output[0]), known.get(node.input[position])
+        entries = dims_of(target) if target is not None else None
+        kind = result.type.tensor_type.elem_type if result is not None else 0
+        if result is None or not kind or dims_of(result) is not None or not entries or not isinstance(entries[0], int):
+            continue
+        info = onnx.helper.make_tensor_value_info(node.output[0], kind, [None] * entries[0])
+        if node.output[0] in given:
+            given[node.output[0]].CopyFrom(info)
+        else:
+            graph.value_info.append(info)
+        stated = True
+    return stated
 
 
 def _infer(skeleton: ModelProto) -> ModelProto | None:

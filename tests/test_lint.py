@@ -218,6 +218,29 @@ def test_storage(dtype: int, field: str, expected: list[str]) -> None:
     assert codes(check(as_node)) == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        (TensorProto.BOOL, [1], []),
+        (TensorProto.INT8, [-3], []),
+        (TensorProto.BOOL, [1, 0], []),
+        (TensorProto.INT8, [-3, 5], ["MNN020"]),
+        (TensorProto.INT8, [-3, -1], []),
+        (TensorProto.BOOL, [0, 1], ["MNN020"]),
+    ],
+)
+def test_bytes_that_are_read_for_what_they_are(dtype: int, values: list[int], expected: list[str]) -> None:
+    model = stored(dtype, "int32_data")
+    size = len(values)
+    tensor = model.graph.initializer[0]
+    del tensor.int32_data[:], tensor.dims[:]
+    tensor.int32_data.extend(values)
+    tensor.dims.append(size)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = size
+    assert codes(check(model)) == expected
+
+
 def test_sparse_tensors() -> None:
     sparse = helper.make_sparse_tensor(
         helper.make_tensor("c", TensorProto.FLOAT, [2], [1.0, 2.0]),

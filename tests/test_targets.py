@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from models import array, model_of
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat import fix
 from mnncompat.model import from_proto
@@ -72,3 +72,21 @@ def test_a_target_from_another_batch_is_left_alone() -> None:
     model.graph.initializer.append(helper.make_tensor("minus", 7, [1], [-1]))
     shape = ModelView(from_proto(model)).main.shape("r")
     assert shape is None or shape[1] != 6
+
+
+def test_a_target_of_unknown_sizes_still_tells_the_rank() -> None:
+    """MNN crashes on a pool over three axes, which only the rank shows."""
+    nodes = [
+        helper.make_node("Reshape", ["x", "s"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"]),
+        helper.make_node("Relu", ["p"], ["y"]),
+    ]
+    model = model_of(nodes, {"x": ["n", 96]}, {"y": None}, {})
+    model.graph.input.append(helper.make_tensor_value_info("s", TensorProto.INT64, [5]))
+    view = ModelView(from_proto(model)).main
+    assert view.shape("r") == (None,) * 5
+    assert (len(view.shape("p") or ()), len(view.shape("y") or ())) == (5, 5)
+    target = np.array([-1, 2, 3, 4, 4])
+    result = fix(model, inputs={"s": target})
+    assert [each.rewrite for each in result.applied] == ["global-pool-flat"]
+    assert result.proven

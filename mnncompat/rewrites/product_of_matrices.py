@@ -9,7 +9,7 @@ import numpy as np
 from mnncompat.rewrites.base import Example
 from mnncompat.rewrites.examples import left, taken
 from mnncompat.rewrites.node import NodeRewrite
-from mnncompat.rewrites.sketch import Sketch, Value
+from mnncompat.rewrites.sketch import NotApplicable, Sketch, Value
 
 if TYPE_CHECKING:
     from mnncompat.facts import NodeFacts
@@ -40,7 +40,7 @@ class ProductOfMatrices(NodeRewrite):
 
     **Algebra.** How MatMul reads vectors, and what broadcasting means.
 
-    **Refuses** operands of unknown rank.
+    **Refuses** operands of unknown rank, and batches of which none is known to be broadcast.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
@@ -60,7 +60,10 @@ class ProductOfMatrices(NodeRewrite):
             column = new.reshape(two, (-1, 1)) if constant is None else new.constant(constant.reshape(-1, 1))
             return new.squeeze(one @ column, (one.rank - 1,))
         if not all(isinstance(dim, int) for each in (one, two) for dim in each.dims[:-2]):
-            return _beside(new, one, two) @ _beside(new, two, one)
+            wide_one, wide_two = _beside(new, one, two), _beside(new, two, one)
+            if (wide_one, wide_two) == (one, two):
+                raise NotApplicable("no size of a batch is known to be 1")
+            return wide_one @ wide_two
         batches = [tuple(each.dim(axis) for axis in range(each.rank - 2)) for each in (one, two)]
         shape = np.broadcast_shapes(*batches)
         wider = one if one.constant is None else two
@@ -88,6 +91,12 @@ class ProductOfMatrices(NodeRewrite):
                 "open batch, single matrix",
                 "",
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
+            ),
+            left(
+                "sizes that nobody knows",
+                "no size of a batch is known to be 1",
+                """(float[N,4,3,4] a, float[M,4,4,5] b, int64[4] s) => (float[K,4,3,5] y) {
+                c = Reshape(a, s) y = MatMul(c, b) }""",
             ),
             left(
                 "open batch, expanded already",

@@ -102,7 +102,7 @@ class IndicesFromStart(NodeRewrite):
             left(
                 "a size nobody knows",
                 "the rank of 'x' is not known",
-                """(float[3,4] a, int64[2] s, int64[2,4] i) => (float[2,4] y) {
+                """(float[3,4] a, int64[K] s, int64[2,4] i) => (float[2,4] y) {
                 x = Reshape(a, s) y = GatherElements<axis=-1>(x, i) }""",
             ),
         )

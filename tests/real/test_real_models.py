@@ -26,8 +26,8 @@ RIGHT = {
 UNTOUCHED = [
     *(name for name, has_head in RIGHT.items() if not has_head),
     "densenet121",
+    "inception_v2",
     "resnet50",
-    "shufflenet",
     "vgg19",
 ]
 
@@ -82,8 +82,12 @@ def test_models_that_are_wrong_are_right_after_fix(name: str, rewrites: set[str]
     assert mnncompat.verify(model, out, shapes=shapes, inputs=inputs, seed=1).passed
 
 
-@pytest.mark.parametrize("name", ["shufflenet"])
-def test_light_networks(name: str, tmp_path: Path) -> None:
-    model = MODELS[name].path
+def test_a_channel_that_is_dead_is_a_warning_and_its_epsilon_is_stated(tmp_path: Path) -> None:
+    """One variance of ShuffleNet is 5e-14: MNN divides by a hundredth of what ONNX does, and gets it right by luck."""
+    model = MODELS["shufflenet"].path
     assert errors_of(model) == []
-    assert mnncompat.convert(model, tmp_path / "model.mnn").verdict == "converted"
+    assert mnncompat.convert(model, tmp_path / "as_it_is.mnn", rewrite=False).verdict == "converted"
+    result = mnncompat.convert(model, tmp_path / "model.mnn")
+    assert result.verdict == "converted"
+    assert result.fix is not None
+    assert {item.rewrite for item in result.fix.applied} == {"epsilon-stated"}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +46,8 @@ def publish(source: Path, target: Path) -> None:
     Raises:
         OutputError: `target` cannot be written.
     """
+    import shutil  # heavy, as tempfile is: the command line imports this module whatever it does
+
     require_writable(target)
     sources, targets = [source], [target]
     weights = source.with_name(f"{source.name}.weight")
@@ -62,6 +62,8 @@ def publish(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _replacing(*targets: Path, outputs: bool) -> Iterator[list[Path]]:
     """Temporary files beside `targets` that take their places if nothing goes wrong, and are gone in any case."""
+    import tempfile
+
     temporaries: list[Path] = []
     target = targets[0]
     try:

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
 
-    from mnncompat.diagnostics import CheckResult
+    from mnncompat.converting.pipeline import Conversion
+    from mnncompat.fixing.transaction import FixedModel
+    from mnncompat.graph.model_file import Model
     from mnncompat.mnn import ConvertOptions, Limits
-    from mnncompat.model import Model
-    from mnncompat.parity import ParityReport, Tolerance
-    from mnncompat.results import ConvertResult, FixResult
+    from mnncompat.parity import Tolerance
+    from mnncompat.results.diagnostics import CheckResult
+    from mnncompat.results.parity_report import ParityReport
 
 __all__ = [
     "ExportError",
@@ -70,19 +72,19 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
         UsageError: There is no such release or backend, or backends are wanted of a release that is not installed.
         RunnerError: A backend is given, and MNN is not installed.
     """
-    from mnncompat.lint import check_model
+    from mnncompat.checking.checker import check_model
 
     loaded = _model(model)
     result = check_model(loaded, mnn_version=mnn, rewrites=None)
     names = (backend,) if isinstance(backend, str) else tuple(backend)
     if not names:
         return result
+    from mnncompat.backends.analyze import analyze
     from mnncompat.backends.findings import with_backends
-    from mnncompat.backends.survey import survey
-    from mnncompat.releases import require_installed
+    from mnncompat.support.releases import require_installed
 
     require_installed(mnn, "a backend")
-    return with_backends(result, loaded, survey(loaded, names))
+    return with_backends(result, loaded, analyze(loaded, names))
 
 
 def fix(  # noqa: PLR0913 - options
@@ -97,7 +99,7 @@ def fix(  # noqa: PLR0913 - options
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
-) -> FixResult:
+) -> FixedModel:
     """Rewrite a model; the model that is given stays as it is, and nothing is written.
 
     Args:
@@ -113,15 +115,15 @@ def fix(  # noqa: PLR0913 - options
         seed: Of the drawn inputs.
 
     Returns:
-        The rewritten model (`FixResult.model.proto`) and what was done.
+        The rewritten model (`FixedModel.model.proto`) and what was done.
 
     Raises:
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
-    from mnncompat.catalog import is_rule
-    from mnncompat.target import Target
-    from mnncompat.transaction import choose_rewrites, fix_model
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+    from mnncompat.support.target import Target
 
     rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
     return fix_model(
@@ -152,7 +154,7 @@ def convert(  # noqa: PLR0913 - options
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
-) -> ConvertResult:
+) -> Conversion:
     """Check, fix, convert and verify; `out` appears only if MNN computes what the model computes.
 
     Args:
@@ -177,16 +179,16 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
-    from mnncompat.catalog import is_rule
-    from mnncompat.gate import GateOptions, convert_model
-    from mnncompat.transaction import choose_rewrites
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.converting.pipeline import GateOptions, convert_model
+    from mnncompat.fixing.transaction import choose_rewrites
 
     rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else ()
     if exact_gelu:
         from dataclasses import replace
 
-        from mnncompat.exact_gelu import ExactGelu
         from mnncompat.mnn import ConvertOptions
+        from mnncompat.rewrites.normalization.exact_gelu import ExactGelu
 
         rewrites = (*rewrites, ExactGelu())
         options = replace(options or ConvertOptions(), gelu_approximation=False)
@@ -236,22 +238,22 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     """Export a torch module to ONNX (extra `torch`).
 
     Args:
-        target: ``MODULE:CALLABLE``, see `mnncompat.torch.export_module`.
+        target: ``MODULE:CALLABLE``, see `mnncompat.converting.torch_export.export_module`.
         shapes: One for each input, ``1,3,224,224`` or ``name:1,3,224,224``.
         out: The file to write.
-        **options: Fields of `mnncompat.torch.ExportOptions`.
+        **options: Fields of `mnncompat.converting.torch_export.ExportOptions`.
 
     Raises:
         ExportError: torch is missing, or cannot export the module.
         UsageError: An argument does not fit.
         OutputError: `out` cannot be written.
     """
-    from mnncompat.torch import ExportOptions, export_module
+    from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
 
 
 def _model(model: Path | str | ModelProto) -> Model:
-    from mnncompat.model import from_proto, load
+    from mnncompat.graph.model_file import from_proto, load
 
     return load(model) if isinstance(model, (str, Path)) else from_proto(model)

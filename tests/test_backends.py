@@ -16,20 +16,21 @@ from onnx import ModelProto, TensorProto, helper
 
 import mnncompat
 from mnncompat import UsageError
+from mnncompat.backends.analyze import BackendAnalysis, analyze
 from mnncompat.backends.findings import with_backends
-from mnncompat.backends.origin import Origins
-from mnncompat.backends.place import Where, place, where_runs
+from mnncompat.backends.node_origins import NodeOrigins
+from mnncompat.backends.placement import Where, place, where_runs
 from mnncompat.backends.registry import Backend, backend
-from mnncompat.backends.survey import Survey, survey
 from mnncompat.cli import main
-from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
-from mnncompat.mnn import Failure, FailureKind, MnnGraph, MnnOp, Stage
-from mnncompat.model import Model, from_proto
-from mnncompat.placement import Fallback, Placement
-from mnncompat.releases import installed_version
+from mnncompat.graph.model_file import Model, from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.mnn import MnnGraph, MnnOp
 from mnncompat.report import OutputFormat, render
-from mnncompat.results import FixResult
-from mnncompat.view import ModelView
+from mnncompat.results.backend_placement import Fallback, Placement
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.results.outcomes import FixResult
+from mnncompat.support.releases import installed_version
 
 VERSION = "3.6.1"
 
@@ -146,7 +147,7 @@ def test_names_tell_where_an_op_comes_from() -> None:
         helper.make_node("Relu", ["x"], ["a"], name="first"),
         helper.make_node("MatMul", ["a", "w"], ["y"], name="second"),
     ]
-    view = ModelView(from_proto(model_of(nodes, {"x": [2, 4]}, {"y": [2, 3]}, {"w": array(4, 3)})))
+    view = view_model(from_proto(model_of(nodes, {"x": [2, 4]}, {"y": [2, 3]}, {"w": array(4, 3)})))
     ops = (
         MnnOp("ReLU", "a", (0,), (1,), ("a",)),
         MnnOp("Reshape", "Reshape7", (1,), (2,), ("Reshape7",)),
@@ -154,7 +155,7 @@ def test_names_tell_where_an_op_comes_from() -> None:
         MnnOp("ConvertTensor", "y___tr4z", (3,), (4,), ("y___tr4z",)),
         MnnOp("UnaryOp", "lost", (9,), (10,), ("lost",)),
     )
-    origins = Origins(view, MnnGraph(ops=ops, outputs=(), version=VERSION))
+    origins = NodeOrigins(view, MnnGraph(ops=ops, outputs=(), version=VERSION))
     found = [[location.node for location in origins.of(op)] for op in ops]
     assert found == [["first"], ["second"], ["second"], ["second"], []]
 
@@ -237,11 +238,11 @@ def test_an_op_that_nothing_runs_is_an_error() -> None:
 
 def surveyed(model: Model, placement: Placement | None, fixed: Placement | None) -> CheckResult:
     """The findings if the model, which MNN801 rewrites, were placed like this on OpenGL."""
-    found = survey(model, ["opengl"])
+    found = analyze(model, ["opengl"])
     report = replace(found.reports[0], placement=placement, fixed=fixed)
     failure = Failure(kind=FailureKind.REFUSED, stage=Stage.CONVERT, message="no") if placement is None else None
     empty = CheckResult(model="", mnn_version=VERSION, nodes=1)
-    return with_backends(empty, model, Survey(reports=(report,), failure=failure, fixed=found.fixed))
+    return with_backends(empty, model, BackendAnalysis(reports=(report,), failure=failure, fixed=found.fixed))
 
 
 SCALE = Fallback(op_type="Scale", count=2, missing=("Scale",), nodes=("layer0", "layer1"))
@@ -395,7 +396,7 @@ def test_the_configuration(
 def test_nothing_is_published_and_the_model_is_not_changed() -> None:
     proto = shared_weight()
     before = proto.SerializeToString()
-    found = survey(from_proto(proto), ["nnapi"])
+    found = analyze(from_proto(proto), ["nnapi"])
     assert isinstance(found.fixed, FixResult)
     assert found.fixed.proof is None
     assert proto.SerializeToString() == before

@@ -10,13 +10,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mnncompat import UsageError, rules
+from mnncompat import UsageError
 from mnncompat.backends.registry import backend, names, require
-from mnncompat.releases import releases
+from mnncompat.support import rule_files
+from mnncompat.support.releases import releases
 
-ROOT = rules.root()
-DATA = rules.read_json(ROOT / "geometry.json")
-BACKENDS = rules.read_json(ROOT / "backends.json")
+ROOT = rule_files.root()
+DATA = rule_files.read_json(ROOT / "geometry.json")
+BACKENDS = rule_files.read_json(ROOT / "backends.json")
 
 
 def test_follows_the_schema() -> None:

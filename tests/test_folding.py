@@ -6,10 +6,9 @@ import onnx
 import pytest
 
 from mnncompat import fix
-from mnncompat.facts import is_constant
-from mnncompat.folding import fold
-from mnncompat.model import from_proto
-from mnncompat.view import ModelView
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.constant_folding import fold, is_constant
+from mnncompat.inference.model_view import view_model
 
 NOISE = {
     "RandomNormal": "RandomNormal <shape = [4, 6]> ()",
@@ -39,7 +38,7 @@ def noisy(call: str) -> onnx.ModelProto:
 @pytest.mark.parametrize("op", NOISE)
 def test_what_is_drawn_anew_in_every_run_is_no_constant(op: str) -> None:
     model = noisy(NOISE[op])
-    view = ModelView(from_proto(model)).main
+    view = view_model(from_proto(model)).main
     assert not is_constant(view, "r")
     assert fold(view, "p") is None
 

@@ -11,8 +11,9 @@ from models import head, model_of
 from onnx import ModelProto, TensorProto, helper
 
 from mnncompat import convert, verify
-from mnncompat.mnn import ConvertOptions, FailureKind, Limits
+from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import Tolerance
+from mnncompat.results.failures import FailureKind
 
 
 def softmax_of_old() -> ModelProto:

@@ -12,17 +12,17 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
-from mnncompat import rules
-from mnncompat.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.checking.checker import UNDECLARED, check_model
+from mnncompat.checking.rule_docs import all_rules, explain
 from mnncompat.errors import UsageError
-from mnncompat.explain import all_rules, explain
-from mnncompat.lint import UNDECLARED, check_model
-from mnncompat.model import from_proto, load
-from mnncompat.rewrites.base import Match, Refusal, Rewrite
-from mnncompat.surgeon import GraphEditor
-from mnncompat.table import SupportTable
-from mnncompat.target import Target
-from mnncompat.view import GraphView
+from mnncompat.graph.editor import GraphEditor
+from mnncompat.graph.model_file import from_proto, load
+from mnncompat.graph.view import GraphView
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
+from mnncompat.support import rule_files
+from mnncompat.support.table import SupportTable
+from mnncompat.support.target import Target
 
 CASES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "rules" / "cases.toml").read_text())["case"]
 # Rows that hold for every use of the operator under that release: there is no look-alike.
@@ -95,7 +95,7 @@ def test_the_file_of_an_undeclared_operator_says_what_to_do() -> None:
 
 def test_an_operator_without_a_file_is_explained_by_onnx(tmp_path: Path) -> None:
     (tmp_path / "ops").mkdir()
-    (tmp_path / "graph.toml").write_bytes((rules.root() / "graph.toml").read_bytes())
+    (tmp_path / "graph.toml").write_bytes((rule_files.root() / "graph.toml").read_bytes())
     mish = check(graph("y = Mish(x)", "float[3] x", "float[3] y", '"": 18'), table=SupportTable(tmp_path))
     assert "simpler operators" in mish.diagnostics[0].hint
 

@@ -10,13 +10,13 @@ from models import array, head, model_of
 from onnx import ModelProto, TensorProto, helper
 
 from mnncompat import RunnerError
+from mnncompat.checking.checker import check_model
+from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
 from mnncompat.cli import main
-from mnncompat.diagnostics import Severity
-from mnncompat.lint import check_model
-from mnncompat.measured import flagged, measure_nodes, merged
-from mnncompat.model import from_proto
+from mnncompat.graph.model_file import from_proto
 from mnncompat.probe.measurement import Measurement, Outcome
-from mnncompat.probe.nodes import node_sites
+from mnncompat.probe.nodes import node_cases_of
+from mnncompat.results.diagnostics import Severity
 
 
 def repeated() -> ModelProto:
@@ -36,12 +36,12 @@ def old_softmax() -> ModelProto:
 
 
 def test_nodes_that_are_alike_are_one_case() -> None:
-    sites = node_sites(from_proto(repeated()))
+    sites = node_cases_of(from_proto(repeated()))
     cases = [site.case.id if site.case else None for site in sites]
     assert len(sites) == 4
     assert cases[1] != cases[3]  # the same values, but one is an output of the model
     assert cases[0] not in cases[1:]
-    assert cases == [site.case.id if site.case else None for site in node_sites(from_proto(repeated()))]
+    assert cases == [site.case.id if site.case else None for site in node_cases_of(from_proto(repeated()))]
 
 
 def scaled(*factors: float) -> ModelProto:
@@ -54,12 +54,12 @@ def scaled(*factors: float) -> ModelProto:
 
 def test_one_node_stands_for_those_that_are_alike() -> None:
     model = from_proto(scaled(1.23456, 1.34567, -1.4321, 2.0, 1e30))
-    sites = node_sites(model)
+    sites = node_cases_of(model)
     one, two, negative, written, huge, *rounded = [site.case.id if site.case else None for site in sites]
     assert one == two, "a trained factor is like another"
     assert len({one, negative, written, huge}) == 4
     assert len(set(rounded)) == 5, "Round may hinge on a single value"
-    alone = [site.case.id if site.case else None for site in node_sites(model, apart={1})]
+    alone = [site.case.id if site.case else None for site in node_cases_of(model, apart={1})]
     assert alone[0] == one
     assert alone[1] not in (None, one), "and is measured alone where that is asked for"
 
@@ -76,7 +76,7 @@ def test_constants_are_constants_and_what_is_folded_is_left_out() -> None:
         helper.make_node("MatMul", ["x", "t"], ["y"]),
     ]
     model = model_of(nodes, {"x": [2, 3]}, {"y": [2, 5]}, {"w": array(5, 3)})
-    folded, product = node_sites(from_proto(model))
+    folded, product = node_cases_of(from_proto(model))
     assert folded.case is None
     assert "constants" in folded.reason
     assert product.case is not None
@@ -139,7 +139,7 @@ def test_a_node_with_subgraphs_is_measured_as_a_whole() -> None:
     node = helper.make_node("If", ["c"], ["y"], then_branch=branch("then", "Relu"), else_branch=branch("else", "Neg"))
     model = model_of([node], {"x": [2]}, {"y": [2]}, {})
     model.graph.input.append(helper.make_tensor_value_info("c", TensorProto.BOOL, []))
-    (site,) = node_sites(from_proto(model), inputs={"c": np.array(1, dtype=bool)})
+    (site,) = node_cases_of(from_proto(model), inputs={"c": np.array(1, dtype=bool)})
     assert site.case is not None
     assert set(site.case.feeds) == {"x", "c"}
 

@@ -17,8 +17,8 @@ from models import array, head
 from mnncompat import fix
 from mnncompat.cli import main
 from mnncompat.errors import ModelError, OutputError
-from mnncompat.files import outputs_written, publish, write_atomically
-from mnncompat.model import from_proto, load, save
+from mnncompat.graph.atomic_files import outputs_written, publish, write_atomically
+from mnncompat.graph.model_file import from_proto, load, save
 
 
 def stored_externally(folder: Path) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mnncompat.checking.rule_docs import all_rules
 from mnncompat.cli import main
-from mnncompat.explain import all_rules
-from mnncompat.overview import markdown, ops_overview
-from mnncompat.wording import in_words
+from mnncompat.support.reason_text import in_words
+from mnncompat.support.table_page import markdown, ops_overview
 
 PAGE_VERSION = "3.6.1"
 

@@ -16,14 +16,13 @@ from onnx import numpy_helper, parser
 
 from mnncompat import mnn
 from mnncompat.errors import UsageError
-from mnncompat.mnn import ConvertOptions, FailureKind, Limits
+from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import (
     DRAWS,
     FLOAT16,
     FLOAT32,
     FP16_WEIGHTS,
     REWRITE,
-    Comparison,
     Tolerance,
     compare,
     compare_models,
@@ -32,8 +31,10 @@ from mnncompat.parity import (
     verify,
 )
 from mnncompat.parity.feeds import NamedFeeds
+from mnncompat.parity.runners import InputSpec
 from mnncompat.parity.shapes import checked, guesses
-from mnncompat.runners import InputSpec
+from mnncompat.results.failures import FailureKind
+from mnncompat.results.parity_report import Comparison
 
 LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
 RANDOM = np.random.default_rng(7)
@@ -62,9 +63,9 @@ def test_what_is_equal_passes(tolerance: Tolerance) -> None:
     expected = _logits()
     found = compare(expected, expected.copy(), tolerance)
     assert found.passed
-    assert (found.max_abs, found.max_rel, found.excess, found.snr_db, found.top1) == (0, 0, 0, math.inf, 1)
+    assert (found.max_abs, found.max_rel, found.error_ratio, found.snr_db, found.top1) == (0, 0, 0, math.inf, 1)
     assert found.compared == expected.size
-    assert found.telling
+    assert found.discriminative
 
 
 def _shifted(array: np.ndarray) -> np.ndarray:
@@ -107,7 +108,7 @@ WRONG: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_what_is_wrong_fails(wrong: str, tolerance: Tolerance) -> None:
     found = compare(_logits(), WRONG[wrong](_logits()), tolerance)
     assert not found.passed
-    assert found.excess > 1
+    assert found.error_ratio > 1
 
 
 @pytest.mark.parametrize("wrong", sorted(set(WRONG) - {"scaled", "offset"}))
@@ -202,7 +203,7 @@ def test_scalars_and_empty_arrays_are_compared(shape: tuple[int, ...]) -> None:
     found = compare(expected, expected.copy(), FLOAT32)
     assert found.passed
     assert found.compared == expected.size
-    assert found.telling == (expected.size > 0)
+    assert found.discriminative == (expected.size > 0)
     if expected.size:
         assert not compare(expected, expected * np.float32(1.01), FLOAT32).passed
 
@@ -223,7 +224,7 @@ def test_a_reference_below_the_absolute_tolerance_tells_nothing() -> None:
     expected = np.full((2, 50), 1e-8, np.float32)
     found = compare(expected, expected * 3, FLOAT32)
     assert found.passed
-    assert not found.telling
+    assert not found.discriminative
 
 
 def test_metrics_mean_what_they_say() -> None:
@@ -415,7 +416,7 @@ def test_a_right_rewrite_passes_at_several_batch_sizes() -> None:
     assert report.draws == (*DRAWS, "normal, batch 2", "normal, batch 3")
     assert [shapes["x"][0] for shapes in report.shapes] == [1, 1, 1, 1, 1, 2, 3]
     assert report.outputs[0].worst is not None
-    assert report.outputs[0].worst.excess < 0.1
+    assert report.outputs[0].worst.error_ratio < 0.1
 
 
 @pytest.mark.parametrize(
@@ -560,7 +561,7 @@ def test_a_conversion_agrees_with_its_model(tmp_path: Path, capfd: pytest.Captur
     assert report.passed, report.problems
     assert len(report.draws) == 7
     assert report.outputs[0].worst is not None
-    assert report.outputs[0].worst.excess < 0.5
+    assert report.outputs[0].worst.error_ratio < 0.5
     assert verify(*pair, limits=LIMITS) == report
     assert verify(*pair, limits=LIMITS, seed=1) != report
     assert capfd.readouterr() == ("", "")
@@ -650,3 +651,12 @@ def test_small_outputs_have_no_outliers() -> None:
     actual = expected.copy()
     actual[0] += 1
     assert not compare(expected, actual, FLOAT32).passed
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("excess", "error_ratio"), ("telling", "discriminative"), ("set_aside", "inconclusive")]
+)
+def test_former_names_of_a_comparison_give_a_notice(old: str, new: str) -> None:
+    found = compare(np.ones(3, np.float32), np.full(3, 2, np.float32), FLOAT32)
+    with pytest.warns(DeprecationWarning, match=new):
+        assert getattr(found, old) == getattr(found, new)

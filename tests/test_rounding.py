@@ -14,8 +14,8 @@ from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32, Tolerance, verify
 from mnncompat.parity.feeds import NamedFeeds
 from mnncompat.parity.metrics import compare
-from mnncompat.parity.rounding import NOISE, Rounding, blur, set_aside
-from mnncompat.runners import OnnxRuntimeRunner
+from mnncompat.parity.rounding import NOISE, Rounding, blur, inconclusive
+from mnncompat.parity.runners import OnnxRuntimeRunner
 
 LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
 KEYPOINTS = """g (float[N,3,24,24] x) => (int64[N,5] place) <int64[3] s = {0, 5, 576}> {
@@ -56,9 +56,9 @@ def test_what_is_right_but_for_rounding_converts_and_says_so(build: object) -> N
     assert result.verdict == "converted", result.parity
     assert result.parity is not None
     for output in result.parity.outputs:
-        assert {each.draw for each in output.comparisons if each.set_aside} <= {"zeros"}
+        assert {each.draw for each in output.comparisons if each.inconclusive} <= {"zeros"}
     noted = [note for note in result.parity.notes if "set aside" in note]
-    assert len(noted) == sum(each.set_aside for output in result.parity.outputs for each in output.comparisons)
+    assert len(noted) == sum(each.inconclusive for output in result.parity.outputs for each in output.comparisons)
 
 
 def test_another_model_is_not_excused_by_rounding(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_tolerance_that_the_user_gave_is_meant(tmp_path: Path) -> None:
     assert isinstance(done, mnn.Converted)
     strict = verify(model, done.path, tolerance=Tolerance(rtol=0, atol=0), limits=LIMITS)
     assert not strict.passed
-    assert not any(each.set_aside for each in strict.outputs[0].comparisons)
+    assert not any(each.inconclusive for each in strict.outputs[0].comparisons)
 
 
 def _judged(model: ModelProto, factors: dict[str, float]) -> tuple[int, int]:
@@ -104,9 +104,9 @@ def _judged(model: ModelProto, factors: dict[str, float]) -> tuple[int, int]:
         for feed, one, two in zip(feeds, expected, actual, strict=True)
     ]
     assert [each.passed for each, _, _ in found] == [factor == 0 for factor in factors.values()]
-    judged, notes = set_aside(Rounding(lambda: model), feeds, "y", found)
-    assert len(notes) == sum(each.set_aside for each in judged)
-    return sum(not each.passed for each in judged), sum(each.set_aside for each in judged)
+    judged, notes = inconclusive(Rounding(lambda: model), feeds, "y", found)
+    assert len(notes) == sum(each.inconclusive for each in judged)
+    return sum(not each.passed for each in judged), sum(each.inconclusive for each in judged)
 
 
 def steep() -> ModelProto:
@@ -155,7 +155,7 @@ def test_what_is_not_finite_is_no_rounding() -> None:
     feed = NamedFeeds(name="a", arrays={"x": np.random.default_rng(5).standard_normal((4, 64)).astype(np.float32)})
     expected = OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"]  # type: ignore[index]
     actual = np.where(np.arange(64) == 3, np.float32(1), expected)
-    (judged,), notes = set_aside(
+    (judged,), notes = inconclusive(
         Rounding(lambda: model), [feed], "y", [(compare(expected, actual, FLOAT32), expected, actual)]
     )
     assert not judged.passed

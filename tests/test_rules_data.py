@@ -15,16 +15,16 @@ import pytest
 from onnx.defs import OpSchema
 from packaging.specifiers import SpecifierSet
 
-from mnncompat import rules
-from mnncompat.graph_conditions import SEARCHES
-from mnncompat.lint import UNDECLARED
-from mnncompat.relations import RELATIONS
-from mnncompat.releases import contains, releases
-from mnncompat.rewrites import all_rewrites
-from mnncompat.table import SupportTable
-from mnncompat.target import ARCHITECTURES
+from mnncompat.checking.checker import UNDECLARED
+from mnncompat.rewrites.index import all_rewrites
+from mnncompat.support import rule_files
+from mnncompat.support.model_conditions import SEARCHES
+from mnncompat.support.relations.catalog import RELATIONS
+from mnncompat.support.releases import contains, releases
+from mnncompat.support.table import SupportTable
+from mnncompat.support.target import ARCHITECTURES
 
-ROOT = rules.root()
+ROOT = rule_files.root()
 FILES = [*sorted(ROOT.glob("ops/*.toml")), ROOT / "graph.toml"]
 OP_FILES = FILES[:-1]
 MEASURED = sorted(path.name.partition("-")[0] for path in ROOT.glob("evidence/*.tsv"))
@@ -198,7 +198,7 @@ def test_undeclared_rows_are_what_the_releases_declare(path: Path) -> None:
 
 
 def test_backends_lie_in_known_releases() -> None:
-    data = rules.read_json(ROOT / "backends.json")
+    data = rule_files.read_json(ROOT / "backends.json")
     assert set(data["backends"]) == BACKENDS
     assert set(data["versions"]) <= releases().dates.keys()
     for found in data["backends"].values():

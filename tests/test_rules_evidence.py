@@ -13,26 +13,26 @@ from typing import NamedTuple
 import pytest
 from onnx import ModelProto
 
-from mnncompat import rules
-from mnncompat.diagnostics import Severity
+from mnncompat.checking.checker import UNDECLARED, check_model
 from mnncompat.errors import ModelError
-from mnncompat.facts import NodeFacts
-from mnncompat.graph_conditions import ONNX_DOMAINS
-from mnncompat.lint import UNDECLARED, check_model
-from mnncompat.model import from_proto
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
 from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
 from mnncompat.probe.evidence import load_evidence
 from mnncompat.probe.measurement import Measurement, Outcome
-from mnncompat.releases import releases
-from mnncompat.table import Row, SupportTable
-from mnncompat.view import ModelView
+from mnncompat.results.diagnostics import Severity
+from mnncompat.support import rule_files
+from mnncompat.support.model_conditions import ONNX_DOMAINS
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.releases import releases
+from mnncompat.support.table import Row, SupportTable
 
 CASE = re.compile(r"(?:node|node-const|converted|operator|simple):\w+")
 SOURCE = re.compile(r"src:(?P<path>[^@: ]+)@(?P<tag>[0-9.]+)(?:: .+)?")
 TABLE = SupportTable()
 ROWS = [row for op in TABLE.ops() for row in TABLE.rows(op)]
-MEASURED = sorted(path.name.partition("-")[0] for path in rules.root().glob("evidence/*-x86_64.tsv"))
+MEASURED = sorted(path.name.partition("-")[0] for path in rule_files.root().glob("evidence/*-x86_64.tsv"))
 ERRORS = ("refused", "crash", "error", "wrong")
 MNN_SOURCE = ("CMakeLists.txt", "express/", "include/", "pymnn/", "schema/", "source/", "tools/")
 
@@ -63,7 +63,7 @@ def holding(case: Case) -> set[Place]:
     """The rows that certainly speak about a node of the case."""
     found: set[Place] = set()
     try:
-        view = ModelView(from_proto(ModelProto.FromString(case.model)))
+        view = view_model(from_proto(ModelProto.FromString(case.model)))
     except ModelError:
         return found
     for graph in view.graphs():

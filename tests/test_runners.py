@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, parser
 import mnncompat
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
-from mnncompat.mnn import ConvertOptions, Failure, FailureKind, Limits, Stage
-from mnncompat.runners import (
+from mnncompat.mnn import ConvertOptions, Limits
+from mnncompat.parity.runners import (
     InputSpec,
     MnnRunner,
     OnnxRunner,
@@ -24,6 +24,7 @@ from mnncompat.runners import (
     input_signature,
     output_names,
 )
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 ROOT = Path(mnncompat.__path__[0]).parent
 LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
@@ -120,7 +121,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy, onnx
 from onnx import parser
-from mnncompat.runners import OnnxRuntimeRunner
+from mnncompat.parity.runners import OnnxRuntimeRunner
 graph = "agraph (float[2] x) => (float[2] z) { z = Neg(x) }"
 model = parser.parse_model('<ir_version: 9, opset_import: ["" : 17]> ' + graph)
 assert OnnxRuntimeRunner(model).run([{"x": numpy.zeros(2, numpy.float32)}])[0]["z"].shape == (2,)

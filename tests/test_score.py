@@ -8,10 +8,10 @@ import pytest
 from models import model_of
 from onnx import helper
 
+from mnncompat.checking.score import Score, judged
 from mnncompat.cli import main
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Measurement, Outcome
-from mnncompat.score import Score, judged
 
 
 def case(name: str, op: str) -> Case:

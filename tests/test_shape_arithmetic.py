@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from onnx import ModelProto
 
 from mnncompat import check, convert
-from mnncompat.model import from_proto
-from mnncompat.view import Dim, ModelView
+from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.protos import Dim
+from mnncompat.inference.model_view import view_model
 
 
 def text(
@@ -21,7 +22,7 @@ def text(
 
 
 def shape_of(model: ModelProto, name: str = "r") -> tuple[Dim, ...] | None:
-    return ModelView(from_proto(model)).main.shape(name)
+    return view_model(from_proto(model)).main.shape(name)
 
 
 POSITIONS = """

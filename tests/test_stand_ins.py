@@ -8,9 +8,9 @@ import pytest
 from onnx import ModelProto, TensorProto
 
 from mnncompat import convert
-from mnncompat.model import from_proto
-from mnncompat.runners import OnnxRunner
-from mnncompat.view import ModelView
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.parity.runners import OnnxRunner
 
 FEEDS = {
     "x": np.arange(72, dtype=np.uint8).reshape(1, 4, 6, 3),
@@ -71,7 +71,7 @@ def model(call: str) -> ModelProto:
 @pytest.mark.parametrize("call", CALLS)
 def test_stand_in_has_the_type_and_shape(call: str) -> None:
     proto = model(call)
-    view = ModelView(from_proto(proto)).main
+    view = view_model(from_proto(proto)).main
     assert len(view.nodes) == len(view.inferred_graph.node if view.inferred_graph else [])
     dtype = view.dtype("y") or TensorProto.UNDEFINED
     proto.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("q", dtype, None))
@@ -82,7 +82,7 @@ def test_stand_in_has_the_type_and_shape(call: str) -> None:
 
 @pytest.mark.parametrize("call", UNKNOWN)
 def test_nothing_is_guessed(call: str) -> None:
-    assert ModelView(from_proto(model(call))).main.shape("y") is None
+    assert view_model(from_proto(model(call))).main.shape("y") is None
 
 
 def test_a_function_of_the_model_is_not_replaced() -> None:
@@ -91,7 +91,7 @@ def test_a_function_of_the_model_is_not_replaced() -> None:
         { r = com.microsoft.FastGelu(x) y = Identity(r) }
         <domain: "com.microsoft", opset_import: ["": 17]> FastGelu (x) => (y) { y = Shape(x) }"""
     )
-    assert ModelView(from_proto(proto)).main.shape("r") == (2,)
+    assert view_model(from_proto(proto)).main.shape("r") == (2,)
 
 
 def test_quantised_operators_in_a_row_are_rewritten_at_once() -> None:

@@ -9,7 +9,7 @@ from models import array, head, model_of
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from mnncompat import fix
-from mnncompat.surgeon import ModelEditor
+from mnncompat.graph.editor import ModelEditor
 
 
 def rich_head() -> ModelProto:

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from onnx import parser
 
-from mnncompat import releases as releases_module
-from mnncompat import rules
-from mnncompat.conditions import parse_condition
 from mnncompat.errors import TableError, UsageError
-from mnncompat.facts import NodeFacts
-from mnncompat.model import from_proto
-from mnncompat.predicates import all_of, any_of
-from mnncompat.releases import contains, releases, resolve_version
-from mnncompat.table import SupportTable, describe
-from mnncompat.view import ModelView
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.support import releases as releases_module
+from mnncompat.support import rule_files
+from mnncompat.support.conditions import parse_condition
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.releases import contains, releases, resolve_version
+from mnncompat.support.table import SupportTable, describe
+from mnncompat.support.three_valued import all_of, any_of
 
 CONV = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,2,H,5] x) => (float[1,3,N,3] y, float[1,3,N,3] z)
 <float[3,2,3,3] w> { y = Conv<strides=[1,1], auto_pad="VALID">(x, w) z = Relu(y) }"""
@@ -26,7 +26,7 @@ RESIZE = """<ir_version: 8, opset_import: ["" : 13]> g (float[1,2,4,4] x, float[
 
 def facts(text: str, index: int = 0, **defaults: object) -> NodeFacts:
     text = text.replace("<float[3,2,3,3] w>", f"<float[3,2,3,3] w = {{{','.join(['0.5'] * 54)}}}>")
-    return NodeFacts(ModelView(from_proto(parser.parse_model(text))).main, index, defaults)
+    return NodeFacts(view_model(from_proto(parser.parse_model(text))).main, index, defaults)
 
 
 @pytest.mark.parametrize(
@@ -217,21 +217,21 @@ def test_damaged_rows(content: str, words: str, tmp_path: Path) -> None:
 
 
 def test_rules_are_found_beside_and_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "__file__", str(tmp_path / "mnncompat" / "rules.py"))
+    monkeypatch.setattr(rule_files, "__file__", str(tmp_path / "mnncompat" / "support" / "rule_files.py"))
     with pytest.raises(TableError, match="is missing") as caught:
-        rules.root.__wrapped__()
+        rule_files.root.__wrapped__()
     assert "install" in caught.value.hint
     for folder in (tmp_path / "rules", tmp_path / "mnncompat" / "_rules"):
         folder.mkdir(parents=True)
         (folder / "declared.json").write_text("{}")
-        assert rules.root.__wrapped__() == folder
+        assert rule_files.root.__wrapped__() == folder
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_damaged_json(content: str, tmp_path: Path) -> None:
     (tmp_path / "declared.json").write_text(content)
     with pytest.raises(TableError):
-        rules.read_json(tmp_path / "declared.json")
+        rule_files.read_json(tmp_path / "declared.json")
 
 
 def test_a_missing_file_of_graph_rows(tmp_path: Path) -> None:

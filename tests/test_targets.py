@@ -8,8 +8,8 @@ from models import array, model_of
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat import fix
-from mnncompat.model import from_proto
-from mnncompat.view import ModelView
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
 
 
 def squeeze_and_excite(opset: int) -> ModelProto:
@@ -47,7 +47,7 @@ def unsqueezed(source: str, result: str, opset: int) -> list[NodeProto]:
 @pytest.mark.parametrize("opset", [9, 11, 13, 14, 18])
 def test_inference_follows_targets_that_were_computed_from_shapes(opset: int) -> None:
     model = squeeze_and_excite(opset)
-    view = ModelView(from_proto(model)).main
+    view = view_model(from_proto(model)).main
     assert view.shape("v") == ("batch", 8)
     assert view.shape("m") == ("batch", 8, 4, 4)
     assert "resolved" not in str(model)
@@ -70,7 +70,7 @@ def test_a_target_from_another_batch_is_left_alone() -> None:
     ]
     model = model_of(nodes, {"x": ["n", 2, 3], "z": ["other", 1]}, {"y": None}, {}, opset=9)
     model.graph.initializer.append(helper.make_tensor("minus", 7, [1], [-1]))
-    shape = ModelView(from_proto(model)).main.shape("r")
+    shape = view_model(from_proto(model)).main.shape("r")
     assert shape is None or shape[1] != 6
 
 
@@ -83,7 +83,7 @@ def test_a_target_of_unknown_sizes_still_tells_the_rank() -> None:
     ]
     model = model_of(nodes, {"x": ["n", 96]}, {"y": None}, {})
     model.graph.input.append(helper.make_tensor_value_info("s", TensorProto.INT64, [5]))
-    view = ModelView(from_proto(model)).main
+    view = view_model(from_proto(model)).main
     assert view.shape("r") == (None,) * 5
     assert (len(view.shape("p") or ()), len(view.shape("y") or ())) == (5, 5)
     target = np.array([-1, 2, 3, 4, 4])

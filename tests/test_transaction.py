@@ -13,14 +13,15 @@ from models import array, head, model_of
 from onnx import helper
 
 from mnncompat import RunnerError, UsageError, fix
-from mnncompat.diagnostics import Applicability
-from mnncompat.model import from_proto
+from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.graph.editor import GraphEditor
+from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.view import GraphView
 from mnncompat.parity import compare_models
-from mnncompat.rewrites import Match, Refusal, Rewrite, all_rewrites
-from mnncompat.surgeon import GraphEditor
-from mnncompat.target import Target
-from mnncompat.transaction import choose_rewrites, fix_model
-from mnncompat.view import GraphView
+from mnncompat.results.diagnostics import Applicability
+from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
+from mnncompat.rewrites.index import all_rewrites
+from mnncompat.support.target import Target
 
 
 class PlantedRewrite(Rewrite):

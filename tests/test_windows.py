@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from mnncompat.facts import NodeFacts
-from mnncompat.model import from_proto
-from mnncompat.view import ModelView
-from mnncompat.windows import Windows, windows_of
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.window_geometry import Windows, windows_of
 
 
 def pool(sizes: Sequence[int | str], **attributes: Any) -> onnx.ModelProto:
@@ -26,7 +26,7 @@ def pool(sizes: Sequence[int | str], **attributes: Any) -> onnx.ModelProto:
 
 
 def windows(model: onnx.ModelProto) -> list[Windows] | None:
-    (view,) = ModelView(from_proto(model)).graphs()
+    (view,) = view_model(from_proto(model)).graphs()
     facts = NodeFacts(view, 0, {"auto_pad": "NOTSET", "ceil_mode": 0})
     shape = facts.shape("x")
     assert shape is not None

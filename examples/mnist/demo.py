@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mnncompat.mnn import ConvertOptions, Failure, Limits, convert, count_ops
+from mnncompat.mnn import ConvertOptions, Limits, convert, count_ops
+from mnncompat.results.failures import Failure
 
 FOLDER = Path(__file__).parent
 BUILD = FOLDER / "build"

@@ -7,19 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.backends.rules import FALLBACK, NOWHERE, PLACEMENT
-from mnncompat.diagnostics import CheckResult, Diagnostic, Location, RuleInfo
-from mnncompat.report.as_diagnostics import conversion_failed
-from mnncompat.view import ModelView
+from mnncompat.inference.model_view import view_model
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
+from mnncompat.results.rules import conversion_failed
 
 if TYPE_CHECKING:
-    from mnncompat.backends.survey import Survey
-    from mnncompat.model import Model
-    from mnncompat.placement import BackendReport, Fallback, Placement
+    from mnncompat.backends.analyze import BackendAnalysis
+    from mnncompat.graph.model_file import Model
+    from mnncompat.results.backend_placement import BackendReport, Fallback, Placement
 
 _NAMED = 3
 
 
-def with_backends(result: CheckResult, model: Model, found: Survey) -> CheckResult:
+def with_backends(result: CheckResult, model: Model, found: BackendAnalysis) -> CheckResult:
     """Add what was found about backends to the result of a check, as values and as findings.
 
     Args:
@@ -32,33 +32,34 @@ def with_backends(result: CheckResult, model: Model, found: Survey) -> CheckResu
     return replace(result, diagnostics=tuple(findings), backends=found.reports)
 
 
-def _findings(model: Model, found: Survey) -> Iterator[Diagnostic]:
+def _findings(model: Model, found: BackendAnalysis) -> Iterator[Diagnostic]:
     whole = Location(model=model.name)
     if found.failure is not None:
         yield conversion_failed(found.failure, whole)
-    places = {at.path: at for view in ModelView(model).graphs() for at in map(view.location, range(len(view.nodes)))}
+    places = {at.path: at for view in view_model(model).graphs() for at in map(view.location, range(len(view.nodes)))}
     for report in found.reports:
         yield from _of_report(report, found, places, whole)
 
 
 def _of_report(
-    report: BackendReport, found: Survey, places: Mapping[str, Location], whole: Location
+    report: BackendReport, found: BackendAnalysis, places: Mapping[str, Location], whole: Location
 ) -> Iterator[Diagnostic]:
     if report.placement is None and report.fixed is None:
         return
-    yield _finding(PLACEMENT, whole, _summary(report), status="placement")
+    yield PLACEMENT.finding(whole, _summary(report), status="placement", evidence=PLACEMENT.evidence)
     for each in report.placement.fallbacks if report.placement else ():
         yield _of_fallback(each, report, found, places, whole)
 
 
 def _of_fallback(
-    each: Fallback, report: BackendReport, found: Survey, places: Mapping[str, Location], whole: Location
+    each: Fallback, report: BackendReport, found: BackendAnalysis, places: Mapping[str, Location], whole: Location
 ) -> Diagnostic:
-    diagnostic = _finding(
-        FALLBACK if each.on_cpu else NOWHERE,
+    rule = FALLBACK if each.on_cpu else NOWHERE
+    diagnostic = rule.finding(
         next((places[node] for node in each.nodes if node in places), whole),
         _fallback_words(each, report),
         status="fallback" if each.on_cpu else "refused",
+        evidence=rule.evidence,
     )
     left = _left(each, report.fixed)
     hint = _hint(each, report)
@@ -149,15 +150,3 @@ def _hint(each: Fallback, report: BackendReport) -> str:
 
 def _count_words(count: int, noun: str, plural: str = "") -> str:
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
-
-
-def _finding(rule: RuleInfo, at: Location, message: str, *, status: str) -> Diagnostic:
-    return Diagnostic(
-        code=rule.code,
-        name=rule.name,
-        severity=rule.severity,
-        message=message,
-        location=at,
-        status=status,
-        evidence=rule.evidence,
-    )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mnncompat import rules
 from mnncompat.errors import UsageError
-from mnncompat.releases import releases
+from mnncompat.support import rule_files
+from mnncompat.support.releases import releases
 
 NOT_ACCELERATED = "cpu"
 """The backend that every other one falls back to."""
@@ -135,9 +135,9 @@ def _registered(name: str) -> Sequence[Mapping[str, Any]]:
 
 @cache
 def _backends() -> dict[str, Any]:
-    return rules.read_json(rules.root() / "backends.json")
+    return rule_files.read_json(rule_files.root() / "backends.json")
 
 
 @cache
 def _geometry() -> dict[str, Any]:
-    return rules.read_json(rules.root() / "geometry.json")
+    return rule_files.read_json(rule_files.root() / "geometry.json")

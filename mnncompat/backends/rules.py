@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnncompat.diagnostics import RuleInfo, Severity
+from mnncompat.results.diagnostics import RuleInfo, Severity
 
 _BY_OP_TYPE = """\
 The answer goes by op type. That a backend registers an op type means that it may take the op: its creator can still

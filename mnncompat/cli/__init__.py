@@ -16,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from mnncompat.errors import MnncompatError
-from mnncompat.files import forget_outputs, outputs_written
+from mnncompat.graph.atomic_files import forget_outputs, outputs_written
 
 
 class Interrupted(BaseException):

@@ -13,8 +13,8 @@ from mnncompat.cli.console import begin_work, check_format, note, progress_bar, 
 from mnncompat.errors import MnncompatError, UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.diagnostics import CheckResult
-    from mnncompat.model import Model
+    from mnncompat.graph.model_file import Model
+    from mnncompat.results.diagnostics import CheckResult
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
@@ -59,7 +59,7 @@ def check(  # noqa: PLR0913 - options
     check_format(output_format)
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
-    from mnncompat.catalog import require_rules
+    from mnncompat.checking.rule_catalog import require_rules
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     require_rules((*chosen[0], *chosen[1]))
@@ -76,7 +76,7 @@ def check(  # noqa: PLR0913 - options
     if failed:
         raise typer.Exit(2)
     if fail_on != "never":
-        from mnncompat.diagnostics import Severity
+        from mnncompat.results.diagnostics import Severity
 
         if any(result.at_least(Severity(fail_on)) for result in results):
             raise typer.Exit(1)
@@ -90,9 +90,9 @@ def _check_all(
     additions: Sequence[Addition],
 ) -> tuple[list[CheckResult], bool]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
-    from mnncompat.lint import check_model
-    from mnncompat.model import load
-    from mnncompat.releases import resolve_version
+    from mnncompat.checking.checker import check_model
+    from mnncompat.graph.model_file import load
+    from mnncompat.support.releases import resolve_version
 
     version = resolve_version(mnn)
     begin_work()
@@ -113,7 +113,7 @@ def _check_all(
 
 
 def _require_installed(context: typer.Context, option: str, mnn: str | None) -> None:
-    from mnncompat.releases import require_installed
+    from mnncompat.support.releases import require_installed
 
     source = context.get_parameter_source("mnn")
     require_installed(mnn, option, configured=source is not None and source.name == "DEFAULT_MAP")
@@ -122,25 +122,25 @@ def _require_installed(context: typer.Context, option: str, mnn: str | None) -> 
 def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
     """What `--backend` adds to the result of one model; rewrites that are ignored are not counted on."""
     from mnncompat.backends.registry import require
-    from mnncompat.catalog import is_rule
-    from mnncompat.transaction import choose_rewrites
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.fixing.transaction import choose_rewrites
 
     require(names)
     rewrites = choose_rewrites(ignore=ignore, is_rule=is_rule)
 
     def add(model: Model, result: CheckResult) -> CheckResult:
+        from mnncompat.backends.analyze import analyze
         from mnncompat.backends.findings import with_backends
-        from mnncompat.backends.survey import survey
 
         with progress_bar("converting") as progress:
-            return with_backends(result, model, survey(model, names, rewrites=rewrites, progress=progress))
+            return with_backends(result, model, analyze(model, names, rewrites=rewrites, progress=progress))
 
     return add
 
 
 def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> Addition:
     """What `--probe` adds to the result of one model."""
-    from mnncompat.measured import flagged, measure_nodes, merged
+    from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
 
     inputs = options.parse_inputs(data)
 
@@ -156,7 +156,7 @@ def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> Add
 
 
 def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str]) -> CheckResult:
-    from mnncompat.catalog import means
+    from mnncompat.checking.rule_catalog import means
 
     kept = tuple(
         item

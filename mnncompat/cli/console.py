@@ -82,6 +82,6 @@ def tool_version() -> str:
 def _rules(output_format: str) -> Sequence[Any]:
     if output_format != "sarif":
         return ()
-    from mnncompat.catalog import all_rule_infos
+    from mnncompat.checking.rule_catalog import all_rule_infos
 
     return all_rule_infos()

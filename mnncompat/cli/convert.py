@@ -12,9 +12,9 @@ from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.gate import GateOptions
-    from mnncompat.model import Model
-    from mnncompat.results import ConvertResult
+    from mnncompat.converting.pipeline import GateOptions
+    from mnncompat.graph.model_file import Model
+    from mnncompat.results.outcomes import ConvertResult
 
 
 def convert(  # noqa: PLR0913 - options
@@ -53,16 +53,16 @@ def convert(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_output(models, output, dry_run=dry_run)
-    from mnncompat.catalog import is_rule
-    from mnncompat.gate import GateOptions, convert_model
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.converting.pipeline import GateOptions, convert_model
+    from mnncompat.fixing.transaction import choose_rewrites
+    from mnncompat.graph.model_file import load
     from mnncompat.mnn import ConvertOptions, Limits
-    from mnncompat.model import load
-    from mnncompat.transaction import choose_rewrites
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule) if fix else ()
     if exact_gelu:
-        from mnncompat.exact_gelu import ExactGelu
+        from mnncompat.rewrites.normalization.exact_gelu import ExactGelu
 
         rewrites = (*rewrites, ExactGelu())
     converter = ConvertOptions(

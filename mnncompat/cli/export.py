@@ -36,7 +36,7 @@ def export(
 
     The module is put into evaluation mode; the file is checked before it is written.
     """
-    from mnncompat.torch import ExportOptions, export_module
+    from mnncompat.converting.torch_export import ExportOptions, export_module
 
     begin_work()
     out = output or Path(f"{target.rpartition(':')[2]}.onnx")

@@ -12,7 +12,7 @@ from mnncompat.cli.console import begin_work, check_format, emit, note, report, 
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.results import FixResult
+    from mnncompat.fixing.transaction import FixedModel
 
 
 def fix(  # noqa: PLR0913 - options
@@ -65,17 +65,17 @@ def fix(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
-    from mnncompat.catalog import is_rule
-    from mnncompat.model import load
-    from mnncompat.target import Target
-    from mnncompat.transaction import choose_rewrites, fix_model
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+    from mnncompat.graph.model_file import load
+    from mnncompat.support.target import Target
 
     chosen = options.split_rules(select), options.split_rules(ignore)
     rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule)
     inputs = options.parse_inputs(data)
     wanted = Target(mnn_version, arch=arch)
     begin_work()
-    results: list[FixResult] = []
+    results: list[FixedModel] = []
     for path in models:
         target = path if in_place else output
         _require_target(path, target, in_place=in_place)
@@ -108,7 +108,7 @@ def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool,
 
 
 def _require_target(path: Path, target: Path | None, *, in_place: bool) -> None:
-    from mnncompat.files import require_different, require_writable
+    from mnncompat.graph.atomic_files import require_different, require_writable
 
     if target is not None and path.is_file():
         require_writable(target)
@@ -116,10 +116,10 @@ def _require_target(path: Path, target: Path | None, *, in_place: bool) -> None:
             require_different(path, target)
 
 
-def _write(result: FixResult, source: Path, target: Path) -> None:
+def _write(result: FixedModel, source: Path, target: Path) -> None:
     """Write the result; an unchanged model in place is not touched, elsewhere it is copied as it is."""
-    from mnncompat.files import write_atomically
-    from mnncompat.model import save
+    from mnncompat.graph.atomic_files import write_atomically
+    from mnncompat.graph.model_file import save
 
     if result.changed or (source != target and result.model.external):
         save(result.model, target)

@@ -11,7 +11,7 @@ from mnncompat.cli.console import emit, use_color
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.overview import OpOverview
+    from mnncompat.support.table_page import OpOverview
 
 _FORMATS = ("text", "json", "markdown")
 _DECLARATIONS = ("declared", "undeclared")
@@ -40,9 +40,9 @@ def ops(
     """
     if output_format not in _FORMATS:
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
-    from mnncompat.overview import op_overview, ops_overview
-    from mnncompat.releases import resolve_version
-    from mnncompat.table import STATUSES
+    from mnncompat.support.releases import resolve_version
+    from mnncompat.support.table import STATUSES
+    from mnncompat.support.table_page import op_overview, ops_overview
 
     for each in status or ():
         if each not in (*STATUSES, *_DECLARATIONS):
@@ -61,7 +61,7 @@ def _has(overview: OpOverview, status: str) -> bool:
 
 def _rendered(shown: tuple[OpOverview, ...], version: str, output_format: str, *, in_full: bool) -> str:
     from mnncompat.cli.render import op_list, op_text, to_json
-    from mnncompat.overview import markdown
+    from mnncompat.support.table_page import markdown
 
     if output_format == "json":
         return to_json(shown)

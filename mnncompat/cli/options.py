@@ -13,7 +13,7 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from mnncompat.model import Model
+    from mnncompat.graph.model_file import Model
     from mnncompat.parity import Tolerance
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
@@ -67,7 +67,7 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     Raises:
         UsageError: It is neither.
     """
-    from mnncompat.runners import input_signature
+    from mnncompat.parity.runners import input_signature
 
     names = [spec.name for spec in input_signature(model.proto)]
     shapes: dict[str, tuple[int, ...]] = {}

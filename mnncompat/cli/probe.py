@@ -69,7 +69,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
     names = (*CORPORA, GENERATED) if _ALL in names else names
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
     if fix:
-        from mnncompat.cli.repair import measure_fixed
+        from mnncompat.cli.before_after import measure_fixed
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from mnncompat.diagnostics import RuleInfo
-    from mnncompat.overview import OpOverview
+    from mnncompat.results.diagnostics import RuleInfo
+    from mnncompat.support.table_page import OpOverview
 
 _PLAIN_WIDTH = 100
 

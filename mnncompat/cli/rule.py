@@ -17,7 +17,7 @@ def rule(
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Explain one rule, or list all."""
-    from mnncompat.catalog import all_rule_infos, find_rule
+    from mnncompat.checking.rule_catalog import all_rule_infos, find_rule
     from mnncompat.cli.render import rule_list, rule_text, to_json
 
     if output_format not in ("text", "json"):

@@ -17,9 +17,9 @@ from mnncompat.errors import TableError, UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from mnncompat.checking.score import Judgement, Score
     from mnncompat.probe.measurement import Measurement
     from mnncompat.probe.selection import Selection
-    from mnncompat.score import Judgement, Score
 
 _SHOWN = 3
 
@@ -52,8 +52,8 @@ def score(
         raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
     if measure and (evidence is not None or mnn is not None):
         raise UsageError("--measure takes the installed MNN", hint="leave out --evidence and --mnn")
+    from mnncompat.checking.score import Score, judged
     from mnncompat.probe.selection import Selection
-    from mnncompat.score import Score, judged
 
     begin_work()
     names = tuple(corpus or ("node", "node-const"))
@@ -81,7 +81,7 @@ def _recorded(evidence: Path | None, mnn: str | None) -> tuple[str, Mapping[str,
     import platform
 
     from mnncompat.probe.evidence import evidence_path, read_evidence
-    from mnncompat.releases import resolve_version
+    from mnncompat.support.releases import resolve_version
 
     path = evidence or evidence_path(resolve_version(mnn), platform.machine())
     if not path.is_file():

@@ -29,8 +29,8 @@ def verify(
     """
     check_format(output_format)
     from mnncompat import parity
+    from mnncompat.graph.model_file import load
     from mnncompat.mnn import Limits
-    from mnncompat.model import load
     from mnncompat.report import Verified
 
     if not file.is_file():

@@ -13,22 +13,12 @@ Importing this package imports neither MNN nor numpy.
 """
 
 from mnncompat.mnn.converter import convert
-from mnncompat.mnn.forks import ForkServer, ServedEnvironment
+from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
 from mnncompat.mnn.graph import count_ops, declared_ops, dump
 from mnncompat.mnn.options import ConvertOptions, Limits
-from mnncompat.mnn.outcome import (
-    Converted,
-    Failure,
-    FailureKind,
-    MnnGraph,
-    MnnInput,
-    MnnInterface,
-    MnnOp,
-    Ran,
-    Stage,
-)
+from mnncompat.mnn.outcome import Converted, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran
 from mnncompat.mnn.session import interface, run
-from mnncompat.releases import installed_version
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 __all__ = [
     "ConvertOptions",
@@ -48,7 +38,6 @@ __all__ = [
     "count_ops",
     "declared_ops",
     "dump",
-    "installed_version",
     "interface",
     "run",
 ]

@@ -8,10 +8,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import OutputError
-from mnncompat.mnn.outcome import Converted, Failure, FailureKind, Stage
+from mnncompat.mnn.converter_log import SUCCESS, last_line
+from mnncompat.mnn.outcome import Converted
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import Answer, Performer, perform
-from mnncompat.mnn.words import SUCCESS, decisive
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def convert(
 def _nothing_written(answer: Answer) -> Failure:
     """The converter returns the same in every case: what it said tells a refusal from a silent failure."""
     if answer.words and SUCCESS not in answer.output:
-        message = f"MNN's converter refuses the model: {decisive(answer.words)}"
+        message = f"MNN's converter refuses the model: {last_line(answer.words)}"
         return Failure(kind=FailureKind.REFUSED, stage=Stage.CONVERT, message=message, words=answer.words)
     message = "MNN's converter wrote no file and gave no reason"
     return Failure(kind=FailureKind.NO_FILE, stage=Stage.CONVERT, message=message, words=answer.words)

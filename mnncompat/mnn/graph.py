@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.mnn.outcome import Failure, FailureKind, MnnGraph, MnnOp, Stage
+from mnncompat.mnn.outcome import MnnGraph, MnnOp
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import perform
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,9 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mnncompat.errors import RunnerError
-from mnncompat.mnn.outcome import Failure, FailureKind, Stage
+from mnncompat.mnn.converter_log import relevant_lines
 from mnncompat.mnn.process import Ending, Exit, run_child
-from mnncompat.mnn.words import telling
-from mnncompat.releases import installed_version
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +129,7 @@ def python_command(program: str, *, python: Path | None = None) -> list[str]:
     """
     places: dict[str, None] = {}
     if python is None:
-        if installed_version() is None:
+        if not _places("MNN"):
             raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
         places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
     found = json.dumps([str(_PACKAGE), program, list(places)])
@@ -162,7 +161,7 @@ def judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
     Raises:
         RunnerError: MNN cannot be imported there.
     """
-    stage, words, values = _stage(directory), telling(child.output), _values(directory)
+    stage, words, values = _stage(directory), relevant_lines(child.output), _values(directory)
     if values is not None and "unavailable" in values:
         raise RunnerError(f"MNN cannot be imported: {values['unavailable']}", hint="reinstall it: pip install -U MNN")
     if values is not None and "failure" in values:  # what happens at exit after a failure adds nothing to it

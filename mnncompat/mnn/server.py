@@ -1,4 +1,4 @@
-"""The fork server's program: imports MNN once, then forks a child for every request. Started by `mnncompat.mnn.forks`.
+"""The fork server: imports MNN once, then forks a child for every request; `mnncompat.mnn.fork_client` starts it.
 
 Runs in any Python environment that has numpy and MNN, also one without mnncompat's own dependencies: everything that
 it imports needs the standard library only, until `preload`. One JSON object a line: first a `task` like all that
@@ -25,8 +25,8 @@ from typing import IO, Any, NoReturn
 from mnncompat.mnn import worker
 from mnncompat.mnn.confinement import bound, isolate
 from mnncompat.mnn.options import Limits
-from mnncompat.mnn.outcome import Stage
 from mnncompat.mnn.process import Child, Exit
+from mnncompat.results.failures import Stage
 
 
 def main() -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.mnn.arrays import read_arrays, write_arrays
-from mnncompat.mnn.outcome import Failure, FailureKind, MnnInput, MnnInterface, Ran, Stage
+from mnncompat.mnn.outcome import MnnInput, MnnInterface, Ran
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import Performer, perform
 from mnncompat.mnn.worker import FEEDS, OUTPUTS
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

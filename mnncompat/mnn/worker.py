@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine
-from mnncompat.mnn.outcome import FailureKind, Stage
+from mnncompat.results.failures import FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ compare(expected, actual, tolerance)   -> Comparison of two arrays
 
 from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds
 from mnncompat.parity.metrics import compare
-from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, Tolerance, quantized
-from mnncompat.parity.verdict import Comparison, OutputParity, ParityReport, RunnerFailure
+from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, quantized
 from mnncompat.parity.verify import compare_models, verify
+from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure, Tolerance
 
 __all__ = [
     "DRAWS",

@@ -28,7 +28,7 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mnncompat.runners import InputSpec
+    from mnncompat.parity.runners import InputSpec
 
 DRAWS = ("normal", "uniform", "negative", "zeros", "large")
 """Names of the draws."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.parity.tolerance import FLOOR, OUTLIER, SLICE
-from mnncompat.parity.verdict import Comparison
+from mnncompat.results.parity_report import Comparison
 
 if TYPE_CHECKING:
-    from mnncompat.parity.tolerance import Tolerance
+    from mnncompat.results.parity_report import Tolerance
 
 _RELATIVE_FROM = 0.01
 _IMAGE_RANK = 4
@@ -61,8 +61,8 @@ def _incomparable(expected: np.ndarray, actual: np.ndarray | None, draw: str, pr
         cosine=math.nan,
         snr_db=math.nan,
         top1=None,
-        excess=math.inf,
-        telling=True,
+        error_ratio=math.inf,
+        discriminative=True,
         problems=problems,
     )
 
@@ -88,8 +88,8 @@ def _compare_integers(expected: np.ndarray, actual: np.ndarray, tolerance: Toler
         compared=expected.size,
         **_measured(expected.astype(np.float64), actual.astype(np.float64)),
         top1=None,
-        excess=0.0 if count == 0 else math.inf if allowed == 0 else count / allowed,
-        telling=bool(expected.any()),
+        error_ratio=0.0 if count == 0 else math.inf if allowed == 0 else count / allowed,
+        discriminative=bool(expected.any()),
         problems=tuple(problems),
     )
 
@@ -100,15 +100,15 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
     finite = np.isfinite(wanted) & np.isfinite(found)
     wanted_finite, found_finite = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
     measured = _measured(wanted_finite[finite], found_finite[finite])
-    excess, why = _excess(wanted_finite, found_finite, measured["snr_db"], tolerance)
+    error_ratio, why = _error_ratio(wanted_finite, found_finite, measured["snr_db"], tolerance)
     return Comparison(
         draw=draw,
         **_described(expected, actual),
         compared=int(np.count_nonzero(finite)),
         **measured,
         top1=_top1(wanted, found),
-        excess=math.inf if problems else excess,
-        telling=_is_telling(wanted_finite, tolerance),
+        error_ratio=math.inf if problems else error_ratio,
+        discriminative=_is_discriminative(wanted_finite, tolerance),
         problems=(*problems, *why),
     )
 
@@ -142,25 +142,27 @@ def _measured(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _excess(expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance) -> tuple[float, list[str]]:
+def _error_ratio(
+    expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance
+) -> tuple[float, list[str]]:
     """Largest ratio of difference to allowance, and what to say when it is above 1."""
     difference = np.abs(actual - expected)
     if tolerance.snr_db is not None:
         beyond = difference > tolerance.atol
-        excess = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
-        return excess, [f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB wanted"] if excess > 1 else []
+        error_ratio = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
+        return error_ratio, [f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB wanted"] if error_ratio > 1 else []
     allowed = tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / allowed)
     largest = float(ratio.max(initial=0.0))
-    excess = _without_outliers(ratio, largest, tolerance)
-    if excess <= 1:
-        return excess, []
+    error_ratio = _without_outliers(ratio, largest, tolerance)
+    if error_ratio <= 1:
+        return error_ratio, []
     count = int(np.count_nonzero(ratio > 1))
     worst = np.zeros(ratio.shape, bool)
     worst[np.unravel_index(np.argmax(ratio), ratio.shape)] = True
     where = _first(worst, expected, actual)
-    return excess, [f"{count} of {ratio.size} elements too far off, the worst {largest:.3g} times{where}"]
+    return error_ratio, [f"{count} of {ratio.size} elements too far off, the worst {largest:.3g} times{where}"]
 
 
 def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -> float:
@@ -171,9 +173,9 @@ def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -
     return max(float(np.partition(ratio, -outliers - 1, axis=None)[-outliers - 1]), largest / OUTLIER)
 
 
-def _is_telling(expected: np.ndarray, tolerance: Tolerance) -> bool:
+def _is_discriminative(expected: np.ndarray, tolerance: Tolerance) -> bool:
     silence = np.zeros_like(expected)
-    return _excess(expected, silence, 0.0, tolerance)[0] > 1
+    return _error_ratio(expected, silence, 0.0, tolerance)[0] > 1
 
 
 def scale(expected: np.ndarray) -> np.ndarray:

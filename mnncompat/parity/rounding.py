@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from mnncompat.inference import infer
-from mnncompat.mnn import Failure
-from mnncompat.runners import OnnxRuntimeRunner
+from mnncompat.inference.shape_inference import infer
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mnncompat.parity.feeds import NamedFeeds
-    from mnncompat.parity.verdict import Comparison
+    from mnncompat.results.parity_report import Comparison
 
 NOISE = 1e-6
 """Eight units in the last place of 1: what a sum of some hundred terms in float32 may be off by."""
@@ -55,7 +55,7 @@ _ROUNDED = frozenset(
 )
 
 
-def set_aside(
+def inconclusive(
     rounding: Rounding,
     feeds: Sequence[NamedFeeds],
     name: str,
@@ -79,12 +79,14 @@ def set_aside(
         if actual is None or moved is None or not moved.covers(expected, actual):
             judged.append(comparison)
             continue
-        judged.append(replace(comparison, problems=(), set_aside=True, telling=moved.leaves_a_signal(expected)))
+        judged.append(
+            replace(comparison, problems=(), inconclusive=True, discriminative=moved.leaves_a_signal(expected))
+        )
         notes.append(
             f"output {name!r}, {comparison.draw}: set aside; it is off by {comparison.max_abs:.2g}, and a millionth in "
             f"the arithmetic moves the original by {moved.largest:.2g}"
         )
-    proofs = sum(each.passed and each.telling for each in judged)
+    proofs = sum(each.passed and each.discriminative for each in judged)
     if 2 * proofs < len(judged):
         return tuple(each for each, _, _ in found), []
     return tuple(judged), notes

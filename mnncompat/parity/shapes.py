@@ -12,7 +12,7 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mnncompat.runners import InputSpec
+    from mnncompat.parity.runners import InputSpec
 
 BATCHES = (1, 2, 3)
 """Sizes that a dynamic batch is given."""

@@ -26,9 +26,7 @@ Why so:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mnncompat.errors import UsageError
+from mnncompat.results.parity_report import Tolerance
 
 FLOOR = 1e-3
 """Share of the whole output's RMS below which no slice's scale counts."""
@@ -36,36 +34,6 @@ SLICE = 16
 """Elements that a slice needs before its RMS is taken for a scale."""
 OUTLIER = 20.0
 """How many times the allowance an outlier may reach."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far one output may be from its reference.
-
-    Attributes:
-        rtol: Relative to the element and to its scale, see the module's docstring.
-        atol: Absolute, in the output's unit.
-        snr_db: When given, the criterion is this signal-to-noise ratio in decibel over the whole output instead:
-            `10 log10(sum(expected^2) / sum((actual - expected)^2))`.
-        outliers: Share of the elements that may exceed the allowance, by `OUTLIER` times at most.
-        unequal: Share of the elements of an integer or boolean output that may differ.
-
-    Raises:
-        UsageError: A negative number, or a share above 1.
-    """
-
-    rtol: float
-    atol: float
-    snr_db: float | None = None
-    outliers: float = 0.0
-    unequal: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1 and 0 <= self.outliers <= 1):
-            raise UsageError(
-                "a tolerance is negative, or not a number",
-                hint="give rtol and atol of zero or more, and shares between 0 and 1",
-            )
 
 
 FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005)

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.errors import UsageError
-from mnncompat.mnn import Failure, Limits
-from mnncompat.model import load
+from mnncompat.graph.model_file import load
+from mnncompat.mnn import Limits
 from mnncompat.parity import shapes as shaping
 from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds, is_index
 from mnncompat.parity.metrics import compare
-from mnncompat.parity.rounding import Rounding, set_aside
-from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE, Tolerance
-from mnncompat.parity.verdict import OutputParity, ParityReport, RunnerFailure
-from mnncompat.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.rounding import Rounding, inconclusive
+from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
+from mnncompat.results.failures import Failure
+from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-    from mnncompat.runners import Runner
+    from mnncompat.parity.runners import Runner
 
     Outputs = list[dict[str, np.ndarray]]
 
@@ -183,13 +184,17 @@ class _Judge:
         if self._rounding is not None and name not in self._overrides and not all(each.passed for each in comparisons):
             pairs = zip(comparisons, expected, actual, strict=True)
             found_again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
-            comparisons, notes = set_aside(self._rounding, feeds, name, found_again)
+            comparisons, notes = inconclusive(self._rounding, feeds, name, found_again)
             self.notes.extend(notes)
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
         has_elements = any(wanted[name].size for wanted in expected)
         if not problems and has_elements and not any(each.compared for each in comparisons):
             problems = ["nothing was compared: no element of the reference is finite in any draw"]
-        if not problems and any(each.excess for each in comparisons) and not any(each.telling for each in comparisons):
+        if (
+            not problems
+            and any(each.error_ratio for each in comparisons)
+            and not any(each.discriminative for each in comparisons)
+        ):
             problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
         return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
 

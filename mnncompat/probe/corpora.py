@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from mnncompat.mnn import Failure
 from mnncompat.probe.case import Case, is_representable
+from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +103,7 @@ def _data(test: Any) -> _Values:
     inputs, outputs = _arrays(*test.data_sets[0])
     if test.name not in _AGAINST_THE_TEXT:
         return inputs, outputs
-    from mnncompat.runners import OnnxRuntimeRunner
+    from mnncompat.parity.runners import OnnxRuntimeRunner
 
     names = [each.name for each in test.model.graph.input]
     found = OnnxRuntimeRunner(test.model).run([dict(zip(names, inputs, strict=True))])
@@ -166,11 +166,11 @@ def _shipped(kind: str) -> Iterator[Case]:
         data = folder / "test_data_set_0"
         inputs = [_stored(data / f"input_{n}.pb", each) for n, each in enumerate(_fed(model, data))]
         outputs = [_stored(data / f"output_{n}.pb", each) for n, each in enumerate(model.graph.output)]
-        op = _telling_op(model)
+        op = _tested_op(model)
         yield _case(f"{_FOLDERS[kind]}:{test.name}", op, model, inputs, outputs, (test.rtol, test.atol))
 
 
-def _telling_op(model: onnx.ModelProto) -> str:
+def _tested_op(model: onnx.ModelProto) -> str:
     """The first op that does more than arrange its input."""
     ops = [node.op_type for node in model.graph.node]
     return next((op for op in ops if op not in _ARRANGING), ops[-1])

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from mnncompat import rules
 from mnncompat.errors import TableError
 from mnncompat.probe.measurement import Measurement
+from mnncompat.support import rule_files
 
 _MAGIC = "# mnncompat evidence 1"
 _FIELDS = 4
@@ -33,7 +33,7 @@ def evidence_path(version: str, machine: str) -> Path:
         version: MNN's version.
         machine: The architecture: `x86_64`.
     """
-    return rules.root() / "evidence" / f"{version}-{machine}.tsv"
+    return rule_files.root() / "evidence" / f"{version}-{machine}.tsv"
 
 
 @cache

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from mnncompat.mnn import Failure
 from mnncompat.probe.judge import judge
+from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from mnncompat.probe.case import Case

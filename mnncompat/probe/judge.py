@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnncompat.parity import Comparison, Tolerance, compare
+from mnncompat.parity import Tolerance, compare
 from mnncompat.probe.measurement import Aspect
+from mnncompat.results.parity_report import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

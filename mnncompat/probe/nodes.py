@@ -1,8 +1,8 @@
 """The nodes of a user's model as cases: each distinct one cut out with the inputs that it really gets.
 
-Of nodes that are alike (`mnncompat.probe.alike`), the first one stands for all. The model is run once under ONNX
-Runtime with every intermediate value kept; what a node read and wrote there is what its micro-model is fed and what
-must come out. What is known when the model is converted becomes an initializer.
+Of nodes that are alike (`mnncompat.probe.node_fingerprint`), the first one stands for all. The model is run once under
+ONNX Runtime with every intermediate value kept; what a node read and wrote there is what its micro-model is fed and
+what must come out. What is known when the model is converted becomes an initializer.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ import onnx
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.errors import RunnerError
-from mnncompat.facts import NodeFacts
-from mnncompat.mnn import Failure
+from mnncompat.graph.protos import qualified_op
+from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.model_view import view_model
 from mnncompat.parity.feeds import DRAWS, draw_feeds
+from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
 from mnncompat.parity.shapes import checked, guesses
-from mnncompat.probe.alike import likeness
 from mnncompat.probe.case import Case
-from mnncompat.runners import OnnxRuntimeRunner, input_signature
-from mnncompat.structure import subgraphs
-from mnncompat.view import GraphView, ModelView, qualified_op
+from mnncompat.probe.node_fingerprint import node_fingerprint
+from mnncompat.results.failures import Failure
+from mnncompat.support.node_facts import NodeFacts
 
 if TYPE_CHECKING:
-    from mnncompat.model import Model
+    from mnncompat.graph.model_file import Model
 
 _RTOL, _ATOL = 1e-3, 1e-5
 _IR_VERSION = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSite:
+class NodeCase:
     """A node of the main graph and the case that stands for it.
 
     Attributes:
@@ -49,14 +51,14 @@ class NodeSite:
     reason: str = ""
 
 
-def node_sites(
+def node_cases_of(
     model: Model,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
     apart: Collection[int] = (),
-) -> tuple[NodeSite, ...]:
+) -> tuple[NodeCase, ...]:
     """Cut out every node of the main graph that computes something at run time.
 
     Args:
@@ -72,7 +74,7 @@ def node_sites(
         ModelError: External data cannot be read.
     """
     model.load_weights()
-    view = ModelView(model).main
+    view = view_model(model).main
     values = _values(model, view, shapes or {}, inputs or {}, seed)
     known: dict[str, Case] = {}
     return tuple(
@@ -121,7 +123,7 @@ def _instrumented(proto: ModelProto, view: GraphView) -> ModelProto:
 
 def _site(
     view: GraphView, index: int, values: Mapping[str, np.ndarray], known: dict[str, Case], apart: Collection[int]
-) -> NodeSite:
+) -> NodeCase:
     node = view.nodes[index]
     reads = [*filter(None, node.input), *_captured(node)]
     writes = [name for name in node.output if name]
@@ -129,14 +131,14 @@ def _site(
         n for n in writes if n not in values
     ]
     if unknown:
-        return NodeSite(index=index, case=None, reason=f"'{unknown[0]}' is not a tensor that ONNX Runtime shows")
+        return NodeCase(index=index, case=None, reason=f"'{unknown[0]}' is not a tensor that ONNX Runtime shows")
     facts = NodeFacts(view, index, {})
     stored = {name: _stored(view, name, values) for name in reads if facts.is_constant(name)}
     if len(stored) == len(set(reads)):
-        return NodeSite(index=index, case=None, reason="it is computed from constants when the model is converted")
+        return NodeCase(index=index, case=None, reason="it is computed from constants when the model is converted")
     feeds = {name: values[name] for name in reads if name not in stored}
     case, key = _case(view, node, stored, feeds, {name: values[name] for name in writes})
-    return NodeSite(index=index, case=known.setdefault(case.id if index in apart else key, case))
+    return NodeCase(index=index, case=known.setdefault(case.id if index in apart else key, case))
 
 
 def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -187,7 +189,7 @@ def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, writt
         rtol=_RTOL,
         atol=_ATOL,
     )
-    return case, likeness(bare_model, op, stored=held, fed=feeds, written=shown)
+    return case, node_fingerprint(bare_model, op, stored=held, fed=feeds, written=shown)
 
 
 def _behind(node: NodeProto, expected: _Arrays, inner: set[str]) -> tuple[list[NodeProto], _Arrays, _Arrays]:

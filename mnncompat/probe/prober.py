@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from mnncompat import mnn
-from mnncompat.mnn import ConvertOptions, Failure, FailureKind, ForkServer, Limits, ServedEnvironment
+from mnncompat.mnn import ConvertOptions, ForkServer, Limits, ServedEnvironment
 from mnncompat.probe.case import is_representable
 from mnncompat.probe.judge import judge
 from mnncompat.probe.measurement import Aspect, Measurement, Outcome
+from mnncompat.results.failures import Failure, FailureKind
 
 if TYPE_CHECKING:
     from mnncompat.mnn.request import Performer

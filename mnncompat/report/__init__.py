@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.diagnostics import CheckResult, RuleInfo
+from mnncompat.results.diagnostics import CheckResult, RuleInfo
 
 if TYPE_CHECKING:
-    from mnncompat.parity import ParityReport
     from mnncompat.report.as_diagnostics import findings
-    from mnncompat.report.rules import RESULT_RULES
     from mnncompat.report.subject import Subject, Verified
     from mnncompat.report.text.diff import diff_text
-    from mnncompat.results import ConvertResult, FixResult
+    from mnncompat.results.outcomes import ConvertResult, FixResult
+    from mnncompat.results.parity_report import ParityReport
 
-__all__ = ["RESULT_RULES", "OutputFormat", "Subject", "Verified", "diff_text", "findings", "render"]
+__all__ = ["OutputFormat", "Subject", "Verified", "diff_text", "findings", "render"]
 
 
 class OutputFormat(StrEnum):
@@ -88,7 +87,6 @@ def render(
 
 _HOMES = {
     "findings": "as_diagnostics",
-    "RESULT_RULES": "rules",
     "Subject": "subject",
     "Verified": "subject",
     "diff_text": "text.diff",

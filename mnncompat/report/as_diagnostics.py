@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnostics import CheckResult, Diagnostic, Location, RuleInfo, Severity
 from mnncompat.report.measures import measures
-from mnncompat.report.rules import CONVERSION_FAILED, FIX_REFUSED, NOT_PROVEN, PARITY_FAILED
 from mnncompat.report.subject import Subject, Verified, subject_of
-from mnncompat.results import ConvertResult, FixResult, Verdict
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
+from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
+from mnncompat.results.rules import FIX_REFUSED, NOT_PROVEN, PARITY_FAILED, conversion_failed
 
 if TYPE_CHECKING:
-    from mnncompat.mnn import Failure
-    from mnncompat.parity import OutputParity, ParityReport
+    from mnncompat.results.parity_report import OutputParity, ParityReport
 
 
 def findings(result: Subject | ParityReport) -> list[Diagnostic]:
@@ -57,34 +56,21 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
     """Why nothing was published; never empty."""
     at = Location(model=result.source)
     if result.verdict is Verdict.NOT_PROVEN:
-        return rewrites or [_finding(NOT_PROVEN, at, NOT_PROVEN.summary, status="wrong")]
+        return rewrites or [NOT_PROVEN.finding(at, NOT_PROVEN.summary, status="wrong")]
     downgraded = [_at_most_warning(each) for each in rewrites]
     if result.verdict is Verdict.NOT_CONVERTED:
         return [conversion_failed(result.failure, at), *downgraded]
     found = list(_of_parity(result.parity, at)) if result.parity else []
     if not found:
         why = result.failure.message if result.failure else PARITY_FAILED.summary
-        found = [_finding(PARITY_FAILED, at, why, status="wrong")]
+        found = [PARITY_FAILED.finding(at, why, status="wrong")]
     return [*found, *downgraded]
-
-
-def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:
-    """MNN092: how a conversion failed, where that is known."""
-    hint = "`mnncompat check` names the nodes that stand in the way"
-    if failure is None:
-        return _finding(CONVERSION_FAILED, at, CONVERSION_FAILED.summary, status="refused", hint=hint)
-    words = [line for line in failure.words.splitlines() if line.strip() and line.strip() != failure.message.strip()]
-    message = f"the converter failed ({failure.kind}): {failure.message}"
-    if words:
-        message += f"; it said: {' | '.join(line.strip() for line in words)}"
-    return _finding(CONVERSION_FAILED, at, message, status=failure.kind.value, hint=hint)
 
 
 def _not_proven(result: FixResult) -> Iterator[Diagnostic]:
     at = Location(model=result.source)
     for given_up in result.rolled_back:
-        yield _finding(
-            NOT_PROVEN,
+        yield NOT_PROVEN.finding(
             at,
             f"{given_up.rewrite} was rolled back: {given_up.reason}",
             status="wrong",
@@ -92,28 +78,28 @@ def _not_proven(result: FixResult) -> Iterator[Diagnostic]:
         )
     if result.proof is not None and not result.proof.passed:
         why = "; ".join(result.proof.problems) or "nothing was compared"
-        yield _finding(NOT_PROVEN, at, f"the rewritten model could not be proven equal: {why}", status="wrong")
+        yield NOT_PROVEN.finding(at, f"the rewritten model could not be proven equal: {why}", status="wrong")
 
 
 def _refusals(result: FixResult) -> Iterator[Diagnostic]:
     for refused in result.refused:
         at = refused.location if refused.location.model else replace(refused.location, model=result.source)
-        yield _finding(FIX_REFUSED, at, f"{refused.rewrite} leaves this alone: {refused.reason}", status="unknown")
+        yield FIX_REFUSED.finding(at, f"{refused.rewrite} leaves this alone: {refused.reason}", status="unknown")
 
 
 def _of_parity(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
     if report.passed:
         return
     for side in report.failures:
-        yield _finding(
-            PARITY_FAILED, at, f"{side.runner} gave no outputs: {side.failure.message}", status=side.failure.kind.value
+        yield PARITY_FAILED.finding(
+            at, f"{side.runner} gave no outputs: {side.failure.message}", status=side.failure.kind.value
         )
     failing = [output for output in report.outputs if not output.passed]
     for output in failing:
-        yield _finding(PARITY_FAILED, at, _difference(output), status="wrong")
+        yield PARITY_FAILED.finding(at, _difference(output), status="wrong")
     if not failing and not report.failures:
         why = "; ".join(report.problems) or "nothing was compared"
-        yield _finding(PARITY_FAILED, at, why, status="wrong")
+        yield PARITY_FAILED.finding(at, why, status="wrong")
 
 
 def _difference(output: OutputParity) -> str:
@@ -128,15 +114,3 @@ def _difference(output: OutputParity) -> str:
 
 def _at_most_warning(found: Diagnostic) -> Diagnostic:
     return replace(found, severity=Severity.WARNING) if found.severity is Severity.ERROR else found
-
-
-def _finding(rule: RuleInfo, at: Location, message: str, *, status: str, hint: str = "") -> Diagnostic:
-    return Diagnostic(
-        code=rule.code,
-        name=rule.name,
-        severity=rule.severity,
-        message=message,
-        location=at,
-        status=status,
-        hint=hint,
-    )

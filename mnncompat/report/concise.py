@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnncompat.diagnostics import Diagnostic
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import model_name
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject
+from mnncompat.results.diagnostics import Diagnostic
 
 
 def render(subjects: Sequence[Subject]) -> str:

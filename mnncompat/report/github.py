@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnncompat.diagnostics import Diagnostic, Severity
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import node_name, relative
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject
+from mnncompat.results.diagnostics import Diagnostic, Severity
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 

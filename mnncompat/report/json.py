@@ -10,17 +10,20 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from mnncompat.diagnostics import CheckResult, Severity
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
-from mnncompat.results import ConvertResult, FixResult
+from mnncompat.results.diagnostics import CheckResult, Severity
+from mnncompat.results.outcomes import ConvertResult, FixResult
 
 SCHEMA_VERSION = "1.0"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
+# Fields whose names changed after the first version of the schema; in the document they keep theirs.
+_NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
 _DERIVED = ("path", "passed", "changed", "proven")
-_KINDS = {CheckResult: "check", FixResult: "fix", ConvertResult: "convert", Verified: "verify"}
+_KINDS = ((CheckResult, "check"), (FixResult, "fix"), (ConvertResult, "convert"), (Verified, "verify"))
+_MODELS = ("model", "approximated")  # what a fix holds beside its values
 
 
 def render(subjects: Sequence[Subject]) -> str:
@@ -36,7 +39,7 @@ def render(subjects: Sequence[Subject]) -> str:
 def _result(subject: Subject) -> dict[str, Any]:
     severities = [found.severity for found in findings(subject)]
     return {
-        "kind": _KINDS[type(subject)],
+        "kind": next(kind for each, kind in _KINDS if isinstance(subject, each)),
         "summary": {severity.value: severities.count(severity) for severity in Severity},
         **_plain(subject),
     }
@@ -68,8 +71,9 @@ def _scalar(value: object) -> str | int | float | None:
 
 def _record(value: Any) -> dict[str, Any]:
     """A result with its fields, in their order, and what follows from them."""
-    left_out = ("model", "approximated") if isinstance(value, FixResult) else ()
-    record = {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in left_out}
+    left_out = _MODELS if isinstance(value, FixResult) else ()
+    names = [each.name for each in fields(value) if each.name not in left_out]
+    record = {_NAMES.get(name, name): _plain(getattr(value, name)) for name in names}
     return record | {name: _plain(getattr(value, name)) for name in _DERIVED if _has(value, name)}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnncompat.diagnostics import Location
 from mnncompat.report.printable import printable
+from mnncompat.results.diagnostics import Location
 
 IN_MEMORY = "model in memory"
 """What stands for the path of a model that has none."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mnncompat.parity import Comparison
+    from mnncompat.results.parity_report import Comparison
 
 _NOTHING = "-"
 

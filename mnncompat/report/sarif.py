@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnncompat.diagnostics import Diagnostic, RuleInfo
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import node_name, uri
 from mnncompat.report.printable import printable
-from mnncompat.report.rules import RESULT_RULES
 from mnncompat.report.sarif_rules import LEVELS, descriptor
 from mnncompat.report.subject import Subject
 from mnncompat.report.version import tool_version
+from mnncompat.results.diagnostics import Diagnostic, RuleInfo
+from mnncompat.results.rules import RESULT_RULES
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mnncompat.diagnostics import RuleInfo, Severity
 from mnncompat.report.printable import printable
+from mnncompat.results.diagnostics import RuleInfo, Severity
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 """SARIF's level of each severity."""

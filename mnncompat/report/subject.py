@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnostics import CheckResult
-from mnncompat.results import ConvertResult, FixResult
+from mnncompat.results.diagnostics import CheckResult
+from mnncompat.results.outcomes import ConvertResult, FixResult
 
 if TYPE_CHECKING:
-    from mnncompat.parity import ParityReport
+    from mnncompat.results.parity_report import ParityReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,10 +21,10 @@ import numpy as np
 import onnx
 
 import mnncompat
-from mnncompat.diagnostics import Severity
 from mnncompat.mnn import Converted, ConvertOptions, Limits, convert, worker
 from mnncompat.parity.feeds import draw_feeds
-from mnncompat.runners import input_signature, output_names
+from mnncompat.parity.runners import input_signature, output_names
+from mnncompat.results.diagnostics import Severity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from trained import MODELS, wheels

@@ -368,7 +368,7 @@ def test_interrupted_after_an_output_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second model is cut short: the first output stays, and is named."""
-    from mnncompat import transaction
+    from mnncompat.fixing import transaction
 
     real = transaction.fix_model
     out: list[Any] = []

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mnncompat import UsageError, catalog, fix
+from mnncompat import UsageError, fix
+from mnncompat.checking import rule_catalog as catalog
 from mnncompat.cli import main
-from mnncompat.releases import installed_version, releases, require_installed
-from mnncompat.transaction import choose_rewrites
+from mnncompat.fixing.transaction import choose_rewrites
+from mnncompat.support.releases import installed_version, releases, require_installed
 
 
 @pytest.fixture

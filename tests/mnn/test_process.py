@@ -14,9 +14,10 @@ import pytest
 
 import mnncompat
 from mnncompat.errors import RunnerError
-from mnncompat.mnn import Failure, FailureKind, Limits, Stage
+from mnncompat.mnn import Limits
 from mnncompat.mnn.process import Ending, run_child, working_directory
 from mnncompat.mnn.request import Answer, perform
+from mnncompat.results.failures import Failure, FailureKind, Stage
 
 ROOT = Path(mnncompat.__path__[0]).parent
 Fake = Callable[[str], list[str]]

@@ -15,8 +15,10 @@ import pytest
 import mnncompat
 from mnncompat import mnn
 from mnncompat.errors import OutputError, RunnerError, UsageError
-from mnncompat.mnn import ConvertOptions, Failure, FailureKind, Limits, Stage, request
+from mnncompat.mnn import ConvertOptions, Limits, request
 from mnncompat.mnn.process import working_directory
+from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.support.releases import installed_version
 
 ROOT = Path(mnncompat.__path__[0]).parent
 PLAIN = ConvertOptions()
@@ -89,7 +91,7 @@ def test_the_interface_names_shapes_types_and_layouts(onnx_file: WRITE, limits: 
         ("i", (2,), "int32", "NCHW"),
     ]
     assert interface.outputs == ("z", "j")
-    assert interface.version == mnn.installed_version()
+    assert interface.version == installed_version()
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ def test_external_data_is_found_beside_the_model(onnx_file: WRITE, limits: Limit
 def test_mnn_that_is_not_installed_is_a_runner_error(
     tmp_path: Path, limits: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request, "installed_version", lambda: None)
+    monkeypatch.setattr(request, "_places", lambda _: [])
     with pytest.raises(RunnerError, match="not installed") as caught:
         mnn.declared_ops(limits=limits)
     assert "pip install" in caught.value.hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mnncompat.mnn.words import decisive, telling
+from mnncompat.mnn.converter_log import last_line, relevant_lines
 
 ROUTINE = """The device supports: i8sdot:0, fp16:0, i8mm: 0, sve2: 0, sme2: 0
 Start to Convert Other Model Format To MNN Model..., target version: 3.6
@@ -19,7 +19,7 @@ Converted Success!
 
 
 def test_a_plain_conversion_says_nothing() -> None:
-    assert telling(ROUTINE) == ""
+    assert relevant_lines(ROUTINE) == ""
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_a_plain_conversion_says_nothing() -> None:
     ],
 )
 def test_what_is_said_about_the_model_is_kept_without_stamps(line: str, kept: str) -> None:
-    assert telling(ROUTINE + line + "\n" + line + "\n") == kept
+    assert relevant_lines(ROUTINE + line + "\n" + line + "\n") == kept
 
 
 def test_the_last_line_decides() -> None:
-    assert decisive("a warning\nthe reason") == "the reason"
-    assert decisive("") == ""
+    assert last_line("a warning\nthe reason") == "the reason"
+    assert last_line("") == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mnncompat.probe.alike import likeness
+from mnncompat.probe.node_fingerprint import node_fingerprint
 
 DRAW = np.random.default_rng(0)
 WEIGHT, OTHER = (DRAW.standard_normal((4, 6)).astype(np.float32) for _ in range(2))
@@ -14,7 +14,7 @@ IMAGE, ANOTHER = (DRAW.standard_normal((6, 5)).astype(np.float32) for _ in range
 
 def key(op: str, node: bytes = b"node", /, **values: np.ndarray) -> str:
     w, x, y = (values.get(role, default) for role, default in (("w", WEIGHT), ("x", IMAGE), ("y", OTHER)))
-    return likeness(node, op, stored={"w": w}, fed={"x": x}, written={"y": y})
+    return node_fingerprint(node, op, stored={"w": w}, fed={"x": x}, written={"y": y})
 
 
 def with_one(array: np.ndarray, value: float) -> np.ndarray:

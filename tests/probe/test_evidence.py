@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnncompat import rules
 from mnncompat.errors import TableError, UsageError
 from mnncompat.probe.environment import cpu_features
 from mnncompat.probe.evidence import evidence_path, load_evidence, read_evidence, written
 from mnncompat.probe.measurement import Aspect, Measurement, Outcome
 from mnncompat.probe.prober import _line
 from mnncompat.probe.recording import Recording
+from mnncompat.support import rule_files
 
 HEADER = {"mnn": "3.6.1", "machine": "x86_64", "cpu": "avx2 fma"}
 WORDS = st.text(max_size=200).map(_line)
@@ -115,5 +115,5 @@ def test_every_release_has_evidence_in_the_form_that_would_be_written_again(vers
 
 
 def test_there_is_no_other_evidence() -> None:
-    files = {each.name for each in (rules.root() / "evidence").iterdir()}
+    files = {each.name for each in (rule_files.root() / "evidence").iterdir()}
     assert files == {f"{version}-x86_64.tsv" for version in RELEASES}

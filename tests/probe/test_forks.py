@@ -15,8 +15,10 @@ import pytest
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
-from mnncompat.mnn import Converted, ConvertOptions, Failure, FailureKind, ForkServer, Limits, Stage
-from mnncompat.mnn.forks import _filling
+from mnncompat.mnn import Converted, ConvertOptions, ForkServer, Limits
+from mnncompat.mnn.fork_client import _filling
+from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.support.releases import installed_version
 
 MIB = 1024 * 1024
 FINE = 'written.write_bytes(b"model")'
@@ -197,7 +199,7 @@ def test_the_environment_of_the_server_is_told(server: ForkServer) -> None:
 
 def test_the_real_mnn_is_preloaded_without_threads() -> None:
     with ForkServer() as server:
-        assert server.environment.mnn == mnn.installed_version()
+        assert server.environment.mnn == installed_version()
         assert server.environment.threads in (0, 1), "forking a process with threads is unsafe"
         assert server._converter.environment.threads in (0, 1)
 

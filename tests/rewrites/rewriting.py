@@ -6,30 +6,30 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.model import from_proto
-from mnncompat.rewrites import Match, Refusal
-from mnncompat.rewrites.whole import ModelRewrite
-from mnncompat.structure import subgraphs
-from mnncompat.surgeon import ModelEditor
-from mnncompat.target import Target
-from mnncompat.view import ModelView
+from mnncompat.graph.editor import ModelEditor
+from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.validation import subgraphs
+from mnncompat.inference.model_view import view_model
+from mnncompat.rewrites.core.base import Match, Refusal
+from mnncompat.rewrites.core.model_rewrite import ModelRewrite
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onnx import GraphProto, ModelProto
 
-    from mnncompat.rewrites import Rewrite
+    from mnncompat.rewrites.core.base import Rewrite
 
 TARGET = Target("3.6.1")
 
 
 def findings(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> tuple[list[Match], list[Refusal]]:
     """What the rewrite finds anywhere in a model."""
-    view = ModelView(from_proto(model))
+    view = view_model(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        spots = rewrite.search(view, target)
-        return [Match(rewrite.name, frozenset(), ((0, each.message),), each) for each in spots], []
+        locations = rewrite.search(view, target)
+        return [Match(rewrite.name, frozenset(), ((0, each.message),), each) for each in locations], []
     found = [each for graph in view.graphs() for each in rewrite.find(graph, target)]
     return [f for f in found if isinstance(f, Match)], [f for f in found if isinstance(f, Refusal)]
 
@@ -48,10 +48,10 @@ def rewritten(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> M
 
 
 def _applied(rewrite: Rewrite, model: ModelProto, target: Target) -> ModelProto:
-    view = ModelView(from_proto(model))
+    view = view_model(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
-        spots = rewrite.search(view, target)
-        return rewrite.rewrite(view, spots) if spots else model
+        locations = rewrite.search(view, target)
+        return rewrite.rewrite(view, locations) if locations else model
     editor = ModelEditor(model)
     for graph in view.graphs():
         for found in rewrite.find(graph, target):

@@ -10,14 +10,15 @@ from evaluation import LIMITS, evaluated, feeds_of
 from rewriting import TARGET, findings, rewritten
 
 from mnncompat import mnn
-from mnncompat.model import from_proto
+from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.graph.model_file import from_proto
 from mnncompat.parity import DRAWS, Tolerance, compare_models, quantized, verify
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
-from mnncompat.rewrites import Example, Rewrite, all_rewrites
-from mnncompat.target import Target
-from mnncompat.transaction import choose_rewrites, fix_model
+from mnncompat.rewrites.core.base import Example, Rewrite
+from mnncompat.rewrites.index import all_rewrites
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

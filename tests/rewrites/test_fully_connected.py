@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from onnx import ModelProto, TensorProto
 from rewriting import findings, operators, rewritten
 
-from mnncompat.rewrites.fully_connected import FullyConnectedToConvolution
+from mnncompat.rewrites.fully_connected.fully_connected_to_convolution import FullyConnectedToConvolution
 
 REWRITE = FullyConnectedToConvolution()
 LAYERS = {"Gemm", "MatMul"}

@@ -13,7 +13,7 @@ from onnx import ModelProto, TensorProto
 from remedied import Arrays, assert_remedied, one_node, random
 
 from mnncompat.probe.prober import Prober
-from mnncompat.target import Target
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from rewriting import operators, rewritten
 
 from mnncompat import mnn
 from mnncompat.parity import Tolerance, compare_models, verify
-from mnncompat.rewrites.fully_connected import FullyConnectedToConvolution
+from mnncompat.rewrites.fully_connected.fully_connected_to_convolution import FullyConnectedToConvolution
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from onnx import ModelProto
 
-from mnncompat.mnn import Failure
+from mnncompat.parity.runners import OnnxRunner
+from mnncompat.probe.before_after import attempt
 from mnncompat.probe.case import Case
 from mnncompat.probe.judge import judge
 from mnncompat.probe.measurement import Aspect, Outcome
 from mnncompat.probe.prober import LIMITS, Prober
-from mnncompat.probe.repair import fixing
-from mnncompat.runners import OnnxRunner
-from mnncompat.target import Target
+from mnncompat.results.failures import Failure
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def _measured(entry: Entry, job: Job, prober: Prober, target: Target) -> Result:
     except Exception as error:  # noqa: BLE001 - exporters raise anything
         return Result(job, words=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
     before = prober.measure(case)
-    fixed = fixing(case, target)
+    fixed = attempt(case, target)
     after = before if fixed.model is None else prober.measure(replace(case, model=fixed.model))
     if after.outcome is not Outcome.OK and not is_faithful(case):
         return Result(job, words="the export is not what torch computes")

@@ -10,11 +10,11 @@ import pytest
 from measure_torch import TORCHSCRIPT, Job, case_of, is_faithful
 from torch_corpus import CORPUS
 
+from mnncompat.probe.before_after import FixAttempt, attempt
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
-from mnncompat.probe.repair import Fixing, fixing
-from mnncompat.target import Target
+from mnncompat.support.target import Target
 
 OPSET = 17
 ENTRIES = {entry.name: entry for entry in CORPUS}
@@ -58,7 +58,7 @@ def test_what_the_exporter_gets_wrong_is_told_apart() -> None:
 def test_module_is_right_after_fix(name: str, prober: Prober) -> None:
     case = exported(name)
     assert (prober.measure(case).outcome is Outcome.OK) is (name in RIGHT)
-    fixed: Fixing = fixing(case, Target("3.6.1"))
+    fixed: FixAttempt = attempt(case, Target("3.6.1"))
     assert not fixed.problem
     model = case.model if fixed.model is None else fixed.model
     measured = prober.measure(replace(case, model=model))

@@ -3,13 +3,14 @@
 To add an operator, write one function in a module of `families` and register it:
 
     @generator("Trilu", weight=26, precision=Precision.EXACT)
-    def trilu(draw: Draw) -> None:
-        x = draw.input(draw.normal(draw.shape(2, 4), draw.dtype(FLOATS)))
-        draw.emit(x, **draw.attributes(upper=(0, 1)))
+    def trilu(sample: Sample) -> None:
+        x = sample.input(sample.normal(sample.shape(2, 4), sample.dtype(FLOATS)))
+        sample.emit(x, **sample.attributes(upper=(0, 1)))
 
-`Draw` knows the opset that was chosen and the operator's version there; `draw.attributes` leaves out what the version
-does not have, `draw.dtype` what its types do not admit. The corpus checks the model, infers its shapes, computes the
-expected outputs with ONNX Runtime and the reference evaluator, and draws again where they disagree or cannot.
+`Sample` knows the opset that was chosen and the operator's version there; `sample.attributes` leaves out what the
+version does not have, `sample.dtype` what its types do not admit. The corpus checks the model, infers its shapes,
+computes the expected outputs with ONNX Runtime and the reference evaluator, and samples again where they disagree or
+cannot.
 """
 
 from mnncompat.probe.generated.corpus import Tally, generated_case, generated_cases

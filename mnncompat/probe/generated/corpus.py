@@ -12,10 +12,10 @@ import onnx
 from onnx import checker, helper, shape_inference
 
 from mnncompat.probe.case import Case
-from mnncompat.probe.generated.draw import Draw, Redraw
 from mnncompat.probe.generated.expectation import Expectation, expect
 from mnncompat.probe.generated.precision import tolerances
 from mnncompat.probe.generated.registry import Generator, generators
+from mnncompat.probe.generated.sample import Resample, Sample
 from mnncompat.probe.generated.schema import opset_weight, versions
 
 _ATTEMPTS = 12
@@ -84,12 +84,12 @@ def _case(seed: int, one: Generator, index: int, tally: Tally) -> Case | None:
         random = np.random.default_rng([seed, zlib.crc32(one.name.encode()), index, attempt])
         opset = _opset(one, index if attempt < _ATTEMPTS_AT_ONE_OPSET else 1, random)
         try:
-            draw = Draw(one.op, opset, random, index)
-            one.build(draw)
-        except Redraw:
+            sample = Sample(one.op, opset, random, index)
+            one.build(sample)
+        except Resample:
             tally.verdicts[one.op, "choices do not go together"] += 1
             continue
-        case = _measured(name, one, draw, tally)
+        case = _measured(name, one, sample, tally)
         if case is not None:
             return case
     tally.missing.append(name)
@@ -106,12 +106,12 @@ def _opset(one: Generator, index: int, random: np.random.Generator) -> int:
     return int(opsets[int(np.searchsorted(np.cumsum(weights), random.random() * weights.sum()))])
 
 
-def _measured(name: str, one: Generator, draw: Draw, tally: Tally) -> Case | None:
-    model = typed(draw.model())
+def _measured(name: str, one: Generator, sample: Sample, tally: Tally) -> Case | None:
+    model = typed(sample.model())
     if model is None:
         tally.verdicts[one.op, "not a valid model"] += 1
         return None
-    expectation = expect(one.op, model, draw.feeds)
+    expectation = expect(one.op, model, sample.feeds)
     tally.verdicts[one.op, expectation.verdict.value] += 1
     if not expectation.outputs:
         return None
@@ -122,12 +122,12 @@ def _measured(name: str, one: Generator, draw: Draw, tally: Tally) -> Case | Non
         tally.verdicts[one.op, "not a valid model"] += 1
         return None
     outputs = expectation.outputs
-    rtol, atol = tolerances(one.precision, [*draw.feeds.values(), *outputs.values()], outputs.values())
+    rtol, atol = tolerances(one.precision, [*sample.feeds.values(), *outputs.values()], outputs.values())
     return Case(
         id=name,
         op=one.op,
         model=model.SerializeToString(deterministic=True),
-        feeds=dict(draw.feeds),
+        feeds=dict(sample.feeds),
         expected=outputs,
         rtol=rtol,
         atol=atol,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from mnncompat.mnn import Failure
+from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.probe.generated.disputes import reference_is_mistaken
-from mnncompat.runners import OnnxRuntimeRunner
+from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from mnncompat.probe.generated.precision import Precision
 
 if TYPE_CHECKING:
-    from mnncompat.probe.generated.draw import Draw
+    from mnncompat.probe.generated.sample import Sample
 
-Build = Callable[["Draw"], None]
+Build = Callable[["Sample"], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Generator:
     Attributes:
         op: Its op type.
         form: What else is in the graph, for graphs of several nodes that models hold as one; empty for the plain node.
-        build: Fills a draw's graph.
+        build: Fills the graph of a sample.
         weight: Cases in a corpus of the default size.
         precision: What the operator does to numbers.
         oldest: The first opset drawn.
@@ -59,7 +59,7 @@ def generator(
     """Register a function as the generator of one or more op types.
 
     Args:
-        ops: The op types. The function reads which one is wanted from `draw.op`.
+        ops: The op types. The function reads which one is wanted from `sample.op`.
         weight: Cases of each in a corpus of the default size.
         form: What else is in the graph, empty for the plain node.
         precision: What the operators do to numbers.

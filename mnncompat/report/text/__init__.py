@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnostics import Applicability, CheckResult, RuleInfo
 from mnncompat.report.text.page import Page
+from mnncompat.results.diagnostics import Applicability, CheckResult, RuleInfo
 
 if TYPE_CHECKING:
     from mnncompat.report.subject import Subject
@@ -42,7 +42,7 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
         check.write(page, subject, applicability)
         return
     from mnncompat.report.subject import Verified
-    from mnncompat.results import ConvertResult, FixResult
+    from mnncompat.results.outcomes import ConvertResult, FixResult
 
     match subject:
         case FixResult():

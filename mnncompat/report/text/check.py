@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from mnncompat.diagnostics import Applicability, CheckResult, Diagnostic, Severity
 from mnncompat.report.location import full_name, model_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
+from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic, Severity
 
 STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO: Style.NOTE}
 _OUTCOMES = {

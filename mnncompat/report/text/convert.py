@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from mnncompat.diagnostics import Applicability, Severity
 from mnncompat.report.as_diagnostics import remaining
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import counted, size
 from mnncompat.report.printable import printable
 from mnncompat.report.text import check, fix, parity
 from mnncompat.report.text.page import Page, Style
-from mnncompat.results import ConvertResult, FixResult, Verdict
+from mnncompat.results.diagnostics import Applicability, Severity
+from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
 
 _VERDICTS = {
     Verdict.CONVERTED: "converted",
@@ -100,7 +100,7 @@ def _verdict(page: Page, result: ConvertResult) -> None:
             page.line(f"hint: {result.hint}", lead="  ")
         return
     source = model_name(result.source)
-    rough = "" if result.fix is None or result.fix.approximated is None else " without its rounding"
+    rough = "" if result.fix is None or result.fix.approximation is None else " without its rounding"
     told = (
         f"{printable(str(result.out))} computes what {source} computes{rough}"
         if result.out

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
-from mnncompat.results import ChangeKind, NodeChange
+from mnncompat.results.outcomes import ChangeKind, NodeChange
 
 _MARKS = {
     ChangeKind.REMOVED: ("-", Style.BAD),

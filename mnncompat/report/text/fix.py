@@ -1,4 +1,4 @@
-"""What a fix did: layers replaced, nodes left alone, rewrites given up, and the proof."""
+"""What a fix did: nodes replaced, nodes left alone, rewrites given up, and the proof."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.parity import proof
-from mnncompat.results import ChangeKind, FixResult
+from mnncompat.results.outcomes import ChangeKind, FixResult
 
 
 def write(page: Page, result: FixResult) -> None:
@@ -32,9 +32,9 @@ def write(page: Page, result: FixResult) -> None:
 
 
 def headline(result: FixResult) -> str:
-    """`2 layers rewritten`, `nothing to rewrite`, with what was given up."""
+    """`2 nodes rewritten`, `nothing to rewrite`, with what was given up."""
     if result.changed:
-        text = f"{counted(len(result.applied), 'layer')} rewritten"
+        text = f"{counted(len(result.applied), 'node')} rewritten"
     else:
         text = "nothing rewritten" if result.refused or result.rolled_back else "nothing to rewrite"
     if result.rolled_back:

@@ -12,7 +12,7 @@ from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
 
 if TYPE_CHECKING:
-    from mnncompat.parity import OutputParity, ParityReport
+    from mnncompat.results.parity_report import OutputParity, ParityReport
 
 _HEADER = ("output", "shape", "dtype", "worst draw", "max abs", "max rel", "cosine", "SNR", "top-1", "equal")
 _LEFT = 4
@@ -62,7 +62,7 @@ def proof(report: ParityReport) -> str:
     compared = [(output.name, worst) for output, worst in judged if worst is not None]
     if not compared:
         return scope(report)
-    name, worst = max(compared, key=lambda each: (not each[1].passed, each[1].excess))
+    name, worst = max(compared, key=lambda each: (not each[1].passed, each[1].error_ratio))
     of_several = "worst output" if len(report.outputs) > 1 else "output"
     return f"{scope(report)}; {of_several} {printable(name)}: {measures(worst)}"
 

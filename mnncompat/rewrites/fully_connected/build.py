@@ -9,12 +9,13 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from mnncompat.graph.editor import GraphEditor
+from mnncompat.graph.protos import Dim
+from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.carry import Carried, Operand, Use
 from mnncompat.rewrites.fully_connected.forms import Entry, EntryKind, Form
 from mnncompat.rewrites.fully_connected.layers import Layer, bias, kernel
 from mnncompat.rewrites.fully_connected.plan import Region, Step, needs_two_dimensions
-from mnncompat.surgeon import GraphEditor
-from mnncompat.view import Dim, GraphView
 
 _FLATTENED_SINCE_1 = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _FLATTEN_TAKES_ALL_OPSET = 9

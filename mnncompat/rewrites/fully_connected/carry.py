@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from onnx import NodeProto
 
+from mnncompat.graph.protos import Dim, attribute, is_onnx
+from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
-from mnncompat.view import Dim, GraphView, attribute, is_onnx
 
 _ELEMENTWISE = frozenset(
     (

@@ -1,18 +1,18 @@
 """Models that the rewrite takes, and look-alikes that break one precondition each.
 
-Each is ONNX text (https://onnx.ai/onnx/repo-docs/Syntax.html). Its weights are given by name and shape, and drawn from
-a fixed seed; those whose name starts with ``var`` are positive.
+Each is ONNX text (https://onnx.ai/onnx/repo-docs/Syntax.html). Its weights are given by name and shape, and emitted
+from a fixed seed; those whose name starts with ``var`` are positive.
 """
 
 from __future__ import annotations
 
 from onnx import TensorProto
 
-from mnncompat.rewrites.base import Example
-from mnncompat.rewrites.examples import left, taken
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 
 _SOURCES = (
-    taken(
+    rewritten(
         "tutorial head, exported by TorchScript",
         """(float[N,2,4,4] x) => (float[N,5] y) <int64 zero = {0}, int64[1] rest = {-1}> {
         shape = Shape(x) batch = Gather<axis=0>(shape, zero) first = Unsqueeze<axes=[0]>(batch)
@@ -28,14 +28,14 @@ _SOURCES = (
         w2=(5, 7),
         b2=(5,),
     ),
-    taken(
+    rewritten(
         "target from the shape of the graph's input",
         """(float[N,2,3,3] x) => (float[N,5] y) <int64[1] zero = {0}, int64[1] one = {1}, int64[1] rest = {-1}> {
         shape = Shape(x) batch = Slice(shape, zero, one) target = Concat<axis=0>(batch, rest)
         r = Relu(x) f = Reshape(r, target) y = MatMul(f, w) }""",
         w=(18, 5),
     ),
-    taken(
+    rewritten(
         "target from Shape with start and end",
         """(float[N,2,3,3] x) => (float[N,5] y) <int64[1] width = {18}> {
         batch = Shape<start=0, end=1>(x) target = Concat<axis=0>(batch, width)
@@ -44,27 +44,27 @@ _SOURCES = (
         w=(5, 18),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "fixed batch in a Constant",
         """(float[2,2,3,3] x) => (float[2,5] y) {
         target = Constant<value = int64[2] {2, -1}>() f = Reshape(x, target) y = Gemm(f, w, b) }""",
         w=(18, 5),
         b=(1, 5),
     ),
-    taken(
+    rewritten(
         "Flatten with a negative axis",
         "(float[N,2,3,3] x) => (float[N,5] y) { f = Flatten<axis=-3>(x) y = Gemm<transB=1>(f, w, b) }",
         w=(5, 18),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "Squeeze after global pooling",
         """(float[N,6,3,3] x) => (float[N,5] y) <int64[2] axes = {2, 3}> {
         p = GlobalAveragePool(x) f = Squeeze(p, axes) y = Gemm<transB=1>(f, w, b) }""",
         w=(5, 6),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "ReduceMean and ReduceMax side by side",
         """(float[N,3,4,4] x) => (float[N,5] y) {
         a = ReduceMean<axes=[2,3], keepdims=0>(x) m = ReduceMax<axes=[2,3], keepdims=0>(x)
@@ -72,26 +72,26 @@ _SOURCES = (
         w=(5, 6),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "NHWC transpose before the reshape",
         """(float[N,2,3,4] x) => (float[N,5] y) <int64[2] target = {-1, 24}> {
         t = Transpose<perm=[0,2,3,1]>(x) f = Reshape(t, target) h = MatMul(f, w) y = Add(h, b) }""",
         w=(24, 5),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "features as input",
         "(float[N,6] x) => (float[N,5] y) { h = MatMul(x, w) y = Add(b, h) }",
         w=(6, 5),
         b=(1, 5),
     ),
-    taken(
+    rewritten(
         "sequence of three dimensions",
         "(float[N,3,4] x) => (float[N,5] y) { f = Flatten(x) y = Gemm<transB=1>(f, w, b) }",
         w=(5, 12),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "chain of reshapes with an Identity in between",
         """(float[N,2,3,3] x) => (float[N,5] y) <int64[3] merged = {0, 2, 9}, int64[2] flat = {0, -1}> {
         a = Reshape(x, merged) i = Identity(a) f = Reshape(i, flat) y = Gemm<transB=1>(f, w, b) }""",
@@ -101,38 +101,38 @@ _SOURCES = (
 )
 
 _LAYERS = (
-    taken(
+    rewritten(
         "alpha, beta and a scalar C",
         """(float[N,6] x) => (float[N,5] y) <float c = {0.5}> {
         y = Gemm<alpha=0.5, beta=-2.0>(x, w, c) }""",
         w=(6, 5),
     ),
-    taken("no C", "(float[N,6] x) => (float[N,5] y) { y = Gemm<transB=1>(x, w) }", w=(5, 6)),
-    taken(
+    rewritten("no C", "(float[N,6] x) => (float[N,5] y) { y = Gemm<transB=1>(x, w) }", w=(5, 6)),
+    rewritten(
         "transposed weight of a bias-free Linear",
         "(float[N,6] x) => (float[N,5] y) { t = Transpose<perm=[1,0]>(w) i = Identity(t) y = MatMul(x, i) }",
         w=(5, 6),
     ),
-    taken(
+    rewritten(
         "weight stored as a tensor of four dimensions",
         """(float[N,2,2,2] x) => (float[N,5] y) <int64[2] flat = {8, 5}, int64[2] rows = {-1, 8}> {
         m = Reshape(w, flat) f = Reshape(x, rows) h = MatMul(f, m) y = Add(h, b) }""",
         w=(2, 2, 2, 5),
         b=(1, 5),
     ),
-    taken(
+    rewritten(
         "one weight in two layers",
         "(float[N,4] x) => (float[N,4] y) { a = MatMul(x, w) r = Relu(a) y = MatMul(r, w) }",
         w=(4, 4),
     ),
-    taken(
+    rewritten(
         "float16",
         "(float16[N,2,2,2] x) => (float16[N,5] y) { f = Flatten(x) y = Gemm<transB=1>(f, w, b) }",
         dtype=TensorProto.FLOAT16,
         w=(5, 8),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "in a branch, with captured value and weight",
         """(float[N,2,2,2] x, bool flag) => (float[N,5] y) {
         f = Flatten(x)
@@ -142,7 +142,7 @@ _LAYERS = (
         w=(8, 5),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "value captured by a branch",
         """(float[N,6] x, bool flag) => (float[N,5] y) {
         h = Gemm(x, w, b)
@@ -155,7 +155,7 @@ _LAYERS = (
 )
 
 _BETWEEN = (
-    taken(
+    rewritten(
         "normalisation between flatten and layer",
         """(float[N,2,2,2] x) => (float[N,5] y) {
         f = Flatten(x) n = BatchNormalization(f, scale, shift, mean, variance) y = MatMul(n, w) }""",
@@ -165,7 +165,7 @@ _BETWEEN = (
         variance=(8,),
         w=(8, 5),
     ),
-    taken(
+    rewritten(
         "slope and factor of each feature",
         """(float[N,6] x) => (float[N,5] y) {
         a = Gemm<transB=1>(x, w1, b1) p = PRelu(a, slope) m = Mul(variance, p) s = Sub(m, shift)
@@ -178,7 +178,7 @@ _BETWEEN = (
         w2=(5, 4),
         b2=(5,),
     ),
-    taken(
+    rewritten(
         "residual branches and Concat",
         """(float[N,4] x) => (float[N,5] y) {
         a = Gemm(x, w1, b1) r = Relu(a) b = Add(x, r) g = Sigmoid(b) s = Mul(b, g)
@@ -188,14 +188,14 @@ _BETWEEN = (
         w2=(8, 5),
         b2=(5,),
     ),
-    taken(
+    rewritten(
         "Softmax with the default axis of opset 11",
         "(float[N,6] x) => (float[N,5] y) { a = Gemm(x, w, b) y = Softmax(a) }",
         opset=11,
         w=(6, 5),
         b=(5,),
     ),
-    taken(
+    rewritten(
         "class and scores of two heads",
         """(float[N,2,3,3] x) => (int64[N] label, float[N,1] value, float[N,5] scores) {
         f = Flatten(x) a = Gemm<transB=1>(f, w1, b1) label = ArgMax<axis=1, keepdims=0>(a)
@@ -205,7 +205,7 @@ _BETWEEN = (
         w2=(1, 18),
         b2=(1,),
     ),
-    taken(
+    rewritten(
         "operator in between that needs two dimensions",
         """(float[N,6] x) => (float[N,5] y) {
         a = Gemm(x, w1, b1) n = LayerNormalization(a, scale, shift) y = Gemm(n, w2, b2) }""",
@@ -220,27 +220,27 @@ _BETWEEN = (
 )
 
 _LOOK_ALIKES = (
-    left(
+    refused(
         "weight is an input",
         "weight not constant: 'w' is an input of the graph",
         "(float[N,6] x, float[6,5] w) => (float[N,5] y) { y = MatMul(x, w) }",
     ),
-    left(
+    refused(
         "weight is computed",
         "weight not constant: 't' is computed by Tanh",
         "(float[N,6] x) => (float[N,5] y) { t = Tanh(w) y = Gemm(x, t, b) }",
         w=(6, 5),
         b=(5,),
     ),
-    left("transA", "transA", "(float[6,N] x) => (float[N,5] y) { y = Gemm<transA=1>(x, w, b) }", w=(6, 5), b=(5,)),
-    left(
+    refused("transA", "transA", "(float[6,N] x) => (float[N,5] y) { y = Gemm<transA=1>(x, w, b) }", w=(6, 5), b=(5,)),
+    refused(
         "dynamic feature size",
         "feature size not static: 'x' is [N, 2, H, 3]",
         "(float[N,2,H,3] x) => (float[N,5] y) { f = Flatten(x) y = Gemm(f, w, b) }",
         w=(18, 5),
         b=(5,),
     ),
-    left(
+    refused(
         "time steps as rows",
         "batch mixed into features: rows have 6 features, but one sample of 'x' has 24",
         """(float[B,4,6] x) => (float[M,5] y) <int64[2] rows = {-1, 6}> {
@@ -248,7 +248,7 @@ _LOOK_ALIKES = (
         w=(5, 6),
         b=(5,),
     ),
-    left(
+    refused(
         "time steps as rows, by a computed target",
         "batch mixed into features",
         """(float[B,4,6] x) => (float[M,5] y) <int64 last = {2}, int64[1] axes = {0}, int64[1] rest = {-1}> {
@@ -257,61 +257,61 @@ _LOOK_ALIKES = (
         w=(5, 6),
         b=(5,),
     ),
-    left(
+    refused(
         "Flatten that takes the batch in",
         "batch mixed into features: rows have 36 features, but one sample of 'x' has 18",
         "(float[2,2,3,3] x) => (float[1,5] y) { f = Flatten<axis=0>(x) y = Gemm(f, w, b) }",
         w=(36, 5),
         b=(5,),
     ),
-    left(
+    refused(
         "Flatten that takes the channels as rows",
         "batch mixed into features: rows have 9 features, but one sample of 'x' has 18",
         "(float[N,2,3,3] x) => (float[M,5] y) { f = Flatten<axis=2>(x) y = Gemm(f, w, b) }",
         w=(9, 5),
         b=(5,),
     ),
-    left(
+    refused(
         "C for each sample",
         "C varies along the batch: 'c' has shape [3, 5]",
         "(float[3,6] x) => (float[3,5] y) { y = Gemm(x, w, c) }",
         w=(6, 5),
         c=(3, 5),
     ),
-    left(
+    refused(
         "C as a column",
         "C varies along the batch: 'c' has shape [3, 1]",
         "(float[3,6] x) => (float[3,5] y) { y = Gemm(x, w, c) }",
         w=(6, 5),
         c=(3, 1),
     ),
-    left(
+    refused(
         "constant on the left",
         "the constant is on the left",
         "(float[6,N] x) => (float[5,N] y) { y = MatMul(w, x) }",
         w=(5, 6),
     ),
-    left(
+    refused(
         "rows within samples",
         "'x' has rank 3: it is not a batch of feature vectors",
         "(float[N,4,6] x) => (float[N,4,5] y) { y = MatMul(x, w) }",
         w=(6, 5),
     ),
-    left(
+    refused(
         "double",
         "weight 'w' is double, not float32 or float16",
         "(double[N,6] x) => (double[N,5] y) { y = MatMul(x, w) }",
         dtype=TensorProto.DOUBLE,
         w=(6, 5),
     ),
-    left(
+    refused(
         "integers",
         "weight 'w' is int32, not float32 or float16",
         "(int32[N,6] x) => (int32[N,5] y) { y = MatMul(x, w) }",
         dtype=TensorProto.INT32,
         w=(6, 5),
     ),
-    left(
+    refused(
         "broadcast by attributes",
         "opset 6 is older than 7",
         "(float[N,6] x) => (float[N,5] y) { y = Gemm<broadcast=1>(x, w, b) }",
@@ -319,9 +319,8 @@ _LOOK_ALIKES = (
         w=(6, 5),
         b=(5,),
     ),
-    left(
+    unchanged(
         "no layer at all",
-        "",
         "(float[N,2,3,3] x) => (float[N,18] y) { f = Flatten(x) y = Relu(f) }",
     ),
 )

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from onnx import NodeProto
 
+from mnncompat.graph.protos import Dim, attribute, is_onnx
+from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.rows import rows_are_samples
-from mnncompat.view import Dim, GraphView, attribute, is_onnx
 
 _IN_ORDER = (0, 1, 2)
 VIEW_OPS = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
-from mnncompat.view import GraphView, attribute, is_onnx
 
 _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
 

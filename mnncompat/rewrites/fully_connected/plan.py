@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from onnx import TensorProto
 
+from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.carry import Carried, Operand, Use, carried
 from mnncompat.rewrites.fully_connected.forms import Form, mixed, source, two_dimensional
 from mnncompat.rewrites.fully_connected.layers import Layer, layer
-from mnncompat.view import GraphView, is_onnx
 
 # Before opset 7 Gemm and the arithmetic operators broadcast by attributes.
 _NUMPY_BROADCAST_OPSET = 7

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
-from mnncompat.view import GraphView, attribute
+from mnncompat.graph.protos import attribute
+from mnncompat.graph.view import GraphView
 
 _SAME_NUMBER = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 

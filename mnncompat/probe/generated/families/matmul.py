@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mnncompat.probe.generated.draw import Draw
 from mnncompat.probe.generated.precision import Precision
 from mnncompat.probe.generated.registry import generator
+from mnncompat.probe.generated.sample import Sample
 
 Shape = tuple[int, ...]
 _MULTIPLIED = {"float32": 88.0, "float16": 7.0, "float64": 2.0, "int32": 2.0, "int64": 1.0}
@@ -16,27 +16,27 @@ _BROADCAST_GEMM = 7
 
 
 @generator("MatMul", weight=110, precision=Precision.ACCUMULATED)
-def matmul(draw: Draw) -> None:
+def matmul(sample: Sample) -> None:
     """Linear layers on 2-D to 4-D inputs, attention products, vectors, broadcast batches; with a bias or not."""
-    dtype = draw.dtype(_MULTIPLIED)
-    left, right = _product_shapes(draw)
+    dtype = sample.dtype(_MULTIPLIED)
+    left, right = _product_shapes(sample)
     linear = len(right) == 2  # noqa: PLR2004 - a weight
-    a = draw.input(draw.normal(left, dtype), "a")
-    b = draw.operand(draw.normal(right, dtype), "b", constant=0.85 if linear else 0.15)
-    if draw.chance(0.05):
+    a = sample.input(sample.normal(left, dtype), "a")
+    b = sample.operand(sample.normal(right, dtype), "b", constant=0.85 if linear else 0.15)
+    if sample.chance(0.05):
         a, b = b, a
         if not _compatible(right, left):
-            draw.redraw()
+            sample.resample()
         left, right = right, left
-    (y,) = draw.emit(a, b)
-    if len(left) > 1 and len(right) > 1 and draw.chance(0.25):
-        _bias(draw, y, np.dtype(dtype), np.matmul(np.zeros(left, np.int8), np.zeros(right, np.int8)).shape)
+    (y,) = sample.emit(a, b)
+    if len(left) > 1 and len(right) > 1 and sample.chance(0.25):
+        _bias(sample, y, np.dtype(dtype), np.matmul(np.zeros(left, np.int8), np.zeros(right, np.int8)).shape)
 
 
-def _product_shapes(draw: Draw) -> tuple[Shape, Shape]:
-    m, k, n = draw.dim(), draw.channels(), draw.channels()
-    batch, heads = draw.batch(), draw.pick((1, 2, 3, 4))
-    return draw.weighted(
+def _product_shapes(sample: Sample) -> tuple[Shape, Shape]:
+    m, k, n = sample.dim(), sample.channels(), sample.channels()
+    batch, heads = sample.batch(), sample.pick((1, 2, 3, 4))
+    return sample.weighted(
         {
             ((batch, k), (k, n)): 4.0,
             ((batch, m, k), (k, n)): 4.0,
@@ -58,7 +58,7 @@ def _compatible(left: Shape, right: Shape) -> bool:
     return left[-1] == right[-2 if len(right) > 1 else -1]
 
 
-def _bias(draw: Draw, y: str, dtype: np.dtype[Any], shape: Shape) -> None:
+def _bias(sample: Sample, y: str, dtype: np.dtype[Any], shape: Shape) -> None:
     """Add a bias: a row as in a linear layer; or a mask, a column, a residual of another shape."""
     forms: dict[Shape, float] = {
         shape[-1:]: 8.0,
@@ -68,32 +68,35 @@ def _bias(draw: Draw, y: str, dtype: np.dtype[Any], shape: Shape) -> None:
         (1,): 0.7,
         (): 0.5,
     }
-    chosen = draw.weighted(forms)
-    pair = [y, draw.operand(draw.normal(chosen, dtype), "bias", constant=0.85)]
-    draw.node("Add", pair[::-1] if draw.chance(0.5) else pair)
+    chosen = sample.weighted(forms)
+    pair = [y, sample.operand(sample.normal(chosen, dtype), "bias", constant=0.85)]
+    sample.node("Add", pair[::-1] if sample.chance(0.5) else pair)
 
 
 @generator("Gemm", weight=110, precision=Precision.ACCUMULATED)
-def gemm(draw: Draw) -> None:
+def gemm(sample: Sample) -> None:
     """`transB=1` with constant weights is every exporter's linear layer; then the other combinations."""
-    dtype = draw.dtype(_MULTIPLIED)
-    m, k, n = draw.batch() if draw.chance(0.6) else draw.dim(), draw.channels(), draw.channels()
-    typical = draw.chance(0.55)
-    trans_a, trans_b = (0, 1) if typical else (draw.pick((0, 0, 1)), draw.pick((0, 1)))
-    attributes: dict[str, Any] = {"transA": trans_a or draw.pick((None, 0)), "transB": trans_b or draw.pick((None, 0))}
-    attributes |= {
-        name: value if value != 1.0 else draw.pick((None, 1.0))
-        for name in ("alpha", "beta")
-        if (value := draw.weighted({1.0: 8.0, 0.5: 1.0, 2.0: 0.3}))
+    dtype = sample.dtype(_MULTIPLIED)
+    m, k, n = sample.batch() if sample.chance(0.6) else sample.dim(), sample.channels(), sample.channels()
+    typical = sample.chance(0.55)
+    trans_a, trans_b = (0, 1) if typical else (sample.pick((0, 0, 1)), sample.pick((0, 1)))
+    attributes: dict[str, Any] = {
+        "transA": trans_a or sample.pick((None, 0)),
+        "transB": trans_b or sample.pick((None, 0)),
     }
-    inputs = [draw.input(draw.normal((k, m) if trans_a else (m, k), dtype), "a")]
-    weight = draw.normal((n, k) if trans_b else (k, n), dtype)
-    inputs.append(draw.operand(weight, "b", constant=0.85))
-    if draw.version < 11 or not draw.chance(0.2):  # noqa: PLR2004 - C is optional since Gemm 11
+    attributes |= {
+        name: value if value != 1.0 else sample.pick((None, 1.0))
+        for name in ("alpha", "beta")
+        if (value := sample.weighted({1.0: 8.0, 0.5: 1.0, 2.0: 0.3}))
+    }
+    inputs = [sample.input(sample.normal((k, m) if trans_a else (m, k), dtype), "a")]
+    weight = sample.normal((n, k) if trans_b else (k, n), dtype)
+    inputs.append(sample.operand(weight, "b", constant=0.85))
+    if sample.version < 11 or not sample.chance(0.2):  # noqa: PLR2004 - C is optional since Gemm 11
         forms: dict[Shape, float] = {(n,): 9.0, (m, n): 1.0, (1, n): 0.7, (m, 1): 0.5, (1,): 0.3, (): 0.3}
-        chosen = draw.weighted(forms)
-        inputs.append(draw.operand(draw.normal(chosen, dtype), "c", constant=0.88))
-    draw.emit(*inputs, **attributes)
+        chosen = sample.weighted(forms)
+        inputs.append(sample.operand(sample.normal(chosen, dtype), "c", constant=0.88))
+    sample.emit(*inputs, **attributes)
 
 
 _EQUATIONS = {
@@ -125,29 +128,29 @@ _EQUATIONS = {
 
 
 @generator("Einsum", weight=44, precision=Precision.ACCUMULATED)
-def einsum(draw: Draw) -> None:
+def einsum(sample: Sample) -> None:
     """Equations from attention, graph and detection models."""
-    dtype = draw.dtype({"float32": 90.0, "float16": 6.0, "float64": 2.0, "int32": 2.0})
-    equation = draw.weighted(_EQUATIONS)
+    dtype = sample.dtype({"float32": 90.0, "float16": 6.0, "float64": 2.0, "int32": 2.0})
+    equation = sample.weighted(_EQUATIONS)
     sizes: dict[str, int] = {}
     inputs: list[str] = []
     for term in equation.split("->")[0].split(","):
         letters = term.replace("...", "")
-        dims = [sizes.setdefault(letter, draw.dim(2, 8)) for letter in letters]
+        dims = [sizes.setdefault(letter, sample.dim(2, 8)) for letter in letters]
         shape = (2, *dims) if term != letters else tuple(dims)
-        values = draw.normal(shape, dtype)
-        inputs.append(draw.operand(values, "w", constant=0.3) if inputs else draw.input(values))
-    draw.emit(*inputs, equation=equation)
+        values = sample.normal(shape, dtype)
+        inputs.append(sample.operand(values, "w", constant=0.3) if inputs else sample.input(values))
+    sample.emit(*inputs, equation=equation)
 
 
 @generator("MatMulInteger", weight=6, precision=Precision.EXACT)
-def matmul_integer(draw: Draw) -> None:
+def matmul_integer(sample: Sample) -> None:
     """Dynamic quantisation's product: uint8 activations, int8 or uint8 weights, zero points or none."""
-    m, k, n = draw.dim(), draw.dim(), draw.dim()
-    kind = draw.pick(("int8", "uint8"))
-    inputs = [draw.input(draw.uniform((m, k), 0, 255, "uint8"), "a")]
-    inputs.append(draw.initializer(draw.uniform((k, n), 0 if kind == "uint8" else -128, 127, kind), "b"))
-    if draw.chance(0.7):
-        inputs.append(draw.operand(np.array(draw.integer(0, 200), np.uint8), "a_zero_point", constant=0.5))
-        inputs.append(draw.initializer(np.array(0, kind), "b_zero_point"))
-    draw.emit(*inputs)
+    m, k, n = sample.dim(), sample.dim(), sample.dim()
+    kind = sample.pick(("int8", "uint8"))
+    inputs = [sample.input(sample.uniform((m, k), 0, 255, "uint8"), "a")]
+    inputs.append(sample.initializer(sample.uniform((k, n), 0 if kind == "uint8" else -128, 127, kind), "b"))
+    if sample.chance(0.7):
+        inputs.append(sample.operand(np.array(sample.integer(0, 200), np.uint8), "a_zero_point", constant=0.5))
+        inputs.append(sample.initializer(np.array(0, kind), "b_zero_point"))
+    sample.emit(*inputs)

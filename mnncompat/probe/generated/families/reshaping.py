@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnncompat.probe.generated.draw import ANYTHING, Draw
 from mnncompat.probe.generated.precision import Precision
 from mnncompat.probe.generated.registry import generator
+from mnncompat.probe.generated.sample import ANYTHING, Sample
 
 Shape = tuple[int, ...]
 _AXES_ARE_INPUT = 13
@@ -16,23 +16,23 @@ _ALLOW_ZERO = 14
 
 
 @generator("Reshape", weight=80, precision=Precision.EXACT)
-def reshape(draw: Draw) -> None:
+def reshape(sample: Sample) -> None:
     """Flattening, splitting of heads, merging; `-1` and `0` in constant targets; targets computed from Shape."""
-    shape = draw.shape()
-    x = draw.input(draw.normal(shape, draw.dtype(ANYTHING)), "data")
-    if len(shape) > 1 and draw.chance(0.15):
-        target = _computed_target(draw, x, len(shape))
+    shape = sample.shape()
+    x = sample.input(sample.normal(shape, sample.dtype(ANYTHING)), "data")
+    if len(shape) > 1 and sample.chance(0.15):
+        target = _computed_target(sample, x, len(shape))
     else:
-        fed = draw.chance(0.06)
-        target = draw.integers(_target(draw, shape, plain=fed), "shape", constant=0.0 if fed else 1.0)
-    draw.emit(x, target, allowzero=0 if draw.version >= _ALLOW_ZERO and draw.chance(0.5) else None)
+        fed = sample.chance(0.06)
+        target = sample.integers(_target(sample, shape, plain=fed), "shape", constant=0.0 if fed else 1.0)
+    sample.emit(x, target, allowzero=0 if sample.version >= _ALLOW_ZERO and sample.chance(0.5) else None)
 
 
-def _target(draw: Draw, shape: Shape, *, plain: bool) -> list[int]:
+def _target(sample: Sample, shape: Shape, *, plain: bool) -> list[int]:
     """A target; unless it is plain, one dimension of it is written as -1 and the first ones as 0 in some."""
-    axis = draw.integer(0, len(shape) - 1)
+    axis = sample.integer(0, len(shape) - 1)
     divisor = next((each for each in (2, 3) if shape[axis] % each == 0), 1)
-    dims = draw.weighted(
+    dims = sample.weighted(
         {
             (shape[0], int(np.prod(shape[1:]))): 3.0,
             (*shape[:axis], divisor, shape[axis] // divisor, *shape[axis + 1 :]): 3.0,
@@ -46,9 +46,9 @@ def _target(draw: Draw, shape: Shape, *, plain: bool) -> list[int]:
     target = list(dims)
     if plain:
         return target
-    if draw.chance(0.6):
-        target[draw.integer(0, len(target) - 1)] = -1
-    if draw.chance(0.15):
+    if sample.chance(0.6):
+        target[sample.integer(0, len(target) - 1)] = -1
+    if sample.chance(0.15):
         for index in range(min(len(target), len(shape), 2)):
             if target[index] != shape[index]:
                 break
@@ -56,136 +56,138 @@ def _target(draw: Draw, shape: Shape, *, plain: bool) -> list[int]:
     return target
 
 
-def _computed_target(draw: Draw, x: str, rank: int) -> str:
+def _computed_target(sample: Sample, x: str, rank: int) -> str:
     """What `x.view(x.size(0), -1)` becomes: Shape, Gather, Unsqueeze, Concat."""
-    (sizes,) = draw.node("Shape", [x])
-    kept = draw.integer(1, rank - 1)
+    (sizes,) = sample.node("Shape", [x])
+    kept = sample.integer(1, rank - 1)
     parts = []
     for axis in range(kept):
-        (size,) = draw.node("Gather", [sizes, draw.constant(np.array(axis), "index")], axis=0)
-        parts.append(unsqueezed(draw, size, [0]))
-    parts.append(draw.constant(np.array([-1]), "rest"))
-    return draw.node("Concat", parts, axis=0)[0]
+        (size,) = sample.node("Gather", [sizes, sample.constant(np.array(axis), "index")], axis=0)
+        parts.append(unsqueezed(sample, size, [0]))
+    parts.append(sample.constant(np.array([-1]), "rest"))
+    return sample.node("Concat", parts, axis=0)[0]
 
 
-def unsqueezed(draw: Draw, value: str, axes: list[int]) -> str:
+def unsqueezed(sample: Sample, value: str, axes: list[int]) -> str:
     """Add an Unsqueeze in the form of the opset: axes as an attribute, or as an operand from 13 on."""
-    if draw.opset < _AXES_ARE_INPUT:
-        return draw.node("Unsqueeze", [value], axes=axes)[0]
-    return draw.node("Unsqueeze", [value, draw.initializer(np.array(axes), "axes")])[0]
+    if sample.opset < _AXES_ARE_INPUT:
+        return sample.node("Unsqueeze", [value], axes=axes)[0]
+    return sample.node("Unsqueeze", [value, sample.initializer(np.array(axes), "axes")])[0]
 
 
 @generator("Flatten", weight=26, precision=Precision.EXACT)
-def flatten(draw: Draw) -> None:
+def flatten(sample: Sample) -> None:
     """Axis 1 or absent mostly."""
-    shape = draw.shape(1, 5)
-    axis = draw.weighted({None: 3.0, 1: 4.0, 0: 0.6, min(2, len(shape)): 1.0, len(shape): 0.3, -1: 0.8})
-    if axis == -1 and draw.version < _NEGATIVE_AXES:
+    shape = sample.shape(1, 5)
+    axis = sample.weighted({None: 3.0, 1: 4.0, 0: 0.6, min(2, len(shape)): 1.0, len(shape): 0.3, -1: 0.8})
+    if axis == -1 and sample.version < _NEGATIVE_AXES:
         axis = 1
-    draw.emit(draw.input(draw.normal(shape, draw.dtype(ANYTHING))), axis=axis)
+    sample.emit(sample.input(sample.normal(shape, sample.dtype(ANYTHING))), axis=axis)
 
 
 @generator("Squeeze", weight=44, precision=Precision.EXACT)
-def squeeze(draw: Draw) -> None:
+def squeeze(sample: Sample) -> None:
     """Axes as an attribute or an operand; absent: all dimensions of one."""
-    shape = list(draw.shape(1, 4, least=2))
-    count = draw.weighted({1: 6.0, 2: 2.0})
+    shape = list(sample.shape(1, 4, least=2))
+    count = sample.weighted({1: 6.0, 2: 2.0})
     for _ in range(count):
-        shape.insert(draw.integer(0, len(shape)), 1)
+        shape.insert(sample.integer(0, len(shape)), 1)
     ones = [axis for axis, size in enumerate(shape) if size == 1]
-    x = draw.input(draw.normal(shape, draw.dtype(ANYTHING)), "data")
-    chosen = sorted(set(ones[: draw.integer(1, len(ones))]))
-    _emit_axes(draw, x, None if draw.chance(0.15) else _signed(draw, chosen, len(shape)))
+    x = sample.input(sample.normal(shape, sample.dtype(ANYTHING)), "data")
+    chosen = sorted(set(ones[: sample.integer(1, len(ones))]))
+    _emit_axes(sample, x, None if sample.chance(0.15) else _signed(sample, chosen, len(shape)))
 
 
 @generator("Unsqueeze", weight=44, precision=Precision.EXACT)
-def unsqueeze(draw: Draw) -> None:
+def unsqueeze(sample: Sample) -> None:
     """One axis mostly, two or three at times, in any order; scalars too."""
-    shape = draw.shape(1, 4) if draw.chance(0.92) else ()
-    count = draw.weighted({1: 6.0, 2: 2.0, 3: 0.3})
+    shape = sample.shape(1, 4) if sample.chance(0.92) else ()
+    count = sample.weighted({1: 6.0, 2: 2.0, 3: 0.3})
     rank = len(shape) + count
-    chosen = [int(axis) for axis in draw.random.permutation(rank)[:count]]
-    if draw.chance(0.8):
+    chosen = [int(axis) for axis in sample.random.permutation(rank)[:count]]
+    if sample.chance(0.8):
         chosen.sort()
-    x = draw.input(draw.normal(shape, draw.dtype(ANYTHING)), "data")
-    _emit_axes(draw, x, _signed(draw, chosen, rank))
+    x = sample.input(sample.normal(shape, sample.dtype(ANYTHING)), "data")
+    _emit_axes(sample, x, _signed(sample, chosen, rank))
 
 
-def _signed(draw: Draw, axes: list[int], rank: int) -> list[int]:
-    negative = draw.opset >= _NEGATIVE_AXES and draw.chance(0.4)
+def _signed(sample: Sample, axes: list[int], rank: int) -> list[int]:
+    negative = sample.opset >= _NEGATIVE_AXES and sample.chance(0.4)
     return [axis - rank for axis in axes] if negative else axes
 
 
-def _emit_axes(draw: Draw, x: str, axes: list[int] | None) -> None:
-    if draw.opset < _AXES_ARE_INPUT:
-        draw.emit(x, axes=axes)
+def _emit_axes(sample: Sample, x: str, axes: list[int] | None) -> None:
+    if sample.opset < _AXES_ARE_INPUT:
+        sample.emit(x, axes=axes)
     elif axes is None:
-        draw.emit(x)
+        sample.emit(x)
     else:
-        draw.emit(x, draw.integers(axes, "axes", constant=0.99))
+        sample.emit(x, sample.integers(axes, "axes", constant=0.99))
 
 
 @generator("Transpose", weight=50, precision=Precision.EXACT)
-def transpose(draw: Draw) -> None:
+def transpose(sample: Sample) -> None:
     """Layout changes, swaps of the last two, any permutation; no `perm` reverses."""
-    shape = draw.shape(1, 5)
+    shape = sample.shape(1, 5)
     rank = len(shape)
-    forms: dict[tuple[int, ...], float] = {tuple(int(each) for each in draw.random.permutation(rank)): 4.0}
+    forms: dict[tuple[int, ...], float] = {tuple(int(each) for each in sample.random.permutation(rank)): 4.0}
     if rank >= 2:  # noqa: PLR2004 - something to swap
         forms[(*range(rank - 2), rank - 1, rank - 2)] = 2.0
     if rank == _IMAGE:
         forms |= {(0, 2, 3, 1): 3.0, (0, 3, 1, 2): 3.0, (0, 2, 1, 3): 3.0}
-    perm = None if draw.chance(0.1) else draw.weighted(forms)
-    draw.emit(draw.input(draw.normal(shape, draw.dtype(ANYTHING)), "data"), perm=perm)
+    perm = None if sample.chance(0.1) else sample.weighted(forms)
+    sample.emit(sample.input(sample.normal(shape, sample.dtype(ANYTHING)), "data"), perm=perm)
 
 
 @generator("Expand", weight=50, precision=Precision.EXACT)
-def expand(draw: Draw) -> None:
+def expand(sample: Sample) -> None:
     """Targets constant, computed from another tensor's Shape, or fed; ones in the target keep the input's size."""
-    goal = draw.shape(2, 5)
-    start = tuple(1 if draw.chance(0.45) else size for size in goal)[draw.weighted({0: 5.0, 1: 2.0}) :]
-    x = draw.input(draw.normal(start, draw.dtype(ANYTHING)))
-    if draw.chance(0.15):
-        (target,) = draw.node("Shape", [draw.input(draw.normal(goal), "like")])
+    goal = sample.shape(2, 5)
+    start = tuple(1 if sample.chance(0.45) else size for size in goal)[sample.weighted({0: 5.0, 1: 2.0}) :]
+    x = sample.input(sample.normal(start, sample.dtype(ANYTHING)))
+    if sample.chance(0.15):
+        (target,) = sample.node("Shape", [sample.input(sample.normal(goal), "like")])
     else:
-        sizes = [1 if draw.chance(0.15) and size in start else size for size in goal]
-        target = draw.integers(sizes, "shape", constant=0.9)
-    draw.emit(x, target)
+        sizes = [1 if sample.chance(0.15) and size in start else size for size in goal]
+        target = sample.integers(sizes, "shape", constant=0.9)
+    sample.emit(x, target)
 
 
 @generator("Tile", weight=32, precision=Precision.EXACT)
-def tile(draw: Draw) -> None:
+def tile(sample: Sample) -> None:
     """One dimension repeated mostly."""
-    shape = draw.shape(1, 4)
-    repeats = [draw.weighted({1: 5.0, 2: 3.0, 3: 1.0}) for _ in shape]
-    draw.emit(draw.input(draw.normal(shape, draw.dtype(ANYTHING))), draw.integers(repeats, "repeats", constant=0.9))
+    shape = sample.shape(1, 4)
+    repeats = [sample.weighted({1: 5.0, 2: 3.0, 3: 1.0}) for _ in shape]
+    sample.emit(
+        sample.input(sample.normal(shape, sample.dtype(ANYTHING))), sample.integers(repeats, "repeats", constant=0.9)
+    )
 
 
 @generator("Identity", weight=10, precision=Precision.EXACT)
-def identity(draw: Draw) -> None:
+def identity(sample: Sample) -> None:
     """Between the graph's input and output, behind a node, or on a constant."""
-    values = draw.normal(draw.shape(), draw.dtype(ANYTHING))
-    form = draw.weighted({"through": 4.0, "behind": 3.0, "constant": 1.0})
+    values = sample.normal(sample.shape(), sample.dtype(ANYTHING))
+    form = sample.weighted({"through": 4.0, "behind": 3.0, "constant": 1.0})
     if form == "through":
-        draw.emit(draw.input(values))
+        sample.emit(sample.input(values))
     elif form == "behind":
-        draw.emit(*draw.node("Abs" if values.dtype != np.bool_ else "Not", [draw.input(values)]))
+        sample.emit(*sample.node("Abs" if values.dtype != np.bool_ else "Not", [sample.input(values)]))
     else:
-        (same,) = draw.emit(draw.initializer(values))
-        x = draw.input(values)
-        draw.node(*(("Or", [x, same]) if values.dtype == np.bool_ else ("Sub", [x, same])))
+        (same,) = sample.emit(sample.initializer(values))
+        x = sample.input(values)
+        sample.node(*(("Or", [x, same]) if values.dtype == np.bool_ else ("Sub", [x, same])))
 
 
 @generator("DepthToSpace", "SpaceToDepth", weight=30, precision=Precision.EXACT)
-def depth(draw: Draw) -> None:
+def depth(sample: Sample) -> None:
     """Pixel shuffles, block of 2 mostly; `mode` DCR and CRD where the version has it."""
-    block = draw.weighted({2: 6.0, 3: 1.0, 4: 1.0})
-    channels, height, width = draw.pick((1, 2, 3, 4)), draw.dim(1, 5), draw.dim(1, 5)
-    batch, dtype = draw.batch(), draw.dtype({"float32": 85.0, "float16": 10.0, "float64": 3.0, "uint8": 2.0})
-    if draw.op == "DepthToSpace":
+    block = sample.weighted({2: 6.0, 3: 1.0, 4: 1.0})
+    channels, height, width = sample.pick((1, 2, 3, 4)), sample.dim(1, 5), sample.dim(1, 5)
+    batch, dtype = sample.batch(), sample.dtype({"float32": 85.0, "float16": 10.0, "float64": 3.0, "uint8": 2.0})
+    if sample.op == "DepthToSpace":
         shape = (batch, channels * block * block, height, width)
     else:
         shape = (batch, channels, height * block, width * block)
-    x = draw.input(draw.normal(shape, dtype))
-    modes = ("CRD", "DCR") if draw.op == "DepthToSpace" else ("DCR", "DCR", "CRD")
-    draw.emit(x, blocksize=block, **draw.attributes(0.35, mode=modes))
+    x = sample.input(sample.normal(shape, dtype))
+    modes = ("CRD", "DCR") if sample.op == "DepthToSpace" else ("DCR", "DCR", "CRD")
+    sample.emit(x, blocksize=block, **sample.attributes(0.35, mode=modes))

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnncompat.probe.generated.draw import Draw
 from mnncompat.probe.generated.precision import Precision
 from mnncompat.probe.generated.registry import generator
+from mnncompat.probe.generated.sample import Sample
 
 
 @generator("STFT", weight=12, precision=Precision.ACCUMULATED)
-def stft(draw: Draw) -> None:
+def stft(sample: Sample) -> None:
     """Real signals, a Hann window, hops of a quarter and a half."""
-    frame = draw.pick((8, 16, 32))
-    batch, length = draw.batch(), frame * draw.integer(2, 5)
-    signal = draw.normal((batch, length, 1)) if draw.chance(0.8) else draw.normal((batch, length))
-    inputs = [draw.input(signal, "signal"), draw.constant(np.array(frame // draw.pick((2, 4))), "frame_step")]
-    if draw.chance(0.75):
-        inputs.append(draw.constant(np.hanning(frame).astype(np.float32), "window"))
+    frame = sample.pick((8, 16, 32))
+    batch, length = sample.batch(), frame * sample.integer(2, 5)
+    signal = sample.normal((batch, length, 1)) if sample.chance(0.8) else sample.normal((batch, length))
+    inputs = [sample.input(signal, "signal"), sample.constant(np.array(frame // sample.pick((2, 4))), "frame_step")]
+    if sample.chance(0.75):
+        inputs.append(sample.constant(np.hanning(frame).astype(np.float32), "window"))
     else:
         inputs.append("")
-    if inputs[-1] == "" or draw.chance(0.6):
-        inputs.append(draw.constant(np.array(frame), "frame_length"))
-    draw.emit(*inputs, **draw.attributes(onesided=(1, 1, 0)))
+    if inputs[-1] == "" or sample.chance(0.6):
+        inputs.append(sample.constant(np.array(frame), "frame_length"))
+    sample.emit(*inputs, **sample.attributes(onesided=(1, 1, 0)))
 
 
 @generator("DFT", weight=5, precision=Precision.ACCUMULATED)
-def dft(draw: Draw) -> None:
+def dft(sample: Sample) -> None:
     """Real signals, one-sided or not."""
-    x = draw.input(draw.normal((draw.batch(), draw.pick((8, 16)), 1)))
-    draw.emit(x, **draw.attributes(onesided=(0, 1)), axis=1 if draw.version < 20 else None)  # noqa: PLR2004
+    x = sample.input(sample.normal((sample.batch(), sample.pick((8, 16)), 1)))
+    sample.emit(x, **sample.attributes(onesided=(0, 1)), axis=1 if sample.version < 20 else None)  # noqa: PLR2004
 
 
 @generator("HannWindow", "HammingWindow", "BlackmanWindow", weight=3, precision=Precision.APPROXIMATE)
-def window(draw: Draw) -> None:
+def window(sample: Sample) -> None:
     """A window times a signal, as feature extractors have it."""
-    size = draw.pick((8, 16, 25))
-    (made,) = draw.emit(draw.constant(np.array(size), "size"), **draw.attributes(periodic=(0, 1)))
-    draw.node("Mul", [draw.input(draw.normal((draw.batch(), size))), made])
+    size = sample.pick((8, 16, 25))
+    (made,) = sample.emit(sample.constant(np.array(size), "size"), **sample.attributes(periodic=(0, 1)))
+    sample.node("Mul", [sample.input(sample.normal((sample.batch(), size))), made])
 
 
 @generator("MelWeightMatrix", weight=3, precision=Precision.ARITHMETIC)
-def mel(draw: Draw) -> None:
+def mel(sample: Sample) -> None:
     """Filters times a spectrum."""
-    size = draw.pick((16, 32))
+    size = sample.pick((16, 32))
     numbers = [np.array(8), np.array(size), np.array(8192), np.array(0.0, np.float32), np.array(4096.0, np.float32)]
-    (made,) = draw.emit(*(draw.constant(each, "setting") for each in numbers))
-    draw.node("MatMul", [draw.input(np.abs(draw.normal((draw.batch(), size // 2 + 1)))), made])
+    (made,) = sample.emit(*(sample.constant(each, "setting") for each in numbers))
+    sample.node("MatMul", [sample.input(np.abs(sample.normal((sample.batch(), size // 2 + 1)))), made])

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mnncompat.probe.generated.draw import FLOATS, NUMBERS, Draw
 from mnncompat.probe.generated.precision import Precision
 from mnncompat.probe.generated.registry import generator
+from mnncompat.probe.generated.sample import FLOATS, NUMBERS, Sample
 
 _SPRINKLED = 0.3
 _SHARE = 0.2
@@ -91,15 +91,15 @@ _FREQUENT = {"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Exp", "Sqrt", "Abs", "Neg"
 _FREQUENT |= {"Erf", "Gelu", "Elu", "Round", "Softplus", "Reciprocal", "Floor"}
 
 
-def _unary(draw: Draw) -> None:
-    spec = {**ARITHMETIC, **TRANSCENDENTAL}[draw.op]
-    dtype = draw.dtype(spec.dtypes)
-    values = draw.uniform(draw.shape(), spec.low, spec.high, dtype)
-    if spec.special and dtype.kind == "f" and (spec.always or draw.chance(_SPRINKLED)):
-        chosen = np.array([draw.pick(spec.special) for _ in range(values.size)]).reshape(values.shape).astype(dtype)
-        values = np.where(draw.random.random(values.shape) < _SHARE, chosen, values)
+def _unary(sample: Sample) -> None:
+    spec = {**ARITHMETIC, **TRANSCENDENTAL}[sample.op]
+    dtype = sample.dtype(spec.dtypes)
+    values = sample.uniform(sample.shape(), spec.low, spec.high, dtype)
+    if spec.special and dtype.kind == "f" and (spec.always or sample.chance(_SPRINKLED)):
+        chosen = np.array([sample.pick(spec.special) for _ in range(values.size)]).reshape(values.shape).astype(dtype)
+        values = np.where(sample.random.random(values.shape) < _SHARE, chosen, values)
         values.flat[0] = spec.special[0]
-    draw.emit(draw.input(values), **draw.attributes(0.3, **spec.attributes))
+    sample.emit(sample.input(values), **sample.attributes(0.3, **spec.attributes))
 
 
 for _table, _precision in ((ARITHMETIC, Precision.ARITHMETIC), (TRANSCENDENTAL, Precision.APPROXIMATE)):
@@ -108,39 +108,39 @@ for _table, _precision in ((ARITHMETIC, Precision.ARITHMETIC), (TRANSCENDENTAL, 
 
 
 @generator("Clip", weight=60)
-def clip(draw: Draw) -> None:
+def clip(sample: Sample) -> None:
     """Limits as attributes (till opset 10) or operands, each of them optional; ReLU6 is the usual form."""
-    dtype = draw.dtype(NUMBERS if draw.version >= 12 else FLOATS)  # noqa: PLR2004 - integers since Clip 12
-    low, high = draw.weighted({(0, 6): 4.0, (-1, 1): 3.0, (0, 1): 2.0, (-3, 2): 2.0, (1, 4): 1.0})
+    dtype = sample.dtype(NUMBERS if sample.version >= 12 else FLOATS)  # noqa: PLR2004 - integers since Clip 12
+    low, high = sample.weighted({(0, 6): 4.0, (-1, 1): 3.0, (0, 1): 2.0, (-3, 2): 2.0, (1, 4): 1.0})
     if dtype.kind == "u":
         low = max(low, 0)
-    x = draw.input(draw.uniform(draw.shape(), -8, 8, dtype))
-    lower, upper = not draw.chance(0.15), not draw.chance(0.2)
-    if draw.version < 11:  # noqa: PLR2004 - limits are operands since Clip 11
-        draw.emit(x, min=float(low) if lower else None, max=float(high) if upper else None)
+    x = sample.input(sample.uniform(sample.shape(), -8, 8, dtype))
+    lower, upper = not sample.chance(0.15), not sample.chance(0.2)
+    if sample.version < 11:  # noqa: PLR2004 - limits are operands since Clip 11
+        sample.emit(x, min=float(low) if lower else None, max=float(high) if upper else None)
         return
     constant = 0.92
-    inputs = [x, draw.operand(np.array(low, dtype), "min", constant=constant) if lower else ""]
+    inputs = [x, sample.operand(np.array(low, dtype), "min", constant=constant) if lower else ""]
     if upper:
-        inputs.append(draw.operand(np.array(high, dtype), "max", constant=constant))
-    elif not lower or draw.chance(0.3):
+        inputs.append(sample.operand(np.array(high, dtype), "max", constant=constant))
+    elif not lower or sample.chance(0.3):
         inputs.append("")
     while inputs[-1] == "":
         inputs.pop()
-    draw.emit(*inputs)
+    sample.emit(*inputs)
 
 
 @generator("Dropout", weight=12, precision=Precision.EXACT)
-def dropout(draw: Draw) -> None:
+def dropout(sample: Sample) -> None:
     """In inference it passes its input through; the mask is rarely asked for."""
-    x = draw.input(draw.normal(draw.shape(), draw.dtype()))
-    outputs = ["y", "mask"] if draw.chance(0.2) else ["y"]
-    if draw.version < 12:  # noqa: PLR2004 - ratio is an operand since Dropout 12
-        draw.emit(x, outputs=outputs, **draw.attributes(ratio=(0.5, 0.1, 0.2)))
+    x = sample.input(sample.normal(sample.shape(), sample.dtype()))
+    outputs = ["y", "mask"] if sample.chance(0.2) else ["y"]
+    if sample.version < 12:  # noqa: PLR2004 - ratio is an operand since Dropout 12
+        sample.emit(x, outputs=outputs, **sample.attributes(ratio=(0.5, 0.1, 0.2)))
         return
     inputs = [x]
-    if draw.chance(0.7):
-        inputs.append(draw.constant(np.array(draw.pick((0.5, 0.1, 0.0)), np.float32), "ratio"))
-        if draw.chance(0.5):
-            inputs.append(draw.constant(np.array(False), "training_mode"))  # noqa: FBT003 - a tensor's value
-    draw.emit(*inputs, outputs=outputs)
+    if sample.chance(0.7):
+        inputs.append(sample.constant(np.array(sample.pick((0.5, 0.1, 0.0)), np.float32), "ratio"))
+        if sample.chance(0.5):
+            inputs.append(sample.constant(np.array(False), "training_mode"))  # noqa: FBT003 - a tensor's value
+    sample.emit(*inputs, outputs=outputs)

@@ -1,0 +1,281 @@
+"""Check a model against the table, the declared ops of an MNN release and the rewrites.
+
+Nothing here imports MNN or ONNX Runtime: the answer comes from `rules/` and from the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import onnx
+
+from mnncompat.graph.model_file import Model
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.model_view import view_model
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
+from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
+from mnncompat.rewrites.index import rewrite_named, searching_rewrites
+from mnncompat.support.model_conditions import ONNX_DOMAINS
+from mnncompat.support.releases import Releases, releases, resolve_version
+from mnncompat.support.table import Row, SupportTable
+from mnncompat.support.target import Target
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+UNDECLARED = "MNN001"
+UNKNOWN = "MNN002"
+MEASURED = "MNN003"
+
+
+class _NodeLocation(NamedTuple):
+    """A node's place in the walk over the model: (graph, node), None for a graph as a whole."""
+
+    graph: int
+    position: int | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.graph, -1 if self.position is None else self.position
+
+
+_Finding = tuple[_NodeLocation, Diagnostic]
+
+
+def check_model(
+    model: Model,
+    *,
+    mnn_version: str | None = None,
+    rewrites: Sequence[Rewrite] | None = (),
+    table: SupportTable | None = None,
+) -> CheckResult:
+    """Find everything that stands between a model and an MNN release.
+
+    Args:
+        model: The model; main graph, subgraphs and called functions are looked at.
+        mnn_version: The release, see `mnncompat.support.releases.resolve_version`.
+        rewrites: Rewrites to look for; their matches become findings and remedies. None for all that there are.
+        table: The table to use; by default the one that ships with mnncompat.
+
+    Returns:
+        Findings, most severe first, then in graph order.
+
+    Raises:
+        UsageError: There is no such MNN release.
+        TableError: The rules are damaged.
+        ModelError: An external tensor cannot be read.
+    """
+    check = _Check(model, resolve_version(mnn_version), rewrites, table or SupportTable())
+    findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
+    return CheckResult(
+        model=model.name,
+        mnn_version=check.version,
+        nodes=sum(len(view.nodes) for view in check.graphs),
+        diagnostics=tuple(diagnostic for _, diagnostic in findings),
+    )
+
+
+class _Check:
+    """One run over one model."""
+
+    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite] | None, table: SupportTable) -> None:
+        self.version = version
+        self.view = view_model(model)
+        self.target = Target(version, table=table)
+        self.graphs = self.target.graphs(self.view)
+        self.releases = releases()
+        self._rewrites = rewrites
+        self._table = table
+        self._order = {id(view): number for number, view in enumerate(self.graphs)}
+
+    def findings(self) -> Iterator[_Finding]:
+        found = [*self._graph_findings(), *self._node_findings()]
+        matches, refusals = self._search(found)
+        yield from (_remedied(finding, matches, refusals) for finding in found)
+        for site, rewrite, match in matches:
+            yield from self._notes(site, rewrite, match)
+
+    def _graph_findings(self) -> Iterator[_Finding]:
+        for trouble in self.target.model_hazards(self.view):
+            found = trouble.found
+            site = _NodeLocation(graph=self._order[id(found.view)], position=found.position)
+            yield site, _from_row(trouble.row, trouble.reason, found.view, found.position)
+
+    def _node_findings(self) -> Iterator[_Finding]:
+        unknown: dict[str, _Finding] = {}
+        unsure: dict[tuple[str, str], list[_Finding]] = {}
+        for number, view in enumerate(self.graphs):
+            for index, node in enumerate(view.nodes):
+                if node.domain not in ONNX_DOMAINS:
+                    continue
+                site = _NodeLocation(graph=number, position=index)
+                if not self.releases.declares(node.op_type, self.version):
+                    yield site, undeclared(view, index, self.releases, self.version, self._table)
+                    continue
+                yield from self._rows(site, view, node, unknown, unsure)
+        yield from unknown.values()
+        yield from (_first_of(findings) for findings in unsure.values())
+
+    def _rows(
+        self,
+        site: _NodeLocation,
+        view: GraphView,
+        node: NodeProto,
+        unknown: dict[str, _Finding],
+        unsure: dict[tuple[str, str], list[_Finding]],
+    ) -> Iterator[_Finding]:
+        index = site.position or 0
+        matches = self._table.match(view, index, self.version)
+        hazards = [match for match in matches if match.row.status != "supported"]
+        for match in hazards:
+            diagnostic = _from_row(match.row, match.reason, view, index)
+            if match.certain:
+                yield site, diagnostic
+            else:
+                unsure.setdefault((node.op_type, match.row.code), []).append((site, diagnostic))
+        if not matches:
+            unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
+
+    def _search(
+        self, findings: Sequence[_Finding]
+    ) -> tuple[list[tuple[_NodeLocation, Rewrite, Match]], list[tuple[_NodeLocation, Rewrite, Refusal]]]:
+        """What the rewrites find; those that rows name as remedies are imported only if a finding names them."""
+        troubled = any(item.severity is not Severity.INFO for _, item in findings)
+        searching = searching_rewrites(with_hazard=troubled) if self._rewrites is None else self._rewrites
+        found = [
+            (number, rewrite, item)
+            for number, view in enumerate(self.graphs)
+            for rewrite in searching
+            for item in rewrite.find(view, self.target)
+        ]
+        if self._rewrites is None:
+            found += self._remedies(findings)
+        matches: list[tuple[_NodeLocation, Rewrite, Match]] = []
+        refusals: list[tuple[_NodeLocation, Rewrite, Refusal]] = []
+        for number, rewrite, item in found:
+            if isinstance(item, Match):
+                matches.append((_NodeLocation(graph=number, position=min(item.nodes)), rewrite, item))
+            else:
+                refusals.append((_NodeLocation(graph=number, position=item.index), rewrite, item))
+        return matches, refusals
+
+    def _remedies(self, findings: Sequence[_Finding]) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
+        named = {(site, item.remedy) for site, item in findings if item.remedy and item.severity is not Severity.INFO}
+        for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
+            rewrite = rewrite_named(name or "")
+            view = self.graphs[site.graph]
+            if rewrite is not None and site.position is not None and not view.is_function:
+                found = rewrite.match_node(view, site.position, self.target)
+                if found is not None:
+                    yield site.graph, rewrite, found
+
+    def _notes(self, site: _NodeLocation, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
+        if rewrite.is_remedy:  # the finding is the row's
+            return
+        for index, message in match.notes:
+            yield (
+                _NodeLocation(graph=site.graph, position=index),
+                Diagnostic(
+                    code=rewrite.code,
+                    name=rewrite.name,
+                    severity=rewrite.severity,
+                    message=message,
+                    location=self.graphs[site.graph].location(index),
+                    status="rewrite",
+                    remedy=rewrite.name,
+                    fixable=True,
+                ),
+            )
+
+
+def undeclared(view: GraphView, index: int, known: Releases, version: str, table: SupportTable) -> Diagnostic:
+    """The finding about a node whose op type an MNN release does not declare.
+
+    That it is not declared rests on `rules/declared.json`; a row of the op's file says what to do instead.
+    """
+    node = view.nodes[index]
+    rows = [match.row for match in table.match(view, index, version) if match.certain and match.row.code == UNDECLARED]
+    return Diagnostic(
+        code=UNDECLARED,
+        name="undeclared-op",
+        severity=Severity.ERROR,
+        message=f"{node.op_type} is not in MNN {version} ({known.history(node.op_type)})",
+        location=view.location(index),
+        status="refused",
+        remedy=rows[0].remedy if rows else None,
+        hint=_alternative(node.op_type, view.opset, rows[0].advice if rows else ""),
+        evidence=rows[0].evidence if rows else (f"rules/declared.json: {node.op_type}",),
+    )
+
+
+def _alternative(op: str, opset: int, advice: str) -> str:
+    try:
+        schema = onnx.defs.get_schema(op, opset, "")
+    except onnx.defs.SchemaError:
+        return f"ONNX opset {opset} has no operator {op}"
+    if advice:
+        return advice
+    if getattr(schema, "has_function", False) or getattr(schema, "has_context_dependent_function", False):
+        return f"ONNX defines {op} by simpler operators: export it as those"
+    return ""
+
+
+def _unknown(view: GraphView, index: int, version: str) -> Diagnostic:
+    op = view.nodes[index].op_type
+    return Diagnostic(
+        code=UNKNOWN,
+        name="unmeasured-op",
+        severity=Severity.INFO,
+        message=f"{op} is declared by MNN {version}, but the table says nothing about this use of it",
+        location=view.location(index),
+        status="unknown",
+        hint="`mnncompat verify` compares the converted model as a whole",
+    )
+
+
+def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diagnostic:
+    where = f" (on {', '.join(row.arch)})" if row.arch else ""
+    return Diagnostic(
+        code=row.code,
+        name=row.name,
+        severity=row.severity,
+        message=reason + where,
+        location=view.location(index),
+        status=row.status,
+        remedy=row.remedy,
+        hint=row.advice,
+        evidence=row.evidence,
+    )
+
+
+def _first_of(findings: list[_Finding]) -> _Finding:
+    """One quiet finding for all nodes of an op type for which a row may hold."""
+    site, diagnostic = findings[0]
+    others = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""
+    message = f"cannot tell from the model whether this holds{others}: {diagnostic.message}"
+    return site, replace(diagnostic, severity=Severity.INFO, status="unknown", message=message)
+
+
+def _remedied(
+    finding: _Finding,
+    matches: list[tuple[_NodeLocation, Rewrite, Match]],
+    refusals: list[tuple[_NodeLocation, Rewrite, Refusal]],
+) -> _Finding:
+    """Name the rewrite that replaces the node, or why one refused it."""
+    site, diagnostic = finding
+    if diagnostic.severity is Severity.INFO:
+        return finding
+    whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
+    if whole is not None and whole.is_whole:
+        return site, replace(diagnostic, fixable=True)
+    names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
+    if diagnostic.remedy in names:
+        return site, replace(diagnostic, fixable=True)
+    if names and diagnostic.severity is Severity.ERROR:
+        return site, replace(diagnostic, remedy=names[0], fixable=True)
+    reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
+    if reasons:
+        return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
+    return finding

@@ -1,0 +1,176 @@
+"""`check --probe`: the table's findings beside what the installed MNN does with the model's own nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat.checking.checker import MEASURED, UNKNOWN
+from mnncompat.graph.model_file import Model
+from mnncompat.inference.model_view import view_model
+from mnncompat.probe.evidence import read_evidence, written
+from mnncompat.probe.measurement import Measurement, Outcome
+from mnncompat.probe.nodes import NodeCase, node_cases_of
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+_FEW = 16  # as many cases take as long as it takes to start MNN once more
+
+Progress = Callable[[int, int], None]
+"""Called with the number of nodes measured and to be measured."""
+
+
+def measure_nodes(
+    model: Model,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    apart: Collection[int] = (),
+    cache: Path | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> tuple[str, tuple[tuple[NodeCase, Measurement | None], ...]]:
+    """Measure every distinct node of a model's main graph on the installed MNN.
+
+    Of nodes that are alike (`mnncompat.probe.node_fingerprint`) one is measured, and what came of it stands with all of
+    them.
+
+    Args:
+        model: The model.
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data, by input name.
+        seed: Of what is drawn.
+        apart: Indices of nodes that are measured on their own values, whatever they are like; see `flagged`.
+        cache: Folder that keeps what was measured; None for the user's cache folder.
+        progress: Told how far it is.
+
+    Returns:
+        The MNN release, and every node with its measurement (None if it could not be cut out).
+
+    Raises:
+        RunnerError: MNN is not installed, or ONNX Runtime cannot run the model.
+        UsageError: A shape or an array does not fit.
+    """
+    from mnncompat.probe.environment import describe
+    from mnncompat.probe.pool import Pool
+
+    sites = node_cases_of(model, shapes=shapes, inputs=inputs, seed=seed, apart=apart)
+    cases = {site.case.id: site.case for site in sites if site.case is not None}
+    with Pool(jobs=1 if len(cases) <= _FEW else None) as pool:
+        header = describe(pool.environment)
+        kept = _Kept(cache or cache_folder(), header)
+        missing = [case for identity, case in cases.items() if identity not in kept.found]
+        for done, each in enumerate(pool.measure(missing), 1):
+            kept.found[each.id] = each
+            progress(done, len(missing))
+    if missing:
+        kept.save()
+    found = tuple((site, None if site.case is None else kept.found[site.case.id]) for site in sites)
+    return header["mnn"], found
+
+
+def flagged(result: CheckResult) -> frozenset[int]:
+    """Indices of the main graph's nodes that have an error: only their own measurement may take it back."""
+    return frozenset(
+        item.location.index
+        for item in result.diagnostics
+        if item.severity is Severity.ERROR and _is_main(item) and item.location.index is not None
+    )
+
+
+def cache_folder() -> Path:
+    """Where measurements of users' nodes are kept (`XDG_CACHE_HOME`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnncompat"
+
+
+def merged(
+    result: CheckResult, model: Model, version: str, found: Sequence[tuple[NodeCase, Measurement | None]]
+) -> CheckResult:
+    """Put what was measured beside the table's findings.
+
+    A node that MNN gets wrong and the table does not know becomes a finding of its own; an error of the table on a
+    node that MNN gets right becomes a warning that says so; what was unknown and is right now is known.
+    """
+    measured = {site.index: each for site, each in found if each is not None}
+    view = view_model(model).main
+    items = [_beside(item, measured, version) for item in result.diagnostics]
+    told = {item.location.index for item in items if item.severity is Severity.ERROR and _is_main(item)}
+    items += [
+        _finding(view.location(index), each, version)
+        for index, each in measured.items()
+        if each.outcome is not Outcome.OK and index not in told
+    ]
+    right = _ops_that_are_right(measured)
+    kept = [item for item in items if not (item.code == UNKNOWN and item.location.op_type in right)]
+    kept.sort(key=lambda item: (item.severity.rank, item.location.graph, item.location.index or 0, item.code))
+    return replace(result, diagnostics=tuple(kept))
+
+
+def _beside(item: Diagnostic, measured: Mapping[int, Measurement], version: str) -> Diagnostic:
+    each = measured.get(item.location.index) if item.location.index is not None and _is_main(item) else None
+    if each is None or item.severity is Severity.INFO or item.status == "rewrite":
+        return item
+    if each.outcome is Outcome.OK:
+        if item.severity is Severity.WARNING:
+            return item
+        message = f"{item.message}; but MNN {version} computes this node right with this model's values"
+        return replace(item, severity=Severity.WARNING, message=message)
+    message = f"{item.message}; measured on MNN {version}: {_words(each)}"
+    return replace(item, severity=Severity.ERROR, message=message)
+
+
+def _finding(location: Location, each: Measurement, version: str) -> Diagnostic:
+    return Diagnostic(
+        code=MEASURED,
+        name="measured-hazard",
+        severity=Severity.ERROR,
+        message=f"measured on MNN {version}: {_words(each)}; the table does not know it",
+        location=location,
+        status=each.outcome.value,
+        hint="please report it: it is worth a row of the table",
+        evidence=(each.id,),
+    )
+
+
+def _words(each: Measurement) -> str:
+    unstable = ", and it depends on memory that was never written" if each.unstable else ""
+    return f"{each.code.removesuffix('!')}{f' ({each.detail})' if each.detail else ''}{unstable}"
+
+
+def _is_main(item: Diagnostic) -> bool:
+    return not item.location.graph
+
+
+def _ops_that_are_right(measured: Mapping[int, Measurement]) -> set[str]:
+    """Op types of which every node that was measured is right."""
+    wrong = {each.op for each in measured.values() if each.outcome is not Outcome.OK}
+    return {each.op for each in measured.values()} - wrong
+
+
+class _Kept:
+    """Measurements of users' nodes on one MNN build, in a file."""
+
+    def __init__(self, folder: Path, header: Mapping[str, str]) -> None:
+        self._path = folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
+        self._header = dict(header)
+        self.found: dict[str, Measurement] = {}
+        if self._path.is_file():
+            before, kept = read_evidence(self._path)
+            self.found = kept if before == self._header else {}
+
+    def save(self) -> None:
+        """Write the file; a cache that cannot be written is no reason to fail."""
+        import contextlib
+
+        from mnncompat.errors import OutputError
+        from mnncompat.graph.atomic_files import write_atomically
+
+        with contextlib.suppress(OSError, OutputError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, written(self._header, self.found.values()).encode(), cache=True)

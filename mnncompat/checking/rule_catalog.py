@@ -1,0 +1,77 @@
+"""Every rule that there is, from the table, the graph checks, the rewrites and the gate, by code and name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+from mnncompat.errors import UsageError
+from mnncompat.results.diagnostics import RuleInfo
+from mnncompat.rewrites.core.base import Rewrite
+from mnncompat.rewrites.index import all_rewrites, requested_rewrites
+
+
+def all_rule_infos() -> tuple[RuleInfo, ...]:
+    """Every rule, ordered by code."""
+    from mnncompat.checking.rule_docs import all_rules
+    from mnncompat.results.rules import RESULT_RULES
+
+    rewrites = map(rewrite_info, (*all_rewrites(), *requested_rewrites()))
+    found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *rewrites)}
+    return tuple(found[code] for code in sorted(found))
+
+
+def rewrite_info(rewrite: Rewrite) -> RuleInfo:
+    """A rewrite as a rule; the explanation is the docstring of its class."""
+    return RuleInfo(
+        code=rewrite.code,
+        name=rewrite.name,
+        summary=rewrite.summary,
+        severity=rewrite.severity,
+        explanation=inspect.getdoc(type(rewrite)) or rewrite.summary,
+        remedy=rewrite.name,
+        applicability=rewrite.applicability,
+        op_types=rewrite.op_types,
+    )
+
+
+def find_rule(name: str) -> RuleInfo:
+    """The rule of that code or name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    rules = all_rule_infos()
+    for rule in rules:
+        if name.lower() in (rule.code.lower(), rule.name.lower()):
+            return rule
+    import difflib
+
+    close = difflib.get_close_matches(name, [word for rule in rules for word in (rule.code, rule.name)], n=3)
+    hint = f"close to it: {', '.join(close)}" if close else "`mnncompat rule` lists them"
+    raise UsageError(f"no rule is called '{name}'", hint=hint)
+
+
+def means(entry: str, code: str, name: str) -> bool:
+    """True if an entry of --select or --ignore (code, start of a code, or name) means a rule."""
+    return entry.lower() == name.lower() or code.lower().startswith(entry.lower())
+
+
+def is_rule(entry: str) -> bool:
+    """True if an entry of --select or --ignore means a rule, rewrite or not."""
+    return any(means(entry, rule.code, rule.name) for rule in all_rule_infos())
+
+
+def require_rules(entries: Iterable[str]) -> None:
+    """Refuse entries of --select or --ignore that mean no rule at all.
+
+    Raises:
+        UsageError: One of them does.
+    """
+    wanted = list(entries)
+    if not wanted:
+        return
+    rules = all_rule_infos()
+    for entry in wanted:
+        if not any(means(entry, rule.code, rule.name) for rule in rules):
+            raise UsageError(f"no rule is called '{entry}'", hint="`mnncompat rule` lists them")

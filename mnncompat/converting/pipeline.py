@@ -1,0 +1,257 @@
+"""The gate: check, fix, convert, verify, then publish. The output appears only if parity holds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat.checking.checker import check_model
+from mnncompat.graph.atomic_files import publish, require_different, require_writable
+from mnncompat.graph.model_file import Model, save
+from mnncompat.graph.validation import all_nodes
+from mnncompat.results.outcomes import ConvertResult, Verdict
+from mnncompat.rewrites.core.base import Rewrite
+from mnncompat.support.releases import installed_version
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.fixing.transaction import FixedModel
+    from mnncompat.mnn import Converted, ConvertOptions, Limits
+    from mnncompat.parity import Tolerance
+    from mnncompat.results.diagnostics import CheckResult
+    from mnncompat.results.failures import Failure
+    from mnncompat.results.parity_report import ParityReport
+
+_ZEROS = "zeros"
+"""Name of the draw in which numbers are equal."""
+_NEARLY = 20.0
+"""Signal-to-noise ratio in dB above which an approximation may be all that is wrong."""
+Progress = Callable[[str], None]
+"""Called with one line at the start of each step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion(ConvertResult):
+    """A conversion with the models that it went through.
+
+    Attributes:
+        fix: What was rewritten before the conversion, with the models; None if fixing was switched off.
+    """
+
+    fix: FixedModel | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """What `convert_model` does on the way.
+
+    Attributes:
+        rewrites: Rewrites to apply before the conversion; empty for none.
+        converter: Options that pass through to MNN's converter.
+        limits: What MNN's child processes may use.
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data by input name.
+        tolerance: Of outputs that are not named in `tolerances`; None for the default, which depends on `converter`.
+        tolerances: Tolerances by output name.
+        seed: Of the drawn inputs.
+    """
+
+    rewrites: Sequence[Rewrite] = ()
+    converter: ConvertOptions | None = None
+    limits: Limits | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tolerance: Tolerance | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    seed: int = 0
+
+
+def convert_model(
+    model: Model, out: Path | None, *, options: GateOptions | None = None, progress: Progress = lambda _: None
+) -> Conversion:
+    """Convert a model with MNN, and publish the file only if it computes what the model computes.
+
+    Args:
+        model: The model, as it was exported.
+        out: Where the `.mnn` file goes; None does everything but publish it.
+        options: See `GateOptions`.
+        progress: Told about every step.
+
+    Returns:
+        How it ended; `out` is untouched unless the verdict is `Verdict.CONVERTED`.
+
+    Raises:
+        OutputError: `out` cannot be written.
+        UsageError: An option does not fit the model.
+        ModelError: The model cannot be read.
+        RunnerError: MNN or ONNX Runtime is not installed.
+    """
+    if out is not None:
+        require_writable(out)
+        if model.path is not None:
+            require_different(model.path, out)
+    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
+        return _Gate(model, options or GateOptions(), progress, Path(folder)).run(out)
+
+
+class _Gate:
+    """One passage through the gate, in a folder of its own."""
+
+    def __init__(self, model: Model, options: GateOptions, progress: Progress, folder: Path) -> None:
+        from mnncompat.mnn import ConvertOptions, Limits
+
+        self._model = model
+        self._options = options
+        self._converter = options.converter or ConvertOptions()
+        self._limits = options.limits or Limits()
+        self._progress = progress
+        self._onnx = folder / "model.onnx"
+        self._mnn = folder / "model.mnn"
+
+    def run(self, out: Path | None) -> Conversion:
+        from mnncompat.results.failures import Failure
+
+        check = self._check()
+        fixed = self._fix()
+        result = Conversion(source=self._model.name, out=None, verdict=Verdict.NOT_PROVEN, check=check, fix=fixed)
+        if fixed is not None and fixed.rolled_back:
+            return result
+        if is_lossy(self._converter):
+            parity = self._prove_unquantised(fixed)
+            if isinstance(parity, Failure):
+                return replace(result, verdict=Verdict.NOT_CONVERTED, failure=parity)
+            if not parity.passed:
+                return replace(result, verdict=Verdict.NOT_EQUAL, parity=parity)
+        converted = self._convert(fixed, self._converter)
+        if isinstance(converted, Failure):
+            return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
+        parity = self._verify(fixed, self._options.tolerance or default_tolerance(self._converter))
+        result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
+        if not parity.passed:
+            return replace(result, verdict=Verdict.NOT_EQUAL, hint=self._hint(parity, fixed))
+        if out is not None:
+            publish(self._mnn, out)
+        return replace(result, verdict=Verdict.CONVERTED, out=out)
+
+    def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
+        """What to try where one thing that can be helped may be all that is wrong."""
+        if self._is_of_ties(parity):
+            return (
+                "only zeros differ, where numbers are equal: MNN's TopK does not give equal ones in order of their "
+                "index, as ONNX's does. Where that is all and does not matter, give real data with `--input` "
+                "(in Python inputs=...)"
+            )
+        failed = [each.worst for each in parity.outputs if not each.passed]
+        near = failed and all(each is not None and each.snr_db >= _NEARLY for each in failed)
+        if not near:
+            return ""
+        if fixed is not None and any(each.rewrite == "quantize-in-float" for each in fixed.applied):
+            return (
+                "activations are rounded to few values, and MNN's additions round some of them the other way: "
+                "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
+            )
+        if self._converter.gelu_approximation is False:
+            return ""
+        nodes = all_nodes([*self._model.proto.graph.node, *(n for f in self._model.proto.functions for n in f.node)])
+        if not any(node.op_type in ("Gelu", "Erf") for node in nodes):
+            return ""
+        return "MNN approximates GELU, by up to 4.7e-4: `--exact-gelu` (in Python exact_gelu=True) computes it with Erf"
+
+    def _is_of_ties(self, parity: ParityReport) -> bool:
+        """Only the draw of zeros fails, with values, and somebody reads the indices that TopK gives."""
+        for output in parity.outputs:
+            failed = [each for each in output.comparisons if not each.passed]
+            alone = [each.draw for each in failed] == [_ZEROS] and failed[0].expected_shape == failed[0].actual_shape
+            if not (output.passed or alone):
+                return False
+        if not parity.outputs:  # one of both sides did not run
+            return False
+        graph = self._model.proto.graph
+        nodes = list(all_nodes([*graph.node, *(n for f in self._model.proto.functions for n in f.node)]))
+        read = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
+        return any(node.op_type == "TopK" and not read.isdisjoint(node.output[1:]) for node in nodes)
+
+    def _check(self) -> CheckResult:
+        self._progress("check: what does MNN refuse, or get wrong?")
+        return check_model(self._model, rewrites=None)
+
+    def _fix(self) -> FixedModel | None:
+        if not self._options.rewrites:
+            return None
+        from mnncompat.fixing.transaction import fix_model
+
+        self._progress("fix: rewriting, and proving the result equal under ONNX Runtime")
+        return fix_model(
+            self._model,
+            rewrites=self._options.rewrites,
+            shapes=self._options.shapes,
+            inputs=self._options.inputs,
+            seed=self._options.seed,
+        )
+
+    def _prove_unquantised(self, fixed: FixedModel | None) -> ParityReport | Failure:
+        """Prove the conversion with weights as they are.
+
+        What remains to be said about rounded weights is a ratio over the whole output, which a wrong operator may pass.
+        """
+        from mnncompat.results.failures import Failure
+
+        full = replace(self._converter, fp16=False, weight_bits=0, weight_block=None, weight_asymmetric=None)
+        self._progress("convert and verify with full weights first")
+        converted = self._convert(fixed, full)
+        return converted if isinstance(converted, Failure) else self._verify(fixed, None)
+
+    def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
+        from mnncompat import mnn
+
+        self._progress(f"convert: MNN {installed_version()}")
+        source = self._model.path
+        if source is None or (fixed is not None and fixed.changed):
+            save(self._model if fixed is None else fixed.model, self._onnx)
+            source = self._onnx
+        return mnn.convert(source, self._mnn, options=converter, limits=self._limits)
+
+    def _verify(self, fixed: FixedModel | None, tolerance: Tolerance | None) -> ParityReport:
+        from mnncompat.parity import verify
+
+        rough = None if fixed is None else fixed.approximated
+        which = "the original model" if rough is None else "the model without its rounding"
+        self._progress(f"verify: ONNX Runtime on {which}, MNN on the converted file")
+        return verify(
+            (self._model.path or self._model.proto) if rough is None else rough.proto,
+            self._mnn,
+            shapes=self._options.shapes,
+            inputs=self._options.inputs,
+            tolerance=tolerance,
+            tolerances=self._options.tolerances,
+            seed=self._options.seed,
+            limits=self._limits,
+        )
+
+    def _count(self) -> Mapping[str, int]:
+        from mnncompat import mnn
+
+        counted = mnn.count_ops(self._mnn, limits=self._limits)
+        return {} if isinstance(counted, mnn.Failure) else counted
+
+    def _size(self) -> int:
+        weights = self._mnn.with_name(f"{self._mnn.name}.weight")
+        return sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+
+
+def is_lossy(converter: ConvertOptions) -> bool:
+    """True if the converter is asked to round the weights."""
+    return bool(converter.fp16 or converter.weight_bits)
+
+
+def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
+    """The tolerance that suits how the weights are stored; None for full precision."""
+    from mnncompat.parity import FP16_WEIGHTS, quantized
+
+    if converter.weight_bits:
+        return quantized(converter.weight_bits)
+    return FP16_WEIGHTS if converter.fp16 else None

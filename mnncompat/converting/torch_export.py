@@ -1,0 +1,192 @@
+"""Export a torch module to ONNX: the only module that imports torch (extra `torch`)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnncompat.errors import ExportError, UsageError
+from mnncompat.graph.atomic_files import require_writable
+from mnncompat.graph.model_file import Model, load, save
+
+# The dynamo exporter writes the exporting machine's paths and source lines into every node.
+_PRIVATE_METADATA = ("pkg.torch.onnx.stack_trace",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        opset: ONNX opset; None for the exporter's default.
+        exporter: ``dynamo`` (torch.export) or ``torchscript`` (tracing).
+        dynamic_batch: Leave the first dimension of every input open.
+    """
+
+    opset: int | None = None
+    exporter: str = "torchscript"
+    dynamic_batch: bool = False
+
+
+def export_module(target: str, shapes: Sequence[str], out: Path, *, options: ExportOptions) -> None:
+    """Export what ``MODULE:CALLABLE`` returns.
+
+    Args:
+        target: An importable module or a path of a Python file, a colon, and the name of a callable without
+            arguments that returns a `torch.nn.Module` (a Module class will do), or of a Module.
+        shapes: One for each input: ``1,3,224,224`` or ``name:1,3,224,224``; float32, normal distribution.
+        out: The file to write; whole or untouched.
+        options: See `ExportOptions`.
+
+    Raises:
+        UsageError: The target or a shape does not fit.
+        ExportError: torch is missing, or could not export the module.
+        OutputError: `out` cannot be written.
+    """
+    if options.exporter not in ("dynamo", "torchscript"):
+        raise UsageError(f"unknown exporter: {options.exporter}", hint="there are: dynamo, torchscript")
+    require_writable(out)
+    named = [_shape(shape, position) for position, shape in enumerate(shapes)]
+    torch = _torch()
+    module = _module(target, torch)
+    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
+        file = Path(folder) / "model.onnx"
+        with _quiet():
+            try:
+                _export(torch, module, named, file, options)
+            except Exception as error:
+                lines = [line for line in str(error).splitlines() if line.strip()]
+                reason = lines[0] if lines else type(error).__name__
+                raise ExportError(
+                    f"torch could not export {target}: {reason}", hint="try the other --exporter or another --opset"
+                ) from error
+        model = load(file)
+        model.load_weights()
+    _require_opset(model, options)
+    _strip(model)
+    save(Model(proto=model.proto), out)
+
+
+def _export(
+    torch: Any, module: Any, named: list[tuple[str, tuple[int, ...]]], file: Path, options: ExportOptions
+) -> None:
+    torch.manual_seed(0)
+    # torch.export takes a dimension of 1 for a constant, whatever it is told.
+    dynamo_batch = options.dynamic_batch and options.exporter == "dynamo"
+    shapes = [(max(shape[0], 2), *shape[1:]) if dynamo_batch else shape for _, shape in named]
+    arguments = tuple(torch.randn(*shape) for shape in shapes)
+    names = [name for name, _ in named]
+    extra: dict[str, Any] = {"dynamo": options.exporter == "dynamo"}
+    if options.opset is not None:
+        extra["opset_version"] = options.opset
+    if options.exporter == "dynamo":
+        extra["external_data"] = False
+        if options.dynamic_batch:
+            batch = torch.export.Dim("batch")
+            extra["dynamic_shapes"] = tuple({0: batch} for _ in named)
+    elif options.dynamic_batch:
+        extra["dynamic_axes"] = {name: {0: "batch"} for name in names}
+    with torch.no_grad():
+        torch.onnx.export(module, arguments, str(file), input_names=names, **extra)
+
+
+def _torch() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import torch
+            import torch.onnx
+    except ImportError as error:
+        raise ExportError("torch is not installed", hint='pip install "mnncompat[torch]"') from error
+    return torch
+
+
+def _module(target: str, torch: Any) -> Any:
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(
+            f"{target} is not MODULE:CALLABLE", hint="for instance `model.py:Net` or `package.model:build`"
+        )
+    found = getattr(_import(place), name, None)
+    if found is None:
+        raise UsageError(f"{place} has no {name}", hint="name a function or class that returns a torch.nn.Module")
+    try:
+        module = found if isinstance(found, torch.nn.Module) else found()
+    except Exception as error:
+        raise ExportError(
+            f"{target} failed: {type(error).__name__}: {error}", hint="it is called without arguments"
+        ) from error
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(f"{target} gives a {type(module).__name__}", hint="it has to return a torch.nn.Module")
+    return module.eval()
+
+
+def _import(place: str) -> Any:
+    path = Path(place)
+    is_file = path.suffix == ".py"
+    if is_file and not path.is_file():
+        raise UsageError(f"{place}: no such file", hint="check the path")
+    sys.path.insert(0, str(path.parent) if is_file else "")
+    try:
+        module = importlib.import_module(path.stem if is_file else place)
+    except Exception as error:
+        raise UsageError(
+            f"{place} cannot be imported: {type(error).__name__}: {error}", hint="import it in Python first"
+        ) from error
+    return module
+
+
+def _shape(text: str, position: int) -> tuple[str, tuple[int, ...]]:
+    name, _, dims = text.rpartition(":")
+    try:
+        shape = tuple(int(dim) for dim in dims.split(",") if dim.strip())
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise UsageError(f"--shape {text} is not a shape", hint="write it as 1,3,224,224 or NAME:1,3,224,224")
+    return name or ("input" if position == 0 else f"input_{position}"), shape
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' progress off stdout and their warnings off stderr."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def _require_opset(model: Model, options: ExportOptions) -> None:
+    """The dynamo exporter keeps its own opset, and only logs it, where it cannot convert to the one asked for."""
+    from mnncompat.graph.model_file import default_opset
+
+    written = default_opset(model.proto)
+    if options.opset is not None and written != options.opset:
+        raise ExportError(
+            f"torch wrote opset {written} instead of {options.opset}",
+            hint="try --exporter torchscript or another --opset",
+        )
+
+
+def _strip(model: Model) -> None:
+    for node in model.proto.graph.node:
+        kept = [item for item in node.metadata_props if item.key not in _PRIVATE_METADATA]
+        if len(kept) < len(node.metadata_props):
+            pairs = [(item.key, item.value) for item in kept]
+            del node.metadata_props[:]
+            for key, value in pairs:
+                node.metadata_props.add(key=key, value=value)

@@ -1,0 +1,1 @@
+"""Fix: rewrites applied as one transaction."""

@@ -1,0 +1,319 @@
+"""Apply rewrites as one transaction: to a fixed point, checked, and proven equal under ONNX Runtime.
+
+A rewrite whose result is invalid, never settles or computes something else is rolled back and reported by name; the
+others stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from mnncompat.errors import RunnerError, UsageError
+from mnncompat.graph.diff import diff
+from mnncompat.graph.model_file import Model
+from mnncompat.graph.view import GraphView, ModelView
+from mnncompat.inference.model_view import view_model
+from mnncompat.results.diagnostics import Applicability
+from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack
+from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
+from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
+from mnncompat.rewrites.index import all_rewrites
+from mnncompat.rewrites.model.freeze_shapes import FreezeShapes, check_shapes
+from mnncompat.support.target import Target
+
+if TYPE_CHECKING:
+    from mnncompat.results.parity_report import ParityReport
+
+_MAX_ROUNDS = 50
+# What an approximate rewrite takes away is judged like weights of so many bits.
+_APPROXIMATE_BITS = 8
+# The checker serialises the model, and protobuf stops at 2 GiB.
+_MAX_CHECKED_BYTES = 1_900_000_000
+
+Prover = Callable[[Model, Model], "ParityReport"]
+"""Compares the original with the rewritten model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """A rewritten model and how it came about; `error` tells why it cannot be used."""
+
+    proto: ModelProto
+    applied: tuple[AppliedFix, ...] = ()
+    refused: tuple[RefusedFix, ...] = ()
+    error: str = ""
+    proof: ParityReport | None = field(default=None)
+
+
+def choose_rewrites(
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    unsafe: bool = False,
+    rewrites: Sequence[Rewrite] | None = None,
+    is_rule: Callable[[str], bool] = lambda _entry: False,
+) -> tuple[Rewrite, ...]:
+    """Choose rewrites by code, start of a code, or name.
+
+    Args:
+        select: Take only these; all if empty.
+        ignore: Leave these out.
+        unsafe: Take unsafe ones too.
+        rewrites: To choose from; by default all that there are.
+        is_rule: Tells whether an entry means a rule that is no rewrite; such an entry chooses nothing.
+
+    Raises:
+        UsageError: An entry of `select` or `ignore` means no rule at all.
+    """
+    known = all_rewrites() if rewrites is None else tuple(rewrites)
+    for entry in (*select, *ignore):
+        if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
+            names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
+            raise UsageError(f"no rewrite is called '{entry}'", hint=f"there are: {names}")
+    return tuple(
+        rewrite
+        for rewrite in known
+        if (not select or any(_means(entry, rewrite) for entry in select))
+        and not any(_means(entry, rewrite) for entry in ignore)
+        and (unsafe or rewrite.applicability is Applicability.SAFE)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedModel(FixResult):
+    """A rewritten model, and what was done.
+
+    Attributes:
+        model: The model after the fixes; the very model that was given if nothing applied.
+        approximated: The model after the unsafe rewrites that change what it computes; None if there were none. This
+            is what a conversion has to agree with.
+    """
+
+    model: Model
+    approximated: Model | None = None
+
+
+def fix_model(
+    model: Model,
+    *,
+    rewrites: Sequence[Rewrite] | None = None,
+    target: Target | None = None,
+    freeze: Mapping[str, tuple[int, ...]] | None = None,
+    prove: bool = True,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+) -> FixedModel:
+    """Rewrite a model; the given model is not changed.
+
+    Args:
+        model: The model.
+        rewrites: Rewrites to apply, see `choose_rewrites`; by default every safe one.
+        target: The MNN release to rewrite for; the installed one if None.
+        freeze: Input name -> shape: fix these dimensions first (see `mnncompat.rewrites.model.freeze_shapes`).
+        prove: Compare original and result under ONNX Runtime, and roll back what is not equal.
+        shapes: Shapes of inputs for the proof, where they are dynamic.
+        inputs: Arrays for inputs, in place of drawn ones.
+        seed: Of the drawn inputs.
+
+    Returns:
+        The rewritten model with what was done; the given model itself if nothing applied.
+
+    Raises:
+        ModelError: External data cannot be read.
+        UsageError: `freeze`, `shapes` or `inputs` do not fit the model.
+    """
+    model.load_weights()
+
+    def prover(*, approximate: bool) -> Prover | None:
+        def compare(before: Model, after: Model) -> ParityReport:
+            from mnncompat.parity import compare_models, quantized
+
+            tolerance = quantized(_APPROXIMATE_BITS) if approximate else None
+            return compare_models(
+                before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed
+            )
+
+        return compare if prove else None
+
+    chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
+    exact = tuple(each for each in chosen if not each.approximate)
+    if freeze:
+        check_shapes(model.proto, freeze)
+        exact = (FreezeShapes(freeze), *exact)
+    wanted = target or Target()
+    approximate = tuple(each for each in chosen if each.approximate)
+    rough, given_up = _transaction(model, approximate, wanted, prover(approximate=True))
+    start = _with(model, rough.proto) if rough.applied else model
+    attempt, rolled_back = _transaction(start, exact, wanted, prover(approximate=False))
+    applied = (*rough.applied, *attempt.applied)
+    refused, rolled_back = (*rough.refused, *attempt.refused), (*given_up, *rolled_back)
+    if not applied:
+        return FixedModel(source=model.name, model=model, refused=refused, rolled_back=rolled_back)
+    fixed = _with(model, attempt.proto)
+    return FixedModel(
+        source=model.name,
+        model=fixed,
+        applied=applied,
+        refused=refused,
+        rolled_back=rolled_back,
+        changes=diff(view_model(model), view_model(fixed)),
+        proof=attempt.proof,
+        approximated=start if rough.applied else None,
+        approximation=rough.proof,
+    )
+
+
+def _transaction(
+    model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None
+) -> tuple[_Attempt, tuple[RolledBack, ...]]:
+    if not rewrites:
+        return _Attempt(proto=model.proto), ()
+    attempt = _attempt(model, rewrites, target, prover)
+    if not attempt.error:
+        return attempt, ()
+    good: tuple[Rewrite, ...] = ()
+    rolled_back: list[RolledBack] = []
+    best = _Attempt(proto=model.proto)
+    settled = view_model(model)
+    for rewrite in rewrites:
+        if not _finds(settled, rewrite, target):
+            good = (*good, rewrite)
+            continue
+        trial = _attempt(model, (*good, rewrite), target, prover)
+        if trial.error:
+            rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error))
+        else:
+            good, best = (*good, rewrite), trial
+            settled = view_model(_with(model, trial.proto))
+    *_, refused = _round(_with(model, best.proto), good, target)
+    return replace(best, refused=refused), tuple(rolled_back)
+
+
+def _finds(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
+    """Whether a rewrite has anything to do; one that fails has: its attempt says how."""
+    try:
+        if isinstance(rewrite, ModelRewrite):
+            return bool(rewrite.search(whole, target))
+        return any(isinstance(item, Match) for view in whole.graphs() for item in rewrite.find(view, target))
+    except Exception:  # noqa: BLE001 - whatever it raises
+        return True
+
+
+def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None) -> _Attempt:
+    """Rewrite to a fixed point, check, prove."""
+    current = model
+    applied: list[AppliedFix] = []
+    refused: tuple[RefusedFix, ...] = ()
+    for _ in range(_MAX_ROUNDS):
+        try:
+            proto, new, refused = _round(current, rewrites, target)
+        except Exception as error:  # noqa: BLE001 - a rewrite that fails is rolled back, whatever it raises
+            return _Attempt(proto=model.proto, error=f"it failed: {type(error).__name__}: {error}")
+        if not new:
+            break
+        applied.extend(new)
+        current = _with(model, proto)
+    else:
+        return _Attempt(proto=model.proto, error=f"it still finds something after {_MAX_ROUNDS} rounds")
+    if not applied:
+        return _Attempt(proto=model.proto, refused=refused)
+    problem = _invalid(model.proto, current.proto)
+    proof = prover(model, current) if prover is not None and not problem else None
+    _require_reference(proof)
+    if proof is not None and not proof.passed:
+        problem = f"its result is not equal under ONNX Runtime: {proof.problems[0]}"
+    return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=problem, proof=proof)
+
+
+def _require_reference(proof: ParityReport | None) -> None:
+    """Without a reference nothing can be proven: that is no rewrite's fault."""
+    from mnncompat.parity.verify import ORIGINAL
+
+    if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
+        raise RunnerError(
+            f"the fixes cannot be proven: {proof.problems[0]}",
+            hint="give the shapes of dynamic inputs with --shape, or write without proof: `mnncompat fix --no-verify`",
+        )
+
+
+def _round(
+    model: Model, rewrites: tuple[Rewrite, ...], target: Target
+) -> tuple[ModelProto, list[AppliedFix], tuple[RefusedFix, ...]]:
+    """Apply what changes the model as a whole, or else every match that does not overlap with an earlier one."""
+    whole = view_model(model)
+    for rewrite in rewrites:
+        if isinstance(rewrite, ModelRewrite):
+            locations = rewrite.search(whole, target)
+            if locations:
+                return rewrite.rewrite(whole, locations), _announced(rewrite, locations), ()
+    found = [
+        (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
+    ]
+    refused = tuple(
+        RefusedFix(rewrite=item.rewrite, location=view.location(item.index), reason=item.reason)
+        for view, _, item in found
+        if isinstance(item, Refusal)
+    )
+    matches = [(view, rewrite, item) for view, rewrite, item in found if isinstance(item, Match)]
+    if not matches:
+        return model.proto, [], refused
+    return *_apply(model, matches), refused
+
+
+def _announced(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
+    return [
+        AppliedFix(
+            code=rewrite.code, rewrite=rewrite.name, location=spot.view.location(spot.position), message=spot.message
+        )
+        for spot in locations
+    ]
+
+
+def _apply(model: Model, matches: list[tuple[GraphView, Rewrite, Match]]) -> tuple[ModelProto, list[AppliedFix]]:
+    from mnncompat.graph.editor import ModelEditor
+
+    editor = ModelEditor(model.proto)
+    taken: dict[int, set[int]] = {}
+    applied: list[AppliedFix] = []
+    for view, rewrite, match in matches:
+        nodes = taken.setdefault(id(view), set())
+        if match.nodes & nodes:
+            continue
+        nodes |= match.nodes
+        rewrite.apply(match, editor.graph(view.address))
+        applied.extend(
+            AppliedFix(code=rewrite.code, rewrite=rewrite.name, location=view.location(index), message=message)
+            for index, message in match.notes
+        )
+    return editor.export(), applied
+
+
+def _invalid(original: ModelProto, result: ModelProto) -> str:
+    """Why the checker rejects the result; empty if it does not, or if it rejects the original as well."""
+    error = _checker_error(result)
+    return f"its result is not valid ONNX: {error}" if error and not _checker_error(original) else ""
+
+
+def _checker_error(proto: ModelProto) -> str:
+    if proto.ByteSize() > _MAX_CHECKED_BYTES:
+        return ""
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, RuntimeError) as error:
+        return next(iter(str(error).splitlines()), type(error).__name__)
+    return ""
+
+
+def _with(model: Model, proto: ModelProto) -> Model:
+    return Model(proto=proto, path=model.path, external=model.external)
+
+
+def _means(entry: str, rewrite: Rewrite) -> bool:
+    return entry == rewrite.name or rewrite.code.startswith(entry.upper())

@@ -1,0 +1,1 @@
+"""ONNX models: read, validate, view, edit, compare and write them."""

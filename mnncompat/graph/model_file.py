@@ -1,0 +1,191 @@
+"""Read and write ONNX models: every way a file can be bad becomes a `ModelError`, every output is whole or absent.
+
+Reading never follows an external-data path out of the model's own folder, and does not read external data until it
+is asked to (`Model.load_weights`). Writing goes to a temporary file that is renamed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, TensorProto
+
+from mnncompat.errors import ModelError
+from mnncompat.graph.external_data import (
+    Reference,
+    external_file,
+    move_weights_out,
+    read_external,
+    restore_references,
+    tensors,
+)
+from mnncompat.graph.validation import check_structure
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_REEXPORT = "export the model again, or fetch it again if it was downloaded"
+# protobuf cannot serialise messages of 2 GiB and more; stay clear of it.
+_MAX_INLINE_BYTES = 1_900_000_000
+
+
+@dataclass(slots=True)
+class Model:
+    """An ONNX model and where it came from.
+
+    Attributes:
+        proto: The model. Tensors that are stored externally stay references until `load_weights`.
+        path: File it was read from, or None for a model in memory.
+        weights_loaded: True once no tensor of `proto` refers to a file.
+        external: Original references (``location``, ``offset``, ``length``) by tensor name, kept when the weights
+            are loaded so that a file written to the same folder can go on using them.
+    """
+
+    proto: ModelProto
+    path: Path | None = None
+    weights_loaded: bool = True
+    external: dict[str, tuple[bytes, Reference]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The path as a string; empty for a model in memory."""
+        return str(self.path) if self.path is not None else ""
+
+    def load_weights(self) -> None:
+        """Read external data into `proto`; does nothing if there is none.
+
+        Raises:
+            ModelError: The data cannot be read.
+        """
+        if self.weights_loaded or self.path is None:
+            return
+        import hashlib
+
+        for tensor in tensors(self.proto):
+            if tensor.data_location == TensorProto.EXTERNAL:
+                reference = [(entry.key, entry.value) for entry in tensor.external_data]
+                tensor.raw_data = read_external(tensor, self.path.parent)
+                tensor.data_location = TensorProto.DEFAULT
+                del tensor.external_data[:]
+                self.external[tensor.name] = (hashlib.sha256(tensor.raw_data).digest(), reference)
+        self.weights_loaded = True
+
+
+def load(path: Path | str) -> Model:
+    """Read a model and check its structure.
+
+    Args:
+        path: An ``.onnx`` file.
+
+    Returns:
+        The model; external data is located and validated, but not read.
+
+    Raises:
+        ModelError: The file cannot be read, is not an ONNX model, or its graph is not a graph.
+    """
+    path = Path(path)
+    proto = _parse(path, _read(path))
+    check_structure(proto, str(path))
+    external = [t for t in tensors(proto) if t.data_location == TensorProto.EXTERNAL]
+    for tensor in external:
+        external_file(tensor, path.parent)
+    return Model(proto=proto, path=path, weights_loaded=not external)
+
+
+def from_proto(proto: ModelProto) -> Model:
+    """Wrap a model in memory after checking its structure; the proto is shared, not copied.
+
+    Raises:
+        ModelError: The graph is not a graph, or a tensor refers to a file.
+    """
+    check_structure(proto, "model")
+    for tensor in tensors(proto):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise ModelError(
+                f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
+                hint="load its external data first, or pass the path of the model",
+            )
+    return Model(proto=proto)
+
+
+def save(model: Model, path: Path | str) -> None:
+    """Write a model so that `path` is whole or untouched.
+
+    Tensors that were external and have not changed stay where they are if `path` is in the same folder; for another
+    folder, or a model too large for one protobuf file, the weights go to ``<path>.data`` beside it.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    from mnncompat.graph.atomic_files import write_atomically
+
+    path = Path(path)
+    was_external = bool(model.external) or not model.weights_loaded
+    same_folder = model.path is not None and _same_folder(path, model.path)
+    proto = ModelProto()
+    proto.CopyFrom(model.proto)
+    if was_external and same_folder:
+        restore_references(proto, model.external)
+    elif was_external:
+        model.load_weights()
+        proto.CopyFrom(model.proto)
+    if (was_external and not same_folder) or proto.ByteSize() > _MAX_INLINE_BYTES:
+        move_weights_out(proto, path)
+    write_atomically(path, proto.SerializeToString())
+
+
+def default_opset(proto: ModelProto) -> int | None:
+    """Version of the ONNX domain that the model imports, or None."""
+    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), None)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise ModelError(f"{path}: is a directory, not a model", hint="name the .onnx file inside it")
+        if path.exists() and not path.is_file():
+            raise ModelError(f"{path}: is not a regular file", hint="save the model to a file first")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file", hint="check the path") from None
+    except PermissionError:
+        raise ModelError(f"{path}: permission denied", hint="make the file readable for you") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}", hint="check the path and the disk") from error
+
+
+def _parse(path: Path, data: bytes) -> ModelProto:
+    if not data:
+        raise ModelError(f"{path}: the file is empty", hint=_REEXPORT)
+    if data.startswith(_LFS_POINTER):
+        raise ModelError(f"{path}: is a Git LFS pointer, not the model itself", hint="run `git lfs pull`")
+    proto = ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except (DecodeError, RuntimeError):
+        raise _not_a_model(path, data) from None
+    if not proto.graph.node and (not proto.ir_version or _is_text(data)):
+        raise _not_a_model(path, data)
+    return proto
+
+
+def _not_a_model(path: Path, data: bytes) -> ModelError:
+    if _is_text(data):
+        return ModelError(f"{path}: is a text file, not an ONNX model", hint="pass the binary .onnx file")
+    if data[4:8] == b"MNN\x00" or path.suffix == ".mnn":
+        return ModelError(f"{path}: is not an ONNX model", hint="pass the .onnx file that the .mnn file was made from")
+    return ModelError(f"{path}: is not an ONNX model, or it is cut short or damaged", hint=_REEXPORT)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        sample = data[:4096].decode("utf-8", errors="strict")
+    except UnicodeDecodeError as error:
+        if error.start < min(len(data), 4096) - 4:
+            return False
+        sample = data[: error.start].decode("utf-8")
+    return all(character.isprintable() or character in "\t\r\n" for character in sample)
+
+
+def _same_folder(first: Path, second: Path) -> bool:
+    return first.parent.resolve() == second.parent.resolve()

@@ -1,0 +1,47 @@
+"""Words of ONNX's protobuf messages: attributes, declared shapes, domains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from onnx import NodeProto, ValueInfoProto
+
+Dim = int | str | None
+"""A dimension: its size, its symbol, or None if nothing is known."""
+
+GraphAddress = tuple[tuple[int, str], ...]
+"""Where a graph is: (node index, attribute name) from the main graph, ``()``, downwards."""
+
+
+def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
+    """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node states none.
+
+    In a function's body it may be left to the caller: `default`, too.
+    """
+    for item in node.attribute:
+        if item.name == name and not item.ref_attr_name:
+            return onnx.helper.get_attribute_value(item)
+    return default
+
+
+def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
+    """Declared shape of a value, None if not even the rank is declared."""
+    tensor = value.type.tensor_type
+    return tuple(_dim(each) for each in tensor.shape.dim) if tensor.HasField("shape") else None
+
+
+def is_onnx(node: NodeProto) -> bool:
+    """True if a node's operator is ONNX's own."""
+    return node.domain in ("", "ai.onnx")
+
+
+def qualified_op(node: NodeProto) -> str:
+    """Op type, with its domain in front where that is not ONNX's own."""
+    return node.op_type if is_onnx(node) else f"{node.domain}::{node.op_type}"
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    return dim.dim_param or None

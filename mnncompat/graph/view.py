@@ -1,0 +1,275 @@
+"""Read-only view of a model: producers, consumers, constants, shapes and types of one graph in its scope.
+
+`ModelView` walks the main graph, every subgraph and every local function; `GraphView` answers questions about one of
+them. Shapes come from the model and from ONNX shape inference, which runs once and only when first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from mnncompat.graph.external_data import read_external
+from mnncompat.graph.model_file import Model, default_opset
+from mnncompat.graph.protos import Dim, GraphAddress, attribute, dims_of, is_onnx, qualified_op
+from mnncompat.graph.validation import subgraphs
+from mnncompat.results.diagnostics import Location
+
+Infer = Callable[[ModelProto], ModelProto | None]
+"""Infers the shapes of a model's skeleton; None if inference gives up."""
+
+
+class ModelView:
+    """All graphs of a model, each as a `GraphView`.
+
+    Args:
+        model: The model.
+        infer: Shape inference, called once and only when a shape is asked for; `mnncompat.inference.model_view` has it.
+    """
+
+    def __init__(self, model: Model, infer: Infer) -> None:
+        self._infer = infer
+        self.model = model
+        self.proto = model.proto
+        self.opset = default_opset(model.proto) or 0
+        self.main = GraphView(self, model.proto.graph, None, ())
+
+    def graphs(self) -> Iterator[GraphView]:
+        """Yield the main graph, its subgraphs depth first, then local functions with theirs."""
+        yield from _walk(self.main)
+        for function in self.proto.functions:
+            yield from _walk(GraphView(self, function, None, (f"function {function.domain}::{function.name}",)))
+
+    @cached_property
+    def inferred(self) -> ModelProto | None:
+        """The model's skeleton after shape inference, weights left out; None if inference gave up."""
+        return self._infer(self.proto)
+
+
+class GraphView:
+    """One graph, seen from inside its scope.
+
+    Attributes:
+        scope: The whole model.
+        graph: The graph (or function body) itself.
+        parent: The graph whose node holds this one, or None.
+        path: Names from the main graph down to this one, as in `Location.graph`.
+        address: The same by position: what a `surgeon.ModelEditor` is asked for.
+    """
+
+    def __init__(
+        self,
+        scope: ModelView,
+        graph: GraphProto | FunctionProto,
+        parent: GraphView | None,
+        path: tuple[str, ...],
+        address: GraphAddress = (),
+    ) -> None:
+        self.scope = scope
+        self.graph = graph
+        self.parent = parent
+        self.path = path
+        self.address = address
+        self.nodes: Sequence[NodeProto] = graph.node
+        self.is_function = isinstance(graph, FunctionProto)
+        self.opset = (_function_opset(graph) if isinstance(graph, FunctionProto) else None) or scope.opset
+
+    @cached_property
+    def producers(self) -> dict[str, int]:
+        """Index of the node that computes each value."""
+        return {name: index for index, node in enumerate(self.nodes) for name in node.output if name}
+
+    @cached_property
+    def consumers(self) -> dict[str, list[int]]:
+        """Indices of the nodes that read each value directly, one entry a use."""
+        found: dict[str, list[int]] = {}
+        for index, node in enumerate(self.nodes):
+            for name in filter(None, node.input):
+                found.setdefault(name, []).append(index)
+        return found
+
+    @cached_property
+    def captured(self) -> frozenset[str]:
+        """Values that nested graphs read from this one (by name; a shadowed name counts too, to be safe)."""
+        return frozenset(name for node in self.nodes for _, graph in subgraphs(node) for name in _reads(graph))
+
+    @cached_property
+    def outputs(self) -> frozenset[str]:
+        """Names of the graph's outputs."""
+        if isinstance(self.graph, FunctionProto):
+            return frozenset(self.graph.output)
+        return frozenset(value.name for value in self.graph.output)
+
+    @cached_property
+    def initializers(self) -> dict[str, TensorProto]:
+        """Initializers of this graph by name (not those of outer ones)."""
+        return {} if isinstance(self.graph, FunctionProto) else {t.name: t for t in self.graph.initializer}
+
+    @cached_property
+    def _values(self) -> dict[str, ValueInfoProto]:
+        found: dict[str, ValueInfoProto] = {}
+        for graph in (self.graph, self.inferred_graph):
+            if graph is None:
+                continue
+            infos = [*graph.value_info] if isinstance(graph, FunctionProto) else _value_infos(graph)
+            for value in infos:
+                if value.name not in found or _knows_more(value, found[value.name]):
+                    found[value.name] = value
+        return found
+
+    @property
+    def inferred_graph(self) -> GraphProto | None:
+        """This graph after shape inference; None in a function or if inference gave up."""
+        if self.is_function or self.scope.inferred is None:
+            return None
+        if self.parent is None:
+            return self.scope.inferred.graph
+        outer = self.parent.inferred_graph
+        if outer is None:
+            return None
+        for mine, theirs in zip(self.parent.nodes, outer.node, strict=True):
+            for (_, graph), (_, other) in zip(subgraphs(mine), subgraphs(theirs), strict=True):
+                if graph is self.graph:
+                    return other
+        return None
+
+    def producer(self, name: str) -> NodeProto | None:
+        """The node of this graph that computes a value, or None."""
+        index = self.producers.get(name)
+        return None if index is None else self.nodes[index]
+
+    def is_external_use(self, name: str) -> bool:
+        """True if a value is a graph output or is read by a nested graph."""
+        return name in self.outputs or name in self.captured
+
+    def shape(self, name: str) -> tuple[Dim, ...] | None:
+        """Shape of a value; None if not even the rank is known."""
+        tensor = self.tensor(name)
+        if tensor is not None:
+            return tuple(tensor.dims)
+        value = self._values.get(name)
+        dims = None if value is None else dims_of(value)
+        if dims is not None:
+            return dims
+        return self.parent.shape(name) if self.parent is not None and name not in self.producers else None
+
+    def dtype(self, name: str) -> int | None:
+        """Element type of a value (`onnx.TensorProto.DataType`), or None if unknown."""
+        tensor = self.tensor(name)
+        if tensor is not None:
+            return int(tensor.data_type)
+        value = self._values.get(name)
+        if value is not None and value.type.tensor_type.elem_type:
+            return int(value.type.tensor_type.elem_type)
+        return self.parent.dtype(name) if self.parent is not None and name not in self.producers else None
+
+    def tensor(self, name: str) -> TensorProto | None:
+        """The stored tensor behind a value: an initializer or a ``Constant`` node's, here or in an outer graph."""
+        if name in self.initializers:
+            return self.initializers[name]
+        node = self.producer(name)
+        if node is not None:
+            value = attribute(node, "value") if node.op_type == "Constant" and is_onnx(node) else None
+            return value if isinstance(value, TensorProto) else None
+        return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """Value of a constant: initializer, ``Constant`` in every form, or ``Identity`` of one; None if not constant.
+
+        Raises:
+            ModelError: The tensor is stored externally and cannot be read.
+        """
+        tensor = self.tensor(name)
+        if tensor is not None:
+            return self._array(tensor)
+        node = self.producer(name)
+        if node is None:
+            is_outer = self.parent is not None and not self._is_input(name)
+            return self.parent.constant(name) if self.parent is not None and is_outer else None
+        if not is_onnx(node):
+            return None
+        if node.op_type == "Identity":
+            return self.constant(node.input[0])
+        return _constant_attribute(node) if node.op_type == "Constant" else None
+
+    def location(self, index: int | None) -> Location:
+        """Location of a node of this graph, or of the graph itself for None."""
+        if index is None:
+            return Location(model=self.scope.model.name, graph=self.path)
+        node = self.nodes[index]
+        return Location(
+            model=self.scope.model.name,
+            graph=self.path,
+            index=index,
+            node=node.name or next(filter(None, node.output), f"{node.op_type}_{index}"),
+            op_type=qualified_op(node),
+            outputs=tuple(filter(None, node.output)),
+        )
+
+    def _is_input(self, name: str) -> bool:
+        if isinstance(self.graph, FunctionProto):
+            return name in self.graph.input
+        return any(value.name == name for value in self.graph.input)
+
+    def _array(self, tensor: TensorProto) -> NDArray[Any] | None:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            if self.scope.model.path is None:
+                return None
+            inline = TensorProto(data_type=tensor.data_type, dims=tensor.dims, name=tensor.name)
+            inline.raw_data = read_external(tensor, self.scope.model.path.parent)
+            tensor = inline
+        return np.asarray(onnx.numpy_helper.to_array(tensor))
+
+
+def _walk(view: GraphView) -> Iterator[GraphView]:
+    yield view
+    for index, node in enumerate(view.nodes):
+        for name, graph in subgraphs(node):
+            label = f"{node.name or next(filter(None, node.output), f'{node.op_type}_{index}')}.{name}"
+            inner = GraphView(view.scope, graph, view, (*view.path, label), (*view.address, (index, name)))
+            yield from _walk(inner)
+
+
+def _reads(graph: GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        yield from filter(None, node.input)
+        for _, inner in subgraphs(node):
+            yield from _reads(inner)
+    for value in graph.output:
+        yield value.name
+
+
+def _function_opset(function: FunctionProto) -> int | None:
+    return next((entry.version for entry in function.opset_import if entry.domain in ("", "ai.onnx")), None)
+
+
+def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:
+    return [*graph.input, *graph.output, *graph.value_info]
+
+
+def _knows_more(new: ValueInfoProto, old: ValueInfoProto) -> bool:
+    def knowledge(value: ValueInfoProto) -> tuple[bool, bool, int]:
+        tensor = value.type.tensor_type
+        static = sum(dim.HasField("dim_value") for dim in tensor.shape.dim)
+        return bool(tensor.elem_type), tensor.HasField("shape"), static
+
+    return knowledge(new) > knowledge(old)
+
+
+def _constant_attribute(node: NodeProto) -> NDArray[Any] | None:
+    for name, dtype in (
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+    ):
+        value = attribute(node, name)
+        if value is not None:
+            return np.asarray(value, dtype=dtype)
+    return None

@@ -1,0 +1,184 @@
+"""Operands that say a shape, evaluated where they are arithmetic on known sizes.
+
+Exporters compute sizes in the graph, ``int(positions ** 0.5)`` as Pow and Cast. ONNX shape inference follows additions
+and products only, and loses the shapes behind such an operand, and with them everything downstream. What depends on
+known sizes and numbers alone is replaced by its value.
+
+Only the skeleton that inference works on is changed, never the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+
+from mnncompat.graph.protos import attribute, dims_of, is_onnx
+
+_SHAPE_OPERANDS = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "Pad": (1, 3),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Resize": (1, 2, 3),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Tile": (1,),
+    "Upsample": (1,),
+}
+# Of nothing that could be large: what is computed here is a handful of numbers.
+_ARITHMETIC = frozenset(
+    (
+        *("Abs", "Add", "And", "Cast", "Ceil", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Floor"),
+        *("Gather", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul"),
+        *("Neg", "Not", "Or", "Pow", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape"),
+        *("Round", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),
+    )
+)
+_LARGEST_CONE = 256
+_MOST_ELEMENTS = 64
+
+
+def settle_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
+    """Replace computed operands that say a shape by their values, where the shape is not known yet.
+
+    Args:
+        graph: The graph to change.
+        inferred: The same graph after shape inference: source of shapes.
+        opset: Of ONNX's own operators.
+
+    Returns:
+        True if anything was replaced, so that inference may find more now.
+    """
+    arithmetic = _Arithmetic(graph, inferred, opset)
+    replaced = False
+    for node in graph.node:
+        if not is_onnx(node) or node.op_type not in _SHAPE_OPERANDS or arithmetic.sizes(node.output[0]) is not None:
+            continue
+        for position in _SHAPE_OPERANDS[node.op_type]:
+            name = node.input[position] if position < len(node.input) else ""
+            settled = arithmetic.settled(name)
+            if settled is not None:
+                node.input[position] = settled
+                replaced = True
+    return replaced
+
+
+class _Arithmetic:
+    """Evaluates small values of a graph that depend on known sizes and numbers alone."""
+
+    def __init__(self, graph: GraphProto, inferred: GraphProto, opset: int) -> None:
+        self._graph = graph
+        self._opset = opset
+        self._producers = {name: node for node in graph.node for name in node.output}
+        self._stored = {tensor.name: tensor for tensor in graph.initializer}
+        infos = (*inferred.input, *inferred.output, *inferred.value_info)
+        self._dims = {info.name: dims for info in infos if (dims := dims_of(info)) is not None}
+        self._names: dict[str, str | None] = {}
+        self._open: set[str] = set()
+
+    def sizes(self, name: str) -> list[int] | None:
+        """The shape of a value; None if it is not known in full."""
+        dims = self._dims.get(name)
+        sizes = [dim for dim in dims or () if isinstance(dim, int)]
+        return sizes if dims is not None and len(sizes) == len(dims) else None
+
+    def settled(self, name: str) -> str | None:
+        """Name of the initializer that holds what a computed operand comes to; None if that is not certain."""
+        node = self._producers.get(name)
+        if node is None or node.op_type == "Constant":
+            return None
+        if name not in self._names:
+            value = self._value(name)
+            self._names[name] = None if value is None else f"{name} settled"
+            if value is not None:
+                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} settled"))
+        return self._names[name]
+
+    def _value(self, name: str) -> NDArray[Any] | None:
+        leaves: dict[str, TensorProto] = {}
+        nodes: dict[str, NodeProto] = {}
+        pending = [name]
+        while pending:
+            wanted = pending.pop()
+            if wanted in leaves or wanted in nodes:
+                continue
+            node, leaf = self._producers.get(wanted), self._leaf(wanted)
+            if leaf is not None:
+                leaves[wanted] = leaf
+            elif wanted in self._open or node is None or not self._is_arithmetic(node) or len(nodes) == _LARGEST_CONE:
+                self._open.update((name, wanted))  # many operands lead to the same open size
+                return None
+            else:
+                nodes[wanted] = node
+                pending.extend(filter(None, node.input))
+        return _run([node for node in self._graph.node if node.output[0] in nodes], leaves, self._opset, name)
+
+    def _leaf(self, name: str) -> TensorProto | None:
+        """What is stored, and sizes that are known."""
+        if name in self._stored:
+            return self._stored[name]
+        node = self._producers.get(name)
+        if name in self._open or node is None or not is_onnx(node):
+            return None
+        return self._size(name, node) if node.input else _constant(name, node)
+
+    def _size(self, name: str, node: NodeProto) -> TensorProto | None:
+        sizes = self.sizes(node.input[0])
+        if node.op_type == "Size" and sizes is not None:
+            return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
+        if node.op_type == "Shape":
+            return self._picked(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
+        producer = self._producers.get(node.input[0])
+        if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
+            return None
+        index = self._leaf(node.input[1])
+        return None if index is None else self._picked(name, producer, numpy_helper.to_array(index))
+
+    def _picked(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
+        """The sizes that are picked from a shape, of which others may be unknown."""
+        dims = self._dims.get(shape.input[0])
+        if dims is None:
+            return None
+        positions = np.arange(len(dims))
+        try:
+            picked = positions[index]
+        except IndexError:
+            return None
+        sizes = [dims[position] for position in picked.reshape(-1)]
+        if not all(isinstance(size, int) for size in sizes):
+            return None
+        return numpy_helper.from_array(np.array(sizes, np.int64).reshape(picked.shape), name)
+
+    def _is_arithmetic(self, node: NodeProto) -> bool:
+        if not is_onnx(node) or node.op_type not in _ARITHMETIC or len(node.output) != 1:
+            return False
+        sizes = self.sizes(node.output[0])
+        if sizes is None:
+            return node.op_type != "ConstantOfShape"
+        return int(np.prod(sizes, dtype=np.int64)) <= _MOST_ELEMENTS
+
+
+def _constant(name: str, node: NodeProto) -> TensorProto | None:
+    value = attribute(node, "value") if node.op_type == "Constant" else None
+    return None if value is None else numpy_helper.from_array(numpy_helper.to_array(value), name)
+
+
+def _run(nodes: list[NodeProto], leaves: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
+    if name in leaves:
+        return numpy_helper.to_array(leaves[name])
+    from onnx.reference import ReferenceEvaluator
+
+    graph = GraphProto(name="sizes", node=nodes, initializer=leaves.values(), output=[onnx.ValueInfoProto(name=name)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    try:
+        with np.errstate(all="ignore"):
+            (result,) = ReferenceEvaluator(model).run([name], {})
+    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
+        return None
+    array = np.asarray(result)
+    return array if array.dtype.kind in "iuf" and array.size <= _MOST_ELEMENTS else None

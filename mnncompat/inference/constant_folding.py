@@ -1,0 +1,129 @@
+"""Values that are computed from nothing but constants.
+
+ONNX's reference evaluator computes them, one cone of nodes at a time, so that the answer needs neither ONNX Runtime nor
+a guess.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.view import GraphView
+
+LARGEST_BYTES = 1 << 26
+"""Larger results are left to be computed: a model should not grow by its folded constants."""
+
+# Results of these are not known before the model runs even if all operands are.
+_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+_NOT_FOLDED = frozenset((*_RANDOM, "If", "Loop", "Scan"))
+_CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
+
+
+def fold(view: GraphView, name: str) -> NDArray[Any] | None:
+    """Value of what is stored, or computed from nothing but constants; None if it is not, or cannot be evaluated.
+
+    Args:
+        view: The graph that reads it.
+        name: The value.
+
+    Raises:
+        ModelError: A tensor is stored externally and cannot be read.
+    """
+    stored = view.constant(name)
+    if stored is not None:
+        return stored
+    known = _CACHE.setdefault(view, {})
+    if name not in known:
+        known[name] = _evaluate(view, name) if is_constant(view, name) else None
+    return known[name]
+
+
+def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
+    if name not in view.producers:
+        return fold(view.parent, name) if view.parent is not None else None
+    stored: dict[str, TensorProto] = {}
+    nodes: dict[int, NodeProto] = {}
+    pending = [name]
+    while pending:
+        wanted = pending.pop()
+        index = view.producers.get(wanted)
+        if index in nodes or wanted in stored:
+            continue
+        node = None if index is None else view.nodes[index]
+        value = _shape_of(view, node) if node is not None and node.op_type in ("Shape", "Size") else None
+        if value is None and node is None:
+            value = fold(view, wanted)
+            if value is None:
+                return None
+        if value is not None:
+            stored[wanted] = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), wanted)
+        elif node is not None and index is not None:
+            if not is_onnx(node) or any(subgraphs(node)):
+                return None
+            nodes[index] = node
+            pending.extend(filter(None, node.input))
+    return _run([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+
+
+def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
+    shape = view.shape(node.input[0])
+    if shape is None or not all(isinstance(dim, int) for dim in shape):
+        return None
+    if node.op_type == "Size":
+        return np.asarray(np.prod(np.asarray(shape, np.int64), dtype=np.int64))
+    bounds = {item.name: item.i for item in node.attribute}
+    return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
+
+
+def _run(nodes: list[NodeProto], stored: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
+    if name in stored:
+        return numpy_helper.to_array(stored[name])
+    from onnx.reference import ReferenceEvaluator
+
+    graph = onnx.GraphProto(name="constants", node=nodes, initializer=stored.values())
+    graph.output.append(onnx.ValueInfoProto(name=name))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    try:
+        with np.errstate(all="ignore"):
+            (result,) = ReferenceEvaluator(model).run([name], {})
+    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
+        return None
+    array = np.asarray(result)
+    return array if array.dtype.kind in "biuf" and array.nbytes <= LARGEST_BYTES else None
+
+
+def is_constant(view: GraphView, name: str) -> bool:
+    """True if a value is stored, or computed from nothing but such values."""
+    return name in _constants(view)
+
+
+def _constants(view: GraphView) -> frozenset[str]:
+    """Names of all values of a graph and the ones around it that are known before the model runs."""
+    if view not in _CONSTANTS:
+        known = set(_constants(view.parent)) if view.parent is not None else set[str]()
+        known -= {name for node in view.nodes for name in node.output}
+        known |= view.initializers.keys()
+        for node in view.nodes:
+            if _is_folded(view, node, known):
+                known.update(node.output)
+        _CONSTANTS[view] = frozenset(known)
+    return _CONSTANTS[view]
+
+
+def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
+    if node.domain not in ("", "ai.onnx") or node.op_type in _NOT_FOLDED:
+        return False
+    if node.op_type in ("Shape", "Size"):
+        shape = view.shape(node.input[0])
+        return shape is not None and all(isinstance(dim, int) for dim in shape)
+    operands = node.input[:1] if node.op_type == "CastLike" else node.input
+    return all(not name or name in known for name in operands)

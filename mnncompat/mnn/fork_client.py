@@ -1,0 +1,239 @@
+"""The fork server, seen from its client: requests carried out in forks of a process that has MNN loaded already."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from mnncompat.errors import RunnerError
+from mnncompat.mnn.process import Ending, Exit
+from mnncompat.mnn.request import Answer, environment, judged, python_command
+from mnncompat.mnn.worker import CONVERTING
+
+if TYPE_CHECKING:
+    from mnncompat.mnn.options import Limits
+    from mnncompat.results.failures import Failure
+
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 30.0
+_CHUNK = 64 * 1024
+_HINT = "check that the interpreter runs, and that `pip install MNN numpy` succeeded in its environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedEnvironment:
+    """What a fork server runs in.
+
+    Attributes:
+        mnn: Version of MNN.
+        numpy: Version of numpy.
+        python: Version of Python.
+        machine: The architecture: `x86_64`, `aarch64`, ...
+        system: `Linux`, `Darwin`, ...
+        threads: Threads of the server, one where a fork is safe; 0 where the system does not tell.
+    """
+
+    mnn: str
+    numpy: str
+    python: str
+    machine: str
+    system: str
+    threads: int
+
+
+class ForkServer:
+    """Processes that have imported MNN and fork a child for each request. A context manager; not for several threads.
+
+    There are two: one with the converter and one with the runtime, as in separate programs. They start at once, and are
+    waited for when they are first needed. Requests and their results are those of `mnncompat.mnn.request.perform`: hand
+    the method `perform` to `convert` and `run`.
+
+    Args:
+        python: Interpreter of an environment with numpy and MNN; this one when None.
+        fill: Byte that every block from `malloc` is filled with, where the C library can (glibc): memory that is read
+            before it was written then holds this. 255 means none to glibc. None leaves memory and allocator alone.
+
+    Raises:
+        RunnerError: It cannot be started, or MNN cannot be imported there.
+    """
+
+    def __init__(self, *, python: Path | None = None, fill: int | None = None) -> None:
+        with contextlib.ExitStack() as stack:
+            self._converter = stack.enter_context(_Server("convert", python, fill))
+            self._runtime = stack.enter_context(_Server("run", python, fill))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the servers, and the children that they may be waiting for. Harmless when repeated."""
+        self._stack.close()
+
+    def abandon(self) -> None:
+        """From another thread: make the request that is being carried out, and all later ones, raise `RunnerError`."""
+        self._converter.abandon()
+        self._runtime.abandon()
+
+    @property
+    def environment(self) -> ServedEnvironment:
+        """What MNN runs in.
+
+        Raises:
+            RunnerError: MNN cannot be imported there.
+        """
+        return self._runtime.environment
+
+    def perform(
+        self, task: str, arguments: Mapping[str, Any], /, *, directory: Path, limits: Limits
+    ) -> Answer | Failure:
+        """Carry out one request in a fork.
+
+        Args:
+            task: Name of one of the worker's tasks.
+            arguments: Its arguments, as JSON.
+            directory: An empty directory for this request, or one that holds the files that the task reads.
+            limits: What the child may use.
+
+        Returns:
+            The worker's answer, or how it failed.
+
+        Raises:
+            RunnerError: MNN cannot be imported there, the server ended twice in a row, or it was abandoned.
+        """
+        request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits), "directory": str(directory)}
+        server = self._converter if task in CONVERTING else self._runtime
+        ended = server.answer(request, limits.seconds + _GRACE_SECONDS)
+        return judged(Exit(**{**ended, "ending": Ending(ended["ending"])}), directory, limits)
+
+
+class _Server:
+    """One server process, started anew when it is lost."""
+
+    def __init__(self, task: str, python: Path | None, fill: int | None) -> None:
+        self._command = python_command("server", python=python)
+        self._task, self._fill = task, fill
+        self._home = tempfile.TemporaryDirectory(prefix="mnncompat-server-", ignore_cleanup_errors=True)
+        self._pending = bytearray()
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._hello: ServedEnvironment | None = None
+        self._abandoned = False
+        try:
+            self._start()
+        except BaseException:
+            self._home.cleanup()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_ending: object) -> None:
+        self._stop()
+        self._home.cleanup()
+
+    @property
+    def environment(self) -> ServedEnvironment:
+        """What it said of itself, once it is ready."""
+        if self._hello is None:
+            self._hello = self._greeted()
+        return self._hello
+
+    def abandon(self) -> None:
+        """Kill it, for good."""
+        self._abandoned = True
+        if self._popen is not None:
+            self._popen.kill()
+
+    def answer(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Hand over a request and wait for what comes back, once more with a new process if this one is lost."""
+        for _attempt in range(2):
+            found = self._asked(request, seconds) if self.environment else None
+            if found is not None:
+                return found
+            if self._abandoned:
+                break
+            self._stop()
+            self._start()
+        raise RunnerError("the server that forks for MNN ended twice in a row", hint="is the machine out of memory?")
+
+    def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
+        """The answer, None when the server is gone or stuck."""
+        try:
+            stdin = cast("Any", self._popen).stdin
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
+        except OSError:
+            return None
+        return self._heard(seconds)
+
+    def _heard(self, seconds: float) -> dict[str, Any] | None:
+        """Read one line. None at the end of the stream, or when nothing complete came in time."""
+        descriptor = cast("Any", self._popen).stdout.fileno()
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._pending:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            data = os.read(descriptor, _CHUNK) if ready else b""
+            if not data:
+                return None
+            self._pending += data
+        line, _, rest = bytes(self._pending).partition(b"\n")
+        self._pending[:] = rest
+        return cast("dict[str, Any]", json.loads(line))
+
+    def _start(self) -> None:
+        home = Path(self._home.name)
+        self._pending.clear()
+        self._hello = None
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - an interpreter that the user chose, and our own program
+                self._command,
+                cwd=home,
+                env=environment(home) | _filling(self._fill),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RunnerError(f"{self._command[0]} cannot be started: {error.strerror or error}", hint=_HINT) from error
+
+    def _greeted(self) -> ServedEnvironment:
+        hello = self._asked({"task": self._task}, _START_SECONDS)
+        if hello is None:
+            raise RunnerError(f"{self._command[0]} does not start the server that forks for MNN", hint=_HINT)
+        if "unavailable" in hello:
+            raise RunnerError(f"{self._command[0]} cannot import MNN: {hello['unavailable']}", hint=_HINT)
+        return ServedEnvironment(**hello)
+
+    def _stop(self) -> None:
+        """Kill the server. Its child dies with it on Linux, and at its limits elsewhere."""
+        if self._popen is None:
+            return
+        self._popen.kill()
+        self._popen.wait()
+        for stream in (self._popen.stdin, self._popen.stdout):
+            with contextlib.suppress(OSError):  # what is left in a buffer has no reader
+                cast("Any", stream).close()
+        self._popen = None
+
+
+def _filling(fill: int | None) -> dict[str, str]:
+    """For glibc, which fills with the complement of the byte it is given, but not what its thread's cache hands out."""
+    if fill is None:
+        return {}
+    return {"GLIBC_TUNABLES": f"glibc.malloc.perturb={fill ^ 0xFF}:glibc.malloc.tcache_count=0"}

@@ -1,0 +1,298 @@
+"""Run a model on arrays: one protocol, and the runners that follow it (ONNX Runtime, MNN).
+
+A model that a runner cannot run is a finding, so `run` returns a typed failure instead of raising.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import onnx
+from google.protobuf.message import EncodeError
+
+from mnncompat import mnn
+from mnncompat.errors import RunnerError
+from mnncompat.mnn import Limits
+from mnncompat.results.failures import Failure, FailureKind, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+_SILENT = 4  # ONNX Runtime's severity "fatal"
+_MOST_EVALUATED = 500
+_EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+
+
+class Runner(Protocol):
+    """Computes a model's outputs."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
+        """Run the model on each of the feeds.
+
+        Args:
+            feeds: Input name -> array, in the dtypes that the ONNX model declares.
+
+        Returns:
+            For each of the feeds: output name -> array; or how it failed.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """A graph input that has to be fed.
+
+    Attributes:
+        name: Its name.
+        dtype: numpy's dtype, None for what numpy arrays do not hold (sequences, optionals, strings, bfloat16, float8).
+        shape: Its shape: an int where it is static, the parameter's name where it is symbolic, None where nothing is
+            known; None altogether when the rank is unknown.
+    """
+
+    name: str
+    dtype: np.dtype[Any] | None
+    shape: tuple[int | str | None, ...] | None
+
+
+def input_signature(model: onnx.ModelProto) -> tuple[InputSpec, ...]:
+    """The inputs that a caller has to feed: graph inputs that no initializer gives a default."""
+    given = {each.name for each in model.graph.initializer} | {
+        each.values.name for each in model.graph.sparse_initializer
+    }
+    return tuple(_spec(each) for each in model.graph.input if each.name not in given)
+
+
+def output_names(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the graph outputs, in order."""
+    return tuple(each.name for each in model.graph.output)
+
+
+def _spec(value: onnx.ValueInfoProto) -> InputSpec:
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        return InputSpec(name=value.name, dtype=_dtype(tensor.elem_type), shape=None)
+    return InputSpec(
+        name=value.name, dtype=_dtype(tensor.elem_type), shape=tuple(_dimension(each) for each in tensor.shape.dim)
+    )
+
+
+def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    if dimension.HasField("dim_value") and dimension.dim_value >= 0:
+        return int(dimension.dim_value)
+    return dimension.dim_param or None
+
+
+def _dtype(element: int) -> np.dtype[Any] | None:
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return dtype if dtype.kind in "biuf" and dtype.isbuiltin == 1 else None
+
+
+class OnnxRuntimeRunner:
+    """The reference: ONNX Runtime on the CPU, one thread, silent, deterministic.
+
+    Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
+    `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
+    set in the environment before the import, unless the user set it.
+
+    Args:
+        model: A file, or a model in memory. A file's external data is found beside it.
+        name: What reports call it.
+        optimize: Whether ONNX Runtime may fuse and fold. Off, so that the reference computes what the graph says.
+        folder: Where the external data of a model in memory lies.
+    """
+
+    __slots__ = ("_folder", "_model", "_optimize", "_session", "name")
+
+    def __init__(
+        self,
+        model: Path | str | bytes | onnx.ModelProto,
+        *,
+        name: str = "onnxruntime",
+        optimize: bool = False,
+        folder: Path | None = None,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._optimize = optimize
+        self._folder = folder
+        self._session: Any = None
+
+    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
+        """Run the model on each of the feeds.
+
+        Args:
+            feeds: Input name -> array, in the declared dtypes.
+
+        Returns:
+            For each of the feeds: output name -> array; or a failure with ONNX Runtime's own words.
+
+        Raises:
+            RunnerError: onnxruntime is not installed, or the model in memory is too large to be handed over.
+        """
+        stage = Stage.LOAD
+        try:
+            session = self._loaded()
+            stage = Stage.RUN
+            names = [each.name for each in session.get_outputs()]
+            found = [dict(zip(names, session.run(names, dict(feed)), strict=True)) for feed in feeds]
+        except RunnerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - its exceptions share no base but Exception
+            return _refusal(stage, str(error))
+        strange = next((name for each in found for name, value in each.items() if not _is_tensor(value)), None)
+        return found if strange is None else _refusal(stage, f"output {strange!r} is not a tensor of numbers")
+
+    def _loaded(self) -> Any:
+        if self._session is None:
+            self._session = self._load()
+        return self._session
+
+    def _load(self) -> Any:
+        os.environ.setdefault(_NO_TELEMETRY, "1")  # read when the library is loaded
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise RunnerError(
+                f"ONNX Runtime cannot be imported: {error}", hint="install it with: pip install onnxruntime"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SILENT
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        if not self._optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if self._folder is not None:
+            options.add_session_config_entry(_EXTERNAL_FOLDER, str(self._folder))
+        return onnxruntime.InferenceSession(self._source(), options, providers=["CPUExecutionProvider"])
+
+    def _source(self) -> str | bytes:
+        if isinstance(self._model, onnx.ModelProto):
+            try:
+                return self._model.SerializeToString()
+            except (EncodeError, ValueError) as error:
+                raise RunnerError(
+                    "a model of more than 2 GB in memory cannot be handed to ONNX Runtime",
+                    hint="save it with external data and give the file",
+                ) from error
+        return self._model if isinstance(self._model, bytes) else str(self._model)
+
+
+class OnnxRunner:
+    """ONNX Runtime, or ONNX's own reference evaluator where ONNX Runtime does not load the model.
+
+    It does not load operators and opsets that are newer than it, nor some types of old ones.
+
+    Args:
+        model: A file, or a model in memory. A file's external data is found beside it.
+        name: What reports call it.
+        folder: Where the external data of a model in memory lies.
+    """
+
+    __slots__ = ("_fast", "_folder", "_model", "_slow", "name")
+
+    def __init__(
+        self, model: Path | str | onnx.ModelProto, *, name: str = "onnxruntime", folder: Path | None = None
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._folder = folder
+        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder)
+        self._slow: Any = None
+
+    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
+        """Run the model on each of the feeds.
+
+        Args:
+            feeds: Input name -> array, in the declared dtypes.
+
+        Returns:
+            For each of the feeds: output name -> array; or ONNX Runtime's failure.
+
+        Raises:
+            RunnerError: onnxruntime is not installed, or the model in memory is too large to be handed over.
+        """
+        found = self._fast.run(feeds)
+        if not isinstance(found, Failure) or found.stage is not Stage.LOAD:
+            return found
+        evaluated = self.evaluate(feeds)
+        return found if evaluated is None else evaluated
+
+    def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
+        """What the reference evaluator makes of it, which is numpy and slow.
+
+        Args:
+            feeds: Input name -> array, in the declared dtypes.
+
+        Returns:
+            For each of the feeds: output name -> array; None if that fails too, or the model is large.
+        """
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            if len(self._proto().graph.node) > _MOST_EVALUATED:
+                return None
+            if self._slow is None:
+                self._slow = ReferenceEvaluator(self._proto())
+            names = list(self._slow.output_names)
+            with np.errstate(all="ignore"):
+                found = [dict(zip(names, self._slow.run(None, dict(feed)), strict=True)) for feed in feeds]
+        except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
+            return None
+        arrays = [{name: np.asarray(value) for name, value in each.items()} for each in found]
+        return arrays if all(_is_tensor(value) for each in arrays for value in each.values()) else None
+
+    def _proto(self) -> onnx.ModelProto:
+        return self._model if isinstance(self._model, onnx.ModelProto) else onnx.load(self._model)
+
+
+class MnnRunner:
+    """MNN, in a child process.
+
+    Args:
+        path: The `.mnn` file.
+        outputs: Names of the outputs to compute.
+        limits: What the child process may use.
+        name: What reports call it.
+    """
+
+    __slots__ = ("_limits", "_outputs", "_path", "name")
+
+    def __init__(self, path: Path, *, outputs: Sequence[str], limits: Limits, name: str = "MNN") -> None:
+        self.name = name
+        self._path = path
+        self._outputs = tuple(outputs)
+        self._limits = limits
+
+    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
+        """Run the model on each of the feeds, all in one child process.
+
+        Args:
+            feeds: Input name -> array, in the dtypes that the ONNX model declares.
+
+        Returns:
+            For each of the feeds: output name -> array in MNN's dtype; or how it failed.
+
+        Raises:
+            RunnerError: MNN is not installed.
+        """
+        ran = mnn.run(self._path, feeds, output_names=self._outputs, limits=self._limits)
+        return ran if isinstance(ran, Failure) else ran.outputs
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _refusal(stage: Stage, words: str) -> Failure:
+    line = words.strip().splitlines()[0] if words.strip() else "no reason given"
+    return Failure(kind=FailureKind.ERROR, stage=stage, message=f"ONNX Runtime: {line}", words=words)

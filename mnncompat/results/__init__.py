@@ -1,0 +1,1 @@
+"""What the commands return: plain values that the reports render."""

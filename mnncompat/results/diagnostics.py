@@ -1,0 +1,172 @@
+"""What a finding is: severity, location, reason, remedy.
+
+These are plain values. Nothing here reads a model, prints or exits; `mnncompat.report` renders them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mnncompat.results.backend_placement import BackendReport
+
+
+class Severity(Enum):
+    """How much a finding matters.
+
+    * ``ERROR``: the target MNN refuses the node, crashes on it or computes something else.
+    * ``WARNING``: MNN takes the node, but worse than it could (more operators, fewer backends), or only partly.
+    * ``INFO``: nothing is known against the node, or nothing is known at all.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """Order for sorting and thresholds: 0 is the most severe."""
+        return ("error", "warning", "info").index(self.value)
+
+
+class Applicability(Enum):
+    """Whether a rewrite may be applied without asking.
+
+    * ``SAFE``: the rewritten model is equal for every input that the declared shapes allow.
+    * ``UNSAFE``: the rewrite narrows something (fixes a dynamic dimension, drops a quantisation step, ...).
+    """
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where in a model a finding is.
+
+    Attributes:
+        model: Path of the model as the user gave it; empty for a model in memory.
+        graph: Names from the main graph down to the one that holds the node: ``()`` for the main graph,
+            ``("if_1.then_branch",)`` for a branch, ``("function my.domain::Act",)`` for a local function.
+        index: Position of the node in its graph, from 0; None for a finding about the whole model.
+        node: Name of the node, or of its first output where it has none.
+        op_type: Operator, with its domain in front where that is not ONNX's own (``com.microsoft::Gelu``).
+        outputs: Names of the values that the node computes.
+    """
+
+    model: str = ""
+    graph: tuple[str, ...] = ()
+    index: int | None = None
+    node: str = ""
+    op_type: str = ""
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """``branch/node`` style name, unique in the model; empty for the whole model."""
+        return "/".join((*self.graph, self.node)) if self.node else "/".join(self.graph)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One finding.
+
+    Attributes:
+        code: Stable code such as ``MNN212``; `mnncompat rule CODE` explains it.
+        name: Readable name of the same rule, such as ``pool-without-strides``.
+        severity: See `Severity`.
+        message: One line: what is there and what the target MNN would do, with the actual values.
+        location: Where.
+        status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``unknown``,
+            ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and ``fallback``.
+        remedy: Name of the rewrite that removes the finding, or None.
+        fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
+        hint: What to do next where no rewrite helps; empty if there is nothing to say.
+        evidence: What the statement rests on: probe cases, source lines at a tag.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    location: Location
+    status: str
+    remedy: str | None = None
+    fixable: bool = False
+    hint: str = ""
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What `mnncompat check` found in one model.
+
+    Attributes:
+        model: Path of the model as the user gave it.
+        mnn_version: The MNN release that the model was checked against.
+        nodes: Number of nodes looked at, in all graphs, subgraphs and functions.
+        diagnostics: Findings, most severe first, then in graph order.
+        backends: Where the converted model's ops run, for each backend that was asked for.
+    """
+
+    model: str
+    mnn_version: str
+    nodes: int
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+    backends: tuple[BackendReport, ...] = field(default=())
+
+    def at_least(self, severity: Severity) -> tuple[Diagnostic, ...]:
+        """Return the findings that are at least as severe as `severity`."""
+        return tuple(item for item in self.diagnostics if item.severity.rank <= severity.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleInfo:
+    """A rule explained, whether it comes from the table, the graph checks or a rewrite.
+
+    Attributes:
+        code: Stable code, such as ``MNN212``.
+        name: Readable name.
+        summary: One line.
+        severity: Severity of the findings it makes.
+        explanation: Markdown: what it finds, why it is bad, what to do.
+        remedy: Name of the rewrite that helps, or None.
+        applicability: Of the rewrite; None where there is none.
+        op_types: Operators that it looks at.
+        mnn: PEP 440 specifier of the releases it holds for; empty for all.
+        evidence: What it rests on.
+    """
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    explanation: str
+    remedy: str | None = None
+    applicability: Applicability | None = None
+    op_types: tuple[str, ...] = ()
+    mnn: str = ""
+    evidence: tuple[str, ...] = ()
+
+    def finding(
+        self,
+        at: Location,
+        message: str,
+        *,
+        status: str,
+        hint: str = "",
+        evidence: tuple[str, ...] = (),
+    ) -> Diagnostic:
+        """A finding of this rule; see `Diagnostic` for the arguments."""
+        return Diagnostic(
+            code=self.code,
+            name=self.name,
+            severity=self.severity,
+            message=message,
+            location=at,
+            status=status,
+            hint=hint,
+            evidence=evidence,
+        )

@@ -1,0 +1,176 @@
+"""What `fix` and `convert` return: plain values that `mnncompat.report` renders.
+
+`CheckResult` is in `mnncompat.results.diagnostics`, `ParityReport` in `mnncompat.parity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat.results.diagnostics import CheckResult, Location
+
+if TYPE_CHECKING:
+    from mnncompat.results.failures import Failure
+    from mnncompat.results.parity_report import ParityReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedFix:
+    """One layer that a rewrite replaced.
+
+    Attributes:
+        code: Code of the rewrite.
+        rewrite: Its name.
+        location: The node, in the model as it was when the rewrite found it.
+        message: What became of it.
+    """
+
+    code: str
+    rewrite: str
+    location: Location
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedFix:
+    """A node that looked like a rewrite's business and was left alone.
+
+    Attributes:
+        rewrite: Name of the rewrite.
+        location: The node.
+        reason: Which precondition does not hold.
+    """
+
+    rewrite: str
+    location: Location
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """A rewrite that was given up because its result was not equal, not valid, or never settled.
+
+    Attributes:
+        rewrite: Name of the rewrite.
+        reason: What was wrong with its result.
+    """
+
+    rewrite: str
+    reason: str
+
+
+class ChangeKind(StrEnum):
+    """What happened to a node."""
+
+    REMOVED = "removed"
+    ADDED = "added"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeChange:
+    """One line of a node-level diff.
+
+    Attributes:
+        kind: What happened.
+        graph: Names from the main graph down to the node's, as in `Location.graph`.
+        op_type: Operator, with its domain where that is foreign.
+        name: Name of the node, or of its first output.
+        inputs: Names and types of the operands, such as ``x: float32[N, 800]``.
+        outputs: Names and types of the outputs.
+        before: For `ChangeKind.CHANGED`: the node's former text.
+        attributes: Attributes as text.
+    """
+
+    kind: ChangeKind
+    graph: tuple[str, ...]
+    op_type: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...] = ()
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixResult:
+    """What `mnncompat fix` did; `mnncompat.fixing.transaction.FixedModel` holds the model as well.
+
+    Attributes:
+        source: Path of the model as the user gave it.
+        applied: Layers that were replaced, in the order of application.
+        refused: Nodes that were left alone, with the reason.
+        rolled_back: Rewrites that were given up.
+        changes: Node-level difference between the model as it was and as it is.
+        proof: Comparison under ONNX Runtime of the model before and after, from that after the
+            unsafe rewrites that change what it computes on if there were any; None if nothing was applied or no proof
+            was wanted.
+        approximation: Comparison of the model after the unsafe rewrites that change what it computes with the original;
+            None if there were none, or no proof was wanted.
+    """
+
+    source: str
+    applied: tuple[AppliedFix, ...] = ()
+    refused: tuple[RefusedFix, ...] = ()
+    rolled_back: tuple[RolledBack, ...] = ()
+    changes: tuple[NodeChange, ...] = ()
+    proof: ParityReport | None = None
+    approximation: ParityReport | None = None
+
+    @property
+    def changed(self) -> bool:
+        """True if anything was applied."""
+        return bool(self.applied)
+
+    @property
+    def proven(self) -> bool:
+        """True if nothing had to be proven or the proof holds, and nothing was rolled back."""
+        return not self.rolled_back and (not self.changed or self.proof is None or self.proof.passed)
+
+
+class Verdict(StrEnum):
+    """How a conversion ended."""
+
+    CONVERTED = "converted"
+    """The file was published: it loads, runs and agrees."""
+    NOT_PROVEN = "fix-not-proven"
+    """A rewrite could not be proven equal."""
+    NOT_CONVERTED = "not-converted"
+    """MNN refused the model or failed on it."""
+    NOT_EQUAL = "not-equal"
+    """MNN's file computes something else, or could not be run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertResult:
+    """What `mnncompat convert` did.
+
+    Attributes:
+        source: Path of the model as the user gave it.
+        out: Where the `.mnn` file was published; None if it was not.
+        verdict: How it ended.
+        check: Findings on the model as it was given.
+        fix: What was rewritten before the conversion; None if fixing was switched off.
+        failure: What MNN did instead of converting; None if it converted.
+        parity: ONNX Runtime on the original against MNN on the file; None if it did not come to that.
+        ops: Ops of the converted file by MNN op type; empty if there is none.
+        bytes: Size of the converted file; 0 if there is none.
+        words: What the converter printed, without its routine chatter.
+        hint: What to try where the result is nearly equal; empty if there is nothing to say.
+    """
+
+    source: str
+    out: Path | None
+    verdict: Verdict
+    check: CheckResult
+    fix: FixResult | None
+    failure: Failure | None = None
+    parity: ParityReport | None = None
+    ops: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    words: str = ""
+    hint: str = ""

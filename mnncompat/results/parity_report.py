@@ -1,0 +1,181 @@
+"""Results of a parity check. Plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mnncompat.errors import UsageError
+from mnncompat.results.failures import Failure
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far one output may be from its reference.
+
+    Attributes:
+        rtol: Relative to the element and to its scale, see `mnncompat.parity.tolerance`.
+        atol: Absolute, in the output's unit.
+        snr_db: When given, the criterion is this signal-to-noise ratio in decibel over the whole output instead:
+            `10 log10(sum(expected^2) / sum((actual - expected)^2))`.
+        outliers: Share of the elements that may exceed the allowance, by `mnncompat.parity.tolerance.OUTLIER` times at
+        most. unequal: Share of the elements of an integer or boolean output that may differ.
+
+    Raises:
+        UsageError: A negative number, or a share above 1.
+    """
+
+    rtol: float
+    atol: float
+    snr_db: float | None = None
+    outliers: float = 0.0
+    unequal: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1 and 0 <= self.outliers <= 1):
+            raise UsageError(
+                "a tolerance is negative, or not a number",
+                hint="give rtol and atol of zero or more, and shares between 0 and 1",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One output of one draw against its reference.
+
+    Differences are measured where both sides are finite, in float64.
+
+    Attributes:
+        draw: Name of the draw.
+        expected_shape: Shape of the reference.
+        actual_shape: Shape of what was compared, None when it is missing.
+        expected_dtype: Dtype of the reference, numpy's name.
+        actual_dtype: Dtype of what was compared, None when it is missing.
+        compared: Elements in which both sides are finite; 0 says that this draw proves nothing.
+        max_abs: Largest absolute difference.
+        max_rel: Largest `|actual - expected| / |expected|` among elements of at least 1% of the reference's RMS
+            (below it, the quotient measures cancellation).
+        cosine: Cosine of the angle between both, flattened; 1 for two zero vectors.
+        snr_db: `10 log10(sum(expected^2) / sum(difference^2))`, infinite when equal.
+        top1: Share of rows whose largest element is the same, None where the output does not look like class scores
+            (fewer than 2 axes, or integers). Rows lie along the last axis, along axis 1 for rank 4 and above.
+        excess: Largest ratio of difference to what the tolerance allows; the criterion is at most 1.
+        telling: Whether an output of nothing but zeros would have failed. A reference that is itself below the
+            absolute tolerance says nothing about the model.
+        problems: Why it fails, one line each; empty when it passes.
+        set_aside: It would fail, but rounding alone moves the reference as far (see `mnncompat.parity.rounding`).
+    """
+
+    draw: str
+    expected_shape: tuple[int, ...]
+    actual_shape: tuple[int, ...] | None
+    expected_dtype: str
+    actual_dtype: str | None
+    compared: int
+    max_abs: float
+    max_rel: float
+    cosine: float
+    snr_db: float
+    top1: float | None
+    error_ratio: float
+    discriminative: bool
+    problems: tuple[str, ...]
+    inconclusive: bool = False
+
+    @property
+    def excess(self) -> float:
+        """Former name of `error_ratio`, until 0.3."""
+        return _renamed("excess", "error_ratio", self.error_ratio)
+
+    @property
+    def telling(self) -> bool:
+        """Former name of `discriminative`, until 0.3."""
+        return _renamed("telling", "discriminative", self.discriminative)
+
+    @property
+    def set_aside(self) -> bool:
+        """Former name of `inconclusive`, until 0.3."""
+        return _renamed("set_aside", "inconclusive", self.inconclusive)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against it. A draw that compared nothing passes; the output as a whole does not."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputParity:
+    """One output over all draws.
+
+    Attributes:
+        name: The output.
+        tolerance: What it was judged by.
+        comparisons: One for each draw, in order.
+        problems: Why it fails, one line each, the draw's name in front; empty when it passes.
+    """
+
+    name: str
+    tolerance: Tolerance
+    comparisons: tuple[Comparison, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every draw passed and at least one compared something."""
+        return not self.problems
+
+    @property
+    def worst(self) -> Comparison | None:
+        """The draw that failed, or the one that came closest to failing. None without draws."""
+        judged = [each for each in self.comparisons if not each.inconclusive]
+        return max(judged or self.comparisons, key=lambda each: (not each.passed, each.error_ratio), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerFailure:
+    """A side of the comparison that gave no outputs.
+
+    Attributes:
+        runner: Its name.
+        failure: How it failed.
+    """
+
+    runner: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityReport:
+    """Whether two models compute the same.
+
+    Attributes:
+        outputs: One for each output of the reference model.
+        failures: Runners that gave no outputs. One is enough to fail.
+        problems: Why it fails, one line each, over outputs and failures; empty when it passes.
+        draws: Names of the draws.
+        shapes: For each draw, input name -> shape.
+        notes: What a reader should know, e.g. that the model takes only one batch size.
+        seed: What the feeds were drawn from.
+    """
+
+    outputs: tuple[OutputParity, ...]
+    failures: tuple[RunnerFailure, ...]
+    problems: tuple[str, ...]
+    draws: tuple[str, ...]
+    shapes: tuple[dict[str, tuple[int, ...]], ...]
+    notes: tuple[str, ...]
+    seed: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output of the reference was compared and agrees."""
+        return not self.problems and bool(self.outputs)
+
+
+def _renamed(old: str, new: str, value: T) -> T:
+    import warnings
+
+    warnings.warn(f"Comparison.{old} is called {new} now", DeprecationWarning, stacklevel=3)
+    return value

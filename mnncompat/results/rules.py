@@ -1,0 +1,82 @@
+"""The rules of findings that come from a result as a whole, not from the table or a rewrite."""
+
+from __future__ import annotations
+
+from mnncompat.results.diagnostics import Diagnostic, Location, RuleInfo, Severity
+from mnncompat.results.failures import Failure
+
+NOT_PROVEN = RuleInfo(
+    code="MNN091",
+    name="fix-not-proven",
+    summary="a rewrite was rolled back: its result could not be proven equal",
+    severity=Severity.ERROR,
+    explanation="""\
+Every rewrite is a transaction. After it was applied, the model must pass `onnx.checker`, the rewrite must have
+nothing left to do, and ONNX Runtime must compute the same with the original and the rewritten model on several draws
+of random inputs. Where one of these does not hold, the rewrite is given up, the model keeps its nodes, and this
+finding says why.
+
+The model is as correct as it was, but what the rewrite would have removed is still there. Leave the rewrite out with
+`--ignore NAME`, or give inputs that the model is meant for: `--shape name:1,3,224,224`, `--input name=file.npy`. A
+rewrite that computes something else on sensible inputs is a bug of mnncompat: please report it with the model.
+""",
+)
+
+CONVERSION_FAILED = RuleInfo(
+    code="MNN092",
+    name="conversion-failed",
+    summary="MNN's converter refused the model, crashed on it, or wrote nothing",
+    severity=Severity.ERROR,
+    explanation="""\
+The converter ran in a process of its own, with limits on time, memory and output, and did not give a file. The
+finding tells what happened, seen from outside (refused, crash, hang, memory, flood, no file), and shows the
+converter's own words. An earlier output file is untouched.
+
+`mnncompat check MODEL` names the nodes that MNN is known to refuse or to crash on, and the rewrites that help.
+""",
+)
+
+PARITY_FAILED = RuleInfo(
+    code="MNN093",
+    name="parity-failed",
+    summary="the converted file computes something else than the ONNX model, or does not run",
+    severity=Severity.ERROR,
+    explanation="""\
+The same inputs went through ONNX Runtime with the original model and through MNN with the converted file: several
+seeded draws (normal, uniform, negative, zeros, large), and several batch sizes where the batch is dynamic. An output is
+missing, has another shape or dtype, has NaN or infinities elsewhere, or is further off than the tolerance allows. The
+finding names the output, the draw and the worst metrics. `mnncompat convert` publishes no file then.
+
+A draw in which rounding alone moves the original as far is set aside and named, if enough others remain as proof.
+
+Where the model is meant for other inputs than those, give real ones: `--input name=file.npy`. Where a larger error is
+acceptable (quantised weights, float16), give a tolerance for that output.
+""",
+)
+
+FIX_REFUSED = RuleInfo(
+    code="MNN094",
+    name="fix-refused",
+    summary="a node looks like a rewrite's business, but a precondition does not hold",
+    severity=Severity.INFO,
+    explanation="""\
+The rewrite recognised the node and left it alone, because one of its preconditions does not hold: the result would not
+be equal, or not better. The finding says which. This matters only where `mnncompat check` has something against the
+node.
+""",
+)
+
+RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED)
+"""Rules of the findings about what `fix`, `convert` and `verify` did."""
+
+
+def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:
+    """MNN092: how a conversion failed, where that is known."""
+    hint = "`mnncompat check` names the nodes that stand in the way"
+    if failure is None:
+        return CONVERSION_FAILED.finding(at, CONVERSION_FAILED.summary, status="refused", hint=hint)
+    words = [line for line in failure.words.splitlines() if line.strip() and line.strip() != failure.message.strip()]
+    message = f"the converter failed ({failure.kind}): {failure.message}"
+    if words:
+        message += f"; it said: {' | '.join(line.strip() for line in words)}"
+    return CONVERSION_FAILED.finding(at, message, status=failure.kind.value, hint=hint)

@@ -1,0 +1,1 @@
+"""Rewrites of attention and rotary embeddings."""

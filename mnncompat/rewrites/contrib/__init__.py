@@ -1,0 +1,1 @@
+"""Rewrites of ONNX Runtime's own operators into ONNX."""

@@ -1,0 +1,1 @@
+"""Rewrites of If, Scan, SequenceMap and optionals."""

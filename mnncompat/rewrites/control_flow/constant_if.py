@@ -1,0 +1,93 @@
+"""If with a constant condition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnx import GraphProto
+
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnncompat.graph.view import GraphView
+    from mnncompat.support.node_facts import NodeFacts
+    from mnncompat.support.target import Target
+
+
+class ConstantIf(NodeRewrite):
+    """Write the branch that is taken in the place of an If whose condition is constant.
+
+    **What.** If over a condition that is stored or computed from nothing but constants and static shapes, where a
+    branch holds something that MNN cannot take (or the If itself does). Exporters write such conditions for tests of a
+    rank or a size; `mnncompat fix --shape` settles more of them.
+
+    **Why.** MNN converts both branches, whichever is taken, and refuses the model for either.
+
+    **Before and after**::
+
+        y = If(true) {then: Relu(x); else: Hardmax(x)}
+        y = Relu(x)
+
+    **Algebra.** If means the branch that its condition takes.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__If.html
+    """
+
+    code = "MNN942"
+    name = "constant-if"
+    summary = "its condition is constant: the branch that it takes is written in its place"
+    op_types = ("If",)
+
+    def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
+        """True if the condition is constant and something in the node is in trouble."""
+        if not target.facts(view, index).is_constant(view.nodes[index].input[0]):
+            return False
+        inside = (graph for graph in view.scope.graphs() if _is_within(graph, view, index))
+        return bool(target.hazards(view, index)) or any(
+            target.hazards(graph, position) for graph in inside for position in range(len(graph.nodes))
+        )
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
+        """Emit the branch."""
+        taken_branch = bool(new.array(0).reshape(-1)[0])
+        branch: GraphProto = node.attribute("then_branch" if taken_branch else "else_branch")
+        return new.inline(branch, [])
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Conditions that are stored and computed, a branch that reads the graph around it, and healthy branches."""
+        branches = """<then_branch = one () => (float[2,3] a) { t = Relu(x) a = Mul(t, w) },
+            else_branch = two () => (float[2,3] b) { b = Hardmax(x) }>"""
+        healthy = """<then_branch = one () => (float[2,3] a) { a = Relu(x) },
+            else_branch = two () => (float[2,3] b) { b = Neg(x) }>"""
+        return (
+            rewritten(
+                "stored",
+                f"(float[2,3] x) => (float[2,3] y) <bool c = {{1}}> {{ y = If{branches}(c) }}",
+                w=(3,),
+            ),
+            rewritten(
+                "asks for a size",
+                f"""(float[2,3] x) => (float[2,3] y) <int64 two = {{2}}, int64[1] zero = {{0}}> {{
+                s = Shape(x) g = Gather(s, zero) n = Squeeze(g) c = Equal(n, two) y = If{branches}(c) }}""",
+                w=(3,),
+            ),
+            unchanged(
+                "healthy branches", f"(float[2,3] x) => (float[2,3] y) <bool c = {{1}}> {{ y = If{healthy}(c) }}"
+            ),
+            unchanged(
+                "condition is an input",
+                f"(float[2,3] x, bool c) => (float[2,3] y) {{ y = If{branches}(c) }}",
+                w=(3,),
+            ),
+        )
+
+
+def _is_within(graph: GraphView, outer: GraphView, index: int) -> bool:
+    depth = len(outer.address)
+    return len(graph.address) > depth and graph.address[:depth] == outer.address and graph.address[depth][0] == index

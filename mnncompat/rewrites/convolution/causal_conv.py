@@ -1,0 +1,110 @@
+"""Causal depthwise convolutions as plain ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.support.node_facts import NodeFacts
+
+_PAST, _BIAS = 3, 2
+
+
+class CausalConv(NodeRewrite):
+    """Put the past before the input, and convolve each channel with its kernel.
+
+    **What.** CausalConvWithState.
+
+    **Why.** MNN's converter does not know the operator.
+
+    **Before and after**::
+
+        y, present = CausalConvWithState(x, w, b, past)                 w: (C, 1, k)
+        all = Concat(past, x, axis = 2)
+        y = Squeeze(Conv(Unsqueeze(all, 2), Unsqueeze(w, 2), b, group = C), 2)
+        present = Slice(all, last k - 1)
+
+    **Algebra.** The operator's definition. Without a past there are zeros before the input: padding of the convolution
+    if the present state is not used. SiLU is ``y * Sigmoid(y)``.
+
+    **Refuses** weights of unknown shape, and a present state without elements (k = 1) that is used.
+
+    **Why this form.** MNN runs a 2-D depthwise convolution of height 1 fastest; its 1-D form is the same with more
+    around it.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html
+    """
+
+    code = "MNN890"
+    name = "causal-conv"
+    summary = "written as a depthwise convolution behind its past"
+    op_types = ("CausalConvWithState",)
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
+        """Emit the Concat, the convolution, the activation and the state."""
+        x, weight = new.input(0), new.input(1)
+        channels, kernel = weight.dim(0), weight.dim(2)
+        past = kernel - 1
+        if new.is_output_used(1) and not past:
+            raise NotApplicable("the present state of a kernel of 1 has no elements")
+        begin = 0
+        if past and new.has(_PAST):
+            x = new.concat([new.input(_PAST), x], 2)
+        elif past and new.is_output_used(1):
+            x = new.pad(x, [0, 0, past, 0, 0, 0])
+        else:
+            begin = past
+        constant = weight.constant
+        result = new.op(
+            "Conv",
+            new.unsqueeze(x, [2]),
+            new.unsqueeze(weight, [2]) if constant is None else new.constant(constant[:, :, None]),
+            new.input(_BIAS) if new.has(_BIAS) else None,
+            group=channels,
+            kernel_shape=[1, kernel],
+            strides=[1, 1],
+            pads=[0, begin, 0, 0],
+        )
+        result = new.squeeze(result, [2])
+        if (node.attribute("activation") or "none") != "none":
+            result = result * new.op("Sigmoid", result)
+        state = new.slice(x, [-past], [(1 << 31) - 1], [2]) if new.is_output_used(1) else None
+        return [result, state]
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """With and without past, state and activation."""
+        return (
+            rewritten(
+                "past, state, SiLU",
+                """(float[2,4,6] x, float[2,4,2] past) => (float[2,4,6] y, float[2,4,2] present)
+                { y, present = CausalConvWithState<activation="silu">(x, w, b, past) }""",
+                opset=27,
+                w=(4, 1, 3),
+                b=(4,),
+            ),
+            rewritten(
+                "output alone",
+                "(float[1,4,L] x, float[4,1,3] w) => (float[1,4,L] y) { y, p = CausalConvWithState(x, w) }",
+                opset=27,
+            ),
+            refused(
+                "empty state",
+                "has no elements",
+                """(float[1,4,6] x) => (float[1,4,6] y, float[1,4,0] present)
+                { y, present = CausalConvWithState(x, w) }""",
+                opset=27,
+                w=(4, 1, 1),
+            ),
+            unchanged(
+                "plain convolution",
+                "(float[1,4,6] x) => (float[1,4,4] y) { h = Conv<group=4>(x, w) y = Sigmoid(h) }",
+                opset=27,
+                w=(4, 1, 3),
+            ),
+        )

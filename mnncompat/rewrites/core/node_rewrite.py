@@ -1,0 +1,73 @@
+"""Rewrites of single nodes: remedies that rows of the table name."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+
+if TYPE_CHECKING:
+    from mnncompat.graph.editor import GraphEditor
+    from mnncompat.graph.view import GraphView
+    from mnncompat.support.node_facts import NodeFacts
+    from mnncompat.support.target import Target
+
+
+class NodeRewrite(Rewrite):
+    """Replaces a node that the table finds in trouble; a row of the table names the rewrite as its remedy.
+
+    A subclass builds the replacement in `build`. When to do so is not its business: the row says that. What is its
+    business are the preconditions under which the replacement equals the node.
+    """
+
+    is_remedy = True
+
+    @abstractmethod
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value | Sequence[Value | None]:
+        """Emit what equals the node.
+
+        Args:
+            node: The node: attributes with defaults, operands, what the model says about them.
+            new: Where to emit nodes.
+
+        Returns:
+            What takes the place of the node's outputs, in order.
+
+        Raises:
+            NotApplicable: A precondition does not hold.
+        """
+
+    def note(self, node: NodeFacts) -> str:
+        """What becomes of a node, in one line."""
+        return f"{node.node.op_type}: {self.summary}"
+
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
+        """Yield a match or a refusal for each node that a row names this rewrite for."""
+        if view.is_function:
+            return
+        for index, node in enumerate(view.nodes):
+            if (not self.op_types or node.op_type in self.op_types) and self.applies_to(view, index, target):
+                yield self.match_node(view, index, target)
+
+    def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
+        """True if a row of the table finds the node in trouble and names this rewrite."""
+        return any(match.row.remedy == self.name for match in target.hazards(view, index))
+
+    def match_node(self, view: GraphView, index: int, target: Target) -> Match | Refusal:
+        """Emit the replacement of one node, or say why there is none."""
+        node = target.facts(view, index)
+        builder = SubgraphBuilder(node)
+        try:
+            builder.finish(self.build(node, builder))
+        except NotApplicable as refusal:
+            return Refusal(rewrite=self.name, index=index, reason=str(refusal))
+        notes = ((index, self.note(node)),)
+        return Match(rewrite=self.name, nodes=frozenset((index,)), notes=notes, plan=builder)
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        """Put the replacement in the node's place."""
+        (index,) = match.nodes
+        match.plan.write(editor, index)

@@ -1,0 +1,1 @@
+"""Rewrites of elementwise operators, comparisons and casts."""

@@ -1,0 +1,70 @@
+"""Clip with bounds that MNN reads, or as Max and Min."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+
+class ClipBounds(NodeRewrite):
+    """Write Clip as Max and Min, or with the bound that is missing, or drop it.
+
+    **What.** Clip whose ``min`` is above its ``max``, Clip of integers without bounds, and, before MNN 3.2.3, Clip
+    without a lower bound.
+
+    **Why.** MNN gives ``min`` where ONNX gives ``max``; without bounds it takes those of floats for integers; and the
+    older releases take the smallest positive number for the lowest.
+
+    **Before and after**::
+
+        y = Clip(x, 3, 1)
+        y = Min(Max(x, 3), 1)
+
+        y = Clip(x)                                       int32
+        y = Identity(x)
+
+    **Algebra.** The definition: ``Min(Max(x, min), max)``.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Clip.html
+    """
+
+    code = "MNN823"
+    name = "clip-bounds"
+    summary = "its bounds are made explicit"
+    op_types = ("Clip",)
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
+        """Emit what its bounds say."""
+        x = new.input(0)
+        low = new.input(1) if new.has(1) else _stated(node, new, "min")
+        high = new.input(2) if new.has(2) else _stated(node, new, "max")
+        if low is None and high is not None and new.has(2):
+            return new.clone_node(x, float(np.finfo(x.element).min), high)[0]
+        raised = x if low is None else new.op("Max", x, low)
+        return raised if high is None else new.op("Min", raised, high)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Bounds the wrong way round; none for integers; and bounds in order."""
+        return (
+            rewritten(
+                "inputs", "(float[6] x) => (float[6] y) <float a = {0.5}, float b = {-0.5}> { y = Clip(x, a, b) }"
+            ),
+            rewritten("no bounds", "(int32[6] x) => (int32[6] y) { y = Clip(x) }"),
+            unchanged(
+                "in order", "(float[6] x) => (float[6] y) <float a = {-0.5}, float b = {0.5}> { y = Clip(x, a, b) }"
+            ),
+        )
+
+
+def _stated(node: NodeFacts, new: SubgraphBuilder, name: str) -> Value | None:
+    return new.scalar(node.attribute(name), new.input(0)) if node.given(name) else None

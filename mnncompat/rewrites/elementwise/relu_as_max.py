@@ -1,0 +1,85 @@
+"""Relu behind a graph output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+_MAX_BROADCASTS = 8  # opset
+
+
+class ReluAsMax(NodeRewrite):
+    """Write Relu as the maximum of its operand and 0.
+
+    **What.** Relu of a sum, a product or another operation on two operands that is an output of its graph as well, and
+    that nothing else reads.
+
+    **Why.** MNN merges such a Relu into the arithmetic before it, without a look at the graph's outputs: the sum itself
+    is gone, and the converted model does not load, or crashes if that happens in the body of an If or a Loop.
+
+    **Before and after**::
+
+        s = a + b                         s = a + b
+        y = Relu(s)                       y = Max(s, 0)
+
+    **Algebra.** The definition. Before opset 8, where Max does not broadcast, ``y = Relu(-(-s))``: nothing is merged
+    through a negation.
+
+    **Why this form.** One pass over the elements, as Relu is.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/postconvert/MergeReluToBinary.cpp
+    """
+
+    code = "MNN945"
+    name = "relu-as-max"
+    summary = "written as the maximum of its operand and 0"
+    op_types = ("Relu",)
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
+        """Emit the maximum."""
+        operand = new.input(0)
+        if new.opset < _MAX_BROADCASTS:
+            return new.op("Relu", new.op("Neg", -operand))
+        return new.op("Max", operand, 0)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Sums, products, scalars, copies of them, bodies, old opsets; and what MNN does not merge."""
+        two = "(float[2,3] a, float[2,3] b) => (float[2,3] s, float[2,3] y)"
+        image = "(float[1,3,4,5] x) => (float[1,3,4,5] s, float[1,3,4,5] y)"
+        body = """body = step (int64 i, bool go, float[2,3] old) => (bool on, float[2,3] s, float[2,3] r) {
+            on = Identity(go) s = Add(old, x) r = Relu(s) }"""
+        return (
+            rewritten("sum", f"{two} {{ s = Add(a, b) y = Relu(s) }}"),
+            rewritten("scaled", f"{image} <float k = {{-2.0}}> {{ s = Mul(x, k) y = Relu(s) }}"),
+            rewritten("shifted by channel", f"{image} {{ s = Sub(x, k) y = Relu(s) }}", k=(3, 1, 1)),
+            rewritten("of many operators", f"{image} {{ s = Softsign(x) y = Relu(s) }}"),
+            rewritten("a copy is the output", f"{two} {{ t = Sub(a, b) s = Identity(t) y = Relu(t) }}"),
+            rewritten("a copy is read", f"{two} {{ s = Add(a, b) t = Identity(s) y = Relu(t) }}"),
+            rewritten("once more", f"{two} {{ t = Add(a, b) s = Relu(t) y = Relu(s) }}"),
+            rewritten("before Max broadcasts", f"{two} {{ s = Add(a, b) y = Relu(s) }}", opset=7),
+            rewritten(
+                "integers",
+                "(int32[2,3] a, int32[3] b) => (int32[2,3] s, int32[2,3] y) { s = Sub(a, b) y = Relu(s) }",
+                opset=14,
+            ),
+            rewritten(
+                "in a loop",
+                f"""(float[2,3] x) => (float[2,3] y, float[2,2,3] z) <int64 n = {{2}}> {{
+                y, z = Loop<{body}>(n, , x) }}""",
+            ),
+            unchanged("no output", "(float[2,3] a, float[2,3] b) => (float[2,3] y) { s = Add(a, b) y = Relu(s) }"),
+            unchanged("read elsewhere", f"{two} {{ s = Add(a, b) t = Relu(s) z = Neg(s) y = Add(t, z) }}"),
+            unchanged("of one operand", f"{image} {{ s = Neg(x) y = Relu(s) }}"),
+            unchanged("of three operands", f"{two} {{ s = Sum(a, b, a) y = Relu(s) }}"),
+            unchanged(
+                "bias", f"{image} {{ c = Conv(x, w) s = Add(c, k) y = Relu(s) }}", w=(3, 3, 1, 1), k=(1, 3, 1, 1)
+            ),
+        )

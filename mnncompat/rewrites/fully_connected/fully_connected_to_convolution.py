@@ -1,0 +1,95 @@
+"""Fully connected heads as convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mnncompat.graph.view import GraphView
+from mnncompat.rewrites.core.base import Example, Match, Refusal, Rewrite
+from mnncompat.rewrites.fully_connected.layers import Layer
+from mnncompat.rewrites.fully_connected.plan import Region, plan
+
+if TYPE_CHECKING:
+    from mnncompat.graph.editor import GraphEditor
+    from mnncompat.support.target import Target
+
+
+class FullyConnectedToConvolution(Rewrite):
+    """Write a fully connected head as an HxW convolution followed by 1x1 convolutions.
+
+    **What.** Finds Gemm, and MatMul with or without Add, over a constant weight, whose input is a batch of feature
+    vectors [N, F]: a Flatten, Reshape or Squeeze of [N, C, H, W] (or [N, C, L]) that keeps the batch first, by whatever
+    shape arithmetic; a ReduceMean or ReduceMax over H and W; an NHWC transpose before any of these; or a value of
+    rank 2. Activations, Dropout, BatchNormalization, arithmetic with a constant per feature or between two rewritten
+    branches, Concat, Softmax, LogSoftmax, ArgMax and ArgMin over the features are carried in four dimensions, and one
+    reshape at the end restores the original shape.
+
+    **Why.** MNN before 0.2.1.6 has no MatMul for ONNX models at all. Later releases take the head, but as some 19
+    operators (Shape, Rank, Slice, Concat, Reshape and layout conversions around a 1x1 convolution), leave a following
+    normalisation outside, and NNAPI and OpenGL have no MatMul to run what remains. As convolutions each layer
+    is one operator, with normalisation and activation folded in, on every backend.
+
+    **Before and after** (the tutorial's head)::
+
+        [N,50,4,4] -Flatten-> [N,800] -MatMul-> [N,500] -BN,Relu-> -Gemm-> [N,10]
+        [N,50,4,4] -Conv 4x4-> [N,500,1,1] -BN,Relu-> -Conv 1x1-> [N,10,1,1] -Reshape-> [N,10]
+
+    **Algebra.** With features flattened in the order c, h, w::
+
+        y[n,o] = sum_f x[n,f] W[o,f] = sum_{c,h,w} X[n,c,h,w] W[o, (c*H + h)*W + w]
+
+    which is a valid convolution over the whole plane with the kernel ``W.reshape(out, C, H, W)``. Behind an NHWC
+    transpose the order is h, w, c, and the kernel ``W.reshape(out, H, W, C).transpose(0, 3, 1, 2)``. A reshape keeps
+    the number of elements, so rows of F = C*H*W features are samples, whichever way the target shape was computed.
+
+    **Refuses** if the weight is not constant, Gemm has transA, the features of a sample are not static, rows
+    are not samples ("batch mixed into features"), or the bias varies along the batch.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Gemm.html, https://onnx.ai/onnx/operators/onnx__Conv.html;
+    the converter's own lowering: MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxGemm.cpp and
+    tools/converter/source/optimizer/postconvert/ (MatMul to convolution).
+    """
+
+    code = "MNN801"
+    name = "fully-connected-to-convolution"
+    summary = "a fully connected layer runs better, and on more backends, as a convolution"
+    op_types = ("Gemm", "MatMul")
+
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002 - better everywhere
+        """Yield one match for each connected region of layers, and the layers that are refused."""
+        if view.is_function or not any(node.op_type in self.op_types for node in view.nodes):
+            return
+        regions, refusals = plan(view)
+        for region in regions:
+            nodes = frozenset(index for step in region.steps for index in step.nodes)
+            yield Match(rewrite=self.name, nodes=nodes, notes=_notes(view, region), plan=(view, region))
+        for index, reason in sorted(refusals.items()):
+            yield Refusal(rewrite=self.name, index=index, reason=reason)
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        """Replace a region by convolutions."""
+        from mnncompat.rewrites.fully_connected.build import RegionBuilder
+
+        view, region = match.plan
+        RegionBuilder(view, region, editor).build()
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Models that must be rewritten and look-alikes that must be left."""
+        from mnncompat.rewrites.fully_connected.examples import EXAMPLES
+
+        return EXAMPLES
+
+
+def _notes(view: GraphView, region: Region) -> tuple[tuple[int, str], ...]:
+    notes = []
+    for step in region.steps:
+        if isinstance(step.what, Layer):
+            outputs, inputs = step.what.weight.shape
+            form = region.forms[step.what.value]
+            over = "" if form.pointwise else f" over {form.size[0]}x{form.size[1]}x{form.size[2]}"
+            kernel = f"{form.size[1]}x{form.size[2]}"
+            op = view.nodes[step.node].op_type
+            notes.append((step.node, f"{op} {inputs} -> {outputs}{over} can be a {kernel} convolution"))
+    return tuple(notes)

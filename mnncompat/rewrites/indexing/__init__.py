@@ -1,0 +1,1 @@
+"""Rewrites of operators that gather, scatter, select and compare positions."""

@@ -1,0 +1,102 @@
+"""Constants that MNN would take for a bias, or for packed channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+
+class ConstantOperand(NodeRewrite):
+    """Subtract the negative of a constant that must not become a bias, and give single constants no dimensions.
+
+    **What.** Add and Sum of a constant and the result of Conv, Gemm, MatMul or a written-out normalisation, where the
+    constant is no bias; operators with a constant of one element in front of a result in channels.
+
+    **Why.** MNN folds an added constant into the layer by the number of its elements alone, whatever axis it lies
+    along, and in front of the layer's activation. In front of packed channels, only the first of each four gets a
+    constant with dimensions.
+
+    **Before and after**::
+
+        y = Conv(x, w) + c                                c is [1, 1, 1, W], and W the number of channels
+        y = Conv(x, w) - (-c)
+
+        y = c - x                                         c is [1, 1, 1, 1]
+        y = c - x                                         c is []
+
+    **Algebra.** a + c and a - (-c) are the same number in floating point. One element broadcasts alike.
+
+    **Why this form.** MNN folds no subtraction, and the constant stays as small as it is.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp
+    """
+
+    code = "MNN830"
+    name = "constant-operand"
+    summary = "the constant is written so that MNN reads it as one"
+    op_types = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
+        """The node with another constant."""
+        one, other = new.input(0), new.input(1)
+        if one.constant is not None and 0 < one.rank <= other.rank and one.constant.size == 1:
+            return new.clone_node(one.constant.reshape(()), other)[0]
+        if node.node.op_type not in ("Add", "Sum"):
+            raise NotApplicable(f"'{one.name}' has more dimensions than '{other.name}'")
+        if one.constant is not None:
+            one, other = other, one
+        if other.constant is None:
+            raise NotApplicable("neither operand is constant")
+        return new.op("Sub", one, -other.constant)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Constants behind Conv, its activation, Gemm and MatMul, and in front; and a bias."""
+        return (
+            rewritten(
+                "width as many as channels",
+                "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
+                w=(3, 2, 1, 1),
+                d=(1, 1, 1, 3),
+            ),
+            rewritten(
+                "behind the activation",
+                "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) r = Relu(c) y = Add(r, d) }",
+                w=(3, 2, 1, 1),
+                d=(3,),
+            ),
+            rewritten(
+                "column",
+                "(float[3,4] x) => (float[3,3] y) { c = MatMul(x, w) y = Sum(d, c) }",
+                w=(4, 3),
+                d=(3, 1),
+            ),
+            rewritten(
+                "in front",
+                "(float[1,2,4,3] x) => (float[1,6,4,3] y) { c = Conv(x, w) y = Sub(d, c) }",
+                w=(6, 2, 1, 1),
+                d=(1, 1, 1, 1),
+            ),
+            rewritten(
+                "behind a norm",
+                """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
+                u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
+                s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
+                c=(3, 1, 1),
+                b=(3,),
+            ),
+            unchanged(
+                "a bias",
+                "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
+                w=(3, 2, 1, 1),
+                d=(3, 1, 1),
+            ),
+        )

@@ -1,0 +1,54 @@
+"""Gemm whose constant addend has the shape of the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+
+class GemmFullBias(NodeRewrite):
+    """Give the constant addend of Gemm the shape of the result.
+
+    **What.** Gemm with an addend of shape (m, 1) where the result is (m, m).
+
+    **Why.** MNN takes every constant of as many elements as there are columns for a bias of the columns.
+
+    **Before and after**::
+
+        y = Gemm(a, b, c)                    c: (m, 1)   y: (m, m)
+        y = Gemm(a, b, c')                   c': (m, m)
+
+    **Algebra.** What broadcasting means.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp (``biasInfo->size == outputCount``)
+    """
+
+    code = "MNN923"
+    name = "gemm-full-bias"
+    summary = "its addend is given the shape of the result"
+    op_types = ("Gemm",)
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
+        """Emit the product with a larger constant."""
+        one, two, _ = new.inputs()
+        rows, columns = one.dim(1 if node.attribute("transA") else 0), two.dim(0 if node.attribute("transB") else 1)
+        full = np.ascontiguousarray(np.broadcast_to(new.array(2), (rows, columns)))
+        return new.clone_node(one, two, new.constant(full))
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """An addend for each row, and one for each column."""
+        text = "(float[4,3] a) => (float[4,4] y) { y = Gemm(a, w, c) }"
+        return (
+            rewritten("one for each row", text, w=(3, 4), c=(4, 1)),
+            unchanged("one for each column", text, w=(3, 4), c=(4,)),
+        )

@@ -1,0 +1,1 @@
+"""Rewrites of models as a whole, and of what any operator may need."""

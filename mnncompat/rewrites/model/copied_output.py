@@ -1,0 +1,75 @@
+"""Outputs of the graph that are copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+
+class CopiedOutput(NodeRewrite):
+    """Take a graph output from a copy of the node's result.
+
+    **What.** BatchNormalization, Relu and Clip behind a 3-D convolution, the results of which are graph outputs.
+
+    **Why.** MNN merges them into the convolution, and goes on to call the result by the convolution's name: the output
+    is not found when the model is loaded.
+
+    **Before and after**::
+
+        y = Relu(Conv(x, w))
+        y = Identity(Relu(Conv(x, w)))
+
+    **Algebra.** A copy.
+
+    **Why this form.** MNN still merges the node, and the Identity takes its place as the end of the graph.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/Convolution3DTurn2D.cpp
+    """
+
+    code = "MNN944"
+    name = "copied-output"
+    summary = "the graph's output is a copy of its result"
+    op_types = ("BatchNormalization", "Clip", "Relu")
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
+        """Emit the node and the copy."""
+        return new.op("Identity", new.clone_node()[0])
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Each operator, several of them, and what is not merged or not an output."""
+        signature = "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y)"
+        conv = "c = Conv<kernel_shape=[2,2,2]>(x, w)"
+        weight = (3, 2, 2, 2, 2)
+        norm = "BatchNormalization(c, s, s, s, var)"
+        return (
+            rewritten("Relu", f"{signature} {{ {conv} y = Relu(c) }}", w=weight),
+            rewritten(
+                "Clip, as attributes", f"{signature} {{ {conv} y = Clip<min=0.0, max=6.0>(c) }}", opset=10, w=weight
+            ),
+            rewritten("norm", f"{signature} {{ {conv} y = {norm} }}", w=weight, s=(3,), var=(3,)),
+            rewritten("norm and Relu", f"{signature} {{ {conv} n = {norm} y = Relu(n) }}", w=weight, s=(3,), var=(3,)),
+            rewritten(
+                "also used",
+                "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y, float[1,3,3,4,5] z) "
+                f"{{ {conv} y = Relu(c) z = Sigmoid(y) }}",
+                w=weight,
+            ),
+            rewritten(
+                "transposed",
+                """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
+                { c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w) y = Relu(c) }""",
+                w=(2, 3, 2, 2, 2),
+            ),
+            unchanged("LeakyRelu", f"{signature} {{ {conv} y = LeakyRelu(c) }}", w=weight),
+            unchanged("Sigmoid behind", f"{signature} {{ {conv} r = Relu(c) y = Sigmoid(r) }}", w=weight),
+            unchanged("read twice", f"{signature} {{ {conv} r = Relu(c) y = Add(r, c) }}", w=weight),
+            unchanged("2-D", "(float[1,2,5,6] x) => (float[1,3,4,5] y) { c = Conv(x, w) y = Relu(c) }", w=(3, 2, 2, 2)),
+        )

@@ -1,0 +1,101 @@
+"""Operators that MNN would move before a graph output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+    from mnncompat.support.node_facts import NodeFacts
+
+_MAX_TAKES_INTEGERS = 12  # opset
+
+
+class CopyOutputBeforeActivation(NodeRewrite):
+    """Let an operator read a copy of the graph output before it.
+
+    **What.** Operators of one operand, such as Sigmoid, that alone read a graph output which a change of shape or a
+    product with a constant matrix computes: a classifier that returns its logits and their sigmoid.
+
+    **Why.** MNN moves such an operator before the change of shape, without a look at the graph's outputs: what was the
+    output is gone, and the place of its name is taken by what the operator computed, in the shape before.
+
+    **Before and after**::
+
+        logits = Gemm(x, w, b)               logits = Gemm(x, w, b)
+        y = Sigmoid(logits)                  y = Sigmoid(Max(logits, logits))
+
+    **Algebra.** Max(a, a) = a.
+
+    **Why this form.** MNN's converter sees through Identity, ``a * 1``, ``a + 0``, Concat and Sum of one, and moves the
+    operator all the same; it leaves Max. One pass over the elements of the output.
+
+    **Refuses** integers before opset 12, which Max does not take.
+
+    **Source.** MNN 3.6.1, tools/converter/source/optimizer/postconvert/MoveUnaryOpBeforeReshape.cpp
+    """
+
+    code = "MNN946"
+    name = "copy-output-before-activation"
+    summary = "it reads a copy of the output before it"
+    op_types = ()
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value]:
+        """Emit the copy and the node."""
+        operand = new.input(0)
+        others = [new.input(position) if new.has(position) else None for position in range(1, len(node.node.input))]
+        if new.opset < _MAX_TAKES_INTEGERS and not operand.is_float:
+            raise NotApplicable(f"opset {new.opset} has no Max of integers")
+        return new.clone_node(new.op("Max", operand, operand), *others)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Changes of shape, products, copies, bounds, bodies; and what MNN does not move."""
+        flat = "(float[2,3,4] x) => (float[2,12] s, float[2,12] y)"
+        w, b = (12, 3), (3,)
+        scores = "(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)"
+        turned = "(float[2,3,4] x) => (float[2,4,3] s, float[2,4,3] y)"
+        branch = """then_branch = one () => (float[24] p, float[24] q) { p = Reshape(x, n) q = Abs(p) },
+            else_branch = two () => (float[24] r, float[24] t) { r = Reshape(x, n) t = Exp(r) }"""
+        return (
+            rewritten("flattened", f"{flat} {{ s = Flatten(x) y = Sigmoid(s) }}"),
+            rewritten("reshaped", f"{flat} <int64[2] n = {{2, 12}}> {{ s = Reshape(x, n) y = Relu(s) }}", opset=7),
+            rewritten("bounds", f"{flat} <float low = {{-1.0}}> {{ s = Flatten(x) y = Clip(s, low) }}"),
+            rewritten("a copy is read", f"{flat} {{ s = Flatten(x) t = Identity(s) y = Tanh(t) }}"),
+            rewritten("logits", f"{scores} {{ s = MatMul(x, w) y = Sigmoid(s) }}", w=w),
+            rewritten("product and bias", f"{scores} {{ p = MatMul(x, w) s = Add(p, b) y = Sigmoid(s) }}", w=w, b=b),
+            rewritten(
+                "integers",
+                "(float[2,3] x) => (int64[2,1] s, int64[2,1] y) { s = ArgMax<axis=1>(x) y = Neg(s) }",
+            ),
+            rewritten(
+                "in a branch",
+                f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> "
+                f"{{ s, y = If<{branch}>(c) }}",
+            ),
+            rewritten(
+                "written as a sum of products",
+                """(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)
+                { s = Einsum<equation="bij,jk->bik">(x, w) y = Sigmoid(s) }""",
+                opset=13,
+                w=w,
+            ),
+            unchanged(
+                "sums of products, turned",
+                """(float[5,12] x) => (float[3,5] s, float[3,5] y)
+                { s = Einsum<equation="ij,jk->ki">(x, w) y = Sigmoid(s) }""",
+                opset=13,
+                w=w,
+            ),
+            unchanged("no output", "(float[2,3,4] x) => (float[2,12] y) { s = Flatten(x) y = Sigmoid(s) }"),
+            unchanged("read elsewhere", f"{flat} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(s, t) }}"),
+            unchanged("Softmax", f"{flat} {{ s = Flatten(x) y = Softmax(s) }}"),
+            unchanged("no change of shape", f"{turned} {{ s = Transpose<perm=[0,2,1]>(x) y = Sigmoid(s) }}"),
+        )

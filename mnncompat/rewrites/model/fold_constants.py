@@ -1,0 +1,103 @@
+"""Nodes whose operands are all constant, computed beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from mnncompat.inference.constant_folding import fold
+from mnncompat.rewrites.core.base import Example
+from mnncompat.rewrites.core.examples import rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mnncompat.graph.view import GraphView
+    from mnncompat.rewrites.core.base import Match, Refusal
+    from mnncompat.support.node_facts import NodeFacts
+    from mnncompat.support.target import Target
+
+
+class FoldConstants(NodeRewrite):
+    """Store the result of a node that depends on nothing but constants.
+
+    **What.** A node that MNN refuses, crashes on or computes wrongly, and all of whose operands are stored or computed
+    from stored values by operators of ONNX's own domain (or shapes that are static): window functions of a constant
+    size, MelWeightMatrix, tables of indices, weights of 4 bits that are dequantised.
+
+    **Why.** What does not depend on the inputs needs no operator at all. MNN's converter folds constants too, but by
+    running its own operators, with their mistakes.
+
+    **Before and after**::
+
+        HannWindow(400) -> w
+        Constant(value = [...]) -> w
+
+    **Algebra.** ONNX's reference evaluator computes the value.
+
+    **Refuses** operators that draw random numbers or hold graphs, strings and sequences, results of more than 64 MB,
+    and what the reference evaluator cannot compute.
+
+    **Source.** https://onnx.ai/onnx/api/reference.html
+    """
+
+    code = "MNN802"
+    name = "fold-constants"
+    summary = "its operands are constant: the result is stored"
+    op_types = ()
+    needs_hazard = True
+
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
+        """Yield a match for each node in trouble whose operands are constant."""
+        if view.is_function:
+            return
+        for index, node in enumerate(view.nodes):
+            if node.op_type == "Constant":  # nothing is left to be computed
+                continue
+            facts = target.facts(view, index)
+            if facts.is_constant(next(filter(None, node.output), "")) and target.hazards(view, index):
+                yield self.match_node(view, index, target)
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
+        """Store every output."""
+        results: list[Value | None] = []
+        for position, name in enumerate(node.node.output):
+            value = fold(node.view, name) if new.is_output_used(position) else None
+            if value is None and new.is_output_used(position):
+                raise NotApplicable(f"'{name}' cannot be computed beforehand")
+            results.append(None if value is None else new.constant(value, name=name))
+        return results
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """A window of constant size, and one whose size is an input."""
+        return (
+            rewritten(
+                "window",
+                "(float[2,8] x) => (float[2,8] y) <int64 size = {8}> { w = HannWindow(size) y = Mul(x, w) }",
+                opset=17,
+            ),
+            rewritten(
+                "window of a computed size",
+                """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
+                s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
+                opset=17,
+            ),
+            rewritten(
+                "4 bits, a scale for each column",
+                "(float[2,3] x) => (float[2,3] y) { d = DequantizeLinear<axis=1>(q, s) y = Add(x, d) }",
+                opset=21,
+                q=np.array([[1, 2, 3], [4, -5, 6]]).astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
+                s=(3,),
+            ),
+            unchanged(
+                "a Constant in trouble",
+                """(int64[2] x) => (int64[2] y) {
+                c = Constant<value = int64[1] {1099511627776}>() y = Add(x, c) }""",
+            ),
+            unchanged("size is an input", "(int64 size) => (float[M] y) { y = HannWindow(size) }", opset=17),
+        )

@@ -1,0 +1,1 @@
+"""Rewrites of normalizations, activations like GELU and Softmax, and losses."""

@@ -1,0 +1,1 @@
+"""Rewrites of RNN, GRU and LSTM."""

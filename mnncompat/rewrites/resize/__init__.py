@@ -1,0 +1,1 @@
+"""Rewrites of Resize, GridSample and RoiAlign."""

@@ -1,0 +1,133 @@
+"""Resize, one axis after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnx import TensorProto
+
+from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
+from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.resize.resampling import Resized, Sampling, nearest, outside, positions, sampling_of, weights
+from mnncompat.rewrites.resize.resized_axes import resized_axes
+from mnncompat.rewrites.resize.weighted_axis import extrapolated, weighted
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.support.node_facts import NodeFacts
+
+
+class SeparableResize(NodeRewrite):
+    """Resize one axis after the other, by a Gather or a matrix.
+
+    **What.** Resize and Upsample whose coordinates, rounding, filter or axes MNN has not, or has wrong.
+
+    **Why.** MNN knows bilinear, nearest and cubic resizes of height and width with four ways to count positions.
+
+    **Before and after**::
+
+        y = Resize(x, mode = nearest)              y = Gather(Gather(x, rows, axis = 2), columns, axis = 3)
+        y = Resize(x, mode = linear or cubic)      y = MatMul(MatMul(A, x), B)
+        y = Resize(x, mode = linear), large axis   y = Gather(x, left) * (1 - t) + Gather(x, right) * t
+
+    Where the scales are computed at run time, but the size of the result is stated, A and B (or rows and columns) are
+    computed from the scales when the model runs.
+
+    **Algebra.** Every mode is separable. Row i of a matrix holds the share of each element in element i of the result;
+    shares of places outside count for the nearest edge (exclude_outside: for nothing, and the rest is scaled to 1).
+
+    **Refuses** dynamic sizes, results of unknown size, and types other than floats in linear and cubic mode.
+
+    **Why this form.** Measured with MNN 3.6.1 on x86-64, one thread, 2x linear: 32 channels of 64x64 take 1.3 ms by
+    matrices and 4.1 ms by Gathers, 3 channels of 256x256 take 19 ms and 13 ms, of 640x640 to half 38 ms and 5.6 ms.
+    Matrices are used up to 64 elements for each that counts.
+
+    **Source.** https://onnx.ai/onnx/operators/onnx__Resize.html
+    """
+
+    code = "MNN893"
+    name = "separable-resize"
+    summary = "resized one axis after the other"
+    op_types = ("Resize", "Upsample")
+
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
+        """Emit the resize of each axis, those that shrink most first."""
+        sampling = sampling_of(node)
+        value = new.input(0)
+        if sampling.mode != "nearest" and not value.is_float:
+            raise NotApplicable(f"{sampling.mode} resize of {TensorProto.DataType.Name(value.dtype)}")
+        found = resized_axes(node, new)
+        for axis in sorted(found, key=lambda each: each.result / each.size):
+            value = _resized(new, value, axis, sampling)
+        return value if found else new.op("Identity", value)
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Each mode, large and small, old opsets, scales at run time."""
+        scales = "float[4] s = {1.0, 1.0, 1.5, 0.6}"
+        return (
+            rewritten(
+                "rounding up",
+                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }}""",
+            ),
+            rewritten(
+                "cubic",
+                f"""(float[N,2,4,5] x) => (float[N,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1>(x, , s) }}""",
+            ),
+            rewritten(
+                "antialias",
+                """(float[1,2,9,8] x) => (float[1,2,4,5] y) <int64[4] n = {1, 2, 4, 5}>
+                { y = Resize<mode="cubic", antialias=1>(x, , , n) }""",
+                opset=18,
+            ),
+            rewritten(
+                "crop",
+                """(float[1,2,6,7] x) => (float[1,2,4,5] y)
+                <int64[4] n = {1, 2, 4, 5}, float[8] roi = {0.0, 0.0, 0.2, -0.1, 1.0, 1.0, 0.9, 1.2}>
+                { y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
+                  extrapolation_value=7.5>(x, roi, , n) }""",
+            ),
+            rewritten(
+                "scales at run time",
+                """(float[1,2,4,5] x, float[4] one) => (float[1,2,6,3] y) <float[4] k = {1.0, 1.0, 1.5, 0.6}>
+                { zero = Sub(one, one) s = Add(zero, k)
+                  y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            ),
+            rewritten(
+                "large",
+                """(float[1,1,3,300] x) => (float[1,1,3,450] y) <float[4] s = {1.0, 1.0, 1.0, 1.5}>
+                { y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            ),
+            rewritten(
+                "opset 10",
+                f'(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}> {{ y = Resize<mode="linear">(x, s) }}',
+                opset=10,
+            ),
+            refused(
+                "dynamic",
+                "dimension 2 of 'x' is dynamic",
+                """(float[1,2,H,5] x) => (float[1,2,G,5] y) <float[4] s = {1.0, 1.0, 2.0, 1.0}>
+                { y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }""",
+            ),
+            unchanged(
+                "MNN does it",
+                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
+                {{ y = Resize<mode="nearest", nearest_mode="floor">(x, , s) }}""",
+            ),
+        )
+
+
+def _resized(new: SubgraphBuilder, value: Value, axis: Resized, sampling: Sampling) -> Value:
+    where = positions(new, axis, sampling.coordinates)
+    if sampling.mode == "nearest":
+        index = nearest(new, axis, where, sampling.rounding)
+        result = new.op("Gather", value, index, axis=axis.axis)
+    else:
+        result = weighted(new, value, axis, weights(new, axis, where, sampling))
+    if sampling.coordinates != "tf_crop_and_resize":
+        return result
+    kept = outside(new, axis, where)
+    return result if kept is None else extrapolated(new, result, axis, kept, sampling.extrapolation)

@@ -1,0 +1,1 @@
+"""Rewrites of operators that change shapes: Pad, Reshape, Slice, Split."""

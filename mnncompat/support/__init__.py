@@ -1,0 +1,1 @@
+"""What is known about MNN: the table, its conditions and relations, the releases, the target."""

@@ -1,0 +1,349 @@
+"""Searches for what concerns a model as a whole, named by the rows of ``rules/graph.toml``.
+
+Each search yields where it found something, with the values that fill the placeholders of the row's reason. What MNN
+makes of it (status, reason, remedy, releases) is the row's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import GraphProto, NodeProto, TensorProto
+
+from mnncompat.graph.protos import attribute
+from mnncompat.graph.validation import all_nodes, subgraphs
+from mnncompat.graph.view import GraphView, ModelView
+from mnncompat.support.relations.moved_activations import ends_in_reshape, is_moved, output_behind
+
+ONNX_DOMAINS = ("", "ai.onnx")
+
+# Operators of other domains that equal the ONNX operator of the same name.
+_SAME_AS_ONNX = {("com.microsoft", "Gelu")}
+_SOFTMAX_COERCES_BELOW = 13
+# MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
+_INT64_LIMIT = 1 << 30
+
+
+class HazardLocation(NamedTuple):
+    """One place.
+
+    Attributes:
+        view: The graph it is in.
+        position: The node, or None for the graph as a whole.
+        values: What fills the placeholders of the reason.
+    """
+
+    view: GraphView
+    position: int | None = None
+    values: Mapping[str, object] = MappingProxyType({})
+
+
+class Scope(NamedTuple):
+    """What a search looks at.
+
+    Attributes:
+        model: The model.
+        graphs: Main graph, subgraphs and the functions that are called.
+        declares: Whether the target MNN registers an op name.
+    """
+
+    model: ModelView
+    graphs: tuple[GraphView, ...]
+    declares: Callable[[str], bool]
+
+    def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
+        """Yield every node with its place."""
+        for view in self.graphs:
+            for index, node in enumerate(view.nodes):
+                yield view, index, node
+
+
+def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
+    """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
+    bodies = {(function.domain, function.name): function for function in view.proto.functions}
+    called: set[tuple[str, str]] = set()
+    pending = list(all_nodes(view.proto.graph.node))
+    while pending:
+        node = pending.pop()
+        key = (node.domain, node.op_type)
+        if key in bodies and key not in called:
+            called.add(key)
+            pending.extend(all_nodes(bodies[key].node))
+    labels = {f"function {domain}::{name}" for domain, name in called}
+    return tuple(
+        graph
+        for graph in view.graphs()
+        if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
+    )
+
+
+SEARCHES: dict[str, Callable[[Scope], Iterable[HazardLocation]]] = {}
+
+
+def _search(function: Callable[[Scope], Iterable[HazardLocation]]) -> Callable[[Scope], Iterable[HazardLocation]]:
+    SEARCHES[function.__name__.strip("_").replace("_", "-")] = function
+    return function
+
+
+# ---- opset, domains, functions -------------------------------------------------------------------------------------
+
+
+@_search
+def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
+    """A node depends on the opset, and the first entry of `opset_import` is another domain's."""
+    first, meant = scope.model.proto.opset_import[0], scope.model.opset
+    if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
+        return
+    for view, index, node in scope.nodes():
+        if node.op_type == "Softmax" and node.domain in ONNX_DOMAINS and attribute(node, "axis", -1) != -1:
+            values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
+            yield HazardLocation(view=view, position=index, values=values)
+
+
+def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[HazardLocation]:
+    own = {(function.domain, function.name) for function in scope.model.proto.functions}
+    for view, index, node in scope.nodes():
+        key = (node.domain, node.op_type)
+        is_foreign = key in own or node.domain not in ONNX_DOMAINS
+        if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
+            yield HazardLocation(view=view, position=index, values={"domain": node.domain, "op": node.op_type})
+
+
+@_search
+def _foreign_op_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
+    """An operator of another domain whose bare name MNN declares."""
+    for found in _foreign(scope, functions=False, declared=True):
+        if (found.values["domain"], found.values["op"]) not in _SAME_AS_ONNX:
+            yield found
+
+
+_TRAINING = "ai.onnx.preview.training"
+
+
+@_search
+def _foreign_op(scope: Scope) -> Iterator[HazardLocation]:
+    """An operator of another domain, but not of training, whose name MNN does not declare."""
+    return (each for each in _foreign(scope, functions=False, declared=False) if each.values["domain"] != _TRAINING)
+
+
+@_search
+def _training_op(scope: Scope) -> Iterator[HazardLocation]:
+    """An operator of the domain of training."""
+    found = _foreign(scope, functions=False, declared=False)
+    return (each for each in found if each.values["domain"] == _TRAINING)
+
+
+@_search
+def _function_call(scope: Scope) -> Iterator[HazardLocation]:
+    """A call of a function that the model defines itself."""
+    return _foreign(scope, functions=True, declared=False)
+
+
+@_search
+def _function_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
+    """A call of a function of the model whose bare name MNN declares."""
+    return _foreign(scope, functions=True, declared=True)
+
+
+# ---- storage -------------------------------------------------------------------------------------------------------
+
+
+def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorProto]]:
+    for view in scope.graphs:
+        for name, tensor in view.initializers.items():
+            yield view, None, name, tensor
+        for index, node in enumerate(view.nodes):
+            value = attribute(node, "value") if node.op_type == "Constant" else None
+            if isinstance(value, TensorProto):
+                yield view, index, node.output[0], value
+
+
+@_search
+def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
+    """A tensor of one-byte elements in `int32_data`, whose first bytes, which are read, are not its elements."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
+            stored = np.array(tensor.int32_data, "<i4")
+            if (stored.view("i1")[: stored.size] == stored).all():
+                continue
+            yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
+
+
+@_search
+def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
+    """A tensor in a typed field that the converter does not read."""
+    two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
+    for view, index, name, tensor in _stored(scope):
+        is_inline = tensor.data_location != TensorProto.EXTERNAL and not tensor.raw_data
+        is_read = bool(tensor.int32_data) or name in view.consumers
+        in_int32 = tensor.data_type in two_bytes and is_inline and is_read
+        if in_int32 or (tensor.data_type == TensorProto.UINT32 and len(tensor.uint64_data)):
+            values: dict[str, object] = {"tensor": name, "dtype": _dtype(tensor)}
+            values["field"] = "uint64_data" if not in_int32 else "int32_data" if tensor.int32_data else "no field"
+            yield HazardLocation(view=view, position=index, values=values)
+
+
+@_search
+def _sparse_initializer(scope: Scope) -> Iterator[HazardLocation]:
+    """A sparse initializer."""
+    for view in scope.graphs:
+        for sparse in view.graph.sparse_initializer if isinstance(view.graph, GraphProto) else ():
+            yield HazardLocation(view=view, values={"tensor": sparse.values.name})
+
+
+@_search
+def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
+    """A Constant with `sparse_value`."""
+    for view, index, node in scope.nodes():
+        if node.op_type == "Constant" and attribute(node, "sparse_value") is not None:
+            yield HazardLocation(view=view, position=index, values={"tensor": node.output[0]})
+
+
+@_search
+def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
+    """An int64 constant that MNN clamps, read by anything but what bounds a count, where clamping is harmless."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type != TensorProto.INT64:
+            continue
+        values = view.constant(name)
+        if values is not None and values.size:
+            extreme = max(int(values.max()), -int(values.min()))
+            if extreme > _INT64_LIMIT and not _only_bounds(view, name):
+                shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
+                yield HazardLocation(view=view, position=index, values={"tensor": name, "value": shown})
+
+
+_PASSES_ON = ("Identity", "Concat", "Reshape", "Squeeze", "Unsqueeze")
+# Operands that say how far or how many at most: no axis has 2^30 elements.
+_BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
+
+
+def _only_bounds(view: GraphView, name: str) -> bool:
+    pending, seen = [name], set[str]()
+    while pending:
+        name = pending.pop()
+        if name in view.outputs:
+            return False
+        seen.add(name)
+        for reader in _readers(view.nodes, name):
+            if reader.op_type in _PASSES_ON:
+                pending.extend(set(reader.output) - seen)
+            elif {at for at, read in enumerate(reader.input) if read == name} - _BOUNDS.get(reader.op_type, set()):
+                return False
+    return True
+
+
+def _readers(nodes: Iterable[NodeProto], name: str) -> Iterator[NodeProto]:
+    """Nodes that read a value, in nested graphs too."""
+    for node in nodes:
+        if name in node.input:
+            yield node
+        for _, graph in subgraphs(node):
+            yield from _readers(graph.node, name)
+
+
+def _dtype(tensor: TensorProto) -> str:
+    return onnx.TensorProto.DataType.Name(tensor.data_type)
+
+
+# ---- inputs and outputs --------------------------------------------------------------------------------------------
+
+
+@_search
+def _pass_through_output(scope: Scope) -> Iterator[HazardLocation]:
+    """An Identity from a graph input to a graph output, in a graph with other nodes."""
+    main = scope.model.main
+    inputs = {value.name for value in scope.model.proto.graph.input} - main.initializers.keys()
+    for index, node in enumerate(main.nodes if len(main.nodes) > 1 else ()):
+        if node.op_type == "Identity" and node.input[0] in inputs and node.output[0] in main.outputs:
+            yield HazardLocation(view=main, position=index, values={"output": node.output[0]})
+
+
+@_search
+def _output_moved(scope: Scope) -> Iterator[HazardLocation]:
+    """A change of shape whose result is an output, and behind it alone an operator that MNN moves before it."""
+    for view, index, node in scope.nodes():
+        before = output_behind(view, index) if is_moved(view, node) else None
+        if before is not None and ends_in_reshape(view, before):
+            values = {"op": node.op_type, "before": before.op_type, "output": before.output[0]}
+            yield HazardLocation(view=view, position=index, values=values)
+
+
+# Types that MNN has tensors for; of the narrower integers and floats it has none.
+_HELD = frozenset(
+    TensorProto.DataType.Value(name)
+    for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8")
+) | {TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64}
+
+
+@_search
+def _unrepresentable_type(scope: Scope) -> Iterator[HazardLocation]:
+    """A graph input or output that is no tensor, or a tensor of elements that MNN has no type for."""
+    main, graph = scope.model.main, scope.model.proto.graph
+    for value in (*graph.input, *graph.output):
+        kind, element = value.type.WhichOneof("value"), value.type.tensor_type.elem_type
+        if value.name in main.initializers or kind is None or (kind == "tensor_type" and element in (0, *_HELD)):
+            continue
+        shown = TensorProto.DataType.Name(element) if kind == "tensor_type" else kind.removesuffix("_type")
+        yield HazardLocation(view=main, values={"tensor": value.name, "type": shown})
+
+
+@_search
+def _unrepresentable_constant(scope: Scope) -> Iterator[HazardLocation]:
+    """A stored tensor, read by a node, of elements that MNN has no type for."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type not in _HELD and (name in view.consumers or name in view.captured):
+            yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
+
+
+@_search
+def _zero_size_tensor(scope: Scope) -> Iterator[HazardLocation]:
+    """A graph input or output with a dimension of 0."""
+    main, graph = scope.model.main, scope.model.proto.graph
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in main.initializers and any(dim.HasField("dim_value") and not dim.dim_value for dim in dims):
+            shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+            yield HazardLocation(view=main, values={"tensor": value.name, "shape": shape})
+
+
+@_search
+def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
+    """A stored bfloat16 tensor that anything but Cast reads."""
+    for view, index, name, tensor in _stored(scope):
+        if tensor.data_type == TensorProto.BFLOAT16 and any(
+            reader.op_type not in ("Cast", "Identity", "CastLike") for reader in _readers(view.nodes, name)
+        ):
+            yield HazardLocation(view=view, position=index, values={"tensor": name})
+
+
+# What gives the neutral element for an operand without elements.
+_SUMS = ("ReduceSum", "ReduceProd")
+
+
+# What does not survive an operand without elements.
+_NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
+
+
+@_search
+def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
+    """A maximum or minimum of a value without elements."""
+    for view, index, node in scope.nodes():
+        if node.op_type in _NEED_ELEMENTS and node.domain in ONNX_DOMAINS and 0 in (view.shape(node.input[0]) or ()):
+            values = {"op": node.op_type, "tensor": node.input[0], "shape": list(view.shape(node.input[0]) or ())}
+            yield HazardLocation(view=view, position=index, values=values)
+
+
+@_search
+def _zero_size_sum(scope: Scope) -> Iterator[HazardLocation]:
+    """A sum or product over a dimension of 0, with a result that has elements."""
+    for view, index, node in scope.nodes():
+        if node.op_type not in _SUMS or node.domain not in ONNX_DOMAINS:
+            continue
+        before, after = view.shape(node.input[0]), view.shape(node.output[0])
+        if before is not None and 0 in before and (after is None or 0 not in after):
+            yield HazardLocation(view=view, position=index, values={"op": node.op_type, "tensor": node.input[0]})

@@ -1,0 +1,146 @@
+"""What the table may ask about one node: its attributes, operands and results as far as the model tells.
+
+An answer that the model does not give (an unknown rank, a symbolic dimension) is None, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto
+from onnx.helper import tensor_dtype_to_np_dtype
+
+from mnncompat.graph.protos import Dim, attribute
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.constant_folding import is_constant
+
+
+class NodeFacts:
+    """One node, seen by the conditions of the table.
+
+    Args:
+        view: The graph that holds the node.
+        index: Position of the node in it.
+        defaults: Defaults of the op type's attributes.
+
+    Attributes:
+        view: The graph that holds the node.
+        index: Position of the node in it.
+        node: The node.
+        opset: Version of ONNX's own domain in force here.
+    """
+
+    def __init__(self, view: GraphView, index: int, defaults: Mapping[str, Any]) -> None:
+        self.view = view
+        self.index = index
+        self.node: NodeProto = view.nodes[index]
+        self.opset = view.opset
+        self._defaults = defaults
+        self._attributes: dict[str, Any] = {}
+
+    def operand(self, position: int) -> str | None:
+        """Name of the input at `position` (negative: from the end); None if it is left out or empty."""
+        return _at(self.node.input, position)
+
+    def result(self, position: int) -> str | None:
+        """Name of the output at `position`; None if it is left out or empty."""
+        return _at(self.node.output, position)
+
+    def given(self, name: str) -> bool:
+        """True if the node states the attribute."""
+        return any(item.name == name for item in self.node.attribute)
+
+    def attribute(self, name: str) -> Any:
+        """Value of an attribute in effect: as stated, else its default, else None. Strings are `str`."""
+        if name not in self._attributes:
+            value = attribute(self.node, name) if self.given(name) else self._defaults.get(name)
+            self._attributes[name] = _text(value)
+        return self._attributes[name]
+
+    def shape(self, name: str) -> tuple[Dim, ...] | None:
+        """Shape of a value, None if its rank is unknown."""
+        return self.view.shape(name)
+
+    def rank(self, name: str) -> int | None:
+        """Rank of a value, None if unknown."""
+        shape = self.view.shape(name)
+        return None if shape is None else len(shape)
+
+    def elements(self, name: str) -> int | None:
+        """Number of elements of a value, None if unknown."""
+        shape = self.view.shape(name)
+        if shape is None:
+            return None
+        sizes = [dim for dim in shape if isinstance(dim, int)]
+        if 0 in sizes:
+            return 0
+        return int(np.prod(sizes, dtype=np.int64)) if len(sizes) == len(shape) else None
+
+    def dtype(self, name: str) -> str | None:
+        """Element type of a value by ONNX's name, such as ``FLOAT`` or ``INT64``; None if unknown."""
+        dtype = self.view.dtype(name)
+        return None if not dtype else TensorProto.DataType.Name(dtype)
+
+    def constant(self, name: str) -> NDArray[Any] | None:
+        """Value of a constant, looking through casts and Neg; None if it is computed at run time."""
+        value = self.view.constant(name)
+        if value is not None:
+            return value
+        node = self.view.producer(name)
+        if node is None or node.domain not in ("", "ai.onnx"):
+            return None
+        if node.op_type == "Neg":
+            value = self.constant(node.input[0])
+            return None if value is None else np.asarray(-value)
+        if node.op_type not in _CASTS:
+            return None
+        value, dtype = self.constant(node.input[0]), self.view.dtype(name)
+        return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
+
+    def is_constant(self, name: str) -> bool:
+        """True if a value is known before the model runs: stored, or computed from nothing but such values.
+
+        The converter computes those itself. Their data is not read here.
+        """
+        return is_constant(self.view, name)
+
+    def producer(self, name: str) -> str:
+        """Op type that computes a value here, looking through Identity.
+
+        ``input`` stands for a graph input, ``initializer`` for an initializer, ``outer`` for a captured value.
+        """
+        node = self.view.producer(name)
+        while node is not None and node.op_type == "Identity":
+            name = node.input[0]
+            node = self.view.producer(name)
+        if node is not None:
+            return str(node.op_type)
+        if name in self.view.initializers:
+            return "initializer"
+        return "input" if any(value == name for value in self._input_names) else "outer"
+
+    @cached_property
+    def _input_names(self) -> tuple[str, ...]:
+        return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
+
+
+_CASTS = ("Cast", "CastLike")
+_NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
+
+
+def _at(names: Any, position: int) -> str | None:
+    if not -len(names) <= position < len(names):
+        return None
+    return str(names[position]) or None
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], bytes):
+        return [item.decode("utf-8", errors="replace") for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Relations: named comparisons of several operands, attributes and neighbours, by operator family."""

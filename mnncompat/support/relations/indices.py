@@ -1,0 +1,76 @@
+"""Relations about indices, which MNN does not count from the end; see `mnncompat.support.relations.catalog`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from onnx import NodeProto
+
+from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.support.node_facts import NodeFacts
+
+# Operators whose results are never negative, whatever they are given.
+_COUNTING = frozenset(("ArgMax", "ArgMin", "NonZero", "NonMaxSuppression", "Shape", "Size"))
+_POSITIVE = frozenset(
+    ("Abs", "Relu", "Sigmoid", "Softmax", "Exp", "Sqrt", "Not", "And", "Or", "Equal", "Less", "Greater")
+)
+# Operators whose results are not negative if their first operand is not.
+_ARRANGING = frozenset(("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile"))
+_CHOOSING = frozenset(("Slice", "Split", "Gather", "GatherElements", "GatherND", "Compress", "ReverseSequence"))
+_COMPUTING = frozenset(("Cast", "Floor", "Ceil", "Round", "ReduceMax", "ReduceMin", "ReduceSum", "CumSum"))
+_UNARY = _ARRANGING | _CHOOSING | _COMPUTING
+# If none of their operands is.
+_JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
+_FURTHEST = 32
+
+
+def indices_never_negative(facts: NodeFacts) -> bool:
+    """The indices (input 1, of a OneHot input 0) come from operators that give no negative numbers, or are counted.
+
+    Counted from the start are those that a Where makes of Less(indices, 0), indices plus size, and indices.
+    """
+    name = facts.operand(0 if facts.node.op_type == "OneHot" else 1)
+    return name is not None and _never_negative(facts.view, name, _FURTHEST)
+
+
+def _never_negative(view: GraphView, name: str, further: int) -> bool:
+    constant = view.constant(name)
+    if constant is not None:
+        return constant.dtype.kind in "biuf" and not (constant < 0).any()
+    node = view.producer(name)
+    if node is None or not is_onnx(node) or not further:
+        return False
+    if node.op_type in _COUNTING | _POSITIVE or _is_position(node, name) or _counts_from_start(view, node):
+        return True
+    operands = _decisive(node)
+    return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
+
+
+def _decisive(node: NodeProto) -> Sequence[str]:
+    """The operands that must not be negative for the result not to be."""
+    if node.op_type in _UNARY:
+        return node.input[:1]
+    if node.op_type in _JOINING:
+        return node.input
+    if node.op_type == "Where" or (node.op_type == "Mod" and attribute(node, "fmod", 0) == 0):
+        return node.input[1:]
+    return ()
+
+
+def _is_position(node: NodeProto, name: str) -> bool:
+    return node.op_type == "TopK" and name in node.output[1:]
+
+
+def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
+    """``Where(Less(i, 0), i + size, i)``: the size is taken for that of the axis."""
+    test = view.producer(node.input[0]) if node.op_type == "Where" else None
+    if test is None or test.op_type != "Less":
+        return False
+    zero = view.constant(test.input[1])
+    return zero is not None and not zero.any() and test.input[0] == node.input[2]
+
+
+INDEX_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
+    function.__name__.replace("_", "-"): function for function in (indices_never_negative,)
+}

@@ -1,0 +1,276 @@
+"""The table of what MNN does with each operator: rows read from `rules/`, matched against nodes.
+
+``rules/ops/<Op>.toml`` holds the rows of one op type and is read when a model first contains one; ``rules/graph.toml``
+holds what concerns a model as a whole. A row is a statement about MNN that rests on its evidence; no row at all means
+that nothing is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mnncompat.errors import TableError
+from mnncompat.graph.view import GraphView
+from mnncompat.results.diagnostics import Severity
+from mnncompat.support import rule_files
+from mnncompat.support.conditions import Condition, parse_condition
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.releases import contains
+
+STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
+"""What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
+outputs; other numbers, shapes or types; right for some inputs only."""
+
+OBSTACLES = ("type", "strings", "sequences", "training", "random", "image codec", "dynamic")
+"""Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, random
+numbers, an image codec, results whose shape depends on data."""
+
+_SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
+_HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
+_PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([^{}.]+))?(?:\.([a-z]+))?\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One statement about what MNN does.
+
+    Attributes:
+        file: Where it stands.
+        op: Op type, or empty for a statement about whole models.
+        code: Stable code; the same in every file where the same cause is stated. Empty where MNN is right.
+        name: Readable name, as unique as the code.
+        mnn: Releases it holds for, a PEP 440 specifier.
+        arch: Machine architectures it holds on; empty for all.
+        find: Name of the search in `mnncompat.support.model_conditions` (statements about whole models only).
+        when: When it holds.
+        unless: When it does not hold although `when` does.
+        status: One of `STATUSES`.
+        reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
+        remedy: Name of the rewrite that removes the finding, or None.
+        advice: What to do where no rewrite exists.
+        obstacle: One of `OBSTACLES` where no rewrite can exist; else empty.
+        evidence: ``measured: ...`` and ``src:path@tag: ...``.
+    """
+
+    file: str
+    op: str
+    code: str
+    name: str
+    mnn: str
+    arch: tuple[str, ...]
+    find: str
+    when: Condition
+    unless: Condition
+    status: str
+    reason: str
+    remedy: str | None
+    advice: str
+    obstacle: str
+    evidence: tuple[str, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """Severity of the findings it makes."""
+        return _SEVERITY.get(self.status, Severity.INFO)
+
+    def holds_for(self, version: str) -> bool:
+        """True if the row speaks about this MNN release, or about the nearest older one that is known."""
+        return contains(self.mnn, version)
+
+    def holds(self, facts: NodeFacts) -> bool | None:
+        """Whether the row speaks about this node; None if the model does not say enough."""
+        excluded = self.unless.holds(facts)
+        if excluded is True:
+            return False
+        return self.when.holds(facts) if excluded is False else (self.when.holds(facts) and None)
+
+
+class RowMatch(NamedTuple):
+    """A row that speaks about a node.
+
+    Attributes:
+        row: The row.
+        certain: False if the model does not say enough to be sure.
+        reason: The row's reason with the actual values.
+    """
+
+    row: Row
+    certain: bool
+    reason: str
+
+
+class OpFile(NamedTuple):
+    """What is known about one op type.
+
+    Attributes:
+        rows: Its rows, in the order of the file.
+        defaults: Defaults of its attributes in every opset, as ONNX defines them. They stand in the file because
+            `onnx.defs` takes some 17 ms to answer its first question; a test compares them.
+    """
+
+    rows: tuple[Row, ...]
+    defaults: Mapping[str, Any]
+
+
+class SupportTable:
+    """The rows of a rules folder, read one op type at a time.
+
+    Args:
+        root: A rules folder; the one that ships with mnncompat by default.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root if root is not None else rule_files.root()
+        self._files: dict[str, OpFile] = {}
+        self._graph_rows: tuple[Row, ...] | None = None
+
+    def file(self, op: str) -> OpFile:
+        """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        if op not in self._files:
+            path = self._root / "ops" / f"{op}.toml"
+            is_known = op.isidentifier() and path.is_file()
+            self._files[op] = _read_op(path, op) if is_known else OpFile(rows=(), defaults={})
+        return self._files[op]
+
+    def rows(self, op: str) -> tuple[Row, ...]:
+        """Rows of one op type, in the order of the file.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        return self.file(op).rows
+
+    def graph_rows(self) -> tuple[Row, ...]:
+        """Rows about whole models.
+
+        Raises:
+            TableError: The file is damaged.
+        """
+        if self._graph_rows is None:
+            path = self._root / "graph.toml"
+            self._graph_rows = _parse_rows(rule_files.read_toml(path), "graph", "", path)
+        return self._graph_rows
+
+    def ops(self) -> tuple[str, ...]:
+        """Op types that have a file, sorted."""
+        return tuple(sorted(path.stem for path in (self._root / "ops").glob("*.toml")))
+
+    def match(self, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
+        """Rows that speak about a node, under one MNN release, in the order of the file.
+
+        Raises:
+            TableError: The file of the op type is damaged.
+        """
+        file = self.file(view.nodes[index].op_type)
+        facts = NodeFacts(view, index, file.defaults)
+        found = []
+        for row in file.rows:
+            truth = row.holds_for(version) and row.holds(facts)
+            if truth is not False:
+                found.append(RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts)))
+        return tuple(found)
+
+
+def describe(reason: str, facts: NodeFacts) -> str:
+    """Fill the placeholders of a reason with the values of a node."""
+    return _PLACEHOLDER.sub(lambda match: _actual(match[1], match[2], match[3], facts), reason)
+
+
+def _actual(subject: str, key: str | None, part: str | None, facts: NodeFacts) -> str:
+    if subject == "attr" and key:
+        return _words(facts.attribute(key))
+    if subject in ("input", "output") and key:
+        name = (facts.operand if subject == "input" else facts.result)(int(key))
+        if name is None:
+            return "none"
+        read = {"dtype": facts.dtype, "rank": facts.rank, "shape": facts.shape, "elements": facts.elements}
+        return name if part is None else _words(read[part](name))
+    counts = {"op": facts.node.op_type, "opset": facts.opset, "inputs": len(facts.node.input)}
+    return str(counts.get(subject, len(facts.node.output)))
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join('?' if item is None else str(item) for item in value)}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+_TEXTS = ("code", "name", "mnn", "find", "status", "reason", "remedy", "advice", "obstacle")
+_KEYS = {*_TEXTS, "arch", "when", "unless", "evidence"}
+_NEVER = Condition(())
+
+
+def _read_op(path: Path, op: str) -> OpFile:
+    data = rule_files.read_toml(path)
+    defaults = data.pop("defaults", {})
+    if not isinstance(defaults, dict):
+        raise TableError(f"{path}: defaults must be a table of attributes", hint=_HINT)
+    return OpFile(rows=_parse_rows(data, "support", op, path), defaults=defaults)
+
+
+def _parse_rows(data: Mapping[str, Any], kind: str, op: str, path: Path) -> tuple[Row, ...]:
+    entries = data.get(kind)
+    if set(data) != {kind} or not isinstance(entries, list):
+        raise TableError(f"{path}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
+    return tuple(
+        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}")
+        for number, entry in enumerate(entries, 1)
+    )
+
+
+def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row:
+    _require_keys(entry, op, where)
+    _require_specifier(entry["mnn"], where)
+    return Row(
+        file=str(file),
+        op=op,
+        code=entry.get("code", ""),
+        name=entry.get("name", ""),
+        mnn=entry["mnn"],
+        arch=tuple(entry.get("arch", ())),
+        find=entry.get("find", ""),
+        when=parse_condition(entry.get("when", {}), where),
+        unless=parse_condition(entry["unless"], where) if "unless" in entry else _NEVER,
+        status=entry["status"],
+        reason=entry.get("reason", ""),
+        remedy=entry.get("remedy"),
+        advice=entry.get("advice", ""),
+        obstacle=entry.get("obstacle", ""),
+        evidence=tuple(entry["evidence"]),
+    )
+
+
+def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
+    unknown = sorted(set(entry) - _KEYS)
+    if unknown:
+        raise TableError(f"{where}: unknown key {unknown[0]!r}", hint=_HINT)
+    if entry.get("status") not in STATUSES:
+        raise TableError(f"{where}: status must be one of {', '.join(STATUSES)}", hint=_HINT)
+    needed = ["mnn", "evidence"] if entry["status"] == "supported" else ["mnn", "evidence", "code", "name", "reason"]
+    missing = [key for key in [*needed, *([] if op else ["find"])] if not entry.get(key)]
+    if missing:
+        raise TableError(f"{where}: {missing[0]} is missing", hint=_HINT)
+    if entry.get("obstacle", OBSTACLES[0]) not in OBSTACLES:
+        raise TableError(f"{where}: obstacle must be one of {', '.join(OBSTACLES)}", hint=_HINT)
+    wrong = next((key for key in _TEXTS if not isinstance(entry.get(key, ""), str)), None)
+    if wrong is not None:
+        raise TableError(f"{where}: {wrong} must be a string", hint=_HINT)
+
+
+def _require_specifier(text: str, where: str) -> None:
+    try:
+        contains(text, "0")
+    except ValueError:
+        raise TableError(f"{where}: mnn = {text!r} is not a PEP 440 version specifier", hint=_HINT) from None

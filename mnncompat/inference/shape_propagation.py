@@ -1,0 +1,212 @@
+"""The state of one run that follows shapes through a graph, and the requirements that it collects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from onnx import GraphProto, NodeProto
+
+from mnncompat.graph.protos import attribute, dims_of
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.size_expression import Size, as_size, dimension
+
+Shape = tuple[Size | None, ...]
+"""A size is None where it cannot be followed."""
+_MOST_ELEMENTS = 64
+"""Values that say shapes are small."""
+_LARGEST = 1e9
+_NAMELESS = ("", "?", "-1", "None", "unk", "unknown")
+"""What exporters write for a dimension that has no name."""
+
+
+class Requirement(NamedTuple):
+    """What a node asks of sizes.
+
+    Attributes:
+        kind: ``equal``, ``broadcast`` (equal, or one of them is 1), ``multiple`` (left is a multiple of right),
+            ``at-most`` or ``at-least``.
+        left: One side.
+        right: The other.
+        index: The node, by its position in the main graph.
+        reason: In words, such as ``Add of [batch, total] and [batch, past + new]``.
+    """
+
+    kind: str
+    left: Size
+    right: Size
+    index: int
+    reason: str
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """True if given dimensions fulfil it; the same for what cannot be evaluated."""
+        try:
+            left, right = self.left.evaluate(sizes), self.right.evaluate(sizes)
+        except (KeyError, ZeroDivisionError):
+            return True
+        match self.kind:
+            case "equal":
+                return left == right
+            case "broadcast":
+                return left == right or 1 in (left, right)
+            case "multiple":
+                return left == right == 0 if right == 0 else left % right == 0
+            case "at-most":
+                return left <= right
+        return left >= right
+
+
+class Propagation:
+    """The state of one run over a graph; what the shape functions work on.
+
+    Attributes:
+        view: The graph.
+        index: The node in work.
+        shapes: What was found so far.
+        requirements: Likewise.
+    """
+
+    def __init__(self, view: GraphView) -> None:
+        self.view = view
+        self.index = 0
+        self.shapes: dict[str, Shape | None] = {}
+        self.requirements: list[Requirement] = []
+        self._values: dict[str, list[Size | None]] = {}
+
+    def declare_inputs(self, graph: GraphProto) -> dict[str, dict[int, str]]:
+        """Take the declared shapes of the inputs; dimensions without a name get one."""
+        found: dict[str, dict[int, str]] = {}
+        for value in graph.input:
+            dims = None if value.name in self.view.initializers else dims_of(value)
+            if dims is None:
+                continue
+            names = {
+                axis: f"{value.name}[{axis}]" if dim is None or dim in _NAMELESS else dim
+                for axis, dim in enumerate(dims)
+                if not isinstance(dim, int)
+            }
+            self.shapes[value.name] = tuple(
+                dimension(names[axis]) if axis in names else Size(int(dim or 0)) for axis, dim in enumerate(dims)
+            )
+            found[value.name] = names
+        return found
+
+    def shape(self, name: str) -> Shape | None:
+        """Shape of a value: followed, stored, or as far as ONNX shape inference knows it."""
+        if name not in self.shapes:
+            tensor = self.view.tensor(name)
+            self.shapes[name] = None if tensor is None else tuple(Size(int(dim)) for dim in tensor.dims)
+        return self.shapes[name]
+
+    def rank(self, name: str) -> int | None:
+        """Rank of a value, None if unknown."""
+        shape = self.shape(name)
+        return None if shape is None else len(shape)
+
+    def value(self, name: str) -> list[Size | None] | None:
+        """The elements of a small integer value, flat; None if they are not followed."""
+        if name not in self._values:
+            tensor = self.view.tensor(name)
+            if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
+                return None
+            array = self.view.constant(name)
+            if array is None or array.dtype.kind not in "biuf":
+                return None
+            if array.dtype.kind == "f" and not np.all((array == np.floor(array)) & (np.abs(array) < _LARGEST)):
+                return None
+            self._values[name] = [Size(int(each)) for each in array.reshape(-1)]
+        return self._values[name]
+
+    def set_value(self, name: str, value: Sequence[Size | None]) -> None:
+        """Keep the elements of a small value."""
+        if len(value) <= _MOST_ELEMENTS:
+            self._values[name] = list(value)
+
+    def floats(self, name: str) -> list[float] | None:
+        """Elements of a small constant as floats, None if it is none."""
+        tensor = self.view.tensor(name) if name else None
+        if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
+            return None
+        array = self.view.constant(name)
+        return None if array is None else [float(each) for each in array.reshape(-1)]
+
+    def integers(self, name: str) -> list[int] | None:
+        """Elements of a small value that depend on nothing; None if there is any other."""
+        value = self.value(name) if name else None
+        if value is None:
+            return None
+        numbers = [None if each is None else each.number for each in value]
+        return None if None in numbers else [int(number or 0) for number in numbers]
+
+    def define(self, node: NodeProto, shapes: Sequence[Shape | None] | None) -> None:
+        """Keep the shapes of a node's outputs; what was not followed is taken from ONNX shape inference."""
+        for position, name in enumerate(node.output):
+            if not name:
+                continue
+            found = shapes[position] if shapes is not None and position < len(shapes) else None
+            if found is None or None in found:
+                found = self._completed(name, found)
+            self.shapes[name] = found
+
+    def _completed(self, name: str, found: Shape | None) -> Shape | None:
+        inferred = self.view.shape(name)
+        if inferred is None:
+            return found
+        static = tuple(Size(dim) if isinstance(dim, int) else None for dim in inferred)
+        if found is None or len(found) != len(static):
+            return static
+        return tuple(one if one is not None else two for one, two in zip(found, static, strict=True))
+
+    def require(self, kind: str, left: Size | int | None, right: Size | int | None, reason: str) -> None:
+        """Note what the node in work asks of two sizes, unless it is so or nothing is known."""
+        if left is None or right is None:
+            return
+        found = Requirement(kind, as_size(left), as_size(right), self.index, reason)
+        if found.left.number is not None and found.right.number is not None:
+            return
+        if kind in ("equal", "broadcast") and found.left == found.right:
+            return
+        self.requirements.append(found)
+
+    def broadcast(self, *shapes: Shape | None) -> Shape | None:
+        """The shape of elementwise arithmetic, and what it requires."""
+        known = [shape for shape in shapes if shape is not None]
+        if len(known) != len(shapes):
+            return None
+        rank = max((len(shape) for shape in known), default=0)
+        words = " and ".join(text(shape) for shape in known)
+        result: list[Size | None] = []
+        for axis in range(rank):
+            column = [shape[axis - rank + len(shape)] for shape in known if axis - rank + len(shape) >= 0]
+            result.append(self._joined(column, words))
+        return tuple(result)
+
+    def _joined(self, column: Sequence[Size | None], words: str) -> Size | None:
+        """One axis of a broadcast."""
+        sizes = [size for size in column if size is None or size.number != 1]
+        if not sizes:
+            return Size(1)
+        fixed = next((size for size in sizes if size is not None and size.number is not None), None)
+        first = fixed or next((size for size in sizes if size is not None), None)
+        for size in sizes:
+            if size is not None and first is not None and size != first:
+                kind = "broadcast"
+                self.require(kind, size, first, f"{self.op} of {words}")
+        return None if first is None else first
+
+    @property
+    def op(self) -> str:
+        """Op type of the node in work."""
+        return str(self.view.nodes[self.index].op_type)
+
+    def attribute(self, node: NodeProto, name: str, default: Any = None) -> Any:
+        """An attribute's value, see `mnncompat.graph.protos.attribute`."""
+        return attribute(node, name, default)
+
+
+def text(shape: Shape | None) -> str:
+    """A shape for people: ``[batch, past + new, ?]``."""
+    if shape is None:
+        return "[...]"
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"

@@ -1,0 +1,66 @@
+"""Shapes as expressions over the dynamic dimensions of a model's inputs, and what the graph requires of these.
+
+ONNX shape inference gives every size that it cannot follow a new name, and says nothing about how sizes have to fit
+together. Here ``Concat(past, new)`` is ``past + new``, and an addition of a mask ``[total]`` to it is a requirement,
+``total = past + new``, with the node that asks for it. A target that is stored (a Reshape to [1, 256]) requires a
+product; a table of positions of 512 rows that is sliced requires at most 512.
+
+Sizes that cannot be followed are None; they require nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from onnx import GraphProto
+
+from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.layer_shapes import LAYERS
+from mnncompat.inference.reshaping_shapes import KEEP_SHAPE, RESHAPING
+from mnncompat.inference.selection_shapes import SELECTIONS
+from mnncompat.inference.shape_propagation import Propagation, Requirement, Shape
+
+_FUNCTIONS = {**RESHAPING, **SELECTIONS, **LAYERS}
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolicShapes:
+    """What is known about the shapes of a main graph's values.
+
+    Attributes:
+        shapes: By value; a size is None where it cannot be followed, a shape is None where the rank is unknown.
+        requirements: What the nodes ask of the dimensions, in graph order, each once.
+        dimensions: Input -> its dynamic dimensions by axis.
+    """
+
+    shapes: Mapping[str, Shape | None]
+    requirements: tuple[Requirement, ...]
+    dimensions: Mapping[str, Mapping[int, str]]
+
+
+def symbolic_shapes(view: GraphView) -> SymbolicShapes:
+    """Follow the sizes of a main graph from its inputs to its outputs.
+
+    Args:
+        view: The main graph.
+    """
+    assert isinstance(view.graph, GraphProto)  # noqa: S101 - a function has no declared inputs
+    run = Propagation(view)
+    dimensions = run.declare_inputs(view.graph)
+    for index, node in enumerate(view.nodes):
+        run.index = index
+        shapes: Sequence[Shape | None] | None = None
+        if is_onnx(node):
+            function = _FUNCTIONS.get(node.op_type)
+            try:
+                if function is not None:
+                    shapes = function(run, node)
+                elif node.op_type in KEEP_SHAPE:
+                    shapes = [run.shape(node.input[0])] * len(node.output)
+            except (IndexError, TypeError, ValueError, ZeroDivisionError):  # what onnx.checker would refuse
+                shapes = None
+        run.define(node, shapes)
+    unique = dict.fromkeys(run.requirements)
+    return SymbolicShapes(shapes=run.shapes, requirements=tuple(unique), dimensions=dimensions)

@@ -138,7 +138,7 @@ def _constant_of_shape(run: Propagation, node: NodeProto) -> list[Shape | None]:
         from onnx import numpy_helper
 
         number = 0.0 if value is None else float(numpy_helper.to_array(value).reshape(-1)[0])
-        if number == int(number):
+        if number.is_integer():
             run.set_value(node.output[0], [Size(int(number))] * count)
     return [tuple(target)]
 

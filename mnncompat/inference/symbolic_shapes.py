@@ -59,7 +59,7 @@ def symbolic_shapes(view: GraphView) -> SymbolicShapes:
                     shapes = function(run, node)
                 elif node.op_type in KEEP_SHAPE:
                     shapes = [run.shape(node.input[0])] * len(node.output)
-            except (IndexError, TypeError, ValueError, ZeroDivisionError):  # what onnx.checker would refuse
+            except (ArithmeticError, IndexError, TypeError, ValueError):  # what onnx.checker would refuse
                 shapes = None
         run.define(node, shapes)
     unique = dict.fromkeys(run.requirements)

@@ -1,0 +1,432 @@
+"""What each operator says about the values that it is given; see `mnncompat.inference.input_domains`.
+
+A rule gets a `Reading`: a node that reads ``scale * input + offset`` at one position. It yields a `Claim` about the
+input for what the node asks, and a `Use` for each value of that form that the node hands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto
+
+from mnncompat.graph.protos import attribute
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.shape_propagation import Shape
+
+
+class Kind(StrEnum):
+    """What the values of an input are."""
+
+    IDS = "ids"
+    """They select rows of a table, or elements along an axis."""
+    MASK = "mask"
+    """0 and 1."""
+    LENGTH = "lengths"
+    """Steps of a sequence that count, from 1 on."""
+    COUNT = "count"
+    """How often something is done, from 0 on."""
+    SIZE = "sizes"
+    """Sizes of what is computed."""
+    PIXELS = "pixels"
+    """Whole numbers of an image that is normalised by the model."""
+    TIMESTEP = "timesteps"
+    """Positions on a time scale, of which sine and cosine are taken."""
+    BOUNDED = "numbers within bounds"
+    """Floating-point numbers."""
+    NUMBERS = "numbers"
+    """Floating-point numbers without bounds."""
+    INTEGERS = "integers"
+    """Whole numbers of which nothing is known."""
+
+
+class Use(NamedTuple):
+    """A value that depends on an input alone: ``scale * input + offset``, with offsets from `least` to `most`."""
+
+    value: str
+    scale: float = 1.0
+    least: float = 0.0
+    most: float = 0.0
+
+
+class Claim(NamedTuple):
+    """What a node asks of an input.
+
+    Attributes:
+        kind: What its values are.
+        low: Least value.
+        high: Largest value.
+        reason: The node in words.
+        values: Single values that matter.
+    """
+
+    kind: Kind
+    low: float
+    high: float
+    reason: str
+    values: tuple[float, ...] = ()
+
+
+class Reading(NamedTuple):
+    """A node that reads a followed value.
+
+    Attributes:
+        view: The graph of the node.
+        node: The node.
+        position: Which of its operands it is.
+        use: The value.
+        shapes: Of the main graph's values.
+        sizes: Of the dynamic dimensions.
+    """
+
+    view: GraphView
+    node: NodeProto
+    position: int
+    use: Use
+    shapes: Mapping[str, Shape | None]
+    sizes: Mapping[str, int]
+
+    def shape(self, name: str) -> list[int | None] | None:
+        """Sizes of a value with the dynamic dimensions in place; None for an unknown rank."""
+        shape = self.shapes.get(name)
+        if shape is None:
+            known = self.view.shape(name)
+            return None if known is None else [dim if isinstance(dim, int) else None for dim in known]
+        try:
+            return [None if size is None else size.evaluate(self.sizes) for size in shape]
+        except (KeyError, ZeroDivisionError):
+            return None
+
+    def constant(self, position: int) -> NDArray[Any] | None:
+        """A constant operand of numbers, None if it is none."""
+        name = self.node.input[position] if position < len(self.node.input) else ""
+        value = self.view.constant(name) if name else None
+        return value if value is not None and value.size and value.dtype.kind in "biuf" else None
+
+    def passed(self, position: int = 0) -> Iterator[Use]:
+        """The value as it is, in an output."""
+        yield self.use._replace(value=self.node.output[position])
+
+    def claim(self, kind: Kind, low: float, high: float, reason: str) -> Iterator[Claim]:
+        """A claim about the read value, told of the input."""
+        scale, least, most = self.use.scale, self.use.least, self.use.most
+        if not scale:
+            return
+        ends = ((low - least) / scale, (high - most) / scale)
+        yield Claim(kind, min(ends), max(ends), reason)
+
+    def words(self, position: int) -> str:
+        """Operator and operand: ``Gather of word [500, 16]``."""
+        name = self.node.input[position]
+        shape = self.shape(name)
+        sizes = "" if shape is None else f" [{', '.join('?' if size is None else str(size) for size in shape)}]"
+        return f"{self.node.op_type} of {name}{sizes}"
+
+
+Found = Iterator[Use | Claim]
+Rule = Callable[[Reading], Found]
+
+_LARGE = 1e3
+"""A summand beyond it takes an element out of a softmax."""
+_MOST_SIZE, _MOST_COUNT = 4, 4
+_TIMESTEPS = 1000
+_BYTE = 255.0
+_BYTE_DIVISORS = (255.0, 256.0, 127.5, 128.0)
+_MEANS = (30.0, 225.0)
+"""Means of the channels of images whose values go to 255."""
+
+
+def _pass(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from reading.passed()
+
+
+def _concat(reading: Reading) -> Found:
+    yield from reading.passed()
+
+
+def _cast(reading: Reading) -> Found:
+    if attribute(reading.node, "to") == TensorProto.BOOL:
+        yield from reading.claim(Kind.MASK, 0, 1, "cast to bool")
+    yield from reading.passed()
+
+
+def _arithmetic(reading: Reading) -> Found:
+    """A constant that is added, subtracted, multiplied or divided by."""
+    node, use = reading.node, reading.use
+    other = reading.constant(1 - reading.position)
+    if other is None:
+        if node.op_type == "Div" and reading.position == 1:
+            yield from reading.claim(Kind.BOUNDED, 0.1, inf, f"a divisor ({node.op_type} {node.name})".rstrip())
+        return
+    low, high = float(other.min()), float(other.max())
+    changed = _changed(node.op_type, use, low, high, is_second=reading.position == 1)
+    if changed is None:
+        return
+    yield from _pixels(reading, low, high)
+    yield from _hiding(reading, changed)
+    yield changed._replace(value=node.output[0])
+
+
+def _changed(op: str, use: Use, low: float, high: float, *, is_second: bool) -> Use | None:
+    match op:
+        case "Add":
+            return use._replace(least=use.least + low, most=use.most + high)
+        case "Sub" if is_second:
+            return use._replace(scale=-use.scale, least=low - use.most, most=high - use.least)
+        case "Sub":
+            return use._replace(least=use.least - high, most=use.most - low)
+        case "Mul":
+            factor = low if low == high else (low + high) / 2
+        case "Div" if not is_second and low * high > 0:
+            factor = 1 / low if low == high else 2 / (low + high)
+        case _:
+            return None
+    ends = sorted((use.least * factor, use.most * factor))
+    return use._replace(scale=use.scale * factor, least=ends[0], most=ends[1])
+
+
+def _hiding(reading: Reading, changed: Use) -> Iterator[Claim]:
+    """``(1 - mask) * lowest``: one of 0 and 1 becomes nothing, the other a large negative number."""
+    ends = sorted((changed.most, changed.scale + changed.most))
+    if (
+        changed.least == changed.most
+        and reading.node.op_type in ("Mul", "Div")
+        and abs(ends[1]) < 1 <= _LARGE <= -ends[0]
+    ):
+        yield Claim(Kind.MASK, 0, 1, f"becomes 0 or {ends[0]:.3g} ({reading.node.op_type})")
+
+
+def _pixels(reading: Reading, low: float, high: float) -> Iterator[Claim]:
+    """The first step of a normalisation of images."""
+    if reading.use[1:] != (1.0, 0.0, 0.0) or reading.position != 0:
+        return
+    op = reading.node.op_type
+    if low == high and ((op == "Div" and low in _BYTE_DIVISORS) or (op == "Mul" and low and _is_byte(1 / low))):
+        yield Claim(Kind.PIXELS, 0, _BYTE, f"{op} by {low:g}")
+    elif op in ("Sub", "Add") and _MEANS[0] <= min(abs(low), abs(high)) <= max(abs(low), abs(high)) <= _MEANS[1]:
+        yield Claim(
+            Kind.PIXELS, 0, _BYTE, f"{op} of means from {min(abs(low), abs(high)):g} to {max(abs(low), abs(high)):g}"
+        )
+
+
+def _is_byte(number: float) -> bool:
+    return any(abs(number / each - 1) < 1e-4 for each in _BYTE_DIVISORS)  # noqa: PLR2004 - stored as float32
+
+
+def _clip(reading: Reading) -> Found:
+    if reading.position == 0:
+        bounds = [attribute(reading.node, name) for name in ("min", "max")]
+        for place in (1, 2):
+            value = reading.constant(place)
+            bounds[place - 1] = float(value.reshape(-1)[0]) if value is not None else bounds[place - 1]
+        low, high = (float(each) if each is not None else None for each in bounds)
+        if low is not None and high is not None and low < high:
+            yield from reading.claim(Kind.BOUNDED, low, high, f"Clip to {low:g} .. {high:g}")
+
+
+# ---- what selects --------------------------------------------------------------------------------------------------
+
+
+def _gather(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from reading.passed()
+        return
+    shape = reading.shape(reading.node.input[0])
+    if shape:
+        rows = shape[attribute(reading.node, "axis", 0) % len(shape)]
+        if rows:
+            yield from reading.claim(Kind.IDS, 0, rows - 1, reading.words(0))
+
+
+def _by_index(reading: Reading) -> Found:
+    """GatherND and the scatters: the smallest axis that is indexed."""
+    if reading.position == 0:
+        yield from reading.passed()
+    shape, indices = (reading.shape(name) for name in reading.node.input[:2])
+    if reading.position != 1 or not shape or not indices or not indices[-1]:
+        return
+    first = attribute(reading.node, "batch_dims", 0)
+    sizes = [size for size in shape[first : first + indices[-1]] if size]
+    if sizes:
+        yield from reading.claim(Kind.IDS, 0, min(sizes) - 1, reading.words(0))
+
+
+def _one_hot(reading: Reading) -> Found:
+    depth = reading.constant(1)
+    if reading.position == 0 and depth is not None:
+        number = int(depth.reshape(-1)[0])
+        yield from reading.claim(Kind.IDS, 0, number - 1, f"OneHot of depth {number}")
+    elif reading.position == 1:
+        yield from reading.claim(Kind.SIZE, 1, _MOST_SIZE, "depth of a OneHot")
+
+
+def _embedding(reading: Reading) -> Found:
+    """ONNX Runtime's EmbedLayerNormalization: ids of words and of segments, each with a table."""
+    table = {0: 2, 1: 4}.get(reading.position)
+    shape = None if table is None else reading.shape(reading.node.input[table])
+    if table is not None and shape and shape[0]:
+        yield from reading.claim(Kind.IDS, 0, shape[0] - 1, reading.words(table))
+
+
+# ---- masks, lengths, counts ----------------------------------------------------------------------------------------
+
+
+def _where(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from reading.claim(Kind.MASK, 0, 1, "condition of a Where")
+    else:
+        yield from reading.passed()
+
+
+def _logic(reading: Reading) -> Found:
+    yield from reading.claim(Kind.MASK, 0, 1, f"operand of {reading.node.op_type}")
+
+
+def _compare(reading: Reading) -> Found:
+    """With 0 or 1 a mask is compared, with another number a value that matters; with positions, lengths are."""
+    other = reading.constant(1 - reading.position)
+    op = reading.node.op_type
+    if other is not None and other.size == 1:
+        number = float(other.reshape(-1)[0])
+        if number in (0.0, 0.5, 1.0):
+            yield from reading.claim(Kind.MASK, 0, 1, f"{op} with {number:g}")
+        elif reading.use.scale:
+            wanted = (number - reading.use.most) / reading.use.scale
+            yield Claim(Kind.INTEGERS, -inf, inf, f"{op} with {number:g}", (wanted,))
+        return
+    shape = reading.shape(reading.node.output[0])
+    if op != "Equal" and shape and shape[-1] and _is_positions(reading):
+        yield from reading.claim(Kind.LENGTH, 1, shape[-1], f"{op} with positions of {shape[-1]} steps")
+
+
+def _is_positions(reading: Reading) -> bool:
+    """The other operand comes from a Range, or is a stored one."""
+    name = reading.node.input[1 - reading.position]
+    node = reading.view.producer(name)
+    while node is not None and node.op_type in ("Cast", "Unsqueeze", "Reshape", "Expand", "Squeeze", "Identity"):
+        name = node.input[0]
+        node = reading.view.producer(name)
+    if node is not None and node.op_type == "Range":
+        return True
+    value = reading.view.constant(name)
+    return value is not None and value.size > 1 and np.array_equal(value.reshape(-1), np.arange(value.size))
+
+
+def _recurrent(reading: Reading) -> Found:
+    lengths = 4
+    shape = reading.shape(reading.node.input[0])
+    if reading.position == lengths and shape and shape[0]:
+        steps = shape[1 if attribute(reading.node, "layout", 0) else 0]
+        if steps:
+            yield from reading.claim(Kind.LENGTH, 1, steps, f"lengths of {reading.node.op_type} over {steps} steps")
+
+
+def _reverse_sequence(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from reading.passed()
+        return
+    shape = reading.shape(reading.node.input[0])
+    steps = shape[attribute(reading.node, "time_axis", 0)] if shape else None
+    if steps:
+        yield from reading.claim(Kind.LENGTH, 1, steps, f"lengths of ReverseSequence over {steps} steps")
+
+
+def _if(reading: Reading) -> Found:
+    yield from reading.claim(Kind.MASK, 0, 1, "condition of an If")
+
+
+def _loop(reading: Reading) -> Found:
+    """Trip count, condition, and what is carried into the body."""
+    if reading.position == 0:
+        yield from reading.claim(Kind.COUNT, 0, _MOST_COUNT, "trips of a Loop")
+    elif reading.position == 1:
+        yield from reading.claim(Kind.MASK, 0, 1, "condition of a Loop")
+    else:
+        body = attribute(reading.node, "body")
+        if body is not None and reading.position < len(body.input):
+            yield reading.use._replace(value=body.input[reading.position].name)
+
+
+def _size(reading: Reading) -> Found:
+    """Operands that say sizes: all but the data."""
+    if reading.position == 0 and reading.node.op_type not in ("ConstantOfShape", "Range"):
+        yield from reading.passed()
+    else:
+        yield from reading.claim(Kind.SIZE, 1, _MOST_SIZE, f"sizes of {reading.node.op_type}")
+
+
+def _top_k(reading: Reading) -> Found:
+    shape = reading.shape(reading.node.input[0])
+    if reading.position == 0:
+        yield from reading.passed()
+    elif shape:
+        most = shape[attribute(reading.node, "axis", -1)] or _MOST_SIZE
+        yield from reading.claim(Kind.SIZE, 1, min(most, _MOST_SIZE), f"number of elements of TopK among {most}")
+
+
+# ---- domains of functions ------------------------------------------------------------------------------------------
+
+
+def _positive(reading: Reading) -> Found:
+    yield from reading.claim(Kind.BOUNDED, 1e-3, inf, f"operand of {reading.node.op_type}")
+
+
+def _pow(reading: Reading) -> Found:
+    exponent = reading.constant(1)
+    if reading.position == 0 and exponent is not None and not np.array_equal(exponent, np.floor(exponent)):
+        yield from reading.claim(Kind.BOUNDED, 0, inf, f"base of Pow with exponent {float(exponent.reshape(-1)[0]):g}")
+
+
+def _within_one(reading: Reading) -> Found:
+    yield from reading.claim(Kind.BOUNDED, -1, 1, f"operand of {reading.node.op_type}")
+
+
+def _from_one(reading: Reading) -> Found:
+    yield from reading.claim(Kind.BOUNDED, 1, inf, "operand of Acosh")
+
+
+def _angle(reading: Reading) -> Found:
+    """Sine and cosine of a scaled scalar or vector: an embedding of time."""
+    if reading.use.scale != 1.0:
+        shape = reading.shape(reading.node.input[0])
+        if shape is not None and len(shape) <= 3:  # noqa: PLR2004 - batch, steps, frequencies
+            yield Claim(Kind.TIMESTEP, 0, _TIMESTEPS - 1, f"{reading.node.op_type} of its multiples")
+
+
+_PASSED = (
+    *("Identity", "Reshape", "Flatten", "Unsqueeze", "Squeeze", "Transpose", "Dropout", "Floor", "Ceil", "Round"),
+    *("DequantizeLinear", "Split", "DepthToSpace", "SpaceToDepth"),
+)
+
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(_PASSED, _pass),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
+    **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compare),
+    **dict.fromkeys(("GatherND", "ScatterND", "ScatterElements", "GatherElements"), _by_index),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Slice", "Tile"), _size),
+    **dict.fromkeys(("Log", "Sqrt", "Reciprocal"), _positive),
+    **dict.fromkeys(("Acos", "Asin", "Atanh"), _within_one),
+    **dict.fromkeys(("Sin", "Cos"), _angle),
+    "Acosh": _from_one,
+    "Cast": _cast,
+    "Clip": _clip,
+    "Concat": _concat,
+    "EmbedLayerNormalization": _embedding,
+    "Gather": _gather,
+    "If": _if,
+    "Loop": _loop,
+    "OneHot": _one_hot,
+    "Pow": _pow,
+    "ReverseSequence": _reverse_sequence,
+    "TopK": _top_k,
+    "Where": _where,
+}
+"""By op type; what is not here ends the way of a value."""

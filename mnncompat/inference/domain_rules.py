@@ -244,8 +244,19 @@ def _gather(reading: Reading) -> Found:
             yield from reading.claim(Kind.IDS, 0, rows - 1, reading.words(0))
 
 
+def _along_axis(reading: Reading) -> Found:
+    """GatherElements and ScatterElements."""
+    if reading.position != 1:
+        yield from reading.passed()
+        return
+    shape = reading.shape(reading.node.input[0])
+    size = shape[attribute(reading.node, "axis", 0) % len(shape)] if shape else None
+    if size:
+        yield from reading.claim(Kind.IDS, 0, size - 1, reading.words(0))
+
+
 def _by_index(reading: Reading) -> Found:
-    """GatherND and the scatters: the smallest axis that is indexed."""
+    """GatherND and ScatterND: the smallest axis that is indexed."""
     if reading.position == 0:
         yield from reading.passed()
     shape, indices = (reading.shape(name) for name in reading.node.input[:2])
@@ -409,7 +420,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),
     **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compare),
-    **dict.fromkeys(("GatherND", "ScatterND", "ScatterElements", "GatherElements"), _by_index),
+    **dict.fromkeys(("GatherElements", "Scatter", "ScatterElements"), _along_axis),
+    **dict.fromkeys(("GatherND", "ScatterND", "TensorScatter"), _by_index),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
     **dict.fromkeys(("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Slice", "Tile"), _size),
     **dict.fromkeys(("Log", "Sqrt", "Reciprocal"), _positive),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from mnncompat.inference.reshaping_shapes import Function
-from mnncompat.inference.shape_propagation import Propagation, Shape, text
+from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size
 
 _MATRIX = 2
@@ -17,8 +17,7 @@ def _matmul(run: Propagation, node: NodeProto) -> list[Shape | None]:
     left, right = run.shape(node.input[0]), run.shape(node.input[1])
     if left is None or right is None or not left or not right:
         return [None]
-    words = f"{run.op} of {text(left)} and {text(right)}"
-    run.require("equal", left[-1], right[-_MATRIX] if len(right) > 1 else right[0], words)
+    run.require("equal", left[-1], right[-_MATRIX] if len(right) > 1 else right[0], left, right)
     batch = run.broadcast(left[:-_MATRIX], right[:-_MATRIX]) or ()
     rows = left[-_MATRIX:-1] if len(left) > 1 else ()
     columns = right[-1:] if len(right) > 1 else ()
@@ -31,7 +30,7 @@ def _gemm(run: Propagation, node: NodeProto) -> list[Shape | None]:
         return [None]
     left = left[::-1] if run.attribute(node, "transA", 0) else left
     right = right[::-1] if run.attribute(node, "transB", 0) else right
-    run.require("equal", left[1], right[0], f"Gemm of {text(left)} and {text(right)}")
+    run.require("equal", left[1], right[0], left, right)
     return [(left[0], right[1])]
 
 
@@ -46,7 +45,7 @@ def _einsum(run: Propagation, node: NodeProto) -> list[Shape | None]:
             if sizes.get(letter) is None:
                 sizes[letter] = size
             else:
-                run.require("equal", size, sizes[letter], f"Einsum {equation}")
+                run.require("equal", size, sizes[letter], run.shape(name))
     return [tuple(sizes[letter] for letter in result)]
 
 
@@ -70,7 +69,7 @@ def _windows(run: Propagation, node: NodeProto, kernel: Sequence[int], sizes: Sh
             extent = (kernel[axis] - 1) * dilations[axis] + 1
             padding = 0 if automatic == b"VALID" else pads[axis] + pads[axis + count]
             room = size + padding - extent
-            run.require("at-least", room, 0, f"{run.op} of {text(sizes)} with a window of {list(kernel)}")
+            run.require("at-least", room, 0, sizes)
             result.append((room.ceil_div(strides[axis]) if upwards else room // strides[axis]) + 1)
     return result
 
@@ -82,7 +81,7 @@ def _conv(run: Propagation, node: NodeProto) -> list[Shape | None]:
     kernel = run.attribute(node, "kernel_shape") or [size.number if size else None for size in weight[2:]]
     group = run.attribute(node, "group", 1)
     if weight[1] is not None:
-        run.require("equal", shape[1], weight[1] * group, f"{run.op} of {text(shape)} by {text(weight)}")
+        run.require("equal", shape[1], weight[1] * group, shape, weight)
     spatial = [None] * len(kernel) if None in kernel else _windows(run, node, kernel, shape[2:])
     return [(shape[0], weight[0], *spatial)]
 
@@ -165,7 +164,7 @@ def _depth_to_space(run: Propagation, node: NodeProto) -> list[Shape | None]:
     if node.op_type == "DepthToSpace":
         return [(batch, channels // (block * block), height * block, width * block)]
     for size in (height, width):
-        run.require("multiple", size, block, f"SpaceToDepth of {text(shape)} by {block}")
+        run.require("multiple", size, block, shape)
     return [(batch, channels * (block * block), height // block, width // block)]
 
 
@@ -179,7 +178,7 @@ def _recurrent(run: Propagation, node: NodeProto) -> list[Shape | None]:
     directions = Size(2 if run.attribute(node, "direction", b"") == b"bidirectional" else 1)
     weight = run.shape(node.input[1])
     if weight is not None:
-        run.require("equal", shape[-1], weight[-1], f"{run.op} of {text(shape)}")
+        run.require("equal", shape[-1], weight[-1], shape)
     if run.attribute(node, "layout", 0):
         state = (shape[0], directions, Size(hidden))
         return [(shape[0], shape[1], directions, Size(hidden)), state, state]
@@ -191,14 +190,14 @@ def _layer_normalization(run: Propagation, node: NodeProto) -> list[Shape | None
     shape, scale = run.shape(node.input[0]), run.shape(node.input[1])
     if shape is not None and scale is not None and len(scale) <= len(shape):
         for size, wanted in zip(reversed(shape), reversed(scale), strict=False):
-            run.require("equal", size, wanted, f"{run.op} of {text(shape)} by {text(scale)}")
+            run.require("equal", size, wanted, shape, scale)
     return [shape]
 
 
 def _batch_normalization(run: Propagation, node: NodeProto) -> list[Shape | None]:
     shape, scale = run.shape(node.input[0]), run.shape(node.input[1])
     if shape is not None and scale is not None and len(shape) > 1:
-        run.require("equal", shape[1], scale[0], f"{run.op} of {text(shape)}")
+        run.require("equal", shape[1], scale[0], shape)
     return [shape]
 
 

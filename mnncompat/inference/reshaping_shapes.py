@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from onnx import NodeProto
 
-from mnncompat.inference.shape_propagation import Propagation, Shape, text
+from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size, operation, product
 
 Function = Callable[[Propagation, NodeProto], Sequence[Shape | None] | None]
@@ -185,11 +185,10 @@ def _with_rest(run: Propagation, shape: Shape | None, result: list[Size | None])
         return tuple(None if axis in open_axes else size for axis, size in enumerate(result))
     total = product(size for size in shape if size is not None)
     rest = product(size for size in others if size is not None)
-    words = f"{run.op} of {text(shape)} to {text(tuple(result))}"
     if not open_axes:
-        run.require("equal", total, rest, words)
+        run.require("equal", total, rest, shape, tuple(result))
         return tuple(result)
-    run.require("multiple", total, rest, words)
+    run.require("multiple", total, rest, shape, tuple(result))
     quotient = _quotient(shape, others) or total // rest
     return tuple(quotient if axis in open_axes else size for axis, size in enumerate(result))
 
@@ -252,7 +251,7 @@ def _squeeze(run: Propagation, node: NodeProto) -> list[Shape | None]:
         return [tuple(size for size in shape if size is not None and size.number != 1)]
     gone = {axis % len(shape) for axis in axes}
     for axis in gone:
-        run.require("equal", shape[axis], 1, f"{run.op} of {text(shape)}")
+        run.require("equal", shape[axis], 1, shape)
     return [tuple(size for axis, size in enumerate(shape) if axis not in gone)]
 
 

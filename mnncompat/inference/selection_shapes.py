@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 from mnncompat.inference.reshaping_shapes import Function, axes_of
-from mnncompat.inference.shape_propagation import Propagation, Shape, text
+from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size, product
 
 _FAR = 1 << 31
@@ -29,7 +29,7 @@ def _concat(run: Propagation, node: NodeProto) -> list[Shape | None]:
             size = None if shape is None or place >= len(shape) else shape[place]
             if place == axis:
                 continue
-            run.require("equal", size, result[place], f"Concat of {' and '.join(map(text, shapes))}")
+            run.require("equal", size, result[place], *shapes)
             result[place] = result[place] if result[place] is not None else size
     parts = [None if shape is None else shape[axis] for shape in shapes]
     total = Size()
@@ -93,7 +93,7 @@ def _sliced(run: Propagation, size: Size, start: Size | None, end: Size | None, 
     if size.number is not None and high.number is not None:
         high = Size(min(size.number, high.number))
     elif high != size and not _is_below(high, size):
-        run.require("at-most", high, size, f"{run.op} up to {high} of {size}")
+        run.require("at-most", high, size, (size,))
     return (high - low).ceil_div(step.number)
 
 
@@ -120,7 +120,7 @@ def _gather(run: Propagation, node: NodeProto) -> list[Shape | None]:
     axis %= len(data)
     picked = run.value(node.input[1])
     if picked and chosen is None and len(picked) > 0 and picked[-1] is not None:
-        run.require("at-most", picked[-1] + 1, data[axis], f"Gather of element {picked[-1]} of {text(data)}")
+        run.require("at-most", picked[-1] + 1, data[axis], data)
     return [(*data[:axis], *indices, *data[axis + 1 :])]
 
 
@@ -148,10 +148,10 @@ def _split(run: Propagation, node: NodeProto) -> list[Shape | None]:
     whole = shape[axis]
     if sizes is None and whole is not None and (len(node.input) == 1 or not node.input[1]):
         sizes = [whole // len(node.output)] * len(node.output)
-        run.require("multiple", whole, len(node.output), f"Split of {text(shape)} in {len(node.output)}")
+        run.require("multiple", whole, len(node.output), shape)
     elif sizes is not None and None not in sizes:
         total = sum((size for size in sizes if size is not None), Size())
-        run.require("equal", whole, total, f"Split of {text(shape)}")
+        run.require("equal", whole, total, shape)
     if sizes is None:
         return [(*shape[:axis], None, *shape[axis + 1 :])] * len(node.output)
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
@@ -189,7 +189,7 @@ def _top_k(run: Propagation, node: NodeProto) -> list[Shape | None]:
         return [None] * 2
     axis = run.attribute(node, "axis", -1) % len(shape)
     size = count[0] if count else None
-    run.require("at-least", shape[axis], size, f"TopK of {size} among {text(shape)}")
+    run.require("at-least", shape[axis], size, shape)
     return [(*shape[:axis], size, *shape[axis + 1 :])] * 2
 
 

@@ -67,8 +67,9 @@ class Propagation:
         requirements: Likewise.
     """
 
-    def __init__(self, view: GraphView) -> None:
+    def __init__(self, view: GraphView, *, infer: bool) -> None:
         self.view = view
+        self._infers = infer
         self.index = 0
         self.shapes: dict[str, Shape | None] = {}
         self.requirements: list[Requirement] = []
@@ -150,7 +151,7 @@ class Propagation:
             self.shapes[name] = found
 
     def _completed(self, name: str, found: Shape | None) -> Shape | None:
-        inferred = self.view.shape(name)
+        inferred = self.view.shape(name) if self._infers else None
         if inferred is None:
             return found
         static = tuple(Size(dim) if isinstance(dim, int) else None for dim in inferred)
@@ -158,16 +159,24 @@ class Propagation:
             return static
         return tuple(one if one is not None else two for one, two in zip(found, static, strict=True))
 
-    def require(self, kind: str, left: Size | int | None, right: Size | int | None, reason: str) -> None:
-        """Note what the node in work asks of two sizes, unless it is so or nothing is known."""
+    def require(self, kind: str, left: Size | int | None, right: Size | int | None, *shapes: Shape | None) -> None:
+        """Note what the node in work asks of two sizes, unless it is so or nothing is known.
+
+        Args:
+            kind: See `Requirement`.
+            left: One size.
+            right: The other.
+            *shapes: Where they come from, for people.
+        """
         if left is None or right is None:
             return
-        found = Requirement(kind, as_size(left), as_size(right), self.index, reason)
-        if found.left.number is not None and found.right.number is not None:
+        one, two = as_size(left), as_size(right)
+        if one.number is not None and two.number is not None:
             return
-        if kind in ("equal", "broadcast") and found.left == found.right:
+        if kind in ("equal", "broadcast") and one == two:
             return
-        self.requirements.append(found)
+        words = f"{self.op} of {' and '.join(map(text, shapes))}" if shapes else self.op
+        self.requirements.append(Requirement(kind, one, two, self.index, words))
 
     def broadcast(self, *shapes: Shape | None) -> Shape | None:
         """The shape of elementwise arithmetic, and what it requires."""
@@ -175,14 +184,13 @@ class Propagation:
         if len(known) != len(shapes):
             return None
         rank = max((len(shape) for shape in known), default=0)
-        words = " and ".join(text(shape) for shape in known)
         result: list[Size | None] = []
         for axis in range(rank):
             column = [shape[axis - rank + len(shape)] for shape in known if axis - rank + len(shape) >= 0]
-            result.append(self._joined(column, words))
+            result.append(self._joined(column, known))
         return tuple(result)
 
-    def _joined(self, column: Sequence[Size | None], words: str) -> Size | None:
+    def _joined(self, column: Sequence[Size | None], shapes: Sequence[Shape]) -> Size | None:
         """One axis of a broadcast."""
         sizes = [size for size in column if size is None or size.number != 1]
         if not sizes:
@@ -191,9 +199,8 @@ class Propagation:
         first = fixed or next((size for size in sizes if size is not None), None)
         for size in sizes:
             if size is not None and first is not None and size != first:
-                kind = "broadcast"
-                self.require(kind, size, first, f"{self.op} of {words}")
-        return None if first is None else first
+                self.require("broadcast", size, first, *shapes)
+        return first
 
     @property
     def op(self) -> str:

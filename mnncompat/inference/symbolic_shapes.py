@@ -40,16 +40,19 @@ class SymbolicShapes:
     dimensions: Mapping[str, Mapping[int, str]]
 
 
-def symbolic_shapes(view: GraphView) -> SymbolicShapes:
+def symbolic_shapes(view: GraphView, *, infer: bool = True) -> SymbolicShapes:
     """Follow the sizes of a main graph from its inputs to its outputs.
 
     Args:
         view: The main graph.
+        infer: Ask ONNX shape inference for what cannot be followed; it takes several times as long as the rest.
     """
     assert isinstance(view.graph, GraphProto)  # noqa: S101 - a function has no declared inputs
-    run = Propagation(view)
+    run = Propagation(view, infer=infer)
     dimensions = run.declare_inputs(view.graph)
     for index, node in enumerate(view.nodes):
+        if node.op_type == "Constant" and run.shape(node.output[0]) is not None:
+            continue
         run.index = index
         shapes: Sequence[Shape | None] | None = None
         if is_onnx(node):

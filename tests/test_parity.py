@@ -30,7 +30,7 @@ from mnncompat.parity import (
     quantized,
     verify,
 )
-from mnncompat.parity.feeds import NamedFeeds
+from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.runners import InputSpec
 from mnncompat.parity.shapes import checked, guesses
 from mnncompat.results.failures import FailureKind

@@ -12,7 +12,7 @@ from onnx import ModelProto, numpy_helper, parser
 from mnncompat import convert, mnn
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32, Tolerance, verify
-from mnncompat.parity.feeds import NamedFeeds
+from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.rounding import NOISE, Rounding, blur, inconclusive
 from mnncompat.parity.runners import OnnxRuntimeRunner

@@ -23,7 +23,7 @@ from mnncompat.inference.shape_propagation import Shape
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 _UNKNOWN_HIGH = 9
 _WHOLE = (Kind.IDS, Kind.LENGTH, Kind.COUNT, Kind.SIZE)
-_BYTES = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255)}
+_BYTES: Mapping[int, tuple[int, int]] = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255)}
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
@@ -37,6 +37,7 @@ class Domain:
         high: Largest value; inf for no bound.
         values: Values that the graph compares it with: at least one element should have each.
         reasons: What says so, in words, such as ``Gather of word [500, 16]``; empty if nothing does.
+        is_clipped: The graph cuts the values at the bounds, so that values beyond them are allowed.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class Domain:
     high: float = inf
     values: tuple[float, ...] = ()
     reasons: tuple[str, ...] = ()
+    is_clipped: bool = False
 
 
 def input_domains(view: GraphView, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]) -> dict[str, Domain]:
@@ -116,9 +118,11 @@ def _joined(claims: Sequence[Claim], element: int) -> Domain:
         return Domain(kind=kind, low=low, high=high, values=values, reasons=_reasons(named))
     low, high = max((claim.low for claim in named), default=-inf), min((claim.high for claim in named), default=inf)
     if kind in _WHOLE:
-        low, high = max(ceil(low), 0) if low <= high else ceil(low), floor(high)
+        low, high = float(max(ceil(low), 0) if low <= high else ceil(low)), float(floor(high))
     high = max(high, low)
-    return Domain(kind=kind, low=low, high=high, values=values, reasons=_reasons(named))
+    reasons = _reasons(named)
+    clipped = kind is Kind.BOUNDED and all(reason.startswith("Clip") for reason in reasons)
+    return Domain(kind=kind, low=low, high=high, values=values, reasons=reasons, is_clipped=clipped)
 
 
 def _kind(claims: Sequence[Claim], element: int) -> Kind:

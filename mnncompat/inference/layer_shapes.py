@@ -180,9 +180,9 @@ def _recurrent(run: Propagation, node: NodeProto) -> list[Shape | None]:
     if weight is not None:
         run.require("equal", shape[-1], weight[-1], shape)
     if run.attribute(node, "layout", 0):
-        state = (shape[0], directions, Size(hidden))
-        return [(shape[0], shape[1], directions, Size(hidden)), state, state]
-    state = (directions, shape[1], Size(hidden))
+        first: Shape = (shape[0], directions, Size(hidden))
+        return [(shape[0], shape[1], directions, Size(hidden)), first, first]
+    state: Shape = (directions, shape[1], Size(hidden))
     return [(shape[0], directions, shape[1], Size(hidden)), state, state]
 
 

@@ -33,7 +33,11 @@ _BROADCAST = (
     *("Add", "Sub", "Mul", "Div", "Mod", "Pow", "PRelu", "And", "Or", "Xor", "Equal", "Greater", "GreaterOrEqual"),
     *("Less", "LessOrEqual", "Max", "Min", "Sum", "Mean", "Where", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift"),
 )
-_ARITHMETIC = {"Add": lambda a, b: a + b, "Sub": lambda a, b: a - b, "Mul": lambda a, b: a * b}
+_ARITHMETIC: dict[str, Callable[[Size, Size], Size]] = {
+    "Add": lambda a, b: a + b,
+    "Sub": lambda a, b: a - b,
+    "Mul": lambda a, b: a * b,
+}
 _OPERATIONS = {"Div": "div", "Mod": "mod", "Max": "max", "Min": "min"}
 _PAIR = 2
 
@@ -49,14 +53,15 @@ def _calculate(run: Propagation, node: NodeProto) -> None:
     if node.op_type == "Where":
         _choose(run, node, values)
         return
-    if len(values) != _PAIR or values[0] is None or values[1] is None:
+    if len(values) != _PAIR:
         return
     left, right = values
+    if left is None or right is None:
+        return
     count = max(len(left), len(right))
     if {len(left), len(right)} - {1, count}:
         return
-    left, right = (side * count if len(side) == 1 else side for side in (left, right))
-    pairs = list(zip(left, right, strict=True))
+    pairs = list(zip(*(side * count if len(side) == 1 else side for side in (left, right)), strict=True))
     if node.op_type in _ARITHMETIC:
         function = _ARITHMETIC[node.op_type]
         result = [None if a is None or b is None else function(a, b) for a, b in pairs]

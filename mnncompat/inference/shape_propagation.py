@@ -29,14 +29,14 @@ class Requirement(NamedTuple):
             ``at-most`` or ``at-least``.
         left: One side.
         right: The other.
-        index: The node, by its position in the main graph.
+        node: The node, by its position in the main graph.
         reason: In words, such as ``Add of [batch, total] and [batch, past + new]``.
     """
 
     kind: str
     left: Size
     right: Size
-    index: int
+    node: int
     reason: str
 
     def holds(self, sizes: Mapping[str, int]) -> bool:

@@ -60,7 +60,12 @@ class _Search:
         self._steps = 0
 
     def run(self) -> Iterator[dict[str, int]]:
-        """All assignments, by depth-first search."""
+        """All assignments: first those where every dimension has its candidate of the same place, then all others."""
+        longest = max((len(values) for values in self._candidates.values()), default=1)
+        for place in range(longest):
+            sizes = {name: values[min(place, len(values) - 1)] for name, values in self._candidates.items()}
+            if self._fits(sizes):
+                yield from self._completed(sizes)
         yield from self._assign(0, {})
 
     def _substitute(self, name: str, value: Size) -> None:

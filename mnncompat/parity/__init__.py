@@ -5,8 +5,9 @@ compare_models(original, rewritten)    -> ParityReport, both under ONNX Runtime
 compare(expected, actual, tolerance)   -> Comparison of two arrays
 """
 
-from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds
+from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.metrics import compare
+from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, quantized
 from mnncompat.parity.verify import compare_models, verify
 from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure, Tolerance
@@ -25,7 +26,6 @@ __all__ = [
     "Tolerance",
     "compare",
     "compare_models",
-    "draw_feeds",
     "quantized",
     "verify",
 ]

@@ -30,7 +30,7 @@ from mnncompat.results.failures import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mnncompat.parity.feeds import NamedFeeds
+    from mnncompat.parity.input_plan import NamedFeeds
     from mnncompat.results.parity_report import Comparison
 
 NOISE = 1e-6

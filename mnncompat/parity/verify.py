@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,11 @@ import onnx
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits
-from mnncompat.parity import shapes as shaping
-from mnncompat.parity.feeds import DRAWS, NamedFeeds, draw_feeds, is_index
+from mnncompat.parity.given_inputs import checked
+from mnncompat.parity.input_plan import InputPlanner, NamedFeeds
+from mnncompat.parity.memory import default_limit
 from mnncompat.parity.metrics import compare
+from mnncompat.parity.reference import run_reference
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
@@ -35,28 +36,7 @@ ORIGINAL = "the original under onnxruntime"
 OnnxModel = Path | str | onnx.ModelProto
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
-    """What is fed."""
-
-    signature: Sequence[InputSpec]
-    shapes: Mapping[str, tuple[int, ...]]
-    arrays: Mapping[str, np.ndarray]
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reference:
-    """What the reference model computed, or how it failed."""
-
-    feeds: list[NamedFeeds]
-    outputs: Outputs | Failure
-    notes: tuple[str, ...] = ()
-    evaluated: bool = False
-    """By ONNX's reference evaluator: ONNX Runtime does not run the model."""
-
-
-def verify(
+def verify(  # noqa: PLR0913 - options
     model: OnnxModel,
     mnn_file: Path,
     *,
@@ -65,6 +45,7 @@ def verify(
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
+    memory: int | None = None,
     limits: Limits | None = None,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
@@ -77,6 +58,7 @@ def verify(
         tolerance: For every floating-point output; None is `FLOAT32`, or `FLOAT16` where the output is float16.
         tolerances: Overrides by output name.
         seed: What the feeds are drawn from.
+        memory: Bytes that a run may take at sizes that are chosen; None for `mnncompat.parity.memory.default_limit`.
         limits: What MNN's child process may use.
 
     Returns:
@@ -93,10 +75,11 @@ def verify(
     subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
     rounding = Rounding(lambda: _with_weights(model)) if tolerance is None else None
     judge = _Judge(proto, tolerance, tolerances or {}, rounding)
-    return _compared(_case(input_signature(proto), shapes or {}, inputs or {}, seed), reference, subject, judge)
+    planner = _planner(proto, input_signature(proto), shapes or {}, inputs or {}, seed, memory)
+    return _compared(planner, reference, subject, judge)
 
 
-def compare_models(
+def compare_models(  # noqa: PLR0913 - options
     original: OnnxModel,
     rewritten: OnnxModel,
     *,
@@ -105,6 +88,7 @@ def compare_models(
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
+    memory: int | None = None,
     folder: Path | None = None,
 ) -> ParityReport:
     """Prove that a rewritten ONNX model computes what the original computes, both under ONNX Runtime.
@@ -117,6 +101,7 @@ def compare_models(
         tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
         tolerances: Overrides by output name.
         seed: What the feeds are drawn from.
+        memory: Bytes that a run may take at sizes that are chosen.
         folder: Where the external data of models in memory lies.
 
     Returns:
@@ -132,7 +117,7 @@ def compare_models(
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
     judge = _Judge(first, tolerance or REWRITE, tolerances or {})
-    return _compared(_case(signature, shapes or {}, inputs or {}, seed), reference, subject, judge)
+    return _compared(_planner(first, signature, shapes or {}, inputs or {}, seed, memory), reference, subject, judge)
 
 
 def _with_weights(model: OnnxModel) -> onnx.ModelProto:
@@ -199,18 +184,21 @@ class _Judge:
         return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
 
 
-def _case(
+def _planner(
+    proto: onnx.ModelProto,
     signature: Sequence[InputSpec],
     shapes: Mapping[str, tuple[int, ...]],
     inputs: Mapping[str, np.ndarray],
     seed: int,
-) -> _Case:
-    given, arrays = shaping.checked(signature, shapes, inputs)
-    return _Case(signature=signature, shapes=given, arrays=arrays, seed=seed)
+    memory: int | None,
+) -> InputPlanner:
+    given, arrays = checked(signature, shapes, inputs)
+    limit = default_limit() if memory is None else memory
+    return InputPlanner(proto, signature, given, arrays, seed=seed, memory=limit)
 
 
-def _compared(case: _Case, reference: Runner, subject: Runner, judge: _Judge) -> ParityReport:
-    found = _reference(case, reference)
+def _compared(planner: InputPlanner, reference: Runner, subject: Runner, judge: _Judge) -> ParityReport:
+    found = run_reference(planner, reference)
     outputs: tuple[OutputParity, ...] = ()
     failures: list[RunnerFailure] = []
     if isinstance(found.outputs, Failure):
@@ -232,7 +220,8 @@ def _compared(case: _Case, reference: Runner, subject: Runner, judge: _Judge) ->
         draws=tuple(feed.name for feed in found.feeds),
         shapes=tuple(feed.shapes for feed in found.feeds),
         notes=(*found.notes, *judge.notes),
-        seed=case.seed,
+        seed=planner.seed,
+        assumptions=found.assumptions,
     )
 
 
@@ -242,65 +231,6 @@ def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient:
     if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
         return subject.evaluate(feeds) or actual
     return actual
-
-
-def _reference(case: _Case, runner: Runner) -> _Reference:
-    """Feeds that the reference model takes, and what it makes of them. Guesses shapes until it takes one."""
-    refusals = []
-    for guess in shaping.guesses(case.signature, case.shapes):
-        feeds = _feeds(case, guess, 0)
-        outputs = runner.run([feed.arrays for feed in feeds])
-        if not isinstance(outputs, Failure):
-            return _with_batches(case, runner, guess, feeds, outputs)
-        refusals.append(outputs)
-    if case.arrays and isinstance(runner, OnnxRunner):  # ONNX Runtime takes no data; are they ONNX's all the same?
-        guess = next(iter(shaping.guesses(case.signature, case.shapes)))
-        feeds = _feeds(case, guess, 0)
-        evaluated = runner.evaluate([feed.arrays for feed in feeds])
-        if evaluated is not None:
-            return _Reference(feeds=feeds, outputs=evaluated, evaluated=True)
-    return _Reference(feeds=[], outputs=_asking_for_shapes(refusals[0], case))
-
-
-def _feeds(case: _Case, guess: shaping.Guess, batch: int) -> list[NamedFeeds]:
-    """All draws at the first batch size, one draw at each further one."""
-    shapes, named = guess.shapes[batch], f", batch {shaping.BATCHES[batch]}"
-    return draw_feeds(
-        case.signature,
-        shapes=shapes,
-        inputs=case.arrays,
-        seed=case.seed,
-        high=guess.high,
-        draws=DRAWS[:1] if batch else DRAWS,
-        suffix=named if batch else "",
-    )
-
-
-def _with_batches(
-    case: _Case, runner: Runner, guess: shaping.Guess, feeds: list[NamedFeeds], outputs: Outputs
-) -> _Reference:
-    """Add one draw for every further batch size that the reference takes."""
-    notes = []
-    for batch in range(1, len(guess.shapes)):
-        more = _feeds(case, guess, batch)
-        found = runner.run([feed.arrays for feed in more])
-        if isinstance(found, Failure):
-            notes.append(f"the model declares a dynamic batch, and does not take one of {shaping.BATCHES[batch]}")
-            continue
-        feeds, outputs = feeds + more, outputs + found
-    return _Reference(feeds=feeds, outputs=outputs, notes=tuple(notes))
-
-
-def _asking_for_shapes(failure: Failure, case: _Case) -> Failure:
-    """Say what would help: a shape where one had to be guessed, data where integers had to be."""
-    guessed = [spec for spec in case.signature if spec.name not in case.shapes and shaping.is_dynamic(spec)]
-    drawn = [spec for spec in case.signature if spec.name not in case.arrays and is_index(spec)]
-    ways = [f"a shape, e.g. --shape {shaping.example(spec)}" for spec in guessed[:1]]
-    ways += [f"data, e.g. --input {spec.name}=FILE.npy" for spec in drawn[:1]]
-    if not ways:
-        return failure
-    message = f"the model takes none of the inputs that were tried; give {' or '.join(ways)} ({failure.message})"
-    return Failure(kind=failure.kind, stage=failure.stage, message=message, words=failure.words)
 
 
 def _narrowed(signature: Sequence[InputSpec], other: Sequence[InputSpec]) -> tuple[InputSpec, ...]:

@@ -21,9 +21,12 @@ from mnncompat.graph.protos import qualified_op
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
-from mnncompat.parity.feeds import DRAWS, draw_feeds
+from mnncompat.parity.given_inputs import checked
+from mnncompat.parity.input_plan import InputPlanner
+from mnncompat.parity.memory import default_limit
+from mnncompat.parity.reference import run_reference
 from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
-from mnncompat.parity.shapes import checked, guesses
+from mnncompat.parity.sampling import DRAWS
 from mnncompat.probe.case import Case
 from mnncompat.probe.node_fingerprint import node_fingerprint
 from mnncompat.results.failures import Failure
@@ -93,15 +96,11 @@ def _values(
     signature = input_signature(model.proto)
     given, arrays = checked(signature, shapes, inputs)
     runner = OnnxRuntimeRunner(_instrumented(model.proto, view))
-    words = "the model has no inputs that can be drawn"
-    for guess in guesses(signature, given):
-        feeds = draw_feeds(
-            signature, shapes=guess.shapes[0], inputs=arrays, seed=seed, high=guess.high, draws=DRAWS[:1]
-        )
-        found = runner.run([feeds[0].arrays])
-        if not isinstance(found, Failure):
-            return {**feeds[0].arrays, **found[0]}
-        words = found.message
+    planner = InputPlanner(model.proto, signature, given, arrays, seed=seed, memory=default_limit())
+    found = run_reference(planner, runner, draws=DRAWS[:1])
+    if not isinstance(found.outputs, Failure):
+        return {**found.feeds[0].arrays, **found.outputs[0]}
+    words = found.outputs.message
     raise RunnerError(
         f"ONNX Runtime cannot run the model, so its nodes cannot be measured: {words}",
         hint="give the shapes of dynamic inputs with --shape, or data with --input",

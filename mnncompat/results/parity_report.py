@@ -147,6 +147,23 @@ class RunnerFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputAssumption:
+    """What was assumed of an input that was drawn.
+
+    Attributes:
+        name: The input.
+        shape: Its shape in the first draws.
+        values: What its values are, such as ``ids below 500``.
+        reasons: What in the graph says so, such as ``Gather of word [500, 16]``; empty if nothing does.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    values: str
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
     """Whether two models compute the same.
 
@@ -158,6 +175,7 @@ class ParityReport:
         shapes: For each draw, input name -> shape.
         notes: What a reader should know, e.g. that the model takes only one batch size.
         seed: What the feeds were drawn from.
+        assumptions: What was assumed of each input that was drawn.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -167,6 +185,7 @@ class ParityReport:
     shapes: tuple[dict[str, tuple[int, ...]], ...]
     notes: tuple[str, ...]
     seed: int
+    assumptions: tuple[InputAssumption, ...] = ()
 
     @property
     def passed(self) -> bool:

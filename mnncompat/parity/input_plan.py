@@ -1,0 +1,352 @@
+"""What a model is fed with: sizes that its nodes allow, and values in the domains that its graph says.
+
+planner = InputPlanner(proto, signature, given, arrays, seed=0, memory=2_000_000_000)
+for plan in planner.plans():          # the preferred sizes first, within the memory limit
+feeds = plan.feeds(DRAWS)
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from mnncompat.errors import UsageError
+from mnncompat.graph.model_file import Model
+from mnncompat.inference.input_domains import Domain, input_domains
+from mnncompat.inference.model_view import view_model
+from mnncompat.inference.size_solver import solve
+from mnncompat.inference.symbolic_shapes import SymbolicShapes, symbolic_shapes
+from mnncompat.parity.memory import estimate
+from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
+from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.results.parity_report import InputAssumption
+
+if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
+    from mnncompat.parity.runners import InputSpec
+
+BATCHES = (1, 2, 3)
+"""Sizes that a dynamic batch is given."""
+GIVEN = "given"
+"""Name of the draw when the user gave every input."""
+CONSTANT = "constant"
+"""Name of the draw of a model without inputs."""
+_IMAGE, _VIDEO = 4, 5
+_CHANNELS = (3, 1)
+_HEIGHTS = (64, 224, 32, 128, 256, 640, 48, 16)
+_WIDTHS = (96, 64, 224, 32, 128, 256, 640, 320, 48, 16)
+_LENGTHS = (16, 8, 32, 64, 128, 512, 1, 4, 2, 16000)
+_PAST = (8, 0, 16, 4, 1)
+_NOTHING_FITS = "no sizes were found that fit the model"
+_MOST_PLANS = 10
+_MOST_REJECTED = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFeeds:
+    """One draw.
+
+    Attributes:
+        name: What reports call it: the draw, and the batch size when there are several.
+        arrays: Input name -> array, in the declared dtype.
+    """
+
+    name: str
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Input name -> shape."""
+        return {name: array.shape for name, array in self.arrays.items()}
+
+
+@dataclass(slots=True, kw_only=True)
+class InputPlan:
+    """One way to feed a model.
+
+    Attributes:
+        view: The main graph.
+        signature: The inputs.
+        sizes: Of the dynamic dimensions.
+        shapes: Input -> shape at these sizes.
+        domains: Input -> what its values are; those that a runtime's words correct are corrected in place.
+        arrays: What the user gave.
+        seed: Every input and draw has a stream of its own, so that adding an input does not change the others.
+        estimate: Bytes that a run is estimated to take.
+    """
+
+    view: GraphView
+    signature: Sequence[InputSpec]
+    sizes: Mapping[str, int]
+    shapes: Mapping[str, tuple[int, ...]]
+    domains: dict[str, Domain]
+    arrays: Mapping[str, np.ndarray]
+    seed: int
+    estimate: int = 0
+    mildness: dict[str, int] = field(default_factory=dict)
+
+    def feeds(self, draws: Sequence[str] = DRAWS, *, suffix: str = "") -> list[NamedFeeds]:
+        """The draws; a single one where nothing is left to draw.
+
+        Args:
+            draws: Names of the draws wanted.
+            suffix: Added to their names.
+
+        Raises:
+            UsageError: An input of a type that cannot be drawn is not given.
+        """
+        free = [spec for spec in self.signature if spec.name not in self.arrays]
+        if not free:
+            draws = [GIVEN if self.signature else CONSTANT]
+        return [
+            NamedFeeds(name=f"{draw}{suffix}", arrays=dict(self.arrays) | {s.name: self._drawn(s, draw) for s in free})
+            for draw in draws
+        ]
+
+    def milder(self, draw: str) -> bool:
+        """Make a draw less likely to overflow; False if it is as mild as can be."""
+        if self.mildness.get(draw, 0) >= MILDEST or draw not in DRAWS:
+            return False
+        self.mildness[draw] = self.mildness.get(draw, 0) + 1
+        return True
+
+    def assumptions(self) -> tuple[InputAssumption, ...]:
+        """What is assumed of each input that is drawn, and why."""
+        return tuple(
+            InputAssumption(
+                name=spec.name,
+                shape=self.shapes[spec.name],
+                values=describe(self.domains[spec.name]),
+                reasons=self.domains[spec.name].reasons,
+            )
+            for spec in self.signature
+            if spec.name not in self.arrays and spec.name in self.domains
+        )
+
+    def _drawn(self, spec: InputSpec, draw: str) -> np.ndarray:
+        if spec.dtype is None:
+            raise UsageError(
+                f"input {spec.name!r} is of a type that cannot be drawn at random",
+                hint="only tensors of floats, integers and booleans can be fed",
+            )
+        random = np.random.default_rng([self.seed, zlib.crc32(spec.name.encode()), DRAWS.index(draw)])
+        mild = self.mildness.get(draw, 0)
+        values = sample(self.domains[spec.name], self.shapes[spec.name], draw, random, mild=mild)
+        if spec.dtype.kind in "iu":
+            limits = np.iinfo(spec.dtype)
+            values = np.clip(values, limits.min, limits.max)
+        return np.asarray(values).astype(spec.dtype)
+
+
+class InputPlanner:
+    """Finds sizes and domains for a model's inputs.
+
+    Args:
+        proto: The model; weights need not be loaded.
+        signature: Its inputs.
+        given: Shapes that are fixed, by input name.
+        arrays: Data that the user gave, by input name; their shapes are in `given` as well.
+        seed: What the values are drawn from.
+        memory: Bytes that a run may take.
+    """
+
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        signature: Sequence[InputSpec],
+        given: Mapping[str, tuple[int, ...]],
+        arrays: Mapping[str, np.ndarray],
+        *,
+        seed: int,
+        memory: int,
+    ) -> None:
+        self._signature = signature
+        self._given = given
+        self._arrays = arrays
+        self.seed = seed
+        self._memory = memory
+        self._view = view_model(Model(proto=proto)).main
+        self._symbols = symbolic_shapes(self._view, infer=False)
+        self.smallest: int | None = None
+        """Bytes of the smallest plan that the memory limit ruled out; None if it ruled out none."""
+        self._fixed = _fixed(self._symbols, given)
+
+    @property
+    def batches(self) -> list[str]:
+        """The dimensions that are the batch, as far as they are free; an exporter may give it several names."""
+        return [name for name in self._free() if self._is_batch(name)]
+
+    def plans(self) -> Iterator[InputPlan]:
+        """Ways to feed the model, the preferred ones first; none that is estimated to exceed the memory limit."""
+        candidates = {name: self._candidates(name) for name in self._free()}
+        found = rejected = 0
+        for sizes in solve(candidates, self._symbols.requirements, self._fixed):
+            plan = self.plan(sizes)
+            if plan is None:
+                rejected += 1
+                if rejected >= _MOST_REJECTED:
+                    return
+                continue
+            yield plan
+            found += 1
+            if found == _MOST_PLANS:
+                return
+
+    def plan(self, sizes: Mapping[str, int]) -> InputPlan | None:
+        """The plan for given sizes; None if it would take too much memory."""
+        needed = estimate(self._view, self._symbols.shapes, sizes)
+        if needed > self._memory and self._free():
+            self.smallest = min(needed, self.smallest or needed)
+            return None
+        return InputPlan(
+            view=self._view,
+            signature=self._signature,
+            sizes=dict(sizes),
+            shapes={spec.name: self._shape(spec, sizes) for spec in self._signature},
+            domains=input_domains(self._view, self._symbols.shapes, sizes),
+            arrays=self._arrays,
+            seed=self.seed,
+            estimate=needed,
+        )
+
+    def variations(self, plan: InputPlan) -> Iterator[tuple[str, InputPlan]]:
+        """The same plan with other batch sizes, and with an empty past where there is one; each with what is other."""
+        for size in BATCHES[1:] if self.batches else ():
+            yield from self._variation(plan, f"batch {size}", dict.fromkeys(self.batches, size))
+        empty = {name: 0 for name in self._past() if name in self._free() and plan.sizes.get(name)}
+        if empty:
+            yield from self._variation(plan, "empty past", empty)
+
+    def refusal(self, failures: Sequence[Failure]) -> Failure:
+        """Why no plan works, and what would help.
+
+        Args:
+            failures: What came of the plans that were tried.
+        """
+        if not failures and self.smallest is not None:
+            message = (
+                f"the smallest sizes that fit the model are estimated to take {self.smallest / 1e9:.1f} GB, and the "
+                f"memory limit is {self._memory / 1e9:.1f} GB; raise it with --memory-limit"
+            )
+            return Failure(kind=FailureKind.MEMORY, stage=Stage.RUN, message=message, words="")
+        if not failures:
+            conflict = self._conflict()
+            message = f"no sizes of the dynamic dimensions fit the model: {conflict}" if conflict else _NOTHING_FITS
+            failures = [Failure(kind=FailureKind.ERROR, stage=Stage.RUN, message=message, words="")]
+        wanted = self._wanted()
+        if not wanted:
+            return failures[0]
+        message = f"the model takes none of the inputs that were tried; give {wanted} ({failures[0].message})"
+        return replace(failures[0], message=message)
+
+    def _conflict(self) -> str:
+        """A requirement that no size fulfils, in words."""
+        found = next((each for each in self._symbols.requirements if each.kind == "equal"), None)
+        return "" if found is None else f"{found.reason} requires {found.left} = {found.right}"
+
+    def _wanted(self) -> str:
+        """The options that say shapes and data of all inputs that were guessed, in one command."""
+        shapes = [
+            f"--shape {spec.name}:{','.join(str(each) for each in self._named(spec))}"
+            for spec in self._signature
+            if spec.name not in self._given and self._symbols.dimensions.get(spec.name)
+        ]
+        data = [
+            f"--input {spec.name}=FILE.npy"
+            for spec in self._signature
+            if spec.name not in self._arrays and spec.dtype is not None and spec.dtype.kind in "iu"
+        ]
+        ways = [f"shapes, {' '.join(shapes)} with numbers for the names"] if shapes else []
+        return " and ".join([*ways, *([f"data, {' '.join(data)}"] if data else [])])
+
+    def _named(self, spec: InputSpec) -> list[int | str]:
+        names = self._symbols.dimensions.get(spec.name, {})
+        return [names.get(axis, dim or 0) for axis, dim in enumerate(spec.shape or ())]
+
+    def _variation(self, plan: InputPlan, words: str, change: Mapping[str, int]) -> Iterator[tuple[str, InputPlan]]:
+        free = {name: [plan.sizes[name]] for name in self._free() if name not in change}
+        for name, first in free.items():
+            first += [size for size in self._candidates(name) if size not in first]
+        sizes = next(solve(free, self._symbols.requirements, self._fixed | dict(change)), None)
+        other = None if sizes is None else self.plan(sizes)
+        if other is not None:
+            other.mildness = plan.mildness
+            yield words, other
+
+    def _free(self) -> list[str]:
+        names = [name for dims in self._symbols.dimensions.values() for name in dims.values()]
+        return [name for name in dict.fromkeys(names) if name not in self._fixed]
+
+    def _shape(self, spec: InputSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        if spec.name in self._given:
+            return tuple(self._given[spec.name])
+        names = self._symbols.dimensions.get(spec.name, {})
+        return tuple(
+            each if isinstance(each, int) else sizes[names[axis]] for axis, each in enumerate(spec.shape or ())
+        )
+
+    def _places(self, name: str) -> Iterator[tuple[InputSpec, int]]:
+        """Where a dimension stands: inputs and axes."""
+        for spec in self._signature:
+            for axis, other in self._symbols.dimensions.get(spec.name, {}).items():
+                if other == name:
+                    yield spec, axis
+
+    def _is_batch(self, name: str) -> bool:
+        """A first axis, wherever it stands among inputs of two and more axes."""
+        places = list(self._places(name))
+        return bool(places) and places[0][1] == 0
+
+    def _past(self) -> set[str]:
+        """Dimensions of inputs that something is appended to."""
+        inputs = {spec.name for spec in self._signature}
+        found: set[str] = set()
+        for node in self._view.nodes:
+            if node.op_type == "Concat" and node.input[0] in inputs:
+                shape = self._symbols.shapes.get(node.input[0])
+                axis = next((item.i for item in node.attribute if item.name == "axis"), 0)
+                if shape is not None and -len(shape) <= axis < len(shape):
+                    size = shape[axis]
+                    found |= set() if size is None else size.dimensions()
+        return found
+
+    def _candidates(self, name: str) -> Sequence[int]:
+        if name in self._past():
+            return _PAST
+        spec, axis = next(self._places(name))
+        if self._is_batch(name):
+            return BATCHES
+        return _sizes_of(spec.shape or (), axis)
+
+
+def _sizes_of(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]:
+    rank = len(shape)
+    if rank not in (_IMAGE, _VIDEO):
+        return _LENGTHS
+    channels_last = isinstance(shape[-1], int) and not isinstance(shape[1], int)
+    spatial = axis if channels_last else axis - 1
+    if spatial == 0 or spatial == rank - 1:
+        return _CHANNELS
+    return _WIDTHS if spatial == rank - 2 else _HEIGHTS
+
+
+def _fixed(symbols: SymbolicShapes, given: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Sizes that the given shapes fix.
+
+    Raises:
+        UsageError: They give one dimension two sizes.
+    """
+    sizes: dict[str, int] = {}
+    for name, shape in given.items():
+        for axis, called in symbols.dimensions.get(name, {}).items():
+            if sizes.setdefault(called, shape[axis]) != shape[axis]:
+                raise UsageError(
+                    f"the given shapes make {called!r} both {sizes[called]} and {shape[axis]}",
+                    hint="give it the same size everywhere",
+                )
+    return sizes

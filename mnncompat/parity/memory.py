@@ -1,0 +1,124 @@
+"""How much memory a model takes at given sizes, and how much there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+
+from onnx import GraphProto, helper
+
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.shape_propagation import Shape
+from mnncompat.results.failures import Failure, FailureKind
+
+DEFAULT_LIMIT = 2_000_000_000
+"""Bytes that a run may take at most, where nothing else is said."""
+_OVERHEAD = 1.5
+"""What a runtime takes above the tensors that are alive: packed weights, work space, an allocator's rounding."""
+_ITEM = 4
+_OUT = re.compile(r"failed to allocate memory|bad_alloc|out of memory|MemoryError|cannot allocate", re.IGNORECASE)
+
+
+def default_limit() -> int:
+    """Bytes that a run may take: the smaller of half of what is free and `DEFAULT_LIMIT`."""
+    free = _free()
+    return DEFAULT_LIMIT if free is None else min(DEFAULT_LIMIT, free // 2)
+
+
+def _free() -> int | None:
+    """Bytes that Linux says are available; None elsewhere."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = next((line for line in lines if line.startswith("MemAvailable:")), None)
+    return None if found is None else int(found.split()[1]) * 1024
+
+
+def estimate(view: GraphView, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]) -> int:
+    """Bytes that a run of a model takes at most: what is alive at once, with a runtime's overhead.
+
+    Args:
+        view: The main graph.
+        shapes: Of its values. A size that is unknown counts as the largest of the node's operands does.
+        sizes: Of the dynamic dimensions.
+    """
+    items = _items(view)
+    alive = {name: _bytes(items, name, shapes, sizes) or 0 for name in shapes if name not in view.producers}
+    last = {name: index for index, node in enumerate(view.nodes) for name in node.input}
+    total = most = sum(alive.values())
+    for index, node in enumerate(view.nodes):
+        largest = max((alive.get(name, 0) for name in node.input), default=0)
+        for name in filter(None, node.output):
+            known = _bytes(items, name, shapes, sizes)
+            alive[name] = largest if known is None else known
+            total += alive[name]
+        most = max(most, total)
+        for name in {*node.input, *node.output}:
+            if name in view.producers and last.get(name, -1) <= index and name not in view.outputs:
+                total -= alive.pop(name, 0)
+    return int(_OVERHEAD * most)
+
+
+def _bytes(
+    items: Mapping[str, int], name: str, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]
+) -> int | None:
+    shape = shapes.get(name)
+    if shape is None:
+        return None
+    try:
+        dims = [None if size is None else size.evaluate(sizes) for size in shape]
+    except (KeyError, ZeroDivisionError):
+        return None
+    known = [max(dim, 0) for dim in dims if dim is not None]
+    return prod(known) * items.get(name, _ITEM) if len(known) == len(dims) else None
+
+
+def _items(view: GraphView) -> dict[str, int]:
+    """Bytes of an element, by value, where the model declares a type of another size than float32 has."""
+    if not isinstance(view.graph, GraphProto):
+        return {}
+    declared = {v.name: v.type.tensor_type.elem_type for v in (*view.graph.input, *view.graph.value_info)}
+    declared |= {tensor.name: tensor.data_type for tensor in view.graph.initializer}
+    sizes = {kind: _item(kind) for kind in set(declared.values())}
+    return {name: sizes[kind] for name, kind in declared.items() if sizes[kind] != _ITEM}
+
+
+def _item(kind: int) -> int:
+    try:
+        return int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    except (KeyError, TypeError, ValueError):
+        return _ITEM
+
+
+def is_out_of_memory(failure: Failure) -> bool:
+    """Whether a failure says that there was not enough memory, whatever words it has for it."""
+    return failure.kind is FailureKind.MEMORY or bool(_OUT.search(f"{failure.message} {failure.words}"))
+
+
+@contextmanager
+def bounded(extra: int | None) -> Iterator[None]:
+    """Keep this process from taking more than so many bytes in addition, on Linux; an allocation fails then.
+
+    Args:
+        extra: Bytes; None for no bound.
+    """
+    pages = Path("/proc/self/statm")
+    if extra is None or not pages.exists():
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = int(pages.read_text().split()[0]) * resource.getpagesize() + extra
+    bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY:
+        bound = min(bound, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -1,0 +1,201 @@
+"""Values for one input, in the domain that the graph gives it (`mnncompat.inference.input_domains`).
+
+A draw has a name, and each kind of input has a form of it:
+
+============  ==============================  ======================  ===================  ======================
+draw          numbers                         pixels                  ids, integers        masks
+============  ==============================  ======================  ===================  ======================
+``normal``    N(0, 1)                         N(128, 48), cut         any of them          ones, then zeros
+``uniform``   [0, 1)                          0 .. 255                any of them          any, none of one kind
+``negative``  -|N(0, 1)|                      dark: 0 .. 63           any of them          ones, then zeros
+``zeros``     0                               0                       the least            all ones
+``large``     64 * N(0, 1), cut at 255        0 and 255               any of them          ones, then zeros
+============  ==============================  ======================  ===================  ======================
+
+Numbers within bounds are spread over the bounds, and a quarter beyond them where the bound is that of a Clip. The least
+and the largest id are always among the ids, so are values that the graph compares with. Every row of a mask has both
+kinds of elements, as far as it has two: a row of one kind makes a softmax of nothing.
+
+Mild draws are the fall-back where a draw makes the reference infinite or NaN: numbers are cut at 80, whose exponential
+is finite in float32, and then at 4; masks are all ones, all zeros, or mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf, isinf, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnncompat.inference.domain_rules import Kind
+from mnncompat.inference.input_domains import Domain
+
+DRAWS = ("normal", "uniform", "negative", "zeros", "large")
+"""Names of the draws."""
+MILDEST = 3
+"""How often a draw may be made milder."""
+_LARGE = ((64.0, 255.0), (16.0, 80.0), (4.0, 4.0), (1.0, 1.0))
+"""Scale and cut of ``large``, by mildness."""
+_SPREAD = 3.0
+_BEYOND = 0.25
+
+Random = np.random.Generator
+Shape = tuple[int, ...]
+Values = NDArray[np.float64]
+
+
+def sample(domain: Domain, shape: Shape, draw: str, random: Random, *, mild: int = 0) -> Values:
+    """Values of one input, as float64; the caller casts them.
+
+    Args:
+        domain: What the values are.
+        shape: Of the input.
+        draw: One of `DRAWS`.
+        random: Source of the values.
+        mild: 0 for the draw as it is, up to `MILDEST` for forms that are less likely to overflow.
+    """
+    return _SAMPLERS[domain.kind](domain, shape, draw, random, mild)
+
+
+def _numbers(_: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
+    match draw:
+        case "uniform":
+            return random.random(shape)
+        case "negative":
+            return -np.abs(random.standard_normal(shape)) / (1 + mild)
+        case "zeros":
+            return np.zeros(shape) if mild == 0 else np.full(shape, 1e-3 * mild)
+        case "large":
+            scale, cut = _LARGE[mild]
+            return np.clip(scale * random.standard_normal(shape), -cut, cut)
+    return random.standard_normal(shape) / (1 + mild)
+
+
+def _bounded(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
+    low, high = domain.low, domain.high
+    if isinf(low) and isinf(high):
+        return _numbers(domain, shape, draw, random, mild)
+    if isinf(high):
+        return low + np.abs(_numbers(domain, shape, "normal" if draw == "negative" else draw, random, mild))
+    if isinf(low):
+        return high - np.abs(_numbers(domain, shape, "normal" if draw == "negative" else draw, random, mild))
+    if draw == "zeros":
+        return np.full(shape, min(max(0.0, low), high))
+    margin = _BEYOND * (high - low) if draw == "large" and mild == 0 and domain.is_clipped else 0.0
+    return random.uniform(low - margin, high + margin, shape)
+
+
+def _pixels(domain: Domain, shape: Shape, draw: str, random: Random, _: int) -> Values:
+    high = domain.high
+    match draw:
+        case "uniform":
+            return np.floor(random.random(shape) * (high + 1))
+        case "negative":
+            return np.floor(random.random(shape) * (high + 1) / 4)
+        case "zeros":
+            return np.zeros(shape)
+        case "large":
+            return np.where(random.random(shape) < 0.5, 0.0, high)  # noqa: PLR2004 - evenly
+    middle = (high + 1) / 2
+    return np.clip(np.round(middle + 0.375 * middle * random.standard_normal(shape)), 0, high)
+
+
+def _ids(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
+    low, high = domain.low, domain.high
+    if isinf(low):
+        low = 0
+    if isinf(high):
+        high = low + 9
+    if draw == "zeros":
+        return np.full(shape, low)
+    found = random.integers(int(low), int(high if mild == 0 else min(high, low + 1)) + 1, shape).astype(np.float64)
+    return _with(found, [high, low, *domain.values] if mild == 0 else [])
+
+
+def _integers(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
+    if not domain.values:
+        return _ids(domain, shape, draw, random, mild)
+    if prod(shape) == 1:
+        return np.full(shape, domain.values[DRAWS.index(draw) % len(domain.values)])
+    return _with(_ids(domain, shape, draw, random, mild), list(domain.values))
+
+
+def _with(values: Values, wanted: list[float]) -> Values:
+    """The values, with the wanted ones among them, as far as there is room."""
+    flat = values.reshape(-1)
+    if flat.size > 1:
+        places = np.linspace(0, flat.size - 1, num=min(len(wanted), flat.size)).astype(int)
+        for place, value in zip(places, wanted, strict=False):
+            flat[place] = value
+    return flat.reshape(values.shape)
+
+
+def _mask(_: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
+    if mild == 1 or (mild == 0 and draw == "zeros"):
+        return np.ones(shape)
+    if mild == 2:  # noqa: PLR2004 - the second fall-back
+        return np.zeros(shape)
+    if not shape:
+        return np.full(shape, float(DRAWS.index(draw) % 2 == 0))
+    steps = shape[-1]
+    if draw == "uniform" or mild:
+        found = (random.random(shape) < 0.5).astype(np.float64)  # noqa: PLR2004 - evenly
+        if steps > 1:
+            found[..., 0], found[..., -1] = 1, 0
+        return found
+    lengths = random.integers(1, max(steps, 2), (*shape[:-1], 1))
+    return (np.arange(steps) < lengths).astype(np.float64)
+
+
+def _lengths(domain: Domain, shape: Shape, draw: str, random: Random, _: int) -> Values:
+    most = domain.high if not isinf(domain.high) else 1
+    if draw == "zeros":
+        return np.full(shape, most)
+    found = random.integers(max(int(domain.low), 1), int(most) + 1, shape).astype(np.float64)
+    return _with(found, [most])
+
+
+def _counts(domain: Domain, shape: Shape, draw: str, _: Random, __: int) -> Values:
+    low, high = max(domain.low, 0), domain.high if not isinf(domain.high) else 3
+    number = {"normal": high - 1, "uniform": 1, "negative": 2, "zeros": low, "large": high}[draw]
+    return np.full(shape, min(max(number, low), high))
+
+
+def _sizes(domain: Domain, shape: Shape, draw: str, _: Random, __: int) -> Values:
+    low, high = max(domain.low, 1), domain.high if not isinf(domain.high) else 2
+    return np.full(shape, low if draw == "zeros" else min(max(2, low), high))
+
+
+_Sampler = Callable[[Domain, Shape, str, Random, int], Values]
+_SAMPLERS: Mapping[Kind, _Sampler] = {
+    Kind.NUMBERS: _numbers,
+    Kind.BOUNDED: _bounded,
+    Kind.PIXELS: _pixels,
+    Kind.IDS: _ids,
+    Kind.INTEGERS: _integers,
+    Kind.MASK: _mask,
+    Kind.LENGTH: _lengths,
+    Kind.COUNT: _counts,
+    Kind.SIZE: _sizes,
+    Kind.TIMESTEP: _ids,
+}
+
+
+def describe(domain: Domain) -> str:
+    """What is assumed of an input, for people: ``ids below 500``, ``0 and 1``."""
+    low, high = domain.low, domain.high
+    match domain.kind:
+        case Kind.IDS:
+            words = f"ids below {high + 1:g}" if low == 0 else f"ids from {low:g} to {high:g}"
+        case Kind.MASK:
+            words = "a mask of 0 and 1"
+        case Kind.PIXELS:
+            words = f"pixels from 0 to {high:g}"
+        case Kind.NUMBERS:
+            words = "numbers"
+        case _:
+            bounds = [f"from {low:g}" if low > -inf else "", f"to {high:g}" if high < inf else ""]
+            words = " ".join([domain.kind.value, *filter(None, bounds)])
+    values = f", {', '.join(f'{value:g}' for value in domain.values)} among them" if domain.values else ""
+    return words + values

@@ -123,6 +123,20 @@ class GraphView:
                     found[value.name] = value
         return found
 
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the graph's inputs, in order."""
+        return tuple(value if isinstance(value, str) else value.name for value in self.graph.input)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the graph's outputs, in order."""
+        return tuple(value if isinstance(value, str) else value.name for value in self.graph.output)
+
+    def inner_graphs(self, index: int) -> list[GraphView]:
+        """The graphs that a node holds, such as the branches of an If, in the order of its attributes."""
+        return [_inner(self, index, name, graph) for name, graph in subgraphs(self.nodes[index])]
+
     @property
     def inferred_graph(self) -> GraphProto | None:
         """This graph after shape inference; None in a function or if inference gave up."""
@@ -231,9 +245,13 @@ def _walk(view: GraphView) -> Iterator[GraphView]:
     yield view
     for index, node in enumerate(view.nodes):
         for name, graph in subgraphs(node):
-            label = f"{node.name or next(filter(None, node.output), f'{node.op_type}_{index}')}.{name}"
-            inner = GraphView(view.scope, graph, view, (*view.path, label), (*view.address, (index, name)))
-            yield from _walk(inner)
+            yield from _walk(_inner(view, index, name, graph))
+
+
+def _inner(view: GraphView, index: int, name: str, graph: GraphProto) -> GraphView:
+    node = view.nodes[index]
+    label = f"{node.name or next(filter(None, node.output), f'{node.op_type}_{index}')}.{name}"
+    return GraphView(view.scope, graph, view, (*view.path, label), (*view.address, (index, name)))
 
 
 def _reads(graph: GraphProto) -> Iterator[str]:

@@ -114,9 +114,10 @@ def _joined(claims: Sequence[Claim], element: int) -> Domain:
     if kind is Kind.MASK:
         return Domain(kind=kind, low=0, high=1, reasons=_reasons(named))
     if kind is Kind.INTEGERS:
-        low, high = _BYTES.get(element, (0, max([_UNKNOWN_HIGH, *(ceil(value) + 1 for value in values)])))
-        return Domain(kind=kind, low=low, high=high, values=values, reasons=_reasons(named))
-    low, high = max((claim.low for claim in named), default=-inf), min((claim.high for claim in named), default=inf)
+        least, most = _BYTES.get(element, (0, max([_UNKNOWN_HIGH, *(ceil(value) + 1 for value in values)])))
+        return Domain(kind=kind, low=least, high=most, values=values, reasons=_reasons(named))
+    low: float = max((claim.low for claim in named), default=-inf)
+    high: float = min((claim.high for claim in named), default=inf)
     if kind in _WHOLE:
         low, high = float(max(ceil(low), 0) if low <= high else ceil(low)), float(floor(high))
     high = max(high, low)

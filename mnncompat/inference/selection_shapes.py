@@ -168,7 +168,11 @@ def _pad(run: Propagation, node: NodeProto) -> list[Shape | None]:
     if pads is None or axes is None or len(pads) != 2 * len(axes):
         return [(None,) * len(shape)]
     result = list(shape)
+    reflects = run.attribute(node, "mode", b"constant") == b"reflect"
     for place, axis in enumerate(axes):
+        if reflects:
+            for width in (pads[place], pads[place + len(axes)]):
+                run.require("at-least", shape[axis], None if width is None else width + 1, shape)
         size, before, behind = result[axis], pads[place], pads[place + len(axes)]
         result[axis] = None if size is None or before is None or behind is None else size + before + behind
     return [tuple(result)]

@@ -29,7 +29,7 @@ class Requirement(NamedTuple):
             ``at-most`` or ``at-least``.
         left: One side.
         right: The other.
-        node: The node, by its position in the main graph.
+        node: The node, by its position in its graph.
         reason: In words, such as ``Add of [batch, total] and [batch, past + new]``.
     """
 
@@ -38,6 +38,8 @@ class Requirement(NamedTuple):
     right: Size
     node: int
     reason: str
+    certain: bool = True
+    """False in a branch or a loop, which may not run."""
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """True if given dimensions fulfil it; the same for what cannot be evaluated."""
@@ -62,14 +64,17 @@ class Propagation:
 
     Attributes:
         view: The graph.
+        outer: The run over the graph around it, None for the main graph.
+        infers: Whether ONNX shape inference is asked for what cannot be followed.
         index: The node in work.
         shapes: What was found so far.
         requirements: Likewise.
     """
 
-    def __init__(self, view: GraphView, *, infer: bool) -> None:
+    def __init__(self, view: GraphView, *, infer: bool, outer: Propagation | None = None) -> None:
         self.view = view
-        self._infers = infer
+        self.outer = outer
+        self.infers = infer
         self.index = 0
         self.shapes: dict[str, Shape | None] = {}
         self.requirements: list[Requirement] = []
@@ -96,6 +101,8 @@ class Propagation:
     def shape(self, name: str) -> Shape | None:
         """Shape of a value: followed, stored, or as far as ONNX shape inference knows it."""
         if name not in self.shapes:
+            if self.outer is not None and name not in self.view.producers and name not in self.view.initializers:
+                return self.outer.shape(name)
             tensor = self.view.tensor(name)
             self.shapes[name] = None if tensor is None else tuple(Size(int(dim)) for dim in tensor.dims)
         return self.shapes[name]
@@ -108,6 +115,8 @@ class Propagation:
     def value(self, name: str) -> list[Size | None] | None:
         """The elements of a small integer value, flat; None if they are not followed."""
         if name not in self._values:
+            if self.outer is not None and name not in self.view.producers and name not in self.view.initializers:
+                return self.outer.value(name)
             tensor = self.view.tensor(name)
             if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
                 return None
@@ -151,7 +160,7 @@ class Propagation:
             self.shapes[name] = found
 
     def _completed(self, name: str, found: Shape | None) -> Shape | None:
-        inferred = self.view.shape(name) if self._infers else None
+        inferred = self.view.shape(name) if self.infers else None
         if inferred is None:
             return found
         static = tuple(Size(dim) if isinstance(dim, int) else None for dim in inferred)
@@ -176,7 +185,7 @@ class Propagation:
         if kind in ("equal", "broadcast") and one == two:
             return
         words = f"{self.op} of {' and '.join(map(text, shapes))}" if shapes else self.op
-        self.requirements.append(Requirement(kind, one, two, self.index, words))
+        self.requirements.append(Requirement(kind, one, two, self.index, words, certain=self.outer is None))
 
     def broadcast(self, *shapes: Shape | None) -> Shape | None:
         """The shape of elementwise arithmetic, and what it requires."""

@@ -26,15 +26,17 @@ def solve(
 
     Args:
         candidates: Dimension -> sizes to try, the preferred ones first.
-        requirements: Of the nodes. Those of kind ``broadcast`` are read as equalities first, and as they are then.
+        requirements: Of the nodes. Those of kind ``broadcast`` are read as equalities first, and as they are then;
+            those of branches and loops are left out last.
         fixed: Dimensions whose sizes are given.
 
     Yields:
         Every dimension with its size, the assignment with the preferred sizes first; none twice.
     """
     seen: set[tuple[tuple[str, int], ...]] = set()
-    for strict in (True, False):
-        wanted = [each._replace(kind="equal") if strict and each.kind == "broadcast" else each for each in requirements]
+    for strict, certain in ((True, False), (False, False), (False, True)):
+        asked = [each for each in requirements if each.certain or not certain]
+        wanted = [each._replace(kind="equal") if strict and each.kind == "broadcast" else each for each in asked]
         for found in _Search(candidates, wanted, fixed).run():
             key = tuple(sorted(found.items()))
             if key not in seen:

@@ -50,12 +50,22 @@ def symbolic_shapes(view: GraphView, *, infer: bool = True) -> SymbolicShapes:
     assert isinstance(view.graph, GraphProto)  # noqa: S101 - a function has no declared inputs
     run = Propagation(view, infer=infer)
     dimensions = run.declare_inputs(view.graph)
+    _follow(run)
+    unique = dict.fromkeys(run.requirements)
+    return SymbolicShapes(shapes=run.shapes, requirements=tuple(unique), dimensions=dimensions)
+
+
+def _follow(run: Propagation) -> None:
+    """Follow the sizes through all nodes of a graph, and of the graphs that they hold."""
+    view = run.view
     for index, node in enumerate(view.nodes):
         if node.op_type == "Constant" and run.shape(node.output[0]) is not None:
             continue
         run.index = index
         shapes: Sequence[Shape | None] | None = None
-        if is_onnx(node):
+        if node.op_type in ("If", "Loop") and is_onnx(node):
+            shapes = _through_subgraphs(run, index)
+        elif is_onnx(node):
             function = _FUNCTIONS.get(node.op_type)
             try:
                 if function is not None:
@@ -65,5 +75,33 @@ def symbolic_shapes(view: GraphView, *, infer: bool = True) -> SymbolicShapes:
             except (ArithmeticError, IndexError, TypeError, ValueError):  # what onnx.checker would refuse
                 shapes = None
         run.define(node, shapes)
-    unique = dict.fromkeys(run.requirements)
-    return SymbolicShapes(shapes=run.shapes, requirements=tuple(unique), dimensions=dimensions)
+
+
+def _through_subgraphs(run: Propagation, index: int) -> list[Shape | None]:
+    """Shapes of an If's outputs, as far as its branches agree; of a Loop's, as far as its body keeps them."""
+    node = run.view.nodes[index]
+    found: list[list[Shape | None]] = []
+    for inner in run.view.inner_graphs(index):
+        body = Propagation(inner, infer=run.infers, outer=run)
+        if node.op_type == "Loop":
+            names = inner.input_names
+            body.shapes |= {name: run.shape(of) for name, of in zip(names[2:], node.input[2:], strict=False)}
+            body.shapes |= dict.fromkeys(names[:2], ())
+        _follow(body)
+        run.requirements += body.requirements
+        found.append([body.shape(name) for name in inner.output_names])
+    if node.op_type == "If":
+        return [_agreed(shapes) for shapes in zip(*found, strict=True)] if found else []
+    kept = [run.shape(name) for name in node.input[2:]]
+    after = found[0][1:] if found else []
+    return [before if before == later else None for before, later in zip(kept, after, strict=False)]
+
+
+def _agreed(shapes: Sequence[Shape | None]) -> Shape | None:
+    first = shapes[0]
+    if first is None or any(other is None or len(other) != len(first) for other in shapes):
+        return None
+    return tuple(
+        size if all(other is not None and other[axis] == size for other in shapes) else None
+        for axis, size in enumerate(first)
+    )

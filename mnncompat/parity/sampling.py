@@ -9,12 +9,15 @@ draw          numbers                         pixels                  ids, integ
 ``uniform``   [0, 1)                          0 .. 255                any of them          any, none of one kind
 ``negative``  -|N(0, 1)|                      dark: 0 .. 63           any of them          ones, then zeros
 ``zeros``     0                               0                       the least            all ones
-``large``     64 * N(0, 1), cut at 255        0 and 255               any of them          ones, then zeros
+``large``     16 * N(0, 1), cut at 80         0 and 255               any of them          ones, then zeros
 ============  ==============================  ======================  ===================  ======================
 
 Numbers within bounds are spread over the bounds, and a quarter beyond them where the bound is that of a Clip. The least
 and the largest id are always among the ids, so are values that the graph compares with. Every row of a mask has both
 kinds of elements, as far as it has two: a row of one kind makes a softmax of nothing.
+
+In ``large`` one number in 64 lies between -255 and 255, so that a bound that only pixels reach is met. If all of them
+did, the draw would measure how a deep net amplifies rounding.
 
 Mild draws are the fall-back where a draw makes the reference infinite or NaN: numbers are cut at 80, whose exponential
 is finite in float32, and then at 4; masks are all ones, all zeros, or mixed.
@@ -35,8 +38,9 @@ DRAWS = ("normal", "uniform", "negative", "zeros", "large")
 """Names of the draws."""
 MILDEST = 3
 """How often a draw may be made milder."""
-_LARGE = ((64.0, 255.0), (16.0, 80.0), (4.0, 4.0), (1.0, 1.0))
+_LARGE = ((16.0, 80.0), (16.0, 80.0), (4.0, 4.0), (1.0, 1.0))
 """Scale and cut of ``large``, by mildness."""
+_FARTHEST, _FAR_SHARE = 255.0, 1 / 64
 _SPREAD = 3.0
 _BEYOND = 0.25
 
@@ -68,7 +72,9 @@ def _numbers(_: Domain, shape: Shape, draw: str, random: Random, mild: int) -> V
             return np.zeros(shape) if mild == 0 else np.full(shape, 1e-3 * mild)
         case "large":
             scale, cut = _LARGE[mild]
-            return np.clip(scale * random.standard_normal(shape), -cut, cut)
+            found = np.clip(scale * random.standard_normal(shape), -cut, cut)
+            far = random.random(shape) < _FAR_SHARE
+            return found if mild else np.where(far, random.uniform(-_FARTHEST, _FARTHEST, shape), found)
     return random.standard_normal(shape) / (1 + mild)
 
 

@@ -224,6 +224,9 @@ def _transpose(run: Propagation, node: NodeProto) -> list[Shape | None]:
     if shape is None:
         return [None]
     perm = run.attribute(node, "perm") or range(len(shape))[::-1]
+    array = run.array(node.input[0])
+    if array is not None:
+        run.set_value(node.output[0], list(array.transpose(perm).reshape(-1)))
     return [tuple(shape[axis] for axis in perm)]
 
 

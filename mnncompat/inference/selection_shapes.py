@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from onnx import NodeProto
 
 from mnncompat.inference.reshaping_shapes import Function, axes_of
@@ -20,9 +21,9 @@ def _concat(run: Propagation, node: NodeProto) -> list[Shape | None]:
     if first is None:
         return [None]
     axis = run.attribute(node, "axis", 0) % max(len(first), 1)
-    values = [run.value(name) for name in node.input]
-    if len(first) == 1 and all(value is not None for value in values):
-        run.set_value(node.output[0], [each for value in values for each in value or []])
+    arrays = [array for array in map(run.array, node.input) if array is not None]
+    if len(arrays) == len(node.input):
+        run.set_value(node.output[0], list(np.concatenate(arrays, axis).reshape(-1)))
     result = list(first)
     for shape in shapes:
         for place in range(len(first)):
@@ -52,18 +53,18 @@ def _slice(run: Propagation, node: NodeProto) -> list[Shape | None]:
         return [(None,) * len(shape)]
     places = [size.number for size in axes or [Size(each) for each in range(len(starts))] if size is not None]
     result = list(shape)
-    bounds: list[tuple[int | None, int | None]] | None = []
+    window = [slice(None)] * len(shape)
     for place, axis in enumerate(places):
         if axis is None:
             return [(None,) * len(shape)]
         step = (steps[place] if steps else None) or Size(1)
         size = result[axis]
         result[axis] = None if size is None else _sliced(run, size, starts[place], ends[place], step)
-        numbers = [None if each is None else each.number for each in (starts[place], ends[place], step)]
-        bounds = None if bounds is None or None in numbers else [*bounds, (numbers[0], numbers[1])]
-    value = run.value(node.input[0])
-    if value is not None and len(shape) == 1 and bounds and len(bounds) == 1 and not steps:
-        run.set_value(node.output[0], value[slice(*bounds[0])])
+        numbers = [each.number for each in (starts[place], ends[place], step) if each is not None]
+        window[axis] = slice(*numbers) if len(numbers) == len(("start", "end", "step")) else slice(0, 0)
+    array = run.array(node.input[0])
+    if array is not None and array[tuple(window)].size:
+        run.set_value(node.output[0], list(array[tuple(window)].reshape(-1)))
     return [tuple(result)]
 
 
@@ -112,9 +113,9 @@ def _is_below(high: Size, size: Size) -> bool:
 def _gather(run: Propagation, node: NodeProto) -> list[Shape | None]:
     data, indices = run.shape(node.input[0]), run.shape(node.input[1])
     axis = run.attribute(node, "axis", 0)
-    value, chosen = run.value(node.input[0]), run.integers(node.input[1])
-    if value is not None and chosen is not None and data is not None and len(data) == 1:
-        run.set_value(node.output[0], [value[each] for each in chosen])
+    array, chosen = run.array(node.input[0]), run.integers(node.input[1])
+    if array is not None and chosen is not None:
+        run.set_value(node.output[0], list(array.take(chosen, axis).reshape(-1)))
     if data is None or indices is None:
         return [None]
     axis %= len(data)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto
 
 from mnncompat.graph.protos import attribute, dims_of
@@ -128,8 +129,18 @@ class Propagation:
             self._values[name] = [Size(int(each)) for each in array.reshape(-1)]
         return self._values[name]
 
+    def array(self, name: str) -> NDArray[np.object_] | None:
+        """The same in the value's shape; None if that is not static."""
+        value, shape = self.value(name), self.shape(name)
+        sizes = None if shape is None else [None if size is None else size.number for size in shape]
+        if value is None or sizes is None or None in sizes:
+            return None
+        flat = np.empty(len(value), dtype=object)
+        flat[:] = value
+        return flat.reshape([size or 0 for size in sizes]) if flat.size else None
+
     def set_value(self, name: str, value: Sequence[Size | None]) -> None:
-        """Keep the elements of a small value."""
+        """Keep the elements of a small value, flat."""
         if len(value) <= _MOST_ELEMENTS:
             self._values[name] = list(value)
 

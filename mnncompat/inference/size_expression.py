@@ -111,15 +111,22 @@ class Size:
 
     def __floordiv__(self, other: Size | int) -> Size:
         other = as_size(other)
-        if other.number and all(part % other.number == 0 for part in (self.constant, *(f for _, f in self.terms))):
-            number = other.number
-            return Size(self.constant // number, tuple((atom, factor // number) for atom, factor in self.terms))
+        exact = self._exact(other)
+        if exact is not None:
+            return exact
         return Size(1) if self == other else _atom("div", self, other)
 
     def ceil_div(self, other: Size | int) -> Size:
         """The quotient rounded up."""
-        quotient = self // other
-        return quotient if quotient.is_linear else _atom("ceil", self, as_size(other))
+        exact = self._exact(as_size(other))
+        return exact if exact is not None else _atom("ceil", self, as_size(other))
+
+    def _exact(self, other: Size) -> Size | None:
+        """The quotient by a number that divides every factor; None if there is none."""
+        number = other.number
+        if not number or any(part % number for part in (self.constant, *(factor for _, factor in self.terms))):
+            return None
+        return Size(self.constant // number, tuple((atom, factor // number) for atom, factor in self.terms))
 
     def __mod__(self, other: Size | int) -> Size:
         return _atom("mod", self, as_size(other))

@@ -39,8 +39,8 @@ class Requirement(NamedTuple):
     right: Size
     node: int
     reason: str
-    certain: bool = True
-    """False in a branch or a loop, which may not run."""
+    branch: str = ""
+    """The outermost branch or loop body that it stands in, which may not run; empty for the main graph."""
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         """True if given dimensions fulfil it; the same for what cannot be evaluated."""
@@ -196,7 +196,9 @@ class Propagation:
         if kind in ("equal", "broadcast") and one == two:
             return
         words = f"{self.op} of {' and '.join(map(text, shapes))}" if shapes else self.op
-        self.requirements.append(Requirement(kind, one, two, self.index, words, certain=self.outer is None))
+        self.requirements.append(
+            Requirement(kind, one, two, self.index, words, branch=self.view.path[0] if self.view.path else "")
+        )
 
     def broadcast(self, *shapes: Shape | None) -> Shape | None:
         """The shape of elementwise arithmetic, and what it requires."""

@@ -9,6 +9,7 @@ requirement that fails. Numbers that the graph states, and their divisors, are c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from math import isqrt
 
 from mnncompat.inference.shape_propagation import Requirement
@@ -17,6 +18,8 @@ from mnncompat.inference.size_expression import Size, dimension
 _MOST_STEPS = 20_000
 """Partial assignments that are looked at before the search ends."""
 _MOST_DIVISORS = 24
+_WHOLE, _FIRST = 2, 2
+"""Selections that ask for everything; solutions of each other one that are looked at before more of the first."""
 
 
 def solve(
@@ -27,21 +30,29 @@ def solve(
     Args:
         candidates: Dimension -> sizes to try, the preferred ones first.
         requirements: Of the nodes. Those of kind ``broadcast`` are read as equalities first, and as they are then;
-            those of branches and loops are left out last.
+            those of branches and loops count together, then one branch alone, and last not at all.
         fixed: Dimensions whose sizes are given.
 
     Yields:
         Every dimension with its size, the assignment with the preferred sizes first; none twice.
     """
     seen: set[tuple[tuple[str, int], ...]] = set()
-    for strict, certain in ((True, False), (False, False), (False, True)):
-        asked = [each for each in requirements if each.certain or not certain]
-        wanted = [each._replace(kind="equal") if strict and each.kind == "broadcast" else each for each in asked]
-        for found in _Search(candidates, wanted, fixed).run():
-            key = tuple(sorted(found.items()))
-            if key not in seen:
-                seen.add(key)
-                yield found
+    searches = [_Search(candidates, wanted, fixed).run() for wanted in _selections(requirements)]
+    some = [islice(search, _FIRST) for search in searches[_WHOLE:]]
+    for found in chain(*searches[:_WHOLE], *some, *searches[_WHOLE:]):
+        key = tuple(sorted(found.items()))
+        if key not in seen:
+            seen.add(key)
+            yield found
+
+
+def _selections(requirements: Sequence[Requirement]) -> Iterator[list[Requirement]]:
+    """What is asked for: all as equalities, all as they are, and the main graph with one branch after the other."""
+    yield [each._replace(kind="equal") if each.kind == "broadcast" else each for each in requirements]
+    yield list(requirements)
+    branches = list(dict.fromkeys(each.branch for each in requirements if each.branch))
+    for branch in (*branches, "") if branches else ():
+        yield [each for each in requirements if each.branch in ("", branch)]
 
 
 class _Search:

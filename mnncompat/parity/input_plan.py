@@ -36,7 +36,8 @@ GIVEN = "given"
 """Name of the draw when the user gave every input."""
 CONSTANT = "constant"
 """Name of the draw of a model without inputs."""
-_IMAGE, _VIDEO = 4, 5
+_STATE, _IMAGE, _VIDEO = 3, 4, 5
+"""Ranks of a state [layers, batch, features], an image and a video."""
 _CHANNELS = (3, 1)
 _HEIGHTS = (64, 224, 32, 128, 256, 640, 48, 16)
 _WIDTHS = (96, 64, 224, 32, 128, 256, 640, 320, 48, 16)
@@ -326,6 +327,8 @@ class InputPlanner:
 
 def _sizes_of(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]:
     rank = len(shape)
+    if rank == _STATE and axis == 1 and isinstance(shape[0], int) and isinstance(shape[2], int):
+        return (*BATCHES, *_LENGTHS)
     if rank not in (_IMAGE, _VIDEO):
         return _LENGTHS
     channels_last = isinstance(shape[-1], int) and not isinstance(shape[1], int)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +47,7 @@ _PAST = (8, 0, 16, 4, 1)
 _NOTHING_FITS = "no sizes were found that fit the model"
 _MOST_PLANS = 10
 _MOST_REJECTED = 64
+_MOST_VARIATIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class InputPlan:
         arrays: What the user gave.
         seed: Every input and draw has a stream of its own, so that adding an input does not change the others.
         estimate: Bytes that a run is estimated to take.
+        mildness: How often a draw was made milder, see `mnncompat.parity.sampling`.
+        corrected: Inputs whose domain a runtime's words corrected.
     """
 
     view: GraphView
@@ -90,6 +94,7 @@ class InputPlan:
     seed: int
     estimate: int = 0
     mildness: dict[str, int] = field(default_factory=dict)
+    corrected: set[str] = field(default_factory=set)
 
     def feeds(self, draws: Sequence[str] = DRAWS, *, suffix: str = "") -> list[NamedFeeds]:
         """The draws; a single one where nothing is left to draw.
@@ -215,13 +220,17 @@ class InputPlanner:
             estimate=needed,
         )
 
-    def variations(self, plan: InputPlan) -> Iterator[tuple[str, InputPlan]]:
-        """The same plan with other batch sizes, and with an empty past where there is one; each with what is other."""
+    def variations(self, plan: InputPlan) -> Iterator[tuple[str, list[InputPlan]]]:
+        """The plan with other batch sizes, and with an empty past where there is one.
+
+        Yields:
+            What is other, and a few ways to choose the rest, of which one is enough.
+        """
         for size in BATCHES[1:] if self.batches else ():
-            yield from self._variation(plan, f"batch {size}", dict.fromkeys(self.batches, size))
+            yield f"batch {size}", self._variation(plan, dict.fromkeys(self.batches, size))
         empty = {name: 0 for name in self._past() if name in self._free() and plan.sizes.get(name)}
         if empty:
-            yield from self._variation(plan, "empty past", empty)
+            yield "empty past", self._variation(plan, empty)
 
     def refusal(self, failures: Sequence[Failure]) -> Failure:
         """Why no plan works, and what would help.
@@ -269,15 +278,16 @@ class InputPlanner:
         names = self._symbols.dimensions.get(spec.name, {})
         return [names.get(axis, dim or 0) for axis, dim in enumerate(spec.shape or ())]
 
-    def _variation(self, plan: InputPlan, words: str, change: Mapping[str, int]) -> Iterator[tuple[str, InputPlan]]:
+    def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> list[InputPlan]:
         free = {name: [plan.sizes[name]] for name in self._free() if name not in change}
         for name, first in free.items():
-            first += [size for size in self._candidates(name) if size not in first]
-        sizes = next(solve(free, self._symbols.requirements, self._fixed | dict(change)), None)
-        other = None if sizes is None else self.plan(sizes)
-        if other is not None:
+            first += [size for size in (*change.values(), *self._candidates(name)) if size not in first]
+        found = solve(free, self._symbols.requirements, self._fixed | dict(change))
+        plans = [self.plan(sizes) for sizes in islice(found, _MOST_VARIATIONS)]
+        for other in filter(None, plans):
             other.mildness = plan.mildness
-            yield words, other
+            other.domains |= {name: plan.domains[name] for name in plan.corrected}
+        return [other for other in plans if other is not None]
 
     def _free(self) -> list[str]:
         names = [name for dims in self._symbols.dimensions.values() for name in dims.values()]

@@ -103,11 +103,12 @@ def _complete(
 ) -> Reference:
     """Replace draws that show nothing, and add the variations."""
     notes = list(_bring_to_life(plan, runner, feeds, outputs))
-    for words, other in planner.variations(plan) if planner is not None else ():
-        more = other.feeds(DRAWS[:1], suffix=f", {words}")
-        found = runner.run([feed.arrays for feed in more])
-        if not isinstance(found, Failure):
-            feeds, outputs = feeds + more, outputs + found
+    for words, plans in planner.variations(plan) if planner is not None else ():
+        found = _first_that_runs(plans, runner, words)
+        if found is None:
+            notes.append(f"{words}: not compared, because no sizes that fit the memory limit allow it")
+        elif not isinstance(found, Failure):
+            feeds, outputs = feeds + found[0], outputs + found[1]
         elif is_out_of_memory(found):
             notes.append(f"{words}: not compared, because there is not enough memory for it ({found.message})")
         elif words.startswith("batch"):
@@ -115,6 +116,20 @@ def _complete(
         else:
             notes.append(f"the model does not take an {words}")
     return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions())
+
+
+def _first_that_runs(
+    plans: Sequence[InputPlan], runner: Runner, words: str
+) -> tuple[list[NamedFeeds], Outputs] | Failure | None:
+    """One draw of the first plan that the reference takes; else how it refuses the first."""
+    refusal: Failure | None = None
+    for plan in plans:
+        feeds = plan.feeds(DRAWS[:1], suffix=f", {words}")
+        found = runner.run([feed.arrays for feed in feeds])
+        if not isinstance(found, Failure):
+            return feeds, found
+        refusal = refusal or found
+    return refusal
 
 
 def _bring_to_life(plan: InputPlan, runner: Runner, feeds: list[NamedFeeds], outputs: Outputs) -> Iterator[str]:

@@ -46,6 +46,7 @@ def _narrow(plan: InputPlan, words: str, high: int) -> bool:
             plan.domains[name] = replace(
                 domain, kind=Kind.IDS, low=max(0.0, min(domain.low, high)), high=high, values=(), reasons=(reason,)
             )
+            plan.corrected.add(name)
             changed = True
     return changed
 
@@ -73,5 +74,6 @@ def _shrink_guesses(plan: InputPlan) -> bool:
     for name, domain in plan.domains.items():
         if domain.kind is Kind.INTEGERS and not domain.values and domain.high > _GUESSED_HIGH and domain.low == 0:
             plan.domains[name] = replace(domain, high=_GUESSED_HIGH)
+            plan.corrected.add(name)
             changed = True
     return changed

@@ -158,6 +158,10 @@ def _shift_operands(graph: GraphProto, operands: list[tuple[int, int, int]], pre
                 before.setdefault(index, []).extend(_shifted(name, shifted[name]))
             node.input.extend([""] * (position + 1 - len(node.input)))
             node.input[position] = shifted[name]
+        for _, zero in OPERANDS[qualified_op(node)]:
+            if zero < len(node.input) and not node.input[zero]:  # ConvInteger of 1.20.1 crashes on "" before another
+                before.setdefault(index, []).append(_constant(np.uint8(0), f"{prefix}/zero/{index}"))
+                node.input[zero] = f"{prefix}/zero/{index}"
     made = [each for index, node in enumerate(nodes) for each in (*before.get(index, ()), node)]
     result = GraphProto()
     result.node.extend(made)

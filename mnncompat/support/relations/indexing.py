@@ -1,34 +1,47 @@
-"""Relations about indices, which MNN does not count from the end; see `mnncompat.support.relations.catalog`."""
+"""Relations of indices, which MNN does not count from the end, and of what they point at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from onnx import NodeProto
 
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.operands import element_count
+from mnncompat.support.relations.registry import relation
 
 # Operators whose results are never negative, whatever they are given.
 _COUNTING = frozenset(("ArgMax", "ArgMin", "NonZero", "NonMaxSuppression", "Shape", "Size"))
+
 _POSITIVE = frozenset(
     ("Abs", "Relu", "Sigmoid", "Softmax", "Exp", "Sqrt", "Not", "And", "Or", "Equal", "Less", "Greater")
 )
+
 # Operators whose results are not negative if their first operand is not.
 _ARRANGING = frozenset(("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile"))
+
 _CHOOSING = frozenset(("Slice", "Split", "Gather", "GatherElements", "GatherND", "Compress", "ReverseSequence"))
+
 _COMPUTING = frozenset(("Cast", "Floor", "Ceil", "Round", "ReduceMax", "ReduceMin", "ReduceSum", "CumSum"))
+
 _UNARY = _ARRANGING | _CHOOSING | _COMPUTING
+
 # If none of their operands is.
 _JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
+
 _FURTHEST = 32
 
 
-def indices_never_negative(facts: NodeFacts) -> bool:
-    """The indices (input 1, of a OneHot input 0) come from operators that give no negative numbers, or are counted.
+@relation(
+    holds="(float[3] x) => (float[1] y) <int64[1] i = {0}> { y = GatherElements(x, i) }",
+    fails="(float[3] x) => (float[1] y) <int64[1] i = {-1}> { y = GatherElements(x, i) }",
+)
+def indices_are_never_negative(facts: NodeFacts) -> bool:
+    """The indices (input 1; input 0 of a OneHot) come from operators that give no negative numbers.
 
-    Counted from the start are those that a Where makes of Less(indices, 0), indices plus size, and indices.
+    Or they are made so by ``Where(Less(indices, 0), indices + size, indices)``.
     """
     name = facts.operand(0 if facts.node.op_type == "OneHot" else 1)
     return name is not None and _never_negative(facts.view, name, _FURTHEST)
@@ -71,6 +84,18 @@ def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
     return zero is not None and not zero.any() and test.input[0] == node.input[2]
 
 
-INDEX_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    function.__name__.replace("_", "-"): function for function in (indices_never_negative,)
-}
+@relation(
+    holds="(float[3,4] x, int64[1,2,1] i, float[1,2,4] u) => (float[3,4] y) { y = ScatterND(x, i, u) }",
+    fails="(float[3,4] x, int64[2,1] i, float[2,4] u) => (float[3,4] y) { y = ScatterND(x, i, u) }",
+)
+def update_slices_start_elsewhere(facts: NodeFacts) -> bool | None:
+    """The slices of ScatterND's updates do not have the size that MNN assumes.
+
+    They begin at the axis that is the rank of the indices less one. MNN takes them to begin at axis K, the length of
+    an index tuple.
+    """
+    indices, updates = (facts.shape(facts.node.input[position]) for position in (1, 2))
+    if indices is None or updates is None or not isinstance(indices[-1], int):
+        return None
+    right, taken = updates[len(indices) - 1 :], updates[indices[-1] :]
+    return None if None in (right + taken) else element_count(right) != element_count(taken)

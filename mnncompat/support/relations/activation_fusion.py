@@ -1,8 +1,8 @@
-"""What MNN's converter merges an activation into, see `mnncompat.support.relations.catalog`."""
+"""What MNN's converter merges an activation into, or moves it before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from onnx import NodeProto
 
@@ -10,14 +10,21 @@ from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
 
 # What the converter writes as arithmetic of two operands, or as several operators of which that is the last one.
 _OPERATIONS = ("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Max", "Min", "Sum", "Mean")
+
 _ARITHMETIC = {*_OPERATIONS, "PRelu", "Softsign", "Gelu", "LpNormalization", "MeanVarianceNormalization"}
+
 _OF_TWO = ("Max", "Min", "Sum", "Mean")  # of another number of operands they are not
+
 _BIASED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+
 _DROPPED = ("Identity", "Dropout")
+
 _RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
 _MOVED = frozenset(
     (
         *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Clip", "Cos", "Cosh", "Erf", "Exp"),
@@ -27,7 +34,11 @@ _MOVED = frozenset(
 )
 
 
-def clips_what_is_an_output(facts: NodeFacts) -> bool | None:
+@relation(
+    holds="(float[2] a, float[2] b) => (float[2] s, float[2] y) { s = Add(a, b) y = Relu(s) }",
+    fails="(float[2] a, float[2] b) => (float[2] y) { s = Add(a, b) y = Relu(s) }",
+)
+def activation_replaces_graph_output(facts: NodeFacts) -> bool | None:
     """The operand is arithmetic of two operands and a graph output, and nothing else in the graph reads it.
 
     The converter merges the node into the arithmetic then, and the output is gone.
@@ -138,8 +149,3 @@ def _copies(view: GraphView, name: str) -> Iterator[str]:
 def _copied(node: NodeProto) -> str | None:
     """The result of a node that does nothing; None of others."""
     return node.output[0] if node.op_type in _DROPPED and is_onnx(node) else None
-
-
-ACTIVATION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    "clips-what-is-an-output": clips_what_is_an_output,
-}

@@ -18,7 +18,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import describe
 from mnncompat.support.releases import contains, releases, resolve_version
 from mnncompat.support.table import SupportTable
-from mnncompat.support.three_valued import all_of, any_of
+from mnncompat.support.three_valued import all_of, any_of, negation
 
 CONV = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,2,H,5] x) => (float[1,3,N,3] y, float[1,3,N,3] z)
 <float[3,2,3,3] w> { y = Conv<strides=[1,1], auto_pad="VALID">(x, w) z = Relu(y) }"""
@@ -221,6 +221,7 @@ def test_three_valued_logic() -> None:
     assert any_of([]) is False
     assert any_of([False, None]) is None
     assert any_of([None, True]) is True
+    assert [negation(truth) for truth in (True, None, False)] == [False, None, True]
 
 
 def test_a_malformed_node_is_unknown() -> None:
@@ -316,7 +317,10 @@ evidence = ["measured: x"]
         (f"[[support]]\n{ROW}[extra]\n", "must hold"),
         (f"defaults = 3\n[[support]]\n{ROW}", "defaults"),
         ("support = [3]\n", "must hold"),
-        (f"[[support]]\n{ROW.replace('status', 'state')}", "row MNN101: unknown key 'state'; allowed are code, name, mnn"),
+        (
+            f"[[support]]\n{ROW.replace('status', 'state')}",
+            "row MNN101: unknown key 'state'; allowed are code, name, mnn",
+        ),
         (f"[[support]]\n{ROW.replace('wrong', 'bad')}", "row MNN101: unknown status 'bad'; allowed are supported"),
         (f"[[support]]\n{ROW.replace('code', 'advice')}", "row 1: code is missing"),
         (f"[[support]]\n{ROW.replace('when = {}', '')}", "when is missing"),

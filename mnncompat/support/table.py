@@ -22,6 +22,7 @@ from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import PLACEHOLDERS, describe, require_placeholders
 from mnncompat.support.releases import contains
+from mnncompat.support.three_valued import Truth, all_of, negation
 
 STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
 """What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
@@ -85,12 +86,10 @@ class Row:
         """True if the row speaks about this MNN release, or about the nearest older one that is known."""
         return contains(self.mnn, version)
 
-    def holds(self, facts: NodeFacts) -> bool | None:
+    def holds(self, facts: NodeFacts) -> Truth:
         """Whether the row speaks about this node; None if the model does not say enough."""
-        excluded = self.unless.holds(facts)
-        if excluded is True:
-            return False
-        return self.when.holds(facts) if excluded is False else (self.when.holds(facts) and None)
+        admitted = negation(self.unless.holds(facts))
+        return False if admitted is False else all_of([admitted, self.when.holds(facts)])
 
 
 class RowMatch(NamedTuple):

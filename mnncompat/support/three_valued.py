@@ -18,6 +18,11 @@ def all_of(truths: Iterable[Truth]) -> Truth:
     return result
 
 
+def negation(truth: Truth) -> Truth:
+    """Three-valued negation."""
+    return None if truth is None else not truth
+
+
 def any_of(truths: Iterable[Truth]) -> Truth:
     """Three-valued disjunction; stops at the first True."""
     result: Truth = False

@@ -27,9 +27,7 @@ def same_padding_is_odd(facts: NodeFacts) -> bool | None:
     sizes = shape[2:] if shape is not None else (None,) * len(kernel)
     total = _transposed_padding if facts.node.op_type == "ConvTranspose" else _same_padding
     found = [total(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
-    if any(padding is not None and padding % 2 for padding in found):
-        return True
-    return None if None in found else False
+    return any_of(None if padding is None else padding % 2 == 1 for padding in found)
 
 
 def _same_padding(size: Dim, extent: Dim, stride: int) -> int | None:
@@ -123,9 +121,7 @@ def output_shape_padding_is_odd(facts: NodeFacts) -> bool | None:
         stride * (size - 1) + more + extent - result if isinstance(size, int) and isinstance(extent, int) else None
         for size, extent, stride, more, result in rows
     ]
-    if any(padding is not None and padding > 0 and padding % 2 for padding in found):
-        return True
-    return None if None in found else False
+    return any_of(None if padding is None else padding > 0 and padding % 2 == 1 for padding in found)
 
 
 @relation(

@@ -5,6 +5,7 @@ A row is read without `onnx.defs`, which takes long to answer its first question
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -85,6 +86,11 @@ def _counts(clause: Mapping[str, Any], schemas: Sequence[OpSchema]) -> Iterator[
         matches = parse_count(clause.get(key, ">=0"), "", key)
         if not any(matches(count) for least, most in spans for count in range(least, min(most, _MOST) + 1)):
             yield f"{key} = {clause[key]!r}: the operator never has that many"
+        for position, wanted in clause.get(key.removesuffix("s"), {}).items():
+            is_absent = "absent" in (wanted, wanted.get("is") if isinstance(wanted, dict) else "")
+            at = int(position) if position not in ("any", "all") else 0
+            if not is_absent and not any(matches(count) for count in range(at + 1, _MOST)):
+                yield f"{key} = {clause[key]!r}: the node has no {key.removesuffix('s')}.{position} then"
 
 
 def _attribute(name: str, tests: Mapping[str, Any], schemas: Sequence[OpSchema]) -> Iterator[str]:
@@ -104,7 +110,7 @@ def _attribute(name: str, tests: Mapping[str, Any], schemas: Sequence[OpSchema])
             for value in argument if isinstance(argument, list) else [argument]:
                 if not any(_fits(value, kind) for kind in types):
                     yield f"attr.{name} = {value!r}: the attribute is {_named(types)}"
-                elif isinstance(value, str) and value.lower() not in text.lower():
+                elif isinstance(value, str) and not re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text):
                     yield f"attr.{name} = {value!r}: ONNX's text does not name this value"
 
 

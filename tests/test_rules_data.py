@@ -70,6 +70,8 @@ def test_rows_say_what_onnx_defines(path: Path) -> None:
         ("Resize", {"when": {"opset": ">=180"}}, "there is no Resize"),
         ("Relu", {"when": {"inputs": 2}}, "never has that many"),
         ("MaxPool", {"when": {"outputs": ">2"}}, "never has that many"),
+        ("MaxPool", {"when": {"outputs": 1, "output": {"1": "used"}}}, "has no output.1 then"),
+        ("Clip", {"when": {"inputs": "<3", "input": {"2": {"rank": 0}}}}, "has no input.2 then"),
         ("Conv", {"when": {"attr": {"stride": {"any": ">1"}}}}, "no such attribute"),
         ("ReduceSum", {"when": {"opset": ">=13", "attr": {"axes": {"given": True}}}}, "no such attribute in these"),
         ("Softmax", {"when": {"attr": {"axis": "last"}}}, "is INT"),
@@ -83,6 +85,8 @@ def test_rows_say_what_onnx_defines(path: Path) -> None:
         ("Conv", {"when": {"attr": {"auto_pad": {"length": 4}}}}, "is STRING"),
         ("Conv", {"when": {"attr": {"auto_pad": 4}}}, "is STRING"),
         ("Conv", {"when": {"attr": {"auto_pad": {"not": "SAME_UPPR"}}}}, "does not name this value"),
+        ("Conv", {"when": {"attr": {"auto_pad": ["same_upper"]}}}, "does not name this value"),
+        ("Conv", {"when": {"attr": {"auto_pad": ["SAME"]}}}, "does not name this value"),
         ("If", {"when": {"attr": {"then_branch": 1}}}, "is GRAPH"),
         ("Relu", {"when": {"input": {"1": "present"}}}, "1 of them at most"),
         ("Relu", {"when": {"input": {"-2": "present"}}}, "1 of them at most"),
@@ -139,6 +143,15 @@ def test_a_code_has_one_name_and_one_status() -> None:
     assert {code: found for code, found in meanings.items() if len(found) > 1} == {}
     names = [name for found in meanings.values() for name, _ in found]
     assert len(names) == len(set(names))
+
+
+def test_no_row_stands_twice() -> None:
+    for path in FILES:
+        stated = [
+            json.dumps([row.get(key) for key in ("code", "mnn", "arch", "find", "when", "unless")])
+            for row in rows(path)
+        ]
+        assert sorted(set(stated)) == sorted(stated), path.name
 
 
 def test_codes_stay_in_their_ranges() -> None:

@@ -77,6 +77,8 @@ def _require_value(value: Any, where: str, what: str) -> None:
         fail(where, f"{what} = {str(value).lower()}: ONNX has no attributes of true and false; write 1 or 0")
     if looks_like_range(value):
         fail(where, f"{what} = {value!r} would be compared as a string: ranges stand under range, any, all or length")
+    if isinstance(value, str) and value != value.strip():
+        fail(where, f"{what} = {value!r} begins or ends with a space")
     if isinstance(value, float) and not _is_float32(value):
         fail(where, f"{what} = {value!r} is not equal to any float32, which attributes are; write a range")
     if isinstance(value, list):

@@ -36,6 +36,7 @@ ORIGINS = ("input", "initializer", "outer")
 _POSITION = re.compile(r"0|-?[1-9][0-9]*")
 _OP_TYPE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _DROPPED = ("Identity",)
+_MOST_DIMENSIONS = 64
 
 
 class State(NamedTuple):
@@ -101,6 +102,14 @@ def _require_meaning(position: str, table: Mapping[str, Any], where: str, kind: 
         fail(where, f"{subject} is about those that are present: it cannot ask whether they are {state}")
     if len(table) > 1 and state in kind.states and kind.states[state].of_absent:
         fail(where, f"{subject} cannot be {state} and have properties: what is left out has none")
+    if state == "runtime" and "value" in table:
+        fail(where, f"{subject} cannot be runtime and have a value: only constants have one")
+    if "rank" in table and "dim" in table:
+        matches = parse_count(table["rank"], where, f"{subject}.rank")
+        axes = [int(axis) for axis in table["dim"]]
+        least = max(axis + 1 if axis >= 0 else -axis for axis in axes)
+        if not any(matches(rank) for rank in range(least, least + _MOST_DIMENSIONS)):
+            fail(where, f"{subject}.rank = {table['rank']!r}: it has no axis {max(axes, key=abs)} then")
 
 
 def _positioned(position: str, probes: list[Probe], where: str, kind: _Kind) -> Test:

@@ -282,6 +282,8 @@ def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
         require_known(entry["obstacle"], OBSTACLES, where, "obstacle")
     if not entry.get("unless", True):
         fail(where, "unless is empty: it always holds, and the row never does")
+    if op and entry["when"] == entry.get("unless"):
+        fail(where, "unless is what when is: the row never holds")
 
 
 def _require_texts(values: Any, where: str, what: str, known: tuple[str, ...] = ()) -> None:

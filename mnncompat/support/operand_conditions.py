@@ -96,7 +96,7 @@ def _parse_values(data: Any, where: str, kind: _Kind) -> list[Test]:
 
 def _require_meaning(position: str, table: Mapping[str, Any], where: str, kind: _Kind) -> None:
     """Reject what cannot hold, or always does, although each word is known."""
-    state = table.get("is")
+    state = str(table.get("is"))
     subject = f"{kind.subject}.{position}"
     if position in ("any", "all") and state in ("present", "absent"):
         fail(where, f"{subject} is about those that are present: it cannot ask whether they are {state}")

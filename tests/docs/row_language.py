@@ -191,19 +191,18 @@ def schema() -> str:
         ATTRIBUTE_TESTS, definitions["attribute"]["oneOf"][1]["properties"]
     )
     definitions["clause"]["properties"] = _ordered(PREDICATES, definitions["clause"]["properties"])
-    for kind, states, properties in (
-        ("input", INPUT_STATES, PROPERTIES),
-        ("output", OUTPUT_STATES, RESULT_PROPERTIES),
-    ):
+    kinds = {"input": (INPUT_STATES, PROPERTIES), "output": (OUTPUT_STATES, RESULT_PROPERTIES)}
+    for kind, (states, properties) in kinds.items():
         state, table = definitions[kind]["oneOf"]
         state["enum"] = list(states)
         table["properties"] = _ordered(("is", *properties), table["properties"])
         table["properties"]["is"]["enum"] = list(states)
     for kind, keys in (("support", OP_KEYS), ("graph", GRAPH_KEYS)):
-        properties = definitions[kind]["properties"] = _ordered(keys, definitions[kind]["properties"])
-        properties["arch"]["items"]["enum"] = list(ARCHITECTURES)
-        properties["status"]["enum"] = list(STATUSES)
-        properties["obstacle"]["enum"] = list(OBSTACLES)
+        described = _ordered(keys, definitions[kind]["properties"])
+        described["arch"]["items"]["enum"] = list(ARCHITECTURES)
+        described["status"]["enum"] = list(STATUSES)
+        described["obstacle"]["enum"] = list(OBSTACLES)
+        definitions[kind]["properties"] = described
     definitions["graph"]["properties"]["find"]["enum"] = sorted(SEARCHES)
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 

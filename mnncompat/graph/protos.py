@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import onnx
-from onnx import NodeProto, ValueInfoProto
+from onnx import NodeProto, OperatorSetIdProto, ValueInfoProto
 
 Dim = int | str | None
 """A dimension: its size, its symbol, or None if nothing is known."""
 
 GraphAddress = tuple[tuple[int, str], ...]
 """Where a graph is: (node index, attribute name) from the main graph, ``()``, downwards."""
+
+
+ONNX_DOMAINS = ("", "ai.onnx")
+"""Both spell the domain of ONNX's own operators."""
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -33,7 +38,12 @@ def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
 
 def is_onnx(node: NodeProto) -> bool:
     """True if a node's operator is ONNX's own."""
-    return node.domain in ("", "ai.onnx")
+    return node.domain in ONNX_DOMAINS
+
+
+def onnx_opset(imports: Iterable[OperatorSetIdProto]) -> int | None:
+    """Version of ONNX's own operators that a model or a function imports; None if it imports none."""
+    return next((entry.version for entry in imports if entry.domain in ONNX_DOMAINS), None)
 
 
 def qualified_op(node: NodeProto) -> str:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.external_data import read_external
-from mnncompat.graph.model_file import Model, default_opset
-from mnncompat.graph.protos import Dim, GraphAddress, attribute, dims_of, is_onnx, qualified_op
+from mnncompat.graph.model_file import Model
+from mnncompat.graph.protos import Dim, GraphAddress, attribute, dims_of, is_onnx, onnx_opset, qualified_op
 from mnncompat.graph.validation import subgraphs
 from mnncompat.results.diagnostics import Location
 
@@ -37,7 +37,7 @@ class ModelView:
         self._infer = infer
         self.model = model
         self.proto = model.proto
-        self.opset = default_opset(model.proto) or 0
+        self.opset = onnx_opset(model.proto.opset_import) or 0
         self.main = GraphView(self, model.proto.graph, None, ())
 
     def graphs(self) -> Iterator[GraphView]:
@@ -78,7 +78,7 @@ class GraphView:
         self.address = address
         self.nodes: Sequence[NodeProto] = graph.node
         self.is_function = isinstance(graph, FunctionProto)
-        self.opset = (_function_opset(graph) if isinstance(graph, FunctionProto) else None) or scope.opset
+        self.opset = (onnx_opset(graph.opset_import) if isinstance(graph, FunctionProto) else None) or scope.opset
 
     @cached_property
     def producers(self) -> dict[str, int]:
@@ -243,10 +243,6 @@ def _reads(graph: GraphProto) -> Iterator[str]:
             yield from _reads(inner)
     for value in graph.output:
         yield value.name
-
-
-def _function_opset(function: FunctionProto) -> int | None:
-    return next((entry.version for entry in function.opset_import if entry.domain in ("", "ai.onnx")), None)
 
 
 def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:

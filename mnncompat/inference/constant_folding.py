@@ -120,7 +120,7 @@ def _constants(view: GraphView) -> frozenset[str]:
 
 
 def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
-    if node.domain not in ("", "ai.onnx") or node.op_type in _NOT_FOLDED:
+    if not is_onnx(node) or node.op_type in _NOT_FOLDED:
         return False
     if node.op_type in ("Shape", "Size"):
         shape = view.shape(node.input[0])

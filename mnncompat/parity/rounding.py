@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -185,7 +186,7 @@ def blur(model: ModelProto, seed: int) -> ModelProto | None:
     for node in model.graph.node:
         copy = result.graph.node.add()
         copy.CopyFrom(node)
-        if node.op_type not in _ROUNDED or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in _ROUNDED or not is_onnx(node):
             continue
         for position, name in enumerate(node.output):
             if name and name in floats:

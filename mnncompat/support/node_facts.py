@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from mnncompat.graph.protos import Dim, attribute
+from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 
@@ -91,7 +91,7 @@ class NodeFacts:
         if value is not None:
             return value
         node = self.view.producer(name)
-        if node is None or node.domain not in ("", "ai.onnx"):
+        if node is None or not is_onnx(node):
             return None
         if node.op_type == "Neg":
             value = self.constant(node.input[0])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mnncompat.errors import UsageError
-from mnncompat.graph.protos import GraphAddress
+from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
@@ -107,7 +107,7 @@ class Target:
         return self._model_hazards(model).graphs
 
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
-        if view.nodes[index].domain in ("", "ai.onnx"):
+        if is_onnx(view.nodes[index]):
             for match in self.table.match(view, index, self.version):
                 if match.certain and match.row.status != "supported" and self._concerns(match.row):
                     yield match

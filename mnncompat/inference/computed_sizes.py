@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 from mnncompat.graph.protos import attribute, dims_of, is_onnx
+from mnncompat.inference.evaluation import evaluate
 
 _SHAPE_OPERANDS = {
     "ConstantOfShape": (0,),
@@ -116,7 +116,10 @@ class _Arithmetic:
             else:
                 nodes[wanted] = node
                 pending.extend(filter(None, node.input))
-        return _run([node for node in self._graph.node if node.output[0] in nodes], leaves, self._opset, name)
+        ordered = [node for node in self._graph.node if node.output[0] in nodes]
+        value = evaluate(ordered, leaves, self._opset, name)
+        is_small_number = value is not None and value.dtype.kind in "iuf" and value.size <= _MOST_ELEMENTS
+        return value if is_small_number else None
 
     def _leaf(self, name: str) -> TensorProto | None:
         """What is stored, and sizes that are known."""
@@ -166,19 +169,3 @@ class _Arithmetic:
 def _constant(name: str, node: NodeProto) -> TensorProto | None:
     value = attribute(node, "value") if node.op_type == "Constant" else None
     return None if value is None else numpy_helper.from_array(numpy_helper.to_array(value), name)
-
-
-def _run(nodes: list[NodeProto], leaves: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
-    if name in leaves:
-        return numpy_helper.to_array(leaves[name])
-    from onnx.reference import ReferenceEvaluator
-
-    graph = GraphProto(name="sizes", node=nodes, initializer=leaves.values(), output=[onnx.ValueInfoProto(name=name)])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    try:
-        with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run([name], {})
-    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
-        return None
-    array = np.asarray(result)
-    return array if array.dtype.kind in "iuf" and array.size <= _MOST_ELEMENTS else None

@@ -10,13 +10,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
+from mnncompat.inference.evaluation import evaluate
 
 LARGEST_BYTES = 1 << 26
 """Larger results are left to be computed: a model should not grow by its folded constants."""
@@ -71,7 +71,8 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
                 return None
             nodes[index] = node
             pending.extend(filter(None, node.input))
-    return _run([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+    value = evaluate([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+    return value if value is not None and value.dtype.kind in "biuf" and value.nbytes <= LARGEST_BYTES else None
 
 
 def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
@@ -82,23 +83,6 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
         return np.asarray(np.prod(np.asarray(shape, np.int64), dtype=np.int64))
     bounds = {item.name: item.i for item in node.attribute}
     return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
-
-
-def _run(nodes: list[NodeProto], stored: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
-    if name in stored:
-        return numpy_helper.to_array(stored[name])
-    from onnx.reference import ReferenceEvaluator
-
-    graph = onnx.GraphProto(name="constants", node=nodes, initializer=stored.values())
-    graph.output.append(onnx.ValueInfoProto(name=name))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    try:
-        with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run([name], {})
-    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
-        return None
-    array = np.asarray(result)
-    return array if array.dtype.kind in "biuf" and array.nbytes <= LARGEST_BYTES else None
 
 
 def is_constant(view: GraphView, name: str) -> bool:

@@ -8,7 +8,7 @@ from onnx import GraphProto, ModelProto, TensorProto
 
 from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
 from mnncompat.inference.computed_sizes import settle_operands
-from mnncompat.inference.contrib_op_types import DOMAIN, known_type_nodes, without_extras
+from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
 from mnncompat.inference.reshape_targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
@@ -82,7 +82,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     bare.functions.extend(proto.functions)
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
-    own = {function.name for function in proto.functions if function.domain == DOMAIN}
+    own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
     graph.node.extend(known_type_nodes(proto.graph.node, own))
     graph.output.extend(proto.graph.output)
     graph.value_info.extend(proto.graph.value_info)

@@ -179,8 +179,10 @@ class GraphView:
             return value if isinstance(value, TensorProto) else None
         return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
 
-    def constant(self, name: str) -> NDArray[Any] | None:
-        """Value of a constant: initializer, ``Constant`` in every form, or ``Identity`` of one; None if not constant.
+    def stored_value(self, name: str) -> NDArray[Any] | None:
+        """Value of an initializer, of a ``Constant`` in every form, or of an ``Identity`` of one; None of others.
+
+        `mnncompat.inference.constant_folding` tells it from the other meanings of a constant.
 
         Raises:
             ModelError: The tensor is stored externally and cannot be read.
@@ -191,12 +193,14 @@ class GraphView:
         node = self.producer(name)
         if node is None:
             is_outer = self.parent is not None and not self._is_input(name)
-            return self.parent.constant(name) if self.parent is not None and is_outer else None
+            return self.parent.stored_value(name) if self.parent is not None and is_outer else None
         if not is_onnx(node):
             return None
         if node.op_type == "Identity":
-            return self.constant(node.input[0])
+            return self.stored_value(node.input[0])
         return _constant_attribute(node) if node.op_type == "Constant" else None
+
+    constant = stored_value
 
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""

@@ -43,7 +43,7 @@ _LARGEST_CONE = 256
 _MOST_ELEMENTS = 64
 
 
-def settle_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
+def evaluate_shape_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
     """Replace computed operands that say a shape by their values, where the shape is not known yet.
 
     Args:
@@ -61,9 +61,9 @@ def settle_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool
             continue
         for position in _SHAPE_OPERANDS[node.op_type]:
             name = node.input[position] if position < len(node.input) else ""
-            settled = arithmetic.settled(name)
-            if settled is not None:
-                node.input[position] = settled
+            value = arithmetic.stored_as(name)
+            if value is not None:
+                node.input[position] = value
                 replaced = True
     return replaced
 
@@ -87,16 +87,16 @@ class _Arithmetic:
         sizes = [dim for dim in dims or () if isinstance(dim, int)]
         return sizes if dims is not None and len(sizes) == len(dims) else None
 
-    def settled(self, name: str) -> str | None:
+    def stored_as(self, name: str) -> str | None:
         """Name of the initializer that holds what a computed operand comes to; None if that is not certain."""
         node = self._producers.get(name)
         if node is None or node.op_type == "Constant":
             return None
         if name not in self._names:
             value = self._value(name)
-            self._names[name] = None if value is None else f"{name} settled"
+            self._names[name] = None if value is None else f"{name} evaluated"
             if value is not None:
-                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} settled"))
+                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} evaluated"))
         return self._names[name]
 
     def _value(self, name: str) -> NDArray[Any] | None:

@@ -1,7 +1,17 @@
-"""Values that are computed from nothing but constants.
+"""Values that are known before the model runs.
 
-ONNX's reference evaluator computes them, one cone of nodes at a time, so that the answer needs neither ONNX Runtime nor
-a guess.
+What is known, by how much is looked at; each includes the ones above it:
+
+| question | asked of | known is |
+| --- | --- | --- |
+| `stored_value` | `GraphView` | an initializer, a Constant, an Identity of one |
+| `value_through_casts` | `NodeFacts` | what is stored, and Cast, CastLike and Neg of it: numpy computes them |
+| `constant_value` | this module, `NodeFacts` | what is computed from nothing but stored values and known sizes |
+| `is_constant` | this module, `NodeFacts` | the same, and also what cannot be evaluated: no value is read or computed |
+
+Rows of the table ask ``input.N = "constant"`` by `is_constant`, and ``input.N.value`` by `value_through_casts`, which
+is quick; rewrites ask for `constant_value`. ONNX's reference evaluator computes that, one cone of nodes at a time: the
+answer needs neither ONNX Runtime nor a guess.
 """
 
 from __future__ import annotations
@@ -28,8 +38,8 @@ _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
 
 
-def fold(view: GraphView, name: str) -> NDArray[Any] | None:
-    """Value of what is stored, or computed from nothing but constants; None if it is not, or cannot be evaluated.
+def constant_value(view: GraphView, name: str) -> NDArray[Any] | None:
+    """Value of a constant, stored or computed; None of others, of large results, and if it cannot be evaluated.
 
     Args:
         view: The graph that reads it.
@@ -38,7 +48,7 @@ def fold(view: GraphView, name: str) -> NDArray[Any] | None:
     Raises:
         ModelError: A tensor is stored externally and cannot be read.
     """
-    stored = view.constant(name)
+    stored = view.stored_value(name)
     if stored is not None:
         return stored
     known = _CACHE.setdefault(view, {})
@@ -49,7 +59,7 @@ def fold(view: GraphView, name: str) -> NDArray[Any] | None:
 
 def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
     if name not in view.producers:
-        return fold(view.parent, name) if view.parent is not None else None
+        return constant_value(view.parent, name) if view.parent is not None else None
     stored: dict[str, TensorProto] = {}
     nodes: dict[int, NodeProto] = {}
     pending = [name]
@@ -61,7 +71,7 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
         node = None if index is None else view.nodes[index]
         value = _shape_of(view, node) if node is not None and node.op_type in ("Shape", "Size") else None
         if value is None and node is None:
-            value = fold(view, wanted)
+            value = constant_value(view, wanted)
             if value is None:
                 return None
         if value is not None:
@@ -83,6 +93,9 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
         return np.asarray(np.prod(np.asarray(shape, np.int64), dtype=np.int64))
     bounds = {item.name: item.i for item in node.attribute}
     return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
+
+
+fold = constant_value
 
 
 def is_constant(view: GraphView, name: str) -> bool:

@@ -7,7 +7,7 @@ import onnx
 from onnx import GraphProto, ModelProto, TensorProto
 
 from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
-from mnncompat.inference.computed_sizes import settle_operands
+from mnncompat.inference.computed_sizes import evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
 from mnncompat.inference.reshape_targets import resolve_targets
 
@@ -39,10 +39,10 @@ def infer(proto: ModelProto) -> ModelProto | None:
 
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
     """Replace computed sizes by what they come to; True if there were any that inference had not followed."""
-    settled = settle_operands(skeleton.graph, inferred.graph, onnx_opset(skeleton.opset_import) or 0)
+    evaluated = evaluate_shape_operands(skeleton.graph, inferred.graph, onnx_opset(skeleton.opset_import) or 0)
     resolved = resolve_targets(skeleton.graph, inferred.graph)
     stated = _state_ranks(skeleton.graph, inferred.graph)
-    return settled or resolved or stated
+    return evaluated or resolved or stated
 
 
 def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:

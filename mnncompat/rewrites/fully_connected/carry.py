@@ -132,7 +132,7 @@ def _dropout(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Car
         return None
     training = node.input[2] if len(node.input) > 2 else ""  # noqa: PLR2004 - data, ratio, training_mode
     if training:
-        value = view.constant(training)
+        value = view.stored_value(training)
         if value is None or bool(value.any()):
             return None
     return _elementwise(node, forms)
@@ -150,7 +150,7 @@ def _batch_normalization(_view: GraphView, node: NodeProto, forms: Mapping[str, 
 def _prelu(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carried | None:
     first, slope = node.input
     shape = view.shape(slope)
-    if first not in forms or slope in forms or view.constant(slope) is None or shape is None:
+    if first not in forms or slope in forms or view.stored_value(slope) is None or shape is None:
         return None
     features = forms[first].features
     if shape not in ((), (1,), (1, 1), (features,), (1, features)):
@@ -191,7 +191,7 @@ def _broadcast_batch(forms: Sequence[Form]) -> Dim:
 def _constant(view: GraphView, name: str, features: int) -> Operand | None:
     """A scalar stays as it is, a constant per feature becomes [1, F, 1, 1]; anything else is not carried."""
     shape = view.shape(name)
-    if shape is None or view.constant(name) is None:
+    if shape is None or view.stored_value(name) is None:
         return None
     if shape in ((), (1,), (1, 1)):
         return Operand(use=Use.KEPT, name=name)

@@ -134,7 +134,7 @@ def reduction_axes(view: GraphView, node: NodeProto, rank: int) -> frozenset[int
     """Axes of a reduction as non-negative numbers, None if they are not constant or not given."""
     axes = attribute(node, "axes")
     if axes is None and len(node.input) > 1 and node.input[1]:
-        values = view.constant(node.input[1])
+        values = view.stored_value(node.input[1])
         axes = None if values is None else values.reshape(-1).tolist()
     return None if axes is None else frozenset(int(axis) % rank for axis in axes)
 

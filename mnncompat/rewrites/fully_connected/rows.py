@@ -62,5 +62,5 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[list[int] | None, list[in
 
 
 def _operand(view: GraphView, node: NodeProto, position: int) -> list[int] | None:
-    values = view.constant(node.input[position]) if len(node.input) > position else None
+    values = view.stored_value(node.input[position]) if len(node.input) > position else None
     return None if values is None else [int(value) for value in values.reshape(-1)]

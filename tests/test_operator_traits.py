@@ -40,7 +40,11 @@ def test_names_operators_of_onnx(name: str) -> None:
 
 
 def test_random_operators_are_those_that_onnx_calls_nondeterministic() -> None:
-    random = {name for name, each in schemas().items() if each.node_determinism.name == "NonDeterministic"}
+    random = {
+        name
+        for name, each in schemas().items()
+        if each.node_determinism.name == "NonDeterministic"  # type: ignore[attr-defined] # onnx's stub lacks it
+    }
     holds_graph = {
         name
         for name, each in schemas().items()

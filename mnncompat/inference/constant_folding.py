@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, numpy_helper
 
+from mnncompat.graph.operator_traits import RANDOM, SIZES
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
@@ -31,9 +32,6 @@ from mnncompat.inference.evaluation import evaluate
 LARGEST_BYTES = 1 << 26
 """Larger results are left to be computed: a model should not grow by its folded constants."""
 
-# Results of these are not known before the model runs even if all operands are.
-_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
-_NOT_FOLDED = frozenset((*_RANDOM, "If", "Loop", "Scan"))
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
 
@@ -69,7 +67,7 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
         if index in nodes or wanted in stored:
             continue
         node = None if index is None else view.nodes[index]
-        value = _shape_of(view, node) if node is not None and node.op_type in ("Shape", "Size") else None
+        value = _shape_of(view, node) if node is not None and node.op_type in SIZES else None
         if value is None and node is None:
             value = constant_value(view, wanted)
             if value is None:
@@ -117,9 +115,9 @@ def _constants(view: GraphView) -> frozenset[str]:
 
 
 def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
-    if not is_onnx(node) or node.op_type in _NOT_FOLDED:
+    if not is_onnx(node) or node.op_type in RANDOM or any(subgraphs(node)):  # a body may read what is not known
         return False
-    if node.op_type in ("Shape", "Size"):
+    if node.op_type in SIZES:
         shape = view.shape(node.input[0])
         return shape is not None and all(isinstance(dim, int) for dim in shape)
     operands = node.input[:1] if node.op_type == "CastLike" else node.input

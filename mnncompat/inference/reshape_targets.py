@@ -17,9 +17,9 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import dims_of
 
-_SAME_NUMBERS = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 _LONGEST = 16
 
 
@@ -104,7 +104,7 @@ class _Evaluation:
         if node.op_type == "Constant":
             tensor = next((item.t for item in node.attribute if item.name == "value"), None)
             return None if tensor is None else _numbers(tensor)
-        if node.op_type in _SAME_NUMBERS:
+        if node.op_type in RESHAPES or node.op_type in ("Cast", "Identity"):
             return self._vector(node.input[0], depth + 1)
         if node.op_type == "Concat":
             parts = [self._vector(part, depth + 1) or [None] * self._length(part) for part in node.input]

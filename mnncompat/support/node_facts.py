@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
+from mnncompat.graph.operator_traits import CASTS
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, is_constant
@@ -96,7 +97,7 @@ class NodeFacts:
         if node.op_type == "Neg":
             value = self.value_through_casts(node.input[0])
             return None if value is None else np.asarray(-value)
-        if node.op_type not in _CASTS:
+        if node.op_type not in CASTS:
             return None
         value, dtype = self.value_through_casts(node.input[0]), self.view.dtype(name)
         return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
@@ -135,7 +136,6 @@ class NodeFacts:
         return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
 
 
-_CASTS = ("Cast", "CastLike")
 _NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnx import helper
 
+from mnncompat.graph.operator_traits import RECURRENT
+
 if TYPE_CHECKING:
     import onnx
 
@@ -91,7 +93,7 @@ def _ignores_operands(node: onnx.NodeProto, _: int) -> bool:
 
 _MISTAKEN: dict[str, Mistaken] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _one_axis_only),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _ignores_operands),
+    **dict.fromkeys(RECURRENT, _ignores_operands),
     **dict.fromkeys(("AveragePool", "LpPool"), _ceil_mode),
     "MaxPool": _ceil_mode_or_indices,
     "BatchNormalization": _training_update,

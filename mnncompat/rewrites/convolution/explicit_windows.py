@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS, POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -43,7 +44,7 @@ class ExplicitWindows(NodeRewrite):
     code = "MNN880"
     name = "explicit-windows"
     summary = "strides and padding are written out"
-    op_types = ("MaxPool", "AveragePool", "LpPool", "Conv", "ConvTranspose")
+    op_types = POOLS + CONVOLUTIONS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with the attributes that ONNX derives."""

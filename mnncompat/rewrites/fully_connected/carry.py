@@ -10,47 +10,13 @@ from typing import Any, NamedTuple
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS, RESHAPES
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
+from mnncompat.rewrites.fully_connected.forms import Form
 
-_ELEMENTWISE = frozenset(
-    (
-        "Abs",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "Cos",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Mish",
-        "Neg",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Shrink",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Swish",
-        "Tanh",
-        "ThresholdedRelu",
-    )
-)
-_BINARY = frozenset(("Add", "Sub", "Mul", "Div", "Pow"))
+_ELEMENTWISE = FLOAT_FUNCTIONS | {"Cast", "Clip", "Identity"}
+_BINARY = ARITHMETIC | {"Pow"}
 _SOFTMAX_PER_AXIS_OPSET = 13
 
 
@@ -101,7 +67,7 @@ def carried(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carr
         return _elementwise(node, forms)
     if node.op_type == "Dropout":
         return _dropout(view, node, forms)
-    if node.op_type in VIEW_OPS:
+    if node.op_type in RESHAPES:
         return _view(view, node, forms)
     rule = _RULES.get(node.op_type)
     if rule is None or not all(form is None or form.settled for form in inputs):

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
+from mnncompat.rewrites.fully_connected.forms import Form
 
 _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
 
@@ -133,7 +134,7 @@ def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
         node = _producer(view, name)
         if node is None or not is_onnx(node):
             return refusal
-        if node.op_type in VIEW_OPS:
+        if node.op_type in RESHAPES:
             matrix = matrix or view.shape(name)
             if matrix is None:
                 return refusal

@@ -207,15 +207,14 @@ def test_features_that_only_the_weight_tells() -> None:
     assert_agrees(model, rewritten_head(model))
 
 
-@pytest.mark.parametrize("op", ["Atan", "Sinh", "Tan"])
-def test_any_function_of_one_number_may_stand_between_layers(op: str) -> None:
+def test_a_rare_function_of_one_number_may_stand_between_layers() -> None:
     model = parsed(
-        f"(float[N,2,3,4] x) => (float[N,3] y) {{ f = Flatten(x) h = MatMul(f, w1) r = {op}(h) y = Gemm(r, w2) }}",
+        "(float[N,2,3,4] x) => (float[N,3] y) { f = Flatten(x) h = MatMul(f, w1) r = Atan(h) y = Gemm(r, w2) }",
         w1=(24, 5),
         w2=(5, 3),
     )
     result = rewritten_head(model)
-    assert operators(result) == ["Conv", op, "Conv", "Flatten"]
+    assert operators(result) == ["Conv", "Atan", "Conv", "Flatten"]
     assert_agrees(model, result)
 
 

@@ -200,8 +200,6 @@ class GraphView:
             return self.stored_value(node.input[0])
         return _constant_attribute(node) if node.op_type == "Constant" else None
 
-    constant = stored_value
-
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""
         if index is None:

@@ -93,9 +93,6 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
     return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
 
 
-fold = constant_value
-
-
 def is_constant(view: GraphView, name: str) -> bool:
     """True if a value is stored, or computed from nothing but such values."""
     return name in _constants(view)

@@ -13,16 +13,14 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.graph.protos import attribute
+from mnncompat.graph.operator_traits import CASTS, RESHAPES
+from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
+from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.relations.activation_fusion import ends_in_reshape, is_moved, output_behind
 
-ONNX_DOMAINS = ("", "ai.onnx")
-
-# Operators of other domains that equal the ONNX operator of the same name.
-_SAME_AS_ONNX = {("com.microsoft", "Gelu")}
 _SOFTMAX_COERCES_BELOW = 13
 # MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
 _INT64_LIMIT = 1 << 30
@@ -66,7 +64,7 @@ def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
     if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
         return
     for view, index, node in scope.nodes():
-        if node.op_type == "Softmax" and node.domain in ONNX_DOMAINS and attribute(node, "axis", -1) != -1:
+        if node.op_type == "Softmax" and is_onnx(node) and attribute(node, "axis", -1) != -1:
             values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
             yield HazardLocation(view=view, position=index, values=values)
 
@@ -75,7 +73,7 @@ def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Hazar
     own = {(function.domain, function.name) for function in scope.model.proto.functions}
     for view, index, node in scope.nodes():
         key = (node.domain, node.op_type)
-        is_foreign = key in own or node.domain not in ONNX_DOMAINS
+        is_foreign = key in own or not is_onnx(node)
         if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
             yield HazardLocation(view=view, position=index, values={"domain": node.domain, "op": node.op_type})
 
@@ -84,7 +82,7 @@ def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Hazar
 def _foreign_op_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
     """An operator of another domain whose bare name MNN declares."""
     for found in _foreign(scope, functions=False, declared=True):
-        if (found.values["domain"], found.values["op"]) not in _SAME_AS_ONNX:
+        if found.values["domain"] != CONTRIB_DOMAIN or found.values["op"] not in RIGHT_BY_NAME:
             yield found
 
 
@@ -176,7 +174,7 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
-        values = view.constant(name)
+        values = view.stored_value(name)
         if values is not None and values.size:
             extreme = max(int(values.max()), -int(values.min()))
             if extreme > _INT64_LIMIT and not _only_bounds(view, name):
@@ -184,7 +182,7 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
                 yield HazardLocation(view=view, position=index, values={"tensor": name, "value": shown})
 
 
-_PASSES_ON = ("Identity", "Concat", "Reshape", "Squeeze", "Unsqueeze")
+_PASSES_ON = RESHAPES | {"Concat", "Identity"}
 # Operands that say how far or how many at most: no axis has 2^30 elements.
 _BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
 
@@ -283,7 +281,7 @@ def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A stored bfloat16 tensor that anything but Cast reads."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type == TensorProto.BFLOAT16 and any(
-            reader.op_type not in ("Cast", "Identity", "CastLike") for reader in _readers(view.nodes, name)
+            reader.op_type not in CASTS and reader.op_type != "Identity" for reader in _readers(view.nodes, name)
         ):
             yield HazardLocation(view=view, position=index, values={"tensor": name})
 
@@ -300,7 +298,7 @@ _NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
 def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
     """A maximum or minimum of a value without elements."""
     for view, index, node in scope.nodes():
-        if node.op_type in _NEED_ELEMENTS and node.domain in ONNX_DOMAINS and 0 in (view.shape(node.input[0]) or ()):
+        if node.op_type in _NEED_ELEMENTS and is_onnx(node) and 0 in (view.shape(node.input[0]) or ()):
             values = {"op": node.op_type, "tensor": node.input[0], "shape": list(view.shape(node.input[0]) or ())}
             yield HazardLocation(view=view, position=index, values=values)
 
@@ -309,7 +307,7 @@ def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
 def _zero_size_sum(scope: Scope) -> Iterator[HazardLocation]:
     """A sum or product over a dimension of 0, with a result that has elements."""
     for view, index, node in scope.nodes():
-        if node.op_type not in _SUMS or node.domain not in ONNX_DOMAINS:
+        if node.op_type not in _SUMS or not is_onnx(node):
             continue
         before, after = view.shape(node.input[0]), view.shape(node.output[0])
         if before is not None and 0 in before and (after is None or 0 not in after):

@@ -102,8 +102,6 @@ class NodeFacts:
         value, dtype = self.value_through_casts(node.input[0]), self.view.dtype(name)
         return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
 
-    constant = value_through_casts
-
     def constant_value(self, name: str) -> NDArray[Any] | None:
         """Value of a constant, evaluated if need be; None of others, and if it cannot be evaluated."""
         value = self.value_through_casts(name)

@@ -186,7 +186,7 @@ def _value(argument: Any, where: str, what: str) -> ValueTest:
     tests = [parse_quantified(key, text, where, f"{what}.{key}") for key, text in table.items()]
 
     def test(facts: NodeFacts, name: str) -> Truth:
-        constant = facts.constant(name)
+        constant = facts.value_through_casts(name)
         return None if constant is None else all_of(test(constant.flat) for test in tests)
 
     return test

@@ -51,12 +51,9 @@ class Windows:
     @property
     def count(self) -> int | None:
         """Number of windows, None if the size is dynamic. One that starts behind data and begin padding is dropped."""
-        if self.size is None:
-            return None
-        count = self.count_rounded_up if self.rounds_up else self.count_rounded_down
-        if count is None or not self.rounds_up:
-            return count
-        return count - 1 if (count - 1) * self.stride >= self.size + self.begin else count
+        if not self.rounds_up or self.count_rounded_up is None:
+            return self.count_rounded_down
+        return self.count_rounded_up - 1 if self.last_starts_behind_data else self.count_rounded_up
 
     @property
     def count_rounded_down(self) -> int | None:
@@ -67,6 +64,13 @@ class Windows:
     def count_rounded_up(self) -> int | None:
         """Number of windows with the last one in part outside; it may start behind the data: MNN keeps it then."""
         return None if self.size is None else -(-self._room(self.size) // self.stride) + 1
+
+    @property
+    def last_starts_behind_data(self) -> bool | None:
+        """Rounded up, the last window holds no data: ONNX drops it. None if the size is dynamic."""
+        if self.size is None or self.count_rounded_up is None:
+            return None
+        return (self.count_rounded_up - 1) * self.stride >= self.size + self.begin
 
     @property
     def overhang(self) -> int | None:

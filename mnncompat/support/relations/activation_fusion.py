@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, RESHAPES, VARIADIC
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
@@ -13,18 +14,14 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 # What the converter writes as arithmetic of two operands, or as several operators of which that is the last one.
-_OPERATIONS = ("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Max", "Min", "Sum", "Mean")
+_MERGED = {*ARITHMETIC, *VARIADIC, "Mod", "Pow", "PRelu", "Softsign", "Gelu"}
+_MERGED |= {"LpNormalization", "MeanVarianceNormalization"}
 
-_ARITHMETIC = {*_OPERATIONS, "PRelu", "Softsign", "Gelu", "LpNormalization", "MeanVarianceNormalization"}
-
-_OF_TWO = ("Max", "Min", "Sum", "Mean")  # of another number of operands they are not
-
-_BIASED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_BIASED = CONVOLUTIONS + MATRIX_PRODUCTS
 
 _DROPPED = ("Identity", "Dropout")
 
-_RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-
+# What MoveUnaryOpBeforeReshape.cpp moves.
 _MOVED = frozenset(
     (
         *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Clip", "Cos", "Cosh", "Erf", "Exp"),
@@ -82,10 +79,10 @@ def ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
     if node.op_type == "Add" and _is_bias(view, node):
         producers = [view.producer(name) for name in node.input]
         return any(each is not None and each.op_type == "MatMul" and ends_in_reshape(view, each) for each in producers)
-    if node.op_type in ("Gemm", "MatMul"):
+    if node.op_type in MATRIX_PRODUCTS:
         weight = view.shape(node.input[1])
         return is_constant(view, node.input[1]) and weight is not None and len(weight) == 2  # noqa: PLR2004 - a matrix
-    return node.op_type in _RESHAPES or (node.op_type == "Einsum" and _einsum_ends_in_reshape(node))
+    return node.op_type in RESHAPES or (node.op_type == "Einsum" and _einsum_ends_in_reshape(node))
 
 
 def _einsum_ends_in_reshape(node: NodeProto) -> bool:
@@ -124,9 +121,9 @@ def _is_arithmetic(view: GraphView, node: NodeProto) -> bool:
         before = view.producer(node.input[0])
         alone = len(view.consumers[node.input[0]]) == 1 and not view.is_external_use(node.input[0])
         return before is not None and alone and _is_arithmetic(view, before)
-    if node.op_type not in _ARITHMETIC or not is_onnx(node):
+    if node.op_type not in _MERGED or not is_onnx(node):
         return False
-    if node.op_type in _OF_TWO and len(node.input) != 2:  # noqa: PLR2004 - two operands
+    if node.op_type in VARIADIC and len(node.input) != 2:  # noqa: PLR2004 - two operands
         return False
     return node.op_type != "Add" or not _is_bias(view, node)
 

@@ -4,54 +4,25 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, POOLS, RESHAPES
 from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
 
-# What computes channel-packed values by itself, and what passes the layout of its operands on.
+# What computes channel-packed values by itself, and what passes the layout of its operands on: facts about MNN.
 _PACKED = frozenset(
-    [
-        "Conv",
-        "ConvTranspose",
-        "MaxPool",
-        "AveragePool",
-        "LpPool",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Resize",
-        "BatchNormalization",
-        "InstanceNormalization",
-    ]
+    (
+        *(*CONVOLUTIONS, *POOLS, "GlobalAveragePool", "GlobalMaxPool", "Resize"),
+        *("BatchNormalization", "InstanceNormalization"),
+    )
 )
-
 _KEEP_LAYOUT = frozenset(
-    [
-        "Relu",
-        "Clip",
-        "LeakyRelu",
-        "Sigmoid",
-        "Tanh",
-        "HardSwish",
-        "HardSigmoid",
-        "Elu",
-        "Abs",
-        "Neg",
-        "Exp",
-        "Sqrt",
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "Concat",
-        "Flatten",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-        "Identity",
-        "Dropout",
-    ]
+    (
+        *(*ARITHMETIC, *RESHAPES, "Abs", "Clip", "Concat", "Dropout", "Elu", "Exp", "HardSigmoid", "HardSwish"),
+        *("Identity", "LeakyRelu", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"),
+    )
 )
 
 
@@ -139,7 +110,7 @@ def constant_is_taken_for_matmul_bias(facts: NodeFacts) -> bool | None:
     """A constant is added to a matrix product, not along the columns, but with as many elements as columns."""
     for position in (0, 1):
         found = _constant_and_other(facts, position)
-        if found is not None and found[1].op_type in ("MatMul", "Gemm"):
+        if found is not None and found[1].op_type in MATRIX_PRODUCTS:
             return _lies_across(facts, found[0], found[1].output[0])
     return False
 
@@ -217,7 +188,7 @@ def _constant_and_other(facts: NodeFacts, position: int) -> tuple[tuple[Dim, ...
 
 
 def _is_convolution(facts: NodeFacts, node: NodeProto) -> bool:
-    return node.op_type in ("Conv", "ConvTranspose") and facts.is_constant(node.input[1])
+    return node.op_type in CONVOLUTIONS and facts.is_constant(node.input[1])
 
 
 def _output_channels(facts: NodeFacts, node: NodeProto) -> int | None:

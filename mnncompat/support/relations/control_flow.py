@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnncompat.graph.operator_traits import RESHAPES, ROUNDINGS, SIZES
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
@@ -21,10 +22,8 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
 
     The number is rounded, and made positive by Relu or Abs, in either order. Every number but 0 is a true condition.
     """
-    ops = _chain(facts, ("Relu", "Abs", "Identity", "Ceil", "Floor", "Round"))
-    return (
-        _only_decides(facts) and not ops.isdisjoint(("Ceil", "Floor", "Round")) and not ops.isdisjoint(("Relu", "Abs"))
-    )
+    ops = _chain(facts, ROUNDINGS | {"Abs", "Identity", "Relu"})
+    return _only_decides(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
 
 
 @relation(
@@ -39,8 +38,8 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
 )
 def shape_used_as_condition(facts: NodeFacts) -> bool:
     """A size of a tensor, which is never negative, becomes a condition that only Loop and If read."""
-    through = ("Identity", "Cast", "Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Shape", "Size")
-    return _only_decides(facts) and not _chain(facts, through).isdisjoint(("Shape", "Size"))
+    through = RESHAPES | {"Cast", "Gather", "Identity", "Slice", *SIZES}
+    return _only_decides(facts) and not _chain(facts, through).isdisjoint(SIZES)
 
 
 def _only_decides(facts: NodeFacts) -> bool:
@@ -50,7 +49,7 @@ def _only_decides(facts: NodeFacts) -> bool:
     return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
 
 
-def _chain(facts: NodeFacts, through: tuple[str, ...]) -> set[str]:
+def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
     """Op types of the nodes that lead to input 0, as long as they are among some."""
     found: set[str] = set()
     node = facts.view.producer(facts.node.input[0])

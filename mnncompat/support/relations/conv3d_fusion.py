@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import all_of
-
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 _MERGED = ("BatchNormalization", "Relu", "Clip")
 """In the order of MNN's passes: what a later one merged is in the way of an earlier one."""
@@ -83,7 +82,7 @@ def _host(view: GraphView, node: NodeProto) -> NodeProto | None:
         before = view.producer(name)
         if before is None or not is_onnx(before) or len(view.consumers[name]) != 1 or name in view.captured:
             return None
-        if before.op_type in _CONVOLUTIONS:
+        if before.op_type in CONVOLUTIONS:
             return before if name not in view.outputs and is_constant(view, before.input[1]) else None
         if before.op_type not in _MERGED or _MERGED.index(before.op_type) > _MERGED.index(node.op_type):
             return None
@@ -103,6 +102,6 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[float | None, ...]:
     """The constant bounds of a Clip, as operands or attributes."""
     stated = [attribute(node, name) for name in ("min", "max")]
     for position, name in enumerate(node.input[1:]):
-        value = view.constant(name) if name else None
+        value = view.stored_value(name) if name else None
         stated[position] = None if value is None or value.size != 1 else float(value.reshape(()))
     return tuple(stated)

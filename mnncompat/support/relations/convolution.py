@@ -7,6 +7,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import kernel_extents
 from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import any_of
+from mnncompat.support.window_geometry import missing_elements, same_padding
 
 _PAIR = 2
 
@@ -31,11 +32,8 @@ def same_padding_is_odd(facts: NodeFacts) -> bool | None:
 
 
 def _same_padding(size: Dim, extent: Dim, stride: int) -> int | None:
-    if not isinstance(extent, int):
-        return None
-    if stride == 1:
-        return extent - 1
-    return max((-(-size // stride) - 1) * stride + extent - size, 0) if isinstance(size, int) else None
+    padding = same_padding(size, extent, stride, upper=True) if isinstance(extent, int) else None
+    return None if padding is None else sum(padding)
 
 
 def _transposed_padding(_size: Dim, extent: Dim, stride: int) -> int | None:
@@ -68,12 +66,10 @@ def _leaves_over(size: Dim, extent: Dim, stride: int) -> bool | None:
     """Two or more elements, which lie in no window, are left behind the last one."""
     if not isinstance(extent, int):
         return None
-    if stride - extent < _PAIR:
+    if stride - extent < _PAIR:  # whatever the size is
         return False
-    if not isinstance(size, int):
-        return None
-    last = (-(-size // stride) - 1) * stride
-    return size - last - extent >= _PAIR
+    missing = missing_elements(size, extent, stride)
+    return None if missing is None else missing <= -_PAIR
 
 
 @relation(

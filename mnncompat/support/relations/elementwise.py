@@ -87,7 +87,7 @@ def minimum_exceeds_maximum(facts: NodeFacts) -> bool | None:
     low, high = (facts.operand(position) for position in (1, 2))
     if low is None or high is None:
         return False
-    bounds = [facts.constant(name) for name in (low, high)]
+    bounds = [facts.value_through_casts(name) for name in (low, high)]
     if bounds[0] is None or bounds[1] is None:
         return None
     return bool((bounds[0] > bounds[1]).any())

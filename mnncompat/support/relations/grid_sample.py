@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnncompat.graph.operator_traits import ARITHMETIC, RESHAPES, ROUNDINGS
 from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
@@ -15,26 +16,8 @@ from mnncompat.support.relations.registry import relation
 _CLOSE = 1e-4
 """Of an element: nearer to a half, rounding may decide."""
 
-_ROUNDING = frozenset(["Floor", "Ceil", "Round"])
-
-_ARITHMETIC = frozenset(
-    [
-        "Abs",
-        "Add",
-        "Clip",
-        "Concat",
-        "Div",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "Reshape",
-        "Squeeze",
-        "Sub",
-        "Transpose",
-        "Unsqueeze",
-    ]
-)
+# Sums and differences of whole numbers are whole.
+_ARITHMETIC = ARITHMETIC | RESHAPES | {"Abs", "Clip", "Concat", "Max", "Min", "Neg", "Transpose"}
 
 
 @relation(
@@ -49,7 +32,7 @@ _ARITHMETIC = frozenset(
 )
 def grid_avoids_half_positions(facts: NodeFacts) -> bool | None:
     """No position of the grid lies half way between two elements: it is a constant, or made of rounded positions."""
-    grid = facts.constant(facts.node.input[1])
+    grid = facts.value_through_casts(facts.node.input[1])
     if grid is not None:
         shape = facts.shape(facts.node.input[0])
         return (
@@ -61,15 +44,15 @@ def grid_avoids_half_positions(facts: NodeFacts) -> bool | None:
     while pending:
         name = pending.pop()
         node = facts.view.producer(name)
-        if name in seen or facts.constant(name) is not None:
+        if name in seen or facts.value_through_casts(name) is not None:
             continue
         seen.add(name)
-        if node is None or node.op_type not in _ARITHMETIC | _ROUNDING:
+        if node is None or node.op_type not in _ARITHMETIC | ROUNDINGS:
             return False
-        if node.op_type in _ROUNDING:
+        if node.op_type in ROUNDINGS:
             rounded = True
         else:
-            pending.extend(node.input[:1] if node.op_type in ("Reshape", "Squeeze", "Unsqueeze") else node.input)
+            pending.extend(node.input[:1] if node.op_type in RESHAPES else node.input)
     return rounded
 
 

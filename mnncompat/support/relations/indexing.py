@@ -6,27 +6,15 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import MOVES, NEVER_NEGATIVE, ROUNDINGS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
 from mnncompat.support.relations.registry import relation
 
-# Operators whose results are never negative, whatever they are given.
-_COUNTING = frozenset(("ArgMax", "ArgMin", "NonZero", "NonMaxSuppression", "Shape", "Size"))
-
-_POSITIVE = frozenset(
-    ("Abs", "Relu", "Sigmoid", "Softmax", "Exp", "Sqrt", "Not", "And", "Or", "Equal", "Less", "Greater")
-)
-
 # Operators whose results are not negative if their first operand is not.
-_ARRANGING = frozenset(("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile"))
-
-_CHOOSING = frozenset(("Slice", "Split", "Gather", "GatherElements", "GatherND", "Compress", "ReverseSequence"))
-
-_COMPUTING = frozenset(("Cast", "Floor", "Ceil", "Round", "ReduceMax", "ReduceMin", "ReduceSum", "CumSum"))
-
-_UNARY = _ARRANGING | _CHOOSING | _COMPUTING
+_UNARY = MOVES | ROUNDINGS | {"Cast", "CumSum", "ReduceMax", "ReduceMin", "ReduceSum"}
 
 # If none of their operands is.
 _JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
@@ -48,13 +36,13 @@ def indices_are_never_negative(facts: NodeFacts) -> bool:
 
 
 def _never_negative(view: GraphView, name: str, further: int) -> bool:
-    constant = view.constant(name)
+    constant = view.stored_value(name)
     if constant is not None:
         return constant.dtype.kind in "biuf" and not (constant < 0).any()
     node = view.producer(name)
     if node is None or not is_onnx(node) or not further:
         return False
-    if node.op_type in _COUNTING | _POSITIVE or _is_position(node, name) or _counts_from_start(view, node):
+    if node.op_type in NEVER_NEGATIVE or _is_position(node, name) or _counts_from_start(view, node):
         return True
     operands = _decisive(node)
     return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
@@ -80,7 +68,7 @@ def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
     test = view.producer(node.input[0]) if node.op_type == "Where" else None
     if test is None or test.op_type != "Less":
         return False
-    zero = view.constant(test.input[1])
+    zero = view.stored_value(test.input[1])
     return zero is not None and not zero.any() and test.input[0] == node.input[2]
 
 

@@ -99,7 +99,9 @@ def _matches_at_one(facts: NodeFacts, may_change: Callable[[NodeFacts, Dim], boo
 def _is_expanded(facts: NodeFacts, name: str) -> bool:
     """A value is expanded to sizes that the model computes, whether or not inference can follow them."""
     producer = facts.view.producer(name)
-    return producer is not None and producer.op_type == "Expand" and facts.constant(producer.input[1]) is None
+    return (
+        producer is not None and producer.op_type == "Expand" and facts.value_through_casts(producer.input[1]) is None
+    )
 
 
 def _opened(batch: tuple[Dim, ...], size: int) -> list[int]:

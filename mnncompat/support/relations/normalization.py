@@ -222,7 +222,7 @@ def _axes_of_root(view: GraphView, value: str, root: str) -> tuple[int, ...] | N
     square = None if mean is None else _producer(view, mean.input[0])
     if mean is None or square is None or not _is_square(view, square, value):
         return None
-    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.constant(mean.input[1])
+    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.stored_value(mean.input[1])
     return None if axes is None else tuple(int(axis) for axis in np.asarray(axes).reshape(-1)) or None
 
 
@@ -235,5 +235,5 @@ def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
 
 
 def _is(view: GraphView, name: str, number: float, within: float = 0.0) -> bool:
-    constant = view.constant(name)
+    constant = view.stored_value(name)
     return constant is not None and constant.size == 1 and abs(float(constant.reshape(())) / number - 1) <= within

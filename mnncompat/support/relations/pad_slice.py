@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnncompat.graph.protos import Dim
-from mnncompat.inference.constant_folding import fold
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
@@ -77,7 +76,7 @@ def pads_crop_input(facts: NodeFacts) -> bool | None:
 def pad_axes_list_all_in_order(facts: NodeFacts) -> bool | None:
     """The constant axes of a Pad (input 3) are all axes of input 0, in order."""
     name, rank = facts.operand(3), facts.rank(facts.node.input[0])
-    axes = None if name is None else facts.constant(name)
+    axes = None if name is None else facts.value_through_casts(name)
     if axes is None or rank is None:
         return None
     return [int(axis) % max(rank, 1) for axis in axes.flat] == list(range(rank))
@@ -88,8 +87,7 @@ def _pads(facts: NodeFacts) -> NDArray[Any] | None:
     if facts.opset < _PADS_SINCE:
         return np.asarray(facts.attribute("pads") or ())
     name = facts.node.input[1]
-    stored = facts.constant(name)
-    return stored if stored is not None else fold(facts.view, name)
+    return facts.constant_value(name)
 
 
 class _Bound(NamedTuple):
@@ -114,7 +112,7 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
         elif operand is None:
             values = None
         else:
-            values = facts.constant(operand)
+            values = facts.value_through_casts(operand)
             if values is None:
                 return None
         default = range(len(parts[0])) if name == "axes" else [1] * len(parts[0]) if parts else []

@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import kernel_extents
 from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import any_of
-from mnncompat.support.window_geometry import Windows, windows_of
-
-
-class _Window(NamedTuple):
-    """A pool's window along one axis, in elements."""
-
-    size: int
-    kernel: int
-    stride: int
-    before: int
-    behind: int
-
-    @property
-    def steps(self) -> int:
-        """Size of the result as MNN computes it: rounded up, whatever the last window covers."""
-        return -(-(self.size + self.before + self.behind - self.kernel) // self.stride) + 1
-
-    @property
-    def steps_down(self) -> int:
-        """Size of the result rounded down."""
-        return (self.size + self.before + self.behind - self.kernel) // self.stride + 1
-
-
-def _windows(facts: NodeFacts) -> Iterator[_Window | None]:
-    kernel, shape = facts.attribute("kernel_shape") or [], facts.shape(facts.node.input[0])
-    count = len(kernel)
-    strides = facts.attribute("strides") or [1] * count
-    pads = facts.attribute("pads") or [0] * 2 * count
-    same = str(facts.attribute("auto_pad")).startswith("SAME")
-    for axis, extent in enumerate(kernel):
-        size = None if shape is None else shape[axis + len("NC")]
-        if not isinstance(size, int):
-            yield None
-            continue
-        before, behind = (pads[axis], pads[axis + count]) if not same else _same(size, extent, strides[axis])
-        yield _Window(size, extent, strides[axis], before, behind)
-
-
-def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
-    """Padding before and behind the data of ``SAME_UPPER``, which MNN takes ``SAME_LOWER`` for."""
-    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
-    return total // 2, total - total // 2
+from mnncompat.support.window_geometry import Windows, mnn_pool_windows, windows_of
 
 
 @relation(
@@ -87,10 +44,7 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
 )
 def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
     """With ``ceil_mode`` the last window of an axis would start behind the data: ONNX drops it, MNN keeps it."""
-    return any_of(
-        None if window is None else (window.steps - 1) * window.stride >= window.size + window.before
-        for window in _windows(facts)
-    )
+    return any_of(None if each is None else each.last_starts_behind_data for each in mnn_pool_windows(facts))
 
 
 @relation(
@@ -106,13 +60,16 @@ def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
 def window_reaches_larger_end_padding(facts: NodeFacts) -> bool | None:
     """The padding at the end of some axis is larger than at its beginning, and the last window reaches that far."""
     upwards = bool(facts.attribute("ceil_mode"))
-    return any_of(None if window is None else _covers(window, upwards=upwards) for window in _windows(facts))
+    return any_of(_reaches(each, upwards=upwards) for each in mnn_pool_windows(facts))
 
 
-def _covers(window: _Window, *, upwards: bool) -> bool:
-    steps = window.steps if upwards else window.steps_down
-    end = (steps - 1) * window.stride - window.before + window.kernel
-    return window.behind > window.before and end > window.size + window.before
+def _reaches(windows: Windows | None, *, upwards: bool) -> bool | None:
+    """The last window covers padding at the end beyond as much as there is at the beginning."""
+    if windows is None or windows.size is None:
+        return None
+    count = windows.count_rounded_up if upwards else windows.count_rounded_down
+    end = ((count or 0) - 1) * windows.stride - windows.begin + windows.extent
+    return windows.end > windows.begin and end > windows.size + windows.begin
 
 
 @relation(
@@ -162,8 +119,10 @@ def unpool_result_differs_from_windows(facts: NodeFacts) -> bool | None:
     if shape is None:
         return None
     inferred = (
-        None if window is None else (window.size - 1) * window.stride - window.before - window.behind + window.kernel
-        for window in _windows(facts)
+        None
+        if each is None or each.size is None
+        else (each.size - 1) * each.stride - each.begin - each.end + each.extent
+        for each in mnn_pool_windows(facts)
     )
     pairs = zip(shape[len("NC") :], inferred, strict=False)
     return any_of(size != wanted if isinstance(size, int) and wanted is not None else None for size, wanted in pairs)

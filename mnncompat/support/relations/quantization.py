@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 _IMAGE_RANK = 4
 
-_CONVOLUTIONS = {"Conv": (1, 2), "ConvTranspose": (1, 2)}
+_CONVOLUTIONS = dict.fromkeys(CONVOLUTIONS, (1, 2))
 
-_READ_WHILE_CONVERTING = _CONVOLUTIONS | {
+_READ_WHILE_CONVERTING: dict[str, tuple[int, ...]] = _CONVOLUTIONS | {
     "BatchNormalization": (1, 2, 3, 4),
     "InstanceNormalization": (1, 2),
     "LayerNormalization": (1, 2),
@@ -49,7 +50,7 @@ def scales_lie_along_other_axis(facts: NodeFacts) -> bool | None:
         return axis != len(shape) - 1
     view, name = facts.view, facts.node.output[0]
     readers = {view.nodes[index].op_type for index in view.consumers.get(name, [])}
-    return axis != 0 or bool(readers - {"Conv", "ConvTranspose"}) or view.is_external_use(name)
+    return axis != 0 or bool(readers.difference(CONVOLUTIONS)) or view.is_external_use(name)
 
 
 @relation(

@@ -27,7 +27,7 @@ def sequence_lengths_cover_all_steps(facts: NodeFacts) -> bool | None:
     If the lengths differ from each other, it is False whatever the number of steps is.
     """
     shape = operand_shape(facts, 0)
-    lengths = facts.constant(facts.node.input[4])
+    lengths = facts.value_through_casts(facts.node.input[4])
     if lengths is None:
         return None
     if lengths.size and (lengths != lengths.flat[0]).any():
@@ -70,7 +70,7 @@ def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
         return False
     producer = facts.view.producer(facts.node.input[0])
     if producer is not None and producer.op_type == "Pad" and shape and len(producer.input) > 1:
-        widths = facts.constant(producer.input[1])
+        widths = facts.value_through_casts(producer.input[1])
         if widths is not None and widths.size == 2 * len(shape) and widths[0] + widths[len(shape)] > 0:
             return False
     return None if not shape else not isinstance(shape[0], int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, floor, isclose
 
+from mnncompat.graph.operator_traits import RESIZES
 from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import operand_shape, result_shape
@@ -92,11 +93,11 @@ def _compare_sizes(facts: NodeFacts, axes: range, test: Callable[[int, int], boo
 
 def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
     """What every axis of a Resize or Upsample is multiplied by; None if that is not constant."""
-    if facts.node.op_type not in ("Resize", "Upsample") or facts.attribute("axes"):
+    if facts.node.op_type not in RESIZES or facts.attribute("axes"):
         return None
     position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - since when there is a roi
     name = facts.operand(position)
-    stored = facts.constant(name) if name is not None else None
+    stored = facts.value_through_casts(name) if name is not None else None
     scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored.reshape(-1))]
     return scales if len(scales) == rank else None
 
@@ -186,7 +187,7 @@ def scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
 
 def _scales(facts: NodeFacts) -> Sequence[float] | None:
     name = facts.operand(1 if facts.opset < _ROI_SINCE else 2)
-    scales = None if name is None else facts.constant(name)
+    scales = None if name is None else facts.value_through_casts(name)
     return None if scales is None or not scales.size else [float(scale) for scale in scales.flat]
 
 

@@ -33,7 +33,7 @@ def split_has_empty_part(facts: NodeFacts) -> bool | None:
     name = facts.operand(1)
     if name is None:
         return False
-    sizes = facts.constant(name)
+    sizes = facts.value_through_casts(name)
     if sizes is not None:
         return bool((sizes == 0).any() and (sizes != 0).any())
     node = facts.view.producer(_origin(facts, name))
@@ -79,7 +79,7 @@ def sequence_elements_differ_in_shape(facts: NodeFacts) -> bool | None:
 
 
 def _splits_unevenly(facts: NodeFacts, node: NodeProto) -> bool | None:
-    parts, shape = facts.constant(node.input[1]), facts.shape(node.input[0])
+    parts, shape = facts.value_through_casts(node.input[1]), facts.shape(node.input[0])
     if parts is None:
         return None
     if parts.ndim:

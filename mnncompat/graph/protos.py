@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import NodeProto, OperatorSetIdProto, ValueInfoProto
+from numpy.typing import NDArray
+from onnx import NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
 Dim = int | str | None
 """A dimension: its size, its symbol, or None if nothing is known."""
@@ -17,6 +19,7 @@ GraphAddress = tuple[tuple[int, str], ...]
 
 ONNX_DOMAINS = ("", "ai.onnx")
 """Both spell the domain of ONNX's own operators."""
+_NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -28,6 +31,18 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
         if item.name == name and not item.ref_attr_name:
             return onnx.helper.get_attribute_value(item)
     return default
+
+
+def constant_array(node: NodeProto) -> NDArray[Any] | None:
+    """What a ``Constant`` states, as a tensor or as numbers; None of strings, sparse and externally stored tensors."""
+    tensor = attribute(node, "value")
+    if isinstance(tensor, TensorProto):
+        return None if tensor.data_location == TensorProto.EXTERNAL else onnx.numpy_helper.to_array(tensor)
+    for name, dtype in _NUMBERS.items():
+        value = attribute(node, name)
+        if value is not None:
+            return np.asarray(value, dtype)
+    return None
 
 
 def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:

@@ -17,7 +17,16 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, 
 
 from mnncompat.graph.external_data import read_external
 from mnncompat.graph.model_file import Model
-from mnncompat.graph.protos import Dim, GraphAddress, attribute, dims_of, is_onnx, onnx_opset, qualified_op
+from mnncompat.graph.protos import (
+    Dim,
+    GraphAddress,
+    attribute,
+    constant_array,
+    dims_of,
+    is_onnx,
+    onnx_opset,
+    qualified_op,
+)
 from mnncompat.graph.validation import subgraphs
 from mnncompat.results.diagnostics import Location
 
@@ -198,7 +207,7 @@ class GraphView:
             return None
         if node.op_type == "Identity":
             return self.stored_value(node.input[0])
-        return _constant_attribute(node) if node.op_type == "Constant" else None
+        return constant_array(node) if node.op_type == "Constant" else None
 
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""
@@ -258,16 +267,3 @@ def _knows_more(new: ValueInfoProto, old: ValueInfoProto) -> bool:
         return bool(tensor.elem_type), tensor.HasField("shape"), static
 
     return knowledge(new) > knowledge(old)
-
-
-def _constant_attribute(node: NodeProto) -> NDArray[Any] | None:
-    for name, dtype in (
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-    ):
-        value = attribute(node, name)
-        if value is not None:
-            return np.asarray(value, dtype=dtype)
-    return None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
-from mnncompat.graph.protos import attribute, dims_of, is_onnx
+from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx
 from mnncompat.inference.evaluation import evaluate
 
 _SHAPE_OPERANDS = {
@@ -128,7 +128,10 @@ class _Arithmetic:
         node = self._producers.get(name)
         if name in self._open or node is None or not is_onnx(node):
             return None
-        return self._size(name, node) if node.input else _constant(name, node)
+        if node.input:
+            return self._size(name, node)
+        value = constant_array(node) if node.op_type == "Constant" else None
+        return None if value is None else numpy_helper.from_array(value, name)
 
     def _size(self, name: str, node: NodeProto) -> TensorProto | None:
         sizes = self.sizes(node.input[0])
@@ -164,8 +167,3 @@ class _Arithmetic:
         if sizes is None:
             return node.op_type != "ConstantOfShape"
         return int(np.prod(sizes, dtype=np.int64)) <= _MOST_ELEMENTS
-
-
-def _constant(name: str, node: NodeProto) -> TensorProto | None:
-    value = attribute(node, "value") if node.op_type == "Constant" else None
-    return None if value is None else numpy_helper.from_array(numpy_helper.to_array(value), name)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from mnncompat.graph.operator_traits import RANDOM, SIZES
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.evaluation import evaluate
@@ -89,8 +89,7 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
         return None
     if node.op_type == "Size":
         return np.asarray(np.prod(np.asarray(shape, np.int64), dtype=np.int64))
-    bounds = {item.name: item.i for item in node.attribute}
-    return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
+    return np.asarray(shape, np.int64)[slice(attribute(node, "start", 0), attribute(node, "end"))]
 
 
 def is_constant(view: GraphView, name: str) -> bool:

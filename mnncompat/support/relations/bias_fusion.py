@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import NodeProto
 
 from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, POOLS, RESHAPES
-from mnncompat.graph.protos import Dim
+from mnncompat.graph.protos import Dim, attribute
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
@@ -197,7 +197,7 @@ def _output_channels(facts: NodeFacts, node: NodeProto) -> int | None:
         return None
     if node.op_type == "Conv":
         return weight[0]
-    group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    group = attribute(node, "group", 1)
     return weight[1] * int(group)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnncompat.graph.protos import Dim
+from mnncompat.graph.protos import Dim, attribute
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import kernel_extents
 from mnncompat.support.relations.registry import relation
@@ -177,7 +177,7 @@ def bias_is_added_to_merged_groups(facts: NodeFacts) -> bool | None:
     source, constant = facts.view.producer(facts.node.input[0]), facts.node.input[1]
     if source is None or source.op_type != "Conv" or not facts.is_constant(constant):
         return False
-    group = next((int(each.i) for each in source.attribute if each.name == "group"), 1)
+    group = int(attribute(source, "group", 1))
     weight = facts.shape(source.input[1])
     if weight is None or len(weight) != len("OIHW"):
         return False

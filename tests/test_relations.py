@@ -133,3 +133,20 @@ def test_uneven_sequences(made: str, constants: str, expected: bool | None) -> N
     found = facts(text)
     assert found.node.op_type == "SequenceAt"
     assert parse_condition({"relation": "sequence-elements-differ-in-shape"}, "here").holds(found) is expected
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "t = GreaterOrEqual(a, b) i = Cast<to=7>(t)",
+        "l = HardSigmoid(a) i = Cast<to=7>(l)",
+        "n = Shape(a) m = Expand(n, shape) d = DepthToSpace<blocksize=1>(m) f = Flatten(d) i = Reshape(f, flat)",
+    ],
+    ids=["truth", "bounded", "moved"],
+)
+def test_indices_that_cannot_be_negative(made: str) -> None:
+    text = f"""<ir_version: 8, opset_import: ["" : 17]> g (float[3] x, float[1] a, float[1] b) => (float[1] y)
+        <int64[4] shape = {{1, 1, 1, 1}}, int64[1] flat = {{1}}> {{ {made} y = GatherElements(x, i) }}"""
+    never_negative = relation_named("indices-are-never-negative")
+    assert never_negative is not None
+    assert never_negative.test(facts(text)) is True

@@ -82,6 +82,11 @@ def test_ties_of_the_inputs_themselves_are_no_rounding() -> None:
     assert blur(model_of(TIES), 0) is None
 
 
+@pytest.mark.parametrize("op", ["Tan", "Elu", "Mish"])
+def test_what_libraries_approximate_is_arithmetic(op: str) -> None:
+    assert blur(model_of(f"g (float[4] x) => (float[4] y) {{ y = {op}(x) }}"), 0) is not None
+
+
 def test_a_tolerance_that_the_user_gave_is_meant(tmp_path: Path) -> None:
     model = norms()
     onnx.save(model, tmp_path / "model.onnx")

@@ -16,6 +16,7 @@ from onnx import ModelProto
 from mnncompat.checking.checker import UNDECLARED, check_model
 from mnncompat.errors import ModelError
 from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.model_view import view_model
 from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
@@ -23,7 +24,6 @@ from mnncompat.probe.evidence import load_evidence
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.releases import releases
 from mnncompat.support.table import Row, SupportTable
@@ -68,7 +68,7 @@ def holding(case: Case) -> set[Place]:
         return found
     for graph in view.graphs():
         for index, node in enumerate(graph.nodes):
-            if node.domain in ONNX_DOMAINS:
+            if is_onnx(node):
                 file = TABLE.file(node.op_type)
                 facts = NodeFacts(graph, index, file.defaults)
                 found |= {(node.op_type, n) for n, row in enumerate(file.rows) if row.holds(facts) is True}

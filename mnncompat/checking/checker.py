@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import onnx
 
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.index import rewrite_named, searching_rewrites
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 from mnncompat.support.releases import Releases, releases, resolve_version
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
@@ -108,7 +108,7 @@ class _Check:
         unsure: dict[tuple[str, str], list[_Finding]] = {}
         for number, view in enumerate(self.graphs):
             for index, node in enumerate(view.nodes):
-                if node.domain not in ONNX_DOMAINS:
+                if not is_onnx(node):
                     continue
                 site = _NodeLocation(graph=number, position=index)
                 if not self.releases.declares(node.op_type, self.version):

@@ -172,9 +172,9 @@ def _quiet() -> Iterator[None]:
 
 def _require_opset(model: Model, options: ExportOptions) -> None:
     """The dynamo exporter keeps its own opset, and only logs it, where it cannot convert to the one asked for."""
-    from mnncompat.graph.model_file import default_opset
+    from mnncompat.graph.protos import onnx_opset
 
-    written = default_opset(model.proto)
+    written = onnx_opset(model.proto.opset_import)
     if options.opset is not None and written != options.opset:
         raise ExportError(
             f"torch wrote opset {written} instead of {options.opset}",

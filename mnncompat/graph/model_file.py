@@ -134,11 +134,6 @@ def save(model: Model, path: Path | str) -> None:
     write_atomically(path, proto.SerializeToString())
 
 
-def default_opset(proto: ModelProto) -> int | None:
-    """Version of the ONNX domain that the model imports, or None."""
-    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), None)
-
-
 def _read(path: Path) -> bytes:
     try:
         if path.is_dir():

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT, RESIZES, TRANSCENDENTAL
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -44,13 +46,11 @@ PROOF_DB = 20.0
 
 _ROUNDED = frozenset(
     (
-        *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "Cos", "Div", "Einsum", "Erf", "Exp"),
-        *("GRU", "Gelu", "Gemm", "GlobalAveragePool", "GlobalLpPool", "GridSample", "GroupNormalization"),
-        *("InstanceNormalization", "LRN", "LSTM", "LayerNormalization", "Log", "LogSoftmax"),
-        *("LpNormalization", "LpPool", "MatMul", "MeanVarianceNormalization", "Mish", "Pow"),
-        *("RMSNormalization", "RNN", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean"),
-        *("ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "RoiAlign", "Sigmoid", "Sin", "Softmax"),
-        *("Softplus", "Sqrt", "Swish", "Tanh", "Upsample"),
+        *(*CONVOLUTIONS, *MATRIX_PRODUCTS, *RECURRENT, *RESIZES, *TRANSCENDENTAL),
+        *("AveragePool", "BatchNormalization", "Div", "Einsum", "GlobalAveragePool", "GlobalLpPool", "GridSample"),
+        *("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LogSoftmax", "LpNormalization"),
+        *("LpPool", "MeanVarianceNormalization", "Pow", "RMSNormalization", "ReduceL1", "ReduceL2", "ReduceLogSum"),
+        *("ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare", "RoiAlign", "Softmax"),
     )
 )
 
@@ -185,7 +185,7 @@ def blur(model: ModelProto, seed: int) -> ModelProto | None:
     for node in model.graph.node:
         copy = result.graph.node.add()
         copy.CopyFrom(node)
-        if node.op_type not in _ROUNDED or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in _ROUNDED or not is_onnx(node):
             continue
         for position, name in enumerate(node.output):
             if name and name in floats:

@@ -19,23 +19,21 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import ARITHMETIC, MOVES, RESIZES
+
 _FEW = 16
 _ROUND_DIGITS, _SAME = 3, 1e-6
 _ORDINARY, _LINEAR = range(-2, 1), range(-6, 3)
 _SPECIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nan": np.isnan, "inf": np.isposinf, "-inf": np.isneginf}
-_ARITHMETIC = frozenset({"Add", "Div", "Mul", "Sub"})
 _WEIGHTED = frozenset({"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul"})
 _NORMALIZING = frozenset({"InstanceNormalization", "LayerNormalization", "LogSoftmax", "Softmax"})
 _ELEMENTWISE = frozenset(
     {"Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Pow", "Relu", "Selu"}
     | {"Sigmoid", "Sqrt", "Tanh"}
 )
-_ARRANGING = frozenset(
-    {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Resize", "Slice"}
-    | {"SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample"}
-)
+_ARRANGING = MOVES | {"Concat", "Pad", *RESIZES}
 _REDUCING = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean", "ReduceSum"})
-_SMOOTH = _ARITHMETIC | _WEIGHTED | _NORMALIZING | _ELEMENTWISE | _ARRANGING | _REDUCING
+_SMOOTH = ARITHMETIC | _WEIGHTED | _NORMALIZING | _ELEMENTWISE | _ARRANGING | _REDUCING
 
 _Arrays = Mapping[str, np.ndarray]
 
@@ -59,9 +57,9 @@ def node_fingerprint(node: bytes, op: str, *, stored: _Arrays, fed: _Arrays, wri
 def _words(op: str, stored: _Arrays, fed: _Arrays, written: _Arrays) -> Iterator[str]:
     for role, arrays in (("stored", stored), ("fed", fed), ("written", written)):
         for name, array in arrays.items():
-            is_parameter = role == "stored" and array.size <= _FEW and op not in _ARITHMETIC
+            is_parameter = role == "stored" and array.size <= _FEW and op not in ARITHMETIC
             is_exact = is_parameter or array.dtype.kind != "f" or op not in _SMOOTH
-            ordinary = _LINEAR if op in _ARITHMETIC else _ORDINARY
+            ordinary = _LINEAR if op in ARITHMETIC else _ORDINARY
             values = _digest(array) if is_exact else _character(array, ordinary)
             yield f"{role} {name} {array.dtype.name} {array.shape} {values}"
 

@@ -127,7 +127,7 @@ def _site(
     node = view.nodes[index]
     reads = [*filter(None, node.input), *_captured(node)]
     writes = [name for name in node.output if name]
-    unknown = [n for n in reads if n not in values and view.constant(n) is None] + [
+    unknown = [n for n in reads if n not in values and view.stored_value(n) is None] + [
         n for n in writes if n not in values
     ]
     if unknown:
@@ -142,7 +142,7 @@ def _site(
 
 
 def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    array = view.constant(name)
+    array = view.stored_value(name)
     return values[name] if array is None else array
 
 

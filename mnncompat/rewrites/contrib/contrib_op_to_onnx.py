@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.rewrites.contrib.quantized_ops import EMITTERS as _EMIT_QUANTIZED
+from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, TAKEN_OVER
+from mnncompat.rewrites.contrib.quantized_ops import QUANTIZED_EMITTERS
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -16,9 +17,6 @@ from mnncompat.rewrites.model.expand_function import expanded
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
-_DOMAIN = "com.microsoft"
-# Operators that came into ONNX as they were.
-_TWINS = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu")
 _LAYER_NORMALIZATION = 17
 
 
@@ -65,11 +63,11 @@ class ContribOpToOnnx(NodeRewrite):
         op, domain = node.node.op_type, node.node.domain
         if domain.startswith("ai.onnx."):
             return expanded(node, new)
-        if domain != _DOMAIN or not (op in _EMIT or op in _TWINS):
+        if domain != CONTRIB_DOMAIN or not (op in EMITTERS or op in TAKEN_OVER):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
-        if op in _TWINS:
+        if op in TAKEN_OVER:
             return new.clone_node()
-        return _EMIT[op](node, new)
+        return EMITTERS[op](node, new)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -322,8 +320,8 @@ def _skip_simplified(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None
     return [total / size * new.input(2), None, None, total]
 
 
-_EMIT: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
-    **_EMIT_QUANTIZED,
+EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
+    **QUANTIZED_EMITTERS,
     "BiasGelu": _bias_gelu,
     "FastGelu": _fast_gelu,
     "FusedConv": _convolution,
@@ -333,3 +331,4 @@ _EMIT: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
     "SkipLayerNormalization": _skip_normalization,
     "SkipSimplifiedLayerNormalization": _skip_simplified,
 }
+"""How each is emitted, by op type."""

@@ -271,7 +271,7 @@ def _to_last(new: SubgraphBuilder, value: Value, rank: int) -> Value:
     return new.transpose(value, [0, *range(2, rank), 1])
 
 
-EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
+QUANTIZED_EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
     "DynamicQuantizeMatMul": _dynamic_product,
     "MatMulIntegerToFloat": _integer_product,
     "NhwcMaxPool": _max_pool,

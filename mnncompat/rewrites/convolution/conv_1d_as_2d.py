@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.support.window_geometry import windows_of
@@ -39,7 +40,7 @@ class Conv1dAs2d(NodeRewrite):
     code = "MNN886"
     name = "conv-1d-as-2d"
     summary = "given a height of 1"
-    op_types = ("Conv", "ConvTranspose")
+    op_types = CONVOLUTIONS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the 2-D convolution."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 
@@ -34,7 +35,7 @@ class ConvBiasToOp(NodeRewrite):
     code = "MNN887"
     name = "conv-bias-to-op"
     summary = "its bias is added behind it"
-    op_types = ("Conv", "ConvTranspose")
+    op_types = CONVOLUTIONS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
         """Emit the convolution and the Add."""

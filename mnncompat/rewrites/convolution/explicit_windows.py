@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS, POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.support.window_geometry import Windows, windows_of
+from mnncompat.support.window_geometry import Windows, split_padding, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class ExplicitWindows(NodeRewrite):
     code = "MNN880"
     name = "explicit-windows"
     summary = "strides and padding are written out"
-    op_types = ("MaxPool", "AveragePool", "LpPool", "Conv", "ConvTranspose")
+    op_types = POOLS + CONVOLUTIONS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with the attributes that ONNX derives."""
@@ -136,7 +136,7 @@ def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], di
     """
     counts = node.node.op_type == "LpPool" or node.attribute("count_include_pad") == 1
     ends = [each.end for each in windows]
-    if all(each.count is not None and each.count == replace(each, rounds_up=False).count for each in windows):
+    if all(each.count is not None and each.count == each.count_rounded_down for each in windows):
         return ends, {"ceil_mode": None}
     if counts or any(each.overhang is None for each in windows):
         return ends, {}
@@ -164,7 +164,8 @@ def _transposed(node: NodeFacts, kernel: Sequence[int], new: SubgraphBuilder) ->
             raise NotApplicable(f"axis {axis + 2} lacks {-total} elements: kernel {kernel}, strides {strides}")
         more.append(extra[axis] - min(total, 0))
         total = max(total, 0)
-        begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
-        ends.append(total - begins[-1])
+        begin, end = split_padding(total, upper=mode == "SAME_UPPER")
+        begins.append(begin)
+        ends.append(end)
     padding = more if more != extra else node.attribute("output_padding")
     return {"strides": strides, "pads": begins + ends, "output_padding": padding, "output_shape": None}

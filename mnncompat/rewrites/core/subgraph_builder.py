@@ -19,7 +19,6 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 from mnncompat.graph.protos import Dim, dims_of
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.constant_folding import fold
 from mnncompat.support.node_facts import NodeFacts
 
 if TYPE_CHECKING:
@@ -472,8 +471,7 @@ class SubgraphBuilder:
             return self.constants[name]
         if name in self._drawn:
             return None
-        value = self.node.constant(name)
-        return fold(self.node.view, name) if value is None else value
+        return self.node.constant_value(name)
 
     def _emitted_dtype(self, name: str) -> int | None:
         info = self._infer().get(name)

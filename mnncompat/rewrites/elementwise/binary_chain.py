@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import VARIADIC
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -41,7 +42,7 @@ class BinaryChain(NodeRewrite):
     code = "MNN813"
     name = "binary-chain"
     summary = "written with two operands at a time"
-    op_types = tuple(_BINARY)
+    op_types = VARIADIC
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the chain."""

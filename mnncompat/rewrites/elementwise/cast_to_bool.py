@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import CASTS
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -41,7 +42,7 @@ class CastToBool(NodeRewrite):
     code = "MNN815"
     name = "cast-to-bool"
     summary = "compared with zero"
-    op_types = ("Cast", "CastLike")
+    op_types = CASTS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the comparison."""

@@ -11,7 +11,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.support.relations.matmul import is_mistaken_for_matmul
+from mnncompat.support.relations.einsum import is_mistaken_for_matmul
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, helper
 
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.protos import is_onnx, onnx_opset
 from mnncompat.graph.validation import all_nodes
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -101,7 +101,7 @@ def _body(node: NodeFacts, schema: Any) -> FunctionProto:
         if data:
             body.ParseFromString(data)
             unstated = node.opset if schema.domain else version
-            written_for = next((each.version for each in body.opset_import if each.domain in ("", "ai.onnx")), unstated)
+            written_for = onnx_opset(body.opset_import) or unstated
             if all(_is_same(each, written_for, node.opset) for each in all_nodes(body.node)):
                 return body
     raise NotApplicable(f"ONNX opset {node.opset} has no function body of {node.node.op_type}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto, helper
 
-from mnncompat.inference.constant_folding import fold
+from mnncompat.inference.constant_folding import constant_value
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -66,7 +66,7 @@ class FoldConstants(NodeRewrite):
         """Store every output."""
         results: list[Value | None] = []
         for position, name in enumerate(node.node.output):
-            value = fold(node.view, name) if new.is_output_used(position) else None
+            value = constant_value(node.view, name) if new.is_output_used(position) else None
             if value is None and new.is_output_used(position):
                 raise NotApplicable(f"'{name}' cannot be computed beforehand")
             results.append(None if value is None else new.constant(value, name=name))

@@ -14,7 +14,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import dims_of, is_onnx
 from mnncompat.graph.validation import all_graphs
 from mnncompat.graph.view import ModelView
-from mnncompat.inference.constant_folding import fold, is_constant
+from mnncompat.inference.constant_folding import constant_value, is_constant
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import Applicability
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
@@ -167,7 +167,7 @@ def _frontier(view: GraphView) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         inner = readers and all(is_constant(view, out) for reader in readers for out in reader.output if out)
         if inner and not any(view.is_external_use(name) for name in names):
             continue
-        values = {name: fold(view, name) for name in names}
+        values = {name: constant_value(view, name) for name in names}
         known = {name: value for name, value in values.items() if value is not None and value.size <= _MOST_ELEMENTS}
         if len(known) == len(values):
             yield index, known

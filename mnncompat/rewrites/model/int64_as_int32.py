@@ -69,7 +69,7 @@ class Int64AsInt32(ModelRewrite):
 
 
 def _fits(spot: RewriteLocation) -> bool:
-    values = spot.view.constant(spot.tensor)
+    values = spot.view.stored_value(spot.tensor)
     return values is not None and values.min() >= _RANGE.min and values.max() <= _RANGE.max
 
 

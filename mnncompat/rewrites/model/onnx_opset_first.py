@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
+from mnncompat.graph.protos import ONNX_DOMAINS
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
-from mnncompat.support.relations.norm_gelu_fusion import fused_gelu
+from mnncompat.support.relations.normalization import fused_gelu
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value

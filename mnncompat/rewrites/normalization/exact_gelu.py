@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.protos import is_onnx
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 
@@ -43,7 +44,7 @@ class ExactGelu(NodeRewrite):
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:  # noqa: ARG002 - the user asked
         """True for Gelu of ONNX's own domain."""
-        return view.nodes[index].domain in ("", "ai.onnx")
+        return is_onnx(view.nodes[index])
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the definition."""

@@ -10,14 +10,14 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
-from mnncompat.support.relations.norm_gelu_fusion import fused_norm
+from mnncompat.support.relations.normalization import fused_norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
     from mnncompat.support.node_facts import NodeFacts
-    from mnncompat.support.relations.norm_gelu_fusion import FusedNorm
+    from mnncompat.support.relations.normalization import FusedNorm
 
 _ROOT = "p = Pow(x, two) m = ReduceMean<axes=[-1]>(p) a = Add(m, e) s = Sqrt(a)"
 _STORED = "<float e = {0.1}, float one = {1.0}, float two = {2.0}>"

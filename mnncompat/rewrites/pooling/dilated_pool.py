@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -52,7 +53,7 @@ class DilatedPool(NodeRewrite):
     code = "MNN882"
     name = "dilated-pool"
     summary = "each element of its dilated windows is sliced out"
-    op_types = ("MaxPool", "AveragePool", "LpPool")
+    op_types = POOLS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the dilated axes, then the pool of the others."""

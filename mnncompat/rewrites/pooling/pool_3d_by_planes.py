@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -46,7 +47,7 @@ class Pool3dByPlanes(NodeRewrite):
     code = "MNN883"
     name = "pool-3d-by-planes"
     summary = "planes are pooled first, then the depth"
-    op_types = ("MaxPool", "AveragePool", "LpPool")
+    op_types = POOLS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit two pools between three reshapes."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -42,7 +43,7 @@ class RecurrentForward(NodeRewrite):
     code = "MNN926"
     name = "recurrent-forward"
     summary = "the sequence is reversed before and after"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the reversals around the node."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -36,7 +37,7 @@ class RecurrentLengthFirst(NodeRewrite):
     code = "MNN927"
     name = "recurrent-length-first"
     summary = "its operands and results are transposed to layout 0"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the transpositions around the node."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -34,7 +35,7 @@ class RecurrentOutputs(NodeRewrite):
     code = "MNN928"
     name = "recurrent-outputs"
     summary = "all its outputs are declared"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with all outputs."""

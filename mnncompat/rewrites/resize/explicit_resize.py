@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import RESIZES
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -45,7 +46,7 @@ class ExplicitResize(NodeRewrite):
     code = "MNN892"
     name = "explicit-resize"
     summary = "mode and axes are written out"
-    op_types = ("Resize", "Upsample")
+    op_types = RESIZES
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the resize once more."""

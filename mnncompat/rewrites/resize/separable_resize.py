@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import RESIZES
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -49,7 +50,7 @@ class SeparableResize(NodeRewrite):
     code = "MNN893"
     name = "separable-resize"
     summary = "resized one axis after the other"
-    op_types = ("Resize", "Upsample")
+    op_types = RESIZES
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the resize of each axis, those that shrink most first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from models import array, model_of
@@ -51,6 +53,20 @@ def test_inference_follows_targets_that_were_computed_from_shapes(opset: int) ->
     assert view.shape("v") == ("batch", 8)
     assert view.shape("m") == ("batch", 8, 4, 4)
     assert "resolved" not in str(model)
+
+
+def test_numbers_may_be_attributes_of_constants() -> None:
+    model = squeeze_and_excite(13)
+    stated: dict[str, dict[str, Any]] = {"zero": {"value_int": 0}, "eight": {"value_ints": [8]}}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name not in stated]
+    nodes = [helper.make_node("Constant", [], [name], **value) for name, value in stated.items()]
+    nodes.extend(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+    view = view_model(from_proto(model)).main
+    assert view.shape("v") == ("batch", 8)
+    assert view.shape("m") == ("batch", 8, 4, 4)
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 14, 18])

@@ -1,23 +1,27 @@
-"""What MNN's converter merges an activation into, see `mnncompat.support.relations.catalog`."""
+"""What MNN's converter merges an activation into, or moves it before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, RESHAPES, VARIADIC
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
 
 # What the converter writes as arithmetic of two operands, or as several operators of which that is the last one.
-_OPERATIONS = ("Add", "Sub", "Mul", "Div", "Mod", "Pow", "Max", "Min", "Sum", "Mean")
-_ARITHMETIC = {*_OPERATIONS, "PRelu", "Softsign", "Gelu", "LpNormalization", "MeanVarianceNormalization"}
-_OF_TWO = ("Max", "Min", "Sum", "Mean")  # of another number of operands they are not
-_BIASED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_MERGED = {*ARITHMETIC, *VARIADIC, "Mod", "Pow", "PRelu", "Softsign", "Gelu"}
+_MERGED |= {"LpNormalization", "MeanVarianceNormalization"}
+
+_BIASED = CONVOLUTIONS + MATRIX_PRODUCTS
+
 _DROPPED = ("Identity", "Dropout")
-_RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+# What MoveUnaryOpBeforeReshape.cpp moves.
 _MOVED = frozenset(
     (
         *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Clip", "Cos", "Cosh", "Erf", "Exp"),
@@ -27,7 +31,11 @@ _MOVED = frozenset(
 )
 
 
-def clips_what_is_an_output(facts: NodeFacts) -> bool | None:
+@relation(
+    holds="(float[2] a, float[2] b) => (float[2] s, float[2] y) { s = Add(a, b) y = Relu(s) }",
+    fails="(float[2] a, float[2] b) => (float[2] y) { s = Add(a, b) y = Relu(s) }",
+)
+def activation_replaces_graph_output(facts: NodeFacts) -> bool | None:
     """The operand is arithmetic of two operands and a graph output, and nothing else in the graph reads it.
 
     The converter merges the node into the arithmetic then, and the output is gone.
@@ -71,10 +79,10 @@ def ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
     if node.op_type == "Add" and _is_bias(view, node):
         producers = [view.producer(name) for name in node.input]
         return any(each is not None and each.op_type == "MatMul" and ends_in_reshape(view, each) for each in producers)
-    if node.op_type in ("Gemm", "MatMul"):
+    if node.op_type in MATRIX_PRODUCTS:
         weight = view.shape(node.input[1])
         return is_constant(view, node.input[1]) and weight is not None and len(weight) == 2  # noqa: PLR2004 - a matrix
-    return node.op_type in _RESHAPES or (node.op_type == "Einsum" and _einsum_ends_in_reshape(node))
+    return node.op_type in RESHAPES or (node.op_type == "Einsum" and _einsum_ends_in_reshape(node))
 
 
 def _einsum_ends_in_reshape(node: NodeProto) -> bool:
@@ -113,9 +121,9 @@ def _is_arithmetic(view: GraphView, node: NodeProto) -> bool:
         before = view.producer(node.input[0])
         alone = len(view.consumers[node.input[0]]) == 1 and not view.is_external_use(node.input[0])
         return before is not None and alone and _is_arithmetic(view, before)
-    if node.op_type not in _ARITHMETIC or not is_onnx(node):
+    if node.op_type not in _MERGED or not is_onnx(node):
         return False
-    if node.op_type in _OF_TWO and len(node.input) != 2:  # noqa: PLR2004 - two operands
+    if node.op_type in VARIADIC and len(node.input) != 2:  # noqa: PLR2004 - two operands
         return False
     return node.op_type != "Add" or not _is_bias(view, node)
 
@@ -138,8 +146,3 @@ def _copies(view: GraphView, name: str) -> Iterator[str]:
 def _copied(node: NodeProto) -> str | None:
     """The result of a node that does nothing; None of others."""
     return node.output[0] if node.op_type in _DROPPED and is_onnx(node) else None
-
-
-ACTIVATION_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    "clips-what-is-an-output": clips_what_is_an_output,
-}

@@ -9,8 +9,10 @@ from onnx import ModelProto, TensorProto
 
 from mnncompat import convert
 from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME, TAKEN_OVER, TYPED_OPS
 from mnncompat.inference.model_view import view_model
 from mnncompat.parity.runners import OnnxRunner
+from mnncompat.rewrites.contrib.contrib_op_to_onnx import EMITTERS
 
 FEEDS = {
     "x": np.arange(72, dtype=np.uint8).reshape(1, 4, 6, 3),
@@ -44,6 +46,7 @@ CALLS = [
     "FastGelu(p)",
     "QuickGelu(p)",
     "BiasGelu(p,h)",
+    "Gelu(p)",
     "SkipLayerNormalization(p,p,h)",
     "DequantizeLinear(x,s,z)",
 ]
@@ -54,6 +57,10 @@ UNKNOWN = [
     "FusedMatMul<transB=1>(p,p)",
     "QLinearAdd(x,s,z)",
 ]
+
+
+def test_what_is_rewritten_has_types_and_the_other_way_round() -> None:
+    assert {*EMITTERS, *TAKEN_OVER, *RIGHT_BY_NAME} == TYPED_OPS
 
 
 def model(call: str) -> ModelProto:

@@ -1,8 +1,7 @@
-"""What MNN's converter fuses to LayerNorm and GELU; see `mnncompat.support.relations.catalog`."""
+"""What MNN's converter fuses to LayerNorm and GELU by the operators alone, and where that is something else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +11,10 @@ from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
 
 _PAIR = 2
+
 _ROUNDED = 1e-3
 """How far the constants of GELU may be rounded, as a share of each."""
 
@@ -36,8 +37,18 @@ class FusedNorm(NamedTuple):
     axes: tuple[int, ...]
 
 
-def gain_differs_from_norm(facts: NodeFacts) -> bool | None:
-    """A constant factor of a written-out normalisation has not exactly the axes that are normalised.
+@relation(
+    holds=(
+        "(float[2,3] x) => (float[2,3] y) <float e = {0.5}, float[2,1] g = {1.0, 2.0}> { q = Mul(x, x) m = "
+        "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(x, i) y = Mul(p, g) }"
+    ),
+    fails=(
+        "(float[2,3] x) => (float[2,3] y) <float e = {0.5}, float[3] g = {1.0, 2.0, 3.0}> { q = Mul(x, x) m = "
+        "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(x, i) y = Mul(p, g) }"
+    ),
+)
+def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
+    """The constant factor of a normalisation that is written in single operators has not exactly the normalised axes.
 
     MNN fuses ``x * (1 / Sqrt(ReduceMean(x * x) + epsilon))``, in this order, to one operator, and takes every constant
     that the result is multiplied by for its gain, without a look at its shape.
@@ -56,8 +67,22 @@ def gain_differs_from_norm(facts: NodeFacts) -> bool | None:
     return any(size != dim if isinstance(dim, int) else size == 1 for size, dim in zip(full, wanted, strict=True))
 
 
-def bias_differs_from_gain(facts: NodeFacts) -> bool | None:
-    """A constant summand behind the gain of a written-out normalisation has as many elements, along other axes.
+@relation(
+    holds=(
+        "(float[2,2] x) => (float[2,2] y) <float e = {0.5}, float two = {2.0}, float[2] g = {1.0, 2.0}, "
+        "float[2,1] b = {3.0, 4.0}> { u = ReduceMean<axes=[-1]>(x) d = Sub(x, u) q = Pow(d, two) m = "
+        "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(d, i) n = Mul(p, g) y = "
+        "Add(n, b) }"
+    ),
+    fails=(
+        "(float[2,2] x) => (float[2,2] y) <float e = {0.5}, float two = {2.0}, float[2] g = {1.0, 2.0}, float[2] "
+        "b = {3.0, 4.0}> { u = ReduceMean<axes=[-1]>(x) d = Sub(x, u) q = Pow(d, two) m = "
+        "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(d, i) n = Mul(p, g) y = "
+        "Add(n, b) }"
+    ),
+)
+def bias_axes_differ_from_gain_axes(facts: NodeFacts) -> bool | None:
+    """The constant behind the gain of a normalisation in single operators has as many elements as it, on other axes.
 
     MNN fuses it as well if the mean is subtracted, and compares nothing but the numbers of elements.
     """
@@ -117,8 +142,20 @@ class FusedGelu(NamedTuple):
     is_gelu: bool
 
 
-def tanh_differs_from_gelu(facts: NodeFacts) -> bool:
-    """A product looks like ``x * ((1 + Tanh((x + x^3 * 0.044715) * 0.7978846)) * 0.5)``, but is another.
+@relation(
+    holds=(
+        "(float[2] x) => (float[2] y) <float three = {3.0}, float a = {0.044715}, float f = {0.7978846}, float "
+        "one = {1.0}, float half = {0.25}> { c = Pow(x, three) k = Mul(c, a) s = Add(x, k) t = Mul(s, f) h = "
+        "Tanh(t) o = Add(h, one) m = Mul(o, half) y = Mul(x, m) }"
+    ),
+    fails=(
+        "(float[2] x) => (float[2] y) <float three = {3.0}, float a = {0.044715}, float f = {0.7978846}, float "
+        "one = {1.0}, float half = {0.5}> { c = Pow(x, three) k = Mul(c, a) s = Add(x, k) t = Mul(s, f) h = "
+        "Tanh(t) o = Add(h, one) m = Mul(o, half) y = Mul(x, m) }"
+    ),
+)
+def tanh_product_differs_from_gelu(facts: NodeFacts) -> bool:
+    """The operators are those of ``x * ((1 + Tanh((x + x^3 * 0.044715) * 0.7978846)) * 0.5)``, the numbers are not.
 
     MNN fuses it to GELU by the operators alone: neither the constants nor the first factor are compared.
     """
@@ -185,7 +222,7 @@ def _axes_of_root(view: GraphView, value: str, root: str) -> tuple[int, ...] | N
     square = None if mean is None else _producer(view, mean.input[0])
     if mean is None or square is None or not _is_square(view, square, value):
         return None
-    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.constant(mean.input[1])
+    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.stored_value(mean.input[1])
     return None if axes is None else tuple(int(axis) for axis in np.asarray(axes).reshape(-1)) or None
 
 
@@ -198,12 +235,5 @@ def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
 
 
 def _is(view: GraphView, name: str, number: float, within: float = 0.0) -> bool:
-    constant = view.constant(name)
+    constant = view.stored_value(name)
     return constant is not None and constant.size == 1 and abs(float(constant.reshape(())) / number - 1) <= within
-
-
-NORM_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    "bias-differs-from-gain": bias_differs_from_gain,
-    "gain-differs-from-norm": gain_differs_from_norm,
-    "tanh-differs-from-gelu": tanh_differs_from_gelu,
-}

@@ -7,7 +7,6 @@ that holds by a slip of the pen, is worse than none.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
@@ -20,7 +19,7 @@ RangeTest = Callable[[float | None], Truth]
 
 _HINT = "docs/row-language.md explains everything that a row may say"
 _LISTED = 12
-_BOUND = re.compile(r"(>=|<=|!=|==|>|<)?(-?[0-9]+(?:\.[0-9]+)?)")
+_DIGITS = frozenset("-.0123456789")
 _RANGE_FORM = 'a number or comparisons with numbers are, such as 2, ">=2" or ">=2,<5"'
 
 
@@ -145,10 +144,12 @@ def _parse(text: Any, where: str, what: str, around: Callable[[Sequence[float]],
 
 
 def _bound(part: str, where: str, what: str) -> tuple[Callable[[float, float], bool], float]:
-    match = _BOUND.fullmatch(part)
-    if match is None:
+    sign = next((sign for sign in COMPARISONS if part.startswith(sign)), "")
+    number = part[len(sign) :]
+    try:
+        return COMPARISONS[sign or "=="], float(number if _DIGITS.issuperset(number) else "")
+    except ValueError:
         fail(where, f"{what}: {part!r} is not a range; {_RANGE_FORM}")
-    return COMPARISONS[match[1] or "=="], float(match[2])
 
 
 def _numbers_around(limits: Sequence[float]) -> Sequence[float]:

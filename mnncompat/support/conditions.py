@@ -105,11 +105,10 @@ def _parse_outputs(data: Any, where: str) -> list[Test]:
 def _parse_relations(data: Any, where: str) -> list[Test]:
     tests: list[Test] = []
     for name in one_or_several(data, where, "relation"):
-        found = relation_named(name) if isinstance(name, str) else None
+        found = relation_named(require_known(name, relation_names(), where, "relation"))
         if found is None:
-            require_known(name, relation_names(), where, "relation")
-        else:
-            tests.append(found.test)
+            fail(where, f"{name} is a function among the relations, but not registered as one")
+        tests.append(found.test)
     return tests
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -33,8 +32,6 @@ DTYPES = (
 ORIGINS = ("input", "initializer", "outer")
 """What a value may come from instead of a node: a graph input, an initializer, the graph around this one."""
 
-_POSITION = re.compile(r"0|-?[1-9][0-9]*")
-_OP_TYPE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _DROPPED = ("Identity",)
 _MOST_DIMENSIONS = 64
 
@@ -118,7 +115,7 @@ def _positioned(position: str, probes: list[Probe], where: str, kind: _Kind) -> 
         return lambda facts: combine(
             all_of(probe(facts, name) for probe in probes) for name in kind.names(facts) if name
         )
-    if not _POSITION.fullmatch(position):
+    if not _is_integer(position):
         fail(where, f"{kind.subject}.{position}: a position is a number from 0 (or -1 from the end), any or all")
     number, pick = int(position), kind.pick
     return lambda facts: all_of(probe(facts, pick(facts, number)) for probe in probes)
@@ -173,8 +170,14 @@ def _dims(argument: Any, where: str, what: str) -> ValueTest:
     return test
 
 
+def _is_integer(text: str) -> bool:
+    """True of an integer as Python writes it: without leading zeros, and 0 without a sign."""
+    digits = text.removeprefix("-")
+    return digits.isdecimal() and str(int(text)) == text
+
+
 def _axis(text: str, where: str, what: str) -> int:
-    if not _POSITION.fullmatch(text):
+    if not _is_integer(text):
         fail(where, f"{what}.{text}: an axis is a number from 0, or from the end from -1")
     return int(text)
 
@@ -197,7 +200,7 @@ def _producer(argument: Any, where: str, what: str) -> ValueTest:
     for op in wanted:
         if op in _DROPPED:
             fail(where, f"{what}: {op} is looked through, and never found")
-        if op not in ORIGINS and not (isinstance(op, str) and _OP_TYPE.fullmatch(op)):
+        if op not in ORIGINS and not (isinstance(op, str) and op.isalnum() and op[0].isupper()):
             fail(where, f"{what}: {op!r} is neither an op type nor one of {', '.join(ORIGINS)}")
     return lambda facts, name: facts.producer(name) in wanted
 

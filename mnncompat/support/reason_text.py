@@ -15,8 +15,7 @@ from mnncompat.support.node_facts import NodeFacts
 
 _FORM = r"\{(?P<path>[^{}]*)\}"
 _PLACEHOLDER = re.compile(_FORM)
-_IN_CONTEXT = re.compile(rf"(?P<before>\b\w+ (?:= )?|')?{_FORM}'?")
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.IGNORECASE)
+_IN_CONTEXT = rf"(?P<before>\b\w+ (?:= )?|')?{_FORM}'?"  # compiled where it is used: no check needs it
 _NAMED = 4
 _COUNTS = {"inputs": "some", "outputs": "some"}
 
@@ -53,7 +52,7 @@ class Placeholder(NamedTuple):
     def form(self) -> str:
         """The placeholder as `PLACEHOLDERS` names it: ``input.1.dtype`` is an ``input.N.dtype``."""
         kind = {"attr": "NAME", "input": "N", "output": "N"}.get(self.subject, self.key)
-        is_key = _NAME.fullmatch(self.key) if kind == "NAME" else self.key.isdecimal()
+        is_key = self.key.isidentifier() if kind == "NAME" else self.key.isdecimal()
         return ".".join(filter(None, (self.subject, kind if is_key else self.key, self.part)))
 
 
@@ -79,6 +78,8 @@ def require_placeholders(reason: str, known: Collection[str], where: str) -> Non
     Raises:
         TableError: There is one.
     """
+    if "{" not in reason and "}" not in reason:
+        return
     for found, path in zip(placeholders(reason), _PLACEHOLDER.findall(reason), strict=True):
         if found.form not in known:
             fail(where, f"reason: unknown placeholder {{{path}}}; allowed are {', '.join(known) or 'none'}")
@@ -130,7 +131,7 @@ def in_words(reason: str, ops: Sequence[str]) -> str:
         reason: As a row states it.
         ops: Op types that the statement is about; empty for a statement about whole models.
     """
-    return _IN_CONTEXT.sub(lambda match: _words(_parse(match["path"]), match["before"] or "", ops), reason)
+    return re.sub(_IN_CONTEXT, lambda match: _words(_parse(match["path"]), match["before"] or "", ops), reason)
 
 
 def _words(placeholder: Placeholder, before: str, ops: Sequence[str]) -> str:

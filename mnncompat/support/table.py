@@ -263,8 +263,9 @@ def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str, defaul
 
 
 def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
+    keys = tuple(OP_KEYS if op else GRAPH_KEYS)
     for key in entry:
-        require_known(key, tuple(OP_KEYS if op else GRAPH_KEYS), where, "key")
+        require_known(key, keys, where, "key")
     wrong = next((key for key in _TEXTS if not isinstance(entry.get(key, ""), str)), None)
     if wrong is not None:
         fail(where, f"{wrong} must be a string")

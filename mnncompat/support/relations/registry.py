@@ -59,7 +59,7 @@ _REGISTERED: dict[str, Relation] = {}
 
 
 def relation(*, holds: str, fails: str, opset: int = _OPSET) -> Callable[[RelationTest], RelationTest]:
-    """Register a function as the relation of its name.
+    """Register a function as the relation of its name, ``split_has_empty_part`` as ``split-has-empty-part``.
 
     Args:
         holds: See `Relation`.
@@ -82,6 +82,7 @@ def relation_named(name: str) -> Relation | None:
     return _REGISTERED.get(name)
 
 
+@cache
 def relation_names() -> tuple[str, ...]:
     """The names of all relations, sorted; imports nothing."""
     return tuple(sorted(_modules()))

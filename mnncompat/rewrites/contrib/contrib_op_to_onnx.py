@@ -80,6 +80,7 @@ class ContribOpToOnnx(NodeRewrite):
                 "convolution with sum and activation",
                 """(float[1,2,5,5] x, float[1,3,5,5] z) => (float[1,3,5,5] y) {
                 y = com.microsoft.FusedConv<activation="Relu", pads=[1,1,1,1], kernel_shape=[3,3]>(x, w, b, z) }""",
+                becomes="Add, Conv, Relu",
                 imports=ms,
                 w=(3, 2, 3, 3),
                 b=(3,),
@@ -88,12 +89,14 @@ class ContribOpToOnnx(NodeRewrite):
                 "matrix product",
                 """(float[2,3,4] a, float[2,5,4] b) => (float[2,3,5] y) {
                 y = com.microsoft.FusedMatMul<alpha=0.5, transB=1>(a, b) }""",
+                becomes="MatMul, Mul, Transpose",
                 imports=ms,
             ),
             rewritten(
                 "gemm",
                 """(float[3,4] a) => (float[3,5] y) {
                 y = com.microsoft.FusedGemm<activation="LeakyRelu", activation_alpha=0.2, transB=1>(a, w, b) }""",
+                becomes="Gemm, LeakyRelu",
                 imports=ms,
                 w=(5, 4),
                 b=(5,),
@@ -101,30 +104,39 @@ class ContribOpToOnnx(NodeRewrite):
             rewritten(
                 "fast gelu with bias",
                 "(float[2,4] x) => (float[2,4] y) { y = com.microsoft.FastGelu(x, b) }",
+                becomes="3 Add, 6 Mul, Tanh",
                 imports=ms,
                 b=(4,),
             ),
             rewritten(
                 "bias gelu",
                 "(float[2,4] x) => (float[2,4] y) { y = com.microsoft.BiasGelu(x, b) }",
+                becomes="2 Add, Erf, 3 Mul",
                 imports=ms,
                 b=(4,),
             ),
             rewritten(
                 "quick gelu",
                 "(float[2,4] x) => (float[2,4] y) { y = com.microsoft.QuickGelu(x) }",
+                becomes="2 Mul, Sigmoid",
                 imports=ms,
             ),
             rewritten(
                 "normalisation of a sum",
                 """(float[2,3,4] x, float[2,3,4] s) => (float[2,3,4] y) {
                 y = com.microsoft.SkipLayerNormalization<epsilon=1e-5>(x, s, g, b, c) }""",
+                becomes="2 Add, LayerNormalization",
                 imports=ms,
                 g=(4,),
                 b=(4,),
                 c=(4,),
             ),
-            rewritten("same in ONNX", "(float[3,3] x) => (float[3,3] y) { y = com.microsoft.Trilu(x) }", imports=ms),
+            rewritten(
+                "same in ONNX",
+                "(float[3,3] x) => (float[3,3] y) { y = com.microsoft.Trilu(x) }",
+                becomes="Trilu",
+                imports=ms,
+            ),
             *_quantized_examples(),
             refused(
                 "no twin",
@@ -145,12 +157,16 @@ def _quantized_examples() -> tuple[Example, ...]:
     pair = "(uint8[N,3,4] a, uint8[N,3,4] b) => (uint8[N,3,4] y)"
     return (
         rewritten(
-            "sum", f"{pair} <{a}, {b}, {c}> {{ y = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) }}", imports=ms
+            "sum",
+            f"{pair} <{a}, {b}, {c}> {{ y = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) }}",
+            becomes="2 Add, 3 Cast, Clip, 2 Mul, Round",
+            imports=ms,
         ),
         rewritten(
             "product",
             f"""(uint8[N,3,4] a) => (uint8[N,3,4] y) <{a}, uint8[4] b = {{1,90,200,255}}, {b}, {c}> {{
             y = com.microsoft.QLinearMul(a,as,az,b,bs,bz,cs,cz) }}""",
+            becomes="Add, 2 Cast, Clip, 2 Mul, Round, Sub",
             imports=ms,
         ),
         rewritten(
@@ -158,6 +174,7 @@ def _quantized_examples() -> tuple[Example, ...]:
             f"""(uint8[1,2,5,5] a, uint8[1,2,5,5] b) => (uint8[1,1,5,5] y) <{a}, {b}, {c},
             int8[1,2,1,1] w = {{100,-5}}, float ws = {{0.1}}, int8 wz = {{0}}> {{
             d = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) y = QLinearConv(d,cs,cz,w,ws,wz,as,az) }}""",
+            becomes="2 Add, 3 Cast, Clip, 2 Mul, QLinearConv, Round",
             imports=ms,
         ),
         rewritten(
@@ -168,12 +185,14 @@ def _quantized_examples() -> tuple[Example, ...]:
             e = com.microsoft.NhwcMaxPool<kernel_shape=[2,2]>(d)
             y = com.microsoft.QLinearAveragePool<kernel_shape=[3,3],pads=[1,1,1,1],strides=[2,2],channels_last=1>
             (e,cs,cz,as,az) }}""",
+            becomes="Add, AveragePool, 2 Cast, Clip, Div, MaxPool, Mul, QLinearConv, Round, Sub, 6 Transpose",
             imports=ms,
         ),
         rewritten(
             "means",
             f"""(uint8[1,4,6,2] a) => (uint8[1,1,1,2] y) <{a}, {c}> {{
             y = com.microsoft.QLinearGlobalAveragePool<channels_last=1>(a,as,az,cs,cz) }}""",
+            becomes="Add, 2 Cast, Clip, Mul, ReduceSum, Round, Sub",
             imports=ms,
         ),
         rewritten(
@@ -182,12 +201,14 @@ def _quantized_examples() -> tuple[Example, ...]:
             s = com.microsoft.QLinearSigmoid(a,as,az,cs,cz)
             r = com.microsoft.QLinearLeakyRelu<alpha=0.1>(b,bs,bz,as,az)
             y = com.microsoft.QLinearConcat<axis=2>(cs,cz,s,cs,cz,r,as,az) }}""",
+            becomes="3 Add, 7 Cast, 3 Clip, Concat, 3 Div, LeakyRelu, 4 Mul, 3 Round, Sigmoid, 4 Sub",
             imports=ms,
         ),
         rewritten(
             "softmax of several axes",
             f"""(uint8[2,3,4] a) => (uint8[2,3,4] y) <{a}, float cs = {{0.00390625}}, uint8 cz = {{0}}> {{
             y = com.microsoft.QLinearSoftmax<axis=1, opset=11>(a,as,az,cs,cz) }}""",
+            becomes="2 Cast, Clip, 2 Mul, 2 Reshape, Round, Softmax",
             imports=ms,
         ),
         rewritten(
@@ -195,6 +216,7 @@ def _quantized_examples() -> tuple[Example, ...]:
             f"""(uint8[N,3] a) => (uint8[N,2] y) <{a}, int8[2,3] b = {{1,-2,3,90,-5,60}}, float[2] bs = {{0.1,0.05}},
             int8[2] bz = {{0,2}}, int32[2] w = {{900,-40}}, float cs = {{0.9}}, uint8 cz = {{100}}> {{
             y = com.microsoft.QGemm<transB=1>(a,as,az,b,bs,bz,w,cs,cz) }}""",
+            becomes="2 Add, 2 Cast, Clip, MatMul, Mul, Round, Sub",
             imports=ms,
         ),
         rewritten(
@@ -203,6 +225,7 @@ def _quantized_examples() -> tuple[Example, ...]:
             float[2] bs = {{0.1,0.05}}, int8[2] bz = {{0,2}}> {{
             m = com.microsoft.MatMulIntegerToFloat(a,b,as,bs,az,bz)
             d = com.microsoft.DynamicQuantizeMatMul(x,b,bs,bz,c) y = Add(m,d) }}""",
+            becomes="2 Add, 2 Cast, DynamicQuantizeLinear, 2 MatMulInteger, 3 Mul",
             imports=ms,
             c=(2,),
         ),

@@ -70,6 +70,7 @@ class UnrollScan(NodeRewrite):
                 "two outputs, a value from outside",
                 f"""(float[2] h0, float[3,2] x) => (float[2] h, float[3,2] y) {{
                 h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
+                becomes="3 Add, Concat, 3 Mul, Split, 3 Squeeze, 3 Tanh, 3 Unsqueeze",
                 w=(2,),
             ),
             rewritten(
@@ -77,12 +78,14 @@ class UnrollScan(NodeRewrite):
                 f"""(float[2] h0, float[2,3] x) => (float[2] h, float[2,3] y) {{
                 h, y = Scan<num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[-1],
                 scan_output_directions=[1], {body}>(h0, x) }}""",
+                becomes="3 Add, Concat, 3 Mul, Split, 3 Squeeze, 3 Tanh, 3 Unsqueeze",
                 w=(2,),
             ),
             rewritten(
                 "dynamic length",
                 f"""(float[2] h0, float[T,2] x) => (float[2] h, float[T,2] y) {{
                 h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
+                becomes="Gather, Loop{Add, Gather, Identity, Mul, Tanh}, Shape, Squeeze",
                 w=(2,),
             ),
             rewritten(
@@ -90,6 +93,7 @@ class UnrollScan(NodeRewrite):
                 """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
                 h, y = Scan<num_scan_inputs=1, body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
                 h_out = Add(h_in, e) s = Identity(h_out) }>("", h0, x) }""",
+                becomes="6 Add, 4 Concat, 6 Identity, 8 Slice, 8 Squeeze, 10 Unsqueeze",
                 opset=8,
             ),
             refused(

@@ -48,20 +48,43 @@ class Refusal:
     reason: str
 
 
+class Rewritten(NamedTuple):
+    """A model that must be rewritten.
+
+    Attributes:
+        becomes: Structure of the result, in the notation of `mnncompat.rewrites.core.examples`.
+    """
+
+    becomes: str
+
+
+class Unchanged(NamedTuple):
+    """A model without the hazard, in which a rewrite must find nothing."""
+
+
+class Refused(NamedTuple):
+    """A model with the hazard that a rewrite must refuse.
+
+    Attributes:
+        reason: Words of the refusal.
+    """
+
+    reason: str
+
+
 class Example(NamedTuple):
     """A model that documents and tests a rewrite.
 
     Attributes:
         name: Short, unique within the rewrite.
         build: Makes the model; called anew for each use.
-        refusal: Words of the expected refusal; None if the model must be rewritten, empty if it must be left
-            without a refusal.
-        mnn: The release that it is in trouble with.
+        expected: What the rewrite must make of it.
+        mnn: The release with the hazard.
     """
 
     name: str
     build: Callable[[], ModelProto]
-    refusal: str | None = None
+    expected: Rewritten | Unchanged | Refused
     mnn: str = "3.6.1"
 
 

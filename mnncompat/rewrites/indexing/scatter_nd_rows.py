@@ -61,16 +61,20 @@ class ScatterNdRows(NodeRewrite):
         pairs, single = np.array([[0, 1], [2, 0], [1, 1]]), np.array([[[0], [2]], [[3], [1]]])
         slices = "(float[3,2,4] x, float[3,4] u) => (float[3,2,4] y) { y = ScatterND(x, i, u) }"
         return (
-            rewritten("pairs", slices, i=pairs),
-            rewritten("of a dynamic size", slices.replace("4]", "N]"), i=pairs),
+            rewritten("pairs", slices, becomes="2 Reshape, ScatterND", i=pairs),
+            rewritten("of a dynamic size", slices.replace("4]", "N]"), becomes="2 Reshape, ScatterND", i=pairs),
             rewritten(
                 "computed",
                 """(float[4,3] x, int64[1,2,1] n, float[1,2,3] u) => (float[4,3] y) {
                 i = Add(n, apart) y = ScatterND(x, i, u) }""",
+                becomes="Add, 2 Reshape, ScatterND",
                 apart=np.array([[[0], [2]]]),
             ),
             rewritten(
-                "singles", "(float[4,3] x, float[2,2,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }", i=single
+                "singles",
+                "(float[4,3] x, float[2,2,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }",
+                becomes="2 Reshape, ScatterND",
+                i=single,
             ),
             unchanged("elements", "(float[3,2] x, float[3] u) => (float[3,2] y) { y = ScatterND(x, i, u) }", i=pairs),
             refused(

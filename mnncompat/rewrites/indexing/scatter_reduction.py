@@ -84,12 +84,14 @@ class ScatterReduction(NodeRewrite):
             rewritten(
                 "distinct rows",
                 """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
+                becomes="Gather, Max, 3 Reshape, ScatterND",
                 i=np.array([[3], [0]]),
                 opset=18,
             ),
             rewritten(
                 "rows added twice",
                 """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
+                becomes="Add, Mul, 6 Reshape, ScatterElements, Unsqueeze",
                 i=np.array([[1, -1], [1, 3]]),
                 opset=16,
             ),
@@ -97,12 +99,14 @@ class ScatterReduction(NodeRewrite):
                 "computed rows",
                 """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
                 y = ScatterND<reduction="min">(x, i, u) }""",
+                becomes="Add, Equal, Less, Min, ReduceMin, 5 Reshape, Squeeze, 5 Unsqueeze, 2 Where",
                 opset=18,
             ),
             rewritten(
                 "distinct elements",
                 """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
                 y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
+                becomes="Gather, Max, 3 Reshape, ScatterND",
                 i=np.array([[2, 0], [1, -3]]),
                 opset=18,
             ),
@@ -110,12 +114,14 @@ class ScatterReduction(NodeRewrite):
                 "computed elements",
                 """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
                 y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
+                becomes="Add, Equal, Less, Min, ReduceMin, 4 Reshape, 3 Unsqueeze, 2 Where",
                 opset=18,
             ),
             rewritten(
                 "integers, in a part",
                 """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
                 y = ScatterElements<reduction="add">(x, i, u) }""",
+                becomes="3 Add, Equal, Less, Mul, ReduceSum, 5 Reshape, 4 Unsqueeze, 2 Where",
                 opset=18,
             ),
             unchanged(
@@ -133,6 +139,7 @@ class ScatterReduction(NodeRewrite):
                 "a dynamic axis",
                 """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
                 i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
+                becomes="2 Add, Less, 2 Mul, 7 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
                 zero=np.array(0),
                 opset=18,
             ),

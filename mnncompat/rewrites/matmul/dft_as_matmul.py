@@ -70,16 +70,19 @@ class DftAsMatmul(NodeRewrite):
             rewritten(
                 "real, one-sided, dynamic batch",
                 "(float[N,8,1] x) => (float[N,5,2] y) {y = DFT<onesided=1>(x)}",
+                becomes="MatMul, 2 Reshape",
                 opset=17,
             ),
             rewritten(
                 "complex, another axis, cut",
                 "(float[2,6,3,2] x) => (float[2,4,3,2] y) <int64 n = {4}> { y = DFT<axis=1>(x, n) }",
+                becomes="MatMul, 2 Reshape, 2 Transpose",
                 opset=17,
             ),
             rewritten(
                 "inverse, filled up, axis as an operand",
                 "(float[2,5,2] x) => (float[2,7,2] y) <int64 n = {7}, int64 a = {-2}> { y = DFT<inverse=1>(x, n, a) }",
+                becomes="MatMul, 2 Reshape",
                 opset=20,
             ),
             refused(

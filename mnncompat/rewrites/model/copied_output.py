@@ -50,22 +50,42 @@ class CopiedOutput(NodeRewrite):
         weight = (3, 2, 2, 2, 2)
         norm = "BatchNormalization(c, s, s, s, var)"
         return (
-            rewritten("Relu", f"{signature} {{ {conv} y = Relu(c) }}", w=weight),
+            rewritten("Relu", f"{signature} {{ {conv} y = Relu(c) }}", becomes="Conv, Identity, Relu", w=weight),
             rewritten(
-                "Clip, as attributes", f"{signature} {{ {conv} y = Clip<min=0.0, max=6.0>(c) }}", opset=10, w=weight
+                "Clip, as attributes",
+                f"{signature} {{ {conv} y = Clip<min=0.0, max=6.0>(c) }}",
+                becomes="Clip, Conv, Identity",
+                opset=10,
+                w=weight,
             ),
-            rewritten("norm", f"{signature} {{ {conv} y = {norm} }}", w=weight, s=(3,), var=(3,)),
-            rewritten("norm and Relu", f"{signature} {{ {conv} n = {norm} y = Relu(n) }}", w=weight, s=(3,), var=(3,)),
+            rewritten(
+                "norm",
+                f"{signature} {{ {conv} y = {norm} }}",
+                becomes="BatchNormalization, Conv, Identity",
+                w=weight,
+                s=(3,),
+                var=(3,),
+            ),
+            rewritten(
+                "norm and Relu",
+                f"{signature} {{ {conv} n = {norm} y = Relu(n) }}",
+                becomes="BatchNormalization, Conv, Identity, Relu",
+                w=weight,
+                s=(3,),
+                var=(3,),
+            ),
             rewritten(
                 "also used",
                 "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y, float[1,3,3,4,5] z) "
                 f"{{ {conv} y = Relu(c) z = Sigmoid(y) }}",
+                becomes="Conv, Identity, Relu, Sigmoid",
                 w=weight,
             ),
             rewritten(
                 "transposed",
                 """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
                 { c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w) y = Relu(c) }""",
+                becomes="ConvTranspose, Identity, Relu",
                 w=(2, 3, 2, 2, 2),
             ),
             unchanged("LeakyRelu", f"{signature} {{ {conv} y = LeakyRelu(c) }}", w=weight),

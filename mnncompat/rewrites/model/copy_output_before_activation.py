@@ -65,25 +65,47 @@ class CopyOutputBeforeActivation(NodeRewrite):
         branch = """then_branch = one () => (float[24] p, float[24] q) { p = Reshape(x, n) q = Abs(p) },
             else_branch = two () => (float[24] r, float[24] t) { r = Reshape(x, n) t = Exp(r) }"""
         return (
-            rewritten("flattened", f"{flat} {{ s = Flatten(x) y = Sigmoid(s) }}"),
-            rewritten("reshaped", f"{flat} <int64[2] n = {{2, 12}}> {{ s = Reshape(x, n) y = Relu(s) }}", opset=7),
-            rewritten("bounds", f"{flat} <float low = {{-1.0}}> {{ s = Flatten(x) y = Clip(s, low) }}"),
-            rewritten("a copy is read", f"{flat} {{ s = Flatten(x) t = Identity(s) y = Tanh(t) }}"),
-            rewritten("logits", f"{scores} {{ s = MatMul(x, w) y = Sigmoid(s) }}", w=w),
-            rewritten("product and bias", f"{scores} {{ p = MatMul(x, w) s = Add(p, b) y = Sigmoid(s) }}", w=w, b=b),
+            rewritten("flattened", f"{flat} {{ s = Flatten(x) y = Sigmoid(s) }}", becomes="Flatten, Max, Sigmoid"),
+            rewritten(
+                "reshaped",
+                f"{flat} <int64[2] n = {{2, 12}}> {{ s = Reshape(x, n) y = Relu(s) }}",
+                becomes="Max, Relu, Reshape",
+                opset=7,
+            ),
+            rewritten(
+                "bounds",
+                f"{flat} <float low = {{-1.0}}> {{ s = Flatten(x) y = Clip(s, low) }}",
+                becomes="Clip, Flatten, Max",
+            ),
+            rewritten(
+                "a copy is read",
+                f"{flat} {{ s = Flatten(x) t = Identity(s) y = Tanh(t) }}",
+                becomes="Flatten, Identity, Max, Tanh",
+            ),
+            rewritten("logits", f"{scores} {{ s = MatMul(x, w) y = Sigmoid(s) }}", becomes="MatMul, Max, Sigmoid", w=w),
+            rewritten(
+                "product and bias",
+                f"{scores} {{ p = MatMul(x, w) s = Add(p, b) y = Sigmoid(s) }}",
+                becomes="Add, MatMul, Max, Sigmoid",
+                w=w,
+                b=b,
+            ),
             rewritten(
                 "integers",
                 "(float[2,3] x) => (int64[2,1] s, int64[2,1] y) { s = ArgMax<axis=1>(x) y = Neg(s) }",
+                becomes="ArgMax, Max, Neg",
             ),
             rewritten(
                 "in a branch",
                 f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> "
                 f"{{ s, y = If<{branch}>(c) }}",
+                becomes="If{Abs, Max, Reshape | Exp, Max, Reshape}",
             ),
             rewritten(
                 "written as a sum of products",
                 """(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)
                 { s = Einsum<equation="bij,jk->bik">(x, w) y = Sigmoid(s) }""",
+                becomes="Einsum, Max, Sigmoid",
                 opset=13,
                 w=w,
             ),

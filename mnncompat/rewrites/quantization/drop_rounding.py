@@ -104,6 +104,7 @@ class DropRounding(NodeRewrite):
                 "between layers, dynamic batch",
                 """(float[N,3,6,6] x) => (float[N,4,4,4] y) <float s = {0.05}, uint8 z = {128}> {
                 q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Conv(d, w) }""",
+                becomes="Clip, Conv",
                 w=(4, 3, 3, 3),
             ),
             rewritten(
@@ -112,11 +113,13 @@ class DropRounding(NodeRewrite):
                 int8[3] z = {0, 3, -5}> {
                 q = QuantizeLinear<axis=1>(x, s, z) d = DequantizeLinear<axis=1>(q, s, z)
                 e = DequantizeLinear<axis=1>(q, s, z) y = Tanh(d) t = Neg(e) }""",
+                becomes="2 Max, 2 Min, Neg, Tanh",
             ),
             rewritten(
                 "no zero point, opset 10",
                 """(float[2,8] x) => (float[2,8] y) <float s = {0.01}> {
                 q = QuantizeLinear(x, s) d = DequantizeLinear(q, s) y = Sigmoid(d) }""",
+                becomes="Clip, Sigmoid",
                 opset=10,
             ),
             refused(

@@ -90,6 +90,7 @@ class RecurrentOpenLength(NodeRewrite):
                 f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (
                 float[N,1,2,5] y, float[1,2,5] n, float[1,2,5] m) {{
                 y, n, m = {lstm} }}""",
+                becomes="Greater, LSTM, Slice, Where",
                 opset=14,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -99,6 +100,7 @@ class RecurrentOpenLength(NodeRewrite):
                 "lstm with states, opset 7",
                 f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (float[1,2,5] n, float[1,2,5] m) {{
                 , n, m = {lstm} }}""",
+                becomes="Cast, Gather, Greater, LSTM, Reshape, Slice, Sub",
                 opset=7,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -107,6 +109,7 @@ class RecurrentOpenLength(NodeRewrite):
             rewritten(
                 "gru",
                 f"(float[N,2,4] x) => (float[N,1,2,5] y, float[1,2,5] h) {{ y, h = {gru}>(x, w, r) }}",
+                becomes="GRU, 2 Pad, Slice",
                 opset=13,
                 w=(1, 15, 4),
                 r=(1, 15, 5),
@@ -115,6 +118,7 @@ class RecurrentOpenLength(NodeRewrite):
                 "gru in both directions with a state",
                 f"""(float[N,2,4] x, float[2,2,5] i) => (float[N,2,2,5] y, float[2,2,5] h) {{
                 y, h = {gru}, direction="bidirectional">(x, w, r, b, , i) }}""",
+                becomes="GRU, 2 Pad, Slice",
                 opset=14,
                 w=(2, 15, 4),
                 r=(2, 15, 5),

@@ -73,27 +73,42 @@ class ReduceBySum(NodeRewrite):
         """Axes as an input, constant, computed and empty; attributes; and forms that MNN reads."""
         return (
             rewritten(
-                "axes", "(float[2,3,4] x) => (float[2,1,4] y) { y = ReduceL1(x, axes) }", opset=18, axes=_ints(1)
+                "axes",
+                "(float[2,3,4] x) => (float[2,1,4] y) { y = ReduceL1(x, axes) }",
+                becomes="Abs, ReduceSum",
+                opset=18,
+                axes=_ints(1),
             ),
             rewritten(
                 "keepdims 0",
                 "(float[2,3,4] x) => (float[3] y) { y = ReduceLogSumExp<keepdims=0>(x, axes) }",
+                becomes="Add, Clip, Exp, Log, ReduceMax, ReduceSum, Squeeze, Sub",
                 opset=18,
                 axes=_ints(0, -1),
             ),
             rewritten(
-                "keepdims not stated", "(float[2,3,4] x) => (float[2,3,1] y) { y = ReduceL2<axes=[2]>(x) }", opset=13
+                "keepdims not stated",
+                "(float[2,3,4] x) => (float[2,3,1] y) { y = ReduceL2<axes=[2]>(x) }",
+                becomes="Mul, ReduceSum, Sqrt",
+                opset=13,
             ),
             rewritten(
                 "nothing",
                 "(float[2,3] x) => (float[2,3] y) { y = ReduceSumSquare<noop_with_empty_axes=1>(x) }",
+                becomes="Mul",
                 opset=18,
             ),
             rewritten(
-                "computed axes", "(float[2,3] x, int64[1] a) => (float[M,N] y) { y = ReduceSumSquare(x, a) }", opset=18
+                "computed axes",
+                "(float[2,3] x, int64[1] a) => (float[M,N] y) { y = ReduceSumSquare(x, a) }",
+                becomes="Mul, ReduceSum",
+                opset=18,
             ),
             rewritten(
-                "integers", "(int32[2,3] x) => (int32[2,1] y) { y = ReduceL2<axes=[1], keepdims=1>(x) }", opset=13
+                "integers",
+                "(int32[2,3] x) => (int32[2,1] y) { y = ReduceL2<axes=[1], keepdims=1>(x) }",
+                becomes="2 Cast, Mul, ReduceSum, Sqrt",
+                opset=13,
             ),
             refused(
                 "unknown number of axes",

@@ -67,6 +67,7 @@ class ReductionBeforeAxis(NodeRewrite):
                 "first axis",
                 """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
                 y = ScatterElements<axis=0, reduction="add">(x, i, u) }""",
+                becomes="ScatterElements",
                 i=table,
                 opset=16,
             ),
@@ -74,6 +75,7 @@ class ReductionBeforeAxis(NodeRewrite):
                 "another axis",
                 """(float[2,N,3] x, float[2,1,3] u) => (float[2,N,3] y) {
                 y = ScatterElements<axis=-1, reduction="mul">(x, i, u) }""",
+                becomes="ScatterElements, 4 Transpose",
                 i=table[:, None],
                 opset=16,
             ),
@@ -81,6 +83,7 @@ class ReductionBeforeAxis(NodeRewrite):
                 "no reduction",
                 """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
                 y = ScatterElements<reduction="none", axis=1>(x, i, u) }""",
+                becomes="ScatterElements",
                 i=np.array([[0, 2], [1, 0], [2, 1], [1, 2]]),
                 opset=18,
             ),

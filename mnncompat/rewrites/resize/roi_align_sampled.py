@@ -79,6 +79,8 @@ class RoiAlignSampled(NodeRewrite):
             rewritten(
                 "half pixel",
                 f"{head} {{ y = RoiAlign<{sizes}, sampling_ratio=2, spatial_scale=0.7>(x, r, b) }}",
+                becomes="""6 Add, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, MaxPool, 11 Mul, 2 Neg, 2 Or,
+                6 Reshape, Split, 10 Sub, 2 Transpose, 12 Unsqueeze""",
                 opset=16,
                 r=regions,
                 b=batches,
@@ -87,6 +89,8 @@ class RoiAlignSampled(NodeRewrite):
                 "whole pixels",
                 f"""{head} {{ y = RoiAlign<{sizes}, sampling_ratio=1,
                 coordinate_transformation_mode="output_half_pixel">(x, r, b) }}""",
+                becomes="""6 Add, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, 2 Max, MaxPool, 11 Mul, 2
+                Neg, 2 Or, 6 Reshape, Split, 8 Sub, 2 Transpose, 12 Unsqueeze""",
                 opset=22,
                 r=regions,
                 b=batches,
@@ -95,6 +99,8 @@ class RoiAlignSampled(NodeRewrite):
                 "average, opset 11",
                 """(float[2,3,7,8] x, float[3,4] p) => (float[3,3,2,3] y) { q = Mul(p, k) s = Add(q, r)
                 y = RoiAlign<output_height=2, output_width=3, sampling_ratio=2, spatial_scale=0.5>(x, s, b) }""",
+                becomes="""7 Add, AveragePool, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, 2 Max, 14 Mul, 2
+                Neg, 2 Or, 6 Reshape, Split, 8 Sub, 2 Transpose, 12 Unsqueeze""",
                 opset=11,
                 r=regions,
                 b=batches,

@@ -71,6 +71,7 @@ class SliceBackwards(NodeRewrite):
             rewritten(
                 "colours of a batch",
                 "(float[N,3,4,5] x) => (float[N,3,4,5] y) { y = Slice(x, s, e, a, t) }",
+                becomes="Gather",
                 s=np.array([-1]),
                 e=np.array([-_LARGEST]),
                 a=np.array([1]),
@@ -79,6 +80,7 @@ class SliceBackwards(NodeRewrite):
             rewritten(
                 "several axes",
                 "(float[2,3,4,5] x) => (float[2,2,3,2] y) { y = Slice(x, s, e, a, t) }",
+                becomes="2 Gather, Slice",
                 s=np.array([4, 2, 0]),
                 e=np.array([0, 0, 3], np.int64),
                 a=np.array([-1, 1, 2]),
@@ -87,6 +89,7 @@ class SliceBackwards(NodeRewrite):
             rewritten(
                 "ends above the rank",
                 "(float[2,20] x) => (float[2,5] y) { y = Slice(x, s, e, a, t) }",
+                becomes="Gather",
                 s=np.array([15]),
                 e=np.array([-15]),
                 a=np.array([1]),
@@ -103,6 +106,7 @@ class SliceBackwards(NodeRewrite):
             rewritten(
                 "dynamic",
                 "(float[2,N,4,5] x) => (float[2,N,4,5] y) { y = Slice(x, s, e, a, t) }",
+                becomes="2 Reshape, Slice",
                 s=np.array([-1]),
                 e=np.array([-_LARGEST]),
                 a=np.array([1]),

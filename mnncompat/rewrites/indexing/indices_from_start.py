@@ -61,44 +61,8 @@ class IndicesFromStart(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Each operator, with indices that are stored and computed, and a size that is."""
         return (
-            rewritten(
-                "stored",
-                "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }",
-                becomes="Add, GatherElements, Less, Reshape, Where",
-                i=_TABLE,
-            ),
-            rewritten(
-                "computed",
-                "(float[3,4] x, int64[2,4] i) => (float[2,4] y) { j = Sub(i, two) y = GatherElements(x, j) }",
-                becomes="Add, GatherElements, Less, Reshape, Sub, Where",
-                two=np.array(2),
-            ),
-            rewritten(
-                "computed, along a dynamic axis",
-                """(float[N,4] x, int64[2,4] i) => (float[2,4] y) {
-                j = Sub(i, one) y = GatherElements<axis=-2>(x, j) }""",
-                becomes="Add, GatherElements, Less, Reshape, Shape, Slice, Sub, Where",
-                one=np.array(1),
-            ),
-            rewritten(
-                "tuples behind a batch",
-                """(float[2,3,4] x, int32[2,5,2] i) => (float[2,5] y) {
-                k = Sub(i, two) j = Cast<to=7>(k) y = GatherND<batch_dims=1>(x, j) }""",
-                becomes="Add, Cast, GatherND, Less, Sub, Where",
-                two=np.array(2, np.int32),
-            ),
-            rewritten(
-                "written to",
-                "(float[3,4] x, float[2,4] u) => (float[3,4] y) { y = ScatterElements(x, i, u) }",
-                becomes="Add, Less, Reshape, ScatterElements, Where",
-                i=np.array([[-1, 0, 2, -3], [0, 1, 1, 1]]),
-            ),
-            rewritten(
-                "hot elements",
-                """(int64[5] i) => (float[5,7] y) <int64 depth = {7}, int64 three = {3}, float[2] v = {0, 1}> {
-                j = Sub(i, three) y = OneHot<axis=-1>(j, depth, v) }""",
-                becomes="Add, 2 Less, OneHot, Reshape, Sub, 2 Where",
-            ),
+            *_gathers(),
+            *_scatter_and_one_hot(),
             unchanged("not negative", "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }", i=abs(_TABLE)),
             unchanged(
                 "of ArgMax", "(float[3,4] x) => (float[1,4] y) { i = ArgMax<axis=0>(x) y = GatherElements(x, i) }"
@@ -115,6 +79,56 @@ class IndicesFromStart(NodeRewrite):
                 x = Reshape(a, s) y = GatherElements<axis=-1>(x, i) }""",
             ),
         )
+
+
+def _gathers() -> tuple[Example, ...]:
+    """Operators that read at the indices."""
+    return (
+        rewritten(
+            "stored",
+            "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }",
+            becomes="Add, GatherElements, Less, Reshape, Where",
+            i=_TABLE,
+        ),
+        rewritten(
+            "computed",
+            "(float[3,4] x, int64[2,4] i) => (float[2,4] y) { j = Sub(i, two) y = GatherElements(x, j) }",
+            becomes="Add, GatherElements, Less, Reshape, Sub, Where",
+            two=np.array(2),
+        ),
+        rewritten(
+            "computed, along a dynamic axis",
+            """(float[N,4] x, int64[2,4] i) => (float[2,4] y) {
+            j = Sub(i, one) y = GatherElements<axis=-2>(x, j) }""",
+            becomes="Add, GatherElements, Less, Reshape, Shape, Slice, Sub, Where",
+            one=np.array(1),
+        ),
+        rewritten(
+            "tuples behind a batch",
+            """(float[2,3,4] x, int32[2,5,2] i) => (float[2,5] y) {
+            k = Sub(i, two) j = Cast<to=7>(k) y = GatherND<batch_dims=1>(x, j) }""",
+            becomes="Add, Cast, GatherND, Less, Sub, Where",
+            two=np.array(2, np.int32),
+        ),
+    )
+
+
+def _scatter_and_one_hot() -> tuple[Example, ...]:
+    """Operators that write at the indices."""
+    return (
+        rewritten(
+            "written to",
+            "(float[3,4] x, float[2,4] u) => (float[3,4] y) { y = ScatterElements(x, i, u) }",
+            becomes="Add, Less, Reshape, ScatterElements, Where",
+            i=np.array([[-1, 0, 2, -3], [0, 1, 1, 1]]),
+        ),
+        rewritten(
+            "hot elements",
+            """(int64[5] i) => (float[5,7] y) <int64 depth = {7}, int64 three = {3}, float[2] v = {0, 1}> {
+            j = Sub(i, three) y = OneHot<axis=-1>(j, depth, v) }""",
+            becomes="Add, 2 Less, OneHot, Reshape, Sub, 2 Where",
+        ),
+    )
 
 
 def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:

@@ -81,49 +81,8 @@ class ScatterReduction(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Each form of each operator."""
         return (
-            rewritten(
-                "distinct rows",
-                """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
-                becomes="Gather, Max, 3 Reshape, ScatterND",
-                i=np.array([[3], [0]]),
-                opset=18,
-            ),
-            rewritten(
-                "rows added twice",
-                """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
-                becomes="Add, Mul, 6 Reshape, ScatterElements, Unsqueeze",
-                i=np.array([[1, -1], [1, 3]]),
-                opset=16,
-            ),
-            rewritten(
-                "computed rows",
-                """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
-                y = ScatterND<reduction="min">(x, i, u) }""",
-                becomes="Add, Equal, Less, Min, ReduceMin, 5 Reshape, Squeeze, 5 Unsqueeze, 2 Where",
-                opset=18,
-            ),
-            rewritten(
-                "distinct elements",
-                """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
-                y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
-                becomes="Gather, Max, 3 Reshape, ScatterND",
-                i=np.array([[2, 0], [1, -3]]),
-                opset=18,
-            ),
-            rewritten(
-                "computed elements",
-                """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
-                y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
-                becomes="Add, Equal, Less, Min, ReduceMin, 4 Reshape, 3 Unsqueeze, 2 Where",
-                opset=18,
-            ),
-            rewritten(
-                "integers, in a part",
-                """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
-                y = ScatterElements<reduction="add">(x, i, u) }""",
-                becomes="3 Add, Equal, Less, Mul, ReduceSum, 5 Reshape, 4 Unsqueeze, 2 Where",
-                opset=18,
-            ),
+            *_scatter_nd(),
+            *_scatter_elements(),
             unchanged(
                 "replaced",
                 "(float[4,3] x, float[1,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }",
@@ -133,14 +92,6 @@ class ScatterReduction(NodeRewrite):
                 "floats are added",
                 """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterElements<reduction="add">(x, i, u) }""",
                 i=np.array([[0, 1, 2], [3, 1, 0]]),
-                opset=18,
-            ),
-            rewritten(
-                "a dynamic axis",
-                """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
-                i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
-                becomes="2 Add, Less, 2 Mul, 7 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
-                zero=np.array(0),
                 opset=18,
             ),
             refused(
@@ -158,6 +109,69 @@ class ScatterReduction(NodeRewrite):
                 opset=18,
             ),
         )
+
+
+def _scatter_nd() -> tuple[Example, ...]:
+    """ScatterND."""
+    return (
+        rewritten(
+            "distinct rows",
+            """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
+            becomes="Gather, Max, 3 Reshape, ScatterND",
+            i=np.array([[3], [0]]),
+            opset=18,
+        ),
+        rewritten(
+            "rows added twice",
+            """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
+            becomes="Add, Mul, 6 Reshape, ScatterElements, Unsqueeze",
+            i=np.array([[1, -1], [1, 3]]),
+            opset=16,
+        ),
+        rewritten(
+            "computed rows",
+            """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
+            y = ScatterND<reduction="min">(x, i, u) }""",
+            becomes="Add, Equal, Less, Min, ReduceMin, 5 Reshape, Squeeze, 5 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+        rewritten(
+            "a dynamic axis",
+            """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
+            i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
+            becomes="2 Add, Less, 2 Mul, 7 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
+            zero=np.array(0),
+            opset=18,
+        ),
+    )
+
+
+def _scatter_elements() -> tuple[Example, ...]:
+    """ScatterElements."""
+    return (
+        rewritten(
+            "distinct elements",
+            """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
+            y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
+            becomes="Gather, Max, 3 Reshape, ScatterND",
+            i=np.array([[2, 0], [1, -3]]),
+            opset=18,
+        ),
+        rewritten(
+            "computed elements",
+            """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
+            y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
+            becomes="Add, Equal, Less, Min, ReduceMin, 4 Reshape, 3 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+        rewritten(
+            "integers, in a part",
+            """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
+            y = ScatterElements<reduction="add">(x, i, u) }""",
+            becomes="3 Add, Equal, Less, Mul, ReduceSum, 5 Reshape, 4 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+    )
 
 
 def _rows(new: SubgraphBuilder, op: str, data: Value, tuples: Value, updates: Value) -> Value:

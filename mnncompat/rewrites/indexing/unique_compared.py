@@ -82,8 +82,8 @@ class UniqueCompared(NodeRewrite):
             rewritten(
                 "rows",
                 f"(float[4,2] x) => ({outputs % (',2', '4')}) {{ z = Floor(x) y, i, v, c = Unique<axis=0>(z) }}",
-                becomes="""3 ArgMax, 7 Cast, 3 Equal, Floor, Gather, GatherElements, Greater, Mul, ReduceMin, 3
-                ReduceSum, Reshape, 2 Slice, Squeeze, Sub, 3 Unsqueeze""",
+                becomes="""3 ArgMax, 7 Cast, 3 Equal, Floor, Gather, GatherElements, Greater, Mul, ReduceMin,
+                3 ReduceSum, Reshape, 2 Slice, Squeeze, Sub, 3 Unsqueeze""",
             ),
             rewritten(
                 "columns, unsorted",

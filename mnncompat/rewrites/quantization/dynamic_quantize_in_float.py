@@ -62,8 +62,7 @@ class DynamicQuantizeInFloat(NodeRewrite):
             rewritten(
                 "all outputs",
                 f"(float[2,3] x) => ({results}) {{ y, s, z = DynamicQuantizeLinear(x) }}",
-                becomes="""Add, 2 Cast, 2 Clip, 3 Div, Equal, Max, Min, Neg, ReduceMax, ReduceMin, 2 Round, Sub,
-                Where""",
+                becomes="Add, 2 Cast, 2 Clip, 3 Div, Equal, Max, Min, Neg, ReduceMax, ReduceMin, 2 Round, Sub, Where",
             ),
             rewritten(
                 "dequantised at once, dynamic",

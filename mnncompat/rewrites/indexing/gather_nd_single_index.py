@@ -45,7 +45,10 @@ class GatherNdSingleIndex(NodeRewrite):
         data, tuples = new.inputs()
         first, count = int(node.attribute("batch_dims")), tuples.dim(-1)
         flat = merged(new, data, first, first + count)
-        return new.clone_node(flat, new.unsqueeze(linear(new, tuples, data, first), [-1]))
+        positions = linear(new, tuples, data, first)
+        stored = positions.constant
+        single = new.unsqueeze(positions, [-1]) if stored is None else new.constant(stored[..., np.newaxis])
+        return new.clone_node(flat, single)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -55,13 +58,13 @@ class GatherNdSingleIndex(NodeRewrite):
             rewritten(
                 "stored",
                 "(float[2,3,4] x) => (float[2,2] y) { y = GatherND<batch_dims=1>(x, i) }",
-                becomes="GatherND, Reshape, Unsqueeze",
+                becomes="GatherND, Reshape",
                 i=tuples,
             ),
             rewritten(
                 "slices of a dynamic size",
                 "(float[2,3,4,N] x) => (float[2,2,N] y) { y = GatherND<batch_dims=1>(x, i) }",
-                becomes="GatherND, Reshape, Unsqueeze",
+                becomes="GatherND, Reshape",
                 i=tuples,
             ),
             rewritten(

@@ -124,7 +124,7 @@ def _scatter_nd() -> tuple[Example, ...]:
         rewritten(
             "rows added twice",
             """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
-            becomes="Add, Mul, 6 Reshape, ScatterElements, Unsqueeze",
+            becomes="3 Reshape, ScatterElements",
             i=np.array([[1, -1], [1, 3]]),
             opset=16,
         ),
@@ -139,7 +139,7 @@ def _scatter_nd() -> tuple[Example, ...]:
             "a dynamic axis",
             """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
             i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
-            becomes="2 Add, Less, 2 Mul, 7 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
+            becomes="2 Add, Less, 2 Mul, 5 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
             zero=np.array(0),
             opset=18,
         ),
@@ -178,17 +178,26 @@ def _rows(new: SubgraphBuilder, op: str, data: Value, tuples: Value, updates: Va
     """ScatterND on data (P, S), at constant or computed positions (U,)."""
     positions = reshaped(new, linear(new, tuples, data, 0), [-1])
     width = prod(data.dim(axis) for axis in range(tuples.dim(-1), data.rank))
-    rows = new.reshape(data, [-1, width])
-    slices = new.reshape(updates, [-1, width])
+    is_sum = op in NEUTRAL and data.is_float
+    if is_sum and not is_distinct(positions):
+        elements = _elements_of_rows(new, positions, width)
+        flat, added = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (data, updates))
+        return new.cast(new.op("ScatterElements", flat, elements, added, reduction=op), data.dtype)
+    rows, slices = (new.reshape(each, [-1, width]) for each in (data, updates))
     if is_distinct(positions):
         return gathered(new, op, rows, positions, slices)
-    if op in NEUTRAL and data.is_float:
-        positions = positions if width == 1 else new.unsqueeze(positions, [1]) * width + new.constant(np.arange(width))
-        rows, slices = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (rows, slices))
-        summed = new.op("ScatterElements", rows, reshaped(new, positions, [-1]), slices, reduction=op)
-        return new.cast(summed, data.dtype)
     rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
     return compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
+
+
+def _elements_of_rows(new: SubgraphBuilder, positions: Value, width: int) -> Value:
+    """Positions of all elements of rows that have `width` each: (U * width,)."""
+    stored, columns = positions.constant, np.arange(width)
+    if stored is not None:
+        return new.constant((stored[:, None] * width + columns).astype(stored.dtype).reshape(-1))
+    if width == 1:
+        return positions
+    return new.reshape(new.unsqueeze(positions, [1]) * width + new.constant(columns), [-1])
 
 
 def _elements(new: SubgraphBuilder, op: str, data: Value, indices: Value, updates: Value, axis: int) -> Value:

@@ -17,7 +17,8 @@ from mnncompat.parity import DRAWS, Tolerance, compare_models, quantized, verify
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
-from mnncompat.rewrites.core.base import Example, Refused, Rewrite, Rewritten
+from mnncompat.rewrites.core.base import Example, Rewrite
+from mnncompat.rewrites.core.expected import Refused, Rewritten
 from mnncompat.rewrites.index import all_rewrites
 from mnncompat.support.target import Target
 

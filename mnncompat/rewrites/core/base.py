@@ -14,6 +14,7 @@ from mnncompat.results.diagnostics import Applicability, Severity
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
+    from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
     from mnncompat.support.target import Target
 
 
@@ -45,30 +46,6 @@ class Refusal:
 
     rewrite: str
     index: int
-    reason: str
-
-
-class Rewritten(NamedTuple):
-    """A model that must be rewritten.
-
-    Attributes:
-        becomes: Structure of the result, in the notation of `mnncompat.rewrites.core.examples`.
-    """
-
-    becomes: str
-
-
-class Unchanged(NamedTuple):
-    """A model without the hazard, in which a rewrite must find nothing."""
-
-
-class Refused(NamedTuple):
-    """A model with the hazard that a rewrite must refuse.
-
-    Attributes:
-        reason: Words of the refusal.
-    """
-
     reason: str
 
 

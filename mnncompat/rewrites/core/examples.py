@@ -44,13 +44,16 @@ seen, and a test compares it.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
-from mnncompat.rewrites.core.base import Example, Refused, Rewritten, Unchanged
+from mnncompat.rewrites.core.base import Example
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
 
 Weight = tuple[int, ...] | NDArray[Any]
 """A shape, whose elements are drawn from a fixed seed (positive if the name starts with ``var``), or an array."""
@@ -65,11 +68,15 @@ def rewritten(name: str, text: str, *, becomes: str = "", **options: Any) -> Exa
         becomes: Structure of the result, see the module.
         **options: See the module.
     """
+    from mnncompat.rewrites.core.expected import Rewritten
+
     return _example(name, text, Rewritten(" ".join(becomes.split())), **options)
 
 
 def unchanged(name: str, text: str, **options: Any) -> Example:
     """A look-alike without a hazard: it must stay as it is, and there is nothing to say about it."""
+    from mnncompat.rewrites.core.expected import Unchanged
+
     return _example(name, text, Unchanged(), **options)
 
 
@@ -79,6 +86,8 @@ def refused(name: str, reason: str, text: str, **options: Any) -> Example:
     Raises:
         ValueError: The reason is empty: that would be `unchanged`.
     """
+    from mnncompat.rewrites.core.expected import Refused
+
     if not reason:
         raise ValueError(f"{name}: a refusal has a reason")
     return _example(name, text, Refused(reason), **options)

@@ -19,9 +19,10 @@ _DOMAIN = "com.microsoft"
 # Operators that came into ONNX as they were.
 _TWINS = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu")
 _FAMILIES = (fused_ops, gelu_and_norm_ops, quantized_ops, quantized_products)
-_EMIT: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
+EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
     op: emit for family in _FAMILIES for op, emit in family.EMITTERS.items()
 }
+"""How each is emitted, by op type."""
 
 
 class ContribOpToOnnx(NodeRewrite):
@@ -67,11 +68,11 @@ class ContribOpToOnnx(NodeRewrite):
         op, domain = node.node.op_type, node.node.domain
         if domain.startswith("ai.onnx."):
             return expanded(node, new)
-        if domain != _DOMAIN or not (op in _EMIT or op in _TWINS):
+        if domain != _DOMAIN or not (op in EMITTERS or op in _TWINS):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
         if op in _TWINS:
             return new.clone_node()
-        return _EMIT[op](node, new)
+        return EMITTERS[op](node, new)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

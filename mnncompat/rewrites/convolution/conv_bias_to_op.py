@@ -52,18 +52,21 @@ class ConvBiasToOp(NodeRewrite):
             rewritten(
                 "2-D",
                 "(float[1,4,5,6] x, float[3] b) => (float[1,3,3,4] y) { y = Conv(x, w, b) }",
+                becomes="Add, Conv, Reshape",
                 w=(3, 4, 3, 3),
             ),
             rewritten(
                 "3-D",
                 """(float[1,2,4,5,6] x, float[3] b) => (float[1,3,3,4,5] y)
                 { y = Conv<kernel_shape=[2,2,2]>(x, w, b) }""",
+                becomes="Add, Conv, Reshape",
                 w=(3, 2, 2, 2, 2),
             ),
             rewritten(
                 "transposed 3-D, constant",
                 """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
                 { y = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w, b) }""",
+                becomes="Add, ConvTranspose",
                 w=(2, 3, 2, 2, 2),
                 b=(3,),
             ),

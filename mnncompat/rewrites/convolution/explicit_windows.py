@@ -66,55 +66,13 @@ class ExplicitWindows(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """What MNN needs stated, and what it does not."""
         return (
-            rewritten("no strides", "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }"),
-            rewritten(
-                "no strides, dynamic", "(float[N,2,8] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2]>(x) }"
-            ),
-            rewritten(
-                "3-D",
-                "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = AveragePool<kernel_shape=[2,2,2]>(x) }",
-                opset=19,
-            ),
-            rewritten(
-                "same lower",
-                """(float[1,2,7,8] x) => (float[1,2,4,4] y)
-                { y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x) }""",
-            ),
-            rewritten(
-                "3-D convolution",
-                """(float[1,2,4,5,6] x) => (float[1,3,4,5,6] y)
-                { y = Conv<kernel_shape=[2,3,3], auto_pad="SAME_LOWER">(x, w) }""",
-                w=(3, 2, 2, 3, 3),
-            ),
-            rewritten(
-                "transposed, output_shape",
-                """(float[1,2,4,5] x) => (float[1,3,8,10] y)
-                { y = ConvTranspose<strides=[2,2], output_shape=[8,10]>(x, w) }""",
-                w=(2, 3, 3, 3),
-            ),
-            rewritten(
-                "elements left over",
-                """(float[1,2,6,8] x) => (float[1,3,2,2] y)
-                { y = Conv<kernel_shape=[1,2], strides=[3,4], auto_pad="SAME_UPPER">(x, w) }""",
-                w=(3, 2, 1, 2),
-            ),
-            rewritten(
-                "transposed, with gaps",
-                """(float[1,2,4,5] x) => (float[1,3,7,9] y)
-                { y = ConvTranspose<kernel_shape=[1,1], strides=[2,2], auto_pad="SAME_LOWER">(x, w) }""",
-                w=(2, 3, 1, 1),
-            ),
+            *_pools(),
+            *_convolutions(),
             unchanged(
                 "one element left over",
                 """(float[1,2,4,6] x) => (float[1,3,2,2] y)
                 { y = Conv<kernel_shape=[1,2], strides=[2,3], auto_pad="SAME_UPPER">(x, w) }""",
                 w=(3, 2, 1, 2),
-            ),
-            rewritten(
-                "last window behind the data",
-                """(float[1,2,2,2] x) => (float[1,2,1,1] y)
-                { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",
-                opset=22,
             ),
             refused(
                 "depends on a dynamic size",
@@ -127,6 +85,75 @@ class ExplicitWindows(NodeRewrite):
                 "(float[1,2,8,8] x) => (float[1,2,4,4] y) { y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }",
             ),
         )
+
+
+def _pools() -> tuple[Example, ...]:
+    """Pools."""
+    return (
+        rewritten(
+            "no strides",
+            "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }",
+            becomes="MaxPool",
+        ),
+        rewritten(
+            "no strides, dynamic",
+            "(float[N,2,8] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2]>(x) }",
+            becomes="LpPool",
+        ),
+        rewritten(
+            "3-D",
+            "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = AveragePool<kernel_shape=[2,2,2]>(x) }",
+            becomes="AveragePool",
+            opset=19,
+        ),
+        rewritten(
+            "same lower",
+            """(float[1,2,7,8] x) => (float[1,2,4,4] y)
+            { y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x) }""",
+            becomes="MaxPool",
+        ),
+        rewritten(
+            "last window behind the data",
+            """(float[1,2,2,2] x) => (float[1,2,1,1] y)
+            { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",
+            becomes="MaxPool",
+            opset=22,
+        ),
+    )
+
+
+def _convolutions() -> tuple[Example, ...]:
+    """Convolutions, forward and transposed."""
+    return (
+        rewritten(
+            "3-D convolution",
+            """(float[1,2,4,5,6] x) => (float[1,3,4,5,6] y)
+            { y = Conv<kernel_shape=[2,3,3], auto_pad="SAME_LOWER">(x, w) }""",
+            becomes="Conv",
+            w=(3, 2, 2, 3, 3),
+        ),
+        rewritten(
+            "transposed, output_shape",
+            """(float[1,2,4,5] x) => (float[1,3,8,10] y)
+            { y = ConvTranspose<strides=[2,2], output_shape=[8,10]>(x, w) }""",
+            becomes="ConvTranspose",
+            w=(2, 3, 3, 3),
+        ),
+        rewritten(
+            "elements left over",
+            """(float[1,2,6,8] x) => (float[1,3,2,2] y)
+            { y = Conv<kernel_shape=[1,2], strides=[3,4], auto_pad="SAME_UPPER">(x, w) }""",
+            becomes="Conv",
+            w=(3, 2, 1, 2),
+        ),
+        rewritten(
+            "transposed, with gaps",
+            """(float[1,2,4,5] x) => (float[1,3,7,9] y)
+            { y = ConvTranspose<kernel_shape=[1,1], strides=[2,2], auto_pad="SAME_LOWER">(x, w) }""",
+            becomes="ConvTranspose",
+            w=(2, 3, 1, 1),
+        ),
+    )
 
 
 def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:

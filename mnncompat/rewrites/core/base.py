@@ -14,6 +14,7 @@ from mnncompat.results.diagnostics import Applicability, Severity
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
+    from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
     from mnncompat.support.target import Target
 
 
@@ -54,14 +55,13 @@ class Example(NamedTuple):
     Attributes:
         name: Short, unique within the rewrite.
         build: Makes the model; called anew for each use.
-        refusal: Words of the expected refusal; None if the model must be rewritten, empty if it must be left
-            without a refusal.
-        mnn: The release that it is in trouble with.
+        expected: What the rewrite must make of it.
+        mnn: The release with the hazard.
     """
 
     name: str
     build: Callable[[], ModelProto]
-    refusal: str | None = None
+    expected: Rewritten | Unchanged | Refused
     mnn: str = "3.6.1"
 
 

@@ -78,8 +78,9 @@ class FullyConnectedToConvolution(Rewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Models that must be rewritten and look-alikes that must be left."""
         from mnncompat.rewrites.fully_connected.examples import EXAMPLES
+        from mnncompat.rewrites.fully_connected.look_alikes import LOOK_ALIKES
 
-        return EXAMPLES
+        return (*EXAMPLES, *LOOK_ALIKES)
 
 
 def _notes(view: GraphView, region: Region) -> tuple[tuple[int, str], ...]:

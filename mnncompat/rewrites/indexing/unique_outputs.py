@@ -43,6 +43,6 @@ class UniqueOutputs(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Two outputs and four."""
         return (
-            rewritten("two", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i = Unique(x) }"),
+            rewritten("two", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i = Unique(x) }", becomes="Unique"),
             unchanged("four", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i, v, c = Unique(x) }"),
         )

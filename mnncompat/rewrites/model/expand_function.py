@@ -53,7 +53,12 @@ class ExpandFunction(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """An operator that MNN lacks, and a function that it has."""
         return (
-            rewritten("no attributes", "(float[2,3,4] x) => (float[2,3,4] y) { y = Mish(x) }", opset=22),
+            rewritten(
+                "no attributes",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = Mish(x) }",
+                becomes="Mul, Softplus, Tanh",
+                opset=22,
+            ),
             unchanged("MNN declares it", "(float[2,5] x) => (float[2,5] y) { y = Softplus(x) }"),
         )
 

@@ -79,17 +79,20 @@ class FoldConstants(NodeRewrite):
             rewritten(
                 "window",
                 "(float[2,8] x) => (float[2,8] y) <int64 size = {8}> { w = HannWindow(size) y = Mul(x, w) }",
+                becomes="Constant, Mul",
                 opset=17,
             ),
             rewritten(
                 "window of a computed size",
                 """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
                 s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
+                becomes="Constant, Mul",
                 opset=17,
             ),
             rewritten(
                 "4 bits, a scale for each column",
                 "(float[2,3] x) => (float[2,3] y) { d = DequantizeLinear<axis=1>(q, s) y = Add(x, d) }",
+                becomes="Add, Constant",
                 opset=21,
                 q=np.array([[1, 2, 3], [4, -5, 6]]).astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
                 s=(3,),

@@ -72,13 +72,29 @@ class GainOfNorm(NodeRewrite):
         """Scalars, gains along other axes, divisions; and gains that MNN reads right."""
         picture = f"(float[2,3,4] x) => (float[2,3,4] y) {_STORED} {{ {_ROOT} "
         return (
-            rewritten("scalar", picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }", c=(1,)),
-            rewritten("division", picture + "n = Div(x, s) y = Div(n, varc) }", varc=(1, 1)),
-            rewritten("along another axis", picture + "n = Div(x, s) y = Mul(c, n) }", c=(3, 1)),
+            rewritten(
+                "scalar",
+                picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }",
+                becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt",
+                c=(1,),
+            ),
+            rewritten(
+                "division",
+                picture + "n = Div(x, s) y = Div(n, varc) }",
+                becomes="Add, 2 Div, Pow, ReduceMean, Sqrt",
+                varc=(1, 1),
+            ),
+            rewritten(
+                "along another axis",
+                picture + "n = Div(x, s) y = Mul(c, n) }",
+                becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt",
+                c=(3, 1),
+            ),
             rewritten(
                 "mean subtracted, dynamic",
                 f"""(float[2,3,N] z) => (float[2,3,N] y) {_STORED} {{
                 u = ReduceMean<axes=[-1]>(z) x = Sub(z, u) {_ROOT} n = Div(x, s) y = Mul(n, c) }}""",
+                becomes="Add, Div, 2 Mul, Pow, 2 ReduceMean, Sqrt, Sub",
                 c=(1,),
             ),
             unchanged("gain", picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }", c=(4,)),

@@ -100,25 +100,7 @@ class DropRounding(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """One scale and several, types, and what is left."""
         return (
-            rewritten(
-                "between layers, dynamic batch",
-                """(float[N,3,6,6] x) => (float[N,4,4,4] y) <float s = {0.05}, uint8 z = {128}> {
-                q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Conv(d, w) }""",
-                w=(4, 3, 3, 3),
-            ),
-            rewritten(
-                "a scale for each channel, read by two",
-                """(float[2,3,4] x) => (float[2,3,4] y, float[2,3,4] t) <float[3] s = {0.05, 0.1, 0.02},
-                int8[3] z = {0, 3, -5}> {
-                q = QuantizeLinear<axis=1>(x, s, z) d = DequantizeLinear<axis=1>(q, s, z)
-                e = DequantizeLinear<axis=1>(q, s, z) y = Tanh(d) t = Neg(e) }""",
-            ),
-            rewritten(
-                "no zero point, opset 10",
-                """(float[2,8] x) => (float[2,8] y) <float s = {0.01}> {
-                q = QuantizeLinear(x, s) d = DequantizeLinear(q, s) y = Sigmoid(d) }""",
-                opset=10,
-            ),
+            *_rounded_examples(),
             refused(
                 "the scales differ",
                 "scale or zero point of the two differ",
@@ -143,6 +125,34 @@ class DropRounding(NodeRewrite):
                 "(uint8[2,8] q) => (float[2,8] y) <float s = {0.01}> { y = DequantizeLinear(q, s) }",
             ),
         )
+
+
+def _rounded_examples() -> tuple[Example, ...]:
+    """One scale and several, with and without zero points."""
+    return (
+        rewritten(
+            "between layers, dynamic batch",
+            """(float[N,3,6,6] x) => (float[N,4,4,4] y) <float s = {0.05}, uint8 z = {128}> {
+            q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Conv(d, w) }""",
+            becomes="Clip, Conv",
+            w=(4, 3, 3, 3),
+        ),
+        rewritten(
+            "a scale for each channel, read by two",
+            """(float[2,3,4] x) => (float[2,3,4] y, float[2,3,4] t) <float[3] s = {0.05, 0.1, 0.02},
+            int8[3] z = {0, 3, -5}> {
+            q = QuantizeLinear<axis=1>(x, s, z) d = DequantizeLinear<axis=1>(q, s, z)
+            e = DequantizeLinear<axis=1>(q, s, z) y = Tanh(d) t = Neg(e) }""",
+            becomes="2 Max, 2 Min, Neg, Tanh",
+        ),
+        rewritten(
+            "no zero point, opset 10",
+            """(float[2,8] x) => (float[2,8] y) <float s = {0.01}> {
+            q = QuantizeLinear(x, s) d = DequantizeLinear(q, s) y = Sigmoid(d) }""",
+            becomes="Clip, Sigmoid",
+            opset=10,
+        ),
+    )
 
 
 def _parameters(new: SubgraphBuilder, names: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -58,6 +58,7 @@ class RecurrentLengthFirst(NodeRewrite):
                 """(float[N,3,4] x, float[N,1,5] h0, float[N,1,5] c0) => (
                 float[N,3,1,5] y, float[N,1,5] h, float[N,1,5] c) {
                 y, h, c = LSTM<hidden_size=5, layout=1>(x, w, r, b, , h0, c0) }""",
+                becomes="LSTM, 6 Transpose",
                 opset=14,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -67,6 +68,7 @@ class RecurrentLengthFirst(NodeRewrite):
                 "rnn in both directions",
                 """(float[2,3,4] x) => (float[2,3,2,5] y, float[2,2,5] h) {
                 y, h = RNN<hidden_size=5, layout=1, direction="bidirectional">(x, w, r) }""",
+                becomes="RNN, 3 Transpose",
                 opset=14,
                 w=(2, 5, 4),
                 r=(2, 5, 5),

@@ -49,6 +49,7 @@ class RecurrentOutputs(NodeRewrite):
             rewritten(
                 "lstm, the sequence alone",
                 "(float[3,2,4] x) => (float[3,1,2,5] y) { y = LSTM<hidden_size=5>(x, w, r) }",
+                becomes="LSTM",
                 opset=7,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -56,11 +57,13 @@ class RecurrentOutputs(NodeRewrite):
             rewritten(
                 "lstm, a last state alone, weights at run time",
                 f"(float[3,2,4] x, {weights}) => (float[1,2,5] h) {{ , h = LSTM<hidden_size=5>(x, w, r) }}",
+                becomes="LSTM",
                 opset=14,
             ),
             rewritten(
                 "rnn, the last state alone",
                 "(float[3,2,4] x) => (float[1,2,5] h) { , h = RNN<hidden_size=5>(x, w, r) }",
+                becomes="RNN",
                 opset=14,
                 w=(1, 5, 4),
                 r=(1, 5, 5),

@@ -53,27 +53,39 @@ def probe(  # noqa: PLR0913 - one parameter an option
 
     Ctrl-C keeps what was measured; --resume goes on.
     """
-    if output_format not in ("text", "json"):
-        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
-    if fix and (out is not None or case):
-        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
-    if resume and out is None:
-        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
+    _require_fitting(output_format, fixes=fix, one_by_one=bool(case), resumes=resume, out=out)
     if case:
         _show(case, python)
         return
-    from mnncompat.probe.corpora import CORPORA
-    from mnncompat.probe.selection import GENERATED, Selection
-
-    names = tuple(corpus or ("node",))
-    names = (*CORPORA, GENERATED) if _ALL in names else names
-    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    selection = _selection(corpus or ["node"], op or [], seed, count)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return
     _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
+
+
+def _require_fitting(output_format: str, *, fixes: bool, one_by_one: bool, resumes: bool, out: Path | None) -> None:
+    """Refuse options that exclude each other.
+
+    Raises:
+        UsageError: They do.
+    """
+    if output_format not in ("text", "json"):
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if fixes and (out is not None or one_by_one):
+        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
+    if resumes and out is None:
+        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
+
+
+def _selection(corpora: Sequence[str], ops: Sequence[str], seed: int, count: int | None) -> Selection:
+    from mnncompat.probe.corpora import CORPORA
+    from mnncompat.probe.selection import GENERATED, Selection
+
+    names = (*CORPORA, GENERATED) if _ALL in corpora else tuple(corpora)
+    return Selection(corpora=names, ops=frozenset(ops), seed=seed, count=count)
 
 
 def _show(cases: Sequence[str], python: Path | None) -> None:

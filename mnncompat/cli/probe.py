@@ -25,7 +25,7 @@ _ALL = "all"
 _INTERRUPTED = 2
 
 
-def probe(  # noqa: PLR0913 - one parameter an option
+def probe(  # noqa: PLR0913 - one parameter for each option
     case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
     corpus: Annotated[
@@ -44,14 +44,14 @@ def probe(  # noqa: PLR0913 - one parameter an option
         Path | None,
         typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the measurements to a file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue with the measurements in FILE.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Measure micro-models on MNN: convert, load, run and compare each in processes of its own.
 
-    Ctrl-C keeps what was measured; --resume goes on.
+    Ctrl-C keeps the measurements; --resume continues.
     """
     _require_fitting(output_format, fixes=fix, one_by_one=bool(case), resumes=resume, out=out)
     if case:
@@ -77,7 +77,7 @@ def _require_fitting(output_format: str, *, fixes: bool, one_by_one: bool, resum
     if fixes and (out is not None or one_by_one):
         raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
     if resumes and out is None:
-        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
+        raise UsageError("--resume without --out", hint="name the file to continue: --out FILE")
 
 
 def _selection(corpora: Sequence[str], ops: Sequence[str], seed: int, count: int | None) -> Selection:
@@ -122,7 +122,7 @@ def _measure(
             recording.save()
     emit(_json(header, recording) if output_format == "json" else _text(header, recording))
     if interrupted:
-        kept = f"; {out} keeps them: go on with --resume" if out else ""
+        kept = f"; {out} keeps them: continue with --resume" if out else ""
         note(f"interrupted: {len(recording.found)} cases measured{kept}")
         raise typer.Exit(_INTERRUPTED)
 

@@ -171,7 +171,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _require_opset(model: Model, options: ExportOptions) -> None:
-    """Refuse another opset than the wanted one: the dynamo exporter only logs it if it cannot convert."""
+    """The dynamo exporter keeps its own opset, and only logs it, where it cannot convert to the one asked for."""
     from mnncompat.graph.model_file import default_opset
 
     written = default_opset(model.proto)

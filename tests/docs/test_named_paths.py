@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_structure import PACKAGE, contract, top_level_units
+from test_package_structure import PACKAGE, contract, top_level_units
 
 GUIDES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md")
 # A path from the root: a folder that is followed by more, or a document at the top. `<Op>` stands for any name.

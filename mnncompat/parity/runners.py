@@ -33,7 +33,7 @@ class Runner(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in reports."""
+        """What reports call it."""
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
         """Run the model on each of the feeds.
@@ -108,8 +108,7 @@ class OnnxRuntimeRunner:
     Args:
         model: A file, or a model in memory. A file's external data is found beside it.
         name: What reports call it.
-        optimize: Whether ONNX Runtime may fuse and fold. Off by default, so that the reference computes the graph as it
-            is.
+        optimize: Whether ONNX Runtime may fuse and fold. Off, so that the reference computes what the graph says.
         folder: Where the external data of a model in memory lies.
     """
 
@@ -136,7 +135,7 @@ class OnnxRuntimeRunner:
             feeds: Input name -> array, in the declared dtypes.
 
         Returns:
-            For each of the feeds: output name -> array; or a failure with ONNX Runtime's message.
+            For each of the feeds: output name -> array; or a failure with ONNX Runtime's own words.
 
         Raises:
             RunnerError: onnxruntime is not installed, or the model in memory is too large to be handed over.
@@ -229,7 +228,7 @@ class OnnxRunner:
         return found if evaluated is None else evaluated
 
     def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
-        """Run the reference evaluator, which is written in numpy and slow.
+        """What the reference evaluator makes of it, which is numpy and slow.
 
         Args:
             feeds: Input name -> array, in the declared dtypes.

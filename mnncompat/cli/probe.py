@@ -25,7 +25,7 @@ _ALL = "all"
 _INTERRUPTED = 2
 
 
-def probe(  # noqa: PLR0913 - one parameter for each option
+def probe(  # noqa: PLR0913 - one parameter an option
     case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
     corpus: Annotated[
@@ -44,48 +44,36 @@ def probe(  # noqa: PLR0913 - one parameter for each option
         Path | None,
         typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the measurements to a file.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue with the measurements in FILE.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
 ) -> None:
     """Measure micro-models on MNN: convert, load, run and compare each in processes of its own.
 
-    Ctrl-C keeps the measurements; --resume continues.
+    Ctrl-C keeps what was measured; --resume goes on.
     """
-    _require_fitting(output_format, fixes=fix, one_by_one=bool(case), resumes=resume, out=out)
+    if output_format not in ("text", "json"):
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if fix and (out is not None or case):
+        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
+    if resume and out is None:
+        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
     if case:
         _show(case, python)
         return
-    selection = _selection(corpus or ["node"], op or [], seed, count)
+    from mnncompat.probe.corpora import CORPORA
+    from mnncompat.probe.selection import GENERATED, Selection
+
+    names = tuple(corpus or ("node",))
+    names = (*CORPORA, GENERATED) if _ALL in names else names
+    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return
     _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
-
-
-def _require_fitting(output_format: str, *, fixes: bool, one_by_one: bool, resumes: bool, out: Path | None) -> None:
-    """Refuse options that exclude each other.
-
-    Raises:
-        UsageError: They do.
-    """
-    if output_format not in ("text", "json"):
-        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
-    if fixes and (out is not None or one_by_one):
-        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
-    if resumes and out is None:
-        raise UsageError("--resume without --out", hint="name the file to continue: --out FILE")
-
-
-def _selection(corpora: Sequence[str], ops: Sequence[str], seed: int, count: int | None) -> Selection:
-    from mnncompat.probe.corpora import CORPORA
-    from mnncompat.probe.selection import GENERATED, Selection
-
-    names = (*CORPORA, GENERATED) if _ALL in corpora else tuple(corpora)
-    return Selection(corpora=names, ops=frozenset(ops), seed=seed, count=count)
 
 
 def _show(cases: Sequence[str], python: Path | None) -> None:
@@ -122,7 +110,7 @@ def _measure(
             recording.save()
     emit(_json(header, recording) if output_format == "json" else _text(header, recording))
     if interrupted:
-        kept = f"; {out} keeps them: continue with --resume" if out else ""
+        kept = f"; {out} keeps them: go on with --resume" if out else ""
         note(f"interrupted: {len(recording.found)} cases measured{kept}")
         raise typer.Exit(_INTERRUPTED)
 

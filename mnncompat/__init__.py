@@ -121,7 +121,6 @@ def fix(  # noqa: PLR0913 - options
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
-    select, ignore = _current_names(select), _current_names(ignore)
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.fixing.transaction import choose_rewrites, fix_model
     from mnncompat.support.target import Target
@@ -180,7 +179,6 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
-    select, ignore = _current_names(select), _current_names(ignore)
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.converting.pipeline import GateOptions, convert_model
     from mnncompat.fixing.transaction import choose_rewrites
@@ -259,11 +257,3 @@ def _model(model: Path | str | ModelProto) -> Model:
     from mnncompat.graph.model_file import from_proto, load
 
     return load(model) if isinstance(model, (str, Path)) else from_proto(model)
-
-
-def _current_names(entries: Sequence[str]) -> tuple[str, ...]:
-    import warnings
-
-    from mnncompat.results.rules import current_names
-
-    return current_names(entries, lambda notice: warnings.warn(notice, DeprecationWarning, stacklevel=5))

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from mnncompat.errors import UsageError
 from mnncompat.results.diagnostics import RuleInfo
-from mnncompat.results.rules import FORMER_NAMES
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import all_rewrites, requested_rewrites
 
@@ -37,13 +36,12 @@ def rewrite_info(rewrite: Rewrite) -> RuleInfo:
 
 
 def find_rule(name: str) -> RuleInfo:
-    """The rule of that code or name, or former name.
+    """The rule of that code or name.
 
     Raises:
         UsageError: There is none.
     """
     rules = all_rule_infos()
-    name = FORMER_NAMES.get(name.lower(), name)
     for rule in rules:
         if name.lower() in (rule.code.lower(), rule.name.lower()):
             return rule

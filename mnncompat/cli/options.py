@@ -57,13 +57,8 @@ Tolerances = Annotated[
 
 
 def split_rules(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Rules given one by one or separated by commas, former names replaced by the present ones."""
-    if not values:
-        return ()
-    from mnncompat.cli.console import note
-    from mnncompat.results.rules import current_names
-
-    return current_names((part.strip() for value in values for part in value.split(",") if part.strip()), note)
+    """Rules given one by one or separated by commas."""
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
 def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from mnncompat.results.diagnostics import Diagnostic, Location, RuleInfo, Severity
 from mnncompat.results.failures import Failure
 
@@ -71,36 +69,6 @@ not be equal, or not better. The finding says which. This matters only if `mnnco
 
 RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED)
 """Rules of the findings about what `fix`, `convert` and `verify` did."""
-
-FORMER_NAMES = {
-    "apart-from-output": "copy-output-before-activation",
-    "conv-bias-apart": "conv-bias-to-op",
-    "foreign-twin": "contrib-op-to-onnx",
-    "gemm-transpose-apart": "gemm-transpose-to-op",
-    "not-finite": "isnan-isinf",
-    "pool-pad-apart": "pool-pad-to-op",
-    "product-apart": "break-gelu-fusion",
-    "reshape-nothing": "reshape-empty",
-    "settled-condition": "constant-if",
-    "settled-optional": "constant-optional",
-}
-"""Former name of a rule -> its name; accepted until 0.3."""
-
-
-def current_names(entries: Iterable[str], notify: Callable[[str], object]) -> tuple[str, ...]:
-    """Replace former names of rules.
-
-    Args:
-        entries: Codes, starts of codes and names, such as those of ``--select``.
-        notify: Called with a notice about each former name.
-    """
-    current = []
-    for entry in entries:
-        name = FORMER_NAMES.get(entry.lower(), entry)
-        if name != entry:
-            notify(f"the rule '{entry}' is called '{name}' now; the former name is accepted until 0.3")
-        current.append(name)
-    return tuple(current)
 
 
 def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:

@@ -15,8 +15,8 @@ _COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rul
 def application(words: Sequence[str]) -> typer.Typer:
     """The application for one command line.
 
-    typer reads the signature of every command that it knows, which takes longer than checking a small model: if the
-    first word names a command, it gets to know that one alone.
+    typer reads the signature of every registered command, which takes longer than checking a small model: if the first
+    word names a command, only that one is registered.
 
     Args:
         words: The command line without the program's name.
@@ -26,7 +26,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
+        help="Lint ONNX models for MNN, rewrite what MNN cannot run, convert, and prove that the result is equal.",
         epilog="Exit status: 0 clean, 1 findings, failed parity or conversion, 2 the tool could not do its work.",
     )
     app.callback()(_main)

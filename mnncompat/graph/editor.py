@@ -1,4 +1,4 @@
-"""Edit a model with onnx-graphsurgeon and get back everything that graphsurgeon would lose.
+"""Edit a model with onnx-graphsurgeon and keep everything that graphsurgeon would lose.
 
 graphsurgeon 0.6.1 drops `metadata_props`, doc strings of nodes and values, quantisation annotations, training info,
 graph inputs that are initializers, unused initializers, and attributes of type GRAPHS, TENSORS, SPARSE_TENSOR and
@@ -26,7 +26,7 @@ _IR_INITIALIZERS_ARE_INPUTS = 3
 
 
 class GraphEditor:
-    """One graph under edit; nodes are addressed by their index in the graph as it was read.
+    """One graph that is edited; nodes are addressed by their index in the graph as it was read.
 
     Args:
         graph: The graph as graphsurgeon imported it, nodes in their original order.
@@ -188,7 +188,7 @@ class GraphEditor:
 
 
 class ModelEditor:
-    """A model under edit: a `GraphEditor` for the main graph and each of its subgraphs (not for local functions).
+    """A model that is edited: a `GraphEditor` for the main graph and each of its subgraphs (not for local functions).
 
     Args:
         proto: The model; it is not changed. All its weights must be inline.

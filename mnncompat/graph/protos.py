@@ -1,4 +1,4 @@
-"""Words of ONNX's protobuf messages: attributes, declared shapes, domains."""
+"""Access to ONNX's protobuf messages: attributes, declared shapes, domains."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.flo
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node states none.
 
-    In a function's body it may be left to the caller: `default`, too.
+    Also `default` if the node is in a function's body and takes the value from the caller.
     """
     for item in node.attribute:
         if item.name == name and not item.ref_attr_name:

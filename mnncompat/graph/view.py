@@ -1,7 +1,7 @@
 """Read-only view of a model: producers, consumers, constants, shapes and types of one graph in its scope.
 
 `ModelView` walks the main graph, every subgraph and every local function; `GraphView` answers questions about one of
-them. Shapes come from the model and from ONNX shape inference, which runs once and only when first asked for.
+them. Shapes come from the model and from ONNX shape inference, which runs once, when a shape is first needed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.results.diagnostics import Location
 
 Infer = Callable[[ModelProto], ModelProto | None]
-"""Infers the shapes of a model's skeleton; None if inference gives up."""
+"""Infers the shapes of a model without its weights; None if inference fails."""
 
 
 class ModelView:
@@ -39,7 +39,7 @@ class ModelView:
 
     Args:
         model: The model.
-        infer: Shape inference, called once and only when a shape is asked for; `mnncompat.inference.model_view` has it.
+        infer: Shape inference, called once, when a shape is first needed; `mnncompat.inference.model_view` passes it.
     """
 
     def __init__(self, model: Model, infer: Infer) -> None:
@@ -57,19 +57,19 @@ class ModelView:
 
     @cached_property
     def inferred(self) -> ModelProto | None:
-        """The model's skeleton after shape inference, weights left out; None if inference gave up."""
+        """The model without its weights after shape inference; None if inference failed."""
         return self._infer(self.proto)
 
 
 class GraphView:
-    """One graph, seen from inside its scope.
+    """One graph in its scope.
 
     Attributes:
         scope: The whole model.
         graph: The graph (or function body) itself.
         parent: The graph whose node holds this one, or None.
         path: Names from the main graph down to this one, as in `Location.graph`.
-        address: The same by position: what a `surgeon.ModelEditor` is asked for.
+        address: The same by position; `mnncompat.graph.editor.ModelEditor.graph` takes it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class GraphView:
 
     @cached_property
     def consumers(self) -> dict[str, list[int]]:
-        """Indices of the nodes that read each value directly, one entry a use."""
+        """Indices of the nodes that read each value directly, one entry for each use."""
         found: dict[str, list[int]] = {}
         for index, node in enumerate(self.nodes):
             for name in filter(None, node.input):
@@ -134,7 +134,7 @@ class GraphView:
 
     @property
     def inferred_graph(self) -> GraphProto | None:
-        """This graph after shape inference; None in a function or if inference gave up."""
+        """This graph after shape inference; None in a function or if inference failed."""
         if self.is_function or self.scope.inferred is None:
             return None
         if self.parent is None:

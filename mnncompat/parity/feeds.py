@@ -2,12 +2,12 @@
 
 Floating-point inputs:
 
-- `normal`: N(0, 1), what a normalised input looks like.
-- `uniform`: [0, 1), what an image scaled to one looks like.
+- `normal`: N(0, 1), like normalised inputs.
+- `uniform`: [0, 1), like an image that is scaled to one.
 - `negative`: -|N(0, 1)|, for comparisons and activations that treat the sign wrongly.
-- `zeros`: all zero, what padding looks like; what remains is the biases.
-- `large`: 16 * N(0, 1), cut at 80: as large as it gets while exp of the input itself is finite in float32
-  (ln of the largest float32 is 88.7). Beyond it the draw would measure how infinities spread, not the model.
+- `zeros`: all zero, like padding; only biases have an effect.
+- `large`: 16 * N(0, 1), cut at 80: exp of the input itself is still finite in float32 (ln of the largest float32 is
+  88.7). Larger values would measure how infinities spread, not the model.
 
 Integer inputs are indices, token ids, lengths and masks far more often than quantities, and one that is out of range is
 an error: int16 and wider are drawn from `0 .. high - 1`, where `high` is small. int8 and uint8 are quantities (pixels)
@@ -52,7 +52,7 @@ class NamedFeeds:
     """One draw.
 
     Attributes:
-        name: What reports call it: the draw, and the batch size when there are several.
+        name: Its name in reports: the draw, and the batch size when there are several.
         arrays: Input name -> array, in the declared dtype.
     """
 
@@ -88,7 +88,7 @@ def draw_feeds(
         suffix: Added to the draws' names.
 
     Returns:
-        The draws; a single one where nothing is left to draw.
+        The draws; a single one if every input is given.
 
     Raises:
         UsageError: An input of a type that cannot be drawn is not given.

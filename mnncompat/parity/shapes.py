@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnncompat.parity.runners import InputSpec
 
 BATCHES = (1, 2, 3)
-"""Sizes that a dynamic batch is given."""
+"""Sizes that are tried for a dynamic batch."""
 _BATCH = "\0batch"
 _IMAGE, _VIDEO = 4, 5
 _CHANNELS = (3, 1, 3, 3, 3, 3, 1, 3)
@@ -43,7 +43,7 @@ def checked(
     shapes: Mapping[str, tuple[int, ...]],
     inputs: Mapping[str, np.ndarray],
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-    """Check what the user gave against the model.
+    """Check shapes and arrays from the user against the model.
 
     Args:
         signature: The model's inputs.
@@ -120,7 +120,7 @@ def is_dynamic(spec: InputSpec) -> bool:
 
 
 def example(spec: InputSpec) -> str:
-    """What to write after `--shape` for an input, as an example."""
+    """An example of the value of `--shape` for an input."""
     sizes: dict[str, int] = {}
     _assign(spec, 0, sizes)
     numbers = (
@@ -130,7 +130,7 @@ def example(spec: InputSpec) -> str:
 
 
 def _key(spec: InputSpec, axis: int) -> str:
-    """What a dynamic dimension is called: its parameter, or its place. The first one is the batch."""
+    """Name of a dynamic dimension: its parameter, or its position. The first one is the batch."""
     dimension = (spec.shape or ())[axis]
     if isinstance(dimension, str):
         return dimension
@@ -155,7 +155,7 @@ def _bound(signature: Sequence[InputSpec], given: Mapping[str, tuple[int, ...]])
                 called = "the batch" if key == _BATCH else repr(key)
                 raise UsageError(
                     f"the given shapes make {called} both {sizes[key]} and {size}",
-                    hint="give it the same size everywhere",
+                    hint="give it the same size in every input",
                 )
     return sizes
 
@@ -220,7 +220,7 @@ def _cast(spec: InputSpec, array: np.ndarray) -> np.ndarray:
     classes = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
     if classes[spec.dtype.kind] != classes[array.dtype.kind]:
         raise UsageError(
-            f"the array for input {spec.name!r} is {array.dtype.name}, the model wants {spec.dtype.name}",
+            f"the array for input {spec.name!r} is {array.dtype.name}, the model needs {spec.dtype.name}",
             hint=f"convert it first: numpy.save(file, array.astype({str(spec.dtype.name)!r}))",
         )
     cast = array.astype(spec.dtype)

@@ -47,13 +47,13 @@ class _Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reference:
-    """What the reference model computed, or how it failed."""
+    """The outputs of the reference model, or how it failed."""
 
     feeds: list[NamedFeeds]
     outputs: Outputs | Failure
     notes: tuple[str, ...] = ()
     evaluated: bool = False
-    """By ONNX's reference evaluator: ONNX Runtime does not run the model."""
+    """True if ONNX's reference evaluator computed them, because ONNX Runtime does not run the model."""
 
 
 def verify(
@@ -111,7 +111,7 @@ def compare_models(
 
     Args:
         original: The reference.
-        rewritten: What a rewrite made of it. Where it fixes a dimension that was dynamic, that size is fed.
+        rewritten: The rewritten model. If it fixes a dimension that was dynamic, that size is fed.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
         inputs: Real data, by input name.
         tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
@@ -144,7 +144,7 @@ def _with_weights(model: OnnxModel) -> onnx.ModelProto:
 
 
 class _Judge:
-    """Which tolerance holds for which output."""
+    """Judges outputs, each by its tolerance."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class _Judge:
             if name not in self.names:
                 listed = ", ".join(repr(each) for each in self.names)
                 raise UsageError(
-                    f"a tolerance names the output {name!r}, which the model has not", hint=f"it has: {listed}"
+                    f"a tolerance names the output {name!r}, which the model does not have", hint=f"it has: {listed}"
                 )
 
     def tolerance(self, name: str) -> Tolerance:
@@ -237,7 +237,7 @@ def _compared(case: _Case, reference: Runner, subject: Runner, judge: _Judge) ->
 
 
 def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:
-    """Run a model; where the reference had to be evaluated, the subject may be as well."""
+    """Run a model; if the reference needed the reference evaluator, the other model may use it as well."""
     actual = subject.run(feeds)
     if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
         return subject.evaluate(feeds) or actual
@@ -245,7 +245,7 @@ def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient:
 
 
 def _reference(case: _Case, runner: Runner) -> _Reference:
-    """Feeds that the reference model takes, and what it makes of them. Guesses shapes until it takes one."""
+    """Feeds that the reference model accepts, and its outputs. Tries shapes until it accepts one."""
     refusals = []
     for guess in shaping.guesses(case.signature, case.shapes):
         feeds = _feeds(case, guess, 0)
@@ -253,7 +253,9 @@ def _reference(case: _Case, runner: Runner) -> _Reference:
         if not isinstance(outputs, Failure):
             return _with_batches(case, runner, guess, feeds, outputs)
         refusals.append(outputs)
-    if case.arrays and isinstance(runner, OnnxRunner):  # ONNX Runtime takes no data; are they ONNX's all the same?
+    if case.arrays and isinstance(
+        runner, OnnxRunner
+    ):  # ONNX Runtime does not run it with any data; the reference evaluator may
         guess = next(iter(shaping.guesses(case.signature, case.shapes)))
         feeds = _feeds(case, guess, 0)
         evaluated = runner.evaluate([feed.arrays for feed in feeds])
@@ -279,27 +281,27 @@ def _feeds(case: _Case, guess: shaping.Guess, batch: int) -> list[NamedFeeds]:
 def _with_batches(
     case: _Case, runner: Runner, guess: shaping.Guess, feeds: list[NamedFeeds], outputs: Outputs
 ) -> _Reference:
-    """Add one draw for every further batch size that the reference takes."""
+    """Add one draw for every further batch size that the reference accepts."""
     notes = []
     for batch in range(1, len(guess.shapes)):
         more = _feeds(case, guess, batch)
         found = runner.run([feed.arrays for feed in more])
         if isinstance(found, Failure):
-            notes.append(f"the model declares a dynamic batch, and does not take one of {shaping.BATCHES[batch]}")
+            notes.append(f"the model declares a dynamic batch, but does not accept one of {shaping.BATCHES[batch]}")
             continue
         feeds, outputs = feeds + more, outputs + found
     return _Reference(feeds=feeds, outputs=outputs, notes=tuple(notes))
 
 
 def _asking_for_shapes(failure: Failure, case: _Case) -> Failure:
-    """Say what would help: a shape where one had to be guessed, data where integers had to be."""
+    """Ask for what had to be guessed: a shape, or data for integer inputs."""
     guessed = [spec for spec in case.signature if spec.name not in case.shapes and shaping.is_dynamic(spec)]
     drawn = [spec for spec in case.signature if spec.name not in case.arrays and is_index(spec)]
     ways = [f"a shape, e.g. --shape {shaping.example(spec)}" for spec in guessed[:1]]
     ways += [f"data, e.g. --input {spec.name}=FILE.npy" for spec in drawn[:1]]
     if not ways:
         return failure
-    message = f"the model takes none of the inputs that were tried; give {' or '.join(ways)} ({failure.message})"
+    message = f"the model accepts none of the inputs that were tried; give {' or '.join(ways)} ({failure.message})"
     return Failure(kind=failure.kind, stage=failure.stage, message=message, words=failure.words)
 
 

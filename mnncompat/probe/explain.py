@@ -1,4 +1,4 @@
-"""One case in full: the model as text, what is fed and expected, what each measurement gave, and all that MNN said."""
+"""One case in full: the model as text, its inputs and expected outputs, each measurement, and what MNN printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ELEMENTS = 48
 
 
 def explain(case: Case, prober: Prober) -> str:
-    """A case and what becomes of it, for people.
+    """A case and its measurements as text.
 
     Raises:
         RunnerError: MNN cannot be imported where the prober looks for it.

@@ -1,9 +1,9 @@
-"""Where the reference evaluator of onnx 1.23 is known to be wrong, and ONNX Runtime's answer stands.
+"""Forms that the reference evaluator of onnx 1.23 is known to compute wrongly: ONNX Runtime's result is used.
 
 Ceiling pools, LRN, grouped ConvTranspose, BatchNormalization and LpNormalization were compared with PyTorch, one shape
-each; the others were judged by the operator's page and the failure itself. Elsewhere a disagreement means that the page
-leaves room (Resize's output length with fractional scales, the mask of Dropout before opset 12) or that ONNX Runtime
-1.32 is wrong (Bernoulli: one minus the outcome), and the case is dropped.
+each; the others were judged by the operator's page and the failure itself. In other cases a disagreement means that the
+page is ambiguous (Resize's output length with fractional scales, the mask of Dropout before opset 12) or that ONNX
+Runtime 1.32 is wrong (Bernoulli: one minus the outcome), and the case is discarded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _one_axis_only(_: onnx.NodeProto, opset: int) -> bool:
 
 
 def _training_update(_: onnx.NodeProto, opset: int) -> bool:
-    return opset < 14  # noqa: PLR2004 - it mixes the batch's statistics in by `momentum`
+    return opset < 14  # noqa: PLR2004 - it mixes in the batch's statistics by `momentum`
 
 
 def _first_batch_only(_: onnx.NodeProto, __: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -29,24 +29,9 @@ def check(  # noqa: PLR0913 - options
     select: options.Select = None,
     ignore: options.Ignore = None,
     output_format: options.Format = "text",
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            "--fail-on", metavar="LEVEL", help="Findings that make the exit status 1: error, warning or never."
-        ),
-    ] = "warning",
-    probe: Annotated[
-        bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
-    ] = False,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--backend",
-            metavar="NAME",
-            help="Also convert with the installed MNN, and say which ops run on this backend: nnapi, coreml, opencl, "
-            "... Repeatable.",
-        ),
-    ] = None,
+    fail_on: options.FailOn = "warning",
+    probe: options.ProbeNodes = False,
+    backend: options.Backends = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     seed: options.Seed = 0,

@@ -46,7 +46,7 @@ def check(  # noqa: PLR0913 - options
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
     from mnncompat.checking.rule_catalog import require_rules
 
-    chosen = options.split_rules(select), options.split_rules(ignore)
+    chosen = options.chosen_rules(select, ignore)
     require_rules((*chosen[0], *chosen[1]))
     additions: list[Addition] = []
     if probe:
@@ -54,7 +54,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, data, seed))
     if backend:
         _require_installed(context, "--backend", mnn)
-        additions.append(_surveyor(options.split_rules(backend), chosen[1]))
+        additions.append(_surveyor(options.split_names(backend), chosen[1]))
     results, failed = _check_all(models, mnn, *chosen, additions)
     if results:
         report(results, output_format)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnncompat.cli.console import note
 from mnncompat.errors import UsageError
+from mnncompat.results.renamed_rules import current_name, notice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,9 +136,24 @@ Python = Annotated[
 ]
 
 
-def split_rules(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Rules given one by one or separated by commas."""
+def split_names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Names given one by one or separated by commas."""
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def chosen_rules(select: Sequence[str] | None, ignore: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What ``--select`` and ``--ignore`` name; old names are replaced by those of today, with a notice."""
+    chosen = split_names(select), split_names(ignore)
+    for each in dict.fromkeys((*chosen[0], *chosen[1])):
+        tell_renamed(each)
+    return tuple(map(current_name, chosen[0])), tuple(map(current_name, chosen[1]))
+
+
+def tell_renamed(name: str) -> None:
+    """Say on stderr that a rule has another name now."""
+    told = notice(name)
+    if told:
+        note(f"note: {told}")
 
 
 def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> tuple[Rewrite, ...]:
@@ -148,7 +165,8 @@ def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, 
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.fixing.transaction import choose_rewrites
 
-    return choose_rewrites(select=split_rules(select), ignore=split_rules(ignore), unsafe=unsafe, is_rule=is_rule)
+    chosen = chosen_rules(select, ignore)
+    return choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
 
 
 def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:

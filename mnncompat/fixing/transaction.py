@@ -22,6 +22,7 @@ from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import Applicability
 from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack
+from mnncompat.results.renamed_rules import accepted
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
 from mnncompat.rewrites.index import all_rewrites, requested_rewrite
@@ -72,6 +73,7 @@ def choose_rewrites(
         UsageError: An entry of `select` or `ignore` means no rule at all.
     """
     known = all_rewrites() if rewrites is None else tuple(rewrites)
+    select, ignore = tuple(map(accepted, select)), tuple(map(accepted, ignore))
     for entry in (*select, *ignore):
         if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
             names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from onnx import parser
 import mnncompat
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.index import all_rewrites, requested_rewrites, searching_rewrites
+from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites, searching_rewrites
 from mnncompat.support import rule_files
 from mnncompat.support.table import SupportTable
 
@@ -157,3 +158,32 @@ def test_every_rewrite_has_a_way_to_its_places() -> None:
         searches = type(each).find not in (NodeRewrite.find, ModelRewrite.find)
         chooses = isinstance(each, NodeRewrite) and type(each).applies_to is not NodeRewrite.applies_to
         assert each.name in named or searches or chooses, f"no row names '{each.name}' as its remedy"
+
+
+def test_nobody_imports_a_rewrite_by_its_module() -> None:
+    """Commands, the pipeline and the API ask the index: a rewrite is moved or deleted in its own folder alone."""
+    package = Path(mnncompat.__file__).parent
+    families = "|".join(
+        each.parent.name for each in (package / "rewrites").glob("*/__init__.py") if each.parent.name != "core"
+    )
+    named = re.compile(rf"^\s*(from|import) mnncompat\.rewrites\.({families})\b", re.MULTILINE)
+    files = [file for file in package.rglob("*.py") if package / "rewrites" not in file.parents]
+    assert len(files) > 100
+    assert not [file.name for file in files if named.search(file.read_text())]
+
+
+def test_a_rewrite_on_request_is_made_with_what_the_option_says() -> None:
+    assert requested_rewrite("freeze-shapes", {"x": (1, 2)}).name == "freeze-shapes"
+    assert {each.name for each in requested_rewrites()} == {"exact-gelu", "freeze-shapes"}
+    with pytest.raises(KeyError):
+        requested_rewrite("reduce-axes")
+
+
+def test_rewrites_suggest_themselves() -> None:
+    """Only where they would help: without GELU, and without quantised activations, nobody has anything to say."""
+    every = (*all_rewrites(), *requested_rewrites())
+    plain = parser.parse_model(MODEL)
+    gelu = parser.parse_model(MODEL.replace("Tanh", "Erf"))
+    assert [each.name for each in every if each.suggestion(plain, ())] == []
+    assert [each.name for each in every if each.suggestion(gelu, ())] == ["exact-gelu"]
+    assert [each.name for each in every if each.suggestion(plain, ("quantize-in-float",))] == ["drop-rounding"]

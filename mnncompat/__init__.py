@@ -184,16 +184,9 @@ def convert(  # noqa: PLR0913 - options
     from mnncompat.fixing.transaction import choose_rewrites
 
     rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else ()
-    if exact_gelu:
-        from dataclasses import replace
-
-        from mnncompat.mnn import ConvertOptions
-        from mnncompat.rewrites.normalization.exact_gelu import ExactGelu
-
-        rewrites = (*rewrites, ExactGelu())
-        options = replace(options or ConvertOptions(), gelu_approximation=False)
     gate = GateOptions(
         rewrites=rewrites,
+        requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,
         shapes=shapes or {},

@@ -94,8 +94,10 @@ class _Check:
         found = [*self._graph_findings(), *self._node_findings()]
         matches, refusals = self._search(found)
         yield from (_remedied(finding, matches, refusals) for finding in found)
+        flagged = {site for site, item in found if item.severity is not Severity.INFO}
         for site, rewrite, match in matches:
-            yield from self._notes(site, rewrite, match)
+            if not rewrite.is_remedy or flagged.isdisjoint(_NodeLocation(site.graph, each) for each in match.nodes):
+                yield from self._notes(site, rewrite, match)
 
     def _graph_findings(self) -> Iterator[_Finding]:
         for trouble in self.target.model_hazards(self.view):
@@ -172,8 +174,6 @@ class _Check:
                     yield site.graph, rewrite, found
 
     def _notes(self, site: _NodeLocation, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
-        if rewrite.is_remedy:  # the finding is the row's
-            return
         for index, message in match.notes:
             yield (
                 _NodeLocation(graph=site.graph, position=index),

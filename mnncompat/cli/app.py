@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 _COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule", "score")
+_DEV = "dev"
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -30,6 +31,11 @@ def application(words: Sequence[str]) -> typer.Typer:
         epilog="Exit status: 0 clean, 1 findings, failed parity or conversion, 2 the tool could not do its work.",
     )
     app.callback()(_main)
+    if words and words[0] == _DEV:  # not in the list of commands: it is of use in a checkout only
+        from mnncompat.cli.dev import dev
+
+        app.add_typer(dev, name=_DEV)
+        return app
     for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
         app.command(name)(getattr(import_module(f"mnncompat.cli.{name}"), name))
     return app

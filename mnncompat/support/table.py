@@ -56,7 +56,7 @@ class Row:
         status: One of `STATUSES`.
         reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
         remedy: Name of the rewrite that removes the finding, or None.
-        advice: What to do where no rewrite exists.
+        advice: What to do where no rewrite exists; of what is supported, how equal numbers come out differently.
         obstacle: One of `OBSTACLES` where no rewrite can exist; else empty.
         evidence: ``measured: ...`` and ``src:path@tag: ...``.
     """

@@ -36,6 +36,12 @@ class ConvBiasToOp(NodeRewrite):
     name = "conv-bias-to-op"
     summary = "its bias is added behind it"
     op_types = CONVOLUTIONS
+    before = (
+        (
+            "conv-transpose-3d-by-planes",
+            "of two steps that both are right first the smaller one: a node without a bias",
+        ),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
         """Emit the convolution and the Add."""

@@ -45,6 +45,17 @@ class ExplicitWindows(NodeRewrite):
     name = "explicit-windows"
     summary = "strides and padding are written out"
     op_types = POOLS + CONVOLUTIONS
+    before = (
+        ("conv-1d-as-2d", "both are needed, and attributes are written out before they are copied"),
+        ("conv-3d-by-planes", "it reads strides, kernel and pads, which are then written out"),
+        ("conv-bias-to-op", "both are needed, and attributes are written out before they are copied"),
+        ("conv-transpose-3d-by-planes", "it refuses auto_pad and output_shape, which are then written as pads"),
+        ("dilated-pool", "it reads strides, kernel and pads, which are then written out"),
+        ("max-pool-indices", "it reads strides, kernel and pads, which are then written out"),
+        ("pool-3d-by-planes", "it reads strides, kernel and pads, which are then written out"),
+        ("pool-in-float", "both are needed, and attributes are written out before they are copied"),
+        ("pool-pad-to-op", "the pads that it moves into a Pad are then written out"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with the attributes that ONNX derives."""

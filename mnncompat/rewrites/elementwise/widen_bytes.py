@@ -43,6 +43,7 @@ class WidenBytes(NodeRewrite):
         *("Mod", "Mul", "Neg", "ReduceMax", "ReduceMin", "Sub"),
         *("NonZero", "OneHot", "ReverseSequence"),
     )
+    before = (("binary-chain", "one pair of casts is enough where the operands are widened before they form a chain"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """The node between casts."""

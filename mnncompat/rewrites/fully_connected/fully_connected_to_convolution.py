@@ -55,6 +55,12 @@ class FullyConnectedToConvolution(Rewrite):
     name = "fully-connected-to-convolution"
     summary = "a fully connected layer runs better, and on more backends, as a convolution"
     op_types = ("Gemm", "MatMul")
+    before = (
+        (
+            "round-by-floor",
+            "a layer takes a Round into four dimensions as one node; arithmetic in its place ends the chain",
+        ),
+    )
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002 - better everywhere
         """Yield one match for each connected region of layers, and the layers that are refused."""

@@ -49,6 +49,12 @@ class IndicesFromStart(NodeRewrite):
     name = "indices-from-start"
     summary = "negative indices are counted from the start"
     op_types = ("GatherElements", "GatherND", "ScatterElements", "ScatterND", "OneHot")
+    before = (
+        ("gather-nd-single-index", "that one computes places from indices, which then all count from the start"),
+        ("one-hot-stated", "both are needed, and stored indices are counted before a Cast hides them"),
+        ("reduction-before-axis", "stored indices are counted while they are stored, not behind a Transpose"),
+        ("scatter-reduction", "that one compares and multiplies indices, which then all count from the start"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with other indices."""

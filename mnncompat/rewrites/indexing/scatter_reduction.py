@@ -64,6 +64,9 @@ class ScatterReduction(NodeRewrite):
     name = "scatter-reduction"
     summary = "the updates are combined with what is there by other operators"
     op_types = ("ScatterND", "ScatterElements")
+    before = (
+        ("scatter-nd-rows", "what it makes holds no slices: indices reshaped before would be reshaped for nothing"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the form that fits the indices."""

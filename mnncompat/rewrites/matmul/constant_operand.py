@@ -39,7 +39,7 @@ class ConstantOperand(NodeRewrite):
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp
     """
 
-    code = "MNN830"
+    code = "MNN842"
     name = "constant-operand"
     summary = "the constant is written so that MNN reads it as one"
     op_types = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")

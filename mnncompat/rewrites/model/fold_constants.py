@@ -49,6 +49,9 @@ class FoldConstants(NodeRewrite):
     name = "fold-constants"
     summary = "its operands are constant: the result is stored"
     op_types = ()
+    before = (
+        ("*", "a stored result costs nothing, and whatever takes the place of the node is computed in every run"),
+    )
     needs_hazard = True
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:

@@ -59,6 +59,14 @@ class FreezeShapes(ModelRewrite):
     def __init__(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
         self._shapes = {name: tuple(shape) for name, shape in (shapes or {}).items()}
 
+    def require_fit(self, model: ModelProto) -> None:
+        """Refuse shapes that do not fit the declared inputs.
+
+        Raises:
+            UsageError: There is no such input, or rank or a static dimension differ, or a symbol gets two sizes.
+        """
+        check_shapes(model, self._shapes)
+
     def search(self, model: ModelView, target: Target) -> list[RewriteLocation]:  # noqa: ARG002 - whatever the release
         """The inputs that are not frozen yet."""
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuil
 from mnncompat.rewrites.quantization.quantized import RANGES, spread
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from mnncompat.graph.view import GraphView
     from mnncompat.support.node_facts import NodeFacts
     from mnncompat.support.target import Target
@@ -95,6 +98,15 @@ class DropRounding(NodeRewrite):
             return new.cast(new.clip(value, float(low.reshape(-1)[0]), float(high.reshape(-1)[0])), dtype)
         lowest, highest = (spread(new, new.constant(each.astype(value.element)), value, axis) for each in (low, high))
         return new.cast(new.op("Min", new.op("Max", value, lowest), highest), dtype)
+
+    def suggestion(self, model: ModelProto, applied: Collection[str]) -> str:  # noqa: ARG002 - the fix tells
+        """The option, if there is rounding that MNN computes by its own arithmetic."""
+        if "quantize-in-float" not in applied:
+            return ""
+        return (
+            "activations are rounded to few values, and MNN's additions round some of them the other way: "
+            "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
+        )
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -44,6 +44,10 @@ class RecurrentForward(NodeRewrite):
     name = "recurrent-forward"
     summary = "the sequence is reversed before and after"
     op_types = RECURRENT
+    before = (
+        ("recurrent-length-first", "both are needed, and it knows the axis of either layout"),
+        ("recurrent-outputs", "it declares all outputs itself, which spares a round"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the reversals around the node."""

@@ -38,6 +38,7 @@ class RecurrentLengthFirst(NodeRewrite):
     name = "recurrent-length-first"
     summary = "its operands and results are transposed to layout 0"
     op_types = RECURRENT
+    before = (("recurrent-outputs", "it declares all outputs itself, which spares a round"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the transpositions around the node."""

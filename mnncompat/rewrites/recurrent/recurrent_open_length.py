@@ -56,6 +56,7 @@ class RecurrentOpenLength(NodeRewrite):
     name = "recurrent-open-length"
     summary = "an unknown length is kept from being taken for 1"
     op_types = ("LSTM", "GRU")
+    before = (("recurrent-outputs", "for GRU it declares all outputs itself, which spares a round"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with another weight, or with another step."""

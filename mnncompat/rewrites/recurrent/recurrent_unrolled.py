@@ -52,6 +52,12 @@ class RecurrentUnrolled(NodeRewrite):
     name = "recurrent-unrolled"
     summary = "its steps are written out"
     op_types = tuple(GATES)
+    before = (
+        ("recurrent-forward", "it writes both directions out itself"),
+        ("recurrent-length-first", "it reads both layouts itself"),
+        ("recurrent-open-length", "it takes sequences of any length itself"),
+        ("recurrent-outputs", "nothing is left of the node whose outputs that one would declare"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the steps of every direction."""

@@ -41,6 +41,12 @@ class ReductionBeforeAxis(NodeRewrite):
     name = "reduction-before-axis"
     summary = "the reduction is stated where MNN reads it"
     op_types = ("ScatterElements",)
+    before = (
+        (
+            "scatter-reduction",
+            "without its axis a ScatterElements may be right as it is, and is faster than what that one writes",
+        ),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the node along its first axis."""

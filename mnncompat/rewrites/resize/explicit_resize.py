@@ -47,6 +47,7 @@ class ExplicitResize(NodeRewrite):
     name = "explicit-resize"
     summary = "mode and axes are written out"
     op_types = RESIZES
+    before = (("separable-resize", "MNN's own operator is the fastest, and with its mode written out it may be right"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the resize once more."""

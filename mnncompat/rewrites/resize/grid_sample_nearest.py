@@ -45,6 +45,7 @@ class GridSampleNearest(NodeRewrite):
     name = "grid-sample-nearest"
     summary = "its positions are rounded beforehand, halves to the even neighbour"
     op_types = ("GridSample",)
+    before = (("grid-sample-reflection", "positions are rounded before they are reflected, as ONNX Runtime does"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the rounding and the operator."""

@@ -42,6 +42,7 @@ class PadAllAxes(NodeRewrite):
     name = "pad-all-axes"
     summary = "pads are given for every axis"
     op_types = ("Pad",)
+    before = (("pad-wrap", "that one refuses axes where pads are computed at run time; without axes it takes both"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:  # noqa: ARG002
         """Emit the node with as many pads as there are axes, twice."""

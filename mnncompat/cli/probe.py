@@ -33,10 +33,16 @@ def probe(  # noqa: PLR0913 - one parameter an option
         typer.Option(
             "--corpus",
             metavar="NAME",
-            help="node, node-const, converted, operator, simple, generated or all. Repeatable. [default: node]",
+            help="node, node-const, converted, operator, simple, generated, rows or all. Repeatable. [default: node]",
         ),
     ] = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
     jobs: options.Jobs = None,
@@ -54,12 +60,12 @@ def probe(  # noqa: PLR0913 - one parameter an option
     if case:
         _show(case, python)
         return
-    from mnncompat.probe.corpora import CORPORA
-    from mnncompat.probe.selection import GENERATED, Selection
+    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection
 
-    names = tuple(corpus or ("node",))
-    names = (*CORPORA, GENERATED) if _ALL in names else names
-    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    names = tuple(corpus or ((ROWS,) if code else ("node",)))
+    names = CORPUS_NAMES if _ALL in names else names
+    codes = frozenset(code or ())
+    selection = Selection(corpora=names, ops=frozenset(op or ()), codes=codes, seed=seed, count=count)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 

@@ -45,6 +45,7 @@ class Case:
             for an input or output (see `is_representable`; string, sequence, optional, map): not run.
         rtol: Relative tolerance of the comparison, see `mnncompat.probe.judge`.
         atol: Absolute tolerance, in the output's unit; infinite where the result is random.
+        earlier: Feeds that the same session runs before; what comes out of them is not looked at.
     """
 
     id: str
@@ -54,3 +55,4 @@ class Case:
     expected: dict[str, np.ndarray] | None
     rtol: float = 1e-3
     atol: float = 1e-7
+    earlier: tuple[dict[str, np.ndarray], ...] = ()

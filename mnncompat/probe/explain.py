@@ -24,6 +24,7 @@ def explain(case: Case, prober: Prober) -> str:
         RunnerError: MNN cannot be imported where the prober looks for it.
     """
     parts = [onnx.printer.to_text(onnx.load_model_from_string(case.model))]
+    parts += [f"feed earlier {_array(name, value)}" for feeds in case.earlier for name, value in feeds.items()]
     parts += [f"feed {_array(name, value)}" for name, value in case.feeds.items()]
     parts += [f"expected {_array(name, value)}" for name, value in (case.expected or {}).items()]
     found = prober.attempts(case)

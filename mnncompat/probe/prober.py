@@ -159,8 +159,9 @@ def attempt(case: Case, folder: Path, *, limits: Limits, performer: Performer) -
     if isinstance(result, Failure):
         return result
     names = list(case.expected or {})
-    ran = mnn.run(converted, [case.feeds], output_names=names, limits=limits, performer=performer)
-    return ran if isinstance(ran, Failure) else ran.outputs[0]
+    feeds = [*case.earlier, case.feeds]
+    ran = mnn.run(converted, feeds, output_names=names, limits=limits, performer=performer)
+    return ran if isinstance(ran, Failure) else ran.outputs[-1]
 
 
 def of_failure(case: Case, failure: Failure) -> Measurement:

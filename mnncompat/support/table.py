@@ -193,7 +193,7 @@ KEYS = {
     "status": f"what MNN does: one of {', '.join(STATUSES)}",
     "reason": "what is there and what MNN does with it, without a full stop; left out where MNN is right",
     "remedy": "name of the rewrite that removes the finding",
-    "advice": "what to do where no rewrite exists",
+    "advice": "what to do where no rewrite exists; of a supported use, how equal numbers come out in another order",
     "obstacle": f"why no rewrite can exist: one of {', '.join(OBSTACLES)}",
     "evidence": "list of what the row rests on: `measured: ...`, `src:path@release: ...`, `node:test_...` and others",
 }
@@ -211,7 +211,7 @@ GRAPH_KEYS = {**KEYS, "find": "name of the search that finds where the row holds
 
 _NEEDED = ("mnn", "evidence", "status")
 _NEEDED_OF_HAZARDS = ("code", "name", "reason")
-_ONLY_OF_HAZARDS = (*_NEEDED_OF_HAZARDS, "remedy", "advice", "obstacle")
+_ONLY_OF_HAZARDS = (*_NEEDED_OF_HAZARDS, "remedy", "obstacle")
 _NEVER = Condition(())
 
 

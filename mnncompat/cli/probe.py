@@ -25,6 +25,12 @@ _ALL = "all"
 _INTERRUPTED = 2
 
 
+_Codes = Annotated[
+    list[str] | None,
+    typer.Option("--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."),
+]
+
+
 def probe(  # noqa: PLR0913 - one parameter an option
     case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
@@ -37,12 +43,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."
-        ),
-    ] = None,
+    code: _Codes = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
     jobs: options.Jobs = None,

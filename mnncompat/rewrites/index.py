@@ -23,6 +23,8 @@ _FAMILIES = os.path.dirname(__file__)  # noqa: PTH120 - as a string: paths cost 
 _LONGEST = 1 << 16  # bytes of a module; larger buffers cost more than reading
 _SHARED = ("core", "__pycache__")
 _CORE = f"{__package__}.core."
+_HOLDS_REWRITE = b"\n    code"
+"""What every rewrite states in its class, with or without a type; modules that others share do not."""
 _REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):")
 """How a class begins whose places rows of the table find, unless it has a `find` of its own."""
 
@@ -88,7 +90,7 @@ def _every() -> tuple[Rewrite, ...]:
 
     found: list[Rewrite] = []
     for name, file in _modules().items():
-        for rewrite in _rewrites(file):
+        for rewrite in _rewrites(file) if _HOLDS_REWRITE in _source(file) else ():
             _require_visible(rewrite, name, file)
             found.append(rewrite)
     return in_order(found)
@@ -113,7 +115,7 @@ def _searches(rewrite: Rewrite) -> bool:
 
 def _may_search(source: bytes) -> bool:
     """False if a module can only hold rewrites whose places rows of the table find, or none."""
-    return b"\n    def find(" in source or (b"\n    code" in source and not any(base in source for base in _REMEDIES))
+    return b"\n    def find(" in source or (_HOLDS_REWRITE in source and not any(base in source for base in _REMEDIES))
 
 
 @cache

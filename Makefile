@@ -37,6 +37,7 @@ wheel: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/mnncompat ops --mnn 3.6.1 --output-format markdown > rules/TABLE.md
+	$(BIN)/python tests/docs/row_language.py
 	$(BIN)/python tests/docs/console.py
 
 bench: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result computes the same.
+"""Lint ONNX models for MNN, rewrite what MNN cannot run, convert, and prove that the result computes the same.
 
 The verbs of the command line as functions::
 
@@ -58,7 +58,7 @@ __all__ = [
 
 
 def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: str | Sequence[str] = ()) -> CheckResult:
-    """Find what an MNN release refuses, crashes on or gets wrong.
+    """Find what an MNN release refuses, crashes on or computes wrongly.
 
     Starts neither MNN nor ONNX Runtime, unless a backend is given: then the installed MNN converts the model.
 
@@ -108,8 +108,8 @@ def fix(  # noqa: PLR0913 - options
         ignore: Not these rewrites.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
-        freeze: Input name -> shape: fix these dynamic dimensions; the result takes no other shape.
-        prove: Compare original and result under ONNX Runtime, and give up rewrites that are not equal.
+        freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
+        prove: Compare original and result under ONNX Runtime, and roll back rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
         inputs: Arrays for the proof, by input name.
         seed: Of the drawn inputs.
@@ -184,16 +184,9 @@ def convert(  # noqa: PLR0913 - options
     from mnncompat.fixing.transaction import choose_rewrites
 
     rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else ()
-    if exact_gelu:
-        from dataclasses import replace
-
-        from mnncompat.mnn import ConvertOptions
-        from mnncompat.rewrites.normalization.exact_gelu import ExactGelu
-
-        rewrites = (*rewrites, ExactGelu())
-        options = replace(options or ConvertOptions(), gelu_approximation=False)
     gate = GateOptions(
         rewrites=rewrites,
+        requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,
         shapes=shapes or {},

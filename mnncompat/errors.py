@@ -7,7 +7,7 @@ The tree::
     |-- ModelError          the input model cannot be read, or is not a model that can be worked on
     |-- OutputError         a result cannot be written
     |-- TableError          `rules/` is damaged: a row or a file does not follow its schema
-    |-- RunnerError         a runner (ONNX Runtime, MNN, torch) is missing or cannot do its work at all
+    |-- RunnerError         a runner (ONNX Runtime, MNN, torch) is missing or does not work at all
     `-- ExportError         torch could not export the module
 
 A *finding* (MNN refuses a node, parity fails) is never an exception: it is a result.
@@ -33,7 +33,7 @@ class MnncompatError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Callable[[str], MnncompatError], tuple[str]]:
-        """How it crosses to another process: with its hint."""
+        """Pickle the error with its hint, so that it can be raised again in another process."""
         return partial(type(self), hint=self.hint), (self.message,)
 
 
@@ -54,7 +54,7 @@ class TableError(MnncompatError):
 
 
 class RunnerError(MnncompatError):
-    """A runner is missing or cannot do its work at all."""
+    """A runner is missing or does not work at all."""
 
 
 class ExportError(MnncompatError):

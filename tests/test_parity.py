@@ -373,7 +373,7 @@ X = _spec("x", np.float32, "N", 3, None, None)
         ({"x": (1, 3, -1, 8)}, {}, "below 1"),
         ({}, {"x": np.zeros((1, 3, 8))}, "another rank"),
         ({}, {"x": np.zeros((1, 4, 8, 8))}, "has 4 on axis 1"),
-        ({}, {"x": np.zeros((1, 3, 8, 8), np.int64)}, "is int64, the model wants float32"),
+        ({}, {"x": np.zeros((1, 3, 8, 8), np.int64)}, "is int64, the model needs float32"),
         ({}, {"x": np.array(["text"])}, "cannot be fed"),
         ({"x": (1, 3, 8, 8)}, {"x": np.zeros((1, 3, 4, 4))}, "an array of"),
     ],

@@ -16,14 +16,14 @@ from onnx import ModelProto
 from mnncompat.checking.checker import UNDECLARED, check_model
 from mnncompat.errors import ModelError
 from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.model_view import view_model
-from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
 from mnncompat.probe.evidence import load_evidence
 from mnncompat.probe.measurement import Measurement, Outcome
+from mnncompat.probe.row_cases import row_cases
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.releases import releases
 from mnncompat.support.table import Row, SupportTable
@@ -59,16 +59,16 @@ def places() -> Iterator[tuple[Place, Row]]:
             yield (op, number), row
 
 
-def holding(case: Case) -> set[Place]:
-    """The rows that certainly speak about a node of the case."""
+def holding(model: bytes) -> set[Place]:
+    """The rows that certainly speak about a node of the model."""
     found: set[Place] = set()
     try:
-        view = view_model(from_proto(ModelProto.FromString(case.model)))
+        view = view_model(from_proto(ModelProto.FromString(model)))
     except ModelError:
         return found
     for graph in view.graphs():
         for index, node in enumerate(graph.nodes):
-            if node.domain in ONNX_DOMAINS:
+            if is_onnx(node):
                 file = TABLE.file(node.op_type)
                 facts = NodeFacts(graph, index, file.defaults)
                 found |= {(node.op_type, n) for n, row in enumerate(file.rows) if row.holds(facts) is True}
@@ -80,10 +80,11 @@ def shown() -> Shown:
     cases: dict[Place, set[str]] = {place: set() for place, _ in places()}
     models: dict[str, bytes] = {}
     for corpus in CORPORA.values():
-        for case in corpus():
-            models[case.id] = case.model
-            for place in holding(case):
-                cases[place].add(case.id)
+        models |= {case.id: case.model for case in corpus()}
+    models |= {case.id: case.model().SerializeToString() for case in row_cases()}
+    for case, model in models.items():
+        for place in holding(model):
+            cases[place].add(case)
     return Shown(cases={place: frozenset(found) for place, found in cases.items()}, models=models)
 
 
@@ -214,6 +215,19 @@ def test_sources_are_files_of_mnn_at_a_release() -> None:
                 assert source["path"].startswith(MNN_SOURCE), each
                 assert "//" not in source["path"], each
                 assert ".." not in source["path"].split("/"), each
+
+
+def test_what_is_called_supported_was_measured_right(shown: Shown) -> None:
+    """In every release that it covers; `tests/rules` does the same for the rows that have a code."""
+    found = []
+    for place, row in places():
+        if row.status == "supported":
+            for version in (version for version in MEASURED if row.holds_for(version)):
+                known = {**load_evidence(version), **load_evidence(version, rows=True)}
+                right = [case for case in shown.cases[place] if case in known and known[case].outcome is Outcome.OK]
+                if not right:
+                    found.append(f"{place[0]} row {place[1]} ({row.mnn}): no case of it is right on {version}")
+    assert found == [], "add a look-alike of another row of the operator to rules/cases/ that is of this form"
 
 
 def test_every_row_rests_on_something() -> None:

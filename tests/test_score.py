@@ -52,7 +52,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--mnn", "0.2.0.4"], "there is no evidence"),
         (["--corpus", "nope"], "there is no corpus"),
-        (["--measure", "--mnn", "3.6.1"], "--measure takes the installed MNN"),
+        (["--measure", "--mnn", "3.6.1"], "--measure uses the installed MNN"),
         (["--mnn", "3.6.1", "--op", "NoSuchOperator"], "ONNX has no operator 'NoSuchOperator'"),
         (["--mnn", "3.6.1", "--op", "RandomNormal"], "nothing to judge"),
         (["--output-format", "xml"], "unknown output format"),

@@ -12,11 +12,13 @@ from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
 from mnncompat.support import releases as releases_module
 from mnncompat.support import rule_files
+from mnncompat.support.condition_values import parse_count
 from mnncompat.support.conditions import parse_condition
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.reason_text import describe
 from mnncompat.support.releases import contains, releases, resolve_version
-from mnncompat.support.table import SupportTable, describe
-from mnncompat.support.three_valued import all_of, any_of
+from mnncompat.support.table import SupportTable
+from mnncompat.support.three_valued import all_of, any_of, negation
 
 CONV = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,2,H,5] x) => (float[1,3,N,3] y, float[1,3,N,3] z)
 <float[3,2,3,3] w> { y = Conv<strides=[1,1], auto_pad="VALID">(x, w) z = Relu(y) }"""
@@ -45,6 +47,11 @@ def facts(text: str, index: int = 0, **defaults: object) -> NodeFacts:
         ({"attr": {"group": {"given": False}}}, True),
         ({"attr": {"strides": {"given": True, "length": 2, "all": "==1"}}}, True),
         ({"attr": {"strides": {"any": ">1"}}}, False),
+        ({"attr": {"group": {"range": ">=1"}}}, True),
+        ({"attr": {"group": {"range": "<1"}}}, False),
+        ({"attr": {"unheard": {"range": "<1"}}}, False),
+        ({"attr": {"unheard": {"all": "<1"}}}, True),
+        ({"attr": {"unheard": {"any": "<1"}}}, False),
         ({"attr": {"dilations": {"any": ">1"}}}, False),
         ({"attr": {"strides": [[1, 1]]}}, True),
         ({"input": {"0": "runtime", "1": "constant", "2": "absent"}}, True),
@@ -77,27 +84,138 @@ def test_conditions(when: object, expected: bool | None) -> None:  # noqa: FBT00
 
 
 @pytest.mark.parametrize(
-    "when",
+    ("when", "words"),
     [
-        3,
-        {"rank": 2},
-        {"opset": "new"},
-        {"opset": ">=a"},
-        {"attr": "mode"},
-        {"attr": {"mode": {"like": "x"}}},
-        {"attr": {"axes": {"any": "some"}}},
-        {"input": {"first": "present"}},
-        {"input": {"0": "used"}},
-        {"input": {"0": {"is": "there"}}},
-        {"input": {"0": {"size": 3}}},
-        {"input": {"0": {"dim": 3}}},
-        {"output": {"0": "constant"}},
-        {"relation": "looks-odd"},
+        (3, "must be a table"),
+        ([], "an empty list"),
+        ([{"opset": 7}, {}], "makes the others pointless"),
+        ([{"opset": 7}, {"opset": 7}], "a value twice"),
+        ({"rank": 2}, "unknown predicate 'rank'; allowed are opset"),
+        # ranges
+        ({"opset": "new"}, "is not a range"),
+        ({"opset": ">=a"}, "is not a range"),
+        ({"opset": ">=1_0"}, "is not a range"),
+        ({"opset": "=>7"}, "is not a range"),
+        ({"opset": ">=7;<9"}, "is not a range"),
+        ({"opset": ">=inf"}, "is not a range"),
+        ({"opset": ">=7,"}, "is not a range"),
+        ({"opset": True}, "is not a range"),
+        ({"opset": [13, 18]}, "is not a range"),
+        ({"inputs": ">3,<2"}, "nothing lies in"),
+        ({"inputs": ">2,<3"}, "nothing lies in"),
+        ({"outputs": "<0"}, "nothing lies in"),
+        ({"inputs": 1.5}, "nothing lies in"),
+        ({"inputs": "==2,!=2"}, "nothing lies in"),
+        ({"input": {"0": {"rank": "<0"}}}, "nothing lies in"),
+        ({"input": {"0": {"value": {"any": ">2,<2"}}}}, "nothing lies in"),
+        ({"attr": {"strides": {"all": ">=2,<2"}}}, "nothing lies in"),
+        # attributes
+        ({"attr": "mode"}, "attr must be a table"),
+        ({"attr": {}}, "attr is an empty table"),
+        ({"attr": {"mode": {}}}, "attr.mode is an empty table"),
+        ({"attr": {"mode": {"like": "x"}}}, "unknown test of attr.mode 'like'; allowed are given, is, not"),
+        ({"attr": {"axes": {"any": "some"}}}, "is not a range"),
+        ({"attr": {"size": ">1"}}, "would be compared as a string"),
+        ({"attr": {"size": {"not": ["a", "!=1"]}}}, "would be compared as a string"),
+        ({"attr": {"size": [[">1", "2"]]}}, "would be compared as a string"),
+        ({"attr": {"size": {"given": "true"}}}, "must be true or false"),
+        ({"attr": {"size": {"given": 1}}}, "must be true or false"),
+        ({"attr": {"size": {"given": False, "is": 3}}}, "has its default"),
+        ({"attr": {"size": True}}, "write 1 or 0"),
+        ({"attr": {"size": "linear "}}, "begins or ends with a space"),
+        ({"attr": {"size": []}}, "an empty list"),
+        ({"attr": {"size": {"not": []}}}, "an empty list"),
+        ({"attr": {"size": [1, 1]}}, "a value twice"),
+        ({"attr": {"size": [1, "2"]}}, "of one type"),
+        ({"attr": {"size": [1, [2]]}}, "of one type"),
+        ({"attr": {"size": [[1, "2"]]}}, "of one type"),
+        ({"attr": {"size": {"is": {"any": 3}}}}, "is no value of an attribute"),
+        ({"attr": {"size": 0.1}}, "not equal to any float32"),
+        ({"attr": {"size": float("nan")}}, "not equal to any float32"),
+        ({"attr": {"size": 1e300}}, "not equal to any float32"),
+        # attributes with a default, which tells their type
+        ({"attr": {"axis": "1"}}, "attr.axis = '1' cannot be: the attribute's default is 1"),
+        ({"attr": {"axis": 1.0}}, "cannot be"),
+        ({"attr": {"axis": [[1]]}}, "cannot be"),
+        ({"attr": {"mode": {"not": 1}}}, "cannot be"),
+        ({"attr": {"mode": {"length": 3}}}, "is a string"),
+        ({"attr": {"mode": {"range": 3}}}, "is a string"),
+        ({"attr": {"axis": {"any": ">1"}}}, "is one number"),
+        ({"attr": {"axis": {"length": 1}}}, "is one number"),
+        ({"attr": {"pads": {"range": ">1"}}}, "is a list"),
+        ({"attr": {"pads": 1}}, "cannot be"),
+        # operands and results
+        ({"input": {}}, "input is an empty table"),
+        ({"input": {"0": {}}}, "input.0 is an empty table"),
+        ({"input": {"first": "present"}}, "a position is"),
+        ({"input": {"01": "present"}}, "a position is"),
+        ({"input": {"-0": "present"}}, "a position is"),
+        ({"input": {"0": "used"}}, "unknown state of input.0 'used'; allowed are present, absent, constant, runtime"),
+        ({"input": {"0": {"is": "there"}}}, "unknown state"),
+        ({"input": {"0": ["constant", "runtime"]}}, "unknown state"),
+        ({"input": {"0": ">1"}}, "unknown state"),
+        ({"input": {"0": {"size": 3}}}, "unknown property of input.0 'size'"),
+        ({"input": {"any": "absent"}}, "about those that are present"),
+        ({"output": {"all": {"is": "present", "rank": 3}}}, "about those that are present"),
+        ({"input": {"2": {"is": "absent", "rank": 3}}}, "what is left out has none"),
+        ({"output": {"0": {"is": "absent", "rank": 3}}}, "what is left out has none"),
+        ({"input": {"0": {"is": "runtime", "value": {"any": 0}}}}, "only constants have one"),
+        ({"input": {"0": {"rank": "<3", "dim": {"0": 1, "-3": 1}}}}, "it has no axis -3 then"),
+        ({"output": {"0": {"rank": 1, "dim": {"1": 1}}}}, "it has no axis 1 then"),
+        ({"input": {"0": {"dim": 3}}}, "must be a table"),
+        ({"input": {"0": {"dim": {}}}}, "is an empty table"),
+        ({"input": {"0": {"dim": {"last": 3}}}}, "an axis is"),
+        ({"input": {"0": {"value": ">3"}}}, "must be a table"),
+        ({"input": {"0": {"value": {}}}}, "is an empty table"),
+        ({"input": {"0": {"value": {"some": ">3"}}}}, "allowed are any, all"),
+        ({"input": {"0": {"dtype": "float"}}}, "unknown dtype"),
+        ({"input": {"0": {"dtype": ["FLOAT", "FLAOT16"]}}}, "close to it: FLOAT16"),
+        ({"input": {"0": {"dtype": "UNDEFINED"}}}, "unknown dtype"),
+        ({"input": {"0": {"dtype": 1}}}, "unknown dtype"),
+        ({"input": {"0": {"dtype": []}}}, "an empty list"),
+        ({"input": {"0": {"producer": []}}}, "an empty list"),
+        ({"input": {"0": {"producer": "relu"}}}, "neither an op type nor one of input, initializer, outer"),
+        ({"input": {"0": {"producer": "Identity"}}}, "is looked through"),
+        ({"input": {"0": {"producer": 3}}}, "neither an op type"),
+        ({"output": {"0": "constant"}}, "allowed are present, absent, used, unused, graph-output"),
+        ({"output": {"0": {"producer": "Relu"}}}, "unknown property"),
+        ({"output": {"0": {"value": {"any": 3}}}}, "unknown property"),
+        # relations
+        ({"relation": "einsum-repeats-indices"}, "unknown relation 'einsum-repeats-indices'; close to it: einsum-repe"),
+        ({"relation": []}, "an empty list"),
+        ({"relation": 3}, "unknown relation 3"),
+        ({"relation": ["result-has-no-elements", "result-has-no-elements"]}, "a value twice"),
+        ({"relation": [["result-has-no-elements"]]}, "unknown relation"),
     ],
 )
-def test_what_is_not_in_the_vocabulary(when: object) -> None:
-    with pytest.raises(TableError, match=r"^file: row"):
-        parse_condition(when, "file: row")
+def test_what_the_row_language_rejects(when: object, words: str) -> None:
+    with pytest.raises(TableError, match=r"^file: row") as caught:
+        parse_condition(when, "file: row", {"axis": 1, "mode": "linear", "pads": [0, 0], "epsilon": 0.5})
+    assert words in caught.value.message
+    assert "docs/row-language.md" in caught.value.hint
+
+
+def test_values_of_the_type_of_the_default_are_read() -> None:
+    defaults = {"axis": 1, "mode": "linear", "pads": [0, 0], "epsilon": 0.5}
+    when = {"attr": {"axis": [0, 2], "mode": "nearest", "pads": {"is": [[1, 1]], "any": ">0"}, "epsilon": 1}}
+    assert parse_condition(when, "here", defaults).text.startswith("attr.axis = [0, 2], attr.mode")
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        (3, (3,), (2, 4)),
+        ("3", (3,), (2, 4)),
+        (">=2, <5", (2, 4), (1, 5)),
+        ("!=0,!=1,!=2", (3,), (0, 1, 2)),
+        ("<1", (0,), (1, 2)),
+    ],
+)
+def test_ranges(text: object, inside: tuple[int, ...], outside: tuple[int, ...]) -> None:
+    matches = parse_count(text, "here", "rank")
+    assert all(matches(number) is True for number in inside)
+    assert all(matches(number) is False for number in outside)
+    assert matches(None) is None
 
 
 def test_three_valued_logic() -> None:
@@ -107,6 +225,7 @@ def test_three_valued_logic() -> None:
     assert any_of([]) is False
     assert any_of([False, None]) is None
     assert any_of([None, True]) is True
+    assert [negation(truth) for truth in (True, None, False)] == [False, None, True]
 
 
 def test_a_malformed_node_is_unknown() -> None:
@@ -182,6 +301,8 @@ def test_specifiers(specifier: str, version: str, expected: bool) -> None:  # no
 
 # ---- damaged rules -------------------------------------------------------------------------------------------------
 
+QUOTE = '"'
+DEFAULTS = "[defaults]\naxis = 1\n"
 ROW = """code = "MNN101"
 name = "a-b"
 mnn = ">=3"
@@ -199,21 +320,84 @@ evidence = ["measured: x"]
         ("[support]\n", "must hold"),
         (f"[[support]]\n{ROW}[extra]\n", "must hold"),
         (f"defaults = 3\n[[support]]\n{ROW}", "defaults"),
-        (f"[[support]]\n{ROW.replace('status', 'state')}", "row MNN101: unknown key 'state'"),
-        (f"[[support]]\n{ROW.replace('wrong', 'bad')}", "row MNN101: status must be one of"),
-        (f"[[support]]\n{ROW.replace('code', 'name2').replace('name2', 'advice', 1)}", "row 1: code is missing"),
+        ("support = [3]\n", "must hold"),
+        (
+            f"[[support]]\n{ROW.replace('status', 'state')}",
+            "row MNN101: unknown key 'state'; allowed are code, name, mnn",
+        ),
+        (f"[[support]]\n{ROW.replace('wrong', 'bad')}", "row MNN101: unknown status 'bad'; allowed are supported"),
+        (f"[[support]]\n{ROW.replace('code', 'advice')}", "row 1: code is missing"),
+        (f"[[support]]\n{ROW.replace('when = {}', '')}", "when is missing"),
         (f"[[support]]\n{ROW.replace('>=3', '3 or so')}", "PEP 440"),
         (f"[[support]]\n{ROW.replace('{}', '{ rank = 3 }')}", "unknown predicate 'rank'"),
-        (f"[[support]]\n{ROW.replace('[' + chr(34) + 'measured: x' + chr(34) + ']', '[]')}", "evidence is missing"),
+        (
+            f"[[support]]\n{ROW.replace('{}', '{ attr.axis = ' + QUOTE + '1' + QUOTE + ' }')}",
+            "attr.axis = '1' cannot be",
+        ),
+        (f"[[support]]\n{ROW.replace('[' + QUOTE + 'measured: x' + QUOTE + ']', '[]')}", "evidence is missing"),
+        (f"[[support]]\n{ROW.replace('[' + QUOTE, QUOTE).replace(QUOTE + ']', QUOTE)}", "evidence must be a list"),
+        (f"[[support]]\n{ROW.replace('measured: x', '')}", "evidence must be a list of strings"),
+        (f"[[support]]\n{ROW}arch = {QUOTE}x86_64{QUOTE}", "arch must be a list"),
+        (f"[[support]]\n{ROW}arch = []", "arch is an empty list"),
+        (f"[[support]]\n{ROW}arch = [{QUOTE}amd64{QUOTE}]", "unknown arch 'amd64'; allowed are x86_64"),
+        (f"[[support]]\n{ROW}unless = {{}}", "unless is empty"),
+        (f"[[support]]\n{ROW.replace('{}', '{ opset = 7 }')}unless = {{ opset = 7 }}", "unless is what when is"),
+        (f"[[support]]\n{ROW}find = {QUOTE}training-op{QUOTE}", "unknown key 'find'"),
+        (f"[[support]]\n{ROW}obstacle = {QUOTE}bad luck{QUOTE}", "unknown obstacle 'bad luck'"),
+        (f"[[support]]\n{ROW}remedy = 3", "remedy must be a string"),
+        (f"[[support]]\n{ROW.replace('wrong', 'supported')}", "code says nothing where MNN is right"),
+        (
+            f"[[support]]\n{ROW.replace('does', 'does {op.name}')}",
+            "unknown placeholder {op.name}; allowed are op, opset",
+        ),
+        (f"[[support]]\n{ROW.replace('does', 'does {input.x}')}", "unknown placeholder {input.x}"),
+        (f"[[support]]\n{ROW.replace('does', 'does {input.1.size}')}", "unknown placeholder {input.1.size}"),
+        (f"[[support]]\n{ROW.replace('does', 'does {attr}')}", "unknown placeholder {attr}"),
+        (f"[[support]]\n{ROW.replace('does', 'does {attr.mode.length}')}", "unknown placeholder {attr.mode.length}"),
+        (f"[[support]]\n{ROW.replace('does', 'does {tensor}')}", "unknown placeholder {tensor}"),
+        (f"[[support]]\n{ROW.replace('does', 'does {op')}", "a brace that belongs to no placeholder"),
     ],
 )
 def test_damaged_rows(content: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "ops").mkdir()
-    (tmp_path / "ops" / "Relu.toml").write_text(content)
+    is_whole = content.startswith("[[support]]\n") and "[extra]" not in content
+    (tmp_path / "ops" / "Relu.toml").write_text(f"{DEFAULTS if is_whole else ''}{content}")
     with pytest.raises(TableError) as caught:
         SupportTable(tmp_path).rows("Relu")
     assert words in caught.value.message
     assert caught.value.hint
+
+
+GRAPH_ROW = """[[graph]]
+code = "MNN099"
+name = "a-b"
+mnn = ">=3"
+find = "training-op"
+status = "wrong"
+reason = "does {op}"
+evidence = ["measured: x"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            GRAPH_ROW.replace("training-op", "training-ops"),
+            "row MNN099: unknown search 'training-ops'; close to it: tr",
+        ),
+        (GRAPH_ROW.replace('find = "training-op"', ""), "find is missing"),
+        (GRAPH_ROW.replace("{op}", "{tensor}"), "unknown placeholder {tensor}; allowed are domain, op"),
+        (GRAPH_ROW + "when = {}", "unknown key 'when'"),
+    ],
+)
+def test_damaged_rows_about_models(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "graph.toml").write_text(GRAPH_ROW)
+    assert len(SupportTable(tmp_path).graph_rows()) == 1
+    (tmp_path / "graph.toml").write_text(content)
+    with pytest.raises(TableError) as caught:
+        SupportTable(tmp_path).graph_rows()
+    assert words in caught.value.message
 
 
 def test_rules_are_found_beside_and_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,62 +428,3 @@ def test_an_op_type_is_not_a_path(tmp_path: Path) -> None:
     (tmp_path / "ops").mkdir()
     assert SupportTable(tmp_path).rows("../Relu") == ()
     assert SupportTable(tmp_path).rows("Unheard") == ()
-
-
-def _node(op: str, inputs: str, output: str, constants: str = "", before: str = "", opset: int = 18) -> str:
-    return f'<ir_version: 8, opset_import: ["" : {opset}]> g ({inputs}) => ({output}) <{constants}> {{ {before} {op} }}'
-
-
-PAD = "y = Pad(x, p, v, a)"
-PADS = "int64[4] p = {1, 0, 0, 1}, float v = {2.0}, int64[2] a = "
-SEQUENCE = "y = SequenceAt(s, p)"
-POOL = 'y = AveragePool<auto_pad="SAME_UPPER", kernel_shape=[3], strides=[2], count_include_pad=1>(x)'
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("axes-name-all-in-order", _node(PAD, "float[3,4] x", "float[4,5] y", PADS + "{0, -1}"), True),
-        ("axes-name-all-in-order", _node(PAD, "float[3,4] x", "float[4,5] y", PADS + "{1, 0}"), False),
-        ("axes-name-all-in-order", _node(PAD, "float[2,3,4] x", "float[3,3,5] y", PADS + "{0, 2}"), False),
-        ("axes-name-all-in-order", _node("y = Pad(x, p)", "float[3] x, int64[2] p", "float[N] y"), None),
-        ("axis-is-single", _node("y = ArgMax<axis=-2>(x)", "float[3,1,4] x", "int64[3,1,4] y"), True),
-        ("axis-is-single", _node("y = ArgMax<axis=0>(x)", "float[3,1,4] x", "int64[1,1,4] y"), False),
-        ("axis-is-single", _node("y = ArgMax<axis=0>(x)", "float[N,1,4] x", "int64[1,1,4] y"), None),
-        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,8] x", "float[1,2,4] y", opset=19), True),
-        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,7] x", "float[1,2,4] y", opset=19), False),
-        ("window-reaches-larger-end-padding", _node(POOL, "float[1,2,W] x", "float[1,2,V] y", opset=19), None),
-    ],
-)
-def test_relations(name: str, text: str, expected: bool | None) -> None:  # noqa: FBT001
-    assert parse_condition({"relation": name}, "here").holds(facts(text.replace("<>", ""))) is expected
-
-
-@pytest.mark.parametrize(
-    ("sizes", "scale", "expected"),
-    [("3,5", 1.5, True), ("4,6", 1.5, False), ("3,5", 2, False), ("H,5", 2, False), ("H,4", 1.5, None)],
-)
-def test_scaled_sizes(sizes: str, scale: float, expected: bool | None) -> None:  # noqa: FBT001
-    node = f'y = Upsample<mode="linear", scales=[1.0, 1.0, {float(scale)}, {float(scale)}]>(x)'
-    text = _node(node, f"float[1,2,{sizes}] x", "float[1,2,V,W] y", opset=8).replace("<>", "")
-    assert parse_condition({"relation": "scaled-size-is-fractional"}, "here").holds(facts(text)) is expected
-
-
-@pytest.mark.parametrize(
-    ("made", "constants", "expected"),
-    [
-        ("s = SplitToSequence<axis=1>(x, k)", "int64[3] k = {3, 2, 1}", True),
-        ("s = SplitToSequence<axis=1>(x, k)", "int64[3] k = {2, 2, 2}", False),
-        ("s = SplitToSequence<axis=1>(x, k)", "int64 k = {4}", True),
-        ("s = SplitToSequence<axis=1>(x, k)", "int64 k = {3}", False),
-        ("s = SplitToSequence(x)", "int64 k = {3}", False),
-        ("s = SequenceConstruct(x, x)", "int64 k = {3}", False),
-        ("r = Transpose(x) s = SequenceConstruct(x, r)", "int64 k = {3}", True),
-        ("e = SequenceEmpty() s = SequenceInsert(e, x)", "int64 k = {3}", None),
-    ],
-)
-def test_uneven_sequences(made: str, constants: str, expected: bool | None) -> None:  # noqa: FBT001
-    text = _node(SEQUENCE, "float[2,6] x", "float[M,N] y", f"int64 p = {{-1}}, {constants}", made)
-    found = facts(text, len(made.split(" = ")) - 1, axis=0)
-    assert found.node.op_type == "SequenceAt"
-    assert parse_condition({"relation": "sequence-is-uneven"}, "here").holds(found) is expected

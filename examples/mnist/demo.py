@@ -22,17 +22,17 @@ def main() -> int:
     BUILD.mkdir(exist_ok=True)
     model, by_hand = relative(FOLDER / "mnist-fc.onnx"), relative(FOLDER / "mnist-conv.onnx")
     fixed, file, file_by_hand = (relative(BUILD / name) for name in ("fixed.onnx", "mnist.mnn", "mnist-by-hand.mnn"))
-    print("# In 2019 the tutorial's author met this:")
+    print("# The finding for MNN of 2019:")
     run("check", model, "--mnn", "0.2.0.4")
-    print("# The MNN of today takes the head, but not well:")
+    print("# The MNN of today converts the head, but inefficiently:")
     run("check", model)
     print("# The rewrite:")
     run("fix", model, "-o", fixed, "--diff")
     print("# And the check of 2019 again:")
     clean = run("check", fixed, "--mnn", "0.2.0.4")
-    print("# The gate does all of it at once, and publishes the file only if MNN computes the same:")
+    print("# `convert` does all steps, and writes the file only if MNN computes the same:")
     status = run("convert", model, "-o", file)
-    print("# The convolution head that the author wrote by hand, through the same gate:")
+    print("# The convolution head that the author wrote by hand, converted in the same way:")
     status = run("convert", by_hand, "-o", file_by_hand) or status
     return compare_ops(Path(model), Path(file), Path(file_by_hand)) or status or clean
 

@@ -34,7 +34,7 @@ class BackendAnalysis:
     Attributes:
         reports: One for each backend, in the order asked for.
         failure: How the conversion of the model as it is failed; None if it did not.
-        fixed: What `mnncompat fix` does to the model.
+        fixed: The result of `mnncompat fix` for the model.
     """
 
     reports: tuple[BackendReport, ...]
@@ -59,7 +59,7 @@ def analyze(
         names: Backends, see `mnncompat.backends.registry.names`.
         rewrites: What `mnncompat fix` would apply; by default every safe rewrite.
         limits: What MNN's child processes may use.
-        progress: Told how far it is.
+        progress: Called with the progress.
 
     Raises:
         ModelError: The model's weights cannot be read.
@@ -95,7 +95,7 @@ def analyze(
 
 
 def _converted(model: Model, source: Path | None, limits: mnn.Limits) -> mnn.MnnGraph | mnn.Failure:
-    """The converted graph of the file `source`, or of the model where there is none."""
+    """The converted graph of the file `source`, or of the model if there is no file."""
     with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
         target = Path(folder) / "model.mnn"
         if source is None:

@@ -1,4 +1,4 @@
-"""What a survey of backends found, as findings beside those of the table."""
+"""Backend reports as findings beside those of the table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAMED = 3
 
 
 def with_backends(result: CheckResult, model: Model, found: BackendAnalysis) -> CheckResult:
-    """Add what was found about backends to the result of a check, as values and as findings.
+    """Add backend reports to the result of a check, as values and as findings.
 
     Args:
-        result: What the check found.
+        result: The result of the check.
         model: The model that was checked.
-        found: Its survey.
+        found: Its backend reports.
     """
     findings = [*result.diagnostics, *_findings(model, found)]
     findings.sort(key=lambda item: item.severity.rank)
@@ -72,7 +72,7 @@ def _of_fallback(
 
 
 def _helps(report: BackendReport) -> bool:
-    """True if after the rewrites fewer ops are away from the backend, and not more of them nowhere."""
+    """True if after the rewrites fewer ops run elsewhere than on the backend, and no more of them nowhere."""
     before, after = report.placement, report.fixed
     return (
         before is not None
@@ -139,7 +139,7 @@ def _nodes_words(each: Fallback) -> str:
 
 def _hint(each: Fallback, report: BackendReport) -> str:
     if not each.on_cpu:
-        return f"MNN creates no session for {report.backend} then: take another backend, or replace the operator"
+        return f"MNN then creates no session for {report.backend}: use another backend, or replace the operator"
     if report.execution == "graph":
         return (
             f"{report.backend} runs its ops as one graph, and by MNN's source no value crosses to the CPU within a run:"

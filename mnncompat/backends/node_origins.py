@@ -1,7 +1,7 @@
-"""Which nodes of the ONNX model an op of the converted graph comes from, as far as names tell.
+"""Which nodes of the ONNX model an op of the converted graph comes from, as far as its name says.
 
 MNN's converter names an op after the ONNX value that it computes (`/head/MatMul_output_0`), adds to that name where
-it splits an op (`..._output_0__matmul_converted`) and counts what it invents (`Reshape34`).
+it splits an op (`..._output_0__matmul_converted`) and numbers the ops that it adds (`Reshape34`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mnncompat.mnn import MnnGraph, MnnOp
     from mnncompat.results.diagnostics import Location
 
-# What the converter puts behind the name of a value (tools/converter/source/optimizer at 3.6.1); behind `___tr4`
-# follows the name of the op that wanted the other layout.
+# What the converter appends to the name of a value (tools/converter/source/optimizer at 3.6.1); after `___tr4`
+# follows the name of the op that needed the other layout.
 _ADDED = ("__matmul_converted", "___tr4")
 
 
@@ -24,7 +24,7 @@ class NodeOrigins:
 
     Args:
         view: The ONNX model that was converted.
-        graph: What it was converted to.
+        graph: The converted graph.
     """
 
     def __init__(self, view: ModelView, graph: MnnGraph) -> None:
@@ -38,9 +38,9 @@ class NodeOrigins:
                 self._readers.setdefault((op.body, value), []).append(op)
 
     def of(self, op: MnnOp) -> tuple[Location, ...]:
-        """Nodes that an op comes from; of an op that the converter invented, those of the ops that read it.
+        """Nodes that an op comes from; for an op that the converter added, those of the ops that read it.
 
-        Empty where names do not tell.
+        Empty if names do not say.
         """
         named = self._named(op)
         if named:

@@ -1,15 +1,15 @@
 """A converted graph on a backend: which ops run where, and in how many partitions.
 
-What MNN does, and what is followed here (source/core/Pipeline.cpp, source/geometry/GeometryComputerUtils.cpp and
+What MNN does, and what this module reproduces (source/core/Pipeline.cpp, source/geometry/GeometryComputerUtils.cpp and
 express/module/PipelineModule.cpp):
 
 1. Ops whose inputs are constants, or matter by their shape only (Shape, Rank), are computed on the CPU when a session
-   is resized, and so is what follows from them alone. They cost nothing in a run and fall back to nothing.
+   is resized, and so are ops that depend on them alone. They cost nothing in a run, and are no fallback.
 2. The other ops are lowered, as far as the backend's compiler says so.
 3. The backend is asked for each op, then the CPU. If neither has it, there is no session.
 
-Ops whose output shape depends on values that are only there in a run, and those that MNN lists as breaking a module
-(NonMaxSuppressionV2, Where, ...), are a module of their own: no partition reaches across their bounds.
+Ops whose output shape depends on values that are only known in a run, and those that MNN lists as breaking a module
+(NonMaxSuppressionV2, Where, ...), are a module of their own: no partition extends across their bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mnncompat.mnn import MnnGraph, MnnOp
 
 Origin = Callable[["MnnOp"], tuple[str, ...]]
-"""Tells the names of the ONNX nodes that an op comes from."""
+"""Returns the names of the ONNX nodes that an op comes from."""
 
 _NOT_OPS = frozenset({"Input", "Const", "TrainableParam"})
 _CONTROL_FLOW = frozenset({"If", "While"})
@@ -50,7 +50,7 @@ class _Group:
 
 
 def place(graph: MnnGraph, backend: Backend, origin: Origin = lambda _op: ()) -> Placement:
-    """Say where each op of a converted graph runs.
+    """Determine where each op of a converted graph runs.
 
     A partition is a maximal run of ops, in the order of the file (which is the order of execution), that all run on
     the backend or all do not; ops of step 1 do not count. Control flow and modules of their own end a run. Bodies
@@ -59,7 +59,7 @@ def place(graph: MnnGraph, backend: Backend, origin: Origin = lambda _op: ()) ->
     Args:
         graph: The converted graph.
         backend: The backend.
-        origin: Tells where an op comes from.
+        origin: Returns the nodes that an op comes from.
     """
     counts = dict.fromkeys(Where, 0)
     groups: dict[str, _Group] = {}

@@ -26,10 +26,10 @@ class Backend:
         registered: Op types that the backend registers.
         cpu: Op types that MNN's CPU backend registers.
         lowered: Op type -> what it becomes before the backend is asked. Views of memory become Raster. Other forms, for
-            some shapes and parameters, are in the rules (``may``), and are not looked at.
-        shape_values: Op type -> inputs whose values MNN must know to tell the shape of the output.
+            some shapes and parameters, are in the rules (``may``), and are not considered.
+        shape_values: Op type -> inputs whose values determine the shape of the output.
         unread_values: Op type -> inputs of which only the shape matters.
-        apart: Op types that `Module` keeps in a part of the model of their own.
+        apart: Op types that `Module` keeps in a module of their own.
     """
 
     name: str
@@ -84,7 +84,7 @@ def backend(name: str, version: str) -> Backend:
     without = held.ops(entry.get("without", ()))
     registered = held.ops(_registered(entry["registered"])) - without
     if not registered:
-        raise UsageError(f"MNN {version} has no backend {name}", hint="take a newer MNN, or another backend")
+        raise UsageError(f"MNN {version} has no backend {name}", hint="use a newer MNN, or another backend")
     return Backend(
         name=name,
         compiler=entry["compiler"],
@@ -100,7 +100,7 @@ def backend(name: str, version: str) -> Backend:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Picks what holds for one release, given by its position among `versions`."""
+    """Selects what holds for one release, given by its position among `versions`."""
 
     versions: Sequence[str]
     position: int

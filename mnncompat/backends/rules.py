@@ -5,7 +5,7 @@ from __future__ import annotations
 from mnncompat.results.diagnostics import RuleInfo, Severity
 
 _BY_OP_TYPE = """\
-The answer goes by op type. That a backend registers an op type means that it may take the op: its creator can still
+The answer is by op type. That a backend registers an op type means that it may run the op: its creator can still
 refuse it for a weight that is not constant, a rank, a data type or a parameter, and the op then falls back as well.
 `rules/backends.json` holds what the backends of every release since 3.0.0 register, `rules/geometry.json` what MNN
 lowers first; both are derived from MNN's source. Backends are not run."""
@@ -18,17 +18,17 @@ PLACEMENT = RuleInfo(
     summary="how the converted model is divided between a backend and the CPU",
     severity=Severity.INFO,
     explanation=f"""\
-`mnncompat check --backend NAME` converts the model with the installed MNN and looks at every op of the result. An op
+`mnncompat check --backend NAME` converts the model with the installed MNN and examines every op of the result. An op
 runs on the backend if the backend registers its type, or if MNN's geometry lowers it into types that it registers
 (views of memory become Raster). Other ops fall back to the CPU. Ops that only compute shapes run on the CPU when a
-session is resized, and are counted apart.
+session is resized, and are counted separately.
 
-A partition is a maximal run of ops, in file order, that stay on one side. Where MNN's `Module` cuts the model (If,
-While, NonMaxSuppression, a shape that depends on values), a partition ends.
+A partition is a maximal run of ops, in file order, that all run on the backend or all do not. Where MNN's `Module` cuts
+the model (If, While, NonMaxSuppression, a shape that depends on values), a partition ends.
 
 {_BY_OP_TYPE}
 
-The same is done for the model after `mnncompat fix`, to tell whether rewriting helps.
+The same is done for the model after `mnncompat fix`, to show whether the rewrites help.
 """,
     evidence=_READ,
 )
@@ -40,12 +40,12 @@ FALLBACK = RuleInfo(
     severity=Severity.WARNING,
     explanation=f"""\
 The converted model has ops of a type that the backend does not register, or that MNN's geometry lowers into a type
-that it does not register. MNN runs them, or that part of them, on the CPU. Every change of sides costs a copy and a
-wait.
+that it does not register. MNN runs them, or that part of them, on the CPU. Every transition between backend and CPU
+costs a copy and a synchronisation.
 
-Backends that run their ops as one graph (CoreML, HiAI, NNAPI, QNN, TensorRT) are worse off: as MNN's source reads, they
-copy only the session's inputs and outputs, so an op on the CPU in the middle does not see what the backend computed,
-and the result may be wrong. That was read, not measured: compare outputs on the device.
+Backends that run their ops as one graph (CoreML, HiAI, NNAPI, QNN, TensorRT) have a second problem: by MNN's source,
+they copy only the session's inputs and outputs, so an op on the CPU between two of theirs does not get what the backend
+computed, and the result may be wrong. This was read in the source, not measured: compare outputs on the device.
 
 {_BY_OP_TYPE}
 """,
@@ -63,7 +63,7 @@ OpenCL, Vulkan, Metal and CUDA, geometry turns such an op into others. For CoreM
 LSTM, Scatter and BatchMatMul as they are, and for HiAI, OpenGL and QNN it leaves everything. MNN then prints
 `Create execution error`, and resizing the session fails with NOT_SUPPORT.
 
-Take another backend, or replace the operator: where a rewrite does that, the finding names it.
+Use another backend, or replace the operator: if a rewrite does that, the finding names it.
 
 {_BY_OP_TYPE}
 """,

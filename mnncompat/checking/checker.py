@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import onnx
 
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.index import rewrite_named, searching_rewrites
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 from mnncompat.support.releases import Releases, releases, resolve_version
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
@@ -94,8 +94,10 @@ class _Check:
         found = [*self._graph_findings(), *self._node_findings()]
         matches, refusals = self._search(found)
         yield from (_remedied(finding, matches, refusals) for finding in found)
+        flagged = {site for site, item in found if item.severity is not Severity.INFO}
         for site, rewrite, match in matches:
-            yield from self._notes(site, rewrite, match)
+            if not rewrite.is_remedy or flagged.isdisjoint(_NodeLocation(site.graph, each) for each in match.nodes):
+                yield from self._notes(site, rewrite, match)
 
     def _graph_findings(self) -> Iterator[_Finding]:
         for trouble in self.target.model_hazards(self.view):
@@ -108,7 +110,7 @@ class _Check:
         unsure: dict[tuple[str, str], list[_Finding]] = {}
         for number, view in enumerate(self.graphs):
             for index, node in enumerate(view.nodes):
-                if node.domain not in ONNX_DOMAINS:
+                if not is_onnx(node):
                     continue
                 site = _NodeLocation(graph=number, position=index)
                 if not self.releases.declares(node.op_type, self.version):
@@ -172,8 +174,6 @@ class _Check:
                     yield site.graph, rewrite, found
 
     def _notes(self, site: _NodeLocation, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
-        if rewrite.is_remedy:  # the finding is the row's
-            return
         for index, message in match.notes:
             yield (
                 _NodeLocation(graph=site.graph, position=index),

@@ -38,17 +38,17 @@ def measure_nodes(
 ) -> tuple[str, tuple[tuple[NodeCase, Measurement | None], ...]]:
     """Measure every distinct node of a model's main graph on the installed MNN.
 
-    Of nodes that are alike (`mnncompat.probe.node_fingerprint`) one is measured, and what came of it stands with all of
-    them.
+    Of nodes with the same fingerprint (`mnncompat.probe.node_fingerprint`) one is measured, and its measurement counts
+    for all of them.
 
     Args:
         model: The model.
         shapes: Shapes of inputs with dynamic dimensions.
         inputs: Real data, by input name.
-        seed: Of what is drawn.
-        apart: Indices of nodes that are measured on their own values, whatever they are like; see `flagged`.
-        cache: Folder that keeps what was measured; None for the user's cache folder.
-        progress: Told how far it is.
+        seed: Of the drawn inputs.
+        apart: Indices of nodes that are measured on their own values, whatever their fingerprint; see `flagged`.
+        cache: Folder that keeps the measurements; None for the user's cache folder.
+        progress: Called with the progress.
 
     Returns:
         The MNN release, and every node with its measurement (None if it could not be cut out).
@@ -76,7 +76,7 @@ def measure_nodes(
 
 
 def flagged(result: CheckResult) -> frozenset[int]:
-    """Indices of the main graph's nodes that have an error: only their own measurement may take it back."""
+    """Indices of the main graph's nodes with an error: only a measurement of their own may withdraw it."""
     return frozenset(
         item.location.index
         for item in result.diagnostics
@@ -92,10 +92,11 @@ def cache_folder() -> Path:
 def merged(
     result: CheckResult, model: Model, version: str, found: Sequence[tuple[NodeCase, Measurement | None]]
 ) -> CheckResult:
-    """Put what was measured beside the table's findings.
+    """Combine the measurements with the table's findings.
 
-    A node that MNN gets wrong and the table does not know becomes a finding of its own; an error of the table on a
-    node that MNN gets right becomes a warning that says so; what was unknown and is right now is known.
+    A node that MNN computes wrongly, and that no row covers, becomes a new finding. An error of the table on a node
+    that MNN computes correctly becomes a warning that says so. A use that was unknown and is computed correctly is no
+    longer reported.
     """
     measured = {site.index: each for site, each in found if each is not None}
     view = view_model(model).main
@@ -130,10 +131,10 @@ def _finding(location: Location, each: Measurement, version: str) -> Diagnostic:
         code=MEASURED,
         name="measured-hazard",
         severity=Severity.ERROR,
-        message=f"measured on MNN {version}: {_words(each)}; the table does not know it",
+        message=f"measured on MNN {version}: {_words(each)}; no row of the table covers it",
         location=location,
         status=each.outcome.value,
-        hint="please report it: it is worth a row of the table",
+        hint="please report it: the table needs a row for it",
         evidence=(each.id,),
     )
 
@@ -148,7 +149,7 @@ def _is_main(item: Diagnostic) -> bool:
 
 
 def _ops_that_are_right(measured: Mapping[int, Measurement]) -> set[str]:
-    """Op types of which every node that was measured is right."""
+    """Op types of which every measured node is computed correctly."""
     wrong = {each.op for each in measured.values() if each.outcome is not Outcome.OK}
     return {each.op for each in measured.values()} - wrong
 
@@ -165,7 +166,7 @@ class _Kept:
             self.found = kept if before == self._header else {}
 
     def save(self) -> None:
-        """Write the file; a cache that cannot be written is no reason to fail."""
+        """Write the file; a cache that cannot be written is ignored."""
         import contextlib
 
         from mnncompat.errors import OutputError

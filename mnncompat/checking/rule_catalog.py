@@ -1,4 +1,4 @@
-"""Every rule that there is, from the table, the graph checks, the rewrites and the gate, by code and name."""
+"""All rules, of the table, the checks of a graph, the rewrites and the results, by code and name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule that the check can report by itself, explained; `mnncompat.checking.rule_catalog` adds the rewrites."""
+"""Documentation of every rule that `check` reports; `mnncompat.checking.rule_catalog` adds the rewrites."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ BUILT_IN = (
     RuleInfo(
         code=UNKNOWN,
         name="unmeasured-op",
-        summary="the table says nothing about this use of an operator",
+        summary="no row of the table covers this use of an operator",
         severity=Severity.INFO,
         explanation=(
-            "The release declares the operator, but no row of the table speaks about this use of it: nothing is known "
-            "for or against it. Declared is not supported. `mnncompat check --probe` measures the model's own nodes, "
+            "The release declares the operator, but no row of the table covers this use of it: nothing is known "
+            "about it. Declared does not mean supported. `mnncompat check --probe` measures the model's own nodes, "
             "and `mnncompat verify` compares the converted model as a whole."
         ),
     ),
     RuleInfo(
         code=MEASURED,
         name="measured-hazard",
-        summary="the installed MNN does not compute this node right, and the table does not know it",
+        summary="the installed MNN does not compute this node correctly, and no row of the table covers it",
         severity=Severity.ERROR,
         explanation=(
             "`mnncompat check --probe` cut the node out with the inputs that it gets in this model, converted and ran "
             "it on the installed MNN, twice, and compared with ONNX Runtime. The finding says what happened. No row "
-            "of the table speaks about it: please report it."
+            "of the table covers it: please report it."
         ),
     ),
     *BACKEND_RULES,
@@ -96,8 +96,8 @@ _DOES = {
     "refused": "the converter refuses the model",
     "crash": "the process dies",
     "error": "the converted model fails at load or run, or returns no output",
-    "wrong": "the numbers, the shape or the type come out wrong, and nothing says so",
-    "partial": "some inputs come out wrong, and nothing says so",
+    "wrong": "values, shape or type of the result are wrong, without any message",
+    "partial": "the result is wrong for some inputs, without any message",
 }
 
 

@@ -1,6 +1,6 @@
 """How often the verdict of `check` comes true: the confusion matrix against what the probe measured.
 
-The verdict on a micro-model is "trouble" if it has any finding at level error, else "fine". The outcome is "right" if
+The verdict on a micro-model is "hazard" if it has any finding at level error, else "fine". The outcome is "right" if
 MNN converts it, runs it and computes the right values, twice.
 """
 
@@ -36,7 +36,7 @@ class Judgement:
 
     @property
     def is_right(self) -> bool:
-        """True if MNN computes the right thing."""
+        """True if MNN computes the right values."""
         return self.measured.outcome is Outcome.OK
 
     @property
@@ -62,7 +62,7 @@ class Score:
 
     @property
     def false_alarms(self) -> tuple[Judgement, ...]:
-        """Findings at level error on what MNN gets right."""
+        """Findings at level error on cases that MNN computes correctly."""
         return tuple(each for each in self.judgements if not each.agrees and each.is_right)
 
     def share(self, count: int) -> float:
@@ -73,7 +73,7 @@ class Score:
 def judged(
     cases: Iterable[Case], measured: Mapping[str, Measurement], version: str, table: SupportTable | None = None
 ) -> Iterator[Judgement]:
-    """Put verdict and outcome of every measured case side by side.
+    """Compare verdict and outcome of every measured case.
 
     Args:
         cases: The corpus.
@@ -96,6 +96,6 @@ def _errors(case: Case, version: str, table: SupportTable) -> tuple[str, ...]:
 
     try:
         result = check_model(from_proto(ModelProto.FromString(case.model)), mnn_version=version, table=table)
-    except ModelError as error:  # what `check` refuses to read is trouble too
+    except ModelError as error:  # a model that `check` refuses to read counts as a hazard
         return (type(error).__name__,)
     return tuple(item.code for item in result.diagnostics if item.severity is Severity.ERROR)

@@ -1,7 +1,7 @@
 """The command line: the only place that prints and exits.
 
-Each command is a function in a module of its own; what is expensive is imported inside it. Whatever goes wrong ends
-here as one line, a hint and exit status 2.
+Each command is a function in a module of its own; expensive imports are inside it. Every error ends here as one line, a
+hint and exit status 2.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from mnncompat.graph.atomic_files import forget_outputs, outputs_written
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which typer would turn into an exit status of its own."""
+    """Ctrl-C or SIGTERM. It is no KeyboardInterrupt, because typer would choose another exit status for that."""
 
 
-# Signals received: what is raised while an extension module is being imported comes out as an ImportError.
+# Signals received: an exception that is raised while an extension module is imported becomes an ImportError.
 _SIGNALS: list[int] = []
 
 EXIT_OK, EXIT_ERROR = 0, 2
 
 
 def run() -> NoReturn:
-    """Entry point of the program: `main`, without the collector while importing and without tearing Python down.
+    """Entry point of the program: `main`, without garbage collection during imports and without interpreter shutdown.
 
-    Both cost a quarter of what a check takes: imports make no garbage, and at the end the operating system frees the
-    memory of ONNX's classes in one go.
+    Together they take a quarter of the time of a check. Imports make no garbage, and at the end the operating system
+    frees the memory at once.
     """
     gc.disable()
     status = main()
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MnncompatError as error:
         return _fail(error.message, error.hint) if not _SIGNALS else _interruption()
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing is wrong, and Python must not complain at exit either.
+        # The reader closed the pipe (`| head`): that is no error, and Python must not print one at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (Interrupted, KeyboardInterrupt):
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _interruption() -> int:
     written = ", ".join(str(path) for path in outputs_written())
-    told = f"written before that, and whole: {written}" if written else "nothing was written"
+    told = f"written before that, and complete: {written}" if written else "nothing was written"
     return _fail("interrupted", f"{told}; run the command again")
 
 

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 _COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule", "score")
+_DEV = "dev"
 
 
 def application(words: Sequence[str]) -> typer.Typer:
     """The application for one command line.
 
-    typer reads the signature of every command that it knows, which takes longer than checking a small model: if the
-    first word names a command, it gets to know that one alone.
+    typer reads the signature of every registered command, which takes longer than checking a small model: if the first
+    word names a command, only that one is registered.
 
     Args:
         words: The command line without the program's name.
@@ -26,10 +27,15 @@ def application(words: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
-        help="Lint ONNX models for MNN, rewrite what MNN cannot take, convert, and prove that the result is equal.",
+        help="Lint ONNX models for MNN, rewrite what MNN cannot run, convert, and prove that the result is equal.",
         epilog="Exit status: 0 clean, 1 findings, failed parity or conversion, 2 the tool could not do its work.",
     )
     app.callback()(_main)
+    if words and words[0] == _DEV:  # not in the list of commands: it is of use in a checkout only
+        from mnncompat.cli.dev import dev
+
+        app.add_typer(dev, name=_DEV)
+        return app
     for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
         app.command(name)(getattr(import_module(f"mnncompat.cli.{name}"), name))
     return app

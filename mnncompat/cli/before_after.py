@@ -1,4 +1,4 @@
-"""`mnncompat probe --fix`: what `mnncompat fix` makes of a corpus."""
+"""`mnncompat probe --fix`: a corpus before and after `mnncompat fix`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mnncompat.probe.selection import Selection
 
 
-# What it refuses is no reason why MNN is wrong.
+# Its refusals do not explain why MNN is wrong.
 _SEARCHING = "fully-connected-to-convolution"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -29,24 +29,9 @@ def check(  # noqa: PLR0913 - options
     select: options.Select = None,
     ignore: options.Ignore = None,
     output_format: options.Format = "text",
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            "--fail-on", metavar="LEVEL", help="Findings that make the exit status 1: error, warning or never."
-        ),
-    ] = "warning",
-    probe: Annotated[
-        bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
-    ] = False,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--backend",
-            metavar="NAME",
-            help="Also convert with the installed MNN, and say which ops run on this backend: nnapi, coreml, opencl, "
-            "... Repeatable.",
-        ),
-    ] = None,
+    fail_on: options.FailOn = "warning",
+    probe: options.ProbeNodes = False,
+    backend: options.Backends = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     seed: options.Seed = 0,
@@ -61,7 +46,7 @@ def check(  # noqa: PLR0913 - options
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
     from mnncompat.checking.rule_catalog import require_rules
 
-    chosen = options.split_rules(select), options.split_rules(ignore)
+    chosen = options.chosen_rules(select, ignore)
     require_rules((*chosen[0], *chosen[1]))
     additions: list[Addition] = []
     if probe:
@@ -69,7 +54,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, data, seed))
     if backend:
         _require_installed(context, "--backend", mnn)
-        additions.append(_surveyor(options.split_rules(backend), chosen[1]))
+        additions.append(_surveyor(options.split_names(backend), chosen[1]))
     results, failed = _check_all(models, mnn, *chosen, additions)
     if results:
         report(results, output_format)

@@ -26,7 +26,7 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Defaults of the commands' options, for typer.
 
     Args:
-        words: The command line; asking for help reads no file.
+        words: The command line; with --help no file is read.
 
     Raises:
         UsageError: The file is not TOML, or a key or value does not fit.

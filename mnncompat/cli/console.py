@@ -14,7 +14,7 @@ from mnncompat.errors import UsageError
 
 
 def begin_work() -> None:
-    """Called when a command has imported what it needs: from here on there is garbage to collect (see `cli.run`)."""
+    """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`)."""
     gc.enable()
 
 
@@ -36,7 +36,7 @@ def use_color() -> bool:
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, on a terminal only; what it yields is told how much is done of how much."""
+    """A bar on stderr, on a terminal only; yields a function that is called with what is done, and the total."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

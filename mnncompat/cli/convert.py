@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,7 +14,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
-    from mnncompat.graph.model_file import Model
+    from mnncompat.mnn import ConvertOptions
     from mnncompat.results.outcomes import ConvertResult
 
 
@@ -21,30 +22,23 @@ def convert(  # noqa: PLR0913 - options
     models: options.Models,
     *,
     output: options.Out = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but write the .mnn file.")] = False,
-    fix: Annotated[bool, typer.Option("--fix/--no-fix", help="Rewrite before the conversion.")] = True,
+    dry_run: options.DryRun = False,
+    fix: options.Rewritten = True,
     select: options.Select = None,
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Store weights as float16.")] = False,
-    weight_bits: Annotated[int, typer.Option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")] = 0,
-    exact_gelu: Annotated[
-        bool, typer.Option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
-    ] = False,
-    target_version: Annotated[
-        str | None,
-        typer.Option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
-    ] = None,
-    optimize_level: Annotated[
-        int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
-    ] = None,
+    fp16: options.Fp16 = False,
+    weight_bits: options.WeightBits = 0,
+    exact_gelu: options.ExactGelu = False,
+    target_version: options.TargetVersion = None,
+    optimize_level: options.OptimizeLevel = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     tolerance: options.Tolerances = None,
     seed: options.Seed = 0,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds that one run of MNN may take.")] = 300.0,
+    timeout: options.Timeout = 300.0,
     output_format: options.Format = "text",
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Check, fix, convert and verify; OUT appears only if MNN computes what the model computes.
 
@@ -53,47 +47,52 @@ def convert(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     _require_output(models, output, dry_run=dry_run)
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.converting.pipeline import GateOptions, convert_model
-    from mnncompat.fixing.transaction import choose_rewrites
-    from mnncompat.graph.model_file import load
-    from mnncompat.mnn import ConvertOptions, Limits
+    from mnncompat.mnn import ConvertOptions
 
-    chosen = options.split_rules(select), options.split_rules(ignore)
-    rewrites = choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe_fixes, is_rule=is_rule) if fix else ()
-    if exact_gelu:
-        from mnncompat.rewrites.normalization.exact_gelu import ExactGelu
-
-        rewrites = (*rewrites, ExactGelu())
     converter = ConvertOptions(
-        fp16=fp16,
-        weight_bits=weight_bits,
-        gelu_approximation=False if exact_gelu else None,
-        target_version=target_version,
-        optimize_level=optimize_level,
+        fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )
-    general, overrides = options.parse_tolerances(tolerance)
-    inputs = options.parse_inputs(data)
-    begin_work()
-    results: list[ConvertResult] = []
-    for path in models:
-        model: Model = load(path)
-        gate: GateOptions = GateOptions(
-            rewrites=rewrites,
-            converter=converter,
-            limits=Limits(seconds=timeout),
-            shapes=options.parse_shapes(shape, model),
-            inputs=inputs,
-            tolerance=general,
-            tolerances=overrides,
-            seed=seed,
-        )
-        out = None if dry_run else output or path.with_suffix(".mnn")
-        result = convert_model(model, out, options=gate, progress=(lambda _: None) if quiet else note)
-        results.append(result)
+    rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
+    requested = ("exact-gelu",) if exact_gelu else ()
+    gate = _gate(converter, timeout, data, tolerance, rewrites=rewrites, requested=requested, seed=seed)
+    outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
+    results = _convert_all(models, outputs, gate, shape, quiet=quiet)
     report(results, output_format)
     if any(result.verdict != "converted" for result in results):
         raise typer.Exit(1)
+
+
+def _gate(
+    converter: ConvertOptions,
+    timeout: float,
+    data: list[str] | None,
+    tolerance: list[str] | None,
+    **others: Any,
+) -> GateOptions:
+    from mnncompat.converting.pipeline import GateOptions
+    from mnncompat.mnn import Limits
+
+    general, overrides = options.parse_tolerances(tolerance)
+    inputs = options.parse_inputs(data)
+    limits = Limits(seconds=timeout)
+    return GateOptions(
+        converter=converter, limits=limits, inputs=inputs, tolerance=general, tolerances=overrides, **others
+    )
+
+
+def _convert_all(
+    models: list[Path], outputs: list[Path | None], gate: GateOptions, shape: list[str] | None, *, quiet: bool
+) -> list[ConvertResult]:
+    from mnncompat.converting.pipeline import convert_model
+    from mnncompat.graph.model_file import load
+
+    begin_work()
+    results: list[ConvertResult] = []
+    for path, out in zip(models, outputs, strict=True):
+        model = load(path)
+        mine = replace(gate, shapes=options.parse_shapes(shape, model))
+        results.append(convert_model(model, out, options=mine, progress=(lambda _: None) if quiet else note))
+    return results
 
 
 def _require_output(models: list[Path], output: Path | None, *, dry_run: bool) -> None:

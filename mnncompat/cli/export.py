@@ -30,9 +30,9 @@ def export(
     output: options.Out = None,
     opset: Annotated[int | None, typer.Option("--opset", help="ONNX opset. [default: the exporter's own]")] = None,
     exporter: Annotated[str, typer.Option("--exporter", help="dynamo or torchscript.")] = "torchscript",
-    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension open.")] = False,
+    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension dynamic.")] = False,
 ) -> None:
-    """Export a torch module to ONNX (needs torch, the extra of that name).
+    """Export a torch module to ONNX (needs the extra `torch`).
 
     The module is put into evaluation mode; the file is checked before it is written.
     """

@@ -34,9 +34,9 @@ def ops(
         str, typer.Option("--output-format", metavar="FORMAT", help="text, json or markdown.")
     ] = "text",
 ) -> None:
-    """Show which operators an MNN release declares, and what the table knows about them.
+    """Show which operators an MNN release declares, and the rows of the table about them.
 
-    Named operators are shown with their rows and the evidence.
+    With operators as arguments, their rows and evidence are shown.
     """
     if output_format not in _FORMATS:
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and how their values are read."""
+"""Arguments and options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnncompat.cli.console import note
 from mnncompat.errors import UsageError
+from mnncompat.results.renamed_rules import current_name, notice
 
 if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import Tolerance
+    from mnncompat.rewrites.core.base import Rewrite
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
 OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -55,10 +58,115 @@ Tolerances = Annotated[
     ),
 ]
 
+# ---- of `check` ------------------------------------------------------------------------------------------------------
 
-def split_rules(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Rules given one by one or separated by commas."""
+FailOn = Annotated[
+    str,
+    typer.Option("--fail-on", metavar="LEVEL", help="Findings that make the exit status 1: error, warning or never."),
+]
+ProbeNodes = Annotated[
+    bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="Also convert with the installed MNN, and say which ops run on this backend: nnapi, coreml, opencl, ... "
+        "Repeatable.",
+    ),
+]
+
+# ---- of `fix` --------------------------------------------------------------------------------------------------------
+
+InPlace = Annotated[bool, typer.Option("--in-place", help="Overwrite the models.")]
+ShowDiff = Annotated[
+    bool,
+    typer.Option("--diff", help="Show removed, added and changed nodes. Without -o or --in-place nothing is written."),
+]
+FixVersion = Annotated[
+    str | None,
+    typer.Option(
+        "--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        "--arch", metavar="NAME", help="Architecture to rewrite for: x86_64, aarch64 or armv7. [default: all at once]"
+    ),
+]
+Prove = Annotated[bool, typer.Option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")]
+Freeze = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="NAME:DIMS",
+        help="Fix a dynamic input to this shape, and fold what becomes constant: `image:1,3,224,224`. Unsafe by "
+        "nature: the result takes no other shape. Repeatable.",
+    ),
+]
+
+# ---- of `convert` ----------------------------------------------------------------------------------------------------
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but write the .mnn file.")]
+Rewritten = Annotated[bool, typer.Option("--fix/--no-fix", help="Rewrite before the conversion.")]
+Fp16 = Annotated[bool, typer.Option("--fp16", help="Store weights as float16.")]
+WeightBits = Annotated[int, typer.Option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")]
+ExactGelu = Annotated[
+    bool, typer.Option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
+]
+TargetVersion = Annotated[
+    str | None,
+    typer.Option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
+]
+OptimizeLevel = Annotated[
+    int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds that one run of MNN may take.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
+
+# ---- of `probe` ------------------------------------------------------------------------------------------------------
+
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Cases at a time. [default: one per core]")]
+Recorded = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")]
+Python = Annotated[
+    Path | None,
+    typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
+]
+
+
+def split_names(values: Sequence[str] | None) -> tuple[str, ...]:
+    """Names given one by one or separated by commas."""
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def chosen_rules(select: Sequence[str] | None, ignore: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What ``--select`` and ``--ignore`` name; old names are replaced by those of today, with a notice."""
+    chosen = split_names(select), split_names(ignore)
+    for each in dict.fromkeys((*chosen[0], *chosen[1])):
+        tell_renamed(each)
+    return tuple(map(current_name, chosen[0])), tuple(map(current_name, chosen[1]))
+
+
+def tell_renamed(name: str) -> None:
+    """Say on stderr that a rule has another name now."""
+    told = notice(name)
+    if told:
+        note(f"note: {told}")
+
+
+def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> tuple[Rewrite, ...]:
+    """The rewrites that the options choose.
+
+    Raises:
+        UsageError: An entry means no rule at all.
+    """
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.fixing.transaction import choose_rewrites
+
+    chosen = chosen_rules(select, ignore)
+    return choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
 
 
 def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:

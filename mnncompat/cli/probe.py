@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnncompat.cli import Interrupted
+from mnncompat.cli import Interrupted, options
 from mnncompat.cli.console import emit, note, use_color
 from mnncompat.cli.progress import case_bar
 from mnncompat.cli.render import rendered
@@ -25,6 +25,12 @@ _ALL = "all"
 _INTERRUPTED = 2
 
 
+_Codes = Annotated[
+    list[str] | None,
+    typer.Option("--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."),
+]
+
+
 def probe(  # noqa: PLR0913 - one parameter an option
     case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
@@ -33,18 +39,16 @@ def probe(  # noqa: PLR0913 - one parameter an option
         typer.Option(
             "--corpus",
             metavar="NAME",
-            help="node, node-const, converted, operator, simple, generated or all. Repeatable. [default: node]",
+            help="node, node-const, converted, operator, simple, generated, rows or all. Repeatable. [default: node]",
         ),
     ] = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    code: _Codes = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", help="Cases at a time. [default: one per core]")] = None,
-    python: Annotated[
-        Path | None,
-        typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")] = None,
+    jobs: options.Jobs = None,
+    python: options.Python = None,
+    out: options.Recorded = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
@@ -53,27 +57,31 @@ def probe(  # noqa: PLR0913 - one parameter an option
 
     Ctrl-C keeps what was measured; --resume goes on.
     """
-    if output_format not in ("text", "json"):
-        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
-    if fix and (out is not None or case):
-        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
-    if resume and out is None:
-        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
+    _require_fit(case, out, output_format, resume=resume, fix=fix)
     if case:
         _show(case, python)
         return
-    from mnncompat.probe.corpora import CORPORA
-    from mnncompat.probe.selection import GENERATED, Selection
+    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection
 
-    names = tuple(corpus or ("node",))
-    names = (*CORPORA, GENERATED) if _ALL in names else names
-    selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
+    names = tuple(corpus or ((ROWS,) if code else ("node",)))
+    names = CORPUS_NAMES if _ALL in names else names
+    codes = frozenset(code or ())
+    selection = Selection(corpora=names, ops=frozenset(op or ()), codes=codes, seed=seed, count=count)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return
     _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
+
+
+def _require_fit(case: list[str] | None, out: Path | None, output_format: str, *, resume: bool, fix: bool) -> None:
+    if output_format not in ("text", "json"):
+        raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
+    if fix and (out is not None or case):
+        raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
+    if resume and out is None:
+        raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
 
 
 def _show(cases: Sequence[str], python: Path | None) -> None:

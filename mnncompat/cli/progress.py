@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Told about every case."""
+    """Called with every measured case."""
 
     def advance(self, outcome: str) -> None:
         """One more."""
@@ -21,7 +21,7 @@ class Progress(Protocol):
 
 class _Silence:
     def advance(self, outcome: str) -> None:
-        """Nothing: there is no terminal."""
+        """Do nothing: there is no terminal."""
 
 
 class _Bar:
@@ -30,7 +30,7 @@ class _Bar:
         self._task = bar.add_task("measuring", total=total, completed=done, counts="")
 
     def advance(self, outcome: str) -> None:
-        """Show one more case, and how the outcomes are spread."""
+        """Count one more case, and show how many cases had which outcome."""
         self._counts[outcome] += 1
         counts = "  ".join(f"{number} {name}" for name, number in sorted(self._counts.items()))
         self._bar.update(self._task, advance=1, counts=counts)
@@ -38,7 +38,7 @@ class _Bar:
 
 @contextlib.contextmanager
 def case_bar(selection: Selection, done: int) -> Iterator[Progress]:
-    """A bar on standard error while cases are measured; nothing if that is no terminal."""
+    """A bar on standard error while cases are measured; none if that is no terminal."""
     if not sys.stderr.isatty():
         yield _Silence()
         return

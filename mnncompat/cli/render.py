@@ -89,12 +89,12 @@ def op_text(overview: OpOverview, version: str, *, color: bool) -> str:
         parts += [Text(f"advice: {row.advice}")] if row.advice else []
         parts += [Text(f"- {line}") for line in row.evidence]
     if not overview.rows:
-        parts.append(Text("The table says nothing about it."))
+        parts.append(Text("The table has no row about it."))
     return rendered(parts, color=color)
 
 
 def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
-    """What rich makes of the parts, for a terminal or plain."""
+    """The parts as rich renders them, for a terminal or plain."""
     console = _console(color=color)
     with console.capture() as captured:
         for part in parts:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mnncompat.cli.console import emit, use_color
+from mnncompat.results.renamed_rules import current_name
 
 
 def rule(
@@ -18,6 +19,7 @@ def rule(
 ) -> None:
     """Explain one rule, or list all."""
     from mnncompat.checking.rule_catalog import all_rule_infos, find_rule
+    from mnncompat.cli.options import tell_renamed
     from mnncompat.cli.render import rule_list, rule_text, to_json
 
     if output_format not in ("text", "json"):
@@ -28,5 +30,6 @@ def rule(
         rules = all_rule_infos()
         emit(to_json(rules) if output_format == "json" else rule_list(rules, color=use_color()))
     else:
-        found = find_rule(code)
+        tell_renamed(code)
+        found = find_rule(current_name(code))
         emit(to_json([found]) if output_format == "json" else rule_text(found, color=use_color()))

@@ -35,11 +35,13 @@ def score(
     count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
     evidence: Annotated[
         Path | None,
-        typer.Option("--evidence", metavar="FILE", help="What `probe --out` wrote. [default: what rules/ holds]"),
+        typer.Option(
+            "--evidence", metavar="FILE", help="File that `probe --out` wrote. [default: the evidence in rules/]"
+        ),
     ] = None,
     mnn: Annotated[
         str | None,
-        typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to take. [default: installed]"),
+        typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]"),
     ] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Measure on the installed MNN instead.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
@@ -51,7 +53,7 @@ def score(
     if output_format not in ("text", "json"):
         raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
     if measure and (evidence is not None or mnn is not None):
-        raise UsageError("--measure takes the installed MNN", hint="leave out --evidence and --mnn")
+        raise UsageError("--measure uses the installed MNN", hint="leave out --evidence and --mnn")
     from mnncompat.checking.score import Score, judged
     from mnncompat.probe.selection import Selection
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
+from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, tie_hint
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
-from mnncompat.graph.validation import all_nodes
 from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.rewrites.core.base import Rewrite
+from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites
 from mnncompat.support.releases import installed_version
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
 
-_ZEROS = "zeros"
-"""Name of the draw in which numbers are equal."""
-_NEARLY = 20.0
-"""Signal-to-noise ratio in dB above which an approximation may be all that is wrong."""
 Progress = Callable[[str], None]
 """Called with one line at the start of each step."""
 
@@ -51,6 +48,7 @@ class GateOptions:
 
     Attributes:
         rewrites: Rewrites to apply before the conversion; empty for none.
+        requested: Names of rewrites on request, applied as well; what the converter has to be told with them, it is.
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
         shapes: Shapes of inputs with dynamic dimensions.
@@ -61,6 +59,7 @@ class GateOptions:
     """
 
     rewrites: Sequence[Rewrite] = ()
+    requested: Sequence[str] = ()
     converter: ConvertOptions | None = None
     limits: Limits | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -106,7 +105,10 @@ class _Gate:
 
         self._model = model
         self._options = options
-        self._converter = options.converter or ConvertOptions()
+        requested = [requested_rewrite(name) for name in options.requested]
+        told = {field: value for each in requested for field, value in each.converter_options}
+        self._rewrites = (*options.rewrites, *requested)
+        self._converter = replace(options.converter or ConvertOptions(), **told)
         self._limits = options.limits or Limits()
         self._progress = progress
         self._onnx = folder / "model.onnx"
@@ -139,55 +141,32 @@ class _Gate:
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
         """What to try where one thing that can be helped may be all that is wrong."""
-        if self._is_of_ties(parity):
-            return (
-                "only zeros differ, where numbers are equal: MNN's TopK does not give equal ones in order of their "
-                "index, as ONNX's does. Where that is all and does not matter, give real data with `--input` "
-                "(in Python inputs=...)"
-            )
-        failed = [each.worst for each in parity.outputs if not each.passed]
-        near = failed and all(each is not None and each.snr_db >= _NEARLY for each in failed)
-        if not near:
-            return ""
-        if fixed is not None and any(each.rewrite == "quantize-in-float" for each in fixed.applied):
-            return (
-                "activations are rounded to few values, and MNN's additions round some of them the other way: "
-                "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
-            )
-        if self._converter.gelu_approximation is False:
-            return ""
-        nodes = all_nodes([*self._model.proto.graph.node, *(n for f in self._model.proto.functions for n in f.node)])
-        if not any(node.op_type in ("Gelu", "Erf") for node in nodes):
-            return ""
-        return "MNN approximates GELU, by up to 4.7e-4: `--exact-gelu` (in Python exact_gelu=True) computes it with Erf"
+        hint = tie_hint(self._model) if fails_on_zeros_alone(parity) else ""
+        if hint or not is_near(parity):
+            return hint
+        applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
+        return next(filter(None, (each.suggestion(self._model.proto, applied) for each in self._helpful())), "")
 
-    def _is_of_ties(self, parity: ParityReport) -> bool:
-        """Only the draw of zeros fails, with values, and somebody reads the indices that TopK gives."""
-        for output in parity.outputs:
-            failed = [each for each in output.comparisons if not each.passed]
-            alone = [each.draw for each in failed] == [_ZEROS] and failed[0].expected_shape == failed[0].actual_shape
-            if not (output.passed or alone):
-                return False
-        if not parity.outputs:  # one of both sides did not run
-            return False
-        graph = self._model.proto.graph
-        nodes = list(all_nodes([*graph.node, *(n for f in self._model.proto.functions for n in f.node)]))
-        read = {name for node in nodes for name in node.input} | {output.name for output in graph.output}
-        return any(node.op_type == "TopK" and not read.isdisjoint(node.output[1:]) for node in nodes)
+    def _helpful(self) -> Iterator[Rewrite]:
+        """Every rewrite but those whose options the converter has been given already."""
+        for each in (*all_rewrites(), *requested_rewrites()):
+            told = [getattr(self._converter, field) == value for field, value in each.converter_options]
+            if not told or not all(told):
+                yield each
 
     def _check(self) -> CheckResult:
         self._progress("check: what does MNN refuse, or get wrong?")
         return check_model(self._model, rewrites=None)
 
     def _fix(self) -> FixedModel | None:
-        if not self._options.rewrites:
+        if not self._rewrites:
             return None
         from mnncompat.fixing.transaction import fix_model
 
         self._progress("fix: rewriting, and proving the result equal under ONNX Runtime")
         return fix_model(
             self._model,
-            rewrites=self._options.rewrites,
+            rewrites=self._rewrites,
             shapes=self._options.shapes,
             inputs=self._options.inputs,
             seed=self._options.seed,

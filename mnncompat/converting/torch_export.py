@@ -29,7 +29,7 @@ class ExportOptions:
     Attributes:
         opset: ONNX opset; None for the exporter's default.
         exporter: ``dynamo`` (torch.export) or ``torchscript`` (tracing).
-        dynamic_batch: Leave the first dimension of every input open.
+        dynamic_batch: Leave the first dimension of every input dynamic.
     """
 
     opset: int | None = None
@@ -44,7 +44,7 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
         target: An importable module or a path of a Python file, a colon, and the name of a callable without
             arguments that returns a `torch.nn.Module` (a Module class will do), or of a Module.
         shapes: One for each input: ``1,3,224,224`` or ``name:1,3,224,224``; float32, normal distribution.
-        out: The file to write; whole or untouched.
+        out: The file to write; complete, or unchanged on failure.
         options: See `ExportOptions`.
 
     Raises:
@@ -80,7 +80,7 @@ def _export(
     torch: Any, module: Any, named: list[tuple[str, tuple[int, ...]]], file: Path, options: ExportOptions
 ) -> None:
     torch.manual_seed(0)
-    # torch.export takes a dimension of 1 for a constant, whatever it is told.
+    # torch.export treats a dimension of 1 as constant, even if it is declared dynamic.
     dynamo_batch = options.dynamic_batch and options.exporter == "dynamo"
     shapes = [(max(shape[0], 2), *shape[1:]) if dynamo_batch else shape for _, shape in named]
     arguments = tuple(torch.randn(*shape) for shape in shapes)
@@ -172,9 +172,9 @@ def _quiet() -> Iterator[None]:
 
 def _require_opset(model: Model, options: ExportOptions) -> None:
     """The dynamo exporter keeps its own opset, and only logs it, where it cannot convert to the one asked for."""
-    from mnncompat.graph.model_file import default_opset
+    from mnncompat.graph.protos import onnx_opset
 
-    written = default_opset(model.proto)
+    written = onnx_opset(model.proto.opset_import)
     if options.opset is not None and written != options.opset:
         raise ExportError(
             f"torch wrote opset {written} instead of {options.opset}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +22,10 @@ from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import Applicability
 from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack
+from mnncompat.results.renamed_rules import accepted
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
-from mnncompat.rewrites.index import all_rewrites
-from mnncompat.rewrites.model.freeze_shapes import FreezeShapes, check_shapes
+from mnncompat.rewrites.index import all_rewrites, requested_rewrite
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def choose_rewrites(
         UsageError: An entry of `select` or `ignore` means no rule at all.
     """
     known = all_rewrites() if rewrites is None else tuple(rewrites)
+    select, ignore = tuple(map(accepted, select)), tuple(map(accepted, ignore))
     for entry in (*select, *ignore):
         if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
             names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
@@ -130,44 +132,51 @@ def fix_model(
         UsageError: `freeze`, `shapes` or `inputs` do not fit the model.
     """
     model.load_weights()
-
-    def prover(*, approximate: bool) -> Prover | None:
-        def compare(before: Model, after: Model) -> ParityReport:
-            from mnncompat.parity import compare_models, quantized
-
-            tolerance = quantized(_APPROXIMATE_BITS) if approximate else None
-            return compare_models(
-                before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed
-            )
-
-        return compare if prove else None
-
     chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
-    exact = tuple(each for each in chosen if not each.approximate)
-    if freeze:
-        check_shapes(model.proto, freeze)
-        exact = (FreezeShapes(freeze), *exact)
+    frozen = (requested_rewrite("freeze-shapes", freeze),) if freeze else ()
+    for each in (*frozen, *chosen):
+        each.require_fit(model.proto)
+    prover = partial(_prover, prove=prove, shapes=shapes, inputs=inputs, seed=seed)
     wanted = target or Target()
     approximate = tuple(each for each in chosen if each.approximate)
-    rough, given_up = _transaction(model, approximate, wanted, prover(approximate=True))
+    exact = (*frozen, *(each for each in chosen if not each.approximate))
+    rough, given_up = _transaction(model, approximate, wanted, prover(tolerance_bits=_APPROXIMATE_BITS))
     start = _with(model, rough.proto) if rough.applied else model
-    attempt, rolled_back = _transaction(start, exact, wanted, prover(approximate=False))
+    attempt, rolled_back = _transaction(start, exact, wanted, prover())
     applied = (*rough.applied, *attempt.applied)
-    refused, rolled_back = (*rough.refused, *attempt.refused), (*given_up, *rolled_back)
-    if not applied:
-        return FixedModel(source=model.name, model=model, refused=refused, rolled_back=rolled_back)
-    fixed = _with(model, attempt.proto)
+    fixed = _with(model, attempt.proto) if applied else model
     return FixedModel(
         source=model.name,
         model=fixed,
         applied=applied,
-        refused=refused,
-        rolled_back=rolled_back,
-        changes=diff(view_model(model), view_model(fixed)),
+        refused=(*rough.refused, *attempt.refused),
+        rolled_back=(*given_up, *rolled_back),
+        changes=diff(view_model(model), view_model(fixed)) if applied else (),
         proof=attempt.proof,
         approximated=start if rough.applied else None,
         approximation=rough.proof,
     )
+
+
+def _prover(
+    *,
+    prove: bool,
+    shapes: Mapping[str, tuple[int, ...]] | None,
+    inputs: Mapping[str, np.ndarray] | None,
+    seed: int,
+    tolerance_bits: int = 0,
+) -> Prover | None:
+    """What compares two models, None if nothing is to be proven; bits allow for what rounding weights to them costs."""
+    if not prove:
+        return None
+
+    def compare(before: Model, after: Model) -> ParityReport:
+        from mnncompat.parity import compare_models, quantized
+
+        tolerance = quantized(tolerance_bits) if tolerance_bits else None
+        return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed)
+
+    return compare
 
 
 def _transaction(

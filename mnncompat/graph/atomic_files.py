@@ -1,4 +1,4 @@
-"""Write files so that they are whole or absent, and the input is never overwritten by accident."""
+"""Write files so that they are complete or absent, and never overwrite the input by accident."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OUTPUTS: list[Path] = []
 
 
 def forget_outputs() -> None:
-    """Begin to count anew what `outputs_written` tells."""
+    """Forget the outputs that `outputs_written` returns."""
     _OUTPUTS.clear()
 
 
 def outputs_written() -> tuple[Path, ...]:
-    """The outputs that this process has written and that are still there: what an interruption has to own up to."""
+    """The outputs that this process has written and that still exist, for the message of an interruption."""
     return tuple(path for path in _OUTPUTS if path.exists())
 
 
@@ -28,9 +28,9 @@ def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
     """Write `data` to a temporary file beside `path`, then rename it.
 
     Args:
-        path: What is written.
+        path: The file to write.
         data: Its new contents.
-        cache: It is no output, and `outputs_written` keeps silent about it.
+        cache: The file is no output, and `outputs_written` does not return it.
 
     Raises:
         OutputError: The folder does not exist or cannot be written, or `path` is a directory.
@@ -41,12 +41,12 @@ def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy a finished `.mnn` file, and the weights beside it if there are any, so that `target` is whole or untouched.
+    """Copy a finished `.mnn` file, with a weights file if there is one; `target` is complete, or unchanged on failure.
 
     Raises:
         OutputError: `target` cannot be written.
     """
-    import shutil  # heavy, as tempfile is: the command line imports this module whatever it does
+    import shutil  # slow to import, like tempfile: the command line imports this module for every command
 
     require_writable(target)
     sources, targets = [source], [target]
@@ -61,7 +61,7 @@ def publish(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(*targets: Path, outputs: bool) -> Iterator[list[Path]]:
-    """Temporary files beside `targets` that take their places if nothing goes wrong, and are gone in any case."""
+    """Temporary files beside `targets` that replace them if no error occurs, and are deleted in any case."""
     import tempfile
 
     temporaries: list[Path] = []
@@ -88,11 +88,12 @@ def _replacing(*targets: Path, outputs: bool) -> Iterator[list[Path]]:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Signals that would end the process wait: two files are renamed both or neither, and are known to be written.
+    """Delay signals that would end the process: two files are both renamed or neither, and are recorded as written.
 
-    A mask would not do: a process that has other threads may get its signals there, and Python answers them here.
+    A signal mask is not enough: in a process with several threads another one may receive the signal, and Python
+    handles it in this one.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python answers signals in the main thread only
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
         yield
         return
     came: list[int] = []

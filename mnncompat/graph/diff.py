@@ -69,7 +69,7 @@ def _text(view: GraphView, node: NodeProto) -> str:
 
 
 def typed(view: GraphView, name: str) -> str:
-    """A value with its type: ``x: float32[N, 800]``; ``-`` for an operand that is left out."""
+    """A value with its type: ``x: float32[N, 800]``; ``-`` for an omitted operand."""
     if not name:
         return "-"
     element, shape = view.dtype(name), view.shape(name)

@@ -1,4 +1,4 @@
-"""Edit a model with onnx-graphsurgeon and get back everything that graphsurgeon would lose.
+"""Edit a model with onnx-graphsurgeon and keep everything that graphsurgeon would lose.
 
 graphsurgeon 0.6.1 drops `metadata_props`, doc strings of nodes and values, quantisation annotations, training info,
 graph inputs that are initializers, unused initializers, and attributes of type GRAPHS, TENSORS, SPARSE_TENSOR and
@@ -8,7 +8,7 @@ no rewrite touched is written back as it was read; graphsurgeon only links the g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,14 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress
 from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.value_names import captured, names_in_use, reads
 
 # Up to IR version 3 every initializer has to be a graph input as well.
 _IR_INITIALIZERS_ARE_INPUTS = 3
 
 
 class GraphEditor:
-    """One graph under edit; nodes are addressed by their index in the graph as it was read.
+    """One graph that is edited; nodes are addressed by their index in the graph as it was read.
 
     Args:
         graph: The graph as graphsurgeon imported it, nodes in their original order.
@@ -125,8 +126,8 @@ class GraphEditor:
 
     def insert_proto(self, at: int, proto: NodeProto) -> None:
         """Insert a node as it is, nested graphs included, at the place of the node `at`; its names must be unique."""
-        captured = [name for _, graph in subgraphs(proto) for name in _outer_reads(graph)]
-        inputs = [self._known(name) for name in (*proto.input, *dict.fromkeys(captured))]
+        outer = [name for _, graph in subgraphs(proto) for name in captured(graph)]
+        inputs = [self._known(name) for name in (*proto.input, *dict.fromkeys(outer))]
         outputs = [self._known(name) for name in proto.output]
         node = gs.Node(proto.op_type, name=proto.name, inputs=inputs, outputs=outputs, domain=proto.domain or None)
         self._inserted.setdefault(at, []).append(node)
@@ -188,7 +189,7 @@ class GraphEditor:
 
 
 class ModelEditor:
-    """A model under edit: a `GraphEditor` for the main graph and each of its subgraphs (not for local functions).
+    """A model that is edited: a `GraphEditor` for the main graph and each of its subgraphs (not for local functions).
 
     Args:
         proto: The model; it is not changed. All its weights must be inline.
@@ -197,7 +198,7 @@ class ModelEditor:
     def __init__(self, proto: ModelProto) -> None:
         gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
         self._proto = proto
-        self._names = set(_names(proto.graph))
+        self._names = set(names_in_use(proto.graph))
         self._editors: dict[GraphAddress, GraphEditor] = {}
         self._register(gs.import_onnx(proto), proto.graph, ())
 
@@ -226,7 +227,7 @@ class ModelEditor:
     def _write(self, graph: GraphProto, address: GraphAddress) -> list[gs.Tensor]:
         """Bring `graph`, a copy of the original, up to date with its editor; return what its nodes stopped reading."""
         editor = self._editors[address]
-        used_before = set(_reads(graph))
+        used_before = set(reads(graph))
         released: list[gs.Tensor] = []
         for index, node in enumerate(graph.node):
             for name, inner in subgraphs(node):
@@ -288,7 +289,7 @@ def _same_attribute(old: AttributeProto | None, new: AttributeProto) -> bool:
 
 def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor) -> None:
     """Drop initializers and value_info of values that are gone, add those of new ones."""
-    used = set(_reads(graph)) | {value.name for value in graph.output}
+    used = set(reads(graph)) | {value.name for value in graph.output}
     gone = {t.name for t in graph.initializer if t.name in used_before and t.name not in used}
     _keep(graph.initializer, lambda tensor: tensor.name not in gone)
     _keep(graph.sparse_initializer, lambda s: s.values.name in used or s.values.name not in used_before)
@@ -319,33 +320,6 @@ def _keep(items: Any, wanted: Any) -> None:
         copies = [type(item).FromString(item.SerializeToString()) for item in kept]
         del items[:]
         items.extend(copies)
-
-
-def _outer_reads(graph: GraphProto) -> list[str]:
-    """Names that a nested graph reads and does not define itself."""
-    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    own |= {name for node in graph.node for name in node.output}
-    reads = [name for node in graph.node for name in node.input if name]
-    reads += [name for node in graph.node for _, inner in subgraphs(node) for name in _outer_reads(inner)]
-    return [name for name in (*reads, *(value.name for value in graph.output)) if name not in own]
-
-
-def _reads(graph: GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        yield from filter(None, node.input)
-        for _, inner in subgraphs(node):
-            yield from _reads(inner)
-            yield from (value.name for value in inner.output)
-
-
-def _names(graph: GraphProto) -> Iterator[str]:
-    items: Iterable[Any] = (*graph.input, *graph.output, *graph.initializer, *graph.value_info)
-    yield from (item.name for item in items)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
-    for node in graph.node:
-        yield from (node.name, *node.input, *node.output)
-        for _, inner in subgraphs(node):
-            yield from _names(inner)
 
 
 def _is_nested_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:

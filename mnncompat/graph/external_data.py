@@ -72,7 +72,7 @@ def external_file(tensor: TensorProto, folder: Path) -> Path:
         raise ModelError(f"{what} is missing: {file}", hint="copy the data file beside the model")
     length = _number(entries, "length") or _stored_bytes(tensor)
     if file.stat().st_size < _number(entries, "offset") + length:
-        raise ModelError(f"{what} is not whole: {file} is too short", hint="copy the data file again")
+        raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
     return file
 
 
@@ -149,7 +149,7 @@ def move_weights_out(proto: ModelProto, path: Path) -> None:
             moved.append((tensor, offset, len(tensor.raw_data)))
             offset += len(tensor.raw_data)
     file = path.with_name(f"{path.name}.data")
-    if file.exists():  # an earlier output may still be using it: never overwrite what a model refers to
+    if file.exists():  # an earlier output may still refer to it: never overwrite the data of a model
         file = path.with_name(f"{path.name}.{digest.hexdigest()[:8]}.data")
     write_atomically(file, b"".join(chunks))
     for tensor, start, length in moved:

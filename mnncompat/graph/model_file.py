@@ -1,7 +1,7 @@
-"""Read and write ONNX models: every way a file can be bad becomes a `ModelError`, every output is whole or absent.
+"""Read and write ONNX models: every bad file is a `ModelError`, every output is complete or absent.
 
-Reading never follows an external-data path out of the model's own folder, and does not read external data until it
-is asked to (`Model.load_weights`). Writing goes to a temporary file that is renamed.
+Reading never follows an external-data path out of the model's own folder, and does not read external data before
+`Model.load_weights`. Writing goes to a temporary file that is renamed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mnncompat.graph.validation import check_structure
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
-# protobuf cannot serialise messages of 2 GiB and more; stay clear of it.
+# protobuf cannot serialise messages of 2 GiB and more; keep a distance.
 _MAX_INLINE_BYTES = 1_900_000_000
 
 
@@ -81,7 +81,7 @@ def load(path: Path | str) -> Model:
         The model; external data is located and validated, but not read.
 
     Raises:
-        ModelError: The file cannot be read, is not an ONNX model, or its graph is not a graph.
+        ModelError: The file cannot be read, is not an ONNX model, or its graph is not valid.
     """
     path = Path(path)
     proto = _parse(path, _read(path))
@@ -96,7 +96,7 @@ def from_proto(proto: ModelProto) -> Model:
     """Wrap a model in memory after checking its structure; the proto is shared, not copied.
 
     Raises:
-        ModelError: The graph is not a graph, or a tensor refers to a file.
+        ModelError: The graph is not valid, or a tensor refers to a file.
     """
     check_structure(proto, "model")
     for tensor in tensors(proto):
@@ -109,7 +109,7 @@ def from_proto(proto: ModelProto) -> Model:
 
 
 def save(model: Model, path: Path | str) -> None:
-    """Write a model so that `path` is whole or untouched.
+    """Write a model; `path` is complete, or unchanged on failure.
 
     Tensors that were external and have not changed stay where they are if `path` is in the same folder; for another
     folder, or a model too large for one protobuf file, the weights go to ``<path>.data`` beside it.
@@ -132,11 +132,6 @@ def save(model: Model, path: Path | str) -> None:
     if (was_external and not same_folder) or proto.ByteSize() > _MAX_INLINE_BYTES:
         move_weights_out(proto, path)
     write_atomically(path, proto.SerializeToString())
-
-
-def default_opset(proto: ModelProto) -> int | None:
-    """Version of the ONNX domain that the model imports, or None."""
-    return next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), None)
 
 
 def _read(path: Path) -> bytes:
@@ -174,7 +169,7 @@ def _not_a_model(path: Path, data: bytes) -> ModelError:
         return ModelError(f"{path}: is a text file, not an ONNX model", hint="pass the binary .onnx file")
     if data[4:8] == b"MNN\x00" or path.suffix == ".mnn":
         return ModelError(f"{path}: is not an ONNX model", hint="pass the .onnx file that the .mnn file was made from")
-    return ModelError(f"{path}: is not an ONNX model, or it is cut short or damaged", hint=_REEXPORT)
+    return ModelError(f"{path}: is not an ONNX model, or it is truncated or damaged", hint=_REEXPORT)
 
 
 def _is_text(data: bytes) -> bool:

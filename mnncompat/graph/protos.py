@@ -1,11 +1,14 @@
-"""Words of ONNX's protobuf messages: attributes, declared shapes, domains."""
+"""Access to ONNX's protobuf messages: attributes, declared shapes, domains."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import NodeProto, ValueInfoProto
+from numpy.typing import NDArray
+from onnx import NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
 Dim = int | str | None
 """A dimension: its size, its symbol, or None if nothing is known."""
@@ -14,15 +17,32 @@ GraphAddress = tuple[tuple[int, str], ...]
 """Where a graph is: (node index, attribute name) from the main graph, ``()``, downwards."""
 
 
+ONNX_DOMAINS = ("", "ai.onnx")
+"""Both spell the domain of ONNX's own operators."""
+_NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
+
+
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """Value of an attribute as onnx.helper gives it (strings as bytes), or `default` if the node states none.
 
-    In a function's body it may be left to the caller: `default`, too.
+    Also `default` if the node is in a function's body and takes the value from the caller.
     """
     for item in node.attribute:
         if item.name == name and not item.ref_attr_name:
             return onnx.helper.get_attribute_value(item)
     return default
+
+
+def constant_array(node: NodeProto) -> NDArray[Any] | None:
+    """What a ``Constant`` states, as a tensor or as numbers; None of strings, sparse and externally stored tensors."""
+    tensor = attribute(node, "value")
+    if isinstance(tensor, TensorProto):
+        return None if tensor.data_location == TensorProto.EXTERNAL else onnx.numpy_helper.to_array(tensor)
+    for name, dtype in _NUMBERS.items():
+        value = attribute(node, name)
+        if value is not None:
+            return np.asarray(value, dtype)
+    return None
 
 
 def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
@@ -33,7 +53,12 @@ def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
 
 def is_onnx(node: NodeProto) -> bool:
     """True if a node's operator is ONNX's own."""
-    return node.domain in ("", "ai.onnx")
+    return node.domain in ONNX_DOMAINS
+
+
+def onnx_opset(imports: Iterable[OperatorSetIdProto]) -> int | None:
+    """Version of ONNX's own operators that a model or a function imports; None if it imports none."""
+    return next((entry.version for entry in imports if entry.domain in ONNX_DOMAINS), None)
 
 
 def qualified_op(node: NodeProto) -> str:

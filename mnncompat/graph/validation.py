@@ -1,4 +1,4 @@
-"""Is a graph a graph? One definition a value, definitions before uses, no cycles, in every nested scope."""
+"""Validate graphs: each value is defined once and before it is used, without cycles, in every nested scope."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 
 
 def check_structure(proto: ModelProto, name: str) -> None:
-    """Check that the graph is a graph: nodes, an opset, one definition a value, definitions before uses.
+    """Check that a model has nodes and an opset, and that each value is defined once and before it is used.
 
     Raises:
-        ModelError: It is not.
+        ModelError: One of these does not hold.
     """
     if not proto.graph.node:
         raise ModelError(f"{name}: the model has no nodes", hint=_REEXPORT)
@@ -90,7 +90,7 @@ def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], n
 
 
 def _check_labels(nodes: list[NodeProto], name: str) -> None:
-    """Names of nodes are unique; those of constants may repeat, as ONNX Runtime has it (silero-vad's do)."""
+    """Check that names of nodes are unique; those of constants may repeat, as in ONNX Runtime (silero-vad's do)."""
     labels: set[str] = set()
     for node in nodes:
         if node.name in labels:

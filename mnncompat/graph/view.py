@@ -1,7 +1,7 @@
 """Read-only view of a model: producers, consumers, constants, shapes and types of one graph in its scope.
 
 `ModelView` walks the main graph, every subgraph and every local function; `GraphView` answers questions about one of
-them. Shapes come from the model and from ONNX shape inference, which runs once and only when first asked for.
+them. Shapes come from the model and from ONNX shape inference, which runs once, when a shape is first needed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,22 @@ from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.external_data import read_external
-from mnncompat.graph.model_file import Model, default_opset
-from mnncompat.graph.protos import Dim, GraphAddress, attribute, dims_of, is_onnx, qualified_op
+from mnncompat.graph.model_file import Model
+from mnncompat.graph.protos import (
+    Dim,
+    GraphAddress,
+    attribute,
+    constant_array,
+    dims_of,
+    is_onnx,
+    onnx_opset,
+    qualified_op,
+)
 from mnncompat.graph.validation import subgraphs
 from mnncompat.results.diagnostics import Location
 
 Infer = Callable[[ModelProto], ModelProto | None]
-"""Infers the shapes of a model's skeleton; None if inference gives up."""
+"""Infers the shapes of a model without its weights; None if inference fails."""
 
 
 class ModelView:
@@ -30,14 +39,14 @@ class ModelView:
 
     Args:
         model: The model.
-        infer: Shape inference, called once and only when a shape is asked for; `mnncompat.inference.model_view` has it.
+        infer: Shape inference, called once, when a shape is first needed; `mnncompat.inference.model_view` passes it.
     """
 
     def __init__(self, model: Model, infer: Infer) -> None:
         self._infer = infer
         self.model = model
         self.proto = model.proto
-        self.opset = default_opset(model.proto) or 0
+        self.opset = onnx_opset(model.proto.opset_import) or 0
         self.main = GraphView(self, model.proto.graph, None, ())
 
     def graphs(self) -> Iterator[GraphView]:
@@ -48,19 +57,19 @@ class ModelView:
 
     @cached_property
     def inferred(self) -> ModelProto | None:
-        """The model's skeleton after shape inference, weights left out; None if inference gave up."""
+        """The model without its weights after shape inference; None if inference failed."""
         return self._infer(self.proto)
 
 
 class GraphView:
-    """One graph, seen from inside its scope.
+    """One graph in its scope.
 
     Attributes:
         scope: The whole model.
         graph: The graph (or function body) itself.
         parent: The graph whose node holds this one, or None.
         path: Names from the main graph down to this one, as in `Location.graph`.
-        address: The same by position: what a `surgeon.ModelEditor` is asked for.
+        address: The same by position; `mnncompat.graph.editor.ModelEditor.graph` takes it.
     """
 
     def __init__(
@@ -78,7 +87,7 @@ class GraphView:
         self.address = address
         self.nodes: Sequence[NodeProto] = graph.node
         self.is_function = isinstance(graph, FunctionProto)
-        self.opset = (_function_opset(graph) if isinstance(graph, FunctionProto) else None) or scope.opset
+        self.opset = (onnx_opset(graph.opset_import) if isinstance(graph, FunctionProto) else None) or scope.opset
 
     @cached_property
     def producers(self) -> dict[str, int]:
@@ -87,7 +96,7 @@ class GraphView:
 
     @cached_property
     def consumers(self) -> dict[str, list[int]]:
-        """Indices of the nodes that read each value directly, one entry a use."""
+        """Indices of the nodes that read each value directly, one entry for each use."""
         found: dict[str, list[int]] = {}
         for index, node in enumerate(self.nodes):
             for name in filter(None, node.input):
@@ -139,7 +148,7 @@ class GraphView:
 
     @property
     def inferred_graph(self) -> GraphProto | None:
-        """This graph after shape inference; None in a function or if inference gave up."""
+        """This graph after shape inference; None in a function or if inference failed."""
         if self.is_function or self.scope.inferred is None:
             return None
         if self.parent is None:
@@ -193,8 +202,10 @@ class GraphView:
             return value if isinstance(value, TensorProto) else None
         return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
 
-    def constant(self, name: str) -> NDArray[Any] | None:
-        """Value of a constant: initializer, ``Constant`` in every form, or ``Identity`` of one; None if not constant.
+    def stored_value(self, name: str) -> NDArray[Any] | None:
+        """Value of an initializer, of a ``Constant`` in every form, or of an ``Identity`` of one; None of others.
+
+        `mnncompat.inference.constant_folding` tells it from the other meanings of a constant.
 
         Raises:
             ModelError: The tensor is stored externally and cannot be read.
@@ -205,12 +216,12 @@ class GraphView:
         node = self.producer(name)
         if node is None:
             is_outer = self.parent is not None and not self._is_input(name)
-            return self.parent.constant(name) if self.parent is not None and is_outer else None
+            return self.parent.stored_value(name) if self.parent is not None and is_outer else None
         if not is_onnx(node):
             return None
         if node.op_type == "Identity":
-            return self.constant(node.input[0])
-        return _constant_attribute(node) if node.op_type == "Constant" else None
+            return self.stored_value(node.input[0])
+        return constant_array(node) if node.op_type == "Constant" else None
 
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""
@@ -263,10 +274,6 @@ def _reads(graph: GraphProto) -> Iterator[str]:
         yield value.name
 
 
-def _function_opset(function: FunctionProto) -> int | None:
-    return next((entry.version for entry in function.opset_import if entry.domain in ("", "ai.onnx")), None)
-
-
 def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:
     return [*graph.input, *graph.output, *graph.value_info]
 
@@ -278,16 +285,3 @@ def _knows_more(new: ValueInfoProto, old: ValueInfoProto) -> bool:
         return bool(tensor.elem_type), tensor.HasField("shape"), static
 
     return knowledge(new) > knowledge(old)
-
-
-def _constant_attribute(node: NodeProto) -> NDArray[Any] | None:
-    for name, dtype in (
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-    ):
-        value = attribute(node, name)
-        if value is not None:
-            return np.asarray(value, dtype=dtype)
-    return None

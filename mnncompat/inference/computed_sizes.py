@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
-from mnncompat.graph.protos import attribute, dims_of, is_onnx
+from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx
+from mnncompat.inference.evaluation import evaluate
 
 _SHAPE_OPERANDS = {
     "ConstantOfShape": (0,),
@@ -43,7 +43,7 @@ _LARGEST_CONE = 256
 _MOST_ELEMENTS = 64
 
 
-def settle_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
+def evaluate_shape_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
     """Replace computed operands that say a shape by their values, where the shape is not known yet.
 
     Args:
@@ -61,9 +61,9 @@ def settle_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool
             continue
         for position in _SHAPE_OPERANDS[node.op_type]:
             name = node.input[position] if position < len(node.input) else ""
-            settled = arithmetic.settled(name)
-            if settled is not None:
-                node.input[position] = settled
+            value = arithmetic.stored_as(name)
+            if value is not None:
+                node.input[position] = value
                 replaced = True
     return replaced
 
@@ -87,16 +87,16 @@ class _Arithmetic:
         sizes = [dim for dim in dims or () if isinstance(dim, int)]
         return sizes if dims is not None and len(sizes) == len(dims) else None
 
-    def settled(self, name: str) -> str | None:
+    def stored_as(self, name: str) -> str | None:
         """Name of the initializer that holds what a computed operand comes to; None if that is not certain."""
         node = self._producers.get(name)
         if node is None or node.op_type == "Constant":
             return None
         if name not in self._names:
             value = self._value(name)
-            self._names[name] = None if value is None else f"{name} settled"
+            self._names[name] = None if value is None else f"{name} evaluated"
             if value is not None:
-                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} settled"))
+                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} evaluated"))
         return self._names[name]
 
     def _value(self, name: str) -> NDArray[Any] | None:
@@ -116,7 +116,10 @@ class _Arithmetic:
             else:
                 nodes[wanted] = node
                 pending.extend(filter(None, node.input))
-        return _run([node for node in self._graph.node if node.output[0] in nodes], leaves, self._opset, name)
+        ordered = [node for node in self._graph.node if node.output[0] in nodes]
+        value = evaluate(ordered, leaves, self._opset, name)
+        is_small_number = value is not None and value.dtype.kind in "iuf" and value.size <= _MOST_ELEMENTS
+        return value if is_small_number else None
 
     def _leaf(self, name: str) -> TensorProto | None:
         """What is stored, and sizes that are known."""
@@ -125,7 +128,10 @@ class _Arithmetic:
         node = self._producers.get(name)
         if name in self._open or node is None or not is_onnx(node):
             return None
-        return self._size(name, node) if node.input else _constant(name, node)
+        if node.input:
+            return self._size(name, node)
+        value = constant_array(node) if node.op_type == "Constant" else None
+        return None if value is None else numpy_helper.from_array(value, name)
 
     def _size(self, name: str, node: NodeProto) -> TensorProto | None:
         sizes = self.sizes(node.input[0])
@@ -161,24 +167,3 @@ class _Arithmetic:
         if sizes is None:
             return node.op_type != "ConstantOfShape"
         return int(np.prod(sizes, dtype=np.int64)) <= _MOST_ELEMENTS
-
-
-def _constant(name: str, node: NodeProto) -> TensorProto | None:
-    value = attribute(node, "value") if node.op_type == "Constant" else None
-    return None if value is None else numpy_helper.from_array(numpy_helper.to_array(value), name)
-
-
-def _run(nodes: list[NodeProto], leaves: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
-    if name in leaves:
-        return numpy_helper.to_array(leaves[name])
-    from onnx.reference import ReferenceEvaluator
-
-    graph = GraphProto(name="sizes", node=nodes, initializer=leaves.values(), output=[onnx.ValueInfoProto(name=name)])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    try:
-        with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run([name], {})
-    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
-        return None
-    array = np.asarray(result)
-    return array if array.dtype.kind in "iuf" and array.size <= _MOST_ELEMENTS else None

@@ -1,7 +1,17 @@
-"""Values that are computed from nothing but constants.
+"""Values that are known before the model runs.
 
-ONNX's reference evaluator computes them, one cone of nodes at a time, so that the answer needs neither ONNX Runtime nor
-a guess.
+What is known, by how much is looked at; each includes the ones above it:
+
+| question | asked of | known is |
+| --- | --- | --- |
+| `stored_value` | `GraphView` | an initializer, a Constant, an Identity of one |
+| `value_through_casts` | `NodeFacts` | what is stored, and Cast, CastLike and Neg of it: numpy computes them |
+| `constant_value` | this module, `NodeFacts` | what is computed from nothing but stored values and known sizes |
+| `is_constant` | this module, `NodeFacts` | the same, and also what cannot be evaluated: no value is read or computed |
+
+Rows of the table ask ``input.N = "constant"`` by `is_constant`, and ``input.N.value`` by `value_through_casts`, which
+is quick; rewrites ask for `constant_value`. ONNX's reference evaluator computes that, one cone of nodes at a time: the
+answer needs neither ONNX Runtime nor a guess.
 """
 
 from __future__ import annotations
@@ -10,26 +20,24 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, numpy_helper
 
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.operator_traits import RANDOM, SIZES
+from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
+from mnncompat.inference.evaluation import evaluate
 
 LARGEST_BYTES = 1 << 26
 """Larger results are left to be computed: a model should not grow by its folded constants."""
 
-# Results of these are not known before the model runs even if all operands are.
-_RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
-_NOT_FOLDED = frozenset((*_RANDOM, "If", "Loop", "Scan"))
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
 
 
-def fold(view: GraphView, name: str) -> NDArray[Any] | None:
-    """Value of what is stored, or computed from nothing but constants; None if it is not, or cannot be evaluated.
+def constant_value(view: GraphView, name: str) -> NDArray[Any] | None:
+    """Value of a constant, stored or computed; None of others, of large results, and if it cannot be evaluated.
 
     Args:
         view: The graph that reads it.
@@ -38,7 +46,7 @@ def fold(view: GraphView, name: str) -> NDArray[Any] | None:
     Raises:
         ModelError: A tensor is stored externally and cannot be read.
     """
-    stored = view.constant(name)
+    stored = view.stored_value(name)
     if stored is not None:
         return stored
     known = _CACHE.setdefault(view, {})
@@ -49,7 +57,7 @@ def fold(view: GraphView, name: str) -> NDArray[Any] | None:
 
 def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
     if name not in view.producers:
-        return fold(view.parent, name) if view.parent is not None else None
+        return constant_value(view.parent, name) if view.parent is not None else None
     stored: dict[str, TensorProto] = {}
     nodes: dict[int, NodeProto] = {}
     pending = [name]
@@ -59,9 +67,9 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
         if index in nodes or wanted in stored:
             continue
         node = None if index is None else view.nodes[index]
-        value = _shape_of(view, node) if node is not None and node.op_type in ("Shape", "Size") else None
+        value = _shape_of(view, node) if node is not None and node.op_type in SIZES else None
         if value is None and node is None:
-            value = fold(view, wanted)
+            value = constant_value(view, wanted)
             if value is None:
                 return None
         if value is not None:
@@ -71,7 +79,8 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
                 return None
             nodes[index] = node
             pending.extend(filter(None, node.input))
-    return _run([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+    value = evaluate([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+    return value if value is not None and value.dtype.kind in "biuf" and value.nbytes <= LARGEST_BYTES else None
 
 
 def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
@@ -80,25 +89,7 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
         return None
     if node.op_type == "Size":
         return np.asarray(np.prod(np.asarray(shape, np.int64), dtype=np.int64))
-    bounds = {item.name: item.i for item in node.attribute}
-    return np.asarray(shape, np.int64)[slice(bounds.get("start", 0), bounds.get("end"))]
-
-
-def _run(nodes: list[NodeProto], stored: dict[str, TensorProto], opset: int, name: str) -> NDArray[Any] | None:
-    if name in stored:
-        return numpy_helper.to_array(stored[name])
-    from onnx.reference import ReferenceEvaluator
-
-    graph = onnx.GraphProto(name="constants", node=nodes, initializer=stored.values())
-    graph.output.append(onnx.ValueInfoProto(name=name))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    try:
-        with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run([name], {})
-    except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
-        return None
-    array = np.asarray(result)
-    return array if array.dtype.kind in "biuf" and array.nbytes <= LARGEST_BYTES else None
+    return np.asarray(shape, np.int64)[slice(attribute(node, "start", 0), attribute(node, "end"))]
 
 
 def is_constant(view: GraphView, name: str) -> bool:
@@ -120,9 +111,9 @@ def _constants(view: GraphView) -> frozenset[str]:
 
 
 def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
-    if node.domain not in ("", "ai.onnx") or node.op_type in _NOT_FOLDED:
+    if not is_onnx(node) or node.op_type in RANDOM or any(subgraphs(node)):  # a body may read what is not known
         return False
-    if node.op_type in ("Shape", "Size"):
+    if node.op_type in SIZES:
         shape = view.shape(node.input[0])
         return shape is not None and all(isinstance(dim, int) for dim in shape)
     operands = node.input[:1] if node.op_type == "CastLike" else node.input

@@ -10,8 +10,12 @@ from collections.abc import Callable, Container, Iterable, Sequence
 
 from onnx import NodeProto, TensorProto, helper
 
-DOMAIN = "com.microsoft"
+CONTRIB_DOMAIN = "com.microsoft"
 """ONNX Runtime's own."""
+TAKEN_OVER = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu")
+"""Operators that came into ONNX as they were."""
+RIGHT_BY_NAME = ("Gelu",)
+"""Operators that MNN takes for ONNX's of the same name, and that equal those."""
 _EXTRA = "mnncompat stand-in"
 _WINDOW = ("auto_pad", "ceil_mode", "dilations", "group", "kernel_shape", "pads", "strides")
 
@@ -32,7 +36,7 @@ def without_extras(nodes: Sequence[NodeProto]) -> list[NodeProto]:
 
 
 def _in_onnx(node: NodeProto) -> list[NodeProto]:
-    form = _FORMS.get(node.op_type) if node.domain == DOMAIN else None
+    form = _FORMS.get(node.op_type) if node.domain == CONTRIB_DOMAIN else None
     try:
         return [node] if form is None else form(node)
     except IndexError:  # an operand that it must have is missing
@@ -130,7 +134,8 @@ def _normalization(node: NodeProto) -> list[NodeProto]:
 
 _SAME = _of("Identity", 0)
 _FORMS: dict[str, _Form] = {
-    **dict.fromkeys(("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu"), _twin),
+    **dict.fromkeys(TAKEN_OVER, _twin),
+    **dict.fromkeys(RIGHT_BY_NAME, _SAME),
     **dict.fromkeys(
         ("BiasGelu", "FastGelu", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), _SAME
     ),
@@ -151,3 +156,5 @@ _FORMS: dict[str, _Form] = {
     "SkipLayerNormalization": _normalization,
     "SkipSimplifiedLayerNormalization": _normalization,
 }
+TYPED_OPS = frozenset(_FORMS)
+"""Operators of the domain whose types and shapes are known."""

@@ -105,7 +105,7 @@ class Reading(NamedTuple):
     def constant(self, position: int) -> NDArray[Any] | None:
         """A constant operand of numbers, None if it is none."""
         name = self.node.input[position] if position < len(self.node.input) else ""
-        value = self.view.constant(name) if name else None
+        value = self.view.stored_value(name) if name else None
         return value if value is not None and value.size and value.dtype.kind in "biuf" else None
 
     def passed(self, position: int = 0) -> Iterator[Use]:
@@ -325,7 +325,7 @@ def _is_positions(reading: Reading) -> bool:
         node = reading.view.producer(name)
     if node is not None and node.op_type == "Range":
         return True
-    value = reading.view.constant(name)
+    value = reading.view.stored_value(name)
     return value is not None and value.size > 1 and np.array_equal(value.reshape(-1), np.arange(value.size))
 
 

@@ -11,15 +11,16 @@ Only the skeleton that inference works on is changed, never the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.graph.protos import dims_of
+from mnncompat.graph.operator_traits import RESHAPES
+from mnncompat.graph.protos import attribute, constant_array, dims_of
 
-_SAME_NUMBERS = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 _LONGEST = 16
 
 
@@ -97,14 +98,16 @@ class _Evaluation:
 
     def _vector(self, name: str, depth: int) -> list[_Entry] | None:
         if name in self._stored:
-            return _numbers(self._stored[name])
+            tensor = self._stored[name]
+            is_external = tensor.data_location == TensorProto.EXTERNAL
+            return None if is_external else _numbers(onnx.numpy_helper.to_array(tensor))
         node = self._producers.get(name)
         if node is None or depth > _LONGEST:
             return None
         if node.op_type == "Constant":
-            tensor = next((item.t for item in node.attribute if item.name == "value"), None)
-            return None if tensor is None else _numbers(tensor)
-        if node.op_type in _SAME_NUMBERS:
+            value = constant_array(node)
+            return None if value is None else _numbers(value)
+        if node.op_type in RESHAPES or node.op_type in ("Cast", "Identity"):
             return self._vector(node.input[0], depth + 1)
         if node.op_type == "Concat":
             parts = [self._vector(part, depth + 1) or [None] * self._length(part) for part in node.input]
@@ -119,8 +122,7 @@ class _Evaluation:
     def _picked(self, node: NodeProto) -> list[_Entry] | None:
         """Entries picked from a Shape, by its own attributes, a Gather or a Slice."""
         if node.op_type == "Shape":
-            bounds = {item.name: item.i for item in node.attribute}
-            return _range(node.input[0], bounds.get("start", 0), bounds.get("end"))
+            return _range(node.input[0], attribute(node, "start", 0), attribute(node, "end"))
         shape = self._producers.get(node.input[0]) if node.input else None
         if shape is None or shape.op_type != "Shape" or shape.attribute:
             return None
@@ -155,8 +157,6 @@ def _range(value: str, start: int, end: int | None) -> list[_Entry] | None:
     return [_DimOf(value, axis) for axis in range(start, end)]
 
 
-def _numbers(tensor: TensorProto) -> list[_Entry] | None:
-    if tensor.data_type not in (TensorProto.INT64, TensorProto.INT32) or tensor.data_location == TensorProto.EXTERNAL:
-        return None
-    values = onnx.numpy_helper.to_array(tensor).reshape(-1)
-    return [int(value) for value in values] if values.size <= _LONGEST else None
+def _numbers(values: NDArray[Any]) -> list[_Entry] | None:
+    is_short = values.dtype in (np.int64, np.int32) and values.size <= _LONGEST
+    return [int(value) for value in values.reshape(-1)] if is_short else None

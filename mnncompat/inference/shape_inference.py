@@ -6,10 +6,9 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto
 
-from mnncompat.graph.model_file import default_opset
-from mnncompat.graph.protos import dims_of
-from mnncompat.inference.computed_sizes import settle_operands
-from mnncompat.inference.contrib_op_types import DOMAIN, known_type_nodes, without_extras
+from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
+from mnncompat.inference.computed_sizes import evaluate_shape_operands
+from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
 from mnncompat.inference.reshape_targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
@@ -40,10 +39,10 @@ def infer(proto: ModelProto) -> ModelProto | None:
 
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
     """Replace computed sizes by what they come to; True if there were any that inference had not followed."""
-    settled = settle_operands(skeleton.graph, inferred.graph, default_opset(skeleton) or 0)
+    evaluated = evaluate_shape_operands(skeleton.graph, inferred.graph, onnx_opset(skeleton.opset_import) or 0)
     resolved = resolve_targets(skeleton.graph, inferred.graph)
     stated = _state_ranks(skeleton.graph, inferred.graph)
-    return settled or resolved or stated
+    return evaluated or resolved or stated
 
 
 def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
@@ -53,7 +52,7 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
     stated = False
     for node in graph.node:
         position = _TARGETS.get(node.op_type)
-        if position is None or len(node.input) <= position or node.domain not in ("", "ai.onnx"):
+        if position is None or len(node.input) <= position or not is_onnx(node):
             continue
         result, target = known.get(node.output[0]), known.get(node.input[position])
         entries = dims_of(target) if target is not None else None
@@ -83,7 +82,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     bare.functions.extend(proto.functions)
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
-    own = {function.name for function in proto.functions if function.domain == DOMAIN}
+    own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
     graph.node.extend(known_type_nodes(proto.graph.node, own))
     graph.output.extend(proto.graph.output)
     graph.value_info.extend(proto.graph.value_info)

@@ -121,7 +121,7 @@ class Propagation:
             tensor = self.view.tensor(name)
             if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
                 return None
-            array = self.view.constant(name)
+            array = self.view.stored_value(name)
             if array is None or array.dtype.kind not in "biuf":
                 return None
             if array.dtype.kind == "f" and not np.all((array == np.floor(array)) & (np.abs(array) < _LARGEST)):
@@ -149,7 +149,7 @@ class Propagation:
         tensor = self.view.tensor(name) if name else None
         if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
             return None
-        array = self.view.constant(name)
+        array = self.view.stored_value(name)
         return None if array is None else [float(each) for each in array.reshape(-1)]
 
     def integers(self, name: str) -> list[int] | None:

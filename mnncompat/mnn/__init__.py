@@ -1,4 +1,4 @@
-"""Everything that knows MNN. MNN itself runs in a child process only: many models make it crash, hang or eat memory.
+"""Access to MNN, which runs in a child process only: many models make it crash, hang or use all memory.
 
     convert(model.onnx, out.mnn)  -> Converted | Failure
     run(out.mnn, feeds)           -> Ran | Failure
@@ -7,7 +7,7 @@
     interface(out.mnn)            -> MnnInterface | Failure
     declared_ops()                -> op types | Failure
 
-    with ForkServer() as server:  -> `convert` and `run` take `performer=server.perform`: milliseconds a child
+    with ForkServer() as server:  -> `convert` and `run` with `performer=server.perform`: milliseconds for each child
 
 Importing this package imports neither MNN nor numpy.
 """

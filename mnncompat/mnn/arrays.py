@@ -1,8 +1,8 @@
-"""Arrays in a file, for the way between parent and child.
+"""Arrays in a file, to pass them between parent and child.
 
 One line of JSON, `[[dtype, shape], ...]`, and the bytes of all arrays after it. numpy's own formats parse their headers
-with `ast`, which fails now and then when several threads do it (python/cpython#106905), and importing what they need
-costs a forked child more than the arrays do.
+with `ast`, which sometimes fails when several threads do it (python/cpython#106905), and their imports take a forked
+child longer than the arrays themselves.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_arrays(path: Path) -> list[np.ndarray]:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is cut off.
+        ValueError: It is truncated.
     """
     import numpy as np
 
@@ -47,6 +47,6 @@ def read_arrays(path: Path) -> list[np.ndarray]:
         for dtype, shape in described:
             array = np.empty(shape, dtype)
             if array.size and file.readinto(array.data.cast("B")) != array.nbytes:
-                raise ValueError(f"{path.name} is cut off")
+                raise ValueError(f"{path.name} is truncated")
             found.append(array)
     return found

@@ -1,4 +1,4 @@
-"""What the child does to itself before MNN is loaded: limits, no core dumps, no network, nothing lost on a crash.
+"""What the child sets up before MNN is loaded: limits, no core dumps, no network, no output lost in a crash.
 
 Runs in the child only. Everything here is best effort, as platforms differ; the parent enforces time and output.
 """
@@ -23,7 +23,7 @@ _NETWORK = frozenset(
 
 
 def confine(limits: dict[str, Any], *, parent: int) -> None:
-    """Apply all of it.
+    """Apply all restrictions.
 
     Args:
         limits: The fields of `Limits`: `seconds`, `memory_bytes`, `file_bytes`.
@@ -68,7 +68,7 @@ def _limit(what: int, most: int) -> None:
 
 
 def _flush_lines() -> None:
-    """Into a pipe, C's stdout is buffered in blocks, and what the converter said is lost when it crashes."""
+    """Buffer C's stdout by lines: in a pipe it is buffered in blocks, which are lost in a crash."""
     library = ctypes.CDLL(None)
     stdout = ctypes.c_void_p.in_dll(library, _STDOUT[sys.platform])
     library.setvbuf(stdout, None, ctypes.c_int(_LINE_BUFFERED[sys.platform]), ctypes.c_size_t(0))

@@ -28,12 +28,12 @@ def convert(
 ) -> Converted | Failure:
     """Convert an ONNX file.
 
-    External data is read from the folder of `model`. Two conversions never meet: each has a directory of its own,
-    which also takes the `.__convert_external_data.bin` that the converter drops where it runs.
+    External data is read from the folder of `model`. Conversions do not interfere: each has a working directory of its
+    own, into which the converter also writes `.__convert_external_data.bin`.
 
     Args:
         model: The ONNX file.
-        out: Where the `.mnn` goes. It is replaced in one step, and untouched when the conversion fails. Weights
+        out: Where the `.mnn` goes. It is replaced in one step, and unchanged when the conversion fails. Weights
             beyond 2 GB go beside it, into a file of the same name with `.weight` after it, as MNN expects them.
         options: Options of the converter.
         limits: What the child process may use.
@@ -61,7 +61,7 @@ def convert(
 
 
 def _nothing_written(answer: Answer) -> Failure:
-    """The converter returns the same in every case: what it said tells a refusal from a silent failure."""
+    """The converter returns the same in every case: a refusal differs from a silent failure by what it printed."""
     if answer.words and SUCCESS not in answer.output:
         message = f"MNN's converter refuses the model: {last_line(answer.words)}"
         return Failure(kind=FailureKind.REFUSED, stage=Stage.CONVERT, message=message, words=answer.words)
@@ -75,7 +75,7 @@ def _publish(source: Path, target: Path) -> None:
     try:
         try:
             shutil.move(source, part)
-            os.replace(part, target)  # noqa: PTH105 - the same, and says what it is
+            os.replace(part, target)  # noqa: PTH105 - equal, and more explicit
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What MNN printed, without what it prints every time."""
+"""What MNN printed, without the lines that it prints for every model."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _ROUTINE = re.compile(
 )
 
 SUCCESS = "Converted Success!"
-"""What the converter prints when it believes that it wrote the file."""
+"""Printed by the converter when it reports success."""
 
 
 def relevant_lines(output: str) -> str:
-    """Keep the lines that say something about this model, once each, without time stamps and source lines.
+    """Keep the lines about this model, once each, without time stamps and source lines.
 
     Args:
         output: What was printed on both descriptors.
 
     Returns:
-        Lines joined by newlines; empty when there was nothing but routine.
+        Lines joined by newlines; empty if it printed nothing about this model.
     """
     lines = (_STAMP.sub("", line.rstrip()) for line in output.splitlines())
     return "\n".join(dict.fromkeys(line.strip() for line in lines if not _ROUTINE.match(line)))
 
 
 def last_line(words: str) -> str:
-    """The last line of `relevant_lines` words: what was said just before it was over. Empty for no words."""
+    """The last line of what `relevant_lines` returned; empty if there is none."""
     return words.rpartition("\n")[2]

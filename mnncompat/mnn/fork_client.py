@@ -1,4 +1,4 @@
-"""The fork server, seen from its client: requests carried out in forks of a process that has MNN loaded already."""
+"""Client of the fork server: requests are carried out in forks of a process that has already imported MNN."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HINT = "check that the interpreter runs, and that `pip install MNN numpy` succe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedEnvironment:
-    """What a fork server runs in.
+    """The environment of a fork server.
 
     Attributes:
         mnn: Version of MNN.
@@ -40,7 +40,7 @@ class ServedEnvironment:
         python: Version of Python.
         machine: The architecture: `x86_64`, `aarch64`, ...
         system: `Linux`, `Darwin`, ...
-        threads: Threads of the server, one where a fork is safe; 0 where the system does not tell.
+        threads: Threads of the server: 1 if a fork is safe, 0 if the system does not say.
     """
 
     mnn: str
@@ -92,7 +92,7 @@ class ForkServer:
 
     @property
     def environment(self) -> ServedEnvironment:
-        """What MNN runs in.
+        """The environment that MNN runs in.
 
         Raises:
             RunnerError: MNN cannot be imported there.
@@ -148,7 +148,7 @@ class _Server:
 
     @property
     def environment(self) -> ServedEnvironment:
-        """What it said of itself, once it is ready."""
+        """The environment that it reported, once it is ready."""
         if self._hello is None:
             self._hello = self._greeted()
         return self._hello
@@ -160,7 +160,7 @@ class _Server:
             self._popen.kill()
 
     def answer(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Hand over a request and wait for what comes back, once more with a new process if this one is lost."""
+        """Send a request and wait for the answer; try once more with a new process if this one is lost."""
         for _attempt in range(2):
             found = self._asked(request, seconds) if self.environment else None
             if found is not None:
@@ -172,7 +172,7 @@ class _Server:
         raise RunnerError("the server that forks for MNN ended twice in a row", hint="is the machine out of memory?")
 
     def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
-        """The answer, None when the server is gone or stuck."""
+        """The answer, None if the server ended or does not respond."""
         try:
             stdin = cast("Any", self._popen).stdin
             stdin.write(json.dumps(request).encode() + b"\n")
@@ -227,13 +227,13 @@ class _Server:
         self._popen.kill()
         self._popen.wait()
         for stream in (self._popen.stdin, self._popen.stdout):
-            with contextlib.suppress(OSError):  # what is left in a buffer has no reader
+            with contextlib.suppress(OSError):  # nothing reads what is left in a buffer
                 cast("Any", stream).close()
         self._popen = None
 
 
 def _filling(fill: int | None) -> dict[str, str]:
-    """For glibc, which fills with the complement of the byte it is given, but not what its thread's cache hands out."""
+    """Settings of glibc, which fills with the complement of the given byte, but not blocks from a thread's cache."""
     if fill is None:
         return {}
     return {"GLIBC_TUNABLES": f"glibc.malloc.perturb={fill ^ 0xFF}:glibc.malloc.tcache_count=0"}

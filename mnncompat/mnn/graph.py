@@ -1,4 +1,4 @@
-"""What is inside an `.mnn` file, and what the converter says that it knows."""
+"""The ops of an `.mnn` file, and the op types that the converter declares."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def count_ops(model: Path, *, limits: Limits) -> dict[str, int] | Failure:
 
 
 def declared_ops(*, limits: Limits) -> tuple[str, ...] | Failure:
-    """ONNX op types that the installed converter declares, sorted. Declared is not supported.
+    """ONNX op types that the installed converter declares, sorted. Declared does not mean supported.
 
     Args:
         limits: What the child process may use.
 
     Returns:
-        The names, or how asking failed.
+        The names, or how listing failed.
 
     Raises:
         RunnerError: MNN is not installed.

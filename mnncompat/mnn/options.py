@@ -1,4 +1,4 @@
-"""What may be asked of the converter, and how much a child process may use."""
+"""Options of the converter, and limits of a child process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Limits:
             count address space that is only reserved: measured, the idle worker has 50 MiB of data and 123 MiB of
             address space, and every further thread adds up to 64 MiB of the latter without touching it. macOS accepts
             the limit and does not enforce it.
-        output_bytes: What may be printed before it counts as a flood. Only the first and the last 64 KiB are kept.
+        output_bytes: How much may be printed; more counts as a flood. Only the first and the last 64 KiB are kept.
         file_bytes: The largest file that may be written.
     """
 
@@ -37,11 +37,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
-    """Options of the converter that pass through.
+    """Options that are passed to the converter.
 
     Attributes:
         fp16: Store weights of convolutions as float16.
-        weight_bits: Quantise weights to this many bits, 2 to 8; 0 leaves them alone.
+        weight_bits: Quantise weights to this many bits, 2 to 8; 0 leaves them as they are.
         weight_block: Input channels per quantisation block, a multiple of 16; None is one scale per output channel.
         weight_asymmetric: Quantise with a zero point; None is the converter's default (3.6.1: with).
         target_version: `MAJOR.MINOR` of the oldest MNN that has to read the file; None is the converter's own version.
@@ -78,7 +78,7 @@ class ConvertOptions:
         if self.weight_bits != 0 and not _LOWEST_WEIGHT_BITS <= self.weight_bits <= _HIGHEST_WEIGHT_BITS:
             raise UsageError(
                 f"MNN cannot quantise weights to {self.weight_bits} bits",
-                hint=f"give {_LOWEST_WEIGHT_BITS} to {_HIGHEST_WEIGHT_BITS} bits, or 0 to leave the weights alone",
+                hint=f"give {_LOWEST_WEIGHT_BITS} to {_HIGHEST_WEIGHT_BITS} bits, or 0 to keep the weights as they are",
             )
         if self.weight_block is not None and (self.weight_block < _BLOCK_STEP or self.weight_block % _BLOCK_STEP):
             raise UsageError(
@@ -87,7 +87,7 @@ class ConvertOptions:
             )
         if self.weight_bits == 0 and (self.weight_block is not None or self.weight_asymmetric is not None):
             raise UsageError(
-                "a weight block or an asymmetric scheme means nothing without quantised weights",
+                "a weight block or an asymmetric scheme has no effect without quantised weights",
                 hint="also give the number of weight bits, e.g. 8",
             )
 

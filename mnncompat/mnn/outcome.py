@@ -1,4 +1,4 @@
-"""What came of a request to MNN: a success, or a typed failure. Plain values, nothing heavy is imported."""
+"""Results of requests to MNN, or a typed failure. Plain values, without heavy imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Converted:
 
     Attributes:
         path: Where the `.mnn` was published.
-        words: What the converter printed, without its routine chatter (warnings, hints).
+        words: What the converter printed, without the lines that it prints for every model.
         seconds: Wall time of the child process.
     """
 
@@ -33,7 +33,7 @@ class Ran:
     Attributes:
         outputs: For each of the feeds, in order: output name -> array, logical (NCHW) layout, in the dtype that MNN
             returned (int64 and bool come back as int32, float64 and float16 as float32).
-        words: What MNN printed, without its routine chatter.
+        words: What MNN printed, without the lines that it prints for every model.
         seconds: Wall time of the child process, start-up included.
     """
 
@@ -84,7 +84,7 @@ class MnnInput:
     Attributes:
         name: Its name.
         shape: Its shape, -1 where it is dynamic. MNN writes a dynamic first dimension as 1 and still takes any batch.
-        dtype: numpy's name for what MNN holds: `float32`, `int32`, `uint8`, `int8`, ...
+        dtype: numpy's name of the dtype in MNN: `float32`, `int32`, `uint8`, `int8`, ...
         layout: `NCHW`, `NHWC` or `NC4HW4` (channels in groups of four).
     """
 

@@ -1,7 +1,7 @@
-"""A child process under a wall-clock limit and an output limit, of which nothing is left when it is over.
+"""A child process with limits on wall-clock time and output, which leaves no process behind.
 
-Knows nothing of MNN: it starts a command, watches it, and kills its whole process group on the way out, whatever the
-way out is (a normal end, a limit, Ctrl-C or SIGTERM in the parent).
+Independent of MNN: it starts a command, watches it, and kills its whole process group at the end, whatever the reason
+of the end is (a normal exit, a limit, Ctrl-C or SIGTERM in the parent).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Exit:
 
     Attributes:
         ending: Whether it ended by itself or was killed at a limit.
-        status: Exit status, or minus the number of the signal that it died of.
+        status: Exit status, or minus the number of the signal that killed it.
         output: What it printed on both descriptors: the beginning and the end, with a note where the middle was cut.
         peak_bytes: Its largest resident size.
         seconds: Wall time.
@@ -88,7 +88,7 @@ def run_child(command: Sequence[str], *, directory: Path, environment: Mapping[s
             return child.outcome(limits)
         finally:
             child.end()
-            popen.returncode = child.status  # collected here, with its resource usage, which `wait` throws away
+            popen.returncode = child.status  # collected here, with its resource usage, which `wait` discards
 
 
 @contextlib.contextmanager
@@ -108,7 +108,7 @@ class _Terminated(BaseException):
 
 @contextlib.contextmanager
 def _unwinding_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, then die of them as before. Handlers of the application are left alone.
+    """Let SIGTERM and SIGHUP unwind the stack, then end the process. Handlers of the application are left as they are.
 
     Python's own handler for Ctrl-C unwinds already. Signal handlers can only be set from the main thread; a child that
     is started from another one dies with its parent on Linux, and at its limit of processor time elsewhere.
@@ -120,7 +120,7 @@ def _unwinding_on_signals() -> Iterator[None]:
 
     def unwind(number: int, _frame: FrameType | None) -> NoReturn:
         for each in taken:
-            signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+            signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the clean-up
         raise _Terminated(number)
 
     for number in taken:
@@ -139,7 +139,7 @@ def _unwinding_on_signals() -> Iterator[None]:
 
 
 class _Capture:
-    """The first and the last `_KEPT` bytes of a stream, and how long it was."""
+    """The first and the last `_KEPT` bytes of a stream, and its length."""
 
     __slots__ = ("head", "tail", "total")
 
@@ -167,7 +167,7 @@ class Child:
 
     Args:
         pid: Its process id, which is also its group's.
-        stream: Descriptor of the reading end of the pipe that both its outputs go to; stays the caller's to close.
+        stream: Descriptor of the reading end of the pipe for both its outputs; the caller closes it.
     """
 
     __slots__ = ("_open", "_pid", "_start", "_status", "_stream", "capture", "peak_bytes")
@@ -230,7 +230,7 @@ class Child:
         return Ending.OWN
 
     def end(self) -> None:
-        """Kill what is left of the group, collect the child, read what is left in the pipe. Harmless when repeated."""
+        """Kill what is left of the group, collect the child, read the rest of the pipe. May be repeated."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
         self._reap(block=True)
@@ -241,7 +241,7 @@ class Child:
         self._open = False
 
     def _read(self) -> bool:
-        """Read what is there. False at the end of the stream."""
+        """Read what is available. False at the end of the stream."""
         try:
             data = os.read(self._stream, _CHUNK)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""One request to the worker: written to a directory of its own, carried out in a child process, judged by what is left.
+"""One request to the worker: written to its own directory, carried out in a child process, judged by its files.
 
 In the directory: `request.json` (task, arguments, limits), `stage` (where the child is), `result.json` (written last
 and renamed into place), and the files that the task itself reads or writes.
@@ -56,12 +56,12 @@ _CITED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the worker wrote.
+    """The answer of the worker.
 
     Attributes:
         values: The task's result.
         output: Everything that was printed.
-        words: What was printed, without the routine.
+        words: What was printed, without the lines that MNN prints for every model.
         seconds: Wall time of the child.
     """
 
@@ -95,7 +95,7 @@ def perform(
         arguments: Its arguments, as JSON.
         directory: An empty directory for this request, or one that holds the files that the task reads.
         limits: What the child may use.
-        command: Starts the child; the worker unless a test says otherwise.
+        command: Starts the child; by default the worker. Tests give another one.
 
     Returns:
         The worker's answer, or how it failed.
@@ -137,7 +137,7 @@ def python_command(program: str, *, python: Path | None = None) -> list[str]:
 
 
 def _places(name: str) -> list[str]:
-    """Where the parent finds a module. The child is isolated from the user's paths, and looks there last.
+    """Folders in which the parent finds a module. The child is isolated from the user's paths, and searches these last.
 
     Of mnncompat itself it loads the very package that the parent runs, which may be a checkout that is not installed.
     """
@@ -149,14 +149,14 @@ def _places(name: str) -> list[str]:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """The child's whole environment: of the user's, what it takes to find programs; one thread, so that runs repeat."""
+    """The child's whole environment: the user's variables that locate programs; one thread, to be repeatable."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return kept | threads | {"HOME": str(directory), "TMPDIR": str(directory), "TZ": "UTC"}
 
 
 def judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
-    """What came of a request, from how its child ended and what it left in its directory.
+    """The result of a request, from how its child ended and the files in its directory.
 
     Raises:
         RunnerError: MNN cannot be imported there.
@@ -164,7 +164,7 @@ def judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
     stage, words, values = _stage(directory), relevant_lines(child.output), _values(directory)
     if values is not None and "unavailable" in values:
         raise RunnerError(f"MNN cannot be imported: {values['unavailable']}", hint="reinstall it: pip install -U MNN")
-    if values is not None and "failure" in values:  # what happens at exit after a failure adds nothing to it
+    if values is not None and "failure" in values:  # after a failure, what happens at exit does not matter
         return _told(values, words)
     found = _killed(child, limits) or _died(child, limits)
     if found is not None:
@@ -177,7 +177,7 @@ def judged(child: Exit, directory: Path, limits: Limits) -> Answer | Failure:
 
 
 def _told(values: dict[str, Any], words: str) -> Failure:
-    """A failure that the worker noticed itself."""
+    """A failure that the worker reported."""
     cited = f": {shorten('; '.join(words.splitlines()), _CITED)}" if words else ""
     return Failure(
         kind=FailureKind(values["failure"]),
@@ -188,7 +188,7 @@ def _told(values: dict[str, Any], words: str) -> Failure:
 
 
 _WHERE = {
-    Stage.START: "before MNN was asked for anything",
+    Stage.START: "before MNN was used",
     Stage.CONVERT: "while converting",
     Stage.DUMP: "while dumping the graph",
     Stage.LOAD: "while loading the converted model",
@@ -211,7 +211,7 @@ def _died(child: Exit, limits: Limits) -> tuple[FailureKind, str] | None:
     if _ran_out_of_memory(child, limits):
         return FailureKind.MEMORY, f"more than {limits.memory_bytes} bytes of memory needed"
     if child.status > 0:
-        return FailureKind.CRASH, f"the process gave up with status {child.status}"
+        return FailureKind.CRASH, f"the process ended with status {child.status}"
     if -child.status == signal.SIGXCPU:
         return FailureKind.HANG, "the limit of processor time was passed"
     return FailureKind.CRASH, _signal_name(-child.status)

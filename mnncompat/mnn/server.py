@@ -1,10 +1,10 @@
 """The fork server: imports MNN once, then forks a child for every request; `mnncompat.mnn.fork_client` starts it.
 
-Runs in any Python environment that has numpy and MNN, also one without mnncompat's own dependencies: everything that
-it imports needs the standard library only, until `preload`. One JSON object a line: first a `task` like all that
-will follow, answered with what this environment is; then requests (`directory`, `task`, `arguments`, `limits`), each
-answered with how its child ended (the fields of `Exit`). The child is confined, has the directory to itself, and leaves
-there what a spawned worker leaves.
+Runs in any Python environment that has numpy and MNN, also one without mnncompat's own dependencies: everything that it
+imports needs the standard library only, until `preload`. The protocol is one JSON object on each line: first a `task`
+like all that will follow, answered with the environment; then requests (`directory`, `task`, `arguments`, `limits`),
+each answered with how its child ended (the fields of `Exit`). The child is confined, has the directory to itself, and
+writes the same files as a spawned worker.
 
 Only the forking thread survives a fork, so nothing here may start one: `preload` imports, and runs no model.
 """
@@ -39,7 +39,7 @@ def main() -> None:
         hello = {"unavailable": str(error)}
     _say(answers, hello)
     gc.collect()
-    gc.freeze()  # what is imported stays out of the children's collections, and their pages shared
+    gc.freeze()  # imported objects are not collected in the children, so that their pages stay shared
     for line in requests:
         _say(answers, asdict(_performed(json.loads(line))))
 
@@ -97,10 +97,10 @@ def _performed(request: dict[str, Any]) -> Exit:
 
 
 def _child(request: dict[str, Any], writing: int, server: int) -> NoReturn:
-    """Carry out the request, and end the way a C program ends.
+    """Carry out the request, and end as a C program does.
 
-    Python's own finalization takes 10 ms and more, most of it for modules that every child shares; what MNN does at
-    exit is in its objects' destructors, which the collection runs, and in the static ones, which `exit` runs.
+    Python's finalization takes 10 ms and more, most of it for modules that every child shares. MNN's code at exit is in
+    the destructors of its objects, which garbage collection runs, and in static ones, which `exit` runs.
     """
     os.setsid()
     os.dup2(writing, 1)

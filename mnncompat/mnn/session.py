@@ -36,8 +36,8 @@ def run(
     """Run a model on several feeds, one after the other, in one child process.
 
     The model is loaded once: feeds may differ in their shapes. Arrays are handed over in the dtype that MNN holds the
-    input in (int64, int16, bool and their kin as int32, float64 and float16 as float32) and in the layout that it asks
-    for; outputs come back in the logical layout.
+    input in (int64, int16, bool and their kin as int32, float64 and float16 as float32) and in the layout that it
+    expects; outputs come back in the logical layout.
 
     Args:
         model: The `.mnn` file.

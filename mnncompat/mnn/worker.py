@@ -1,7 +1,7 @@
 """The child's program, and the only code that imports MNN. Started by `mnncompat.mnn.request`.
 
-A task is a function of its arguments and a working directory, which is also the current directory. It says which
-stage it enters, and returns what becomes `result.json`. Tasks know nothing of processes.
+A task is a function of its arguments and a working directory, which is also the current directory. It records each
+stage that it enters, and returns the content of `result.json`. Tasks do not depend on how they are started.
 
 Never imports `MNN.tools`: importing it runs pip, fetches credentials and posts telemetry. The converter is the
 extension module `_tools`, the runtime is `MNN.nn` and `MNN.expr`.
@@ -44,7 +44,7 @@ class TaskError(Exception):
 
 
 def convert(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Convert `model` (a path) with the further `argv`, into `CONVERTED`. Says how many bytes were written."""
+    """Convert `model` (a path) with the further `argv`, into `CONVERTED`. Returns how many bytes were written."""
     enter(Stage.CONVERT)
     _converter("-f", "ONNX", "--modelFile", arguments["model"], "--MNNModel", CONVERTED, *arguments["argv"])
     return {"bytes": _size(CONVERTED)}
@@ -143,7 +143,7 @@ def load(path: str, inputs: list[str], outputs: list[str]) -> Any:
     """Load on the CPU, one thread. Precision high: on x86 all give the same bits, on ARM it keeps float16 out.
 
     Raises:
-        TaskError: MNN cannot.
+        TaskError: MNN cannot load it.
     """
     from MNN import expr, nn
 
@@ -152,7 +152,7 @@ def load(path: str, inputs: list[str], outputs: list[str]) -> Any:
     except SystemError as error:  # pymnn returns a result with an exception set
         raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
     if module is None:
-        raise TaskError(FailureKind.ERROR, "MNN loads the converted model as nothing")
+        raise TaskError(FailureKind.ERROR, "MNN returned no module for the converted model")
     return module
 
 
@@ -258,9 +258,10 @@ def _read(variable: Any, name: str) -> np.ndarray:
 
 
 def enter(stage: Stage) -> None:
-    """Note the stage, for the case that the process dies in it: the last line of the file counts.
+    """Record the stage, in case the process crashes in it: the last line of the file counts.
 
-    Appended with as little as it takes: a child notes four, and ext4 writes a file out to disk that is truncated first.
+    The file is appended to, because ext4 writes a file that is truncated first to disk at once, and a child records
+    four stages.
     """
     descriptor = os.open("stage", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.write(descriptor, f"{stage.value}\n".encode())
@@ -287,13 +288,13 @@ def _failure(kind: FailureKind, message: str) -> dict[str, Any]:
 
 
 def publish(result: dict[str, Any]) -> None:
-    """Put the result where the parent looks for it, all at once."""
+    """Write the result in one step, where the parent expects it."""
     Path("result.json.part").write_text(json.dumps(result), encoding="utf-8")
     Path("result.json.part").replace("result.json")
 
 
 def preload(task: str) -> None:
-    """Import what a task imports and no more, for a server that forks. Starts no thread.
+    """Import only what a task imports, for a server that forks. Starts no thread.
 
     The converter and the runtime are two builds of MNN, and programs load one or the other: so do the servers.
 
@@ -312,7 +313,7 @@ def preload(task: str) -> None:
 
 
 def main() -> None:
-    """Carry out the request of the current directory, and end the way Python ends, so that a crash at exit shows."""
+    """Carry out the request of the current directory, and end as Python does, so that a crash at exit is seen."""
     request = json.loads(Path("request.json").read_text(encoding="utf-8"))
     confine(request["limits"], parent=request["parent"])
     enter(Stage.START)

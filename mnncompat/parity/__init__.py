@@ -1,4 +1,4 @@
-"""Parity: the same feeds through two models, and whether what comes out agrees.
+"""Parity: run two models on the same feeds and compare their outputs.
 
 verify(model.onnx, model.mnn)          -> ParityReport, ONNX Runtime against MNN
 compare_models(original, rewritten)    -> ParityReport, both under ONNX Runtime

@@ -19,7 +19,7 @@ def checked(
     shapes: Mapping[str, tuple[int, ...]],
     inputs: Mapping[str, np.ndarray],
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-    """Check what the user gave against the model.
+    """Check shapes and arrays from the user against the model.
 
     Args:
         signature: The model's inputs.
@@ -82,7 +82,7 @@ def _cast(spec: InputSpec, array: np.ndarray) -> np.ndarray:
     classes = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
     if classes[spec.dtype.kind] != classes[array.dtype.kind]:
         raise UsageError(
-            f"the array for input {spec.name!r} is {array.dtype.name}, the model wants {spec.dtype.name}",
+            f"the array for input {spec.name!r} is {array.dtype.name}, the model needs {spec.dtype.name}",
             hint=f"convert it first: numpy.save(file, array.astype({str(spec.dtype.name)!r}))",
         )
     cast = array.astype(spec.dtype)

@@ -251,7 +251,7 @@ class InputPlanner:
         wanted = self._wanted()
         if not wanted:
             return failures[0]
-        message = f"the model takes none of the inputs that were tried; give {wanted} ({failures[0].message})"
+        message = f"the model accepts none of the inputs that were tried; give {wanted} ({failures[0].message})"
         return replace(failures[0], message=message)
 
     def _conflict(self) -> str:
@@ -360,6 +360,6 @@ def _fixed(symbols: SymbolicShapes, given: Mapping[str, tuple[int, ...]]) -> dic
             if sizes.setdefault(called, shape[axis]) != shape[axis]:
                 raise UsageError(
                     f"the given shapes make {called!r} both {sizes[called]} and {shape[axis]}",
-                    hint="give it the same size everywhere",
+                    hint="give it the same size in every input",
                 )
     return sizes

@@ -23,13 +23,13 @@ def compare(expected: np.ndarray, actual: np.ndarray | None, tolerance: Toleranc
 
     Args:
         expected: The reference, any shape; float, integer or boolean.
-        actual: The output, None when it is missing. int32 stands for every integer and boolean type, float32 for
+        actual: The output, None when it is missing. int32 is accepted for every integer and boolean type, float32 for
             every floating-point type, as MNN has no others.
-        tolerance: How far they may be apart. There is no default: a helper that has one hides errors.
+        tolerance: How far they may be apart. There is no default, because a default hides errors.
         draw: Name of the draw, for the report.
 
     Returns:
-        The measurements and what speaks against agreement.
+        The measurements and the problems.
     """
     problems = _structure(expected, actual)
     if actual is None or problems:
@@ -47,7 +47,7 @@ def _structure(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ..
         problems.append(f"shape {list(actual.shape)} instead of {list(expected.shape)}")
     kinds = _NAMES.get(expected.dtype.kind), _NAMES.get(actual.dtype.kind)
     if kinds[0] != kinds[1] or kinds[0] is None:
-        problems.append(f"dtype {actual.dtype.name} stands in for {expected.dtype.name}")
+        problems.append(f"dtype {actual.dtype.name} instead of {expected.dtype.name}")
     return tuple(problems)
 
 
@@ -114,7 +114,7 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
 
 
 def _special(expected: np.ndarray, actual: np.ndarray) -> list[str]:
-    """NaN must stand where NaN stands, and infinities of the same sign where those stand."""
+    """NaN and infinities of the same sign must be in the same positions."""
     problems = []
     for name, test in (("NaN", np.isnan), ("+Inf", np.isposinf), ("-Inf", np.isneginf)):
         differs = test(expected) != test(actual)
@@ -145,12 +145,14 @@ def _measured(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
 def _error_ratio(
     expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance
 ) -> tuple[float, list[str]]:
-    """Largest ratio of difference to allowance, and what to say when it is above 1."""
+    """Largest ratio of difference to allowance, and the problem if it is above 1."""
     difference = np.abs(actual - expected)
     if tolerance.snr_db is not None:
         beyond = difference > tolerance.atol
         error_ratio = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
-        return error_ratio, [f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB wanted"] if error_ratio > 1 else []
+        return error_ratio, [
+            f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB required"
+        ] if error_ratio > 1 else []
     allowed = tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / allowed)
@@ -166,7 +168,7 @@ def _error_ratio(
 
 
 def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -> float:
-    """Largest ratio once the outliers are set aside; above 1 too if one of them is too far off to be one."""
+    """Largest ratio without the outliers; also above 1 if one of them is too far off to be an outlier."""
     outliers = int(tolerance.outliers * ratio.size)
     if outliers == 0 or largest <= 1:
         return largest
@@ -211,7 +213,7 @@ def _top1(expected: np.ndarray, actual: np.ndarray) -> float | None:
 
 
 def _first(mask: np.ndarray, expected: np.ndarray, actual: np.ndarray) -> str:
-    """Where it happens first, and the two values there."""
+    """The first position in which it is true, and the two values there."""
     index = tuple(int(each[0]) for each in np.nonzero(mask)) if mask.ndim else ()
     place = f" at {list(index)}" if index else ""
     return f"{place}: {actual[index].item():.6g} instead of {expected[index].item():.6g}"

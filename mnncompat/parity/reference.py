@@ -1,4 +1,4 @@
-"""The reference: feeds that the original model takes, and what it makes of them."""
+"""The reference: feeds that the original model accepts, and its outputs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reference:
 
 
 def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str] = DRAWS) -> Reference:
-    """Try the planner's ways to feed a model until the reference takes one, then its variations.
+    """Try the planner's ways to feed a model until the reference accepts one, then its variations.
 
     Args:
         planner: Of the model.
@@ -112,9 +112,9 @@ def _complete(
         elif is_out_of_memory(found):
             notes.append(f"{words}: not compared, because there is not enough memory for it ({found.message})")
         elif words.startswith("batch"):
-            notes.append(f"the model declares a dynamic batch, and does not take one of {words.removeprefix('batch ')}")
+            notes.append(f"the model declares a dynamic batch, but does not accept one of {words.removeprefix('batch ')}")
         else:
-            notes.append(f"the model does not take an {words}")
+            notes.append(f"the model does not accept an {words}")
     return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions())
 
 

@@ -1,15 +1,15 @@
 """How far rounding alone moves the outputs of a model, by Monte Carlo arithmetic.
 
 A draw may fail though MNN is right: ArgMax of a constant image chooses among equal numbers, a stack of instance norms
-divides rounding by the square root of epsilon, a rounded activation steps one way or the other. There the result of
-ONNX Runtime itself is an accident of the order of its additions. To tell such a draw from an error of the conversion,
-every result of the original's arithmetic is blurred by `NOISE`, and the original is run some times more:
+divides rounding by the square root of epsilon, a rounded activation is rounded up or down. There the result of ONNX
+Runtime itself depends on the order of its additions. To distinguish such a draw from an error of the conversion, every
+result of the original's arithmetic is perturbed by `NOISE`, and the original is run `RUNS` times more:
 
     y' = y + NOISE * u * (|y| + mean |y|),    u uniform in -1 .. 1
 
-What only moves data or compares is not touched: ties of the inputs themselves stay ties. A draw is set aside when the
-difference found is at most `FACTOR` times the largest that the noise makes. It then proves nothing, so that an output
-still fails unless at least half of its draws are proof: they agree, or what rounding moves is below `PROOF_DB`.
+Operators that only move or compare data are not perturbed: equal inputs stay equal. A draw is inconclusive when the
+difference found is at most `FACTOR` times the largest that the noise makes. It then proves nothing, so an output still
+fails unless at least half of its draws are proof: they agree, or the noise is small beside the output (`PROOF_DB`).
 
 D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic, 1997.
 """
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT, RESIZES, TRANSCENDENTAL
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -34,23 +36,22 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import Comparison
 
 NOISE = 1e-6
-"""Eight units in the last place of 1: what a sum of some hundred terms in float32 may be off by."""
+"""Eight units in the last place of 1: the possible error of a sum of some hundred terms in float32."""
 RUNS = 4
-"""How often the noise is drawn."""
+"""How often the original is run with noise."""
 FACTOR = 4.0
-"""How many times what the noise moves a difference may be: MNN's convolutions are less exact than one sum."""
+"""How many times larger than the effect of the noise a difference may be: MNN's convolutions are less exact than one
+sum."""
 PROOF_DB = 20.0
-"""Signal-to-noise ratio at which a draw that was set aside still says something, as for weights in float16."""
+"""Signal-to-noise ratio from which an inconclusive draw still counts as proof, as for weights in float16."""
 
 _ROUNDED = frozenset(
     (
-        *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "Cos", "Div", "Einsum", "Erf", "Exp"),
-        *("GRU", "Gelu", "Gemm", "GlobalAveragePool", "GlobalLpPool", "GridSample", "GroupNormalization"),
-        *("InstanceNormalization", "LRN", "LSTM", "LayerNormalization", "Log", "LogSoftmax"),
-        *("LpNormalization", "LpPool", "MatMul", "MeanVarianceNormalization", "Mish", "Pow"),
-        *("RMSNormalization", "RNN", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean"),
-        *("ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "RoiAlign", "Sigmoid", "Sin", "Softmax"),
-        *("Softplus", "Sqrt", "Swish", "Tanh", "Upsample"),
+        *(*CONVOLUTIONS, *MATRIX_PRODUCTS, *RECURRENT, *RESIZES, *TRANSCENDENTAL),
+        *("AveragePool", "BatchNormalization", "Div", "Einsum", "GlobalAveragePool", "GlobalLpPool", "GridSample"),
+        *("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LogSoftmax", "LpNormalization"),
+        *("LpPool", "MeanVarianceNormalization", "Pow", "RMSNormalization", "ReduceL1", "ReduceL2", "ReduceLogSum"),
+        *("ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare", "RoiAlign", "Softmax"),
     )
 )
 
@@ -61,16 +62,16 @@ def inconclusive(
     name: str,
     found: Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]],
 ) -> tuple[tuple[Comparison, ...], list[str]]:
-    """Look at the draws of one output that failed by their values.
+    """Examine the draws of one output that failed by their values.
 
     Args:
         rounding: Of the original.
         feeds: All draws.
         name: The output.
-        found: For each draw: how it was judged, the reference, and what was compared.
+        found: For each draw: the comparison, the reference, and the compared output.
 
     Returns:
-        The judgements, those that rounding explains set aside; and a note about each of them.
+        The comparisons, with those that rounding explains marked as inconclusive; and a note about each of these.
     """
     judged: list[Comparison] = []
     notes: list[str] = []
@@ -83,8 +84,8 @@ def inconclusive(
             replace(comparison, problems=(), inconclusive=True, discriminative=moved.leaves_a_signal(expected))
         )
         notes.append(
-            f"output {name!r}, {comparison.draw}: set aside; it is off by {comparison.max_abs:.2g}, and a millionth in "
-            f"the arithmetic moves the original by {moved.largest:.2g}"
+            f"output {name!r}, {comparison.draw}: inconclusive; it is off by {comparison.max_abs:.2g}, and a "
+            f"millionth in the arithmetic moves the original by {moved.largest:.2g}"
         )
     proofs = sum(each.passed and each.discriminative for each in judged)
     if 2 * proofs < len(judged):
@@ -93,12 +94,12 @@ def inconclusive(
 
 
 def _may_be_rounding(comparison: Comparison, expected: np.ndarray, actual: np.ndarray | None) -> bool:
-    """Whether values differ, and nothing else: neither shape or type nor what is not finite."""
+    """Whether only finite values differ: shape, type, NaN and infinities agree."""
     return not comparison.passed and actual is not None and comparison.compared > 0 and _has_form_of(expected, actual)
 
 
 def _has_form_of(expected: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays have one shape, and finite numbers in the same places."""
+    """Whether two arrays have the same shape, and finite numbers in the same positions."""
     return expected.shape == other.shape and np.array_equal(np.isfinite(expected), np.isfinite(other))
 
 
@@ -112,9 +113,11 @@ class _Movement:
         self._unequal = max(int(np.count_nonzero(each)) for each in differences)
 
     def covers(self, expected: np.ndarray, actual: np.ndarray) -> bool:
-        """Whether a difference is of the size of what the noise makes."""
+        """Whether a difference is as small as the effect of the noise allows."""
         difference = _difference(expected, actual)
-        if expected.dtype.kind != "f":  # the distance of two indices means nothing: their number counts
+        if (
+            expected.dtype.kind != "f"
+        ):  # the distance of two indices has no meaning: the number of different ones counts
             return bool(np.count_nonzero(difference) <= FACTOR * self._unequal)
         return bool(
             difference.max(initial=0.0) <= FACTOR * self.largest
@@ -122,7 +125,7 @@ class _Movement:
         )
 
     def leaves_a_signal(self, expected: np.ndarray) -> bool:
-        """Whether what the noise moves is little beside the output."""
+        """Whether the effect of the noise is small beside the output."""
         signal = float(np.sum(np.square(np.where(np.isfinite(expected), expected, 0).astype(np.float64))))
         if expected.dtype.kind != "f" or signal == 0 or self._energy == 0:
             return False
@@ -137,10 +140,10 @@ def _difference(expected: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class Rounding:
-    """How far rounding moves the outputs of a model; computed when first asked for.
+    """How far rounding moves the outputs of a model; computed when first needed.
 
     Args:
-        model: Gives the model, with its weights.
+        model: Returns the model, with its weights.
     """
 
     def __init__(self, model: Callable[[], ModelProto]) -> None:
@@ -148,7 +151,7 @@ class Rounding:
         self._outputs: dict[str, list[dict[str, np.ndarray]]] = {}
 
     def movement(self, feed: NamedFeeds, name: str, expected: np.ndarray) -> _Movement | None:
-        """How far the noise moves an output on a draw; None if that cannot be told."""
+        """How far the noise moves an output on a draw; None if that is not known."""
         if feed.name not in self._outputs:
             self._outputs[feed.name] = list(self._run(feed))
         others = [each[name] for each in self._outputs[feed.name]]
@@ -173,7 +176,7 @@ def blur(model: ModelProto, seed: int) -> ModelProto | None:
         seed: Of the noise.
 
     Returns:
-        The copy; None if there is nothing to blur.
+        The copy; None if no node is perturbed.
     """
     inferred = infer(model)
     values = [] if inferred is None else [*inferred.graph.value_info, *inferred.graph.output]
@@ -185,7 +188,7 @@ def blur(model: ModelProto, seed: int) -> ModelProto | None:
     for node in model.graph.node:
         copy = result.graph.node.add()
         copy.CopyFrom(node)
-        if node.op_type not in _ROUNDED or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in _ROUNDED or not is_onnx(node):
             continue
         for position, name in enumerate(node.output):
             if name and name in floats:

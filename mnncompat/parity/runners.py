@@ -17,6 +17,7 @@ from google.protobuf.message import EncodeError
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import Limits
+from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ def _dtype(element: int) -> np.dtype[Any] | None:
 class OnnxRuntimeRunner:
     """The reference: ONNX Runtime on the CPU, one thread, silent, deterministic.
 
+    It may neither fuse nor fold, so that it computes what the graph says. Products of uint8 and int8, which saturate on
+    some CPUs, are written as `mnncompat.parity.exact_products` does.
+
     Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
     `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
     set in the environment before the import, unless the user set it.
@@ -108,23 +112,20 @@ class OnnxRuntimeRunner:
     Args:
         model: A file, or a model in memory. A file's external data is found beside it.
         name: What reports call it.
-        optimize: Whether ONNX Runtime may fuse and fold. Off, so that the reference computes what the graph says.
         folder: Where the external data of a model in memory lies.
     """
 
-    __slots__ = ("_folder", "_model", "_optimize", "_session", "name")
+    __slots__ = ("_folder", "_model", "_session", "name")
 
     def __init__(
         self,
         model: Path | str | bytes | onnx.ModelProto,
         *,
         name: str = "onnxruntime",
-        optimize: bool = False,
         folder: Path | None = None,
     ) -> None:
         self.name = name
         self._model = model
-        self._optimize = optimize
         self._folder = folder
         self._session: Any = None
 
@@ -169,22 +170,16 @@ class OnnxRuntimeRunner:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _SILENT
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        if not self._optimize:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        if self._folder is not None:
-            options.add_session_config_entry(_EXTERNAL_FOLDER, str(self._folder))
-        return onnxruntime.InferenceSession(self._source(), options, providers=["CPUExecutionProvider"])
-
-    def _source(self) -> str | bytes:
-        if isinstance(self._model, onnx.ModelProto):
-            try:
-                return self._model.SerializeToString()
-            except (EncodeError, ValueError) as error:
-                raise RunnerError(
-                    "a model of more than 2 GB in memory cannot be handed to ONNX Runtime",
-                    hint="save it with external data and give the file",
-                ) from error
-        return self._model if isinstance(self._model, bytes) else str(self._model)
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        exact = with_exact_products(self._model)
+        folder = self._folder
+        if exact is not None and isinstance(self._model, (str, Path)):
+            folder = Path(self._model).parent
+        if folder is not None:
+            options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
+        return onnxruntime.InferenceSession(
+            _source(self._model if exact is None else exact), options, providers=["CPUExecutionProvider"]
+        )
 
 
 class OnnxRunner:
@@ -287,6 +282,23 @@ class MnnRunner:
         """
         ran = mnn.run(self._path, feeds, output_names=self._outputs, limits=self._limits)
         return ran if isinstance(ran, Failure) else ran.outputs
+
+
+def _source(model: Path | str | bytes | onnx.ModelProto) -> str | bytes:
+    """What ONNX Runtime loads a model from.
+
+    Raises:
+        RunnerError: It is in memory and too large.
+    """
+    if isinstance(model, onnx.ModelProto):
+        try:
+            return model.SerializeToString()
+        except (EncodeError, ValueError) as error:
+            raise RunnerError(
+                "a model of more than 2 GB in memory cannot be handed to ONNX Runtime",
+                hint="save it with external data and give the file",
+            ) from error
+    return model if isinstance(model, bytes) else str(model)
 
 
 def _is_tensor(value: object) -> bool:

@@ -8,20 +8,20 @@ The criterion, per element of a floating-point output:
 at this element's index along that axis; axes whose slices hold fewer than `SLICE` elements do not count, and when none
 does, `s = g`.
 
-Why so:
+The reasons:
 
 - Rounding errors of a sum do not shrink with its result: an element that cancels to nearly nothing carries the error
-  of its neighbours. Hence `+ s`, a scale taken from elements that were computed alike.
+  of its neighbours. Hence `+ s`, a scale taken from elements that were computed in the same way.
 - One scale for everything would be the largest: a detector's output [1, 84, 8400] holds boxes up to 640 beside scores
   in [0, 1], and 1e-3 of `g` is coarser than most scores. Slices along axis 1 separate them; the smallest of the slices
   wins, whichever axis it is that separates.
 - A slice of few elements is no scale: in logits [1, 1000] each slice along axis 1 is the element itself, and the
   criterion would become purely relative, which a logit near zero fails in every correct conversion.
-- A slice may be dead (a channel that ReLU cut off, up to rounding), which `FLOOR * g` keeps from demanding exactness.
+- A slice may be dead (a channel that ReLU sets to zero, up to rounding): `FLOOR * g` keeps its tolerance above zero.
 - Rounding has a long tail: where a deep net is steep (a sigmoid behind 62 convolutions), a handful of elements are off
   by several times the tolerance while the signal-to-noise ratio is 70 dB and more. A share of `outliers` may
-  therefore exceed it, by `OUTLIER` times at most. A mistake of the converter is not confined to half a percent of the
-  elements and two percent of their value; outputs of fewer than 200 elements have no outliers at all.
+  therefore exceed it, by `OUTLIER` times at most. A mistake of the converter affects more than half a percent of the
+  elements, or more than two percent of their value; outputs of fewer than 200 elements have no outliers at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mnncompat.results.parity_report import Tolerance
 FLOOR = 1e-3
 """Share of the whole output's RMS below which no slice's scale counts."""
 SLICE = 16
-"""Elements that a slice needs before its RMS is taken for a scale."""
+"""Number of elements from which on the RMS of a slice is used as a scale."""
 OUTLIER = 20.0
 """How many times the allowance an outlier may reach."""
 
@@ -62,11 +62,11 @@ _QUANTIZED_DB, _DB_PER_BIT, _FULL_BITS = 20.0, 2.5, 8
 
 
 def quantized(bits: int) -> Tolerance:
-    """What to expect of a file whose weights were quantised.
+    """The tolerance of a file whose weights were quantised.
 
     20 dB at 8 bits, 2.5 dB less for each bit fewer (10 dB at 4, 5 dB at 2). A single layer has about 6 dB per bit
     (measured, MNIST: 50 dB at 8 bits, 24 at 4). Deep nets on random feeds keep far less (PP-OCRv4 classifier: 21 to 41
-    dB at 8 bits, 12 to 21 at 4), and some do not survive (PP-OCRv4 detection: 0 dB at 8 bits, its output is gone).
+    dB at 8 bits, 12 to 21 at 4), and the output of some is lost (PP-OCRv4 detection: 0 dB at 8 bits).
     Below 10 dB the noise has more than a tenth of the signal's energy. Judge with real data where it matters.
 
     Args:

@@ -95,7 +95,7 @@ def compare_models(  # noqa: PLR0913 - options
 
     Args:
         original: The reference.
-        rewritten: What a rewrite made of it. Where it fixes a dimension that was dynamic, that size is fed.
+        rewritten: The rewritten model. If it fixes a dimension that was dynamic, that size is fed.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
         inputs: Real data, by input name.
         tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
@@ -129,7 +129,7 @@ def _with_weights(model: OnnxModel) -> onnx.ModelProto:
 
 
 class _Judge:
-    """Which tolerance holds for which output."""
+    """Judges outputs, each by its tolerance."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class _Judge:
             if name not in self.names:
                 listed = ", ".join(repr(each) for each in self.names)
                 raise UsageError(
-                    f"a tolerance names the output {name!r}, which the model has not", hint=f"it has: {listed}"
+                    f"a tolerance names the output {name!r}, which the model does not have", hint=f"it has: {listed}"
                 )
 
     def tolerance(self, name: str) -> Tolerance:
@@ -226,7 +226,7 @@ def _compared(planner: InputPlanner, reference: Runner, subject: Runner, judge: 
 
 
 def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:
-    """Run a model; where the reference had to be evaluated, the subject may be as well."""
+    """Run a model; if the reference needed the reference evaluator, the other model may use it as well."""
     actual = subject.run(feeds)
     if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
         return subject.evaluate(feeds) or actual

@@ -1,4 +1,4 @@
-"""What `mnncompat fix` makes of micro-models: each measured as it is and as it is fixed."""
+"""Micro-models measured before and after `mnncompat fix`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _FIXED = "#fixed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixAttempt:
-    """What `fix` made of a case.
+    """The result of `fix` for a case.
 
     Attributes:
         model: The fixed model, serialized; None if nothing was changed.
         applied: Names of the rewrites that applied, once each.
-        refused: What rewrites refused, and why.
-        problem: Rewrites that were given up, or why nothing could be proven; empty if all is well.
-        obstacle: What the table still says about the result: a reason why no rewrite can exist, or the first finding by
-            code and name; empty for none.
+        refused: Refusals of rewrites, with their reasons.
+        problem: Rewrites that were rolled back, or why nothing could be proven; empty if there was no problem.
+        obstacle: What the table still reports about the result: a reason why no rewrite can exist, or the first finding
+            by code and name; empty for none.
     """
 
     model: bytes | None = None
@@ -66,11 +66,11 @@ class BeforeAfter:
         if self.after.outcome is Outcome.UNREPRESENTABLE:
             is_sequence = any(word in self.after.detail for word in ("sequence_type", "optional_type"))
             return "sequences" if is_sequence else "strings" if "string" in self.after.detail else "type"
-        return self.attempt.obstacle or "open: not known to the table"
+        return self.attempt.obstacle or "open: no row of the table covers it"
 
     @property
     def broken(self) -> bool:
-        """True if a case was right, and is not."""
+        """True if a case was right before, and is not right after."""
         return self.before.outcome is Outcome.OK and self.after.outcome is not Outcome.OK
 
 
@@ -100,7 +100,7 @@ def _obstacle(proto: onnx.ModelProto, target: Target) -> str:
         model = view_model(from_proto(proto))
     except ModelError as error:
         return f"open: {error.message}"
-    rows = [trouble.row for trouble in target.model_hazards(model)]
+    rows = [hazard.row for hazard in target.model_hazards(model)]
     rows += [match.row for view in model.graphs() for i in range(len(view.nodes)) for match in target.hazards(view, i)]
     final = next((row.obstacle for row in rows if row.obstacle), "")
     return final or next((f"open: {row.code} {row.name}" for row in rows if row.severity is Severity.ERROR), "")

@@ -1,4 +1,4 @@
-"""What the probe measures: a micro-model, what to feed it, and what must come out. Plain values."""
+"""What the probe measures: a micro-model, its inputs and its expected outputs. Plain values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_representable(value: object) -> bool:
 
     Measured on 3.6.1: uint16, uint32 and uint64 are held as int32, as int64 is; a graph input of complex numbers, of
     8-bit floats or of 4-bit numbers cannot be fed, and a cast to one of these does nothing. Integers that do not fit
-    into int32 are noticed when they are fed.
+    into int32 are detected when they are fed.
     """
     dtype = getattr(value, "dtype", None)
     if dtype is None or not (dtype.name in _WIDENED or (dtype.kind in _NUMBERS and dtype.isbuiltin == 1)):
@@ -34,17 +34,18 @@ def _overflows(value: np.ndarray) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One micro-model with its right answer.
+    """One micro-model with its expected outputs.
 
     Attributes:
         id: `corpus:name`, unique, and the same in every run: evidence refers to it.
         op: The op type under test, the key of a summary.
         model: The serialized ONNX model, without external data.
         feeds: Graph input -> array in ONNX's dtype. Initializers that are inputs too may be left out.
-        expected: Graph output -> array in ONNX's dtype and shape, in the graph's order; None where an input or output
-            is nothing that MNN has a tensor for (see `is_representable`; string, sequence, optional, map): not run.
-        rtol: Relative tolerance of the comparison, see `mnncompat.probe.compare`.
+        expected: Graph output -> array in ONNX's dtype and shape, in the graph's order; None if MNN has no tensor
+            for an input or output (see `is_representable`; string, sequence, optional, map): not run.
+        rtol: Relative tolerance of the comparison, see `mnncompat.probe.judge`.
         atol: Absolute tolerance, in the output's unit; infinite where the result is random.
+        earlier: Feeds that the same session runs before; what comes out of them is not looked at.
     """
 
     id: str
@@ -54,3 +55,4 @@ class Case:
     expected: dict[str, np.ndarray] | None
     rtol: float = 1e-3
     atol: float = 1e-7
+    earlier: tuple[dict[str, np.ndarray], ...] = ()

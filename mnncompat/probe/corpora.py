@@ -12,17 +12,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from mnncompat.graph.operator_traits import RANDOM, RESHAPES
 from mnncompat.probe.case import Case, is_representable
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_ARRANGING = frozenset({"Constant", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-# Their results have no one right value: only type and shape are compared.
-_RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
+_ARRANGING = RESHAPES | {"Constant", "Identity", "Transpose"}
 # Their data divide by a fractional length of the result; in the text of Resize, `length_resized` is that of the resized
 # tensor, and only `output_width` can be fractional. ONNX Runtime, PyTorch and MNN follow the text.
 _AGAINST_THE_TEXT = frozenset(
@@ -92,7 +89,8 @@ def _node_tests() -> list[tuple[str, str, onnx.ModelProto, _Values, tuple[float,
             ops.get(test.name.partition("_expanded")[0], ops[test.name]),
             test.model,
             _data(test),
-            (test.rtol, math.inf if _RANDOM & {node.op_type for node in test.model.graph.node} else test.atol),
+            # Random results have no one right value: only type and shape are compared.
+            (test.rtol, math.inf if RANDOM & {node.op_type for node in test.model.graph.node} else test.atol),
         )
         for test in tests
     ]

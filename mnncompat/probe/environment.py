@@ -33,7 +33,7 @@ def describe(environment: ServedEnvironment) -> dict[str, str]:
 
 
 def cpu_features() -> tuple[str, ...]:
-    """Those instruction sets of this processor by which MNN picks its kernels; empty where the system does not tell."""
+    """Instruction sets of this processor by which MNN selects its kernels; empty if the system does not say."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

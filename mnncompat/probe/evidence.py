@@ -9,7 +9,9 @@ r"""What the probe measured, as text: one line a case, so that a change of MNN s
     Attention <tab> node:test_attention_3d <tab> refused@convert <tab> These Op Not Support: ONNX::Attention
 
 Fields are op, case, `Measurement.code` and detail, divided by tabs, sorted by case. The files of MNN's releases are
-`rules/evidence/<mnn>-<machine>.tsv`. There is no date in them: measuring again changes nothing.
+`rules/evidence/<mnn>-<machine>.tsv`, and `rules/evidence/rows/<mnn>-<machine>.tsv` for the micro-models of the table's
+rows, which are measured again when a row is added, on whatever processor that is. There is no date in them: measuring
+again changes nothing.
 """
 
 from __future__ import annotations
@@ -26,24 +28,31 @@ _MAGIC = "# mnncompat evidence 1"
 _FIELDS = 4
 
 
-def evidence_path(version: str, machine: str) -> Path:
+def evidence_path(version: str, machine: str, *, rows: bool = False) -> Path:
     """Where the evidence about a release of MNN is kept.
 
     Args:
         version: MNN's version.
         machine: The architecture: `x86_64`.
+        rows: True for that of the corpus `rows`.
     """
-    return rule_files.root() / "evidence" / f"{version}-{machine}.tsv"
+    folder = rule_files.root() / "evidence"
+    return (folder / "rows" if rows else folder) / f"{version}-{machine}.tsv"
 
 
 @cache
-def load_evidence(version: str, machine: str = "x86_64") -> Mapping[str, Measurement]:
+def load_evidence(version: str, machine: str = "x86_64", *, rows: bool = False) -> Mapping[str, Measurement]:
     """What was measured about a release of MNN: case id -> measurement.
+
+    Args:
+        version: MNN's version.
+        machine: The architecture: `x86_64`.
+        rows: True for the corpus `rows`, False for the others.
 
     Raises:
         TableError: There is none, or it is damaged.
     """
-    return read_evidence(evidence_path(version, machine))[1]
+    return read_evidence(evidence_path(version, machine, rows=rows))[1]
 
 
 def read_evidence(path: Path) -> tuple[dict[str, str], dict[str, Measurement]]:

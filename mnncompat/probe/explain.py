@@ -1,4 +1,4 @@
-"""One case in full: the model as text, what is fed and expected, what each measurement gave, and all that MNN said."""
+"""One case in full: the model as text, its inputs and expected outputs, each measurement, and what MNN printed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _ELEMENTS = 48
 
 
 def explain(case: Case, prober: Prober) -> str:
-    """A case and what becomes of it, for people.
+    """A case and its measurements as text.
 
     Raises:
         RunnerError: MNN cannot be imported where the prober looks for it.
     """
     parts = [onnx.printer.to_text(onnx.load_model_from_string(case.model))]
+    parts += [f"feed earlier {_array(name, value)}" for feeds in case.earlier for name, value in feeds.items()]
     parts += [f"feed {_array(name, value)}" for name, value in case.feeds.items()]
     parts += [f"expected {_array(name, value)}" for name, value in (case.expected or {}).items()]
     found = prober.attempts(case)

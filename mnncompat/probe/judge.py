@@ -1,18 +1,19 @@
 """When the outputs of a micro-model are right.
 
-Shapes must be equal, float must stand for float and integer or boolean for integer or boolean (MNN has int32 for int64
-and bool, float32 for double and float16), and integers must be equal. For floats it is the criterion of whole models,
-`mnncompat.parity.tolerance`, so that the probe calls a node right when the gate would:
+Shapes must be equal. A float output must be float, and an integer or boolean one integer or boolean (MNN has int32 for
+int64 and bool, float32 for double and float16). Integers must be equal. For floats the criterion is that of whole
+models, `mnncompat.parity.tolerance`, so that the probe and a conversion agree about what is right:
 
     |actual - expected| <= atol + rtol * (|expected| + max(s, FLOOR * g))
 
 with the tolerances of ONNX's own backend tests, rtol = 1e-3 and atol = 1e-7. ONNX's criterion has no `s`, the RMS of
-elements that were computed alike. Of about 900 right node tests it would fail: zeros of two STFTs of amplitude 2000
-that come out as 8e-5, an element of Mish and one of a float16 attention at 1.04 and 1.01 of the allowance, and GELU,
-which MNN approximates (off by 5e-4 at most, as large as its smallest values). None of these shows in a model's output.
-No float result lies between 0.6 of this criterion and 9 times it. (Measured: MNN 3.6.1, node tests.)
+elements that were computed in the same way. Of about 900 correct node tests it would fail: zeros of two STFTs of
+amplitude 2000 that come out as 8e-5, an element of Mish and one of a float16 attention at 1.04 and 1.01 of the
+allowance, and GELU, which MNN approximates (off by 5e-4 at most, as large as its smallest values). None of these
+matters in a model's output. No float result lies between 0.6 of this criterion and 9 times it. (Measured: MNN 3.6.1,
+node tests.)
 
-`s` opens one hole: where an operator's outputs are of very different size, the large ones excuse the small ones (of
+`s` has one weakness: if an operator's outputs are of very different size, the large ones excuse the small ones (of
 the results 1, 32 and 729 of a power, the 1 may be 1.4). So an element is also wrong when it is off by more than 5 % of
 itself and by more than an approximation or rounding can explain: 1e-3, and 1e-5 of the largest element.
 
@@ -47,7 +48,7 @@ def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
 
     Args:
         case: One that has expected outputs.
-        outputs: Output name -> what MNN returned.
+        outputs: Output name -> the array that MNN returned.
 
     Returns:
         The aspect of the first output that is wrong, and one line about it; `Aspect.NONE` when all are right.
@@ -64,9 +65,9 @@ def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
 
 
 def _is_plainly_right(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> bool:
-    """Whether an output is right without a look at any scale: what follows would find nothing, at many times the cost.
+    """Whether an output is right whatever the scale: a shortcut for the full criterion, which costs many times more.
 
-    Half of each allowance, so that their sum is below the larger one, and float32 is exact enough to tell.
+    Half of each allowance, so that their sum is below the larger one; float32 is exact enough for that.
     """
     if actual is None or actual.shape != expected.shape:
         return False
@@ -89,7 +90,7 @@ def compared(case: Case, expected: np.ndarray, actual: np.ndarray | None) -> Com
 
 
 def _excused(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
-    """Small elements that are wrong beside large ones. Shapes are equal and special values in their places."""
+    """Small elements that are wrong beside large ones. Shapes are equal, NaN and infinities in the same positions."""
     if actual is None or actual.dtype.kind != "f" or expected.size == 0:
         return ()
     wanted, found = expected.astype(np.float64), actual.astype(np.float64)

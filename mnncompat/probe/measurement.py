@@ -1,4 +1,4 @@
-"""What the probe found out about one case. Plain values."""
+"""Measurements of single cases. Plain values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Outcome(StrEnum):
     """What MNN did with a case."""
 
     OK = "ok"
-    """It converts, runs, and what comes out is right."""
+    """It converts and runs, and its outputs are right."""
     WRONG = "wrong"
-    """It runs, and shape, kind of dtype or values of an output are not right. Nothing says so at run time."""
+    """It runs, and shape, kind of dtype or values of an output are wrong, without any message."""
     REFUSED = "refused"
-    """The converter wrote no file; `Measurement.detail` has its words."""
+    """The converter wrote no file; `Measurement.detail` has its message."""
     UNREPRESENTABLE = "unrepresentable"
     """MNN has no tensor for an input or output: strings, sequences, 64-bit integers out of range, ..."""
     ERROR = "error"
-    """Loading or running failed, and MNN said so, or returned fewer outputs than were asked for."""
+    """Loading or running failed with a message, or MNN returned fewer outputs than requested."""
     HANG = "hang"
     """It did not end, or did not end printing."""
     CRASH = "crash"
@@ -36,17 +36,17 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What came of one case.
+    """The measurement of one case.
 
     Attributes:
-        id: The case's.
-        op: The case's.
+        id: Id of the case.
+        op: Op type under test.
         outcome: What MNN did; not `ok` where two measurements differ.
         stage: `convert`, `load`, `run` or `exit` where it failed; empty for `ok` and `wrong`.
         cause: The signal of a crash (`SIGSEGV`), `memory`, `flood`, `status 1`; empty where there is none.
         aspect: What is wrong about a wrong output.
         unstable: The two measurements differ: it depends on memory that was never written.
-        detail: One line: the converter's decisive words, or where an output differs and by how much.
+        detail: One line: the converter's last message, or where an output differs and by how much.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Measurement:
 
     @classmethod
     def of_code(cls, code: str, *, case: str, op: str, detail: str) -> Measurement:
-        """Read `code` back.
+        """Parse what `code` returns.
 
         Raises:
             ValueError: It is no such code.

@@ -1,14 +1,14 @@
-"""Nodes that are alike: measuring one of them tells what MNN does with all.
+"""Fingerprints of nodes: what MNN does with one node, it does with all that have the same fingerprint.
 
-What MNN does with a node hangs on its operator, attributes, dtypes, shapes, and on which operands are constants; all
-of these count exactly, and so does every value that is no floating-point number. With the operators of `_SMOOTH` the
-floating-point ones count by their character only: a convolution is not right with one set of trained weights and wrong
-with another. Their character is which signs and special values there are, the power of ten of the largest unless it
-is an ordinary one, whether all are whole, and whether all are equal and to what, of operands and results alike: so an
-overflow or an integer in disguise makes a difference. Constants of up to `_FEW` elements are parameters (bounds,
-exponents, slopes) and count exactly, unless they are a factor or a summand.
+What MNN does with a node depends on its operator, attributes, dtypes, shapes, and on which operands are constants. All
+of these are in the fingerprint, and so is every value that is not a floating-point number. For the operators of
+`_SMOOTH`, floating-point values are summarised: a convolution is not right with one set of trained weights and wrong
+with another. The summary of operands and results has the signs and special values that occur, the power of ten of the
+largest value unless it is an ordinary one, whether all are whole, and whether all are equal and to what. An overflow or
+an integer stored as float thus makes a difference. Constants of up to `_FEW` elements are parameters (bounds,
+exponents, slopes) and are taken exactly, unless they are a factor or a summand.
 
-Every other operator's values count exactly: it may hinge on a single one (Round on halves, TopK on equals).
+Values of every other operator are taken exactly, because a single one may matter (Round on halves, TopK on equals).
 """
 
 from __future__ import annotations
@@ -19,29 +19,27 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import ARITHMETIC, MOVES, RESIZES
+
 _FEW = 16
 _ROUND_DIGITS, _SAME = 3, 1e-6
 _ORDINARY, _LINEAR = range(-2, 1), range(-6, 3)
 _SPECIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {"nan": np.isnan, "inf": np.isposinf, "-inf": np.isneginf}
-_ARITHMETIC = frozenset({"Add", "Div", "Mul", "Sub"})
 _WEIGHTED = frozenset({"BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul"})
 _NORMALIZING = frozenset({"InstanceNormalization", "LayerNormalization", "LogSoftmax", "Softmax"})
 _ELEMENTWISE = frozenset(
     {"Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Pow", "Relu", "Selu"}
     | {"Sigmoid", "Sqrt", "Tanh"}
 )
-_ARRANGING = frozenset(
-    {"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Resize", "Slice"}
-    | {"SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample"}
-)
+_ARRANGING = MOVES | {"Concat", "Pad", *RESIZES}
 _REDUCING = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean", "ReduceSum"})
-_SMOOTH = _ARITHMETIC | _WEIGHTED | _NORMALIZING | _ELEMENTWISE | _ARRANGING | _REDUCING
+_SMOOTH = ARITHMETIC | _WEIGHTED | _NORMALIZING | _ELEMENTWISE | _ARRANGING | _REDUCING
 
 _Arrays = Mapping[str, np.ndarray]
 
 
 def node_fingerprint(node: bytes, op: str, *, stored: _Arrays, fed: _Arrays, written: _Arrays) -> str:
-    """A key that two nodes share if they are alike.
+    """The fingerprint of a node.
 
     Args:
         node: The node and whatever else is around it in its micro-model, without the values of constants.
@@ -59,9 +57,9 @@ def node_fingerprint(node: bytes, op: str, *, stored: _Arrays, fed: _Arrays, wri
 def _words(op: str, stored: _Arrays, fed: _Arrays, written: _Arrays) -> Iterator[str]:
     for role, arrays in (("stored", stored), ("fed", fed), ("written", written)):
         for name, array in arrays.items():
-            is_parameter = role == "stored" and array.size <= _FEW and op not in _ARITHMETIC
+            is_parameter = role == "stored" and array.size <= _FEW and op not in ARITHMETIC
             is_exact = is_parameter or array.dtype.kind != "f" or op not in _SMOOTH
-            ordinary = _LINEAR if op in _ARITHMETIC else _ORDINARY
+            ordinary = _LINEAR if op in ARITHMETIC else _ORDINARY
             values = _digest(array) if is_exact else _character(array, ordinary)
             yield f"{role} {name} {array.dtype.name} {array.shape} {values}"
 
@@ -89,7 +87,7 @@ def _character(array: np.ndarray, ordinary: range) -> str:
 
 
 def _number(value: float, ordinary: range) -> str:
-    """A number with few digits as it is, as somebody wrote it; sign and power of ten of one that was computed."""
+    """A number with few digits exactly, because a person chose it; sign and power of ten of any other."""
     written = f"{value:.{_ROUND_DIGITS - 1}e}"
     if value == 0 or abs(float(written) - value) <= _SAME * abs(value):
         return written

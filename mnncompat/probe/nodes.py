@@ -1,8 +1,9 @@
 """The nodes of a user's model as cases: each distinct one cut out with the inputs that it really gets.
 
-Of nodes that are alike (`mnncompat.probe.node_fingerprint`), the first one stands for all. The model is run once under
-ONNX Runtime with every intermediate value kept; what a node read and wrote there is what its micro-model is fed and
-what must come out. What is known when the model is converted becomes an initializer.
+Of nodes with the same fingerprint (`mnncompat.probe.node_fingerprint`), the first one is measured for all. The model is
+run once under ONNX Runtime with every intermediate value kept: the operands of a node are the inputs of its
+micro-model, and its results the expected outputs. Values that are known when the model is converted become
+initializers.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ _IR_VERSION = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCase:
-    """A node of the main graph and the case that stands for it.
+    """A node of the main graph and the case that is measured for it.
 
     Attributes:
         index: Index of the node.
-        case: The micro-model, of this node or of one that is alike. None if the node cannot be cut out.
+        case: The micro-model, of this node or of one with the same fingerprint. None if the node cannot be cut out.
         reason: Why it cannot.
     """
 
@@ -68,8 +69,8 @@ def node_cases_of(
         model: The model; its weights are loaded.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
         inputs: Real data, by input name.
-        seed: Of what is drawn.
-        apart: Indices of nodes for which no other one stands unless it is the same in every value.
+        seed: Of the drawn inputs.
+        apart: Indices of nodes that are measured on their own values, unless another one is equal in every value.
 
     Raises:
         RunnerError: ONNX Runtime cannot run the model, so that no node's inputs are known.
@@ -126,7 +127,7 @@ def _site(
     node = view.nodes[index]
     reads = [*filter(None, node.input), *_captured(node)]
     writes = [name for name in node.output if name]
-    unknown = [n for n in reads if n not in values and view.constant(n) is None] + [
+    unknown = [n for n in reads if n not in values and view.stored_value(n) is None] + [
         n for n in writes if n not in values
     ]
     if unknown:
@@ -141,7 +142,7 @@ def _site(
 
 
 def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    array = view.constant(name)
+    array = view.stored_value(name)
     return values[name] if array is None else array
 
 
@@ -149,7 +150,7 @@ _Arrays = Mapping[str, np.ndarray]
 
 
 def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, written: _Arrays) -> tuple[Case, str]:
-    """The case, and the key that it shares with those of nodes that are alike."""
+    """The case, and its fingerprint."""
     names = _short_names(node, [*stored, *fed, *written])
     bare = NodeProto()
     bare.CopyFrom(node)
@@ -207,14 +208,14 @@ def _behind(node: NodeProto, expected: _Arrays, inner: set[str]) -> tuple[list[N
 
 
 def _short_names(node: NodeProto, names: list[str]) -> dict[str, str]:
-    """Names that say nothing, so that nodes that are alike are the same case; a node with subgraphs keeps its own."""
+    """Neutral names, so that equal nodes are the same case; a node with subgraphs keeps its own names."""
     if any(True for _ in subgraphs(node)):
         return {name: name for name in names}
     return {name: f"v{number}" for number, name in enumerate(names)}
 
 
 def _captured(node: NodeProto) -> Iterator[str]:
-    """Values that the subgraphs of a node read from around it."""
+    """Values of enclosing graphs that the subgraphs of a node read."""
     for _, graph in subgraphs(node):
         own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
         own |= {name for inner in graph.node for name in inner.output}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Probers that work side by side. A context manager: leaving it ends what they run.
+    """Probers that work in parallel. A context manager: leaving it ends what they run.
 
     Args:
         jobs: How many; as many as there are cores when None.
@@ -45,7 +45,7 @@ class Pool:
 
     @property
     def environment(self) -> ServedEnvironment:
-        """What is measured.
+        """The environment of the MNN that is measured.
 
         Raises:
             RunnerError: MNN cannot be imported there.
@@ -53,10 +53,12 @@ class Pool:
         return self._probers[0].environment
 
     def measure(self, cases: Iterable[Case]) -> Iterator[Measurement]:
-        """Measure cases, each as soon as a prober is free. Once: an iteration that is left early abandons the probers.
+        """Measure cases, each as soon as a prober is free.
+
+        To be called once: leaving the iteration early abandons the probers.
 
         Args:
-            cases: They are drawn one by one, by one thread at a time.
+            cases: They are taken one by one, by one thread at a time.
 
         Yields:
             The measurements, in the order in which they are done.
@@ -82,7 +84,7 @@ class Pool:
 
 
 class _Work:
-    """Cases that several threads draw from, and what they found."""
+    """Cases that several threads take from, and their measurements."""
 
     def __init__(self, cases: Iterator[Case]) -> None:
         self._cases = cases
@@ -91,7 +93,7 @@ class _Work:
         self.stop = threading.Event()
 
     def carry_out(self, prober: Prober) -> None:
-        """Measure until there is nothing left; an error is handed on to whoever reads the measurements."""
+        """Measure until there is nothing left; an error is passed on to the reader of the measurements."""
         try:
             while (case := self._drawn()) is not None:
                 self._queue.put(prober.measure(case))

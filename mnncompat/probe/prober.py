@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 LIMITS = Limits(seconds=10.0, memory_bytes=1 << 30, output_bytes=1 << 22, file_bytes=1 << 28)
 """What one step of one case may use. Micro-models take milliseconds and a few megabytes."""
 FILLS = (None, 0x42)
-"""What memory holds before it is written: in the first measurement whatever an application would find there, in the
-second these bytes, which read as 48.56 in float32 and 1111638594 in int32. They are finite, so that padding that is
-multiplied by zero stays harmless, and far from what is expected anywhere."""
+"""What memory holds before it is written: in the first measurement what an application would find there, in the second
+these bytes, which read as 48.56 in float32 and 1111638594 in int32. They are finite, so that padding that is multiplied
+by zero has no effect, and far from every expected value."""
 _OUTCOMES = {
     FailureKind.REFUSED: Outcome.REFUSED,
     FailureKind.NO_FILE: Outcome.REFUSED,
@@ -85,7 +85,7 @@ class Prober:
 
     @property
     def environment(self) -> ServedEnvironment:
-        """What is measured."""
+        """The environment of the MNN that is measured."""
         return self._servers[0].environment
 
     def measure(self, case: Case) -> Measurement:
@@ -99,8 +99,8 @@ class Prober:
     def attempts(self, case: Case) -> list[dict[str, np.ndarray] | Failure]:
         """Convert and run a case once with each way to fill memory: for each, output name -> array, or how it failed.
 
-        One that did not end is not tried again: once more would say the same, as slowly. One that MNN has no tensors
-        for is not tried at all.
+        One that did not end is not tried again, because that would take as long. One that MNN has no tensors for is
+        not tried at all.
         """
         found: list[dict[str, np.ndarray] | Failure] = []
         if _is_measurable(case):
@@ -111,7 +111,7 @@ class Prober:
         return found
 
     def verdict(self, case: Case, found: list[dict[str, np.ndarray] | Failure]) -> Measurement:
-        """What the attempts at a case say together."""
+        """The measurement that follows from the attempts at a case."""
         if not found:
             return Measurement(id=case.id, op=case.op, outcome=Outcome.UNREPRESENTABLE, detail=_strange_type(case))
         one, *more = found
@@ -142,7 +142,7 @@ def _is_measurable(case: Case) -> bool:
 
 
 def attempt(case: Case, folder: Path, *, limits: Limits, performer: Performer) -> dict[str, np.ndarray] | Failure:
-    """Convert a case and run what came of it.
+    """Convert a case and run the result.
 
     Args:
         case: One that has expected outputs.
@@ -159,12 +159,13 @@ def attempt(case: Case, folder: Path, *, limits: Limits, performer: Performer) -
     if isinstance(result, Failure):
         return result
     names = list(case.expected or {})
-    ran = mnn.run(converted, [case.feeds], output_names=names, limits=limits, performer=performer)
-    return ran if isinstance(ran, Failure) else ran.outputs[0]
+    feeds = [*case.earlier, case.feeds]
+    ran = mnn.run(converted, feeds, output_names=names, limits=limits, performer=performer)
+    return ran if isinstance(ran, Failure) else ran.outputs[-1]
 
 
 def of_failure(case: Case, failure: Failure) -> Measurement:
-    """The measurement that a failure is."""
+    """The measurement that follows from a failure."""
     cause = failure.kind.value if failure.kind in (FailureKind.MEMORY, FailureKind.FLOOD) else ""
     if failure.kind is FailureKind.CRASH:
         found = _SIGNAL.search(failure.message.partition(" while ")[0].partition(" at exit")[0])
@@ -183,7 +184,7 @@ def of_failure(case: Case, failure: Failure) -> Measurement:
 def combined(one: Measurement, two: Measurement, *, same: bool) -> Measurement:
     """One measurement of two.
 
-    The first one, which had memory as an application has it, unless only the second shows that something is wrong.
+    The first one, which had memory as an application has it, unless only the second is wrong.
 
     Args:
         one: With memory as it comes.

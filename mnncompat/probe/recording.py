@@ -19,15 +19,15 @@ _EVERY_SECONDS = 10.0
 
 
 class Recording:
-    """What was measured so far, written to a file now and then and at the end.
+    """The measurements so far, written to a file at intervals and at the end.
 
     Args:
         path: The file, None to keep it in memory.
-        header: What it was measured in, see `mnncompat.probe.environment.describe`.
-        resume: Whether to go on with what the file holds already.
+        header: The environment of the measurements, see `mnncompat.probe.environment.describe`.
+        resume: Whether to continue with the measurements in the file.
 
     Raises:
-        TableError: The file to go on with is damaged.
+        TableError: The file to continue is damaged.
         UsageError: It was measured in another environment.
     """
 

@@ -1,4 +1,4 @@
-"""Which cases: by corpus, by op type, or one by its id."""
+"""Which cases: by corpus, by op type, by the code of a row, or one by its id."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.probe.corpora import CORPORA
+from mnncompat.probe.row_cases import PREFIX, RowCase, row_cases
 
 if TYPE_CHECKING:
     from mnncompat.probe.case import Case
 
 GENERATED = "generated"
-_PREFIX = "gen"
+ROWS = "rows"
+CORPUS_NAMES = (*CORPORA, GENERATED, ROWS)
+"""Every corpus, in the order in which all of them are measured."""
+_GENERATED_PREFIX = "gen"
 _ID_PARTS = 4
 
 
@@ -23,27 +27,36 @@ class Selection:
     """Cases to measure.
 
     Attributes:
-        corpora: Names of `corpora.CORPORA`, and `GENERATED`.
+        corpora: Of `CORPUS_NAMES`.
         ops: Op types under test; empty for all.
+        codes: Of rows: the micro-models of these alone; empty for all. For the corpus `ROWS`.
         seed: Of the generated corpus.
         count: Size of the generated corpus; None for its own.
     """
 
     corpora: tuple[str, ...]
     ops: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
     seed: int = 0
     count: int | None = None
 
     def __post_init__(self) -> None:
         for name in self.corpora:
-            if name not in (*CORPORA, GENERATED):
-                raise UsageError(f"there is no corpus {name!r}", hint=f"there are: {', '.join((*CORPORA, GENERATED))}")
+            if name not in CORPUS_NAMES:
+                raise UsageError(f"there is no corpus {name!r}", hint=f"there are: {', '.join(CORPUS_NAMES)}")
         if self.ops:
             import onnx
 
             unknown = sorted(self.ops - {schema.name for schema in onnx.defs.get_all_schemas_with_history()})
             if unknown:
                 raise UsageError(f"ONNX has no operator {unknown[0]!r}", hint="`mnncompat ops` lists them")
+        if self.codes:
+            if set(self.corpora) != {ROWS}:
+                raise UsageError("a code selects micro-models of rows", hint=f"measure the corpus {ROWS!r} alone")
+            unknown = sorted(self.codes - {each.code for each in row_cases()})
+            if unknown:
+                hint = "add one to rules/cases/; `mnncompat rule CODE` explains a row"
+                raise UsageError(f"there is no micro-model of a row {unknown[0]!r}", hint=hint)
 
     def cases(self, *, without: Collection[str] = ()) -> Iterator[Case]:
         """The cases, corpus by corpus, in a fixed order.
@@ -65,7 +78,12 @@ class Selection:
             from mnncompat.probe.generated import generated_cases
 
             return generated_cases(self.seed, ops=self.ops or None, count=self.count)
+        if name == ROWS:
+            return (each.case() for each in row_cases() if self._is_selected(each))
         return (each for each in CORPORA[name]() if not self.ops or each.op in self.ops)
+
+    def _is_selected(self, each: RowCase) -> bool:
+        return (not self.ops or each.op in self.ops) and (not self.codes or each.code in self.codes)
 
 
 def find(identity: str) -> Case:
@@ -76,9 +94,13 @@ def find(identity: str) -> Case:
     """
     corpus = identity.partition(":")[0]
     cases = CORPORA[corpus]() if corpus in CORPORA else _generated(identity)
+    if corpus == PREFIX:
+        cases = (each.case() for each in row_cases() if each.id == identity)
     found = next((each for each in cases if each.id == identity), None)
     if found is None:
-        hint = f"ids begin with one of {', '.join((*CORPORA, _PREFIX))} and a colon, as in node:test_abs"
+        hint = (
+            f"ids begin with one of {', '.join((*CORPORA, _GENERATED_PREFIX, PREFIX))} and a colon, as in node:test_abs"
+        )
         raise UsageError(f"there is no case {identity!r}", hint=hint)
     return found
 
@@ -86,7 +108,7 @@ def find(identity: str) -> Case:
 def _generated(identity: str) -> Iterator[Case]:
     """The generated case of an id, if there is one."""
     parts = identity.split(":")
-    if len(parts) != _ID_PARTS or parts[0] != _PREFIX or not (parts[1].isdigit() and parts[3].isdigit()):
+    if len(parts) != _ID_PARTS or parts[0] != _GENERATED_PREFIX or not (parts[1].isdigit() and parts[3].isdigit()):
         return
     from mnncompat.probe.generated import generated_case
 

@@ -1,10 +1,10 @@
 """Results as text for people and machines. Everything here is pure: a result goes in, a string comes out.
 
     render(results, OutputFormat.SARIF)  -> the whole report
-    findings(result)                     -> any result as diagnostics; what concise, github and sarif are made of
+    findings(result)                     -> any result as diagnostics; concise, github and sarif render these
     diff_text(changes)                   -> a node-level diff
 
-Renderers are imported when they are asked for: text needs neither json nor rich.
+Renderers are imported when they are first used: text needs neither json nor rich.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def render(
 
     Args:
         results: What the commands returned, in the order to be shown.
-        output_format: How.
-        rules: Rules that the findings come from. SARIF lists them; text tells unsafe rewrites from safe ones by them.
+        output_format: The format.
+        rules: Rules that the findings come from. SARIF lists them; text reads from them which rewrites are unsafe.
         color: Use ANSI styles; text only.
         width: Columns to wrap at, None for no wrapping; text only.
 
     Returns:
-        The report. It ends with a newline, or is empty where the format has nothing to say (concise and github
-        without findings).
+        The report. It ends with a newline, or is empty if the format shows findings only and there are none (concise
+        and github without findings).
     """
     subjects = [_subject_of(result) for result in results]
     match output_format:
@@ -94,7 +94,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the rest of the public names when they are asked for: rendering a check needs none of them."""
+    """Import the other public names when they are first used: rendering a check needs none of them."""
     if name not in _HOMES:
         raise AttributeError(name)
     from importlib import import_module

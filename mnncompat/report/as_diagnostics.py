@@ -1,4 +1,4 @@
-"""Any result as diagnostics, so that every format that knows only findings works for every command."""
+"""Any result as diagnostics, so that formats that only show findings work for every command."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
     * A check: its findings.
     * A fix: MNN091 for each rewrite that was rolled back or whose proof failed, MNN094 for each refusal.
     * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, then the check's findings that the rewrites
-      did not remove. After a conversion that was proven equal these are warnings at most: that MNN computes something
-      else is then not so for this model on this machine.
+      did not remove. After a conversion that was proven equal these are warnings at most, because the proof shows
+      that MNN computes this model correctly on this machine.
     * A parity report: MNN093 for each output that differs and each side that did not run.
     """
     subject = subject_of(result)
@@ -53,7 +53,7 @@ def _of_conversion(result: ConvertResult) -> list[Diagnostic]:
 
 
 def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnostic]:
-    """Why nothing was published; never empty."""
+    """Why no file was published; never empty."""
     at = Location(model=result.source)
     if result.verdict is Verdict.NOT_PROVEN:
         return rewrites or [NOT_PROVEN.finding(at, NOT_PROVEN.summary, status="wrong")]
@@ -84,7 +84,7 @@ def _not_proven(result: FixResult) -> Iterator[Diagnostic]:
 def _refusals(result: FixResult) -> Iterator[Diagnostic]:
     for refused in result.refused:
         at = refused.location if refused.location.model else replace(refused.location, model=result.source)
-        yield FIX_REFUSED.finding(at, f"{refused.rewrite} leaves this alone: {refused.reason}", status="unknown")
+        yield FIX_REFUSED.finding(at, f"{refused.rewrite} does not apply: {refused.reason}", status="unknown")
 
 
 def _of_parity(report: ParityReport, at: Location) -> Iterator[Diagnostic]:

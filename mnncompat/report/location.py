@@ -1,4 +1,4 @@
-"""A location as text, and a model's path as other tools want it."""
+"""A location as text, and a model's path in the form that other tools expect."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from mnncompat.report.printable import printable
 from mnncompat.results.diagnostics import Location
 
 IN_MEMORY = "model in memory"
-"""What stands for the path of a model that has none."""
+"""Shown instead of a path for a model in memory."""
 
 
 def model_name(path: str) -> str:
-    """The path as the user gave it, fit to be printed."""
+    """The path as the user gave it, printable."""
     return printable(path) if path else IN_MEMORY
 
 
 def node_name(location: Location) -> str:
-    """`/head/Gemm (Gemm)`, with the subgraphs on the way in front; empty for a finding about the whole model."""
+    """`/head/Gemm (Gemm)`, with enclosing subgraphs in front; empty for a finding about the whole model."""
     path = printable(location.path)
     op_type = printable(location.op_type)
     if path and op_type:
@@ -32,7 +32,7 @@ def full_name(location: Location) -> str:
 
 
 def relative(path: str) -> str:
-    """The path with forward slashes, relative to the working directory where it lies inside it."""
+    """The path with forward slashes, relative to the working directory if it is inside."""
     found = Path(path)
     folder = Path.cwd()
     if found.is_absolute() and found.is_relative_to(folder):
@@ -41,7 +41,7 @@ def relative(path: str) -> str:
 
 
 def uri(path: str) -> str:
-    """The path as a URI reference: relative and percent-encoded, `file://` only where it lies elsewhere."""
+    """The path as a URI reference: relative and percent-encoded, `file://` if it is outside the working directory."""
     from urllib.parse import quote
 
     name = relative(path or IN_MEMORY)

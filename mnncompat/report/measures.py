@@ -27,19 +27,19 @@ def measures(comparison: Comparison) -> str:
 
 
 def distance(value: float) -> str:
-    """A difference: `0`, `1.2e-07`, `inf`; `-` for NaN, which stands for not measured."""
+    """A difference: `0`, `1.2e-07`, `inf`; `-` for NaN, which means not measured."""
     if math.isnan(value):
         return _NOTHING
     return "0" if value == 0 else f"{value:.1e}"
 
 
 def cosine(value: float) -> str:
-    """A cosine with seven digits, which is what float32 can tell."""
+    """A cosine with seven digits, the precision of float32."""
     return _NOTHING if math.isnan(value) else f"{value:.7f}"
 
 
 def decibel(value: float) -> str:
-    """A signal-to-noise ratio; `exact` where there is no noise."""
+    """A signal-to-noise ratio; `exact` if there is no noise."""
     if math.isnan(value):
         return _NOTHING
     return "exact" if value == math.inf else "-inf dB" if value == -math.inf else f"{value:.1f} dB"
@@ -58,7 +58,7 @@ def shape(dims: Sequence[int] | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: `812 bytes`, `1.7 MB` (powers of 1000)."""
+    """A number of bytes for people: `812 bytes`, `1.7 MB` (powers of 1000)."""
     value = float(count)
     for unit in ("bytes", "kB", "MB"):
         if value < 1000:  # noqa: PLR2004 - SI prefixes

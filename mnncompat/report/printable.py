@@ -1,4 +1,4 @@
-"""Names and messages as they can be shown: whatever a model contains, a terminal or a log must not act on it."""
+"""Escape names and messages, so that a terminal or a log does not interpret what a model contains."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def render(subjects: Sequence[Subject], *, rules: Sequence[RuleInfo] = ()) -> str:
-    """Write one run over all results; a finding without a rule in `rules` gets a bare one."""
+    """Write one run over all results; a finding whose rule is not in `rules` gets one without texts."""
     found = [each for subject in subjects for each in findings(subject)]
     listed = _rules(found, rules)
     numbers = {rule.code: number for number, rule in enumerate(listed)}
@@ -74,7 +74,7 @@ def _results(found: Sequence[Diagnostic], numbers: dict[str, int]) -> Iterator[d
 
 
 def _message(found: Diagnostic) -> str:
-    """The node, the message and the hint, without anything that would be taken for an embedded link."""
+    """The node, the message and the hint; brackets are escaped, because SARIF would read them as links."""
     text = ": ".join(filter(None, (node_name(found.location), printable(found.message))))
     if found.hint:
         text += f". {printable(found.hint)}"
@@ -83,7 +83,7 @@ def _message(found: Diagnostic) -> str:
 
 def _location(found: Diagnostic) -> dict[str, Any]:
     where = found.location
-    # A model has no lines, but GitHub wants one; every alert then sits at the top of the file.
+    # A model has no lines, but GitHub requires one: every alert is at the top of the file.
     physical = {"artifactLocation": {"uri": uri(where.model)}, "region": {"startLine": 1}}
     if not where.path:
         return {"physicalLocation": physical}
@@ -96,7 +96,7 @@ def _location(found: Diagnostic) -> dict[str, Any]:
 
 
 def _fingerprint(key: tuple[str, ...], occurrence: int) -> str:
-    """What tells an alert from others in the next run; GitHub's own would hash line 1 of the file for all of them."""
+    """Identifies an alert across runs; GitHub's own fingerprint would hash line 1 of the file for all of them."""
     digest = hashlib.sha256("\0".join(key).encode(errors="surrogatepass")).hexdigest()
     return f"{digest[:16]}:{occurrence}"
 

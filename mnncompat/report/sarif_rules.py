@@ -12,13 +12,13 @@ LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 """SARIF's level of each severity."""
 
 _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
-# What GitHub cuts descriptions at.
+# GitHub cuts longer descriptions.
 _LONGEST = 1024
 _SOURCE = re.compile(r"src:(?P<path>[\w./+-]+)(?:#[^@\s]*)?@(?P<tag>\d[\w.]*)")
 
 
 def descriptor(rule: RuleInfo) -> dict[str, Any]:
-    """Describe a rule: texts, default level, and where to read on."""
+    """Describe a rule: texts, default level, and a link to more."""
     text = _help(rule)
     described = {
         "id": rule.code,

@@ -1,4 +1,4 @@
-"""What a report is about."""
+"""The results that can be reported, and the model that each is about."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A parity report with the files that it is about; the report itself does not know them.
+    """A parity report with the files that it is about; the report itself does not name them.
 
     Attributes:
         source: Path of the ONNX model as the user gave it; empty for a model in memory.
@@ -31,8 +31,8 @@ Subject = CheckResult | FixResult | ConvertResult | Verified
 
 
 def subject_of(result: CheckResult | FixResult | ConvertResult | ParityReport | Verified) -> Subject:
-    """Wrap a bare parity report; every other result knows what it is about."""
-    # ParityReport is told by exclusion: importing it would import numpy.
+    """Wrap a bare parity report; every other result names its model."""
+    # ParityReport is recognised by exclusion: importing it would import numpy.
     if isinstance(result, CheckResult | FixResult | ConvertResult | Verified):
         return result
     return Verified(source="", file="", parity=result)

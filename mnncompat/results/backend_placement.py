@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """Ops of one type that do not run on the backend, or not wholly.
+    """Ops of one type that do not run on the backend, or only in part.
 
     Attributes:
         op_type: MNN's op type in the converted file.
@@ -15,7 +15,7 @@ class Fallback:
         lowered: Op types that MNN's geometry lowers it into first; empty if it is not lowered.
         missing: Op types that the backend does not register, of `lowered` or the op type itself.
         on_cpu: True if MNN's CPU backend registers all of `missing`; False if nothing can run them.
-        nodes: Names of the ONNX nodes that they come from, where that can be told.
+        nodes: Names of the ONNX nodes that they come from, as far as they can be found.
     """
 
     op_type: str
@@ -36,8 +36,10 @@ class Placement:
         on_cpu: Ops that fall back to the CPU, as a whole or in part.
         nowhere: Ops that need an op type which neither the backend nor the CPU registers.
         at_resize: Ops that only compute shapes: MNN runs them on the CPU when a session is resized.
-        control_flow: If and While with a body: MNN's `Module` runs them on the host, and their bodies like models.
-        partitions: Maximal runs of ops, in file order, that stay on one side; see `mnncompat.backends.placement`.
+        control_flow: If and While with a body: MNN's `Module` runs them on the host, and their bodies as models of
+            their own.
+        partitions: Maximal runs of ops, in file order, that all run on the backend or all do not; see
+            `mnncompat.backends.placement`.
         fallbacks: What is in `on_cpu` and `nowhere`, by op type, in file order.
     """
 

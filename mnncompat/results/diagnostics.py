@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Severity(Enum):
     """How much a finding matters.
 
-    * ``ERROR``: the target MNN refuses the node, crashes on it or computes something else.
-    * ``WARNING``: MNN takes the node, but worse than it could (more operators, fewer backends), or only partly.
-    * ``INFO``: nothing is known against the node, or nothing is known at all.
+    * ``ERROR``: the target MNN refuses the node, crashes on it or computes wrong results.
+    * ``WARNING``: MNN runs the node, but less well than possible (more operators, fewer backends), or only in part.
+    * ``INFO``: no hazard is known, or nothing is known about the node.
     """
 
     ERROR = "error"
@@ -77,13 +77,13 @@ class Diagnostic:
         code: Stable code such as ``MNN212``; `mnncompat rule CODE` explains it.
         name: Readable name of the same rule, such as ``pool-without-strides``.
         severity: See `Severity`.
-        message: One line: what is there and what the target MNN would do, with the actual values.
+        message: One line: the cause and what the target MNN does, with the actual values.
         location: Where.
         status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``unknown``,
             ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and ``fallback``.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
-        hint: What to do next where no rewrite helps; empty if there is nothing to say.
+        hint: What to do next if no rewrite applies; may be empty.
         evidence: What the statement rests on: probe cases, source lines at a tag.
     """
 
@@ -106,7 +106,7 @@ class CheckResult:
     Attributes:
         model: Path of the model as the user gave it.
         mnn_version: The MNN release that the model was checked against.
-        nodes: Number of nodes looked at, in all graphs, subgraphs and functions.
+        nodes: Number of nodes checked, in all graphs, subgraphs and functions.
         diagnostics: Findings, most severe first, then in graph order.
         backends: Where the converted model's ops run, for each backend that was asked for.
     """
@@ -131,12 +131,12 @@ class RuleInfo:
         name: Readable name.
         summary: One line.
         severity: Severity of the findings it makes.
-        explanation: Markdown: what it finds, why it is bad, what to do.
-        remedy: Name of the rewrite that helps, or None.
+        explanation: Markdown: what it finds, why that is a hazard, what to do.
+        remedy: Name of the rewrite that removes the finding, or None.
         applicability: Of the rewrite; None where there is none.
-        op_types: Operators that it looks at.
+        op_types: Operators that it is about.
         mnn: PEP 440 specifier of the releases it holds for; empty for all.
-        evidence: What it rests on.
+        evidence: Measurements and source lines that it rests on.
     """
 
     code: str

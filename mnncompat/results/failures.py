@@ -10,9 +10,9 @@ class FailureKind(StrEnum):
     """What went wrong, seen from outside the child process."""
 
     REFUSED = "refused"
-    """The converter said that it cannot take the model; `Failure.words` are its own words."""
+    """The converter reported that it does not support the model; `Failure.words` has its message."""
     CRASH = "crash"
-    """The process died of a signal, or ended with a status of its own choosing."""
+    """The process was killed by a signal, or ended with an unexpected exit status."""
     HANG = "hang"
     """The time limit passed."""
     MEMORY = "memory"
@@ -24,11 +24,11 @@ class FailureKind(StrEnum):
     ERROR = "error"
     """An exception at load or run, an empty list of outputs, or an output that is missing."""
     UNREPRESENTABLE = "unrepresentable"
-    """An input whose dtype, or whose values, no MNN tensor can hold."""
+    """An input whose dtype or values no MNN tensor can hold."""
 
 
 class Stage(StrEnum):
-    """Where in the life of the child process it happened."""
+    """The stage of the child process in which it happened."""
 
     START = "start"
     CONVERT = "convert"
@@ -36,9 +36,9 @@ class Stage(StrEnum):
     LOAD = "load"
     RUN = "run"
     EXIT = "exit"
-    """After the result was written: while MNN's objects were freed or the process ended. A right result followed by a
-    crash here is still a crash: memory was corrupted on the way (a 1-D MatMul does this), and an application would
-    die of it."""
+    """After the result was written: while MNN's objects were freed or the process ended. A correct result followed by a
+    crash here is still a crash: memory was corrupted before (a 1-D MatMul does this), and an application would crash
+    as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,8 @@ class Failure:
     """MNN could not do what it was asked.
 
     Attributes:
-        kind: What went wrong.
-        stage: Where it went wrong.
+        kind: The kind of failure.
+        stage: The stage in which it happened.
         message: One line for people: the signal's name, the limit, or the decisive line of `words`.
         words: What MNN printed, without its routine chatter; may be empty, may be several lines.
     """

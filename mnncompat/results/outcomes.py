@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedFix:
-    """One layer that a rewrite replaced.
+    """One node that a rewrite replaced.
 
     Attributes:
         code: Code of the rewrite.
         rewrite: Its name.
         location: The node, in the model as it was when the rewrite found it.
-        message: What became of it.
+        message: How it was replaced.
     """
 
     code: str
@@ -37,7 +37,7 @@ class AppliedFix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedFix:
-    """A node that looked like a rewrite's business and was left alone.
+    """A node that a rewrite recognised but did not replace.
 
     Attributes:
         rewrite: Name of the rewrite.
@@ -52,7 +52,7 @@ class RefusedFix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """A rewrite that was given up because its result was not equal, not valid, or never settled.
+    """A rewrite that was rolled back: its result was not equal or not valid, or it never reached a fixed point.
 
     Attributes:
         rewrite: Name of the rewrite.
@@ -78,7 +78,7 @@ class NodeChange:
     Attributes:
         kind: What happened.
         graph: Names from the main graph down to the node's, as in `Location.graph`.
-        op_type: Operator, with its domain where that is foreign.
+        op_type: Operator, with its domain if it is not ONNX's own.
         name: Name of the node, or of its first output.
         inputs: Names and types of the operands, such as ``x: float32[N, 800]``.
         outputs: Names and types of the outputs.
@@ -102,12 +102,12 @@ class FixResult:
 
     Attributes:
         source: Path of the model as the user gave it.
-        applied: Layers that were replaced, in the order of application.
-        refused: Nodes that were left alone, with the reason.
-        rolled_back: Rewrites that were given up.
+        applied: Nodes that were replaced, in the order of application.
+        refused: Nodes that a rewrite recognised but did not replace, with the reason.
+        rolled_back: Rewrites whose result was discarded.
         changes: Node-level difference between the model as it was and as it is.
-        proof: Comparison under ONNX Runtime of the model before and after, from that after the
-            unsafe rewrites that change what it computes on if there were any; None if nothing was applied or no proof
+        proof: Comparison of the rewritten model with the original under ONNX Runtime. If unsafe rewrites changed what
+            the model computes, the comparison is with the model after those. None if nothing was applied or no proof
             was wanted.
         approximation: Comparison of the model after the unsafe rewrites that change what it computes with the original;
             None if there were none, or no proof was wanted.
@@ -136,13 +136,13 @@ class Verdict(StrEnum):
     """How a conversion ended."""
 
     CONVERTED = "converted"
-    """The file was published: it loads, runs and agrees."""
+    """The file was published: it loads, runs and is equal."""
     NOT_PROVEN = "fix-not-proven"
     """A rewrite could not be proven equal."""
     NOT_CONVERTED = "not-converted"
     """MNN refused the model or failed on it."""
     NOT_EQUAL = "not-equal"
-    """MNN's file computes something else, or could not be run."""
+    """MNN's file computes other results, or could not be run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +155,12 @@ class ConvertResult:
         verdict: How it ended.
         check: Findings on the model as it was given.
         fix: What was rewritten before the conversion; None if fixing was switched off.
-        failure: What MNN did instead of converting; None if it converted.
-        parity: ONNX Runtime on the original against MNN on the file; None if it did not come to that.
+        failure: How the conversion failed; None if it did not.
+        parity: ONNX Runtime on the original against MNN on the file; None if an earlier step failed.
         ops: Ops of the converted file by MNN op type; empty if there is none.
         bytes: Size of the converted file; 0 if there is none.
         words: What the converter printed, without its routine chatter.
-        hint: What to try where the result is nearly equal; empty if there is nothing to say.
+        hint: What to try if the result is nearly equal; may be empty.
     """
 
     source: str

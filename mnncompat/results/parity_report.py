@@ -21,7 +21,8 @@ class Tolerance:
         snr_db: When given, the criterion is this signal-to-noise ratio in decibel over the whole output instead:
             `10 log10(sum(expected^2) / sum((actual - expected)^2))`.
         outliers: Share of the elements that may exceed the allowance, by `mnncompat.parity.tolerance.OUTLIER` times at
-        most. unequal: Share of the elements of an integer or boolean output that may differ.
+            most.
+        unequal: Share of the elements of an integer or boolean output that may differ.
 
     Raises:
         UsageError: A negative number, or a share above 1.
@@ -53,7 +54,7 @@ class Comparison:
         actual_shape: Shape of what was compared, None when it is missing.
         expected_dtype: Dtype of the reference, numpy's name.
         actual_dtype: Dtype of what was compared, None when it is missing.
-        compared: Elements in which both sides are finite; 0 says that this draw proves nothing.
+        compared: Number of elements in which both sides are finite; if it is 0, this draw proves nothing.
         max_abs: Largest absolute difference.
         max_rel: Largest `|actual - expected| / |expected|` among elements of at least 1% of the reference's RMS
             (below it, the quotient measures cancellation).
@@ -61,11 +62,11 @@ class Comparison:
         snr_db: `10 log10(sum(expected^2) / sum(difference^2))`, infinite when equal.
         top1: Share of rows whose largest element is the same, None where the output does not look like class scores
             (fewer than 2 axes, or integers). Rows lie along the last axis, along axis 1 for rank 4 and above.
-        excess: Largest ratio of difference to what the tolerance allows; the criterion is at most 1.
-        telling: Whether an output of nothing but zeros would have failed. A reference that is itself below the
-            absolute tolerance says nothing about the model.
+        error_ratio: Largest ratio of difference to what the tolerance allows; the criterion is at most 1.
+        discriminative: Whether an output of zeros would have failed. A reference that is itself below the absolute
+            tolerance proves nothing about the model.
         problems: Why it fails, one line each; empty when it passes.
-        set_aside: It would fail, but rounding alone moves the reference as far (see `mnncompat.parity.rounding`).
+        inconclusive: It would fail, but rounding alone moves the reference as far (see `mnncompat.parity.rounding`).
     """
 
     draw: str
@@ -101,7 +102,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against it. A draw that compared nothing passes; the output as a whole does not."""
+        """Whether it has no problems. A draw that compared nothing passes; the output as a whole does not."""
         return not self.problems
 
 
@@ -111,7 +112,7 @@ class OutputParity:
 
     Attributes:
         name: The output.
-        tolerance: What it was judged by.
+        tolerance: The tolerance that it was judged by.
         comparisons: One for each draw, in order.
         problems: Why it fails, one line each, the draw's name in front; empty when it passes.
     """
@@ -128,14 +129,14 @@ class OutputParity:
 
     @property
     def worst(self) -> Comparison | None:
-        """The draw that failed, or the one that came closest to failing. None without draws."""
+        """The draw that failed, or the one with the largest error ratio. None without draws."""
         judged = [each for each in self.comparisons if not each.inconclusive]
         return max(judged or self.comparisons, key=lambda each: (not each.passed, each.error_ratio), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerFailure:
-    """A side of the comparison that gave no outputs.
+    """A side of the comparison that computed no outputs.
 
     Attributes:
         runner: Its name.
@@ -173,8 +174,8 @@ class ParityReport:
         problems: Why it fails, one line each, over outputs and failures; empty when it passes.
         draws: Names of the draws.
         shapes: For each draw, input name -> shape.
-        notes: What a reader should know, e.g. that the model takes only one batch size.
-        seed: What the feeds were drawn from.
+        notes: Remarks for the reader, such as that the model accepts only one batch size.
+        seed: Of the drawn feeds.
         assumptions: What was assumed of each input that was drawn.
     """
 

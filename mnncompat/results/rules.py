@@ -11,14 +11,15 @@ NOT_PROVEN = RuleInfo(
     summary="a rewrite was rolled back: its result could not be proven equal",
     severity=Severity.ERROR,
     explanation="""\
-Every rewrite is a transaction. After it was applied, the model must pass `onnx.checker`, the rewrite must have
-nothing left to do, and ONNX Runtime must compute the same with the original and the rewritten model on several draws
-of random inputs. Where one of these does not hold, the rewrite is given up, the model keeps its nodes, and this
-finding says why.
+Every rewrite is a transaction. After it was applied, the model must pass `onnx.checker`, the rewrite must find
+nothing more to do, and ONNX Runtime must compute the same results with the original and the rewritten model on several
+draws of random inputs. If one of these does not hold, the rewrite is rolled back, the model keeps its nodes, and this
+finding gives the reason.
 
-The model is as correct as it was, but what the rewrite would have removed is still there. Leave the rewrite out with
-`--ignore NAME`, or give inputs that the model is meant for: `--shape name:1,3,224,224`, `--input name=file.npy`. A
-rewrite that computes something else on sensible inputs is a bug of mnncompat: please report it with the model.
+The model is as correct as before, but the hazard that the rewrite would have removed is still there. Leave the rewrite
+out with `--ignore NAME`, or give inputs that the model is meant for: `--shape name:1,3,224,224`,
+`--input name=file.npy`. A rewrite that computes other results on sensible inputs is a bug of mnncompat: please report
+it with the model.
 """,
 )
 
@@ -28,28 +29,29 @@ CONVERSION_FAILED = RuleInfo(
     summary="MNN's converter refused the model, crashed on it, or wrote nothing",
     severity=Severity.ERROR,
     explanation="""\
-The converter ran in a process of its own, with limits on time, memory and output, and did not give a file. The
-finding tells what happened, seen from outside (refused, crash, hang, memory, flood, no file), and shows the
-converter's own words. An earlier output file is untouched.
+The converter ran in a process of its own, with limits on time, memory and output, and wrote no usable file. The
+finding says how it ended (refused, crash, hang, memory, flood, no file), and shows what the converter printed. An
+earlier output file is unchanged.
 
-`mnncompat check MODEL` names the nodes that MNN is known to refuse or to crash on, and the rewrites that help.
+`mnncompat check MODEL` names the nodes that MNN is known to refuse or to crash on, and the rewrites that replace them.
 """,
 )
 
 PARITY_FAILED = RuleInfo(
     code="MNN093",
     name="parity-failed",
-    summary="the converted file computes something else than the ONNX model, or does not run",
+    summary="the converted file computes other results than the ONNX model, or does not run",
     severity=Severity.ERROR,
     explanation="""\
-The same inputs went through ONNX Runtime with the original model and through MNN with the converted file: several
-seeded draws (normal, uniform, negative, zeros, large), and several batch sizes where the batch is dynamic. An output is
-missing, has another shape or dtype, has NaN or infinities elsewhere, or is further off than the tolerance allows. The
-finding names the output, the draw and the worst metrics. `mnncompat convert` publishes no file then.
+ONNX Runtime ran the original model and MNN ran the converted file on the same inputs: several seeded draws (normal,
+uniform, negative, zeros, large), in several batch sizes if the batch is dynamic. An output is missing, has another
+shape or dtype, has NaN or infinities in other positions, or differs by more than the tolerance allows. The finding
+names the output, the draw and the worst metrics. `mnncompat convert` then publishes no file.
 
-A draw in which rounding alone moves the original as far is set aside and named, if enough others remain as proof.
+A draw in which rounding alone moves the original as far is inconclusive: it is named, and does not count if enough
+others remain as proof.
 
-Where the model is meant for other inputs than those, give real ones: `--input name=file.npy`. Where a larger error is
+If the model is meant for other inputs than these, give real ones: `--input name=file.npy`. If a larger error is
 acceptable (quantised weights, float16), give a tolerance for that output.
 """,
 )
@@ -57,12 +59,11 @@ acceptable (quantised weights, float16), give a tolerance for that output.
 FIX_REFUSED = RuleInfo(
     code="MNN094",
     name="fix-refused",
-    summary="a node looks like a rewrite's business, but a precondition does not hold",
+    summary="a rewrite does not apply to a node, because a precondition does not hold",
     severity=Severity.INFO,
     explanation="""\
-The rewrite recognised the node and left it alone, because one of its preconditions does not hold: the result would not
-be equal, or not better. The finding says which. This matters only where `mnncompat check` has something against the
-node.
+The rewrite recognised the node and left it unchanged, because one of its preconditions does not hold: the result would
+not be equal, or not better. The finding says which. This matters only if `mnncompat check` reports the node.
 """,
 )
 
@@ -72,11 +73,11 @@ RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED)
 
 def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:
     """MNN092: how a conversion failed, where that is known."""
-    hint = "`mnncompat check` names the nodes that stand in the way"
+    hint = "`mnncompat check` names the nodes that MNN cannot run"
     if failure is None:
         return CONVERSION_FAILED.finding(at, CONVERSION_FAILED.summary, status="refused", hint=hint)
     words = [line for line in failure.words.splitlines() if line.strip() and line.strip() != failure.message.strip()]
     message = f"the converter failed ({failure.kind}): {failure.message}"
     if words:
-        message += f"; it said: {' | '.join(line.strip() for line in words)}"
+        message += f"; it printed: {' | '.join(line.strip() for line in words)}"
     return CONVERSION_FAILED.finding(at, message, status=failure.kind.value, hint=hint)

@@ -4,45 +4,68 @@ A rewrite is found by being there: ``reduce-axes`` lives in the module ``reduce_
 nothing else needs a change. Modules without a rewrite hold what the rewrites of a family share.
 
 `check` imports only the rewrites that its findings name, and those that search for their own places. The latter are
-told by their source, which defines ``find``: reading it costs a tenth of importing it.
+told by their source, which takes a tenth of the time of importing it; `all_rewrites` refuses a rewrite that `check`
+would not see.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import re
+import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from mnncompat.rewrites.core.base import Rewrite
 
-_FAMILIES = Path(__file__).parent
+_FAMILIES = os.path.dirname(__file__)  # noqa: PTH120 - as a string: paths cost more than what is done with them
+_LONGEST = 1 << 16  # bytes of a module; larger buffers cost more than reading
 _SHARED = ("core", "__pycache__")
-_DEFINES_REWRITE = re.compile(rb"^    name = \"", re.MULTILINE)
-_SEARCHES = re.compile(rb"^    def find\(", re.MULTILINE)
-_NEEDS_HAZARD = re.compile(rb"^    needs_hazard = True", re.MULTILINE)
+_CORE = f"{__package__}.core."
+_HOLDS_REWRITE = b"\n    code"
+"""What every rewrite states in its class, with or without a type; modules that others share do not."""
+_REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):")
+"""How a class begins whose places rows of the table find, unless it has a `find` of its own."""
 
 
 @cache
 def all_rewrites() -> tuple[Rewrite, ...]:
-    """Instances of every rewrite, ordered by code; those that only an option of the command line asks for left out."""
+    """Instances of every rewrite, in the order in which they are applied; those on request left out.
+
+    Raises:
+        TypeError: A rewrite is not where `check` looks for it, or what rewrites say about their order does not fit.
+    """
     return tuple(each for each in _every() if not each.on_request)
 
 
 @cache
 def requested_rewrites() -> tuple[Rewrite, ...]:
-    """Instances of the rewrites that only an option of the command line asks for, ordered by code."""
+    """Instances of the rewrites that only an option of the command line asks for."""
     return tuple(each for each in _every() if each.on_request)
+
+
+def requested_rewrite(name: str, *arguments: Any) -> Rewrite:
+    """The rewrite that an option asks for, made with what the option says; imports that one only.
+
+    Args:
+        name: Its name.
+        *arguments: Of its class.
+
+    Raises:
+        KeyError: No rewrite on request is called so.
+    """
+    rewrite = rewrite_named(name)
+    if rewrite is None or not rewrite.on_request:
+        raise KeyError(name)
+    return type(rewrite)(*arguments)
 
 
 @cache
 def rewrite_named(name: str) -> Rewrite | None:
-    """The rewrite that a row calls by this name, None if there is none; imports that one only."""
-    path = _modules().get(name)
-    return None if path is None else next((each for each in _rewrites(path) if each.name == name), None)
+    """The rewrite of this name, None if there is none; imports that one only."""
+    file = _modules().get(name)
+    return None if file is None else next((each for each in _rewrites(file) if each.name == name), None)
 
 
 @cache
@@ -52,41 +75,84 @@ def searching_rewrites(*, with_hazard: bool) -> tuple[Rewrite, ...]:
     Args:
         with_hazard: Whether the table found a hazard; some have nothing to look for otherwise.
     """
-    sources = ((path, path.read_bytes()) for path in _modules().values())
+    sources = ((file, _source(file)) for file in _modules().values())
     wanted = (
-        path
-        for path, source in sources
-        if _SEARCHES.search(source) and (with_hazard or not _NEEDS_HAZARD.search(source))
+        file
+        for file, source in sources
+        if _may_search(source) and (with_hazard or b"\n    needs_hazard = True" not in source)
     )
-    return tuple(each for path in wanted for each in _rewrites(path) if not each.on_request)
+    return tuple(each for file in wanted for each in _rewrites(file) if _searches(each) and not each.on_request)
 
 
 @cache
 def _every() -> tuple[Rewrite, ...]:
-    paths = (path for path in _modules().values() if _DEFINES_REWRITE.search(path.read_bytes()))
-    return tuple(sorted((each for path in paths for each in _rewrites(path)), key=lambda rewrite: rewrite.code))
+    from mnncompat.rewrites.order import in_order
+
+    found: list[Rewrite] = []
+    for name, file in _modules().items():
+        for rewrite in _rewrites(file) if _HOLDS_REWRITE in _source(file) else ():
+            _require_visible(rewrite, name, file)
+            found.append(rewrite)
+    return in_order(found)
+
+
+def _require_visible(rewrite: Rewrite, name: str, file: str) -> None:
+    """Refuse what `fix` would find here, and `check` would not."""
+    if rewrite.name != name:
+        own = rewrite.name.replace("-", "_")
+        raise TypeError(f"{file}: the rewrite '{rewrite.name}' belongs into a file of its own, {own}.py")
+    if _searches(rewrite) and not _may_search(_source(file)):
+        raise TypeError(
+            f"{file}: '{name}' has a `find` that `check` cannot see in this file: define it in the class, "
+            "`def find(self, view, target)`, if only to call the one that it takes over"
+        )
+
+
+def _searches(rewrite: Rewrite) -> bool:
+    """True unless rows of the table find the places of a rewrite."""
+    return not type(rewrite).find.__module__.startswith(_CORE)
+
+
+def _may_search(source: bytes) -> bool:
+    """False if a module can only hold rewrites whose places rows of the table find, or none."""
+    return b"\n    def find(" in source or (_HOLDS_REWRITE in source and not any(base in source for base in _REMEDIES))
 
 
 @cache
-def _modules() -> Mapping[str, Path]:
-    """Every module of every family, by the name that its rewrite has."""
-    folders = (each for each in _FAMILIES.iterdir() if each.is_dir() and each.name not in _SHARED)
-    files = (path for folder in sorted(folders) for path in sorted(folder.glob("[!_]*.py")))
-    return {path.stem.replace("_", "-"): path for path in files}
+def _modules() -> Mapping[str, str]:
+    """The file of every module of every family, by the name that its rewrite has."""
+    return {
+        file.name.removesuffix(".py").replace("_", "-"): file.path
+        for folder in _entries(_FAMILIES)
+        if folder.name not in _SHARED and folder.is_dir()
+        for file in _entries(folder.path)
+        if file.name.endswith(".py") and not file.name.startswith("_")
+    }
 
 
-def _rewrites(path: Path) -> list[Rewrite]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _source(file: str) -> bytes:
+    """The source of a module, by system calls alone: `check` reads all of them."""
+    opened = os.open(file, os.O_RDONLY)
+    try:
+        return os.read(opened, _LONGEST)
+    finally:
+        os.close(opened)
+
+
+def _rewrites(file: str) -> list[Rewrite]:
     """Instances of the rewrites that a module defines (not those that it imports)."""
-    module = _module(path)
+    family, module = os.path.split(os.path.relpath(file, _FAMILIES))
+    loaded = importlib.import_module(f"{__package__}.{family}.{module.removesuffix('.py')}")
     return [
         each()
-        for each in vars(module).values()
+        for each in vars(loaded).values()
         if inspect.isclass(each)
         and issubclass(each, Rewrite)
         and not inspect.isabstract(each)
-        and each.__module__ == module.__name__
+        and each.__module__ == loaded.__name__
     ]
-
-
-def _module(path: Path) -> ModuleType:
-    return importlib.import_module(f"{__package__}.{path.parent.name}.{path.stem}")

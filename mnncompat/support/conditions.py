@@ -4,15 +4,7 @@ A condition is a table of predicates that must all hold, or a list of such table
 
     when = { opset = ">=18", input.1 = "present", attr.keepdims = 1 }
 
-* ``opset``, ``inputs``, ``outputs``: a range (``">=13,<18"``, ``"!=2"``, ``"4"``) for the opset and for the number of
-  operands and results that the node lists.
-* ``attr.NAME``: a value or a list of values it must be one of, or a table of ``given`` (stated in the node), ``is``,
-  ``not``, and for numbers ``any``, ``all``, ``length`` (ranges). One that is left out has its schema's default.
-* ``input.N``, ``output.N`` (``-1``: the last; ``any``/``all``: over those that are present): a state, or a table of
-  ``is`` (a state), ``dtype``, ``rank``, ``elements``, ``dim`` (ranges by axis), ``value`` (``any``, ``all``: ranges
-  over the elements of a constant) and ``producer`` (op types).
-  States of inputs: present, absent, constant, runtime; of outputs: present, absent, used, unused, graph-output.
-* ``relation``: names from `mnncompat.support.relations.catalog`, which compare several operands.
+The predicates are in `PREDICATES`; ``docs/row-language.md``, which is made from there, explains all of them.
 
 Evaluation is three-valued: True, False, or None where the model does not say.
 """
@@ -20,13 +12,18 @@ Evaluation is three-valued: True, False, or None where the model does not say.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from mnncompat.support.attribute_conditions import parse_attributes
+from mnncompat.support.condition_values import Word, fail, one_or_several, parse_count, require_known
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.operand_conditions import Test, parse_operands, parse_results
-from mnncompat.support.relations.catalog import RELATIONS
-from mnncompat.support.three_valued import Truth, all_of, any_of, fail, parse_quantified, parse_range, require_table
+from mnncompat.support.relations.registry import relation_named, relation_names
+from mnncompat.support.three_valued import Truth, all_of, any_of
+
+_NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Condition(NamedTuple):
@@ -48,18 +45,21 @@ class Condition(NamedTuple):
             return None
 
 
-def parse_condition(data: Any, where: str) -> Condition:
+def parse_condition(data: Any, where: str, defaults: Mapping[str, Any] = _NO_DEFAULTS) -> Condition:
     """Build a condition from what TOML gave.
 
     Args:
-        data: A table of predicates, or a list of them.
+        data: A table of predicates, or a list of them; an empty table always holds.
         where: File and row, for error messages.
+        defaults: Defaults of the op type's attributes.
 
     Raises:
         TableError: A predicate is not in the vocabulary, or its argument does not fit.
     """
-    clauses = data if isinstance(data, list) else [data]
-    tests = tuple(_parse_clause(clause, where) for clause in clauses)
+    clauses = one_or_several(data, where, "a condition")
+    tests = tuple(_parse_clause(clause, where, defaults) for clause in clauses)
+    if isinstance(data, list) and () in tests:
+        fail(where, "an empty table in a list of conditions makes the others pointless: it always holds")
     return Condition(tests, " or ".join(filter(None, (", ".join(_stated(clause)) for clause in clauses))))
 
 
@@ -72,80 +72,67 @@ def _stated(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
             yield f"{path}{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def _parse_clause(data: Any, where: str) -> tuple[Test, ...]:
-    unknown = sorted(set(require_table(data, where)) - _SUBJECTS.keys())
-    if unknown:
-        fail(where, f"unknown predicate {unknown[0]!r}")
+def _parse_clause(data: Any, where: str, defaults: Mapping[str, Any]) -> tuple[Test, ...]:
+    if not isinstance(data, Mapping):
+        fail(where, f"a condition must be a table, not {data!r}")
+    for subject in data:
+        require_known(subject, tuple(PREDICATES), where, "predicate")
     return tuple(
-        test for subject, parse in _SUBJECTS.items() if subject in data for test in parse(data[subject], where)
+        test
+        for subject, word in PREDICATES.items()
+        if subject in data
+        for test in (
+            parse_attributes(data[subject], where, defaults) if subject == "attr" else word.parse(data[subject], where)
+        )
     )
 
 
-# ---- opset and counts ----------------------------------------------------------------------------------------------
-
-
 def _parse_opset(data: Any, where: str) -> list[Test]:
-    matches = parse_range(data, where)
+    matches = parse_count(data, where, "opset")
     return [lambda facts: matches(facts.opset)]
 
 
 def _parse_inputs(data: Any, where: str) -> list[Test]:
-    matches = parse_range(data, where)
+    matches = parse_count(data, where, "inputs")
     return [lambda facts: matches(len(facts.node.input))]
 
 
 def _parse_outputs(data: Any, where: str) -> list[Test]:
-    matches = parse_range(data, where)
+    matches = parse_count(data, where, "outputs")
     return [lambda facts: matches(len(facts.node.output))]
 
 
 def _parse_relations(data: Any, where: str) -> list[Test]:
-    names = [data] if isinstance(data, str) else data
-    for name in names:
-        if name not in RELATIONS:
-            fail(where, f"unknown relation {name!r}")
-    return [RELATIONS[name] for name in names]
-
-
-# ---- attributes ----------------------------------------------------------------------------------------------------
-
-
-def _parse_attributes(data: Any, where: str) -> list[Test]:
     tests: list[Test] = []
-    for name, wanted in require_table(data, where).items():
-        table = wanted if isinstance(wanted, Mapping) else {"is": wanted}
-        tests.extend(_attribute_test(name, key, argument, where) for key, argument in table.items())
+    for name in one_or_several(data, where, "relation"):
+        found = relation_named(require_known(name, relation_names(), where, "relation"))
+        if found is None:
+            fail(where, f"{name} is a function among the relations, but not registered as one")
+        tests.append(found.test)
     return tests
 
 
-def _attribute_test(name: str, key: str, argument: Any, where: str) -> Test:
-    if key == "given":
-        return lambda facts: facts.given(name) is argument
-    if key in ("is", "not"):
-        values = argument if isinstance(argument, list) else [argument]
-        return lambda facts: (facts.attribute(name) in values) is (key == "is")
-    if key == "length":
-        matches = parse_range(argument, where)
-        return lambda facts: matches(len(facts.attribute(name) or ()))
-    if key in ("any", "all"):
-        quantified = parse_quantified(key, argument, where)
-        return lambda facts: quantified(_numbers(facts.attribute(name)))
-    return fail(where, f"unknown test {key!r} of attribute {name!r}")
-
-
-def _numbers(value: Any) -> list[float]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
 # In order of cost: what the node says about itself comes before what shape inference has to find out.
-_SUBJECTS: dict[str, Callable[[Any, str], list[Test]]] = {
-    "opset": _parse_opset,
-    "inputs": _parse_inputs,
-    "outputs": _parse_outputs,
-    "attr": _parse_attributes,
-    "output": parse_results,
-    "input": parse_operands,
-    "relation": _parse_relations,
+PREDICATES: dict[str, Word] = {
+    "opset": Word("The opset of ONNX's own domain lies in a range.", 'opset = ">=13,<18"', _parse_opset),
+    "inputs": Word("The number of operands that the node lists lies in a range.", 'inputs = ">2"', _parse_inputs),
+    "outputs": Word("The number of results that the node lists lies in a range.", "outputs = 1", _parse_outputs),
+    "attr": Word("An attribute, by name: a value, or a table of tests.", "attr.keepdims = 0", parse_attributes),
+    "output": Word(
+        "A result, by position (`-1`: the last; `any`, `all`: of those that are present): a state, or a table of `is` "
+        "(a state) and properties.",
+        'output.1 = "used"',
+        parse_results,
+    ),
+    "input": Word(
+        "An operand, by position (as of `output`): a state, or a table of `is` (a state) and properties.",
+        'input.1 = "constant"',
+        parse_operands,
+    ),
+    "relation": Word(
+        "A named comparison of several operands, attributes and neighbours, or several that must all hold.",
+        'relation = "operand-shapes-differ"',
+        _parse_relations,
+    ),
 }
+"""What a condition may be about."""

@@ -1,105 +1,70 @@
 """Searches for what concerns a model as a whole, named by the rows of ``rules/graph.toml``.
 
 Each search yields where it found something, with the values that fill the placeholders of the row's reason. What MNN
-makes of it (status, reason, remedy, releases) is the row's business.
+makes of it (status, reason, remedy, releases) is the row's business. Its docstring is its documentation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.graph.protos import attribute
-from mnncompat.graph.validation import all_nodes, subgraphs
-from mnncompat.graph.view import GraphView, ModelView
-from mnncompat.support.relations.moved_activations import ends_in_reshape, is_moved, output_behind
+from mnncompat.graph.operator_traits import CASTS, RESHAPES
+from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
+from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
+from mnncompat.support.model_scope import HazardLocation, Scope
+from mnncompat.support.relations.activation_fusion import ends_in_reshape, is_moved, output_behind
 
-ONNX_DOMAINS = ("", "ai.onnx")
-
-# Operators of other domains that equal the ONNX operator of the same name.
-_SAME_AS_ONNX = {("com.microsoft", "Gelu")}
 _SOFTMAX_COERCES_BELOW = 13
 # MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
 _INT64_LIMIT = 1 << 30
 
 
-class HazardLocation(NamedTuple):
-    """One place.
+class Search(NamedTuple):
+    """A search that rows of ``rules/graph.toml`` name.
 
     Attributes:
-        view: The graph it is in.
-        position: The node, or None for the graph as a whole.
-        values: What fills the placeholders of the reason.
+        find: Yields the places where the row is about the model.
+        fills: Placeholders of the row's reason that it gives values for.
     """
 
-    view: GraphView
-    position: int | None = None
-    values: Mapping[str, object] = MappingProxyType({})
+    find: Callable[[Scope], Iterable[HazardLocation]]
+    fills: tuple[str, ...]
 
 
-class Scope(NamedTuple):
-    """What a search looks at.
+SEARCHES: dict[str, Search] = {}
+"""Every search, by the name that rows call it."""
 
-    Attributes:
-        model: The model.
-        graphs: Main graph, subgraphs and the functions that are called.
-        declares: Whether the target MNN registers an op name.
-    """
-
-    model: ModelView
-    graphs: tuple[GraphView, ...]
-    declares: Callable[[str], bool]
-
-    def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
-        """Yield every node with its place."""
-        for view in self.graphs:
-            for index, node in enumerate(view.nodes):
-                yield view, index, node
+_Find = Callable[[Scope], Iterable[HazardLocation]]
 
 
-def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
-    """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
-    bodies = {(function.domain, function.name): function for function in view.proto.functions}
-    called: set[tuple[str, str]] = set()
-    pending = list(all_nodes(view.proto.graph.node))
-    while pending:
-        node = pending.pop()
-        key = (node.domain, node.op_type)
-        if key in bodies and key not in called:
-            called.add(key)
-            pending.extend(all_nodes(bodies[key].node))
-    labels = {f"function {domain}::{name}" for domain, name in called}
-    return tuple(
-        graph
-        for graph in view.graphs()
-        if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
-    )
+def _search(*fills: str) -> Callable[[_Find], _Find]:
+    """Register a function as the search of its name, which fills placeholders of these names."""
 
+    def register(find: _Find) -> _Find:
+        SEARCHES[find.__name__.strip("_").replace("_", "-")] = Search(find=find, fills=fills)
+        return find
 
-SEARCHES: dict[str, Callable[[Scope], Iterable[HazardLocation]]] = {}
-
-
-def _search(function: Callable[[Scope], Iterable[HazardLocation]]) -> Callable[[Scope], Iterable[HazardLocation]]:
-    SEARCHES[function.__name__.strip("_").replace("_", "-")] = function
-    return function
+    return register
 
 
 # ---- opset, domains, functions -------------------------------------------------------------------------------------
 
 
-@_search
+@_search("first", "read", "meant", "op")
 def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
     """A node depends on the opset, and the first entry of `opset_import` is another domain's."""
     first, meant = scope.model.proto.opset_import[0], scope.model.opset
     if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
         return
     for view, index, node in scope.nodes():
-        if node.op_type == "Softmax" and node.domain in ONNX_DOMAINS and attribute(node, "axis", -1) != -1:
+        if node.op_type == "Softmax" and is_onnx(node) and attribute(node, "axis", -1) != -1:
             values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
             yield HazardLocation(view=view, position=index, values=values)
 
@@ -108,42 +73,42 @@ def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[Hazar
     own = {(function.domain, function.name) for function in scope.model.proto.functions}
     for view, index, node in scope.nodes():
         key = (node.domain, node.op_type)
-        is_foreign = key in own or node.domain not in ONNX_DOMAINS
+        is_foreign = key in own or not is_onnx(node)
         if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
             yield HazardLocation(view=view, position=index, values={"domain": node.domain, "op": node.op_type})
 
 
-@_search
+@_search("domain", "op")
 def _foreign_op_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
     """An operator of another domain whose bare name MNN declares."""
     for found in _foreign(scope, functions=False, declared=True):
-        if (found.values["domain"], found.values["op"]) not in _SAME_AS_ONNX:
+        if found.values["domain"] != CONTRIB_DOMAIN or found.values["op"] not in RIGHT_BY_NAME:
             yield found
 
 
 _TRAINING = "ai.onnx.preview.training"
 
 
-@_search
+@_search("domain", "op")
 def _foreign_op(scope: Scope) -> Iterator[HazardLocation]:
     """An operator of another domain, but not of training, whose name MNN does not declare."""
     return (each for each in _foreign(scope, functions=False, declared=False) if each.values["domain"] != _TRAINING)
 
 
-@_search
+@_search("domain", "op")
 def _training_op(scope: Scope) -> Iterator[HazardLocation]:
     """An operator of the domain of training."""
     found = _foreign(scope, functions=False, declared=False)
     return (each for each in found if each.values["domain"] == _TRAINING)
 
 
-@_search
+@_search("domain", "op")
 def _function_call(scope: Scope) -> Iterator[HazardLocation]:
     """A call of a function that the model defines itself."""
     return _foreign(scope, functions=True, declared=False)
 
 
-@_search
+@_search("domain", "op")
 def _function_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
     """A call of a function of the model whose bare name MNN declares."""
     return _foreign(scope, functions=True, declared=True)
@@ -162,7 +127,7 @@ def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorPr
                 yield view, index, node.output[0], value
 
 
-@_search
+@_search("tensor", "dtype")
 def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor of one-byte elements in `int32_data`, whose first bytes, which are read, are not its elements."""
     for view, index, name, tensor in _stored(scope):
@@ -173,7 +138,7 @@ def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
 
 
-@_search
+@_search("tensor", "dtype", "field")
 def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor in a typed field that the converter does not read."""
     two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
@@ -187,7 +152,7 @@ def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values=values)
 
 
-@_search
+@_search("tensor")
 def _sparse_initializer(scope: Scope) -> Iterator[HazardLocation]:
     """A sparse initializer."""
     for view in scope.graphs:
@@ -195,7 +160,7 @@ def _sparse_initializer(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, values={"tensor": sparse.values.name})
 
 
-@_search
+@_search("tensor")
 def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A Constant with `sparse_value`."""
     for view, index, node in scope.nodes():
@@ -203,13 +168,13 @@ def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values={"tensor": node.output[0]})
 
 
-@_search
+@_search("tensor", "value")
 def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
     """An int64 constant that MNN clamps, read by anything but what bounds a count, where clamping is harmless."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
-        values = view.constant(name)
+        values = view.stored_value(name)
         if values is not None and values.size:
             extreme = max(int(values.max()), -int(values.min()))
             if extreme > _INT64_LIMIT and not _only_bounds(view, name):
@@ -217,7 +182,7 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
                 yield HazardLocation(view=view, position=index, values={"tensor": name, "value": shown})
 
 
-_PASSES_ON = ("Identity", "Concat", "Reshape", "Squeeze", "Unsqueeze")
+_PASSES_ON = RESHAPES | {"Concat", "Identity"}
 # Operands that say how far or how many at most: no axis has 2^30 elements.
 _BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
 
@@ -253,7 +218,7 @@ def _dtype(tensor: TensorProto) -> str:
 # ---- inputs and outputs --------------------------------------------------------------------------------------------
 
 
-@_search
+@_search("output")
 def _pass_through_output(scope: Scope) -> Iterator[HazardLocation]:
     """An Identity from a graph input to a graph output, in a graph with other nodes."""
     main = scope.model.main
@@ -263,7 +228,7 @@ def _pass_through_output(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=main, position=index, values={"output": node.output[0]})
 
 
-@_search
+@_search("op", "before", "output")
 def _output_moved(scope: Scope) -> Iterator[HazardLocation]:
     """A change of shape whose result is an output, and behind it alone an operator that MNN moves before it."""
     for view, index, node in scope.nodes():
@@ -280,7 +245,7 @@ _HELD = frozenset(
 ) | {TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64}
 
 
-@_search
+@_search("tensor", "type")
 def _unrepresentable_type(scope: Scope) -> Iterator[HazardLocation]:
     """A graph input or output that is no tensor, or a tensor of elements that MNN has no type for."""
     main, graph = scope.model.main, scope.model.proto.graph
@@ -292,7 +257,7 @@ def _unrepresentable_type(scope: Scope) -> Iterator[HazardLocation]:
         yield HazardLocation(view=main, values={"tensor": value.name, "type": shown})
 
 
-@_search
+@_search("tensor", "dtype")
 def _unrepresentable_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A stored tensor, read by a node, of elements that MNN has no type for."""
     for view, index, name, tensor in _stored(scope):
@@ -300,7 +265,7 @@ def _unrepresentable_constant(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
 
 
-@_search
+@_search("tensor", "shape")
 def _zero_size_tensor(scope: Scope) -> Iterator[HazardLocation]:
     """A graph input or output with a dimension of 0."""
     main, graph = scope.model.main, scope.model.proto.graph
@@ -311,12 +276,12 @@ def _zero_size_tensor(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=main, values={"tensor": value.name, "shape": shape})
 
 
-@_search
+@_search("tensor")
 def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A stored bfloat16 tensor that anything but Cast reads."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type == TensorProto.BFLOAT16 and any(
-            reader.op_type not in ("Cast", "Identity", "CastLike") for reader in _readers(view.nodes, name)
+            reader.op_type not in CASTS and reader.op_type != "Identity" for reader in _readers(view.nodes, name)
         ):
             yield HazardLocation(view=view, position=index, values={"tensor": name})
 
@@ -329,20 +294,20 @@ _SUMS = ("ReduceSum", "ReduceProd")
 _NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
 
 
-@_search
+@_search("op", "tensor", "shape")
 def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
     """A maximum or minimum of a value without elements."""
     for view, index, node in scope.nodes():
-        if node.op_type in _NEED_ELEMENTS and node.domain in ONNX_DOMAINS and 0 in (view.shape(node.input[0]) or ()):
+        if node.op_type in _NEED_ELEMENTS and is_onnx(node) and 0 in (view.shape(node.input[0]) or ()):
             values = {"op": node.op_type, "tensor": node.input[0], "shape": list(view.shape(node.input[0]) or ())}
             yield HazardLocation(view=view, position=index, values=values)
 
 
-@_search
+@_search("op", "tensor")
 def _zero_size_sum(scope: Scope) -> Iterator[HazardLocation]:
     """A sum or product over a dimension of 0, with a result that has elements."""
     for view, index, node in scope.nodes():
-        if node.op_type not in _SUMS or node.domain not in ONNX_DOMAINS:
+        if node.op_type not in _SUMS or not is_onnx(node):
             continue
         before, after = view.shape(node.input[0]), view.shape(node.output[0])
         if before is not None and 0 in before and (after is None or 0 not in after):

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from mnncompat.graph.protos import Dim, attribute
+from mnncompat.graph.operator_traits import CASTS
+from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.constant_folding import is_constant
+from mnncompat.inference.constant_folding import constant_value, is_constant
 
 
 class NodeFacts:
@@ -85,21 +86,26 @@ class NodeFacts:
         dtype = self.view.dtype(name)
         return None if not dtype else TensorProto.DataType.Name(dtype)
 
-    def constant(self, name: str) -> NDArray[Any] | None:
-        """Value of a constant, looking through casts and Neg; None if it is computed at run time."""
-        value = self.view.constant(name)
+    def value_through_casts(self, name: str) -> NDArray[Any] | None:
+        """Value of what is stored, or of Cast, CastLike and Neg of that; None of others."""
+        value = self.view.stored_value(name)
         if value is not None:
             return value
         node = self.view.producer(name)
-        if node is None or node.domain not in ("", "ai.onnx"):
+        if node is None or not is_onnx(node):
             return None
         if node.op_type == "Neg":
-            value = self.constant(node.input[0])
+            value = self.value_through_casts(node.input[0])
             return None if value is None else np.asarray(-value)
-        if node.op_type not in _CASTS:
+        if node.op_type not in CASTS:
             return None
-        value, dtype = self.constant(node.input[0]), self.view.dtype(name)
+        value, dtype = self.value_through_casts(node.input[0]), self.view.dtype(name)
         return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
+
+    def constant_value(self, name: str) -> NDArray[Any] | None:
+        """Value of a constant, evaluated if need be; None of others, and if it cannot be evaluated."""
+        value = self.value_through_casts(name)
+        return constant_value(self.view, name) if value is None else value
 
     def is_constant(self, name: str) -> bool:
         """True if a value is known before the model runs: stored, or computed from nothing but such values.
@@ -128,7 +134,6 @@ class NodeFacts:
         return tuple(value if isinstance(value, str) else value.name for value in self.view.graph.input)
 
 
-_CASTS = ("Cast", "CastLike")
 _NUMBERS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64)
 
 

@@ -7,7 +7,6 @@ that nothing is known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,13 @@ from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
+from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
+from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.reason_text import PLACEHOLDERS, describe, require_placeholders
 from mnncompat.support.releases import contains
+from mnncompat.support.three_valued import Truth, all_of, negation
 
 STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
 """What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
@@ -29,9 +32,11 @@ OBSTACLES = ("type", "strings", "sequences", "training", "random", "image codec"
 """Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, random
 numbers, an image codec, results whose shape depends on data."""
 
+ARCHITECTURES = ("x86_64", "aarch64", "armv7")
+"""What rows may be about; a row that names none is about all."""
+
 _SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
-_PLACEHOLDER = re.compile(r"\{([a-z]+)(?:\.([^{}.]+))?(?:\.([a-z]+))?\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Row:
         status: One of `STATUSES`.
         reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
         remedy: Name of the rewrite that removes the finding, or None.
-        advice: What to do where no rewrite exists.
+        advice: What to do where no rewrite exists; of what is supported, how equal numbers come out differently.
         obstacle: One of `OBSTACLES` where no rewrite can exist; else empty.
         evidence: ``measured: ...`` and ``src:path@tag: ...``.
     """
@@ -81,12 +86,10 @@ class Row:
         """True if the row speaks about this MNN release, or about the nearest older one that is known."""
         return contains(self.mnn, version)
 
-    def holds(self, facts: NodeFacts) -> bool | None:
+    def holds(self, facts: NodeFacts) -> Truth:
         """Whether the row speaks about this node; None if the model does not say enough."""
-        excluded = self.unless.holds(facts)
-        if excluded is True:
-            return False
-        return self.when.holds(facts) if excluded is False else (self.when.holds(facts) and None)
+        admitted = negation(self.unless.holds(facts))
+        return False if admitted is False else all_of([admitted, self.when.holds(facts)])
 
 
 class RowMatch(NamedTuple):
@@ -156,7 +159,7 @@ class SupportTable:
         """
         if self._graph_rows is None:
             path = self._root / "graph.toml"
-            self._graph_rows = _parse_rows(rule_files.read_toml(path), "graph", "", path)
+            self._graph_rows = _parse_rows(rule_files.read_toml(path), "graph", "", path, {})
         return self._graph_rows
 
     def ops(self) -> tuple[str, ...]:
@@ -179,36 +182,36 @@ class SupportTable:
         return tuple(found)
 
 
-def describe(reason: str, facts: NodeFacts) -> str:
-    """Fill the placeholders of a reason with the values of a node."""
-    return _PLACEHOLDER.sub(lambda match: _actual(match[1], match[2], match[3], facts), reason)
-
-
-def _actual(subject: str, key: str | None, part: str | None, facts: NodeFacts) -> str:
-    if subject == "attr" and key:
-        return _words(facts.attribute(key))
-    if subject in ("input", "output") and key:
-        name = (facts.operand if subject == "input" else facts.result)(int(key))
-        if name is None:
-            return "none"
-        read = {"dtype": facts.dtype, "rank": facts.rank, "shape": facts.shape, "elements": facts.elements}
-        return name if part is None else _words(read[part](name))
-    counts = {"op": facts.node.op_type, "opset": facts.opset, "inputs": len(facts.node.input)}
-    return str(counts.get(subject, len(facts.node.output)))
-
-
-def _words(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join('?' if item is None else str(item) for item in value)}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 _TEXTS = ("code", "name", "mnn", "find", "status", "reason", "remedy", "advice", "obstacle")
-_KEYS = {*_TEXTS, "arch", "when", "unless", "evidence"}
+KEYS = {
+    "code": "stable code, the same wherever the same cause is stated; left out where MNN is right",
+    "name": "readable name of the code",
+    "mnn": "releases that the row is about, as a PEP 440 specifier",
+    "arch": f"list of {', '.join(ARCHITECTURES)}; left out for all",
+    "status": f"what MNN does: one of {', '.join(STATUSES)}",
+    "reason": "what is there and what MNN does with it, without a full stop; left out where MNN is right",
+    "remedy": "name of the rewrite that removes the finding",
+    "advice": "what to do where no rewrite exists; of a supported use, how equal numbers come out in another order",
+    "obstacle": f"why no rewrite can exist: one of {', '.join(OBSTACLES)}",
+    "evidence": "list of what the row rests on: `measured: ...`, `src:path@release: ...`, `node:test_...` and others",
+}
+"""What a row may say."""
+
+OP_KEYS = {
+    **KEYS,
+    "when": "the condition under which the row holds; `{}` for always",
+    "unless": "the condition under which it does not hold although `when` does",
+}
+"""What a row about an operator may say."""
+
+GRAPH_KEYS = {**KEYS, "find": "name of the search that finds where the row holds"}
+"""What a row about whole models may say."""
+
+_NEEDED = ("mnn", "evidence", "status")
+_NEEDED_OF_HAZARDS = ("code", "name", "reason")
+_ONLY_OF_HAZARDS = (*_NEEDED_OF_HAZARDS, "remedy", "obstacle")
 _NEVER = Condition(())
 
 
@@ -217,32 +220,39 @@ def _read_op(path: Path, op: str) -> OpFile:
     defaults = data.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise TableError(f"{path}: defaults must be a table of attributes", hint=_HINT)
-    return OpFile(rows=_parse_rows(data, "support", op, path), defaults=defaults)
+    return OpFile(rows=_parse_rows(data, "support", op, path, defaults), defaults=defaults)
 
 
-def _parse_rows(data: Mapping[str, Any], kind: str, op: str, path: Path) -> tuple[Row, ...]:
+def _parse_rows(
+    data: Mapping[str, Any], kind: str, op: str, path: Path, defaults: Mapping[str, Any]
+) -> tuple[Row, ...]:
     entries = data.get(kind)
-    if set(data) != {kind} or not isinstance(entries, list):
+    if set(data) != {kind} or not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise TableError(f"{path}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
     return tuple(
-        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}")
+        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}", defaults)
         for number, entry in enumerate(entries, 1)
     )
 
 
-def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row:
+def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str, defaults: Mapping[str, Any]) -> Row:
     _require_keys(entry, op, where)
     _require_specifier(entry["mnn"], where)
+    arch = entry.get("arch", [])
+    if "arch" in entry:
+        _require_texts(arch, where, "arch", ARCHITECTURES)
+    _require_texts(entry["evidence"], where, "evidence")
+    _require_reason(entry, op, where)
     return Row(
         file=str(file),
         op=op,
         code=entry.get("code", ""),
         name=entry.get("name", ""),
         mnn=entry["mnn"],
-        arch=tuple(entry.get("arch", ())),
+        arch=tuple(arch),
         find=entry.get("find", ""),
-        when=parse_condition(entry.get("when", {}), where),
-        unless=parse_condition(entry["unless"], where) if "unless" in entry else _NEVER,
+        when=parse_condition(entry.get("when", {}), where, defaults),
+        unless=parse_condition(entry["unless"], where, defaults) if "unless" in entry else _NEVER,
         status=entry["status"],
         reason=entry.get("reason", ""),
         remedy=entry.get("remedy"),
@@ -253,24 +263,49 @@ def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str) -> Row
 
 
 def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
-    unknown = sorted(set(entry) - _KEYS)
-    if unknown:
-        raise TableError(f"{where}: unknown key {unknown[0]!r}", hint=_HINT)
-    if entry.get("status") not in STATUSES:
-        raise TableError(f"{where}: status must be one of {', '.join(STATUSES)}", hint=_HINT)
-    needed = ["mnn", "evidence"] if entry["status"] == "supported" else ["mnn", "evidence", "code", "name", "reason"]
-    missing = [key for key in [*needed, *([] if op else ["find"])] if not entry.get(key)]
-    if missing:
-        raise TableError(f"{where}: {missing[0]} is missing", hint=_HINT)
-    if entry.get("obstacle", OBSTACLES[0]) not in OBSTACLES:
-        raise TableError(f"{where}: obstacle must be one of {', '.join(OBSTACLES)}", hint=_HINT)
+    keys = tuple(OP_KEYS if op else GRAPH_KEYS)
+    for key in entry:
+        require_known(key, keys, where, "key")
     wrong = next((key for key in _TEXTS if not isinstance(entry.get(key, ""), str)), None)
     if wrong is not None:
-        raise TableError(f"{where}: {wrong} must be a string", hint=_HINT)
+        fail(where, f"{wrong} must be a string")
+    if "status" in entry:
+        require_known(entry["status"], STATUSES, where, "status")
+    is_hazard = entry.get("status") != "supported"
+    needed = [*_NEEDED, *(_NEEDED_OF_HAZARDS if is_hazard else ()), *([] if op else ["find"])]
+    missing = [key for key in needed if not entry.get(key)] + (["when"] if op and "when" not in entry else [])
+    if missing:
+        fail(where, f"{missing[0]} is missing")
+    spare = [key for key in _ONLY_OF_HAZARDS if key in entry and not is_hazard]
+    if spare:
+        fail(where, f"{spare[0]} says nothing where MNN is right: status is supported")
+    if "obstacle" in entry:
+        require_known(entry["obstacle"], OBSTACLES, where, "obstacle")
+    if not entry.get("unless", True):
+        fail(where, "unless is empty: it always holds, and the row never does")
+    if op and entry["when"] == entry.get("unless"):
+        fail(where, "unless is what when is: the row never holds")
+
+
+def _require_texts(values: Any, where: str, what: str, known: tuple[str, ...] = ()) -> None:
+    """Reject what is not a list of different strings; a string itself would be taken for a list of letters."""
+    if not isinstance(values, list):
+        fail(where, f"{what} must be a list of strings, not {values!r}")
+    for value in one_or_several(values, where, what):
+        if known:
+            require_known(value, known, where, what)
+        elif not isinstance(value, str) or not value:
+            fail(where, f"{what} must be a list of strings, not {values!r}")
+
+
+def _require_reason(entry: Mapping[str, Any], op: str, where: str) -> None:
+    if not op:
+        require_known(entry["find"], tuple(SEARCHES), where, "search")
+    require_placeholders(entry.get("reason", ""), PLACEHOLDERS if op else SEARCHES[entry["find"]].fills, where)
 
 
 def _require_specifier(text: str, where: str) -> None:
     try:
         contains(text, "0")
     except ValueError:
-        raise TableError(f"{where}: mnn = {text!r} is not a PEP 440 version specifier", hint=_HINT) from None
+        fail(where, f"mnn = {text!r} is not a PEP 440 version specifier")

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mnncompat.errors import UsageError
-from mnncompat.graph.protos import GraphAddress
+from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
-from mnncompat.support.model_conditions import SEARCHES, HazardLocation, Scope, reachable_graphs
+from mnncompat.support.model_conditions import SEARCHES
+from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.reason_text import fill
 from mnncompat.support.releases import releases, resolve_version
-from mnncompat.support.table import Row, RowMatch, SupportTable
-
-ARCHITECTURES = ("x86_64", "aarch64", "armv7")
-"""What rows of the table may be about."""
+from mnncompat.support.table import ARCHITECTURES, Row, RowMatch, SupportTable
 
 _NodeKey = tuple[GraphAddress, tuple[str, ...], int | None]
 
@@ -35,7 +34,7 @@ class ModelHazard(NamedTuple):
     @property
     def reason(self) -> str:
         """The row's reason with the actual values."""
-        return self.row.reason.format_map(self.found.values)
+        return fill(self.row.reason, lambda placeholder: str(self.found.values[placeholder.subject]))
 
 
 class _ModelHazards(NamedTuple):
@@ -108,7 +107,7 @@ class Target:
         return self._model_hazards(model).graphs
 
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
-        if view.nodes[index].domain in ("", "ai.onnx"):
+        if is_onnx(view.nodes[index]):
             for match in self.table.match(view, index, self.version):
                 if match.certain and match.row.status != "supported" and self._concerns(match.row):
                     yield match
@@ -122,7 +121,7 @@ class Target:
             places: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
             for row in self.table.graph_rows():
                 if row.holds_for(self.version) and self._concerns(row):
-                    for found in SEARCHES[row.find](scope):
+                    for found in SEARCHES[row.find].find(scope):
                         places[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
             self._last = _ModelHazards(model=model, graphs=graphs, places=dict(places))
         return self._last

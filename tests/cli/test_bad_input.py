@@ -174,7 +174,7 @@ def external_short(folder: Path) -> Path:
 
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (empty, "the file is empty"),
-    "truncated": (truncated, "cut short or damaged"),
+    "truncated": (truncated, "truncated or damaged"),
     "text": (text, "is a text file"),
     "lfs": (lfs_pointer, "Git LFS pointer"),
     "noise": (noise, "not an ONNX model"),
@@ -337,7 +337,7 @@ def test_interrupted(sent: signal.Signals, wait: float, tmp_path: Path, tutorial
     assert child.returncode == 2
     assert stdout == ""
     assert_one_error(stderr, "interrupted")
-    if f"written before that, and whole: {out}" in stderr:  # between the file and the report
+    if f"written before that, and complete: {out}" in stderr:  # between the file and the report
         assert len(out.read_bytes()) > 10_000
     else:
         assert "nothing was written" in stderr
@@ -384,6 +384,6 @@ def test_interrupted_after_an_output_was_written(
     first, second = saved(linear(), tmp_path), tmp_path / "second.onnx"
     second.write_bytes(before := first.read_bytes())
     assert main(["fix", str(first), str(second), "--in-place"]) == 2
-    assert f"written before that, and whole: {first}" in capsys.readouterr().err
+    assert f"written before that, and complete: {first}" in capsys.readouterr().err
     assert first.read_bytes() != before
     assert second.read_bytes() == before

@@ -13,7 +13,8 @@ from mnncompat.probe.case import Case
 from mnncompat.probe.corpora import CORPORA
 from mnncompat.probe.judge import judge
 from mnncompat.probe.measurement import Aspect
-from mnncompat.probe.selection import GENERATED, Selection, find
+from mnncompat.probe.row_cases import row_cases
+from mnncompat.probe.selection import GENERATED, ROWS, Selection, find
 
 AT_LEAST = {"node": 1800, "node-const": 1150, "converted": 80, "operator": 30, "simple": 20}
 
@@ -91,7 +92,44 @@ def test_a_generated_case_is_found_whatever_else_the_operator_has() -> None:
         assert (found.id, found.op) == (identity, "Clip")
 
 
-@pytest.mark.parametrize("identity", ["node:test_nothing", "nothing:test_abs", "gen:1:Relu", "gen:1:Nothing:0000", ""])
+def test_the_micro_models_of_the_rows_can_be_selected() -> None:
+    whole = [each.id for each in row_cases()]
+    assert len(whole) > 750
+    gemm = list(Selection(corpora=(ROWS,), ops=frozenset({"Gemm"})).cases())
+    assert {case.op for case in gemm} == {"Gemm"}
+    coded = list(Selection(corpora=(ROWS,), codes=frozenset({"MNN130"})).cases())
+    assert {case.op for case in coded} >= {"Gemm", "Add", "Sum"}
+    assert {case.id.split("/")[1] for case in coded} == {"MNN130", "not-MNN130"}
+    again = find(gemm[0].id)
+    assert (again.id, again.model) == (gemm[0].id, gemm[0].model)
+    with pytest.raises(UsageError, match="no micro-model of a row 'MNN999'"):
+        Selection(corpora=(ROWS,), codes=frozenset({"MNN999"}))
+    with pytest.raises(UsageError, match="a code selects micro-models of rows"):
+        Selection(corpora=("node", ROWS), codes=frozenset({"MNN130"}))
+
+
+def test_a_micro_model_is_fed_what_its_entry_says() -> None:
+    case = find("row:Round/MNN232/Round halves")
+    np.testing.assert_array_equal(case.feeds["x"], np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5], np.float32))
+    np.testing.assert_array_equal((case.expected or {})["y"], [0, 2, 2, 0, -2, -2])
+    session = find("row:MatMul/MNN142/MatMul [N,2] x [1,2]")
+    assert [feeds["x"].shape[0] for feeds in (*session.earlier, session.feeds)] == [1, 2]
+    assert find("row:graph/MNN032/a string").expected is None
+
+
+def test_constants_are_stored_as_the_entry_says() -> None:
+    typed, raw, sparse = (
+        onnx.load_model_from_string(find(f"row:graph/{name}").model).graph
+        for name in ("MNN020/int8 in int32_data", "not-MNN020/int8 in raw_data", "MNN022/a sparse initializer")
+    )
+    assert list(typed.initializer[0].int32_data) == [-3, 5, 7]
+    assert raw.initializer[0].raw_data == b"\xfd\x05\x07"
+    assert [each.values.name for each in sparse.sparse_initializer] == ["c"]
+
+
+@pytest.mark.parametrize(
+    "identity", ["row:Gemm/MNN130/x", "node:test_nothing", "nothing:test_abs", "gen:1:Relu", "gen:1:Nothing:0000", ""]
+)
 def test_an_unknown_case_is_a_usage_error(identity: str) -> None:
     with pytest.raises(UsageError, match="there is no case"):
         find(identity)

@@ -58,7 +58,7 @@ def test_a_crash_names_signal_and_stage_and_keeps_the_last_words(convert: Conver
 def test_a_status_of_its_own_choosing_is_a_crash(convert: Convert) -> None:
     failure = convert("import os; os._exit(3)")
     assert (failure.kind, failure.stage) == (FailureKind.CRASH, Stage.CONVERT)
-    assert failure.message == "the process gave up with status 3 while converting"
+    assert failure.message == "the process ended with status 3 while converting"
 
 
 def test_a_crash_while_objects_are_freed_is_a_crash_at_exit(convert: Convert) -> None:

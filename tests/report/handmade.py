@@ -188,7 +188,7 @@ REFUSED = Failure(
     message="Not Support: ai.onnx.ml::TreeEnsemble",
     words="These Op Not Support: ai.onnx.ml::TreeEnsemble\n\x1b[31mNot Support: ai.onnx.ml::TreeEnsemble",
 )
-EQUAL = parity(output("logits", comparison("normal"), EXACT), notes=("the model does not take a batch of 2",))
+EQUAL = parity(output("logits", comparison("normal"), EXACT), notes=("the model does not accept a batch of 2",))
 TOO_FAR = "3 of 10 elements too far off, the worst 51 times at [0, 3]: 1.5 instead of 0.5"
 DIFFERENT = parity(
     output("logits", comparison("normal", problems=[TOO_FAR], error_ratio=51.0, max_abs=1.0), EXACT),

@@ -56,6 +56,7 @@ _LIPSCHITZ = {
     "PRelu": 1.0,  # our slopes lie between -1 and 1
     "Sigmoid": 0.25,
     "Softmax": 0.5,
+    "Atan": 1.0,
     "Tanh": 1.0,
 }
 

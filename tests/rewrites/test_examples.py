@@ -1,4 +1,4 @@
-"""Every example of every rewrite: what must be rewritten is, right; look-alikes are left, with their reason."""
+"""Every example of every rewrite: what must be rewritten is, right and as stated; look-alikes are left as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import onnx
 import pytest
 from evaluation import LIMITS, evaluated, feeds_of
 from rewriting import TARGET, findings, rewritten
+from structure import structure
 
 from mnncompat import mnn
 from mnncompat.fixing.transaction import choose_rewrites, fix_model
@@ -17,6 +18,7 @@ from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
 from mnncompat.rewrites.core.base import Example, Rewrite
+from mnncompat.rewrites.core.expected import Refused, Rewritten
 from mnncompat.rewrites.index import all_rewrites
 from mnncompat.support.target import Target
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 MNN = Tolerance(rtol=1e-4, atol=1e-6)
 MNN_FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5)
 EVERY = [(rewrite, example) for rewrite in all_rewrites() for example in rewrite.examples()]
-TAKEN = [(rewrite, example) for rewrite, example in EVERY if example.refusal is None]
-LEFT = [(rewrite, example) for rewrite, example in EVERY if example.refusal is not None]
+REWRITTEN = [(rewrite, example) for rewrite, example in EVERY if isinstance(example.expected, Rewritten)]
+LOOK_ALIKES = [(rewrite, example) for rewrite, example in EVERY if not isinstance(example.expected, Rewritten)]
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +46,19 @@ def name_of(value: object) -> str:
 @pytest.mark.parametrize("rewrite", all_rewrites(), ids=name_of)
 def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite) -> None:
     examples = rewrite.examples()
-    assert any(example.refusal is None for example in examples)
-    assert any(example.refusal is not None for example in examples)
+    are_rewritten = [isinstance(example.expected, Rewritten) for example in examples]
+    assert any(are_rewritten)
+    assert not all(are_rewritten)
     assert len({example.name for example in examples}) == len(examples)
 
 
-@pytest.mark.parametrize(("rewrite", "example"), TAKEN, ids=name_of)
+@pytest.mark.parametrize(("rewrite", "example"), REWRITTEN, ids=name_of)
 def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path, prober: Prober) -> None:
     model = example.build()
-    onnx.checker.check_model(model, full_check=True)
     target = Target(example.mnn)
-    matches, refusals = findings(rewrite, model, target)
-    assert matches
-    assert not refusals
-    assert all(match.rewrite == rewrite.name and match.notes for match in matches)
+    _assert_found(rewrite, model, target)
     result = rewritten(rewrite, model, target)
+    _assert_becomes(example, result)
     under_onnxruntime = compare_models(model, result, tolerance=quantized(8) if rewrite.approximate else None)
     assert under_onnxruntime.passed, under_onnxruntime
     if rewrite.is_remedy and target.version == TARGET.version:
@@ -67,19 +67,35 @@ def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_
         _assert_right_under_mnn(model, result, tmp_path)
 
 
-@pytest.mark.parametrize(("rewrite", "example"), LEFT, ids=name_of)
+@pytest.mark.parametrize(("rewrite", "example"), LOOK_ALIKES, ids=name_of)
 def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
     target = Target(example.mnn)
     matches, refusals = findings(rewrite, model, target)
     assert not matches
-    if example.refusal:
+    if isinstance(example.expected, Refused):
         assert [refusal.rewrite for refusal in refusals] == [rewrite.name]
-        assert example.refusal in refusals[0].reason
+        assert example.expected.reason in refusals[0].reason
     else:
         assert not refusals
-    assert rewritten(rewrite, model, target) == model
+    before = model.SerializeToString(deterministic=True)
+    assert rewritten(rewrite, model, target).SerializeToString(deterministic=True) == before
+
+
+def _assert_found(rewrite: Rewrite, model: onnx.ModelProto, target: Target) -> None:
+    onnx.checker.check_model(model, full_check=True)
+    matches, refusals = findings(rewrite, model, target)
+    assert matches
+    assert not refusals
+    assert all(match.rewrite == rewrite.name and match.notes for match in matches)
+
+
+def _assert_becomes(example: Example, result: onnx.ModelProto) -> None:
+    assert isinstance(example.expected, Rewritten)
+    actual, stated = structure(result), example.expected.becomes
+    assert stated, f'state the structure of the result behind the text of "{example.name}": becomes="{actual}",'
+    assert actual == stated, f'if this is better than what "{example.name}" states, write becomes="{actual}",'
 
 
 def _assert_remedied(rewrite: Rewrite, model: onnx.ModelProto, prober: Prober) -> None:

@@ -207,6 +207,17 @@ def test_features_that_only_the_weight_tells() -> None:
     assert_agrees(model, rewritten_head(model))
 
 
+def test_a_rare_function_of_one_number_may_stand_between_layers() -> None:
+    model = parsed(
+        "(float[N,2,3,4] x) => (float[N,3] y) { f = Flatten(x) h = MatMul(f, w1) r = Atan(h) y = Gemm(r, w2) }",
+        w1=(24, 5),
+        w2=(5, 3),
+    )
+    result = rewritten_head(model)
+    assert operators(result) == ["Conv", "Atan", "Conv", "Flatten"]
+    assert_agrees(model, result)
+
+
 def test_other_domain_is_left_alone() -> None:
     model = parsed("(float[N,6] x) => (float[N,4] y) { y = MatMul(x, w) }", w=(6, 4))
     model.graph.node[0].domain = "com.example"

@@ -1,4 +1,4 @@
-"""A corpus of micro-models as exporters write them, drawn with a seed from what the operators admit.
+"""A corpus of micro-models as exporters write them, sampled with a seed from what the operators allow.
 
 To add an operator, write one function in a module of `families` and register it:
 
@@ -9,8 +9,8 @@ To add an operator, write one function in a module of `families` and register it
 
 `Sample` knows the opset that was chosen and the operator's version there; `sample.attributes` leaves out what the
 version does not have, `sample.dtype` what its types do not admit. The corpus checks the model, infers its shapes,
-computes the expected outputs with ONNX Runtime and the reference evaluator, and samples again where they disagree or
-cannot.
+computes the expected outputs with ONNX Runtime and the reference evaluator, and samples again if they disagree or
+fail.
 """
 
 from mnncompat.probe.generated.corpus import Tally, generated_case, generated_cases

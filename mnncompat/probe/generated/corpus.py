@@ -49,11 +49,11 @@ def generated_cases(
         ops: Op types wanted; None for all that have a generator.
         count: How many cases, shared out among the operators by their weights (two of each at least); None for the
             weights as they are.
-        tally: Receives what was drawn and dropped.
+        tally: Counts what was drawn and discarded.
 
     Yields:
         The cases, by operator in alphabetical order. Ids are `gen:SEED:OP:NUMBER`, or
-        `gen:SEED:OP-FORM:NUMBER` where the operator stands among others.
+        `gen:SEED:OP-FORM:NUMBER` if the graph has other nodes as well.
     """
     tally = tally if tally is not None else Tally()
     chosen = [each for each in generators().values() if ops is None or each.op in ops]
@@ -87,7 +87,7 @@ def _case(seed: int, one: Generator, index: int, tally: Tally) -> Case | None:
             sample = Sample(one.op, opset, random, index)
             one.build(sample)
         except Resample:
-            tally.verdicts[one.op, "choices do not go together"] += 1
+            tally.verdicts[one.op, "choices do not fit together"] += 1
             continue
         case = _measured(name, one, sample, tally)
         if case is not None:

@@ -1,17 +1,18 @@
-"""Where the reference evaluator of onnx 1.23 is known to be wrong, and ONNX Runtime's answer stands.
+"""Forms that the reference evaluator of onnx 1.23 is known to compute wrongly: ONNX Runtime's result is used.
 
 Ceiling pools, LRN, grouped ConvTranspose, BatchNormalization and LpNormalization were compared with PyTorch, one shape
-each; the others were judged by the operator's page and the failure itself. Elsewhere a disagreement means that the page
-leaves room (Resize's output length with fractional scales, the mask of Dropout before opset 12) or that ONNX Runtime
-1.32 is wrong (Bernoulli: one minus the outcome), and the case is dropped.
+each; the others were judged by the operator's page and the failure itself. In other cases a disagreement means that the
+page is ambiguous (Resize's output length with fractional scales, the mask of Dropout before opset 12) or that ONNX
+Runtime 1.32 is wrong (Bernoulli: one minus the outcome), and the case is discarded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from onnx import helper
+from mnncompat.graph.operator_traits import RECURRENT
+from mnncompat.graph.protos import attribute
 
 if TYPE_CHECKING:
     import onnx
@@ -35,17 +36,12 @@ def reference_is_mistaken(op: str, model: onnx.ModelProto) -> bool:
     return known(node, int(model.opset_import[0].version))
 
 
-def _attribute(node: onnx.NodeProto, name: str) -> Any:
-    found = next((each for each in node.attribute if each.name == name), None)
-    return None if found is None else helper.get_attribute_value(found)
-
-
 def _one_axis_only(_: onnx.NodeProto, opset: int) -> bool:
     return opset < 13  # noqa: PLR2004 - it knows the semantics of opset 13 only: no coercion to 2-D, axis -1 by default
 
 
 def _training_update(_: onnx.NodeProto, opset: int) -> bool:
-    return opset < 14  # noqa: PLR2004 - it mixes the batch's statistics in by `momentum`
+    return opset < 14  # noqa: PLR2004 - it mixes in the batch's statistics by `momentum`
 
 
 def _first_batch_only(_: onnx.NodeProto, __: int) -> bool:
@@ -57,15 +53,15 @@ def _images_only(_: onnx.NodeProto, __: int) -> bool:
 
 
 def _no_absolute_value(node: onnx.NodeProto, _: int) -> bool:
-    return bool(_attribute(node, "p") == 1)
+    return bool(attribute(node, "p") == 1)
 
 
 def _grouped(node: onnx.NodeProto, _: int) -> bool:
-    return bool((_attribute(node, "group") or 1) > 1)  # ConvTranspose: fails, or adds the bias of another channel
+    return bool((attribute(node, "group") or 1) > 1)  # ConvTranspose: fails, or adds the bias of another channel
 
 
 def _ceil_mode(node: onnx.NodeProto, _: int) -> bool:
-    return bool(_attribute(node, "ceil_mode"))  # windows shifted, or one too many
+    return bool(attribute(node, "ceil_mode"))  # windows shifted, or one too many
 
 
 def _ceil_mode_or_indices(node: onnx.NodeProto, opset: int) -> bool:
@@ -86,12 +82,12 @@ def _half_pixel_only(_: onnx.NodeProto, opset: int) -> bool:
 
 def _ignores_operands(node: onnx.NodeProto, _: int) -> bool:
     has_lengths = len(node.input) > _SEQUENCE_LENS and bool(node.input[_SEQUENCE_LENS])
-    return has_lengths or _attribute(node, "clip") is not None
+    return has_lengths or attribute(node, "clip") is not None
 
 
 _MISTAKEN: dict[str, Mistaken] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _one_axis_only),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _ignores_operands),
+    **dict.fromkeys(RECURRENT, _ignores_operands),
     **dict.fromkeys(("AveragePool", "LpPool"), _ceil_mode),
     "MaxPool": _ceil_mode_or_indices,
     "BatchNormalization": _training_update,

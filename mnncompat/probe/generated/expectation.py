@@ -1,4 +1,4 @@
-"""What a micro-model must compute: ONNX Runtime's answer, checked against the reference evaluator's."""
+"""Expected outputs of a micro-model: ONNX Runtime's, checked against the reference evaluator's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AGREE_HALF = 10.0
 
 
 class Verdict(Enum):
-    """How an expectation came about, or why there is none."""
+    """How an expectation was computed, or why there is none."""
 
     AGREED = "ONNX Runtime and the reference agree"
     RUNTIME = "ONNX Runtime alone"
@@ -30,7 +30,7 @@ class Verdict(Enum):
     DISAGREED = "ONNX Runtime and the reference disagree"
     NOT_COMPUTED = "neither computes it"
     NOT_FINITE = "an output has no finite value"
-    OTHER_SHAPE = "an output has not the shape that inference declares"
+    OTHER_SHAPE = "an output does not have the shape that inference declares"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Expectation:
     """The outputs of a model.
 
     Attributes:
-        verdict: Who says so.
-        outputs: Output name -> array, in the graph's order; empty when there is no answer to rely on.
+        verdict: How they were computed.
+        outputs: Output name -> array, in the graph's order; empty if there is no reliable result.
     """
 
     verdict: Verdict
@@ -72,7 +72,7 @@ def expect(op: str, model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> 
 
 
 def agree(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two answers are the same but for rounding; integers and booleans exactly.
+    """Whether two results are equal up to rounding; integers and booleans exactly.
 
     The reference computes some int32 outputs as int64.
     """

@@ -17,7 +17,7 @@ _RAW_BY_NAME = {"float16", "bool", "int8", "uint8", "int16", "uint16"}
 
 
 class ModelGenerator:
-    """A graph that grows node by node. Names are unique and say what they hold.
+    """A graph that is built node by node. Names are unique and descriptive.
 
     Args:
         opset: The opset of the ONNX domain that the model declares.

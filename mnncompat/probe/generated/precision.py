@@ -1,8 +1,8 @@
 """How far MNN's answer may be from the expected one, by what kind of arithmetic an operator does.
 
 The probe compares by `mnncompat.parity.tolerance`: `|actual - expected| <= atol + rtol * (|expected| + s)`, where `s`
-is the RMS of the output or of a slice of it. A wrong axis, mode or factor is off by the magnitude itself and fails by
-two orders; what passes is rounding, and the approximations that MNN makes on purpose:
+is the RMS of the output or of a slice of it. A wrong axis, mode or factor is off by the magnitude of the output and
+fails by two orders. Rounding passes, and so do the approximations that MNN makes on purpose:
 
 - GELU is a tanh formula by default, 4.7e-4 off; exp, tanh, sigmoid, erf are polynomials, 1e-5 to 1e-4 off;
 - convolutions may take Winograd's form, whose error is relative to the channel, not to the element;
@@ -43,8 +43,8 @@ def tolerances(
     """The tolerances of a case.
 
     Args:
-        precision: What the operator does.
-        arrays: Everything that the model holds: inputs and outputs. One float16 array makes it a float16 model.
+        precision: The kind of arithmetic.
+        arrays: Inputs and outputs of the model. One float16 array makes it a float16 model.
         expected: The outputs; the scale is the largest of their RMS.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Generators register here: one function an operator, or one function for a family of alike operators."""
+"""Registry of generators: a function for each operator, or for a family of similar operators."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Generator:
 
     Attributes:
         op: Its op type.
-        form: What else is in the graph, for graphs of several nodes that models hold as one; empty for the plain node.
+        form: What else is in the graph, for patterns of several nodes; empty for the plain node.
         build: Fills the graph of a sample.
         weight: Cases in a corpus of the default size.
-        precision: What the operator does to numbers.
+        precision: The kind of arithmetic of the operator.
         oldest: The first opset drawn.
         latest: The last opset drawn, None for the newest.
     """
@@ -41,7 +41,7 @@ class Generator:
 
     @property
     def name(self) -> str:
-        """What ids call it: the op type, and the form behind a hyphen."""
+        """Its name in ids: the op type, and the form after a hyphen."""
         return f"{self.op}-{self.form}" if self.form else self.op
 
 
@@ -62,8 +62,8 @@ def generator(
         ops: The op types. The function reads which one is wanted from `sample.op`.
         weight: Cases of each in a corpus of the default size.
         form: What else is in the graph, empty for the plain node.
-        precision: What the operators do to numbers.
-        oldest: The first opset drawn, where an earlier version is written by no exporter or run by no runtime.
+        precision: The kind of arithmetic of the operators.
+        oldest: The first opset drawn; no exporter writes, or no runtime runs, an earlier version.
         latest: The last opset drawn.
     """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONSTANT = 0.75
-"""How often an operand but the first is a constant, where the operator does not say otherwise."""
+"""How often an operand other than the first is a constant, unless the generator says otherwise."""
 _CONSTANT_NODE = 0.15
 _TYPED_DATA = 0.05
 _OLD_STYLE = 0.5
@@ -32,30 +32,30 @@ _DIMS = {1: 0.7, 2: 3.0, 3: 4.0, 4: 4.0, 5: 3.0, 6: 2.0, 7: 2.0, 8: 3.0, 16: 0.6
 _CHANNELS = {1: 1.0, 2: 1.0, 3: 3.0, 4: 3.0, 5: 1.0, 6: 1.5, 7: 1.0, 8: 4.0, 12: 1.0, 16: 2.0, 32: 0.5}
 
 FLOATS = {"float32": 84.0, "float16": 12.0, "float64": 4.0}
-"""How often a dtype is drawn for what computes on floating-point numbers only."""
+"""How often a dtype is drawn for operators that compute on floating-point numbers only."""
 NUMBERS = {"float32": 72.0, "float16": 8.0, "float64": 2.0, "int32": 7.0, "int64": 10.0, "uint8": 1.0}
 """How often a dtype is drawn for arithmetic."""
 ANYTHING = {"float32": 70.0, "float16": 8.0, "int32": 6.0, "int64": 11.0, "bool": 3.0, "uint8": 2.0, "float64": 1.0}
-"""How often a dtype is drawn for what moves data."""
+"""How often a dtype is drawn for operators that move data."""
 
 
 class Resample(Exception):  # noqa: N818 - it is a signal between a generator and the corpus, not an error
-    """These choices do not go together: sample again."""
+    """These choices do not fit together: sample again."""
 
 
 class Sample(ModelGenerator):
     """What a generator receives: a seeded source of choices and the graph to build.
 
     A generator makes values in which a hazard shows whenever the form has it: comparisons see both signs, Round sees
-    halves, a scatter that reduces sees duplicates. The outcome of a case is then a matter of its form, which a table
-    can know, and not of luck. What a runtime operand does not hold in practice (negative indices, open slice ends) it
-    does not hold here; constants do, at times.
+    halves, a scatter that reduces sees duplicates. The outcome of a case then depends on its form, which a table
+    can know, and not on chance. Values that a runtime operand does not have in practice (negative indices, open slice
+    ends) do not occur here either; in constants they do, at times.
 
     Args:
         op: The op type under test.
         opset: The opset that was chosen for this case.
         random: The source of all choices.
-        index: The number of the case among those of its operator: forms that must all occur are dealt by it.
+        index: The number of the case among those of its operator: forms that must all occur are chosen by it.
     """
 
     def __init__(self, op: str, opset: int, random: np.random.Generator, index: int = 0) -> None:
@@ -79,7 +79,7 @@ class Sample(ModelGenerator):
         return bool(self.random.random() < probability)
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, all alike."""
+        """One of the options, all with the same probability."""
         return options[int(self.random.integers(len(options)))]
 
     def weighted(self, options: Mapping[T, float]) -> T:
@@ -92,7 +92,7 @@ class Sample(ModelGenerator):
         return int(self.random.integers(low, high + 1))
 
     def resample(self) -> NoReturn:
-        """Give this attempt up.
+        """Abandon this attempt.
 
         Raises:
             Redraw: Always.

@@ -19,7 +19,7 @@ def render(
     color: bool = False,
     width: int | None = None,
 ) -> str:
-    """Write one section for each result, and a last line over all of them where there are several checks."""
+    """Write one section for each result, and a summary line if there are several checks."""
     page = Page(color=color, width=width)
     applicability = {rule.remedy or rule.name: rule.applicability for rule in rules if rule.applicability}
     for number, subject in enumerate(subjects):

@@ -16,9 +16,9 @@ _OUTCOMES = {
     "refused": "refuses it",
     "crash": "crashes on it",
     "error": "fails at load or run",
-    "wrong": "takes it and computes something else",
-    "partial": "takes it only in part",
-    "unknown": "may take it or not: not measured",
+    "wrong": "computes it wrongly",
+    "partial": "supports it in part",
+    "unknown": "may support it or not: not measured",
 }
 _LOCATIONS = 10
 _EVIDENCE = 2
@@ -41,7 +41,7 @@ def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicabi
 def write_findings(
     page: Page, found: Sequence[Diagnostic], mnn_version: str, applicability: Mapping[str, Applicability]
 ) -> None:
-    """Write one block for each group of findings that differ in nothing but the node; for INFO, and the message."""
+    """Write one block for each group of findings that differ only in the node; for INFO, only in node and message."""
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
     for each in found:
         groups.setdefault(_group_key(each), []).append(each)
@@ -51,7 +51,7 @@ def write_findings(
 
 
 def write_total(page: Page, results: Sequence[CheckResult]) -> None:
-    """Write one line over several models."""
+    """Write the summary line of several models."""
     found = [each for result in results for each in result.diagnostics]
     clean = sum(not result.diagnostics for result in results)
     page.line(
@@ -82,7 +82,7 @@ def _group_key(found: Diagnostic) -> tuple[object, ...]:
         found.code,
         found.name,
         found.severity,
-        # A dozen blocks that say "nothing is known" in other words would bury what matters.
+        # A dozen blocks that say "nothing is known" would hide the errors.
         None if found.severity is Severity.INFO else found.message,
         found.location.model,
         found.status,
@@ -115,7 +115,7 @@ def _write_group(
 
 
 def _write_operators(page: Page, group: Sequence[Diagnostic]) -> None:
-    """What is not known is told by operator: a line for each node would bury what is known."""
+    """Unknown uses are listed by operator: a line for each node would hide the other findings."""
     operators = list(dict.fromkeys(printable(each.location.op_type) for each in group))
     where = model_name(group[0].location.model)
     page.line(f"{where}: {', '.join(operators)}", lead=f"  {page.paint('-->', Style.FAINT)} ")

@@ -43,7 +43,7 @@ def write(page: Page, result: ConvertResult, applicability: Mapping[str, Applica
     if result.verdict is not Verdict.CONVERTED and left:
         page.blank()
         after = " after the rewrites" if result.fix and result.fix.changed else ""
-        page.line(f"What the check has against the model{after}:", style=Style.BOLD)
+        page.line(f"Findings of the check{after}:", style=Style.BOLD)
         check.write_findings(page, left, result.check.mnn_version, applicability)
 
 

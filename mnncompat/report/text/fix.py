@@ -1,4 +1,4 @@
-"""What a fix did: nodes replaced, nodes left alone, rewrites given up, and the proof."""
+"""What a fix did: nodes replaced, refusals, rewrites rolled back, and the proof."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(page: Page, result: FixResult) -> None:
 
 
 def headline(result: FixResult) -> str:
-    """`2 nodes rewritten`, `nothing to rewrite`, with what was given up."""
+    """`2 nodes rewritten`, `nothing to rewrite`, with the number of rewrites that were rolled back."""
     if result.changed:
         text = f"{counted(len(result.applied), 'node')} rewritten"
     else:
@@ -43,7 +43,7 @@ def headline(result: FixResult) -> str:
 
 
 def write_proof(page: Page, result: FixResult) -> None:
-    """Write what says that the model still computes the same."""
+    """Write the proof that the model still computes the same."""
     if result.approximation is not None:
         verdict = (
             (" near the original", Style.WARN) if result.approximation.passed else (" NOT near the original", Style.BAD)

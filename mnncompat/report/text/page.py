@@ -1,4 +1,4 @@
-"""A page of text that knows its width and whether it may use colour."""
+"""A page of text with a width and, if wanted, colours."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Page:
         """Add a line; wrapped, the rest is indented below the end of `lead`.
 
         Args:
-            text: What to say; already printable.
-            lead: What stands in front of it and is not wrapped: indentation, a label.
+            text: The text; already printable.
+            lead: Indentation or a label in front of it, which is not wrapped.
             style: Of `text`.
         """
         pad = " " * len(lead)
@@ -57,7 +57,7 @@ class Page:
         self._lines.extend(" " * indent + part for part in rest)
 
     def words(self, words: str, *, said: str = "") -> None:
-        """Add what another program printed, set off by bars; lines that `said` already has are left out."""
+        """Add what another program printed, with bars in front; lines that `said` already has are left out."""
         self._lines.extend(f"    | {line}" for line in printable_lines(words) if line.strip() not in printable(said))
 
     def raw(self, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A parity report: a table with a line for each output, what is wrong, and the verdict."""
+"""A parity report: a table with a line for each output, the problems, and the verdict."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def title(result: Verified) -> str:
 
 
 def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
-    """Write the table, the notes, and what is wrong."""
+    """Write the table, the notes, and the problems."""
     if report.outputs:
         write_table(page, _HEADER, [_row(output) for output in report.outputs], left=_LEFT, indent=indent)
     for note in report.notes:

@@ -1,4 +1,4 @@
-"""Tables of aligned columns. Colour adds styles and changes nothing else, so there is no second layout to keep."""
+"""Tables of aligned columns. With or without colour, the layout is the same."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Cell = str | tuple[str, Style]
 def write_table(
     page: Page, header: Sequence[str], rows: Sequence[Sequence[Cell]], *, left: int, indent: str = ""
 ) -> None:
-    """Write a table. It is never wrapped: numbers cut in two are worse than lines that are too long.
+    """Write a table. It is never wrapped, because numbers must not be split.
 
     Args:
-        page: Where.
+        page: The page to add it to.
         header: Names of the columns.
         rows: As many cells each; printable.
         left: How many of the first columns are aligned to the left; the others are aligned to the right.

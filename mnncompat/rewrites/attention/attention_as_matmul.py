@@ -89,36 +89,12 @@ class AttentionAsMatmul(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Forms of heads and masks, and what is left."""
-        q, kv = "float[2,4,5,8] q", "float[2,2,6,8] k, float[2,2,6,4] v"
         return (
-            rewritten(
-                "packed heads, dynamic batch",
-                """(float[N,5,16] q, float[N,6,16] k, float[N,6,12] v) => (float[N,5,12] y) {
-                y = Attention<q_num_heads=4, kv_num_heads=4>(q, k, v) }""",
-                opset=23,
-            ),
-            rewritten(
-                "shared keys, causal, soft cap",
-                f"({q}, {kv}) => (float[2,4,5,4] y) {{ y = Attention<is_causal=1, softcap=2.0>(q, k, v) }}",
-                opset=23,
-            ),
-            rewritten(
-                "boolean mask, every length dynamic",
-                """(float[2,4,S,8] q, float[2,2,T,8] k, float[2,2,T,4] v, bool[S,T] m) => (float[2,4,S,4] y) {
-                y = Attention<is_causal=1>(q, k, v, m) }""",
-                opset=23,
-            ),
-            rewritten(
-                "past and present, biased scores",
-                """(float[2,4,5,8] q, float[2,4,6,8] k, float[2,4,6,8] v, float[5,9] m, float[2,4,3,8] pk,
-                float[2,4,3,8] pv) => (float[2,4,5,8] y, float[2,4,9,8] nk, float[2,4,9,8] nv, float[2,4,5,9] s) {
-                y, nk, nv, s = Attention<qk_matmul_output_mode=2>(q, k, v, m, pk, pv) }""",
-                opset=23,
-            ),
+            *_heads_and_masks(),
             refused(
                 "mask of integers",
                 "the mask is INT32",
-                f"({q}, {kv}, int32[5,6] m) => (float[2,4,5,4] y) {{ y = Attention(q, k, v, m) }}",
+                f"({_Q}, {_KV}, int32[5,6] m) => (float[2,4,5,4] y) {{ y = Attention(q, k, v, m) }}",
                 opset=23,
             ),
             refused(
@@ -132,6 +108,45 @@ class AttentionAsMatmul(NodeRewrite):
                 "(float[2,4,5,8] q, float[2,4,8,6] k) => (float[2,4,5,6] y) { s = MatMul(q, k) y = Softmax(s) }",
             ),
         )
+
+
+# Parts of the examples.
+_Q, _KV = "float[2,4,5,8] q", "float[2,2,6,8] k, float[2,2,6,4] v"
+
+
+def _heads_and_masks() -> tuple[Example, ...]:
+    """Forms of heads and of masks."""
+    return (
+        rewritten(
+            "packed heads, dynamic batch",
+            """(float[N,5,16] q, float[N,6,16] k, float[N,6,12] v) => (float[N,5,12] y) {
+            y = Attention<q_num_heads=4, kv_num_heads=4>(q, k, v) }""",
+            becomes="2 MatMul, Mul, 4 Reshape, Softmax, 5 Transpose",
+            opset=23,
+        ),
+        rewritten(
+            "shared keys, causal, soft cap",
+            f"({_Q}, {_KV}) => (float[2,4,5,4] y) {{ y = Attention<is_causal=1, softcap=2.0>(q, k, v) }}",
+            becomes="Add, Div, 2 MatMul, 2 Mul, 4 Reshape, Softmax, Tanh, Transpose",
+            opset=23,
+        ),
+        rewritten(
+            "boolean mask, every length dynamic",
+            """(float[2,4,S,8] q, float[2,2,T,8] k, float[2,2,T,4] v, bool[S,T] m) => (float[2,4,S,4] y) {
+            y = Attention<is_causal=1>(q, k, v, m) }""",
+            becomes="""And, Cast, 2 Concat, Greater, LessOrEqual, 2 MatMul, Max, 2 Mul, 2 Range, ReduceMax, 4 Reshape,
+            4 Shape, 6 Slice, Softmax, 2 Squeeze, Transpose, Unsqueeze, Where""",
+            opset=23,
+        ),
+        rewritten(
+            "past and present, biased scores",
+            """(float[2,4,5,8] q, float[2,4,6,8] k, float[2,4,6,8] v, float[5,9] m, float[2,4,3,8] pk,
+            float[2,4,3,8] pv) => (float[2,4,5,8] y, float[2,4,9,8] nk, float[2,4,9,8] nv, float[2,4,5,9] s) {
+            y, nk, nv, s = Attention<qk_matmul_output_mode=2>(q, k, v, m, pk, pv) }""",
+            becomes="Add, Cast, 2 Concat, Greater, 2 MatMul, Max, 2 Mul, ReduceMax, Softmax, Transpose",
+            opset=23,
+        ),
+    )
 
 
 def _split(node: NodeFacts, new: SubgraphBuilder) -> _Heads:

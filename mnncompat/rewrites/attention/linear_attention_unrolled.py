@@ -86,6 +86,7 @@ class LinearAttentionUnrolled(NodeRewrite):
                 "linear",
                 f"""({qkv}) => ({results}) {{
                 y, s = LinearAttention<q_num_heads=2, kv_num_heads=2, update_rule="linear">(q, k, v) }}""",
+                becomes="2 Add, Concat, 3 MatMul, 4 Mul, 12 Reshape, 3 Split",
                 opset=27,
             ),
             rewritten(
@@ -93,6 +94,7 @@ class LinearAttentionUnrolled(NodeRewrite):
                 """(float[N,2,16] q, float[N,2,8] k, float[N,2,6] v, float[N,2,4,3] p, float[N,2,8] g, float[N,2,2] b)
                 => (float[N,2,12] y, float[N,2,4,3] s) {
                 y, s = LinearAttention<q_num_heads=4, kv_num_heads=2, scale=0.3>(q, k, v, p, g, b) }""",
+                becomes="2 Add, Concat, Exp, 4 MatMul, 7 Mul, 14 Reshape, 6 Split, 2 Sub",
                 opset=27,
             ),
             refused(

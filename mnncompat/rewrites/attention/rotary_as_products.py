@@ -74,18 +74,21 @@ class RotaryAsProducts(NodeRewrite):
                 "split heads, positions",
                 """(float[2,3,5,8] x, float[9,4] c, float[9,4] s) => (float[2,3,5,8] y) <int64[2,5] p =
                 {0,1,2,3,4,8,7,6,5,4}> { y = RotaryEmbedding(x, c, s, p) }""",
+                becomes="Add, Concat, 2 Gather, 4 Mul, Split, Sub, 2 Unsqueeze",
                 opset=23,
             ),
             rewritten(
                 "packed heads, beginning, dynamic batch and length",
                 """(float[N,S,24] x, float[N,S,3] c, float[N,S,3] s) => (float[N,S,24] y) {
                 y = RotaryEmbedding<num_heads=3, rotary_embedding_dim=6>(x, c, s) }""",
+                becomes="Add, Concat, 4 Mul, 2 Reshape, Split, Sub, 2 Unsqueeze",
                 opset=23,
             ),
             rewritten(
                 "pairs",
                 """(float[2,3,5,8] x, float[2,5,3] c, float[2,5,3] s) => (float[2,3,5,8] y) {
                 y = RotaryEmbedding<interleaved=1, rotary_embedding_dim=6>(x, c, s) }""",
+                becomes="Add, 2 Concat, 4 Mul, Reshape, 3 Slice, Sub, 4 Unsqueeze",
                 opset=23,
             ),
             refused(

@@ -8,19 +8,110 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import TensorProto
 
+from mnncompat.rewrites.contrib.quantized_parameters import folded, tensor_scale, tensor_zero_point, zero_as_float
+from mnncompat.rewrites.core.examples import refused, rewritten
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 from mnncompat.rewrites.quantization.quantized import RANGES, centred, quantized, rounded, wide
 
 if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
     from mnncompat.support.node_facts import NodeFacts
 
 _SOFTMAX_SINCE = 13
 _POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
+
+# Parts of the examples.
+_IMPORTS = '"": 13, "com.microsoft": 1'
+_A, _B, _C = (
+    "float as = {0.02}, uint8 az = {113}",
+    "float bs = {0.04}, uint8 bz = {90}",
+    "float cs = {0.05}, uint8 cz = {7}",
+)
+_PAIR = "(uint8[N,3,4] a, uint8[N,3,4] b) => (uint8[N,3,4] y)"
+
+
+def examples() -> tuple[Example, ...]:
+    """One of each kind."""
+    return (*_element_by_element(), *_along_axes())
+
+
+def _element_by_element() -> tuple[Example, ...]:
+    """Arithmetic and activations, and a scale that the operator does not have."""
+    return (
+        rewritten(
+            "sum",
+            f"{_PAIR} <{_A}, {_B}, {_C}> {{ y = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) }}",
+            becomes="2 Add, 3 Cast, Clip, 2 Mul, Round",
+            imports=_IMPORTS,
+        ),
+        rewritten(
+            "product",
+            f"""(uint8[N,3,4] a) => (uint8[N,3,4] y) <{_A}, uint8[4] b = {{1,90,200,255}}, {_B}, {_C}> {{
+            y = com.microsoft.QLinearMul(a,as,az,b,bs,bz,cs,cz) }}""",
+            becomes="Add, 2 Cast, Clip, 2 Mul, Round, Sub",
+            imports=_IMPORTS,
+        ),
+        rewritten(
+            "activations and parts",
+            f"""(uint8[N,3,4] a, uint8[N,3,4] b) => (uint8[N,3,8] y) <{_A}, {_B}, {_C}> {{
+            s = com.microsoft.QLinearSigmoid(a,as,az,cs,cz)
+            r = com.microsoft.QLinearLeakyRelu<alpha=0.1>(b,bs,bz,as,az)
+            y = com.microsoft.QLinearConcat<axis=2>(cs,cz,s,cs,cz,r,as,az) }}""",
+            becomes="3 Add, 7 Cast, 3 Clip, Concat, 3 Div, LeakyRelu, 4 Mul, 3 Round, Sigmoid, 4 Sub",
+            imports=_IMPORTS,
+        ),
+        refused(
+            "a scale for each row",
+            "input 1 is",
+            f"""(uint8[2,3] a, uint8[2,3] b, float[2] t) => (uint8[2,3] y) <{_A}, {_B}, {_C}> {{
+            y = com.microsoft.QLinearMul(a,t,az,b,bs,bz,cs,cz) }}""",
+            imports=_IMPORTS,
+        ),
+    )
+
+
+def _along_axes() -> tuple[Example, ...]:
+    """Convolutions, pools, means and softmax."""
+    return (
+        rewritten(
+            "quantised convolution behind a quantised sum, which tells its type",
+            f"""(uint8[1,2,5,5] a, uint8[1,2,5,5] b) => (uint8[1,1,5,5] y) <{_A}, {_B}, {_C},
+            int8[1,2,1,1] w = {{100,-5}}, float ws = {{0.1}}, int8 wz = {{0}}> {{
+            d = com.microsoft.QLinearAdd(a,as,az,b,bs,bz,cs,cz) y = QLinearConv(d,cs,cz,w,ws,wz,as,az) }}""",
+            becomes="2 Add, 3 Cast, Clip, 2 Mul, QLinearConv, Round",
+            imports=_IMPORTS,
+        ),
+        rewritten(
+            "channels last",
+            f"""(uint8[1,5,5,2] a) => (uint8[1,2,2,3] y) <{_A}, {_C}, int8[3,2,1,1] w = {{100,-5,3,7,-90,2}},
+            float[3] ws = {{0.1,0.2,0.3}}, int8[3] wz = {{0,0,0}}> {{
+            d = com.microsoft.QLinearConv<channels_last=1,kernel_shape=[1,1]>(a,as,az,w,ws,wz,cs,cz)
+            e = com.microsoft.NhwcMaxPool<kernel_shape=[2,2]>(d)
+            y = com.microsoft.QLinearAveragePool<kernel_shape=[3,3],pads=[1,1,1,1],strides=[2,2],channels_last=1>
+            (e,cs,cz,as,az) }}""",
+            becomes="Add, AveragePool, 2 Cast, Clip, Div, MaxPool, Mul, QLinearConv, Round, Sub, 6 Transpose",
+            imports=_IMPORTS,
+        ),
+        rewritten(
+            "means",
+            f"""(uint8[1,4,6,2] a) => (uint8[1,1,1,2] y) <{_A}, {_C}> {{
+            y = com.microsoft.QLinearGlobalAveragePool<channels_last=1>(a,as,az,cs,cz) }}""",
+            becomes="Add, 2 Cast, Clip, Mul, ReduceSum, Round, Sub",
+            imports=_IMPORTS,
+        ),
+        rewritten(
+            "softmax of several axes",
+            f"""(uint8[2,3,4] a) => (uint8[2,3,4] y) <{_A}, float cs = {{0.00390625}}, uint8 cz = {{0}}> {{
+            y = com.microsoft.QLinearSoftmax<axis=1, opset=11>(a,as,az,cs,cz) }}""",
+            becomes="2 Cast, Clip, 2 Mul, 2 Reshape, Round, Softmax",
+            imports=_IMPORTS,
+        ),
+    )
 
 
 # ---- element by element --------------------------------------------------------------------------------------------
@@ -28,19 +119,19 @@ _POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "
 
 def _sum(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
     """QLinearAdd: all zero points are one number, to which the operands are added in units of the result."""
-    one, two, result = (_number(new, position) for position in (1, 4, 6))
-    first, second = (_folded(new, lambda scale, unit: scale / unit, each, result) for each in (one, two))
-    zeros = (first, _zero(new, 2), second, _zero(new, 5), _zero(new, 7))
-    shift = _folded(new, lambda a, za, b, zb, zc: zc - (a * za + b * zb), *zeros)
-    value = _folded(new, lambda b, scale, rest: b * scale + rest, wide(new, new.input(3)), second, shift)
+    one, two, result = (tensor_scale(new, position) for position in (1, 4, 6))
+    first, second = (folded(new, lambda scale, unit: scale / unit, each, result) for each in (one, two))
+    zeros = (first, zero_as_float(new, 2), second, zero_as_float(new, 5), zero_as_float(new, 7))
+    shift = folded(new, lambda a, za, b, zb, zc: zc - (a * za + b * zb), *zeros)
+    value = folded(new, lambda b, scale, rest: b * scale + rest, wide(new, new.input(3)), second, shift)
     return [_saturated(new, wide(new, new.input(0)) * first + value, new.input(0).dtype)]
 
 
 def _product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
     """QLinearMul: the product of the integers is exact."""
-    scales = (_number(new, position) for position in (1, 4, 6))
-    factor = _folded(new, lambda one, two, result: one * two / result, *scales)
-    value = centred(new, 0, _zero_point(new, 2)) * centred(new, 3, _zero_point(new, 5)) * factor
+    scales = (tensor_scale(new, position) for position in (1, 4, 6))
+    factor = folded(new, lambda one, two, result: one * two / result, *scales)
+    value = centred(new, 0, tensor_zero_point(new, 2)) * centred(new, 3, tensor_zero_point(new, 5)) * factor
     return [_saturated(new, _shifted(new, value, 7), new.input(0).dtype)]
 
 
@@ -72,7 +163,7 @@ def _softmax(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
 
     ONNX Runtime multiplies by the largest integer that is not more than the reciprocal of the scale.
     """
-    value = wide(new, new.input(0)) * _number(new, 1)
+    value = wide(new, new.input(0)) * tensor_scale(new, 1)
     rank, flattens = value.rank, int(node.attribute("opset") or _SOFTMAX_SINCE) < _SOFTMAX_SINCE
     axis = int(node.attribute("axis")) if node.given("axis") else 1 if flattens else -1
     axis %= rank
@@ -87,18 +178,18 @@ def _softmax(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         order = [*range(axis), *range(axis + 1, rank), axis]
         back = [order.index(each) for each in range(rank)]
         value = new.transpose(new.op("Softmax", new.transpose(value, order), axis=rank - 1), back)
-    scale = _number(new, 3).constant
+    scale = tensor_scale(new, 3).constant
     if scale is None:
         raise NotApplicable("the scale of the result is computed at run time")
     levels = np.asarray(np.floor(np.float32(1.0) / scale), np.float32)
-    return [quantized(new, value * levels, _zero_point(new, 4), new.input(0).dtype)]
+    return [quantized(new, value * levels, tensor_zero_point(new, 4), new.input(0).dtype)]
 
 
 def _average_pool(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     given = {name: node.attribute(name) for name in _POOL if node.given(name)}
     value, rank, last = _real(new, 0), new.input(0).rank, bool(node.attribute("channels_last"))
     value = new.op("AveragePool", _to_second(new, value, rank) if last else value, **given)
-    value = (_to_last(new, value, rank) if last else value) / _number(new, 3)
+    value = (_to_last(new, value, rank) if last else value) / tensor_scale(new, 3)
     return [_saturated(new, _shifted(new, value, 4), new.input(0).dtype)]
 
 
@@ -106,16 +197,16 @@ def _global_average_pool(node: NodeFacts, new: SubgraphBuilder) -> list[Value | 
     """QLinearGlobalAveragePool: an exact sum of integers and one factor, if it is known over how many."""
     rank, last = new.input(0).rank, bool(node.attribute("channels_last"))
     axes = list(range(1, rank - 1) if last else range(2, rank))
-    value, scales = centred(new, 0, _zero_point(new, 2)), (_number(new, 1), _number(new, 3))
+    value, scales = centred(new, 0, tensor_zero_point(new, 2)), (tensor_scale(new, 1), tensor_scale(new, 3))
     sizes = [size for size in (new.input(0).dims[axis] for axis in axes) if isinstance(size, int)]
     if len(sizes) < len(axes):
-        factor = _folded(new, lambda scale, unit: scale / unit, *scales)
+        factor = folded(new, lambda scale, unit: scale / unit, *scales)
         total = new.reduce("ReduceMean", value, axes)
     else:
         count = float(math.prod(sizes))
-        factor = _folded(new, lambda scale, unit: scale / (unit * count), *scales)
+        factor = folded(new, lambda scale, unit: scale / (unit * count), *scales)
         total = new.reduce("ReduceSum", value, axes)
-    return [quantized(new, total * factor, _zero_point(new, 4), new.input(0).dtype)]
+    return [quantized(new, total * factor, tensor_zero_point(new, 4), new.input(0).dtype)]
 
 
 def _max_pool(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
@@ -134,124 +225,22 @@ def _convolution(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     return [_to_last(new, value, rank)]
 
 
-# ---- products of matrices ------------------------------------------------------------------------------------------
-
-
-def _gemm(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
-    """QGemm: quantised if there is a scale of the result, float if not."""
-    alpha = np.float32(node.attribute("alpha") if node.given("alpha") else 1.0)
-    swapped = bool(node.attribute("transA")), bool(node.attribute("transB"))
-    one = centred(new, 0, _scalar(new, 2, new.input(2)) if new.has(2) else None)
-    two = centred(new, 3, _column(new, 5, across=swapped[1]) if new.has(5) else None)
-    total = (_swapped(new, one) if swapped[0] else one) @ (_swapped(new, two) if swapped[1] else two)
-    if new.has(6):
-        total = total + wide(new, new.input(6))
-    scales = [_number(new, 1), _column(new, 4)]
-    if not new.has(7):
-        return [total * _folded(new, lambda a, b: alpha * a * b, *scales)]
-    factor = _folded(new, lambda a, b, unit: alpha * a * b / unit, *scales, _number(new, 7))
-    dtype = new.input(8).dtype if new.has(8) else new.input(0).dtype
-    return [quantized(new, total * factor, _zero_point(new, 8), dtype)]
-
-
-def _swapped(new: SubgraphBuilder, value: Value) -> Value:
-    constant = value.constant
-    return new.transpose(value, [1, 0]) if constant is None else new.constant(constant.T)
-
-
-def _dynamic_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
-    """DynamicQuantizeMatMul: the left operand is quantised when it is known."""
-    one, scale, zero = new.ops("DynamicQuantizeLinear", new.input(0), count=3)
-    return [_scaled_product(new, (one, new.input(1)), (zero, 3), (scale, _column(new, 2)), 4)]
-
-
-def _integer_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
-    """MatMulIntegerToFloat."""
-    zero = new.input(4) if new.has(4) else None
-    if zero is not None and not _is_number(zero):
-        raise NotApplicable(f"zero points {zero.dims} of the left operand")
-    return [_scaled_product(new, (new.input(0), new.input(1)), (zero, 5), (_number(new, 2), _column(new, 3)), 6)]
-
-
-def _scaled_product(
-    new: SubgraphBuilder,
-    operands: tuple[Value, Value],
-    zeros: tuple[Value | None, int],
-    scales: tuple[Value, Value],
-    bias: int,
-) -> Value:
-    """A product of integers as MatMulInteger, its scale, and a bias in float32."""
-    zero = new.input(zeros[1]) if new.has(zeros[1]) else None
-    total = new.cast(new.op("MatMulInteger", *operands, zeros[0], zero), TensorProto.FLOAT)
-    value = total * _folded(new, lambda one, two: one * two, *scales)
-    return value + new.input(bias) if new.has(bias) else value
-
-
 # ---- parts ---------------------------------------------------------------------------------------------------------
-
-
-def _is_number(value: Value) -> bool:
-    return value.rank == 0 or value.dims == (1,)
-
-
-def _scalar(new: SubgraphBuilder, position: int, value: Value) -> Value:
-    """A scale or zero point of a whole tensor in rank 0."""
-    if not _is_number(value):
-        raise NotApplicable(f"input {position} is {value.dims}: one number for the tensor is known")
-    constant = value.constant
-    if constant is not None:
-        return new.constant(constant.reshape(()))
-    return value if value.rank == 0 else new.reshape(value, ())
-
-
-def _number(new: SubgraphBuilder, position: int) -> Value:
-    """A scale in float32 and rank 0."""
-    return _scalar(new, position, wide(new, new.input(position)))
-
-
-def _zero_point(new: SubgraphBuilder, position: int) -> Value | None:
-    return _scalar(new, position, new.input(position)) if new.has(position) else None
-
-
-def _zero(new: SubgraphBuilder, position: int) -> Value:
-    """A zero point in float32; 0 if it is left out."""
-    zero = _zero_point(new, position)
-    return new.constant(np.zeros((), np.float32)) if zero is None else wide(new, zero)
-
-
-def _column(new: SubgraphBuilder, position: int, *, across: bool = False) -> Value:
-    """One number, or one for each column of a product; `across`: of an operand that is yet to be transposed."""
-    value = new.input(position)
-    if _is_number(value):
-        return _scalar(new, position, value)
-    if not across:
-        return value
-    constant = value.constant
-    return new.unsqueeze(value, [1]) if constant is None else new.constant(constant[:, None])
-
-
-def _folded(new: SubgraphBuilder, formula: Callable[..., Any], *values: Value) -> Value:
-    """A formula of values, computed here and now if all of them are constant."""
-    constants = [each.constant for each in values]
-    if any(each is None for each in constants):
-        result: Value = formula(*values)
-        return result
-    return new.constant(np.asarray(formula(*(np.asarray(each, np.float32) for each in constants)), np.float32))
 
 
 def _real(new: SubgraphBuilder, position: int) -> Value:
     """What the integers of an input stand for; scale and zero point follow it."""
-    value = centred(new, position, _zero_point(new, position + 2))
-    return _folded(new, lambda integers, scale: integers * scale, value, _number(new, position + 1))
+    value = centred(new, position, tensor_zero_point(new, position + 2))
+    return folded(new, lambda integers, scale: integers * scale, value, tensor_scale(new, position + 1))
 
 
 def _quantized(new: SubgraphBuilder, value: Value, position: int, dtype: int) -> Value:
     """QuantizeLinear by a scale, whose zero point follows it."""
-    return quantized(new, value / _number(new, position), _zero_point(new, position + 1), dtype)
+    return quantized(new, value / tensor_scale(new, position), tensor_zero_point(new, position + 1), dtype)
 
 
 def _shifted(new: SubgraphBuilder, value: Value, position: int) -> Value:
-    zero = _zero(new, position)
+    zero = zero_as_float(new, position)
     return value if zero.constant is not None and not zero.constant.any() else value + zero
 
 
@@ -272,10 +261,7 @@ def _to_last(new: SubgraphBuilder, value: Value, rank: int) -> Value:
 
 
 EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
-    "DynamicQuantizeMatMul": _dynamic_product,
-    "MatMulIntegerToFloat": _integer_product,
     "NhwcMaxPool": _max_pool,
-    "QGemm": _gemm,
     "QLinearAdd": _sum,
     "QLinearAveragePool": _average_pool,
     "QLinearConcat": _concat,

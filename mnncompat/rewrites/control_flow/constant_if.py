@@ -69,12 +69,14 @@ class ConstantIf(NodeRewrite):
             rewritten(
                 "stored",
                 f"(float[2,3] x) => (float[2,3] y) <bool c = {{1}}> {{ y = If{branches}(c) }}",
+                becomes="Mul, Relu",
                 w=(3,),
             ),
             rewritten(
                 "asks for a size",
                 f"""(float[2,3] x) => (float[2,3] y) <int64 two = {{2}}, int64[1] zero = {{0}}> {{
                 s = Shape(x) g = Gather(s, zero) n = Squeeze(g) c = Equal(n, two) y = If{branches}(c) }}""",
+                becomes="Mul, Relu",
                 w=(3,),
             ),
             unchanged(

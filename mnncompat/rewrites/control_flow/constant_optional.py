@@ -57,12 +57,14 @@ class ConstantOptional(NodeRewrite):
             rewritten(
                 "optional of a tensor",
                 "(float[2,3] x) => (float[2,3] y) { o = Optional(x) e = OptionalGetElement(o) y = Relu(e) }",
+                becomes="Identity, Relu",
                 opset=18,
             ),
             rewritten(
                 "asked of a tensor",
                 """(float[2,3] x) => (float[2,3] y) {
                 h = OptionalHasElement(x) f = Cast<to = 1>(h) y = Mul(x, f) }""",
+                becomes="Cast, Constant, Mul",
                 opset=18,
             ),
             unchanged("no optional", "(float[2,3] x) => (float[2,3] y) { y = Relu(x) }", opset=18),

@@ -63,35 +63,8 @@ class UnrollScan(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Forward and backward, along another axis, dynamic, and with a body that reads the graph around it."""
-        body = """body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
-                t = Add(h_in, e) h_out = Tanh(t) s = Mul(h_out, w) }"""
         return (
-            rewritten(
-                "two outputs, a value from outside",
-                f"""(float[2] h0, float[3,2] x) => (float[2] h, float[3,2] y) {{
-                h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
-                w=(2,),
-            ),
-            rewritten(
-                "backwards, along axis 1",
-                f"""(float[2] h0, float[2,3] x) => (float[2] h, float[2,3] y) {{
-                h, y = Scan<num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[-1],
-                scan_output_directions=[1], {body}>(h0, x) }}""",
-                w=(2,),
-            ),
-            rewritten(
-                "dynamic length",
-                f"""(float[2] h0, float[T,2] x) => (float[2] h, float[T,2] y) {{
-                h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
-                w=(2,),
-            ),
-            rewritten(
-                "opset 8",
-                """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
-                h, y = Scan<num_scan_inputs=1, body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
-                h_out = Add(h_in, e) s = Identity(h_out) }>("", h0, x) }""",
-                opset=8,
-            ),
+            *_unrolled_examples(),
             refused(
                 "opset 8 with a dynamic batch",
                 "dimension 0 of 'x' is dynamic",
@@ -102,6 +75,44 @@ class UnrollScan(NodeRewrite):
             ),
             unchanged("a Loop", _LOOP),
         )
+
+
+def _unrolled_examples() -> tuple[Example, ...]:
+    """Forward and backward, along another axis, of a dynamic length."""
+    body = """body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
+            t = Add(h_in, e) h_out = Tanh(t) s = Mul(h_out, w) }"""
+    return (
+        rewritten(
+            "two outputs, a value from outside",
+            f"""(float[2] h0, float[3,2] x) => (float[2] h, float[3,2] y) {{
+            h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
+            becomes="3 Add, Concat, 3 Mul, Split, 3 Squeeze, 3 Tanh, 3 Unsqueeze",
+            w=(2,),
+        ),
+        rewritten(
+            "backwards, along axis 1",
+            f"""(float[2] h0, float[2,3] x) => (float[2] h, float[2,3] y) {{
+            h, y = Scan<num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[-1],
+            scan_output_directions=[1], {body}>(h0, x) }}""",
+            becomes="3 Add, Concat, 3 Mul, Split, 3 Squeeze, 3 Tanh, 3 Unsqueeze",
+            w=(2,),
+        ),
+        rewritten(
+            "dynamic length",
+            f"""(float[2] h0, float[T,2] x) => (float[2] h, float[T,2] y) {{
+            h, y = Scan<num_scan_inputs=1, {body}>(h0, x) }}""",
+            becomes="Gather, Loop{Add, Gather, Identity, Mul, Tanh}, Shape, Squeeze",
+            w=(2,),
+        ),
+        rewritten(
+            "opset 8",
+            """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
+            h, y = Scan<num_scan_inputs=1, body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
+            h_out = Add(h_in, e) s = Identity(h_out) }>("", h0, x) }""",
+            becomes="6 Add, 4 Concat, 6 Identity, 8 Slice, 8 Squeeze, 10 Unsqueeze",
+            opset=8,
+        ),
+    )
 
 
 _LOOP = """(float[2] h0, int64 n) => (float[2] h) { c = Constant<value = bool {1}>()

@@ -65,6 +65,7 @@ class UnrollSequenceMap(NodeRewrite):
                 "constructed",
                 f"""(float[2] a, float[2] b, float[2] t) => (float[4] y) {{
                 s = SequenceConstruct(a, b) m = SequenceMap<{body}>(s, t) y = ConcatFromSequence<axis=0>(m) }}""",
+                becomes="2 Add, ConcatFromSequence, SequenceConstruct",
                 opset=17,
             ),
             rewritten(
@@ -72,6 +73,7 @@ class UnrollSequenceMap(NodeRewrite):
                 f"""(float[2] a, float[2] b) => (float[4] y) {{
                 s = SequenceConstruct(a, b) u = SequenceConstruct(b, a)
                 m = SequenceMap<{body}>(s, u) y = ConcatFromSequence<axis=0>(m) }}""",
+                becomes="2 Add, ConcatFromSequence, SequenceConstruct",
                 opset=17,
             ),
             refused(

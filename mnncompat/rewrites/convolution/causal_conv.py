@@ -84,6 +84,7 @@ class CausalConv(NodeRewrite):
                 "past, state, SiLU",
                 """(float[2,4,6] x, float[2,4,2] past) => (float[2,4,6] y, float[2,4,2] present)
                 { y, present = CausalConvWithState<activation="silu">(x, w, b, past) }""",
+                becomes="Concat, Conv, Mul, Sigmoid, Slice, Squeeze, Unsqueeze",
                 opset=27,
                 w=(4, 1, 3),
                 b=(4,),
@@ -91,6 +92,7 @@ class CausalConv(NodeRewrite):
             rewritten(
                 "output alone",
                 "(float[1,4,L] x, float[4,1,3] w) => (float[1,4,L] y) { y, p = CausalConvWithState(x, w) }",
+                becomes="Conv, Squeeze, 2 Unsqueeze",
                 opset=27,
             ),
             refused(

@@ -75,6 +75,7 @@ class Col2ImGathered(NodeRewrite):
             rewritten(
                 "side by side",
                 "(float[N,12,4] x) => (float[N,3,4,4] y) { y = Col2Im<strides=[2,2]>(x, image, block) }",
+                becomes="Gather, 2 Reshape",
                 image=np.array([4, 4]),
                 block=np.array([2, 2]),
                 opset=18,
@@ -83,6 +84,7 @@ class Col2ImGathered(NodeRewrite):
                 "overlapping",
                 """(float[2,18,9] x) => (float[2,2,5,6] y) {
                 y = Col2Im<strides=[2,1], pads=[1,0,1,1], dilations=[1,2]>(x, image, block) }""",
+                becomes="Gather, Pad, ReduceSum, 3 Reshape",
                 image=np.array([5, 6]),
                 block=np.array([3, 3]),
                 opset=18,
@@ -90,6 +92,7 @@ class Col2ImGathered(NodeRewrite):
             rewritten(
                 "three axes",
                 "(float[1,8,12] x) => (float[1,1,3,3,4] y) { y = Col2Im(x, image, block) }",
+                becomes="Gather, Pad, ReduceSum, 3 Reshape",
                 image=np.array([3, 3, 4]),
                 block=np.array([2, 2, 2]),
                 opset=18,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.support.window_geometry import windows_of
@@ -39,7 +40,7 @@ class Conv1dAs2d(NodeRewrite):
     code = "MNN886"
     name = "conv-1d-as-2d"
     summary = "given a height of 1"
-    op_types = ("Conv", "ConvTranspose")
+    op_types = CONVOLUTIONS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the 2-D convolution."""
@@ -69,18 +70,21 @@ class Conv1dAs2d(NodeRewrite):
                 "convolution",
                 """(float[1,4,9] x) => (float[1,6,5] y)
                 { y = Conv<kernel_shape=[3], strides=[2], pads=[1,1], group=2>(x, w, b) }""",
+                becomes="Conv, Squeeze, Unsqueeze",
                 w=(6, 2, 3),
                 b=(6,),
             ),
             rewritten(
                 "before Relu",
                 "(float[1,4,9] x) => (float[1,6,5] y) { h = Conv<dilations=[2]>(x, w) y = Relu(h) }",
+                becomes="Conv, Relu, Squeeze, Unsqueeze",
                 w=(6, 4, 3),
             ),
             rewritten(
                 "transposed, weight at run time",
                 """(float[1,4,5] x, float[4,3,3] w) => (float[1,3,10] y)
                 { y = ConvTranspose<strides=[2], pads=[1,0], output_padding=[0]>(x, w) }""",
+                becomes="ConvTranspose, Squeeze, 2 Unsqueeze",
             ),
             unchanged(
                 "behind it Sigmoid",

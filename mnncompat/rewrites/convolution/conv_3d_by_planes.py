@@ -96,6 +96,7 @@ class Conv3dByPlanes(NodeRewrite):
                 "dilated",
                 """(float[2,4,6,5,6] x) => (float[2,6,3,5,4] y)
                 { y = Conv<kernel_shape=[3,3,3], dilations=[2,1,1], pads=[1,1,0,0,1,0], group=2>(x, w, b) }""",
+                becomes="Conv, Gather, Pad",
                 w=(6, 2, 3, 3, 3),
                 b=(6,),
             ),
@@ -103,11 +104,13 @@ class Conv3dByPlanes(NodeRewrite):
                 "at run time",
                 """(float[1,2,4,5,6] x, float[3,2,2,3,3] w, float[3] b) => (float[1,3,2,3,6] y)
                 { y = Conv<kernel_shape=[2,3,3], strides=[2,2,1], auto_pad="SAME_LOWER">(x, w, b) }""",
+                becomes="Conv, Gather, 4 Reshape, 2 Transpose",
             ),
             rewritten(
                 "dynamic batch",
                 """(float[N,2,4,5,6] x) => (float[N,3,2,4,5] y)
                 { y = Conv<kernel_shape=[2,2,2], dilations=[2,1,1]>(x, w) }""",
+                becomes="Conv, Gather",
                 w=(3, 2, 2, 2, 2),
             ),
             refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 
@@ -34,7 +35,13 @@ class ConvBiasToOp(NodeRewrite):
     code = "MNN887"
     name = "conv-bias-to-op"
     summary = "its bias is added behind it"
-    op_types = ("Conv", "ConvTranspose")
+    op_types = CONVOLUTIONS
+    before = (
+        (
+            "conv-transpose-3d-by-planes",
+            "of two steps that both are right first the smaller one: a node without a bias",
+        ),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
         """Emit the convolution and the Add."""
@@ -51,18 +58,21 @@ class ConvBiasToOp(NodeRewrite):
             rewritten(
                 "2-D",
                 "(float[1,4,5,6] x, float[3] b) => (float[1,3,3,4] y) { y = Conv(x, w, b) }",
+                becomes="Add, Conv, Reshape",
                 w=(3, 4, 3, 3),
             ),
             rewritten(
                 "3-D",
                 """(float[1,2,4,5,6] x, float[3] b) => (float[1,3,3,4,5] y)
                 { y = Conv<kernel_shape=[2,2,2]>(x, w, b) }""",
+                becomes="Add, Conv, Reshape",
                 w=(3, 2, 2, 2, 2),
             ),
             rewritten(
                 "transposed 3-D, constant",
                 """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
                 { y = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w, b) }""",
+                becomes="Add, ConvTranspose",
                 w=(2, 3, 2, 2, 2),
                 b=(3,),
             ),

@@ -92,6 +92,7 @@ class ConvTranspose3dByPlanes(NodeRewrite):
                 "groups",
                 """(float[2,4,3,3,4] x) => (float[2,6,5,6,5] y)
                 { y = ConvTranspose<kernel_shape=[3,2,2], strides=[2,2,1], pads=[1,0,0,1,0,0], group=2>(x, w) }""",
+                becomes="ConvTranspose, MatMul, 4 Reshape, 2 Transpose",
                 w=(4, 3, 3, 2, 2),
             ),
             rewritten(
@@ -99,6 +100,7 @@ class ConvTranspose3dByPlanes(NodeRewrite):
                 """(float[1,2,3,3,4] x, float[2,3,2,3,3] w, float[3] b) => (float[1,3,6,5,8] y)
                 { y = ConvTranspose<kernel_shape=[2,3,3], strides=[2,1,2], dilations=[1,1,1],
                   output_padding=[0,0,1], pads=[0,0,1,0,0,1]>(x, w, b) }""",
+                becomes="Add, ConvTranspose, MatMul, 6 Reshape, 2 Transpose",
             ),
             refused(
                 "dynamic depth",

@@ -58,11 +58,13 @@ class ConvTransposeByGroups(NodeRewrite):
                 "two groups",
                 """(float[1,4,3,3] x, float[4,3,2,2] w) => (float[1,6,6,6] y)
                 { y = ConvTranspose<group=2, kernel_shape=[2,2], strides=[2,2]>(x, w) }""",
+                becomes="Concat, 2 ConvTranspose, 2 Split",
             ),
             rewritten(
                 "bias, opset 11",
                 """(float[N,6,3,3] x, float[6,1,2,2] w, float[3] b) => (float[N,3,4,4] y)
                 { y = ConvTranspose<group=3>(x, w, b) }""",
+                becomes="Concat, 3 ConvTranspose, 3 Split",
                 opset=11,
             ),
             unchanged(

@@ -91,6 +91,7 @@ class DeformConvSampled(NodeRewrite):
                 "plain",
                 """(float[1,2,5,6] x, float[1,18,3,4] o) => (float[1,3,3,4] y)
                 { y = DeformConv<kernel_shape=[3,3]>(x, w, o) }""",
+                becomes="2 Add, Concat, Conv, GridSample, Mul, 3 Reshape, Split, Transpose",
                 opset=19,
                 w=(3, 2, 3, 3),
             ),
@@ -100,6 +101,7 @@ class DeformConvSampled(NodeRewrite):
                 (float[2,6,3,7] y)
                 { y = DeformConv<kernel_shape=[3,2], offset_group=2, group=2, strides=[2,1], pads=[1,1,1,1],
                   dilations=[1,1]>(x, w, o, b, m) }""",
+                becomes="2 Add, Concat, Conv, GridSample, 2 Mul, 6 Reshape, Split, Transpose",
                 opset=22,
             ),
             refused(

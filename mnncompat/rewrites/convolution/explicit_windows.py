@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS, POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.support.window_geometry import Windows, windows_of
+from mnncompat.support.window_geometry import Windows, split_padding, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,18 @@ class ExplicitWindows(NodeRewrite):
     code = "MNN880"
     name = "explicit-windows"
     summary = "strides and padding are written out"
-    op_types = ("MaxPool", "AveragePool", "LpPool", "Conv", "ConvTranspose")
+    op_types = POOLS + CONVOLUTIONS
+    before = (
+        ("conv-1d-as-2d", "both are needed, and attributes are written out before they are copied"),
+        ("conv-3d-by-planes", "it reads strides, kernel and pads, which are then written out"),
+        ("conv-bias-to-op", "both are needed, and attributes are written out before they are copied"),
+        ("conv-transpose-3d-by-planes", "it refuses auto_pad and output_shape, which are then written as pads"),
+        ("dilated-pool", "it reads strides, kernel and pads, which are then written out"),
+        ("max-pool-indices", "it reads strides, kernel and pads, which are then written out"),
+        ("pool-3d-by-planes", "it reads strides, kernel and pads, which are then written out"),
+        ("pool-in-float", "both are needed, and attributes are written out before they are copied"),
+        ("pool-pad-to-op", "the pads that it moves into a Pad are then written out"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with the attributes that ONNX derives."""
@@ -66,55 +77,13 @@ class ExplicitWindows(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """What MNN needs stated, and what it does not."""
         return (
-            rewritten("no strides", "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }"),
-            rewritten(
-                "no strides, dynamic", "(float[N,2,8] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2]>(x) }"
-            ),
-            rewritten(
-                "3-D",
-                "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = AveragePool<kernel_shape=[2,2,2]>(x) }",
-                opset=19,
-            ),
-            rewritten(
-                "same lower",
-                """(float[1,2,7,8] x) => (float[1,2,4,4] y)
-                { y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x) }""",
-            ),
-            rewritten(
-                "3-D convolution",
-                """(float[1,2,4,5,6] x) => (float[1,3,4,5,6] y)
-                { y = Conv<kernel_shape=[2,3,3], auto_pad="SAME_LOWER">(x, w) }""",
-                w=(3, 2, 2, 3, 3),
-            ),
-            rewritten(
-                "transposed, output_shape",
-                """(float[1,2,4,5] x) => (float[1,3,8,10] y)
-                { y = ConvTranspose<strides=[2,2], output_shape=[8,10]>(x, w) }""",
-                w=(2, 3, 3, 3),
-            ),
-            rewritten(
-                "elements left over",
-                """(float[1,2,6,8] x) => (float[1,3,2,2] y)
-                { y = Conv<kernel_shape=[1,2], strides=[3,4], auto_pad="SAME_UPPER">(x, w) }""",
-                w=(3, 2, 1, 2),
-            ),
-            rewritten(
-                "transposed, with gaps",
-                """(float[1,2,4,5] x) => (float[1,3,7,9] y)
-                { y = ConvTranspose<kernel_shape=[1,1], strides=[2,2], auto_pad="SAME_LOWER">(x, w) }""",
-                w=(2, 3, 1, 1),
-            ),
+            *_pools(),
+            *_convolutions(),
             unchanged(
                 "one element left over",
                 """(float[1,2,4,6] x) => (float[1,3,2,2] y)
                 { y = Conv<kernel_shape=[1,2], strides=[2,3], auto_pad="SAME_UPPER">(x, w) }""",
                 w=(3, 2, 1, 2),
-            ),
-            rewritten(
-                "last window behind the data",
-                """(float[1,2,2,2] x) => (float[1,2,1,1] y)
-                { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",
-                opset=22,
             ),
             refused(
                 "depends on a dynamic size",
@@ -129,6 +98,75 @@ class ExplicitWindows(NodeRewrite):
         )
 
 
+def _pools() -> tuple[Example, ...]:
+    """Pools."""
+    return (
+        rewritten(
+            "no strides",
+            "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }",
+            becomes="MaxPool",
+        ),
+        rewritten(
+            "no strides, dynamic",
+            "(float[N,2,8] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2]>(x) }",
+            becomes="LpPool",
+        ),
+        rewritten(
+            "3-D",
+            "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = AveragePool<kernel_shape=[2,2,2]>(x) }",
+            becomes="AveragePool",
+            opset=19,
+        ),
+        rewritten(
+            "same lower",
+            """(float[1,2,7,8] x) => (float[1,2,4,4] y)
+            { y = MaxPool<kernel_shape=[2,3], strides=[2,2], auto_pad="SAME_LOWER">(x) }""",
+            becomes="MaxPool",
+        ),
+        rewritten(
+            "last window behind the data",
+            """(float[1,2,2,2] x) => (float[1,2,1,1] y)
+            { y = MaxPool<kernel_shape=[3,3], strides=[3,3], pads=[1,1,1,1], ceil_mode=1>(x) }""",
+            becomes="MaxPool",
+            opset=22,
+        ),
+    )
+
+
+def _convolutions() -> tuple[Example, ...]:
+    """Convolutions, forward and transposed."""
+    return (
+        rewritten(
+            "3-D convolution",
+            """(float[1,2,4,5,6] x) => (float[1,3,4,5,6] y)
+            { y = Conv<kernel_shape=[2,3,3], auto_pad="SAME_LOWER">(x, w) }""",
+            becomes="Conv",
+            w=(3, 2, 2, 3, 3),
+        ),
+        rewritten(
+            "transposed, output_shape",
+            """(float[1,2,4,5] x) => (float[1,3,8,10] y)
+            { y = ConvTranspose<strides=[2,2], output_shape=[8,10]>(x, w) }""",
+            becomes="ConvTranspose",
+            w=(2, 3, 3, 3),
+        ),
+        rewritten(
+            "elements left over",
+            """(float[1,2,6,8] x) => (float[1,3,2,2] y)
+            { y = Conv<kernel_shape=[1,2], strides=[3,4], auto_pad="SAME_UPPER">(x, w) }""",
+            becomes="Conv",
+            w=(3, 2, 1, 2),
+        ),
+        rewritten(
+            "transposed, with gaps",
+            """(float[1,2,4,5] x) => (float[1,3,7,9] y)
+            { y = ConvTranspose<kernel_shape=[1,1], strides=[2,2], auto_pad="SAME_LOWER">(x, w) }""",
+            becomes="ConvTranspose",
+            w=(2, 3, 1, 1),
+        ),
+    )
+
+
 def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:
     """Padding behind the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
 
@@ -136,7 +174,7 @@ def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], di
     """
     counts = node.node.op_type == "LpPool" or node.attribute("count_include_pad") == 1
     ends = [each.end for each in windows]
-    if all(each.count is not None and each.count == replace(each, rounds_up=False).count for each in windows):
+    if all(each.count is not None and each.count == each.count_rounded_down for each in windows):
         return ends, {"ceil_mode": None}
     if counts or any(each.overhang is None for each in windows):
         return ends, {}
@@ -164,7 +202,8 @@ def _transposed(node: NodeFacts, kernel: Sequence[int], new: SubgraphBuilder) ->
             raise NotApplicable(f"axis {axis + 2} lacks {-total} elements: kernel {kernel}, strides {strides}")
         more.append(extra[axis] - min(total, 0))
         total = max(total, 0)
-        begins.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
-        ends.append(total - begins[-1])
+        begin, end = split_padding(total, upper=mode == "SAME_UPPER")
+        begins.append(begin)
+        ends.append(end)
     padding = more if more != extra else node.attribute("output_padding")
     return {"strides": strides, "pads": begins + ends, "output_padding": padding, "output_shape": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -14,6 +14,7 @@ from mnncompat.results.diagnostics import Applicability, Severity
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
+    from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
     from mnncompat.support.target import Target
 
 
@@ -54,14 +55,13 @@ class Example(NamedTuple):
     Attributes:
         name: Short, unique within the rewrite.
         build: Makes the model; called anew for each use.
-        refusal: Words of the expected refusal; None if the model must be rewritten, empty if it must be left
-            without a refusal.
-        mnn: The release that it is in trouble with.
+        expected: What the rewrite must make of it.
+        mnn: The release with the hazard.
     """
 
     name: str
     build: Callable[[], ModelProto]
-    refusal: str | None = None
+    expected: Rewritten | Unchanged | Refused
     mnn: str = "3.6.1"
 
 
@@ -85,6 +85,10 @@ class Rewrite(ABC):
     """True if a rewrite that searches finds nothing unless the table found a hazard: `check` spares its import."""
     on_request: ClassVar[bool] = False
     """True if only an option of the command line asks for it: neither a row nor ``--select`` does."""
+    converter_options: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    """(field of `mnncompat.mnn.ConvertOptions`, value) of what the converter has to be told along with it."""
+    before: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """(name, reason) of each rewrite that comes second where both want the same node in the same round."""
 
     @abstractmethod
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
@@ -103,6 +107,24 @@ class Rewrite(ABC):
         """What it makes of one node, whatever the table says; None if that is not its way to look."""
         del view, index, target
         return None
+
+    def require_fit(self, model: ModelProto) -> None:
+        """Refuse a model that does not fit what the rewrite was made with.
+
+        Raises:
+            UsageError: It does not.
+        """
+        del model
+
+    def suggestion(self, model: ModelProto, applied: Collection[str]) -> str:
+        """What to try where the converted model is close to the original, but not close enough; empty if it is no help.
+
+        Args:
+            model: The original.
+            applied: Names of the rewrites that were applied before the conversion.
+        """
+        del model, applied
+        return ""
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -2,9 +2,19 @@
 
 ::
 
-    rewritten("default strides", "(float[1,2,8,8] x) => (float[1,2,7,7] y) { y = MaxPool<kernel_shape=[2,2]>(x) }")
+    rewritten(
+        "columns before rows",
+        '(float[N,2,4,6] x) => (float[N,8,2,3] y) { y = SpaceToDepth<blocksize=2, mode="CRD">(x) }',
+        becomes="2 Reshape, Transpose",
+        opset=28,
+    )
     unchanged("of 1", "(float[1,2,8] x) => (float[1,2,7] y) { y = MaxPool<kernel_shape=[2], strides=[1]>(x) }")
-    refused("size is an input", "computed at run time", "(int64 n) => (float[M] y) { y = HannWindow(n) }", opset=17)
+    refused(
+        "length is an input",
+        "computed at run time",
+        "(float[1,8,1] x, int64 n) => (float[1,N,2] y) { y = DFT(x, n) }",
+        opset=17,
+    )
 
 All three take the same keywords:
 
@@ -13,12 +23,28 @@ All three take the same keywords:
 * ``imports``: replaces the list of opset imports, ``"my.domain" : 1, "" : 13``;
 * ``mnn``: the release with the hazard, where newer ones have none;
 * any other: an initializer of that name.
+
+``becomes`` states the structure of the result: its op types in alphabetical order, each with its number unless that is
+1. A result can be right and still hold more than it needs, two reshapes in a row or a cast back and forth: here it is
+seen, and a test compares it.
+
+* Numbers, not a sequence: a graph has many orders that are equally right, and two lines are enough for a hundred nodes.
+* The nodes of subgraphs follow their operator, one list for each subgraph: ``If{Abs, Reshape | Exp}``.
+* Local functions follow the graph: ``my::gain, Relu; function gain: Mul``. Operators of other domains than ONNX's own
+  have the domain in front.
+* Every node counts, also Constant nodes and nodes that nobody reads: a rewrite that leaves one behind shows it.
+  Initializers do not count.
+* It is what this rewrite alone makes in one pass. What others simplify afterwards is stated in their own examples, so
+  that a change shows in the examples of the rewrite that was changed.
+* A graph without nodes is ``no nodes``. A long list can be wrapped: line breaks and indentation count as one space.
+
+``tests/rewrites/test_examples.py`` says what to write if it is missing or wrong.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,24 +52,32 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 from mnncompat.rewrites.core.base import Example
 
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
+
 Weight = tuple[int, ...] | NDArray[Any]
-"""A shape, whose elements are emitted from a fixed seed (positive if the name starts with ``var``), or an array."""
+"""A shape, whose elements are drawn from a fixed seed (positive if the name starts with ``var``), or an array."""
 
 
-def rewritten(name: str, text: str, **options: Any) -> Example:
+def rewritten(name: str, text: str, *, becomes: str = "", **options: Any) -> Example:
     """An example that must be rewritten.
 
     Args:
         name: Short, unique within the rewrite.
         text: Inputs, outputs and nodes of the graph; local functions behind it.
+        becomes: Structure of the result, see the module.
         **options: See the module.
     """
-    return _example(name, text, None, **options)
+    from mnncompat.rewrites.core.expected import Rewritten
+
+    return _example(name, text, Rewritten(" ".join(becomes.split())), **options)
 
 
 def unchanged(name: str, text: str, **options: Any) -> Example:
     """A look-alike without a hazard: it must stay as it is, and there is nothing to say about it."""
-    return _example(name, text, "", **options)
+    from mnncompat.rewrites.core.expected import Unchanged
+
+    return _example(name, text, Unchanged(), **options)
 
 
 def refused(name: str, reason: str, text: str, **options: Any) -> Example:
@@ -52,15 +86,17 @@ def refused(name: str, reason: str, text: str, **options: Any) -> Example:
     Raises:
         ValueError: The reason is empty: that would be `unchanged`.
     """
+    from mnncompat.rewrites.core.expected import Refused
+
     if not reason:
         raise ValueError(f"{name}: a refusal has a reason")
-    return _example(name, text, reason, **options)
+    return _example(name, text, Refused(reason), **options)
 
 
 def _example(
     name: str,
     text: str,
-    refusal: str | None,
+    expected: Rewritten | Unchanged | Refused,
     *,
     opset: int = 13,
     dtype: int = TensorProto.FLOAT,
@@ -68,7 +104,7 @@ def _example(
     mnn: str = "3.6.1",
     **weights: Weight,
 ) -> Example:
-    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), refusal=refusal, mnn=mnn)
+    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), expected=expected, mnn=mnn)
 
 
 def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, imports: str) -> ModelProto:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import VARIADIC
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -41,7 +42,7 @@ class BinaryChain(NodeRewrite):
     code = "MNN813"
     name = "binary-chain"
     summary = "written with two operands at a time"
-    op_types = tuple(_BINARY)
+    op_types = VARIADIC
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the chain."""
@@ -53,12 +54,21 @@ class BinaryChain(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """One operand, two, and three that are broadcast; three that are not."""
         return (
-            rewritten("one", "(float[2,3] a) => (float[2,3] y) { y = Max(a) }"),
-            rewritten("mean of two", "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mean(a, b) }"),
+            rewritten("one", "(float[2,3] a) => (float[2,3] y) { y = Max(a) }", becomes="Identity"),
             rewritten(
-                "sum of three", "(float[2,3] a, float[3] b, float[2,1] c) => (float[2,3] y) { y = Sum(a, b, c) }"
+                "mean of two", "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mean(a, b) }", becomes="Add, Div"
             ),
-            rewritten("mean of three", "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mean(a, b, c) }", c=(1,)),
-            rewritten("integers", "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = Min(a, b, b) }"),
+            rewritten(
+                "sum of three",
+                "(float[2,3] a, float[3] b, float[2,1] c) => (float[2,3] y) { y = Sum(a, b, c) }",
+                becomes="2 Add",
+            ),
+            rewritten(
+                "mean of three",
+                "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mean(a, b, c) }",
+                becomes="2 Add, Div",
+                c=(1,),
+            ),
+            rewritten("integers", "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = Min(a, b, b) }", becomes="2 Min"),
             unchanged("alike", "(float[2,3] a, float[2,3] b, float[2,3] c) => (float[2,3] y) { y = Sum(a, b, c) }"),
         )

@@ -69,11 +69,17 @@ class BitShiftRange(NodeRewrite):
         amounts = np.array([0, 1, 7], np.uint8)
         wide = np.array([0, 31, 40], np.uint32)
         return (
-            rewritten("bytes", '(uint8[3] x) => (uint8[3] y) { y = BitShift<direction="LEFT">(x, a) }', a=amounts),
+            rewritten(
+                "bytes",
+                '(uint8[3] x) => (uint8[3] y) { y = BitShift<direction="LEFT">(x, a) }',
+                becomes="BitShift, 3 Cast",
+                a=amounts,
+            ),
             rewritten(
                 "amounts",
                 """(uint32[6] x) => (uint32[6] y) <uint32 m = {40}> {
                 a = Mod(x, m) b = Add(a, zero) y = BitShift<direction="RIGHT">(x, b) }""",
+                becomes="Add, And, BitShift, 3 Cast, 2 Greater, 2 Mod, Where",
                 zero=np.zeros(1, np.uint32),
             ),
             refused(

@@ -85,12 +85,35 @@ class BitwiseArithmetic(NodeRewrite):
         """All operators and several widths, masks, shapes that are broadcast; and logic."""
         mask = np.array(12, np.int64)
         return (
-            rewritten("and", "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = BitwiseAnd(a, b) }", opset=18),
-            rewritten("or", "(uint8[2,3] a, uint8[2,3] b) => (uint8[2,3] y) { y = BitwiseOr(a, b) }", opset=18),
-            rewritten("exclusive or", "(int16[6] a, int16[6] b) => (int16[6] y) { y = BitwiseXor(a, b) }", opset=18),
-            rewritten("mask", "(int64[2,N] a) => (int64[2,N] y) { y = BitwiseAnd(a, m) }", opset=18, m=mask),
-            rewritten("not", "(int32[6] a) => (int32[6] y) { y = BitwiseNot(a) }", opset=18),
-            rewritten("not of a byte", "(uint8[6] a) => (uint8[6] y) { y = BitwiseNot(a) }", opset=18),
+            rewritten(
+                "and",
+                "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = BitwiseAnd(a, b) }",
+                becomes="Add, Cast, 6 Div, Greater, 8 Mod, 6 Mul, 2 ReduceSum, 3 Sub, 4 Unsqueeze",
+                opset=18,
+            ),
+            rewritten(
+                "or",
+                "(uint8[2,3] a, uint8[2,3] b) => (uint8[2,3] y) { y = BitwiseOr(a, b) }",
+                becomes="Add, 3 Cast, 2 Div, 4 Mod, 2 Mul, ReduceSum, Sub, 2 Unsqueeze",
+                opset=18,
+            ),
+            rewritten(
+                "exclusive or",
+                "(int16[6] a, int16[6] b) => (int16[6] y) { y = BitwiseXor(a, b) }",
+                becomes="Add, 4 Cast, 2 Div, Greater, 4 Mod, 3 Mul, ReduceSum, 3 Sub, 2 Unsqueeze",
+                opset=18,
+            ),
+            rewritten(
+                "mask",
+                "(int64[2,N] a) => (int64[2,N] y) { y = BitwiseAnd(a, m) }",
+                becomes="2 Add, Cast, 3 Div, Greater, 6 Mod, 5 Mul, ReduceSum, 3 Sub, Unsqueeze",
+                opset=18,
+                m=mask,
+            ),
+            rewritten("not", "(int32[6] a) => (int32[6] y) { y = BitwiseNot(a) }", becomes="Sub", opset=18),
+            rewritten(
+                "not of a byte", "(uint8[6] a) => (uint8[6] y) { y = BitwiseNot(a) }", becomes="2 Cast, Sub", opset=18
+            ),
             unchanged("logic", "(bool[6] a, bool[6] b) => (bool[6] y) { y = And(a, b) }", opset=18),
         )
 

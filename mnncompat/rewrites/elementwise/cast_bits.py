@@ -63,9 +63,16 @@ class CastBits(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Bytes, 16 bits, one type; and floats."""
         return (
-            rewritten("bytes", "(int8[6] x) => (uint8[6] y) { y = BitCast<to=2>(x) }", opset=26),
-            rewritten("to a signed type", "(uint16[6] x) => (int16[6] y) { y = BitCast<to=5>(x) }", opset=26),
-            rewritten("to itself", "(float[6] x) => (float[6] y) { y = BitCast<to=1>(x) }", opset=26),
+            rewritten("bytes", "(int8[6] x) => (uint8[6] y) { y = BitCast<to=2>(x) }", becomes="Cast", opset=26),
+            rewritten(
+                "to a signed type",
+                "(uint16[6] x) => (int16[6] y) { y = BitCast<to=5>(x) }",
+                becomes="Add, 2 Cast, Mod, Sub",
+                opset=26,
+            ),
+            rewritten(
+                "to itself", "(float[6] x) => (float[6] y) { y = BitCast<to=1>(x) }", becomes="Identity", opset=26
+            ),
             refused("floats", "the bits of float32", "(float[6] x) => (int32[6] y) { y = BitCast<to=6>(x) }", opset=26),
             unchanged("Cast", "(float[6] x) => (int32[6] y) { y = Cast<to=6>(x) }", opset=26),
         )

@@ -43,7 +43,11 @@ class CastEye(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Both directions; and one type."""
         return (
-            rewritten("to float", "(int32[3,4] x) => (float[3,4] y) { y = EyeLike<dtype=1, k=1>(x) }"),
-            rewritten("to int64", "(float[3,4] x) => (int64[3,4] y) { y = EyeLike<dtype=7>(x) }"),
+            rewritten(
+                "to float", "(int32[3,4] x) => (float[3,4] y) { y = EyeLike<dtype=1, k=1>(x) }", becomes="Cast, EyeLike"
+            ),
+            rewritten(
+                "to int64", "(float[3,4] x) => (int64[3,4] y) { y = EyeLike<dtype=7>(x) }", becomes="Cast, EyeLike"
+            ),
             unchanged("float", "(float[3,4] x) => (float[3,4] y) { y = EyeLike<dtype=1>(x) }"),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import CASTS
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -41,7 +42,7 @@ class CastToBool(NodeRewrite):
     code = "MNN815"
     name = "cast-to-bool"
     summary = "compared with zero"
-    op_types = ("Cast", "CastLike")
+    op_types = CASTS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the comparison."""
@@ -56,13 +57,30 @@ class CastToBool(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Floats in old and new opsets, integers of several widths, CastLike; and what is a bool already."""
         return (
-            rewritten("float", "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }"),
-            rewritten("float in opset 9", "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", opset=9),
-            rewritten("double in opset 7", "(double[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", opset=7),
-            rewritten("float16", "(float16[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }"),
-            rewritten("int64", "(int64[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }"),
-            rewritten("uint8", "(uint8[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }"),
-            rewritten("like a bool", "(float[2,3] x, bool b) => (bool[2,3] y) { y = CastLike(x, b) }", opset=15),
+            rewritten("float", "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", becomes="Equal, Not"),
+            rewritten(
+                "float in opset 9",
+                "(float[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }",
+                becomes="Abs, Ceil, Greater, Not",
+                opset=9,
+            ),
+            rewritten(
+                "double in opset 7",
+                "(double[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }",
+                becomes="Abs, Ceil, Greater, Not",
+                opset=7,
+            ),
+            rewritten("float16", "(float16[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }", becomes="Equal, Not"),
+            rewritten("int64", "(int64[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }", becomes="Equal, 2 Not"),
+            rewritten(
+                "uint8", "(uint8[6] x) => (bool[6] y) { b = Cast<to=9>(x) y = Not(b) }", becomes="Cast, Equal, 2 Not"
+            ),
+            rewritten(
+                "like a bool",
+                "(float[2,3] x, bool b) => (bool[2,3] y) { y = CastLike(x, b) }",
+                becomes="Equal, Not",
+                opset=15,
+            ),
             unchanged("bool", "(bool[2,3] x) => (bool[2,3] y) { y = Cast<to=9>(x) }"),
             unchanged("to int32", "(float[2,3] x) => (int32[2,3] y) { y = Cast<to=6>(x) }"),
         )

@@ -53,8 +53,8 @@ class CastToByte(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Integers that wrap around, floats, booleans; and a value that is computed."""
         return (
-            rewritten("int64", "(int64[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }"),
-            rewritten("int8", "(int8[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }"),
-            rewritten("bool", "(bool[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }"),
+            rewritten("int64", "(int64[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }", becomes="2 Cast"),
+            rewritten("int8", "(int8[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }", becomes="2 Cast"),
+            rewritten("bool", "(bool[6] x) => (uint8[6] y) { y = Cast<to=2>(x) }", becomes="2 Cast"),
             unchanged("computed", "(float[6] x) => (uint8[6] y) { a = Abs(x) y = Cast<to=2>(a) }"),
         )

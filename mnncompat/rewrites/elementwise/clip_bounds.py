@@ -57,9 +57,11 @@ class ClipBounds(NodeRewrite):
         """Bounds the wrong way round; none for integers; and bounds in order."""
         return (
             rewritten(
-                "inputs", "(float[6] x) => (float[6] y) <float a = {0.5}, float b = {-0.5}> { y = Clip(x, a, b) }"
+                "inputs",
+                "(float[6] x) => (float[6] y) <float a = {0.5}, float b = {-0.5}> { y = Clip(x, a, b) }",
+                becomes="Max, Min",
             ),
-            rewritten("no bounds", "(int32[6] x) => (int32[6] y) { y = Clip(x) }"),
+            rewritten("no bounds", "(int32[6] x) => (int32[6] y) { y = Clip(x) }", becomes="Identity"),
             unchanged(
                 "in order", "(float[6] x) => (float[6] y) <float a = {-0.5}, float b = {0.5}> { y = Clip(x, a, b) }"
             ),

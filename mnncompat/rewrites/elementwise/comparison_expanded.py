@@ -55,11 +55,23 @@ class ComparisonExpanded(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Static and dynamic sizes, missing axes; one operand whole, and integers."""
         return (
-            rewritten("pairs", "(float[4,1] a, float[1,5] b) => (bool[4,5] y) { y = Greater(a, b) }"),
             rewritten(
-                "dynamic", "(float[N,1,3] a, float[M,3] b) => (bool[N,M,3] y) { y = GreaterOrEqual(a, b) }", opset=16
+                "pairs",
+                "(float[4,1] a, float[1,5] b) => (bool[4,5] y) { y = Greater(a, b) }",
+                becomes="Expand, Greater",
             ),
-            rewritten("less", "(float[4,1] a, float[5] b) => (bool[4,5] y) { y = LessOrEqual(a, b) }", opset=12),
+            rewritten(
+                "dynamic",
+                "(float[N,1,3] a, float[M,3] b) => (bool[N,M,3] y) { y = GreaterOrEqual(a, b) }",
+                becomes="Expand, GreaterOrEqual, Shape",
+                opset=16,
+            ),
+            rewritten(
+                "less",
+                "(float[4,1] a, float[5] b) => (bool[4,5] y) { y = LessOrEqual(a, b) }",
+                becomes="Expand, LessOrEqual",
+                opset=12,
+            ),
             unchanged("one is whole", "(float[4,5] a, float[1,5] b) => (bool[4,5] y) { y = Greater(a, b) }"),
             unchanged("integers", "(int64[4,1] a, int64[1,5] b) => (bool[4,5] y) { y = Greater(a, b) }"),
         )

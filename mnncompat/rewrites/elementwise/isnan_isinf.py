@@ -65,20 +65,33 @@ class IsnanIsinf(NodeRewrite):
         """Both kinds of infinity, one of them, none, and NaN; computed, because no draw holds any."""
         return (
             rewritten(
-                "infinity", "(float[6] x) => (bool[6] y) { z = Div(x, x0) y = IsInf(z) }", x0=np.zeros(1, np.float32)
+                "infinity",
+                "(float[6] x) => (bool[6] y) { z = Div(x, x0) y = IsInf(z) }",
+                becomes="Abs, Div, Greater",
+                x0=np.zeros(1, np.float32),
             ),
             rewritten(
                 "negative",
                 "(float[6] x) => (bool[6] y) { z = Div(x, x0) y = IsInf<detect_positive=0>(z) }",
+                becomes="Div, Greater, Neg",
                 x0=np.zeros(1, np.float32),
             ),
             rewritten(
                 "positive",
                 "(float[6] x) => (bool[6] y) { z = Div(x, x0) y = IsInf<detect_negative=0>(z) }",
+                becomes="Div, Greater",
                 x0=np.zeros(1, np.float32),
             ),
-            rewritten("neither", "(float[6] x) => (bool[6] y) { y = IsInf<detect_negative=0, detect_positive=0>(x) }"),
-            rewritten("NaN", "(float[6] x) => (bool[6] y) { z = Sqrt(x) y = IsNaN(z) }"),
+            rewritten(
+                "neither",
+                "(float[6] x) => (bool[6] y) { y = IsInf<detect_negative=0, detect_positive=0>(x) }",
+                becomes="And, Greater, Not",
+            ),
+            rewritten(
+                "NaN",
+                "(float[6] x) => (bool[6] y) { z = Sqrt(x) y = IsNaN(z) }",
+                becomes="2 Greater, Neg, Not, Or, Sqrt",
+            ),
             unchanged("a comparison", "(float[6] x) => (bool[6] y) { z = Sqrt(x) y = Greater(x, z) }"),
         )
 

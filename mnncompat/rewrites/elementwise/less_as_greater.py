@@ -44,8 +44,17 @@ class LessAsGreater(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Operands of several shapes, a negative bound; a positive one, and integers."""
         return (
-            rewritten("two operands", "(float[2,3] a, float[3] b) => (bool[2,3] y) { y = Less(a, b) }", opset=9),
-            rewritten("negative bound", "(float[2,3] a) => (bool[2,3] y) <float b = {-0.5}> { y = Less(a, b) }"),
+            rewritten(
+                "two operands",
+                "(float[2,3] a, float[3] b) => (bool[2,3] y) { y = Less(a, b) }",
+                becomes="Greater",
+                opset=9,
+            ),
+            rewritten(
+                "negative bound",
+                "(float[2,3] a) => (bool[2,3] y) <float b = {-0.5}> { y = Less(a, b) }",
+                becomes="Greater",
+            ),
             unchanged("positive bound", "(float[2,3] a) => (bool[2,3] y) <float b = {0.5}> { y = Less(a, b) }"),
             unchanged("integers", "(int32[2,3] a, int32[3] b) => (bool[2,3] y) { y = Less(a, b) }"),
         )

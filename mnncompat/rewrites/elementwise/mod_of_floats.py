@@ -68,8 +68,16 @@ class ModOfFloats(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Both forms, shapes that are broadcast; positive operands and integers."""
         return (
-            rewritten("truncated", "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mod<fmod=1>(a, b) }"),
-            rewritten("of a constant", "(float[2,3] a) => (float[2,3] y) <float b = {-0.3}> { y = Mod<fmod=1>(a, b) }"),
+            rewritten(
+                "truncated",
+                "(float[2,3] a, float[3] b) => (float[2,3] y) { y = Mod<fmod=1>(a, b) }",
+                becomes="2 Abs, Add, Greater, Mod, Mul, Sign, Where",
+            ),
+            rewritten(
+                "of a constant",
+                "(float[2,3] a) => (float[2,3] y) <float b = {-0.3}> { y = Mod<fmod=1>(a, b) }",
+                becomes="2 Abs, Add, Greater, Mod, Mul, Sign, Where",
+            ),
             unchanged(
                 "positive",
                 "(float[2,3] a) => (float[2,3] y) <float b = {0.3}> { p = Exp(a) y = Mod<fmod=0>(p, b) }",

@@ -53,9 +53,15 @@ class PowOfOneType(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Mixed both ways, at run time and constant; and of one type."""
         return (
-            rewritten("integer exponent", "(float[6] x, int64[6] n) => (float[6] y) { y = Pow(x, n) }"),
-            rewritten("constant", "(float[2,3] x) => (float[2,3] y) <int64 n = {3}> { y = Pow(x, n) }"),
-            rewritten("integer base", "(int32[6] n) => (int32[6] y) <float x = {3.0}> { a = Abs(n) y = Pow(a, x) }"),
+            rewritten(
+                "integer exponent", "(float[6] x, int64[6] n) => (float[6] y) { y = Pow(x, n) }", becomes="Cast, Pow"
+            ),
+            rewritten("constant", "(float[2,3] x) => (float[2,3] y) <int64 n = {3}> { y = Pow(x, n) }", becomes="Pow"),
+            rewritten(
+                "integer base",
+                "(int32[6] n) => (int32[6] y) <float x = {3.0}> { a = Abs(n) y = Pow(a, x) }",
+                becomes="Abs, 2 Cast, Pow",
+            ),
             unchanged("floats", "(float[2,3] x) => (float[2,3] y) <float n = {3.0}> { y = Pow(x, n) }"),
         )
 

@@ -49,11 +49,20 @@ class PReluSlope(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """A slope along the width, of several types; and slopes of channels and of rank 2."""
         return (
-            rewritten("width", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(5,)),
+            rewritten("width", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", becomes="PRelu", s=(5,)),
             rewritten(
-                "as many as channels", "(float[2,3,3] x) => (float[2,3,3] y) { y = PRelu(x, s) }", s=(3,), opset=9
+                "as many as channels",
+                "(float[2,3,3] x) => (float[2,3,3] y) { y = PRelu(x, s) }",
+                becomes="PRelu",
+                s=(3,),
+                opset=9,
             ),
-            rewritten("of rank 3", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(1, 4, 1)),
+            rewritten(
+                "of rank 3",
+                "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }",
+                becomes="PRelu",
+                s=(1, 4, 1),
+            ),
             unchanged("channels", "(float[2,3,4,5] x) => (float[2,3,4,5] y) { y = PRelu(x, s) }", s=(3, 1, 1)),
             unchanged("matrix", "(float[2,5] x) => (float[2,5] y) { y = PRelu(x, s) }", s=(5,)),
         )

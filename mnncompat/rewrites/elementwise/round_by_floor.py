@@ -56,13 +56,22 @@ class RoundByFloor(NodeRewrite):
         """Any numbers, halves, float16; and Floor."""
         halves = np.arange(-4.5, 5, dtype=np.float32)
         return (
-            rewritten("numbers", "(float[2,3] x) => (float[2,3] y) { y = Round(x) }"),
+            rewritten(
+                "numbers",
+                "(float[2,3] x) => (float[2,3] y) { y = Round(x) }",
+                becomes="2 Add, Cast, Equal, 2 Floor, Greater, 2 Mul, Sub, Where",
+            ),
             rewritten(
                 "halves",
                 "(float[10] x) => (float[10] y) { z = Mul(x, zero) h = Add(z, halves) y = Round(h) }",
+                becomes="3 Add, Cast, Equal, 2 Floor, Greater, 3 Mul, Sub, Where",
                 halves=halves,
                 zero=np.zeros(1, np.float32),
             ),
-            rewritten("float16", "(float16[6] x) => (float16[6] y) { y = Round(x) }"),
+            rewritten(
+                "float16",
+                "(float16[6] x) => (float16[6] y) { y = Round(x) }",
+                becomes="2 Add, Cast, Equal, 2 Floor, Greater, 2 Mul, Sub, Where",
+            ),
             unchanged("Floor", "(float[2,3] x) => (float[2,3] y) { y = Floor(x) }"),
         )

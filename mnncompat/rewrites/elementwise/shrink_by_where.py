@@ -46,7 +46,16 @@ class ShrinkByWhere(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Soft and hard; and of what is positive."""
         return (
-            rewritten("soft", "(float[2,3] x) => (float[2,3] y) { y = Shrink<lambd=0.3, bias=0.3>(x) }"),
-            rewritten("hard", "(float[2,3,4] x) => (float[2,3,4] y) { y = Shrink<lambd=0.3>(x) }", opset=9),
+            rewritten(
+                "soft",
+                "(float[2,3] x) => (float[2,3] y) { y = Shrink<lambd=0.3, bias=0.3>(x) }",
+                becomes="Add, 2 Greater, Neg, Sub, 2 Where",
+            ),
+            rewritten(
+                "hard",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = Shrink<lambd=0.3>(x) }",
+                becomes="2 Greater, Neg, 2 Where",
+                opset=9,
+            ),
             unchanged("positive", "(float[2,3] x) => (float[2,3] y) { r = Relu(x) y = Shrink<lambd=0.3>(r) }"),
         )

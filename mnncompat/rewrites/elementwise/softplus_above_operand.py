@@ -48,12 +48,22 @@ class SoftplusAboveOperand(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """An output, with another reader than Tanh, dynamic; and what is squashed before or after."""
         return (
-            rewritten("output", "(float[2,3] x) => (float[2,3] y) { y = Softplus(x) }"),
-            rewritten("old opset", "(float[2,3] x) => (float[2,3] y) { s = Softplus(x) y = Sqrt(s) }", opset=7),
-            rewritten("dynamic", "(float[N,3] x) => (float[N,3] y) { a = Neg(x) s = Softplus(a) y = Mul(s, x) }"),
+            rewritten("output", "(float[2,3] x) => (float[2,3] y) { y = Softplus(x) }", becomes="Max, Softplus"),
+            rewritten(
+                "old opset",
+                "(float[2,3] x) => (float[2,3] y) { s = Softplus(x) y = Sqrt(s) }",
+                becomes="Max, Softplus, Sqrt",
+                opset=7,
+            ),
+            rewritten(
+                "dynamic",
+                "(float[N,3] x) => (float[N,3] y) { a = Neg(x) s = Softplus(a) y = Mul(s, x) }",
+                becomes="Max, Mul, Neg, Softplus",
+            ),
             rewritten(
                 "two readers",
                 "(float[2,3] x) => (float[2,3] y, float[2,3] z) { s = Softplus(x) y = Tanh(s) z = Sqrt(s) }",
+                becomes="Max, Softplus, Sqrt, Tanh",
             ),
             unchanged("Mish", "(float[2,3] x) => (float[2,3] y) { s = Softplus(x) t = Tanh(s) y = Mul(x, t) }"),
             unchanged("of Tanh", "(float[2,3] x) => (float[2,3] y) { t = Tanh(x) y = Softplus(t) }"),

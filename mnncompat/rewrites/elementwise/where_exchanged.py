@@ -43,7 +43,15 @@ class WhereExchanged(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """The last operand smaller; and the one before it."""
         return (
-            rewritten("last", "(bool[2,3] c, float[2,3] x, float[3] y) => (float[2,3] z) { z = Where(c, x, y) }"),
-            rewritten("integers", "(bool[3] c, int32[2,3] x, int32[2,1] y) => (int32[2,3] z) { z = Where(c, x, y) }"),
+            rewritten(
+                "last",
+                "(bool[2,3] c, float[2,3] x, float[3] y) => (float[2,3] z) { z = Where(c, x, y) }",
+                becomes="Not, Where",
+            ),
+            rewritten(
+                "integers",
+                "(bool[3] c, int32[2,3] x, int32[2,1] y) => (int32[2,3] z) { z = Where(c, x, y) }",
+                becomes="Not, Where",
+            ),
             unchanged("other", "(bool[2,3] c, float[3] x, float[2,3] y) => (float[2,3] z) { z = Where(c, x, y) }"),
         )

@@ -43,6 +43,7 @@ class WidenBytes(NodeRewrite):
         *("Mod", "Mul", "Neg", "ReduceMax", "ReduceMin", "Sub"),
         *("NonZero", "OneHot", "ReverseSequence"),
     )
+    before = (("binary-chain", "one pair of casts is enough where the operands are widened before they form a chain"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """The node between casts."""
@@ -58,11 +59,27 @@ class WidenBytes(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """A sum that wraps around, a comparison, a reduction, a missing bound; and wider integers."""
         return (
-            rewritten("sum", "(uint8[2,3] a, uint8[3] b) => (uint8[2,3] y) { y = Add(a, b) }", opset=14),
-            rewritten("remainder", "(int8[6] a) => (int8[6] y) <int8[1] b = {7}> { y = Mod(a, b) }"),
-            rewritten("comparison", "(uint8[2,3] a, uint8[2,3] b) => (bool[2,3] y) { y = Greater(a, b) }"),
-            rewritten("reduction", "(int8[2,3] a) => (int8[2,1] y) { y = ReduceMax<axes=[1]>(a) }"),
-            rewritten("upper bound", "(uint8[6] a) => (uint8[6] y) <uint8 b = {9}> { y = Clip(a, , b) }"),
-            rewritten("positions", "(uint8[2,3] a) => (int64[2,N] y) { y = NonZero(a) }"),
+            rewritten(
+                "sum", "(uint8[2,3] a, uint8[3] b) => (uint8[2,3] y) { y = Add(a, b) }", becomes="Add, 3 Cast", opset=14
+            ),
+            rewritten(
+                "remainder", "(int8[6] a) => (int8[6] y) <int8[1] b = {7}> { y = Mod(a, b) }", becomes="3 Cast, Mod"
+            ),
+            rewritten(
+                "comparison",
+                "(uint8[2,3] a, uint8[2,3] b) => (bool[2,3] y) { y = Greater(a, b) }",
+                becomes="2 Cast, Greater",
+            ),
+            rewritten(
+                "reduction",
+                "(int8[2,3] a) => (int8[2,1] y) { y = ReduceMax<axes=[1]>(a) }",
+                becomes="2 Cast, ReduceMax",
+            ),
+            rewritten(
+                "upper bound",
+                "(uint8[6] a) => (uint8[6] y) <uint8 b = {9}> { y = Clip(a, , b) }",
+                becomes="3 Cast, Clip",
+            ),
+            rewritten("positions", "(uint8[2,3] a) => (int64[2,N] y) { y = NonZero(a) }", becomes="Cast, NonZero"),
             unchanged("int32", "(int32[2,3] a, int32[3] b) => (int32[2,3] y) { y = Add(a, b) }"),
         )

@@ -95,7 +95,7 @@ class RegionBuilder:
         return self._hold(operand.name, at)
 
     def _reshaped(self, operand: Operand) -> NDArray[Any]:
-        values = self._view.constant(operand.name)
+        values = self._view.stored_value(operand.name)
         if values is None:
             raise AssertionError(operand.name)
         return values.reshape(operand.shape)

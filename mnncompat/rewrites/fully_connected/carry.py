@@ -10,47 +10,13 @@ from typing import Any, NamedTuple
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS, RESHAPES
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
+from mnncompat.rewrites.fully_connected.forms import Form
 
-_ELEMENTWISE = frozenset(
-    (
-        "Abs",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "Cos",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Mish",
-        "Neg",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Shrink",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Swish",
-        "Tanh",
-        "ThresholdedRelu",
-    )
-)
-_BINARY = frozenset(("Add", "Sub", "Mul", "Div", "Pow"))
+_ELEMENTWISE = FLOAT_FUNCTIONS | {"Cast", "Clip", "Identity"}
+_BINARY = ARITHMETIC | {"Pow"}
 _SOFTMAX_PER_AXIS_OPSET = 13
 
 
@@ -101,7 +67,7 @@ def carried(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carr
         return _elementwise(node, forms)
     if node.op_type == "Dropout":
         return _dropout(view, node, forms)
-    if node.op_type in VIEW_OPS:
+    if node.op_type in RESHAPES:
         return _view(view, node, forms)
     rule = _RULES.get(node.op_type)
     if rule is None or not all(form is None or form.settled for form in inputs):
@@ -132,7 +98,7 @@ def _dropout(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Car
         return None
     training = node.input[2] if len(node.input) > 2 else ""  # noqa: PLR2004 - data, ratio, training_mode
     if training:
-        value = view.constant(training)
+        value = view.stored_value(training)
         if value is None or bool(value.any()):
             return None
     return _elementwise(node, forms)
@@ -150,7 +116,7 @@ def _batch_normalization(_view: GraphView, node: NodeProto, forms: Mapping[str, 
 def _prelu(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carried | None:
     first, slope = node.input
     shape = view.shape(slope)
-    if first not in forms or slope in forms or view.constant(slope) is None or shape is None:
+    if first not in forms or slope in forms or view.stored_value(slope) is None or shape is None:
         return None
     features = forms[first].features
     if shape not in ((), (1,), (1, 1), (features,), (1, features)):
@@ -191,7 +157,7 @@ def _broadcast_batch(forms: Sequence[Form]) -> Dim:
 def _constant(view: GraphView, name: str, features: int) -> Operand | None:
     """A scalar stays as it is, a constant per feature becomes [1, F, 1, 1]; anything else is not carried."""
     shape = view.shape(name)
-    if shape is None or view.constant(name) is None:
+    if shape is None or view.stored_value(name) is None:
         return None
     if shape in ((), (1,), (1, 1)):
         return Operand(use=Use.KEPT, name=name)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.rows import rows_are_samples
 
 _IN_ORDER = (0, 1, 2)
-VIEW_OPS = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
 _POOLS = {"ReduceMean": "GlobalAveragePool", "ReduceMax": "GlobalMaxPool"}
 
 
@@ -110,7 +110,7 @@ def source(view: GraphView, node: NodeProto) -> Form | str | None:
     """The form of what a flattening or reducing node computes, why it has none, or None if it is no such node."""
     if node.op_type in _POOLS:
         return _reduced(view, node)
-    if node.op_type not in VIEW_OPS or _rank(view, node) != 2:  # noqa: PLR2004
+    if node.op_type not in RESHAPES or _rank(view, node) != 2:  # noqa: PLR2004
         return None
     shape, known = view.shape(node.input[0]), view.shape(node.output[0])
     width = known[1] if known is not None and len(known) == 2 else None  # noqa: PLR2004
@@ -134,7 +134,7 @@ def reduction_axes(view: GraphView, node: NodeProto, rank: int) -> frozenset[int
     """Axes of a reduction as non-negative numbers, None if they are not constant or not given."""
     axes = attribute(node, "axes")
     if axes is None and len(node.input) > 1 and node.input[1]:
-        values = view.constant(node.input[1])
+        values = view.stored_value(node.input[1])
         axes = None if values is None else values.reshape(-1).tolist()
     return None if axes is None else frozenset(int(axis) % rank for axis in axes)
 
@@ -173,7 +173,7 @@ def _base(view: GraphView, name: str, features: int) -> Form:
         if len(sizes) == 2 and best is None:  # noqa: PLR2004 - C, L
             best = Form(size=(sizes[0], sizes[1], 1), entry=Entry(kind=EntryKind.RESHAPE, value=name))
         node = view.producer(name)
-        if node is None or not is_onnx(node) or node.op_type not in VIEW_OPS | {"Identity"}:
+        if node is None or not is_onnx(node) or node.op_type not in RESHAPES | {"Identity"}:
             return best or fallback
         name = node.input[0]
 

@@ -55,6 +55,12 @@ class FullyConnectedToConvolution(Rewrite):
     name = "fully-connected-to-convolution"
     summary = "a fully connected layer runs better, and on more backends, as a convolution"
     op_types = ("Gemm", "MatMul")
+    before = (
+        (
+            "round-by-floor",
+            "a layer takes a Round into four dimensions as one node; arithmetic in its place ends the chain",
+        ),
+    )
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002 - better everywhere
         """Yield one match for each connected region of layers, and the layers that are refused."""
@@ -78,8 +84,9 @@ class FullyConnectedToConvolution(Rewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Models that must be rewritten and look-alikes that must be left."""
         from mnncompat.rewrites.fully_connected.examples import EXAMPLES
+        from mnncompat.rewrites.fully_connected.look_alikes import LOOK_ALIKES
 
-        return EXAMPLES
+        return (*EXAMPLES, *LOOK_ALIKES)
 
 
 def _notes(view: GraphView, region: Region) -> tuple[tuple[int, str], ...]:

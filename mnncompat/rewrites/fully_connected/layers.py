@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.rewrites.fully_connected.forms import VIEW_OPS, Form
+from mnncompat.rewrites.fully_connected.forms import Form
 
 _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
 
@@ -67,7 +68,7 @@ def layer(view: GraphView, index: int) -> Layer | str | None:
 
 def kernel(view: GraphView, found: Layer, form: Form) -> NDArray[np.floating]:
     """The convolution weight (out, C, H, W) of a layer over a value of the given form."""
-    matrix = view.constant(found.weight.tensor)
+    matrix = view.stored_value(found.weight.tensor)
     if matrix is None:
         raise AssertionError(found.weight.tensor)
     outputs, inputs = found.weight.shape
@@ -82,7 +83,7 @@ def kernel(view: GraphView, found: Layer, form: Form) -> NDArray[np.floating]:
 
 def bias(view: GraphView, found: Layer) -> NDArray[np.floating] | None:
     """The convolution bias (out,) of a layer, or None."""
-    values = None if found.bias is None or found.beta == 0.0 else view.constant(found.bias)
+    values = None if found.bias is None or found.beta == 0.0 else view.stored_value(found.bias)
     if values is None:
         return None
     scaled = (values.astype(np.float64) * found.beta).astype(values.dtype)
@@ -133,7 +134,7 @@ def _weight(view: GraphView, name: str, *, transposed: bool) -> Weight | str:
         node = _producer(view, name)
         if node is None or not is_onnx(node):
             return refusal
-        if node.op_type in VIEW_OPS:
+        if node.op_type in RESHAPES:
             matrix = matrix or view.shape(name)
             if matrix is None:
                 return refusal
@@ -165,7 +166,7 @@ def _origin(node: NodeProto | None) -> str:
 
 def _bias_refusal(view: GraphView, name: str, weight: Weight, what: str) -> str | None:
     shape = view.shape(name)
-    if shape is None or view.constant(name) is None:
+    if shape is None or view.stored_value(name) is None:
         return f"{what} is not constant: '{name}'"
     if tuple(shape) not in ((), (1,), (1, 1), (weight.shape[0],), (1, weight.shape[0])):
         return f"{what} varies along the batch: '{name}' has shape {list(shape)}"

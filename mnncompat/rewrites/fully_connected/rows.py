@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import attribute
 from mnncompat.graph.view import GraphView
-
-_SAME_NUMBER = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"))
 
 
 def rows_are_samples(view: GraphView, node: NodeProto, features: int) -> bool:
@@ -35,7 +34,7 @@ def rows_are_samples(view: GraphView, node: NodeProto, features: int) -> bool:
 def _is_batch_of(view: GraphView, name: str, value: str) -> bool:
     """True if `name` holds the first dimension of `value`, or of another value with the same first dimension."""
     node = view.producer(name)
-    while node is not None and node.op_type in _SAME_NUMBER:
+    while node is not None and (node.op_type in RESHAPES or node.op_type in ("Cast", "Identity")):
         node = view.producer(node.input[0])
     if node is None:
         return False
@@ -62,5 +61,5 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[list[int] | None, list[in
 
 
 def _operand(view: GraphView, node: NodeProto, position: int) -> list[int] | None:
-    values = view.constant(node.input[position]) if len(node.input) > position else None
+    values = view.stored_value(node.input[position]) if len(node.input) > position else None
     return None if values is None else [int(value) for value in values.reshape(-1)]

@@ -72,12 +72,24 @@ class ArgExtreme(NodeRewrite):
         """The last one of floats and of integers, the first one of integers; an open axis; and the first of floats."""
         return (
             rewritten(
-                "last", "(float[2,3,N] x) => (int64[2,N] y) { y = ArgMax<axis=1, keepdims=0, select_last_index=1>(x) }"
+                "last",
+                "(float[2,3,N] x) => (int64[2,N] y) { y = ArgMax<axis=1, keepdims=0, select_last_index=1>(x) }",
+                becomes="ArgMax, Slice, Sub",
             ),
-            rewritten("integers", "(int32[2,5] x) => (int64[2,1] y) { y = ArgMin<axis=-1>(x) }"),
-            rewritten("bytes", "(uint8[3,2,5] x) => (int64[1,2,5] y) { y = ArgMax(x) }"),
             rewritten(
-                "last integer", "(int64[2,5] x) => (int64[2,1] y) { y = ArgMax<axis=1, select_last_index=1>(x) }"
+                "integers",
+                "(int32[2,5] x) => (int64[2,1] y) { y = ArgMin<axis=-1>(x) }",
+                becomes="Cast, Equal, 2 ReduceMin, Where",
+            ),
+            rewritten(
+                "bytes",
+                "(uint8[3,2,5] x) => (int64[1,2,5] y) { y = ArgMax(x) }",
+                becomes="2 Cast, Equal, ReduceMax, ReduceMin, Where",
+            ),
+            rewritten(
+                "last integer",
+                "(int64[2,5] x) => (int64[2,1] y) { y = ArgMax<axis=1, select_last_index=1>(x) }",
+                becomes="Cast, Equal, 2 ReduceMax, Where",
             ),
             refused("open axis", "is dynamic", "(uint8[2,N] x) => (int64[2,1] y) { y = ArgMax<axis=1>(x) }"),
             unchanged("first", "(float[2,3] x) => (int64[2,1] y) { y = ArgMax<axis=1>(x) }"),

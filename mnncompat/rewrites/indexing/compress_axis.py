@@ -46,6 +46,6 @@ class CompressAxis(NodeRewrite):
         """The first axis and the last."""
         model = "(float[3,2] x) => (float[2,2] y) { y = Compress<axis=-2>(x, c) }"
         return (
-            rewritten("first", model, c=np.array([True, False, True])),
+            rewritten("first", model, becomes="Compress", c=np.array([True, False, True])),
             unchanged("last", model.replace("-2", "-1").replace("2,2", "3,1"), c=np.array([True, False])),
         )

@@ -45,23 +45,33 @@ class GatherNdSingleIndex(NodeRewrite):
         data, tuples = new.inputs()
         first, count = int(node.attribute("batch_dims")), tuples.dim(-1)
         flat = merged(new, data, first, first + count)
-        return new.clone_node(flat, new.unsqueeze(linear(new, tuples, data, first), [-1]))
+        positions = linear(new, tuples, data, first)
+        stored = positions.constant
+        single = new.unsqueeze(positions, [-1]) if stored is None else new.constant(stored[..., np.newaxis])
+        return new.clone_node(flat, single)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Tuples that are stored and computed, with slices behind them, and batches that MNN takes right."""
         tuples = np.array([[[0, 1], [2, -1]], [[1, 3], [-3, 0]]])
         return (
-            rewritten("stored", "(float[2,3,4] x) => (float[2,2] y) { y = GatherND<batch_dims=1>(x, i) }", i=tuples),
+            rewritten(
+                "stored",
+                "(float[2,3,4] x) => (float[2,2] y) { y = GatherND<batch_dims=1>(x, i) }",
+                becomes="GatherND, Reshape",
+                i=tuples,
+            ),
             rewritten(
                 "slices of a dynamic size",
                 "(float[2,3,4,N] x) => (float[2,2,N] y) { y = GatherND<batch_dims=1>(x, i) }",
+                becomes="GatherND, Reshape",
                 i=tuples,
             ),
             rewritten(
                 "computed",
                 """(float[2,3,4] x, int64[2,5,2] i) => (float[2,5] y) {
                 j = Sub(i, two) y = GatherND<batch_dims=1>(x, j) }""",
+                becomes="Add, GatherND, Less, Mul, ReduceSum, Reshape, Sub, Unsqueeze, Where",
                 two=np.array(2),
             ),
             unchanged(

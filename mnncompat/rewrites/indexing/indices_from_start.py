@@ -10,7 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
-from mnncompat.rewrites.indexing.index_arithmetic import counted, sizes_of
+from mnncompat.rewrites.indexing.index_arithmetic import counted, reshaped, sizes_of
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -49,6 +49,12 @@ class IndicesFromStart(NodeRewrite):
     name = "indices-from-start"
     summary = "negative indices are counted from the start"
     op_types = ("GatherElements", "GatherND", "ScatterElements", "ScatterND", "OneHot")
+    before = (
+        ("gather-nd-single-index", "that one computes places from indices, which then all count from the start"),
+        ("one-hot-stated", "both are needed, and stored indices are counted before a Cast hides them"),
+        ("reduction-before-axis", "stored indices are counted while they are stored, not behind a Transpose"),
+        ("scatter-reduction", "that one compares and multiplies indices, which then all count from the start"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with other indices."""
@@ -61,34 +67,8 @@ class IndicesFromStart(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Each operator, with indices that are stored and computed, and a size that is."""
         return (
-            rewritten("stored", "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }", i=_TABLE),
-            rewritten(
-                "computed",
-                "(float[3,4] x, int64[2,4] i) => (float[2,4] y) { j = Sub(i, two) y = GatherElements(x, j) }",
-                two=np.array(2),
-            ),
-            rewritten(
-                "computed, along a dynamic axis",
-                """(float[N,4] x, int64[2,4] i) => (float[2,4] y) {
-                j = Sub(i, one) y = GatherElements<axis=-2>(x, j) }""",
-                one=np.array(1),
-            ),
-            rewritten(
-                "tuples behind a batch",
-                """(float[2,3,4] x, int32[2,5,2] i) => (float[2,5] y) {
-                k = Sub(i, two) j = Cast<to=7>(k) y = GatherND<batch_dims=1>(x, j) }""",
-                two=np.array(2, np.int32),
-            ),
-            rewritten(
-                "written to",
-                "(float[3,4] x, float[2,4] u) => (float[3,4] y) { y = ScatterElements(x, i, u) }",
-                i=np.array([[-1, 0, 2, -3], [0, 1, 1, 1]]),
-            ),
-            rewritten(
-                "hot elements",
-                """(int64[5] i) => (float[5,7] y) <int64 depth = {7}, int64 three = {3}, float[2] v = {0, 1}> {
-                j = Sub(i, three) y = OneHot<axis=-1>(j, depth, v) }""",
-            ),
+            *_gathers(),
+            *_scatter_and_one_hot(),
             unchanged("not negative", "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }", i=abs(_TABLE)),
             unchanged(
                 "of ArgMax", "(float[3,4] x) => (float[1,4] y) { i = ArgMax<axis=0>(x) y = GatherElements(x, i) }"
@@ -107,6 +87,56 @@ class IndicesFromStart(NodeRewrite):
         )
 
 
+def _gathers() -> tuple[Example, ...]:
+    """Operators that read at the indices."""
+    return (
+        rewritten(
+            "stored",
+            "(float[3,4] x) => (float[2,4] y) { y = GatherElements(x, i) }",
+            becomes="GatherElements",
+            i=_TABLE,
+        ),
+        rewritten(
+            "computed",
+            "(float[3,4] x, int64[2,4] i) => (float[2,4] y) { j = Sub(i, two) y = GatherElements(x, j) }",
+            becomes="Add, GatherElements, Less, Sub, Where",
+            two=np.array(2),
+        ),
+        rewritten(
+            "computed, along a dynamic axis",
+            """(float[N,4] x, int64[2,4] i) => (float[2,4] y) {
+            j = Sub(i, one) y = GatherElements<axis=-2>(x, j) }""",
+            becomes="Add, GatherElements, Less, Reshape, Shape, Slice, Sub, Where",
+            one=np.array(1),
+        ),
+        rewritten(
+            "tuples behind a batch",
+            """(float[2,3,4] x, int32[2,5,2] i) => (float[2,5] y) {
+            k = Sub(i, two) j = Cast<to=7>(k) y = GatherND<batch_dims=1>(x, j) }""",
+            becomes="Add, Cast, GatherND, Less, Sub, Where",
+            two=np.array(2, np.int32),
+        ),
+    )
+
+
+def _scatter_and_one_hot() -> tuple[Example, ...]:
+    """Operators that write at the indices."""
+    return (
+        rewritten(
+            "written to",
+            "(float[3,4] x, float[2,4] u) => (float[3,4] y) { y = ScatterElements(x, i, u) }",
+            becomes="ScatterElements",
+            i=np.array([[-1, 0, 2, -3], [0, 1, 1, 1]]),
+        ),
+        rewritten(
+            "hot elements",
+            """(int64[5] i) => (float[5,7] y) <int64 depth = {7}, int64 three = {3}, float[2] v = {0, 1}> {
+            j = Sub(i, three) y = OneHot<axis=-1>(j, depth, v) }""",
+            becomes="Add, 2 Less, OneHot, Reshape, Sub, 2 Where",
+        ),
+    )
+
+
 def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:
     """Sizes of the axes that the indices, or the elements of their tuples, point into."""
     data = new.input(0)
@@ -114,7 +144,7 @@ def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:
         first = int(node.attribute("batch_dims") or 0)
         return sizes_of(new, data, range(first, first + indices.dim(-1)), indices)
     axis = int(node.attribute("axis")) % data.rank
-    return new.reshape(sizes_of(new, data, range(axis, axis + 1), indices), ())
+    return reshaped(new, sizes_of(new, data, range(axis, axis + 1), indices), ())
 
 
 def _hot(new: SubgraphBuilder, indices: Value) -> Value:

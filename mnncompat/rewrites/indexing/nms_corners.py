@@ -52,6 +52,11 @@ class NmsCorners(NodeRewrite):
         text = """(float[1,20,4] boxes) => (int64[K,3] y)
         <int64[1] most = {3}, float[1] overlap = {0.5}> { y = NonMaxSuppression"""
         return (
-            rewritten("centres", text + "<center_point_box=1>(boxes, scores, most, overlap) }", scores=(1, 2, 20)),
+            rewritten(
+                "centres",
+                text + "<center_point_box=1>(boxes, scores, most, overlap) }",
+                becomes="Add, Concat, Max, Mul, NonMaxSuppression, Split, Sub",
+                scores=(1, 2, 20),
+            ),
             unchanged("corners", text + "(boxes, scores, most, overlap) }", scores=(1, 2, 20)),
         )

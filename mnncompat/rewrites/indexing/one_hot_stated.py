@@ -50,17 +50,23 @@ class OneHotStated(NodeRewrite):
         """What exporters leave out, and what they write as floats."""
         return (
             rewritten(
-                "no axis", "(int64[2,3] i) => (float[2,3,4] y) { y = OneHot(i, depth, v) }", depth=np.array(4), v=_V
+                "no axis",
+                "(int64[2,3] i) => (float[2,3,4] y) { y = OneHot(i, depth, v) }",
+                becomes="OneHot",
+                depth=np.array(4),
+                v=_V,
             ),
             rewritten(
                 "depth a float",
                 "(int64[3] i) => (float[4,3] y) { y = OneHot<axis=0>(i, depth, v) }",
+                becomes="OneHot",
                 depth=np.array(4, np.float32),
                 v=_V,
             ),
             rewritten(
                 "indices floats",
                 "(float[3] x) => (float[3,4] y) { i = Relu(x) j = Floor(i) y = OneHot<axis=-1>(j, depth, v) }",
+                becomes="Cast, Floor, OneHot, Relu",
                 depth=np.array(4, np.float32),
                 v=_V,
             ),

@@ -10,6 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.indexing.index_arithmetic import reshaped
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -51,9 +52,8 @@ class ScatterNdRows(NodeRewrite):
             leading[0] = int(np.prod(tuples.shape[:-1]))
         if slices.count(-1) > 1:
             raise NotApplicable(f"slices of '{data.name}' have {slices.count(-1)} dynamic sizes")
-        return new.clone_node(
-            data, new.reshape(tuples, [-1, *leading[1:], depth]), new.reshape(updates, [*leading, *slices])
-        )
+        tuples = reshaped(new, tuples, [-1, *leading[1:], depth])
+        return new.clone_node(data, tuples, new.reshape(updates, [*leading, *slices]))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -61,16 +61,20 @@ class ScatterNdRows(NodeRewrite):
         pairs, single = np.array([[0, 1], [2, 0], [1, 1]]), np.array([[[0], [2]], [[3], [1]]])
         slices = "(float[3,2,4] x, float[3,4] u) => (float[3,2,4] y) { y = ScatterND(x, i, u) }"
         return (
-            rewritten("pairs", slices, i=pairs),
-            rewritten("of a dynamic size", slices.replace("4]", "N]"), i=pairs),
+            rewritten("pairs", slices, becomes="Reshape, ScatterND", i=pairs),
+            rewritten("of a dynamic size", slices.replace("4]", "N]"), becomes="Reshape, ScatterND", i=pairs),
             rewritten(
                 "computed",
                 """(float[4,3] x, int64[1,2,1] n, float[1,2,3] u) => (float[4,3] y) {
                 i = Add(n, apart) y = ScatterND(x, i, u) }""",
+                becomes="Add, 2 Reshape, ScatterND",
                 apart=np.array([[[0], [2]]]),
             ),
             rewritten(
-                "singles", "(float[4,3] x, float[2,2,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }", i=single
+                "singles",
+                "(float[4,3] x, float[2,2,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }",
+                becomes="Reshape, ScatterND",
+                i=single,
             ),
             unchanged("elements", "(float[3,2] x, float[3] u) => (float[3,2] y) { y = ScatterND(x, i, u) }", i=pairs),
             refused(

@@ -64,6 +64,9 @@ class ScatterReduction(NodeRewrite):
     name = "scatter-reduction"
     summary = "the updates are combined with what is there by other operators"
     op_types = ("ScatterND", "ScatterElements")
+    before = (
+        ("scatter-nd-rows", "what it makes holds no slices: indices reshaped before would be reshaped for nothing"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the form that fits the indices."""
@@ -81,43 +84,8 @@ class ScatterReduction(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Each form of each operator."""
         return (
-            rewritten(
-                "distinct rows",
-                """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
-                i=np.array([[3], [0]]),
-                opset=18,
-            ),
-            rewritten(
-                "rows added twice",
-                """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
-                i=np.array([[1, -1], [1, 3]]),
-                opset=16,
-            ),
-            rewritten(
-                "computed rows",
-                """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
-                y = ScatterND<reduction="min">(x, i, u) }""",
-                opset=18,
-            ),
-            rewritten(
-                "distinct elements",
-                """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
-                y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
-                i=np.array([[2, 0], [1, -3]]),
-                opset=18,
-            ),
-            rewritten(
-                "computed elements",
-                """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
-                y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
-                opset=18,
-            ),
-            rewritten(
-                "integers, in a part",
-                """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
-                y = ScatterElements<reduction="add">(x, i, u) }""",
-                opset=18,
-            ),
+            *_scatter_nd(),
+            *_scatter_elements(),
             unchanged(
                 "replaced",
                 "(float[4,3] x, float[1,3] u) => (float[4,3] y) { y = ScatterND(x, i, u) }",
@@ -127,13 +95,6 @@ class ScatterReduction(NodeRewrite):
                 "floats are added",
                 """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterElements<reduction="add">(x, i, u) }""",
                 i=np.array([[0, 1, 2], [3, 1, 0]]),
-                opset=18,
-            ),
-            rewritten(
-                "a dynamic axis",
-                """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
-                i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
-                zero=np.array(0),
                 opset=18,
             ),
             refused(
@@ -153,21 +114,93 @@ class ScatterReduction(NodeRewrite):
         )
 
 
+def _scatter_nd() -> tuple[Example, ...]:
+    """ScatterND."""
+    return (
+        rewritten(
+            "distinct rows",
+            """(float[4,3] x, float[2,3] u) => (float[4,3] y) { y = ScatterND<reduction="max">(x, i, u) }""",
+            becomes="Gather, Max, 3 Reshape, ScatterND",
+            i=np.array([[3], [0]]),
+            opset=18,
+        ),
+        rewritten(
+            "rows added twice",
+            """(float[2,4,3] x, float[2,3] u) => (float[2,4,3] y) { y = ScatterND<reduction="add">(x, i, u) }""",
+            becomes="3 Reshape, ScatterElements",
+            i=np.array([[1, -1], [1, 3]]),
+            opset=16,
+        ),
+        rewritten(
+            "computed rows",
+            """(float[4,3] x, int64[2,1] i, float[2,3] u) => (float[4,3] y) {
+            y = ScatterND<reduction="min">(x, i, u) }""",
+            becomes="Add, Equal, Less, Min, ReduceMin, 5 Reshape, Squeeze, 5 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+        rewritten(
+            "a dynamic axis",
+            """(float[N,3] x, int64[1,1] n, float[1,3] u) => (float[N,3] y) {
+            i = Mul(n, zero) y = ScatterND<reduction="add">(x, i, u) }""",
+            becomes="2 Add, Less, 2 Mul, 5 Reshape, ScatterElements, Shape, Slice, Squeeze, Unsqueeze, Where",
+            zero=np.array(0),
+            opset=18,
+        ),
+    )
+
+
+def _scatter_elements() -> tuple[Example, ...]:
+    """ScatterElements."""
+    return (
+        rewritten(
+            "distinct elements",
+            """(float[4,3] x, float[2,2] u) => (float[4,3] y) {
+            y = ScatterElements<axis=1, reduction="max">(x, i, u) }""",
+            becomes="Gather, Max, 3 Reshape, ScatterND",
+            i=np.array([[2, 0], [1, -3]]),
+            opset=18,
+        ),
+        rewritten(
+            "computed elements",
+            """(float[2,4,3] x, int64[2,2,3] i, float[2,2,3] u) => (float[2,4,3] y) {
+            y = ScatterElements<axis=-2, reduction="min">(x, i, u) }""",
+            becomes="Add, Equal, Less, Min, ReduceMin, 4 Reshape, 3 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+        rewritten(
+            "integers, in a part",
+            """(int32[4,3] x, int64[2,2] i, int32[2,2] u) => (int32[4,3] y) {
+            y = ScatterElements<reduction="add">(x, i, u) }""",
+            becomes="3 Add, Equal, Less, Mul, ReduceSum, 5 Reshape, 4 Unsqueeze, 2 Where",
+            opset=18,
+        ),
+    )
+
+
 def _rows(new: SubgraphBuilder, op: str, data: Value, tuples: Value, updates: Value) -> Value:
     """ScatterND on data (P, S), at constant or computed positions (U,)."""
     positions = reshaped(new, linear(new, tuples, data, 0), [-1])
     width = prod(data.dim(axis) for axis in range(tuples.dim(-1), data.rank))
-    rows = new.reshape(data, [-1, width])
-    slices = new.reshape(updates, [-1, width])
+    is_sum = op in NEUTRAL and data.is_float
+    if is_sum and not is_distinct(positions):
+        elements = _elements_of_rows(new, positions, width)
+        flat, added = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (data, updates))
+        return new.cast(new.op("ScatterElements", flat, elements, added, reduction=op), data.dtype)
+    rows, slices = (new.reshape(each, [-1, width]) for each in (data, updates))
     if is_distinct(positions):
         return gathered(new, op, rows, positions, slices)
-    if op in NEUTRAL and data.is_float:
-        positions = positions if width == 1 else new.unsqueeze(positions, [1]) * width + new.constant(np.arange(width))
-        rows, slices = (new.reshape(new.cast(each, TensorProto.FLOAT), [-1]) for each in (rows, slices))
-        summed = new.op("ScatterElements", rows, reshaped(new, positions, [-1]), slices, reduction=op)
-        return new.cast(summed, data.dtype)
     rows, slices = new.unsqueeze(rows, [0]), new.unsqueeze(slices, [0])
     return compared(new, op, rows, reshaped(new, positions, [1, -1, 1]), slices)
+
+
+def _elements_of_rows(new: SubgraphBuilder, positions: Value, width: int) -> Value:
+    """Positions of all elements of rows that have `width` each: (U * width,)."""
+    stored, columns = positions.constant, np.arange(width)
+    if stored is not None:
+        return new.constant((stored[:, None] * width + columns).astype(stored.dtype).reshape(-1))
+    if width == 1:
+        return positions
+    return new.reshape(new.unsqueeze(positions, [1]) * width + new.constant(columns), [-1])
 
 
 def _elements(new: SubgraphBuilder, op: str, data: Value, indices: Value, updates: Value, axis: int) -> Value:

@@ -65,21 +65,29 @@ class TensorScatterRows(NodeRewrite):
         """Both modes, both ranks, and no indices."""
         four = "(float[2,3,6,4] c, float[2,3,2,4] u, int64[2] w) => (float[2,3,6,4] y)"
         return (
-            rewritten("linear", four + " { y = TensorScatter(c, u, w) }", opset=24),
+            rewritten(
+                "linear",
+                four + " { y = TensorScatter(c, u, w) }",
+                becomes="2 Add, 4 Reshape, ScatterND, 2 Unsqueeze",
+                opset=24,
+            ),
             rewritten(
                 "circular",
                 '(float[2,6,4] c, float[2,2,4] u) => (float[2,6,4] y) { y = TensorScatter<mode="circular">(c, u, w) }',
+                becomes="2 Add, Mod, 4 Reshape, ScatterND, 2 Unsqueeze",
                 w=np.array([5, 2]),
                 opset=24,
             ),
             rewritten(
                 "no indices",
                 "(float[2,3,6,4] c, float[2,3,2,4] u) => (float[2,3,6,4] y) { y = TensorScatter(c, u) }",
+                becomes="Concat, Slice",
                 opset=24,
             ),
             rewritten(
                 "a dynamic batch",
                 four.replace("[2,", "[N,").replace("[2]", "[N]") + " { y = TensorScatter(c, u, w) }",
+                becomes="2 Add, 2 Mul, Range, 6 Reshape, ScatterND, Shape, Slice, 2 Unsqueeze",
                 opset=24,
             ),
             refused(

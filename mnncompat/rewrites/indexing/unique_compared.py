@@ -82,15 +82,21 @@ class UniqueCompared(NodeRewrite):
             rewritten(
                 "rows",
                 f"(float[4,2] x) => ({outputs % (',2', '4')}) {{ z = Floor(x) y, i, v, c = Unique<axis=0>(z) }}",
+                becomes="""3 ArgMax, 7 Cast, 3 Equal, Floor, Gather, GatherElements, Greater, Mul, ReduceMin,
+                3 ReduceSum, Reshape, 2 Slice, Squeeze, Sub, 3 Unsqueeze""",
             ),
             rewritten(
                 "columns, unsorted",
                 """(int64[2,5] x) => (int64[2,M] y, int64[K] i, int64[5] v) {
                 y, i, v = Unique<axis=-1, sorted=0>(x) }""",
+                becomes="""2 ArgMax, 6 Cast, 3 Equal, Gather, Greater, Mul, ReduceMin, 2 ReduceSum, Reshape, Slice,
+                Transpose, 4 Unsqueeze""",
             ),
             rewritten(
                 "unsorted",
                 f"(float[N,3] x) => ({outputs % ('', 'A')}) {{ z = Round(x) y, i, v, c = Unique<sorted=0>(z) }}",
+                becomes="""2 ArgMax, 7 Cast, 3 Equal, Gather, Greater, Mul, Range, 3 ReduceSum, 3 Reshape, Round,
+                Shape, 3 Slice, Squeeze, 4 Unsqueeze""",
             ),
             unchanged("sorted integers", "(int64[6] x) => (int64[M] y) { y = Unique(x) }"),
             refused(

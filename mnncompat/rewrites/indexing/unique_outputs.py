@@ -34,6 +34,7 @@ class UniqueOutputs(NodeRewrite):
     name = "unique-outputs"
     summary = "all outputs are declared"
     op_types = ("Unique",)
+    before = (("unique-compared", "with all outputs declared MNN's own operator may be right, and it is faster"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with four outputs."""
@@ -43,6 +44,6 @@ class UniqueOutputs(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Two outputs and four."""
         return (
-            rewritten("two", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i = Unique(x) }"),
+            rewritten("two", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i = Unique(x) }", becomes="Unique"),
             unchanged("four", "(int64[6] x) => (int64[M] y, int64[M] i) { y, i, v, c = Unique(x) }"),
         )

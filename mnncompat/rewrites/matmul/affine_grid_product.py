@@ -61,12 +61,14 @@ class AffineGridProduct(NodeRewrite):
             rewritten(
                 "2-D",
                 "(float[2,2,3] t) => (float[2,5,6,2] y) <int64[4] size = {2,3,5,6}> { y = AffineGrid(t, size) }",
+                becomes="MatMul, Reshape, Transpose",
                 opset=20,
             ),
             rewritten(
                 "3-D, corners",
                 """(float[2,3,4] t) => (float[2,3,4,5,3] y) <int64[5] size = {2,1,3,4,5}>
                 { y = AffineGrid<align_corners=1>(t, size) }""",
+                becomes="MatMul, Reshape, Transpose",
                 opset=20,
             ),
             refused(

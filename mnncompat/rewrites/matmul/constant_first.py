@@ -49,6 +49,7 @@ class ConstantFirst(NodeRewrite):
             rewritten(
                 "three groups of 1 to 2",
                 "(float[1,3,5,5] x) => (float[1,6,3,3] y) { s = Conv<group=3>(x, w) y = Add(s, c) }",
+                becomes="Add, Conv",
                 w=(6, 1, 3, 3),
                 c=(6, 1, 1),
             ),

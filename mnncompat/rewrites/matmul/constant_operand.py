@@ -39,7 +39,7 @@ class ConstantOperand(NodeRewrite):
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp
     """
 
-    code = "MNN830"
+    code = "MNN842"
     name = "constant-operand"
     summary = "the constant is written so that MNN reads it as one"
     op_types = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")
@@ -61,38 +61,7 @@ class ConstantOperand(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Constants behind Conv, its activation, Gemm and MatMul, and in front; and a bias."""
         return (
-            rewritten(
-                "width as many as channels",
-                "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
-                w=(3, 2, 1, 1),
-                d=(1, 1, 1, 3),
-            ),
-            rewritten(
-                "behind the activation",
-                "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) r = Relu(c) y = Add(r, d) }",
-                w=(3, 2, 1, 1),
-                d=(3,),
-            ),
-            rewritten(
-                "column",
-                "(float[3,4] x) => (float[3,3] y) { c = MatMul(x, w) y = Sum(d, c) }",
-                w=(4, 3),
-                d=(3, 1),
-            ),
-            rewritten(
-                "in front",
-                "(float[1,2,4,3] x) => (float[1,6,4,3] y) { c = Conv(x, w) y = Sub(d, c) }",
-                w=(6, 2, 1, 1),
-                d=(1, 1, 1, 1),
-            ),
-            rewritten(
-                "behind a norm",
-                """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
-                u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
-                s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
-                c=(3, 1, 1),
-                b=(3,),
-            ),
+            *_rewritten_examples(),
             unchanged(
                 "a bias",
                 "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
@@ -100,3 +69,46 @@ class ConstantOperand(NodeRewrite):
                 d=(3, 1, 1),
             ),
         )
+
+
+def _rewritten_examples() -> tuple[Example, ...]:
+    """Constants behind Conv, its activation, MatMul and a norm, and in front."""
+    return (
+        rewritten(
+            "width as many as channels",
+            "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
+            becomes="Conv, Sub",
+            w=(3, 2, 1, 1),
+            d=(1, 1, 1, 3),
+        ),
+        rewritten(
+            "behind the activation",
+            "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) r = Relu(c) y = Add(r, d) }",
+            becomes="Conv, Relu, Sub",
+            w=(3, 2, 1, 1),
+            d=(3,),
+        ),
+        rewritten(
+            "column",
+            "(float[3,4] x) => (float[3,3] y) { c = MatMul(x, w) y = Sum(d, c) }",
+            becomes="MatMul, Sub",
+            w=(4, 3),
+            d=(3, 1),
+        ),
+        rewritten(
+            "in front",
+            "(float[1,2,4,3] x) => (float[1,6,4,3] y) { c = Conv(x, w) y = Sub(d, c) }",
+            becomes="Conv, Sub",
+            w=(6, 2, 1, 1),
+            d=(1, 1, 1, 1),
+        ),
+        rewritten(
+            "behind a norm",
+            """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
+            u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
+            s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
+            becomes="Add, Div, Mul, Pow, 2 ReduceMean, Sqrt, 2 Sub",
+            c=(3, 1, 1),
+            b=(3,),
+        ),
+    )

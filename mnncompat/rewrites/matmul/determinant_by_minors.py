@@ -57,8 +57,12 @@ class DeterminantByMinors(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Two and three rows, a batch; and five rows."""
         return (
-            rewritten("two rows", "(float[2,2] x) => (float y) { y = Det(x) }"),
-            rewritten("three rows", "(float[N,3,3] x) => (float[N] y) { y = Det(x) }"),
+            rewritten("two rows", "(float[2,2] x) => (float y) { y = Det(x) }", becomes="2 Mul, 4 Slice, Squeeze, Sub"),
+            rewritten(
+                "three rows",
+                "(float[N,3,3] x) => (float[N] y) { y = Det(x) }",
+                becomes="Add, 9 Mul, 9 Slice, Squeeze, 4 Sub",
+            ),
             refused("five rows", "5 x 5", "(float[5,5] x) => (float y) { y = Det(x) }"),
         )
 

@@ -67,51 +67,68 @@ class DftAsMatmul(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Real and complex, both directions, and what is left."""
         return (
-            rewritten(
-                "real, one-sided, dynamic batch",
-                "(float[N,8,1] x) => (float[N,5,2] y) {y = DFT<onesided=1>(x)}",
-                opset=17,
-            ),
-            rewritten(
-                "complex, another axis, cut",
-                "(float[2,6,3,2] x) => (float[2,4,3,2] y) <int64 n = {4}> { y = DFT<axis=1>(x, n) }",
-                opset=17,
-            ),
-            rewritten(
-                "inverse, filled up, axis as an operand",
-                "(float[2,5,2] x) => (float[2,7,2] y) <int64 n = {7}, int64 a = {-2}> { y = DFT<inverse=1>(x, n, a) }",
-                opset=20,
-            ),
-            refused(
-                "length is dynamic",
-                "dimension 1 of 'x' is dynamic",
-                "(float[1,N,1] x) => (float[1,N,2] y) { y = DFT(x) }",
-                opset=17,
-            ),
-            refused(
-                "length is an input",
-                "computed at run time",
-                "(float[1,8,1] x, int64 n) => (float[1,N,2] y) { y = DFT(x, n) }",
-                opset=17,
-            ),
-            refused(
-                "frequencies that do not fit",
-                "5 frequencies are given for a length of 4",
-                "(float[1,5,2] x) => (float[1,4,1] y) <int64 n = {4}> { y = DFT<inverse=1, onesided=1>(x, n) }",
-                opset=20,
-            ),
-            refused(
-                "too large",
-                "matrix of 268 MB",
-                "(float[1,4096,2] x) => (float[1,4096,2] y) { y = DFT(x) }",
-                opset=17,
-            ),
-            unchanged(
-                "MNN declares it",
-                "(float[1,32] x, float[8] w) => (float[1,7,8,2] y) <int64 s = {4}> { y = STFT<onesided=0>(x, s, w) }",
-                opset=17,
-            ),
+            *_transforms(),
+            *_look_alikes(),
         )
+
+
+def _transforms() -> tuple[Example, ...]:
+    """Real and complex, both directions."""
+    return (
+        rewritten(
+            "real, one-sided, dynamic batch",
+            "(float[N,8,1] x) => (float[N,5,2] y) {y = DFT<onesided=1>(x)}",
+            becomes="MatMul, 2 Reshape",
+            opset=17,
+        ),
+        rewritten(
+            "complex, another axis, cut",
+            "(float[2,6,3,2] x) => (float[2,4,3,2] y) <int64 n = {4}> { y = DFT<axis=1>(x, n) }",
+            becomes="MatMul, 2 Reshape, 2 Transpose",
+            opset=17,
+        ),
+        rewritten(
+            "inverse, filled up, axis as an operand",
+            "(float[2,5,2] x) => (float[2,7,2] y) <int64 n = {7}, int64 a = {-2}> { y = DFT<inverse=1>(x, n, a) }",
+            becomes="MatMul, 2 Reshape",
+            opset=20,
+        ),
+    )
+
+
+def _look_alikes() -> tuple[Example, ...]:
+    """Places without the hazard, and with one that is refused."""
+    return (
+        refused(
+            "length is dynamic",
+            "dimension 1 of 'x' is dynamic",
+            "(float[1,N,1] x) => (float[1,N,2] y) { y = DFT(x) }",
+            opset=17,
+        ),
+        refused(
+            "length is an input",
+            "computed at run time",
+            "(float[1,8,1] x, int64 n) => (float[1,N,2] y) { y = DFT(x, n) }",
+            opset=17,
+        ),
+        refused(
+            "frequencies that do not fit",
+            "5 frequencies are given for a length of 4",
+            "(float[1,5,2] x) => (float[1,4,1] y) <int64 n = {4}> { y = DFT<inverse=1, onesided=1>(x, n) }",
+            opset=20,
+        ),
+        refused(
+            "too large",
+            "matrix of 268 MB",
+            "(float[1,4096,2] x) => (float[1,4096,2] y) { y = DFT(x) }",
+            opset=17,
+        ),
+        unchanged(
+            "MNN declares it",
+            "(float[1,32] x, float[8] w) => (float[1,7,8,2] y) <int64 s = {4}> { y = STFT<onesided=0>(x, s, w) }",
+            opset=17,
+        ),
+    )
 
 
 def _axis(node: NodeFacts, new: SubgraphBuilder) -> int:

@@ -11,7 +11,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.support.relations.matmul import is_mistaken_for_matmul
+from mnncompat.support.relations.einsum import is_mistaken_for_matmul
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -78,41 +78,9 @@ class EinsumInSteps(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """What is taken apart, and what is left."""
         return (
-            rewritten(
-                "three operands, dynamic",
-                """(float[N,3] a, float[3,4] b, float[4,N] c) => (float[N,N] y) {
-                y = Einsum<equation="ij, jk, kl -> il">(a, b, c) }""",
-            ),
-            rewritten("diagonal", """(float[3,4,3] x) => (float[4,3] y) { y = Einsum<equation="iji->ji">(x) }"""),
-            rewritten(
-                "batch diagonal", """(float[2,3,3] x) => (float[2,3] y) { y = Einsum<equation="...ii->...i">(x) }"""
-            ),
-            rewritten("trace", """(float[3,3] x) => (float y) { y = Einsum<equation="ii">(x) }"""),
-            rewritten(
-                "inner product", """(float[2,3] a, float[2,3] b) => (float y) { y = Einsum<equation="ij,ij">(a, b) }"""
-            ),
-            rewritten(
-                "implicit", """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk">(a, b) }"""
-            ),
-            rewritten(
-                "integers",
-                """(int32[2,3,5] a, int32[4,3,2] b) => (int32[4,2,5] y) {
-                y = Einsum<equation="bij,kib->kbj">(a, b) }""",
-            ),
-            rewritten(
-                "sums of one operand",
-                """(float[2,N] a, float[2,4] b) => (float[2] y) { y = Einsum<equation="bi,bj->b">(a, b) }""",
-            ),
-            rewritten(
-                "ellipses at different places",
-                """(float[2,3,2,4] a, float[3,2,4,5] b) => (float[2,3,2,5] y) {
-                y = Einsum<equation="b...i,...ij->b...j">(a, b) }""",
-            ),
-            rewritten(
-                "taken for a batch of matrices",
-                """(float[2,3,5] a, float[2,4,5] b) => (float[2,4,3] y) {
-                y = Einsum<equation="aid,ajd->aji">(a, b) }""",
-            ),
+            *_diagonals(),
+            *_products(),
+            *_notations(),
             refused(
                 "large products of integers",
                 "8000000 terms",
@@ -129,6 +97,78 @@ class EinsumInSteps(NodeRewrite):
                 """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk->ik">(a, b) }""",
             ),
         )
+
+
+def _diagonals() -> tuple[Example, ...]:
+    """Letters that stand twice in one operand."""
+    return (
+        rewritten(
+            "diagonal",
+            """(float[3,4,3] x) => (float[4,3] y) { y = Einsum<equation="iji->ji">(x) }""",
+            becomes="Reshape, Slice, Transpose",
+        ),
+        rewritten(
+            "batch diagonal",
+            """(float[2,3,3] x) => (float[2,3] y) { y = Einsum<equation="...ii->...i">(x) }""",
+            becomes="Reshape, Slice",
+        ),
+        rewritten(
+            "trace",
+            """(float[3,3] x) => (float y) { y = Einsum<equation="ii">(x) }""",
+            becomes="ReduceSum, Reshape, Slice",
+        ),
+    )
+
+
+def _products() -> tuple[Example, ...]:
+    """Products, and sums of single operands."""
+    return (
+        rewritten(
+            "three operands, dynamic",
+            """(float[N,3] a, float[3,4] b, float[4,N] c) => (float[N,N] y) {
+            y = Einsum<equation="ij, jk, kl -> il">(a, b, c) }""",
+            becomes="2 Einsum",
+        ),
+        rewritten(
+            "inner product",
+            """(float[2,3] a, float[2,3] b) => (float y) { y = Einsum<equation="ij,ij">(a, b) }""",
+            becomes="Mul, ReduceSum",
+        ),
+        rewritten(
+            "integers",
+            """(int32[2,3,5] a, int32[4,3,2] b) => (int32[4,2,5] y) {
+            y = Einsum<equation="bij,kib->kbj">(a, b) }""",
+            becomes="Mul, ReduceSum, 2 Transpose, 2 Unsqueeze",
+        ),
+        rewritten(
+            "sums of one operand",
+            """(float[2,N] a, float[2,4] b) => (float[2] y) { y = Einsum<equation="bi,bj->b">(a, b) }""",
+            becomes="Mul, 2 ReduceSum",
+        ),
+    )
+
+
+def _notations() -> tuple[Example, ...]:
+    """Equations that MNN reads wrong, though it has the product."""
+    return (
+        rewritten(
+            "implicit",
+            """(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk">(a, b) }""",
+            becomes="Einsum",
+        ),
+        rewritten(
+            "ellipses at different places",
+            """(float[2,3,2,4] a, float[3,2,4,5] b) => (float[2,3,2,5] y) {
+            y = Einsum<equation="b...i,...ij->b...j">(a, b) }""",
+            becomes="Einsum, Transpose",
+        ),
+        rewritten(
+            "taken for a batch of matrices",
+            """(float[2,3,5] a, float[2,4,5] b) => (float[2,4,3] y) {
+            y = Einsum<equation="aid,ajd->aji">(a, b) }""",
+            becomes="Einsum, Transpose",
+        ),
+    )
 
 
 def _parsed(equation: str, new: SubgraphBuilder) -> tuple[list[list[str]], list[str]]:

@@ -49,6 +49,6 @@ class GemmFullBias(NodeRewrite):
         """An addend for each row, and one for each column."""
         text = "(float[4,3] a) => (float[4,4] y) { y = Gemm(a, w, c) }"
         return (
-            rewritten("one for each row", text, w=(3, 4), c=(4, 1)),
+            rewritten("one for each row", text, becomes="Gemm", w=(3, 4), c=(4, 1)),
             unchanged("one for each column", text, w=(3, 4), c=(4,)),
         )

@@ -45,9 +45,14 @@ class GemmTransposeToOp(NodeRewrite):
         """With and without a bias, and a second operand that is no constant."""
         text = "(float[3,N] a) => (float[N,4] y) { y = Gemm<transA=1, transB=1, alpha=0.5>(a, w) }"
         return (
-            rewritten("transposed", text, w=(4, 3)),
+            rewritten("transposed", text, becomes="Gemm, Transpose", w=(4, 3)),
             rewritten(
-                "bias", "(float[3,2] a) => (float[2,4] y) { y = Gemm<transA=1>(a, w, c) }", opset=9, w=(3, 4), c=(4,)
+                "bias",
+                "(float[3,2] a) => (float[2,4] y) { y = Gemm<transA=1>(a, w, c) }",
+                becomes="Gemm, Transpose",
+                opset=9,
+                w=(3, 4),
+                c=(4,),
             ),
             unchanged(
                 "both at run time", "(float[3,2] a, float[3,4] b) => (float[2,4] y) { y = Gemm<transA=1>(a, b) }"

@@ -74,21 +74,7 @@ class ProductOfMatrices(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Vectors and batches, and what is left."""
         return (
-            rewritten("vectors", "(float[5] a, float[5] b) => (float y) { y = MatMul(a, b) }"),
-            rewritten("constant vector", "(float[2,N,4] a) => (float[2,N] y) { y = MatMul(a, w) }", opset=11, w=(4,)),
-            rewritten(
-                "crossed batches", "(float[3,1,2,4] a, float[3,4,5] b) => (float[3,3,2,5] y) { y = MatMul(a, b) }"
-            ),
-            rewritten(
-                "open batch",
-                "(float[N,2,3,4] a) => (float[N,2,3,5] y) { y = MatMul(a, w) }",
-                w=(1, 2, 4, 5),
-            ),
-            rewritten(
-                "open batches with single matrices",
-                "(float[N,1,3,4] a, float[N,2,4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
-                opset=11,
-            ),
+            *_vectors_and_batches(),
             unchanged(
                 "open batch, single matrix",
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
@@ -113,6 +99,37 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[3,1,2,4] a, float[2,4,5] b) => (float[3,2,2,5] y) { y = MatMul(a, b) }",
             ),
         )
+
+
+def _vectors_and_batches() -> tuple[Example, ...]:
+    """Vectors and batches."""
+    return (
+        rewritten("vectors", "(float[5] a, float[5] b) => (float y) { y = MatMul(a, b) }", becomes="Mul, ReduceSum"),
+        rewritten(
+            "constant vector",
+            "(float[2,N,4] a) => (float[2,N] y) { y = MatMul(a, w) }",
+            becomes="MatMul, Squeeze",
+            opset=11,
+            w=(4,),
+        ),
+        rewritten(
+            "crossed batches",
+            "(float[3,1,2,4] a, float[3,4,5] b) => (float[3,3,2,5] y) { y = MatMul(a, b) }",
+            becomes="Expand, MatMul",
+        ),
+        rewritten(
+            "open batch",
+            "(float[N,2,3,4] a) => (float[N,2,3,5] y) { y = MatMul(a, w) }",
+            becomes="Concat, Expand, MatMul, Shape, Slice",
+            w=(1, 2, 4, 5),
+        ),
+        rewritten(
+            "open batches with single matrices",
+            "(float[N,1,3,4] a, float[N,2,4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
+            becomes="Concat, Expand, MatMul",
+            opset=11,
+        ),
+    )
 
 
 def _beside(new: SubgraphBuilder, value: Value, other: Value) -> Value:

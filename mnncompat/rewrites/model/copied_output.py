@@ -45,31 +45,68 @@ class CopiedOutput(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Each operator, several of them, and what is not merged or not an output."""
-        signature = "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y)"
-        conv = "c = Conv<kernel_shape=[2,2,2]>(x, w)"
-        weight = (3, 2, 2, 2, 2)
-        norm = "BatchNormalization(c, s, s, s, var)"
         return (
-            rewritten("Relu", f"{signature} {{ {conv} y = Relu(c) }}", w=weight),
-            rewritten(
-                "Clip, as attributes", f"{signature} {{ {conv} y = Clip<min=0.0, max=6.0>(c) }}", opset=10, w=weight
-            ),
-            rewritten("norm", f"{signature} {{ {conv} y = {norm} }}", w=weight, s=(3,), var=(3,)),
-            rewritten("norm and Relu", f"{signature} {{ {conv} n = {norm} y = Relu(n) }}", w=weight, s=(3,), var=(3,)),
-            rewritten(
-                "also used",
-                "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y, float[1,3,3,4,5] z) "
-                f"{{ {conv} y = Relu(c) z = Sigmoid(y) }}",
-                w=weight,
-            ),
-            rewritten(
-                "transposed",
-                """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
-                { c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w) y = Relu(c) }""",
-                w=(2, 3, 2, 2, 2),
-            ),
-            unchanged("LeakyRelu", f"{signature} {{ {conv} y = LeakyRelu(c) }}", w=weight),
-            unchanged("Sigmoid behind", f"{signature} {{ {conv} r = Relu(c) y = Sigmoid(r) }}", w=weight),
-            unchanged("read twice", f"{signature} {{ {conv} r = Relu(c) y = Add(r, c) }}", w=weight),
+            *_activations(),
+            *_norms(),
+            unchanged("LeakyRelu", f"{_SIGNATURE} {{ {_CONV} y = LeakyRelu(c) }}", w=_WEIGHT),
+            unchanged("Sigmoid behind", f"{_SIGNATURE} {{ {_CONV} r = Relu(c) y = Sigmoid(r) }}", w=_WEIGHT),
+            unchanged("read twice", f"{_SIGNATURE} {{ {_CONV} r = Relu(c) y = Add(r, c) }}", w=_WEIGHT),
             unchanged("2-D", "(float[1,2,5,6] x) => (float[1,3,4,5] y) { c = Conv(x, w) y = Relu(c) }", w=(3, 2, 2, 2)),
         )
+
+
+# Parts of the examples.
+_SIGNATURE = "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y)"
+_CONV = "c = Conv<kernel_shape=[2,2,2]>(x, w)"
+_WEIGHT = (3, 2, 2, 2, 2)
+
+
+def _activations() -> tuple[Example, ...]:
+    """Activations."""
+    return (
+        rewritten("Relu", f"{_SIGNATURE} {{ {_CONV} y = Relu(c) }}", becomes="Conv, Identity, Relu", w=_WEIGHT),
+        rewritten(
+            "Clip, as attributes",
+            f"{_SIGNATURE} {{ {_CONV} y = Clip<min=0.0, max=6.0>(c) }}",
+            becomes="Clip, Conv, Identity",
+            opset=10,
+            w=_WEIGHT,
+        ),
+        rewritten(
+            "also used",
+            "(float[1,2,4,5,6] x) => (float[1,3,3,4,5] y, float[1,3,3,4,5] z) "
+            f"{{ {_CONV} y = Relu(c) z = Sigmoid(y) }}",
+            becomes="Conv, Identity, Relu, Sigmoid",
+            w=_WEIGHT,
+        ),
+        rewritten(
+            "transposed",
+            """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y)
+            { c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w) y = Relu(c) }""",
+            becomes="ConvTranspose, Identity, Relu",
+            w=(2, 3, 2, 2, 2),
+        ),
+    )
+
+
+def _norms() -> tuple[Example, ...]:
+    """BatchNormalization."""
+    norm = "BatchNormalization(c, s, s, s, var)"
+    return (
+        rewritten(
+            "norm",
+            f"{_SIGNATURE} {{ {_CONV} y = {norm} }}",
+            becomes="BatchNormalization, Conv, Identity",
+            w=_WEIGHT,
+            s=(3,),
+            var=(3,),
+        ),
+        rewritten(
+            "norm and Relu",
+            f"{_SIGNATURE} {{ {_CONV} n = {norm} y = Relu(n) }}",
+            becomes="BatchNormalization, Conv, Identity, Relu",
+            w=_WEIGHT,
+            s=(3,),
+            var=(3,),
+        ),
+    )

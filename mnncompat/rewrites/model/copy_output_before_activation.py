@@ -58,44 +58,82 @@ class CopyOutputBeforeActivation(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Changes of shape, products, copies, bounds, bodies; and what MNN does not move."""
-        flat = "(float[2,3,4] x) => (float[2,12] s, float[2,12] y)"
-        w, b = (12, 3), (3,)
-        scores = "(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)"
         turned = "(float[2,3,4] x) => (float[2,4,3] s, float[2,4,3] y)"
-        branch = """then_branch = one () => (float[24] p, float[24] q) { p = Reshape(x, n) q = Abs(p) },
-            else_branch = two () => (float[24] r, float[24] t) { r = Reshape(x, n) t = Exp(r) }"""
         return (
-            rewritten("flattened", f"{flat} {{ s = Flatten(x) y = Sigmoid(s) }}"),
-            rewritten("reshaped", f"{flat} <int64[2] n = {{2, 12}}> {{ s = Reshape(x, n) y = Relu(s) }}", opset=7),
-            rewritten("bounds", f"{flat} <float low = {{-1.0}}> {{ s = Flatten(x) y = Clip(s, low) }}"),
-            rewritten("a copy is read", f"{flat} {{ s = Flatten(x) t = Identity(s) y = Tanh(t) }}"),
-            rewritten("logits", f"{scores} {{ s = MatMul(x, w) y = Sigmoid(s) }}", w=w),
-            rewritten("product and bias", f"{scores} {{ p = MatMul(x, w) s = Add(p, b) y = Sigmoid(s) }}", w=w, b=b),
-            rewritten(
-                "integers",
-                "(float[2,3] x) => (int64[2,1] s, int64[2,1] y) { s = ArgMax<axis=1>(x) y = Neg(s) }",
-            ),
-            rewritten(
-                "in a branch",
-                f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> "
-                f"{{ s, y = If<{branch}>(c) }}",
-            ),
-            rewritten(
-                "written as a sum of products",
-                """(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)
-                { s = Einsum<equation="bij,jk->bik">(x, w) y = Sigmoid(s) }""",
-                opset=13,
-                w=w,
-            ),
+            *_changes_of_shape(),
+            *_products(),
             unchanged(
                 "sums of products, turned",
                 """(float[5,12] x) => (float[3,5] s, float[3,5] y)
                 { s = Einsum<equation="ij,jk->ki">(x, w) y = Sigmoid(s) }""",
                 opset=13,
-                w=w,
+                w=_W,
             ),
             unchanged("no output", "(float[2,3,4] x) => (float[2,12] y) { s = Flatten(x) y = Sigmoid(s) }"),
-            unchanged("read elsewhere", f"{flat} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(s, t) }}"),
-            unchanged("Softmax", f"{flat} {{ s = Flatten(x) y = Softmax(s) }}"),
+            unchanged("read elsewhere", f"{_FLAT} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(s, t) }}"),
+            unchanged("Softmax", f"{_FLAT} {{ s = Flatten(x) y = Softmax(s) }}"),
             unchanged("no change of shape", f"{turned} {{ s = Transpose<perm=[0,2,1]>(x) y = Sigmoid(s) }}"),
         )
+
+
+# Parts of the examples.
+_FLAT = "(float[2,3,4] x) => (float[2,12] s, float[2,12] y)"
+_W, _B = (12, 3), (3,)
+
+
+def _changes_of_shape() -> tuple[Example, ...]:
+    """Outputs of another shape."""
+    branch = """then_branch = one () => (float[24] p, float[24] q) { p = Reshape(x, n) q = Abs(p) },
+        else_branch = two () => (float[24] r, float[24] t) { r = Reshape(x, n) t = Exp(r) }"""
+    return (
+        rewritten("flattened", f"{_FLAT} {{ s = Flatten(x) y = Sigmoid(s) }}", becomes="Flatten, Max, Sigmoid"),
+        rewritten(
+            "reshaped",
+            f"{_FLAT} <int64[2] n = {{2, 12}}> {{ s = Reshape(x, n) y = Relu(s) }}",
+            becomes="Max, Relu, Reshape",
+            opset=7,
+        ),
+        rewritten(
+            "bounds",
+            f"{_FLAT} <float low = {{-1.0}}> {{ s = Flatten(x) y = Clip(s, low) }}",
+            becomes="Clip, Flatten, Max",
+        ),
+        rewritten(
+            "a copy is read",
+            f"{_FLAT} {{ s = Flatten(x) t = Identity(s) y = Tanh(t) }}",
+            becomes="Flatten, Identity, Max, Tanh",
+        ),
+        rewritten(
+            "in a branch",
+            f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> {{ s, y = If<{branch}>(c) }}",
+            becomes="If{Abs, Max, Reshape | Exp, Max, Reshape}",
+        ),
+    )
+
+
+def _products() -> tuple[Example, ...]:
+    """Products of matrices, and ArgMax."""
+    scores = "(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)"
+    return (
+        rewritten("logits", f"{scores} {{ s = MatMul(x, w) y = Sigmoid(s) }}", becomes="MatMul, Max, Sigmoid", w=_W),
+        rewritten(
+            "product and bias",
+            f"{scores} {{ p = MatMul(x, w) s = Add(p, b) y = Sigmoid(s) }}",
+            becomes="Add, MatMul, Max, Sigmoid",
+            w=_W,
+            b=_B,
+        ),
+        rewritten(
+            "integers",
+            "(float[2,3] x) => (int64[2,1] s, int64[2,1] y) { s = ArgMax<axis=1>(x) y = Neg(s) }",
+            becomes="ArgMax, Max, Neg",
+        ),
+        rewritten(
+            "written as a sum of products",
+            """(float[2,5,12] x) => (float[2,5,3] s, float[2,5,3] y)
+            { s = Einsum<equation="bij,jk->bik">(x, w) y = Sigmoid(s) }""",
+            becomes="Einsum, Max, Sigmoid",
+            opset=13,
+            w=_W,
+        ),
+    )

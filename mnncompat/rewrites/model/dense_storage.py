@@ -73,11 +73,12 @@ class DenseStorage(ModelRewrite):
         constant = """(float[2,3] x) => (float[2,3] y) {
             w = Constant<value = int8[3] {1, -2, 3}>() f = Cast<to = 1>(w) y = Mul(x, f) }"""
         int8 = np.array([1, -2, 3], np.int8)
-        base = rewritten("int8 in int32_data", bytes_text, w=int8)
+        typed = rewritten("int8 in int32_data", bytes_text, becomes="Cast, Mul", w=int8)
+        sparse = rewritten("sparse Constant", float_text, becomes="Constant, Mul", w=(3,))
         return (
-            base._replace(build=_changed(base, _in_int32_data)),
-            rewritten("int8 Constant in int32_data", constant),
-            base._replace(name="sparse Constant", build=_changed(rewritten("", float_text, w=(3,)), _sparse)),
+            typed._replace(build=_changed(typed, _in_int32_data)),
+            rewritten("int8 Constant in int32_data", constant, becomes="Cast, Constant, Mul"),
+            sparse._replace(build=_changed(sparse, _sparse)),
             unchanged("raw bytes", bytes_text, w=int8),
             unchanged("floats", float_text, w=(3,)),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, helper
 
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.protos import is_onnx, onnx_opset
 from mnncompat.graph.validation import all_nodes
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -53,7 +53,12 @@ class ExpandFunction(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """An operator that MNN lacks, and a function that it has."""
         return (
-            rewritten("no attributes", "(float[2,3,4] x) => (float[2,3,4] y) { y = Mish(x) }", opset=22),
+            rewritten(
+                "no attributes",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = Mish(x) }",
+                becomes="Mul, Softplus, Tanh",
+                opset=22,
+            ),
             unchanged("MNN declares it", "(float[2,5] x) => (float[2,5] y) { y = Softplus(x) }"),
         )
 
@@ -101,7 +106,7 @@ def _body(node: NodeFacts, schema: Any) -> FunctionProto:
         if data:
             body.ParseFromString(data)
             unstated = node.opset if schema.domain else version
-            written_for = next((each.version for each in body.opset_import if each.domain in ("", "ai.onnx")), unstated)
+            written_for = onnx_opset(body.opset_import) or unstated
             if all(_is_same(each, written_for, node.opset) for each in all_nodes(body.node)):
                 return body
     raise NotApplicable(f"ONNX opset {node.opset} has no function body of {node.node.op_type}")

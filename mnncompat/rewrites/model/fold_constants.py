@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto, helper
 
-from mnncompat.inference.constant_folding import fold
+from mnncompat.inference.constant_folding import constant_value
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -49,6 +49,9 @@ class FoldConstants(NodeRewrite):
     name = "fold-constants"
     summary = "its operands are constant: the result is stored"
     op_types = ()
+    before = (
+        ("*", "a stored result costs nothing, and whatever takes the place of the node is computed in every run"),
+    )
     needs_hazard = True
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
@@ -66,7 +69,7 @@ class FoldConstants(NodeRewrite):
         """Store every output."""
         results: list[Value | None] = []
         for position, name in enumerate(node.node.output):
-            value = fold(node.view, name) if new.is_output_used(position) else None
+            value = constant_value(node.view, name) if new.is_output_used(position) else None
             if value is None and new.is_output_used(position):
                 raise NotApplicable(f"'{name}' cannot be computed beforehand")
             results.append(None if value is None else new.constant(value, name=name))
@@ -79,17 +82,20 @@ class FoldConstants(NodeRewrite):
             rewritten(
                 "window",
                 "(float[2,8] x) => (float[2,8] y) <int64 size = {8}> { w = HannWindow(size) y = Mul(x, w) }",
+                becomes="Constant, Mul",
                 opset=17,
             ),
             rewritten(
                 "window of a computed size",
                 """(float[2,8] x) => (float[2,8] y) <int64 one = {1}> {
                 s = Shape(x) size = Gather(s, one) w = HammingWindow<periodic=0>(size) y = Mul(x, w) }""",
+                becomes="Constant, Mul",
                 opset=17,
             ),
             rewritten(
                 "4 bits, a scale for each column",
                 "(float[2,3] x) => (float[2,3] y) { d = DequantizeLinear<axis=1>(q, s) y = Add(x, d) }",
+                becomes="Add, Constant",
                 opset=21,
                 q=np.array([[1, 2, 3], [4, -5, 6]]).astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
                 s=(3,),

@@ -14,7 +14,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import dims_of, is_onnx
 from mnncompat.graph.validation import all_graphs
 from mnncompat.graph.view import ModelView
-from mnncompat.inference.constant_folding import fold, is_constant
+from mnncompat.inference.constant_folding import constant_value, is_constant
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import Applicability
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
@@ -58,6 +58,14 @@ class FreezeShapes(ModelRewrite):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
         self._shapes = {name: tuple(shape) for name, shape in (shapes or {}).items()}
+
+    def require_fit(self, model: ModelProto) -> None:
+        """Refuse shapes that do not fit the declared inputs.
+
+        Raises:
+            UsageError: There is no such input, or rank or a static dimension differ, or a symbol gets two sizes.
+        """
+        check_shapes(model, self._shapes)
 
     def search(self, model: ModelView, target: Target) -> list[RewriteLocation]:  # noqa: ARG002 - whatever the release
         """The inputs that are not frozen yet."""
@@ -167,7 +175,7 @@ def _frontier(view: GraphView) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
         inner = readers and all(is_constant(view, out) for reader in readers for out in reader.output if out)
         if inner and not any(view.is_external_use(name) for name in names):
             continue
-        values = {name: fold(view, name) for name in names}
+        values = {name: constant_value(view, name) for name in names}
         known = {name: value for name, value in values.items() if value is not None and value.size <= _MOST_ELEMENTS}
         if len(known) == len(values):
             yield index, known

@@ -58,6 +58,7 @@ class InlineFunctions(ModelRewrite):
                 outer<factor>(a) => (b) { c = my.inner(a) d = LeakyRelu<alpha: float = @factor>(c) b = Neg(d) }
                 <opset_import: ["": 17], domain: "my">
                 inner(a) => (b) { b = Neg(a) }""",
+                becomes="LeakyRelu, 2 Neg",
                 imports='"": 17, "my": 1',
             ),
             rewritten(
@@ -65,6 +66,7 @@ class InlineFunctions(ModelRewrite):
                 """(float[2,3] x) => (float[2,3] y) { y = my.Relu(x) }
                 <opset_import: ["": 17], domain: "my">
                 Relu(a) => (b) { c = Abs(a) b = Exp(c) }""",
+                becomes="Abs, Exp",
                 imports='"": 17, "my": 1',
             ),
             unchanged("no functions", "(float[2,3] x) => (float[2,3] y) { y = Relu(x) }", opset=17),

@@ -61,15 +61,15 @@ class Int64AsInt32(ModelRewrite):
         text = "(float[2,3] x) => (int64[2,3] y) { i = Cast<to = 7>(x) y = Sub(i, big) }"
         constant = text.replace("y =", "big = Constant<value = int64[1] {-2000000000}>() y =")
         return (
-            rewritten("initializer", text, big=np.array([2_000_000_000, 5, -1])),
-            rewritten("Constant", constant),
+            rewritten("initializer", text, becomes="2 Cast, Sub", big=np.array([2_000_000_000, 5, -1])),
+            rewritten("Constant", constant, becomes="2 Cast, Constant, Sub"),
             unchanged("small", text, big=np.array([1 << 20])),
             unchanged("more than 32 bits", text, big=np.array([1 << 40])),
         )
 
 
 def _fits(spot: RewriteLocation) -> bool:
-    values = spot.view.constant(spot.tensor)
+    values = spot.view.stored_value(spot.tensor)
     return values is not None and values.min() >= _RANGE.min and values.max() <= _RANGE.max
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
+from mnncompat.graph.protos import ONNX_DOMAINS
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite
-from mnncompat.support.model_conditions import ONNX_DOMAINS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,6 @@ class OnnxOpsetFirst(ModelRewrite):
         """A Softmax behind another domain's import, and one that is read alike."""
         text = "(float[2,3,4] x) => (float[2,3,4] y) { y = Softmax<axis=1>(x) }"
         return (
-            rewritten("another domain first", text, imports='"ai.onnx.ml": 1, "": 13'),
+            rewritten("another domain first", text, becomes="Softmax", imports='"ai.onnx.ml": 1, "": 13'),
             unchanged("ONNX first", text, imports='"": 13, "ai.onnx.ml": 1'),
         )

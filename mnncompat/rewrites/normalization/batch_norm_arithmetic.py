@@ -70,58 +70,8 @@ class BatchNormArithmetic(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """One operand at run time, all of them, training; and constants."""
         return (
-            rewritten(
-                "mean at run time",
-                "(float[2,3,4,4] x, float[3] m) => (float[2,3,4,4] y) { y = BatchNormalization(x, s, b, m, var) }",
-                opset=9,
-                s=(3,),
-                b=(3,),
-                var=(3,),
-            ),
-            rewritten(
-                "all at run time",
-                """(float[2,3,4] x, float[3] s, float[3] v) => (float[2,3,4] y) {
-                p = Exp(v) y = BatchNormalization<epsilon=0.1>(x, s, v, s, p) }""",
-                opset=15,
-            ),
-            rewritten(
-                "training",
-                """(float[2,3,4] x) => (float[2,3,4] y, float[3] m, float[3] v) {
-                y, m, v = BatchNormalization<training_mode=1, epsilon=0.1>(x, s, b, b, var) }""",
-                opset=15,
-                s=(3,),
-                b=(3,),
-                var=(3,),
-            ),
-            rewritten(
-                "behind a 3-D ConvTranspose",
-                """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y) {
-                c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w)
-                y = BatchNormalization(c, s, b, b, var) }""",
-                opset=15,
-                w=(2, 3, 2, 2, 2),
-                s=(3,),
-                b=(3,),
-                var=(3,),
-            ),
-            rewritten(
-                "a mean for every position",
-                """(float[2,3,4,5] x) => (float[2,3,4,5] y) {
-                y = BatchNormalization<spatial=0, epsilon=0.1>(x, s, b, m, var) }""",
-                opset=7,
-                s=(3, 4, 5),
-                b=(3, 4, 5),
-                m=(3, 4, 5),
-                var=(3, 4, 5),
-            ),
-            rewritten(
-                "a mean for every position of a dynamic batch",
-                "(float[N,3,4] x) => (float[N,3,4] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
-                opset=8,
-                s=(3, 4),
-                b=(3, 4),
-                var=(3, 4),
-            ),
+            *_operands_at_run_time(),
+            *_other_statistics(),
             unchanged(
                 "a single position",
                 "(float[2,3,1,1] x) => (float[2,3,1,1] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
@@ -148,6 +98,76 @@ class BatchNormArithmetic(NodeRewrite):
                 var=(3,),
             ),
         )
+
+
+def _operands_at_run_time() -> tuple[Example, ...]:
+    """Operands that are no constants."""
+    return (
+        rewritten(
+            "mean at run time",
+            "(float[2,3,4,4] x, float[3] m) => (float[2,3,4,4] y) { y = BatchNormalization(x, s, b, m, var) }",
+            becomes="2 Add, Div, 2 Mul, Sqrt, Sub, 2 Unsqueeze",
+            opset=9,
+            s=(3,),
+            b=(3,),
+            var=(3,),
+        ),
+        rewritten(
+            "all at run time",
+            """(float[2,3,4] x, float[3] s, float[3] v) => (float[2,3,4] y) {
+            p = Exp(v) y = BatchNormalization<epsilon=0.1>(x, s, v, s, p) }""",
+            becomes="2 Add, Div, Exp, 2 Mul, Sqrt, Sub, 2 Unsqueeze",
+            opset=15,
+        ),
+        rewritten(
+            "behind a 3-D ConvTranspose",
+            """(float[1,2,2,3,4] x) => (float[1,3,4,6,8] y) {
+            c = ConvTranspose<kernel_shape=[2,2,2], strides=[2,2,2]>(x, w)
+            y = BatchNormalization(c, s, b, b, var) }""",
+            becomes="2 Add, ConvTranspose, Div, 2 Mul, Sqrt, Sub, 2 Unsqueeze",
+            opset=15,
+            w=(2, 3, 2, 2, 2),
+            s=(3,),
+            b=(3,),
+            var=(3,),
+        ),
+    )
+
+
+def _other_statistics() -> tuple[Example, ...]:
+    """Statistics of the batch, and of every position."""
+    return (
+        rewritten(
+            "training",
+            """(float[2,3,4] x) => (float[2,3,4] y, float[3] m, float[3] v) {
+            y, m, v = BatchNormalization<training_mode=1, epsilon=0.1>(x, s, b, b, var) }""",
+            becomes="4 Add, Div, 7 Mul, 2 ReduceMean, Sqrt, Squeeze, 2 Sub, 2 Unsqueeze",
+            opset=15,
+            s=(3,),
+            b=(3,),
+            var=(3,),
+        ),
+        rewritten(
+            "a mean for every position",
+            """(float[2,3,4,5] x) => (float[2,3,4,5] y) {
+            y = BatchNormalization<spatial=0, epsilon=0.1>(x, s, b, m, var) }""",
+            becomes="2 Add, Div, 2 Mul, Sqrt, Sub",
+            opset=7,
+            s=(3, 4, 5),
+            b=(3, 4, 5),
+            m=(3, 4, 5),
+            var=(3, 4, 5),
+        ),
+        rewritten(
+            "a mean for every position of a dynamic batch",
+            "(float[N,3,4] x) => (float[N,3,4] y) { y = BatchNormalization<spatial=0>(x, s, b, b, var) }",
+            becomes="2 Add, Div, 2 Mul, Sqrt, Sub",
+            opset=8,
+            s=(3, 4),
+            b=(3, 4),
+            var=(3, 4),
+        ),
+    )
 
 
 def _channels(new: SubgraphBuilder, vector: Value, axes: list[int]) -> Value:

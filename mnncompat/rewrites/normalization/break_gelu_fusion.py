@@ -8,7 +8,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
-from mnncompat.support.relations.norm_gelu_fusion import fused_gelu
+from mnncompat.support.relations.normalization import fused_gelu
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
@@ -57,11 +57,13 @@ class BreakGeluFusion(NodeRewrite):
                 "constant",
                 f"""{start} <float k = {{1.5}}, float h = {{0.5}}, {_STORED}> {{
                 {_TANGENT} b = Mul(a, h) y = Mul(x, b) }}""",
+                becomes="2 Add, 4 Mul, Pow, Tanh",
             ),
             rewritten(
                 "factor",
                 f"""{start} <float k = {{0.7978846}}, float h = {{0.5}}, {_STORED}> {{
                 {_TANGENT} b = Mul(h, a) n = Neg(x) y = Mul(b, n) }}""",
+                becomes="2 Add, 4 Mul, Neg, Pow, Tanh",
             ),
             unchanged(
                 "GELU",

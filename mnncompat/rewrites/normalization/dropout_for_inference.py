@@ -63,12 +63,17 @@ class DropoutForInference(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """A mask, a graph that is nothing else, no probability; and training."""
         return (
-            rewritten("mask", "(float[2,N] x) => (float[2,N] y, bool[2,N] m) { r = Relu(x) y, m = Dropout(r) }"),
-            rewritten("alone", "(float[2,3] x) => (float[2,3] y) { y = Dropout(x) }"),
+            rewritten(
+                "mask",
+                "(float[2,N] x) => (float[2,N] y, bool[2,N] m) { r = Relu(x) y, m = Dropout(r) }",
+                becomes="ConstantOfShape, Identity, Relu, Shape",
+            ),
+            rewritten("alone", "(float[2,3] x) => (float[2,3] y) { y = Dropout(x) }", becomes="Identity"),
             rewritten(
                 "probability 0",
                 """(float[2,3] x) => (float[2,3] y) <float p = {0.0}, bool t = {1}> {
                 r = Relu(x) d = Dropout(r, p, t) y = Neg(d) }""",
+                becomes="Identity, Neg, Relu",
             ),
             refused(
                 "training",

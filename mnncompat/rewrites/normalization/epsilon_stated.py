@@ -48,12 +48,14 @@ class EpsilonStated(NodeRewrite):
             rewritten(
                 "instance",
                 "(float[1,2,3,4] x) => (float[1,2,3,4] y) { y = InstanceNormalization(x, s, b) }",
+                becomes="InstanceNormalization",
                 s=(2,),
                 b=(2,),
             ),
             rewritten(
                 "batch",
                 "(float[1,2,3,4] x) => (float[1,2,3,4] y) { y = BatchNormalization(x, s, b, m, v) }",
+                becomes="BatchNormalization",
                 s=(2,),
                 b=(2,),
                 m=(2,),

@@ -10,14 +10,14 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
-from mnncompat.support.relations.norm_gelu_fusion import fused_norm
+from mnncompat.support.relations.normalization import fused_norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
     from mnncompat.support.node_facts import NodeFacts
-    from mnncompat.support.relations.norm_gelu_fusion import FusedNorm
+    from mnncompat.support.relations.normalization import FusedNorm
 
 _ROOT = "p = Pow(x, two) m = ReduceMean<axes=[-1]>(p) a = Add(m, e) s = Sqrt(a)"
 _STORED = "<float e = {0.1}, float one = {1.0}, float two = {2.0}>"
@@ -72,13 +72,29 @@ class GainOfNorm(NodeRewrite):
         """Scalars, gains along other axes, divisions; and gains that MNN reads right."""
         picture = f"(float[2,3,4] x) => (float[2,3,4] y) {_STORED} {{ {_ROOT} "
         return (
-            rewritten("scalar", picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }", c=(1,)),
-            rewritten("division", picture + "n = Div(x, s) y = Div(n, varc) }", varc=(1, 1)),
-            rewritten("along another axis", picture + "n = Div(x, s) y = Mul(c, n) }", c=(3, 1)),
+            rewritten(
+                "scalar",
+                picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }",
+                becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt",
+                c=(1,),
+            ),
+            rewritten(
+                "division",
+                picture + "n = Div(x, s) y = Div(n, varc) }",
+                becomes="Add, 2 Div, Pow, ReduceMean, Sqrt",
+                varc=(1, 1),
+            ),
+            rewritten(
+                "along another axis",
+                picture + "n = Div(x, s) y = Mul(c, n) }",
+                becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt",
+                c=(3, 1),
+            ),
             rewritten(
                 "mean subtracted, dynamic",
                 f"""(float[2,3,N] z) => (float[2,3,N] y) {_STORED} {{
                 u = ReduceMean<axes=[-1]>(z) x = Sub(z, u) {_ROOT} n = Div(x, s) y = Mul(n, c) }}""",
+                becomes="Add, Div, 2 Mul, Pow, 2 ReduceMean, Sqrt, Sub",
                 c=(1,),
             ),
             unchanged("gain", picture + "r = Div(one, s) n = Mul(x, r) y = Mul(n, c) }", c=(4,)),

@@ -66,6 +66,7 @@ class GroupNormAsInstanceNorm(NodeRewrite):
             rewritten(
                 "per channel, dynamic",
                 "(float[N,6,4] x) => (float[N,6,4] y) { y = GroupNormalization<num_groups=3>(x, s, b) }",
+                becomes="Add, InstanceNormalization, Mul, 2 Reshape, Shape, 2 Unsqueeze",
                 opset=21,
                 s=(6,),
                 b=(6,),
@@ -74,6 +75,7 @@ class GroupNormAsInstanceNorm(NodeRewrite):
                 "at run time",
                 """(float[2,4,3,3] x, float[4] s, float[4] b) => (float[2,4,3,3] y) {
                 y = GroupNormalization<num_groups=4, epsilon=0.1>(x, s, b) }""",
+                becomes="Add, InstanceNormalization, Mul, 2 Reshape, 2 Unsqueeze",
                 opset=21,
             ),
             unchanged(

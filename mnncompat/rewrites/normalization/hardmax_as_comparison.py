@@ -52,10 +52,21 @@ class HardmaxAsComparison(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Several axes, old and new opsets; and a dynamic axis."""
         return (
-            rewritten("default axis", "(float[2,3,4] x) => (float[2,3,4] y) { y = Hardmax(x) }"),
-            rewritten("axis 0", "(float[2,N] x) => (float[2,N] y) { y = Hardmax<axis=0>(x) }"),
-            rewritten("vector", "(float[5] x) => (float[5] y) { y = Hardmax<axis=0>(x) }"),
-            rewritten("joined", "(float[2,3,4] x) => (float[2,3,4] y) { y = Hardmax(x) }", opset=11),
+            rewritten(
+                "default axis", "(float[2,3,4] x) => (float[2,3,4] y) { y = Hardmax(x) }", becomes="ArgMax, Cast, Equal"
+            ),
+            rewritten(
+                "axis 0", "(float[2,N] x) => (float[2,N] y) { y = Hardmax<axis=0>(x) }", becomes="ArgMax, Cast, Equal"
+            ),
+            rewritten(
+                "vector", "(float[5] x) => (float[5] y) { y = Hardmax<axis=0>(x) }", becomes="ArgMax, Cast, Equal"
+            ),
+            rewritten(
+                "joined",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = Hardmax(x) }",
+                becomes="ArgMax, Cast, Equal, Flatten, Reshape",
+                opset=11,
+            ),
             refused("dynamic axis", "is dynamic", "(float[2,N] x) => (float[2,N] y) { y = Hardmax(x) }"),
             unchanged("Softmax", "(float[2,3] x) => (float[2,3] y) { y = Softmax<axis=1>(x) }"),
         )

@@ -46,6 +46,7 @@ class LayerNormAxis(NodeRewrite):
             rewritten(
                 "axis 0",
                 "(float[2,3] x) => (float[2,3] y) { y = LayerNormalization<axis=0>(x, s) }",
+                becomes="LayerNormalization",
                 opset=17,
                 s=(2, 3),
             ),

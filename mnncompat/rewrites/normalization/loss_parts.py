@@ -68,22 +68,26 @@ class LossParts(NodeRewrite):
             rewritten(
                 "ignored",
                 "(float[3,5] x) => (float y) { y = NegativeLogLikelihoodLoss<ignore_index=2>(x, t) }",
+                becomes="NegativeLogLikelihoodLoss",
                 t=labels,
             ),
             rewritten(
                 "ignored, positions",
                 "(float[3,5,4] x) => (float y) { y = SoftmaxCrossEntropyLoss<ignore_index=2>(x, t) }",
+                becomes="SoftmaxCrossEntropyLoss",
                 t=grid,
             ),
             rewritten(
                 "second output",
                 """(float[3,5,4] x) => (float[3,4] y, float[3,5,4] p) {
                 y, p = SoftmaxCrossEntropyLoss<reduction="none">(x, t) }""",
+                becomes="LogSoftmax, NegativeLogLikelihoodLoss",
                 t=grid,
             ),
             rewritten(
                 "second output, weights, opset 12",
                 "(float[3,5,4] x) => (float y, float[3,5,4] p) { y, p = SoftmaxCrossEntropyLoss(x, t, varw) }",
+                becomes="LogSoftmax, NegativeLogLikelihoodLoss, 2 Transpose",
                 opset=12,
                 t=grid,
                 varw=(5,),
@@ -92,6 +96,7 @@ class LossParts(NodeRewrite):
                 "open number of classes",
                 """(float[3,C] x) => (float y) {
                 p = Exp(x) y = NegativeLogLikelihoodLoss<ignore_index=1>(p, t) }""",
+                becomes="ConstantOfShape, Exp, NegativeLogLikelihoodLoss, Shape, Slice",
                 t=np.array([0, 0, 1], np.int64),
             ),
             unchanged("plain", "(float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss(x, t) }", t=labels),

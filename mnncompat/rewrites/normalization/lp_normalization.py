@@ -53,8 +53,22 @@ class LpNormalizationOfZeros(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Both norms in several opsets; and a division."""
         return (
-            rewritten("Euclidean", "(float[2,3,4] x) => (float[2,3,4] y) { y = LpNormalization<axis=1>(x) }"),
-            rewritten("sum", "(float[2,3] x) => (float[2,3] y) { y = LpNormalization<p=1>(x) }", opset=9),
-            rewritten("newest", "(float[2,3] x) => (float[2,3] y) { y = LpNormalization<p=1>(x) }", opset=22),
+            rewritten(
+                "Euclidean",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = LpNormalization<axis=1>(x) }",
+                becomes="Clip, Div, Mul, ReduceSum, Sqrt",
+            ),
+            rewritten(
+                "sum",
+                "(float[2,3] x) => (float[2,3] y) { y = LpNormalization<p=1>(x) }",
+                becomes="Abs, Clip, Div, ReduceSum",
+                opset=9,
+            ),
+            rewritten(
+                "newest",
+                "(float[2,3] x) => (float[2,3] y) { y = LpNormalization<p=1>(x) }",
+                becomes="Abs, Clip, Div, ReduceSum",
+                opset=22,
+            ),
             unchanged("a division", "(float[2,3] x) => (float[2,3] y) { n = Exp(x) y = Div(x, n) }"),
         )

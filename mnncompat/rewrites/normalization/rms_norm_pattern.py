@@ -61,12 +61,19 @@ class RMSNormPattern(NodeRewrite):
         """One axis and more, scales of several shapes and at run time, float16; and LayerNormalization."""
         text = "(float[2,N,4] x) => (float[2,N,4] y) { y = RMSNormalization<epsilon=0.1>(x, s) }"
         return (
-            rewritten("last axis", text, opset=23, s=(4,)),
-            rewritten("single scale", text, opset=23, s=(1,)),
-            rewritten("scale along another axis", text.replace("2,N", "2,3"), opset=23, s=(3, 1)),
+            rewritten("last axis", text, becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt", opset=23, s=(4,)),
+            rewritten("single scale", text, becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt", opset=23, s=(1,)),
+            rewritten(
+                "scale along another axis",
+                text.replace("2,N", "2,3"),
+                becomes="Add, Div, Mul, Pow, ReduceMean, Sqrt",
+                opset=23,
+                s=(3, 1),
+            ),
             rewritten(
                 "two axes",
                 "(float[2,3,4] x, float[3,4] s) => (float[2,3,4] y) { y = RMSNormalization<axis=-2>(x, s) }",
+                becomes="Add, Div, 2 Mul, Pow, ReduceMean, Sqrt",
                 opset=23,
             ),
             unchanged(

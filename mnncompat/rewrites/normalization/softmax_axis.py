@@ -56,11 +56,35 @@ class SoftmaxAxis(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Axes that are missing or count as one, static and dynamic; and those that MNN reads."""
         return (
-            rewritten("Softmax without axis", "(float[2,3,4] x) => (float[2,3,4] y) { y = Softmax(x) }", opset=11),
-            rewritten("LogSoftmax without axis", "(float[2,3] x) => (float[2,3] y) { y = LogSoftmax(x) }", opset=11),
-            rewritten("the last by default", "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax(x) }"),
-            rewritten("joined", "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax<axis=1>(x) }", opset=11),
-            rewritten("dynamic", "(float[N,3,4] x) => (float[N,3,4] y) { y = LogSoftmax<axis=-2>(x) }", opset=11),
+            rewritten(
+                "Softmax without axis",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = Softmax(x) }",
+                becomes="Softmax",
+                opset=11,
+            ),
+            rewritten(
+                "LogSoftmax without axis",
+                "(float[2,3] x) => (float[2,3] y) { y = LogSoftmax(x) }",
+                becomes="LogSoftmax",
+                opset=11,
+            ),
+            rewritten(
+                "the last by default",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax(x) }",
+                becomes="LogSoftmax",
+            ),
+            rewritten(
+                "joined",
+                "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax<axis=1>(x) }",
+                becomes="Flatten, LogSoftmax, Reshape",
+                opset=11,
+            ),
+            rewritten(
+                "dynamic",
+                "(float[N,3,4] x) => (float[N,3,4] y) { y = LogSoftmax<axis=-2>(x) }",
+                becomes="Flatten, LogSoftmax, Reshape, Shape",
+                opset=11,
+            ),
             unchanged("stated", "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax<axis=1>(x) }"),
             unchanged("last", "(float[2,3,4] x) => (float[2,3,4] y) { y = LogSoftmax<axis=2>(x) }", opset=11),
         )

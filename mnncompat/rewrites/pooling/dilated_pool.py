@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -52,7 +53,7 @@ class DilatedPool(NodeRewrite):
     code = "MNN882"
     name = "dilated-pool"
     summary = "each element of its dilated windows is sliced out"
-    op_types = ("MaxPool", "AveragePool", "LpPool")
+    op_types = POOLS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the dilated axes, then the pool of the others."""
@@ -95,22 +96,26 @@ class DilatedPool(NodeRewrite):
                 "largest",
                 """(float[1,2,8,9] x) => (float[1,2,3,9] y)
                 { y = MaxPool<kernel_shape=[3,3], strides=[2,1], dilations=[2,1], pads=[1,1,1,1]>(x) }""",
+                becomes="2 Max, MaxPool, Pad, 3 Slice",
             ),
             rewritten(
                 "average",
                 """(float[1,2,8,9] x) => (float[1,2,6,7] y)
                 { y = AveragePool<kernel_shape=[3,3], dilations=[2,2], pads=[1,1,1,1]>(x) }""",
+                becomes="4 Add, 2 Mul, Pad, 6 Slice",
                 opset=19,
             ),
             rewritten(
                 "Lp, dynamic batch",
                 "(float[N,2,9] x) => (float[N,2,7] y) { y = LpPool<kernel_shape=[2], dilations=[2], strides=[1]>(x) }",
+                becomes="Gather, LpPool",
                 opset=18,
             ),
             rewritten(
                 "3-D, rounded up",
                 """(float[1,2,8,4,4] x) => (float[1,2,4,3,3] y)
                 { y = MaxPool<kernel_shape=[2,2,2], dilations=[2,1,1], strides=[2,1,1], ceil_mode=1>(x) }""",
+                becomes="Max, MaxPool, Pad, 2 Slice",
             ),
             refused(
                 "dynamic",

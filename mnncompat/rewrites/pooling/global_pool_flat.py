@@ -45,8 +45,20 @@ class GlobalPoolFlat(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Each of the three, and what MNN pools by itself."""
         return (
-            rewritten("batch", "(float[2,3,2,4,5] x) => (float[2,3,1,1,1] y) { y = GlobalAveragePool(x) }"),
-            rewritten("largest", "(float[3,3,D,4,5] x) => (float[3,3,1,1,1] y) { y = GlobalMaxPool(x) }"),
-            rewritten("Lp", "(float[1,3,2,4,5] x) => (float[1,3,1,1,1] y) { y = GlobalLpPool<p=3>(x) }"),
+            rewritten(
+                "batch",
+                "(float[2,3,2,4,5] x) => (float[2,3,1,1,1] y) { y = GlobalAveragePool(x) }",
+                becomes="GlobalAveragePool, 2 Reshape",
+            ),
+            rewritten(
+                "largest",
+                "(float[3,3,D,4,5] x) => (float[3,3,1,1,1] y) { y = GlobalMaxPool(x) }",
+                becomes="GlobalMaxPool, 2 Reshape",
+            ),
+            rewritten(
+                "Lp",
+                "(float[1,3,2,4,5] x) => (float[1,3,1,1,1] y) { y = GlobalLpPool<p=3>(x) }",
+                becomes="GlobalLpPool, 2 Reshape",
+            ),
             unchanged("one image", "(float[1,3,2,4,5] x) => (float[1,3,1,1,1] y) { y = GlobalMaxPool(x) }"),
         )

@@ -69,36 +69,7 @@ class MaxPoolIndices(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Channels, padding, order by columns, three axes."""
         return (
-            rewritten(
-                "channels",
-                """(float[2,3,6,6] x) => (float[2,3,3,3] y, int64[2,3,3,3] i)
-                { y, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }""",
-            ),
-            rewritten(
-                "padded",
-                """(float[1,2,5,6] x) => (float[1,2,3,3] y, int64[1,2,3,3] i)
-                { y, i = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x) }""",
-            ),
-            rewritten(
-                "by columns",
-                """(float[1,2,5,6] x) => (float[1,2,2,3] y, int64[1,2,2,3] i)
-                { y, i = MaxPool<kernel_shape=[2,2], strides=[2,2], storage_order=1>(x) }""",
-            ),
-            rewritten(
-                "3-D, dilated",
-                """(float[1,2,4,5,6] x) => (float[1,2,2,4,3] y, int64[1,2,2,4,3] i)
-                { y, i = MaxPool<kernel_shape=[2,2,2], strides=[1,1,2], dilations=[2,1,1], pads=[0,0,0,0,0,0]>(x) }""",
-            ),
-            rewritten(
-                "dynamic batch",
-                """(float[N,3,6] x) => (float[N,3,3] y, int64[N,3,3] i)
-                { y, i = MaxPool<kernel_shape=[2], strides=[2]>(x) }""",
-            ),
-            rewritten(
-                "dynamic batch, windows overlap",
-                """(float[N,3,6,6] x) => (float[N,3,5,5] y, int64[N,3,5,5] i)
-                { y, i = MaxPool<kernel_shape=[2,2], strides=[1,1]>(x) }""",
-            ),
+            *_indices(),
             refused(
                 "dynamic width",
                 "dynamic size",
@@ -111,6 +82,48 @@ class MaxPoolIndices(NodeRewrite):
                 { y, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }""",
             ),
         )
+
+
+def _indices() -> tuple[Example, ...]:
+    """Channels, padding, order by columns, three axes."""
+    return (
+        rewritten(
+            "channels",
+            """(float[2,3,6,6] x) => (float[2,3,3,3] y, int64[2,3,3,3] i)
+            { y, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }""",
+            becomes="MaxPool, 3 Reshape",
+        ),
+        rewritten(
+            "padded",
+            """(float[1,2,5,6] x) => (float[1,2,3,3] y, int64[1,2,3,3] i)
+            { y, i = MaxPool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]>(x) }""",
+            becomes="2 Add, ArgMax, 3 Gather, MaxPool, 2 Reshape, Transpose",
+        ),
+        rewritten(
+            "by columns",
+            """(float[1,2,5,6] x) => (float[1,2,2,3] y, int64[1,2,2,3] i)
+            { y, i = MaxPool<kernel_shape=[2,2], strides=[2,2], storage_order=1>(x) }""",
+            becomes="2 Add, ArgMax, 3 Gather, MaxPool, 2 Reshape, Transpose",
+        ),
+        rewritten(
+            "3-D, dilated",
+            """(float[1,2,4,5,6] x) => (float[1,2,2,4,3] y, int64[1,2,2,4,3] i)
+            { y, i = MaxPool<kernel_shape=[2,2,2], strides=[1,1,2], dilations=[2,1,1], pads=[0,0,0,0,0,0]>(x) }""",
+            becomes="2 Add, ArgMax, 4 Gather, MaxPool, 2 Reshape, Transpose",
+        ),
+        rewritten(
+            "dynamic batch",
+            """(float[N,3,6] x) => (float[N,3,3] y, int64[N,3,3] i)
+            { y, i = MaxPool<kernel_shape=[2], strides=[2]>(x) }""",
+            becomes="MaxPool, 3 Reshape",
+        ),
+        rewritten(
+            "dynamic batch, windows overlap",
+            """(float[N,3,6,6] x) => (float[N,3,5,5] y, int64[N,3,5,5] i)
+            { y, i = MaxPool<kernel_shape=[2,2], strides=[1,1]>(x) }""",
+            becomes="3 Add, ArgMax, 3 Gather, MaxPool, Mul, Range, 3 Reshape, Shape, Slice, Squeeze, Transpose",
+        ),
+    )
 
 
 def _tiles_first_axis(windows: Sequence[Windows]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import POOLS
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -46,7 +47,7 @@ class Pool3dByPlanes(NodeRewrite):
     code = "MNN883"
     name = "pool-3d-by-planes"
     summary = "planes are pooled first, then the depth"
-    op_types = ("MaxPool", "AveragePool", "LpPool")
+    op_types = POOLS
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit two pools between three reshapes."""
@@ -70,20 +71,24 @@ class Pool3dByPlanes(NodeRewrite):
                 "batch",
                 """(float[2,3,4,5,6] x) => (float[2,3,3,2,3] y)
                 { y = MaxPool<kernel_shape=[2,3,2], strides=[1,2,2], pads=[0,0,0,0,0,0]>(x) }""",
+                becomes="2 MaxPool, 3 Reshape",
             ),
             rewritten(
                 "padded average",
                 """(float[1,2,4,5,6] x) => (float[1,2,5,5,3] y)
                 { y = AveragePool<kernel_shape=[2,3,2], strides=[1,1,2], pads=[1,1,0,1,1,0]>(x) }""",
+                becomes="2 AveragePool, 3 Reshape",
             ),
             rewritten(
                 "rounded up, dynamic batch",
                 """(float[N,2,4,5,6] x) => (float[N,2,2,3,3] y)
                 { y = MaxPool<kernel_shape=[3,2,2], strides=[2,2,2], pads=[0,0,0,0,0,0], ceil_mode=1>(x) }""",
+                becomes="2 MaxPool, 3 Reshape",
             ),
             rewritten(
                 "Lp",
                 "(float[1,2,4,5,6] x) => (float[1,2,3,4,5] y) { y = LpPool<kernel_shape=[2,2,2], p=3>(x) }",
+                becomes="2 LpPool, 3 Reshape",
             ),
             refused(
                 "dynamic depth",

@@ -54,10 +54,12 @@ class PoolInFloat(NodeRewrite):
                 "unsigned",
                 """(uint8[1,3,6,6] x) => (uint8[1,3,5,5] y)
                 { y = MaxPool<kernel_shape=[2,2], strides=[1,1]>(x) }""",
+                becomes="2 Cast, MaxPool",
             ),
             rewritten(
                 "1-D, no strides",
                 "(uint8[N,3,6] x) => (uint8[N,3,5] y) { y = MaxPool<kernel_shape=[2]>(x) }",
+                becomes="2 Cast, MaxPool",
             ),
             unchanged(
                 "signed",

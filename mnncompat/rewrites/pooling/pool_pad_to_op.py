@@ -72,16 +72,19 @@ class PoolPadToOp(NodeRewrite):
             rewritten(
                 "behind the data",
                 f"(float[1,2,6,6] x) => (float[1,2,3,3] y) {{ y = {pool}, pads=[0,0,1,1]>(x) }}",
+                becomes="AveragePool, Pad",
             ),
             rewritten(
                 "1-D Lp, rounded up",
                 "(float[1,2,6] x) => (float[1,2,3] y) "
                 "{ y = LpPool<kernel_shape=[3], strides=[2], p=3, ceil_mode=1>(x) }",
+                becomes="LpPool, Pad",
                 opset=18,
             ),
             rewritten(
                 "dynamic batch, opset 10",
                 f"(float[N,2,6,6] x) => (float[N,2,3,3] y) {{ y = {pool}, pads=[0,0,1,1]>(x) }}",
+                becomes="AveragePool, Pad",
                 opset=10,
             ),
             unchanged(

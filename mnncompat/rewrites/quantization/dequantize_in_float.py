@@ -62,48 +62,8 @@ class DequantizeInFloat(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Types and kinds of scales, and what is left."""
         return (
-            rewritten(
-                "rank 4, dynamic batch",
-                """(uint8[N,3,4,4] x) => (float[N,3,4,4] y) <float s = {0.013}, uint8 z = {100}> {
-                y = DequantizeLinear(x, s, z) }""",
-            ),
-            rewritten(
-                "int8, one scale for each channel",
-                "(int8[2,3,4] x, float[3] s, int8[3] z) => (float[2,3,4] y) { y = DequantizeLinear(x, s, z) }",
-            ),
-            rewritten(
-                "between float operators",
-                """(float[2,3] x) => (float[2,3] y) <float s = {0.01}, int8 z = {5}> {
-                q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }""",
-                opset=10,
-            ),
-            rewritten(
-                "blocks of float16",
-                "(int8[5,2] x, float16[2,2] s) => (float16[5,2] y) { y = DequantizeLinear<axis=0, block_size=3>(x,s) }",
-                opset=21,
-            ),
-            rewritten(
-                "a weight that MNN reads wrong",
-                """(float[1,2,4,4] x) => (float[1,1,4,4] y) <int8[1,2,1,1] w = {100,-5}, float s = {0.1}> {
-                d = DequantizeLinear(w, s) y = Conv(x, d) }""",
-            ),
-            rewritten(
-                "a weight with a scale for each row",
-                """(float[2,3] x) => (float[2,4] y) <int8[4,3] w = {1,2,3,-4,-5,6,7,8,9,10,11,-12}> {
-                d = DequantizeLinear<axis=0>(w, vars) y = Gemm<transB=1>(x, d) }""",
-                vars=(4,),
-            ),
-            rewritten(
-                "a weight that is read while converting",
-                """(float[1,2,5] x) => (float[1,2,5] y) <int8[2] w = {100,-5}, float s = {0.1}> {
-                d = DequantizeLinear(w, s) y = InstanceNormalization(x, d, b) }""",
-                b=(2,),
-            ),
-            rewritten(
-                "a zero point of 32 bits",
-                """(float[2,3] x) => (float[2,3] y) <int32[3] w = {100,-5,7}, float s = {0.1}, int32 z = {50}> {
-                d = DequantizeLinear(w, s, z) y = Mul(x, d) }""",
-            ),
+            *_values(),
+            *_weights(),
             refused(
                 "8-bit floats",
                 "what is dequantised is FLOAT8E5M2",
@@ -116,3 +76,65 @@ class DequantizeInFloat(NodeRewrite):
                 d = DequantizeLinear(w, s) y = MatMul(x, d) }""",
             ),
         )
+
+
+def _values() -> tuple[Example, ...]:
+    """Types of values and kinds of scales."""
+    return (
+        rewritten(
+            "rank 4, dynamic batch",
+            """(uint8[N,3,4,4] x) => (float[N,3,4,4] y) <float s = {0.013}, uint8 z = {100}> {
+            y = DequantizeLinear(x, s, z) }""",
+            becomes="Cast, Mul, Sub",
+        ),
+        rewritten(
+            "int8, one scale for each channel",
+            "(int8[2,3,4] x, float[3] s, int8[3] z) => (float[2,3,4] y) { y = DequantizeLinear(x, s, z) }",
+            becomes="2 Cast, Mul, 2 Reshape, Sub",
+        ),
+        rewritten(
+            "between float operators",
+            """(float[2,3] x) => (float[2,3] y) <float s = {0.01}, int8 z = {5}> {
+            q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }""",
+            becomes="Cast, Mul, QuantizeLinear, Sub",
+            opset=10,
+        ),
+        rewritten(
+            "blocks of float16",
+            "(int8[5,2] x, float16[2,2] s) => (float16[5,2] y) { y = DequantizeLinear<axis=0, block_size=3>(x,s) }",
+            becomes="3 Cast, Expand, Mul, Reshape, Slice, Unsqueeze",
+            opset=21,
+        ),
+    )
+
+
+def _weights() -> tuple[Example, ...]:
+    """Constants."""
+    return (
+        rewritten(
+            "a weight that MNN reads wrong",
+            """(float[1,2,4,4] x) => (float[1,1,4,4] y) <int8[1,2,1,1] w = {100,-5}, float s = {0.1}> {
+            d = DequantizeLinear(w, s) y = Conv(x, d) }""",
+            becomes="Constant, Conv",
+        ),
+        rewritten(
+            "a weight with a scale for each row",
+            """(float[2,3] x) => (float[2,4] y) <int8[4,3] w = {1,2,3,-4,-5,6,7,8,9,10,11,-12}> {
+            d = DequantizeLinear<axis=0>(w, vars) y = Gemm<transB=1>(x, d) }""",
+            becomes="Constant, Gemm",
+            vars=(4,),
+        ),
+        rewritten(
+            "a weight that is read while converting",
+            """(float[1,2,5] x) => (float[1,2,5] y) <int8[2] w = {100,-5}, float s = {0.1}> {
+            d = DequantizeLinear(w, s) y = InstanceNormalization(x, d, b) }""",
+            becomes="Constant, InstanceNormalization",
+            b=(2,),
+        ),
+        rewritten(
+            "a zero point of 32 bits",
+            """(float[2,3] x) => (float[2,3] y) <int32[3] w = {100,-5,7}, float s = {0.1}, int32 z = {50}> {
+            d = DequantizeLinear(w, s, z) y = Mul(x, d) }""",
+            becomes="Constant, Mul",
+        ),
+    )

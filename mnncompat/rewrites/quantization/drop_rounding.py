@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuil
 from mnncompat.rewrites.quantization.quantized import RANGES, spread
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from mnncompat.graph.view import GraphView
     from mnncompat.support.node_facts import NodeFacts
     from mnncompat.support.target import Target
@@ -96,29 +99,20 @@ class DropRounding(NodeRewrite):
         lowest, highest = (spread(new, new.constant(each.astype(value.element)), value, axis) for each in (low, high))
         return new.cast(new.op("Min", new.op("Max", value, lowest), highest), dtype)
 
+    def suggestion(self, model: ModelProto, applied: Collection[str]) -> str:  # noqa: ARG002 - the fix tells
+        """The option, if there is rounding that MNN computes by its own arithmetic."""
+        if "quantize-in-float" not in applied:
+            return ""
+        return (
+            "activations are rounded to few values, and MNN's additions round some of them the other way: "
+            "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
+        )
+
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """One scale and several, types, and what is left."""
         return (
-            rewritten(
-                "between layers, dynamic batch",
-                """(float[N,3,6,6] x) => (float[N,4,4,4] y) <float s = {0.05}, uint8 z = {128}> {
-                q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Conv(d, w) }""",
-                w=(4, 3, 3, 3),
-            ),
-            rewritten(
-                "a scale for each channel, read by two",
-                """(float[2,3,4] x) => (float[2,3,4] y, float[2,3,4] t) <float[3] s = {0.05, 0.1, 0.02},
-                int8[3] z = {0, 3, -5}> {
-                q = QuantizeLinear<axis=1>(x, s, z) d = DequantizeLinear<axis=1>(q, s, z)
-                e = DequantizeLinear<axis=1>(q, s, z) y = Tanh(d) t = Neg(e) }""",
-            ),
-            rewritten(
-                "no zero point, opset 10",
-                """(float[2,8] x) => (float[2,8] y) <float s = {0.01}> {
-                q = QuantizeLinear(x, s) d = DequantizeLinear(q, s) y = Sigmoid(d) }""",
-                opset=10,
-            ),
+            *_rounded_examples(),
             refused(
                 "the scales differ",
                 "scale or zero point of the two differ",
@@ -143,6 +137,34 @@ class DropRounding(NodeRewrite):
                 "(uint8[2,8] q) => (float[2,8] y) <float s = {0.01}> { y = DequantizeLinear(q, s) }",
             ),
         )
+
+
+def _rounded_examples() -> tuple[Example, ...]:
+    """One scale and several, with and without zero points."""
+    return (
+        rewritten(
+            "between layers, dynamic batch",
+            """(float[N,3,6,6] x) => (float[N,4,4,4] y) <float s = {0.05}, uint8 z = {128}> {
+            q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z) y = Conv(d, w) }""",
+            becomes="Clip, Conv",
+            w=(4, 3, 3, 3),
+        ),
+        rewritten(
+            "a scale for each channel, read by two",
+            """(float[2,3,4] x) => (float[2,3,4] y, float[2,3,4] t) <float[3] s = {0.05, 0.1, 0.02},
+            int8[3] z = {0, 3, -5}> {
+            q = QuantizeLinear<axis=1>(x, s, z) d = DequantizeLinear<axis=1>(q, s, z)
+            e = DequantizeLinear<axis=1>(q, s, z) y = Tanh(d) t = Neg(e) }""",
+            becomes="2 Max, 2 Min, Neg, Tanh",
+        ),
+        rewritten(
+            "no zero point, opset 10",
+            """(float[2,8] x) => (float[2,8] y) <float s = {0.01}> {
+            q = QuantizeLinear(x, s) d = DequantizeLinear(q, s) y = Sigmoid(d) }""",
+            becomes="Clip, Sigmoid",
+            opset=10,
+        ),
+    )
 
 
 def _parameters(new: SubgraphBuilder, names: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

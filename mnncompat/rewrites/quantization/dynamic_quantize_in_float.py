@@ -59,11 +59,17 @@ class DynamicQuantizeInFloat(NodeRewrite):
         """A value of known rank, and one that is not quantised."""
         results = "uint8[2,3] y, float s, uint8 z"
         return (
-            rewritten("all outputs", f"(float[2,3] x) => ({results}) {{ y, s, z = DynamicQuantizeLinear(x) }}"),
+            rewritten(
+                "all outputs",
+                f"(float[2,3] x) => ({results}) {{ y, s, z = DynamicQuantizeLinear(x) }}",
+                becomes="Add, 2 Cast, 2 Clip, 3 Div, Equal, Max, Min, Neg, ReduceMax, ReduceMin, 2 Round, Sub, Where",
+            ),
             rewritten(
                 "dequantised at once, dynamic",
                 """(float[N,M] x) => (float[N,M] y) { q, s, z = DynamicQuantizeLinear(x)
                 y = DequantizeLinear(q, s, z) }""",
+                becomes="""Add, 2 Cast, 2 Clip, DequantizeLinear, 3 Div, Equal, Max, Min, Neg, ReduceMax, ReduceMin,
+                2 Round, Sub, Where""",
             ),
             unchanged("no quantisation", "(float[2,3] x) => (float y) { y = ReduceMax<keepdims=0, axes=[0,1]>(x) }"),
         )

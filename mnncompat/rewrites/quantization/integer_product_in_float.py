@@ -78,16 +78,19 @@ class IntegerProductInFloat(NodeRewrite):
                 "matrix, zero points, dynamic batch",
                 """(uint8[N,3] a) => (int32[N,2] y) <uint8 za = {12}, int8[3,2] b = {1,-2,3,4,-5,6},
                 int8[2] zb = {1,0}> { y = MatMulInteger(a, b, za, zb) }""",
+                becomes="2 Cast, MatMul, Sub",
             ),
             rewritten(
                 "sums that may be too large",
                 "(uint8[2,300] a) => (int32[2,2] y) { y = MatMulInteger(a, w) }",
+                becomes="2 Cast, MatMul",
                 w=big.astype(np.uint8),
             ),
             rewritten(
                 "convolution",
                 """(uint8[1,2,5,5] x, int8[3,2,3,3] w) => (int32[1,3,5,5] y) <uint8 z = {128}, int8 zw = {3}> {
                 y = ConvInteger<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w, z, zw) }""",
+                becomes="3 Cast, Conv, 2 Sub",
             ),
             refused(
                 "what is summed over is dynamic",

@@ -62,9 +62,21 @@ class IntegerProductSummed(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Ranks and types, and what is left."""
         return (
-            rewritten("dynamic", "(int32[N,3] a, int32[3,4] b) => (int32[N,4] y) { y = MatMul(a, b) }"),
-            rewritten("matrices", "(int32[2,3] a, int32[3,4] b) => (int32[2,4] y) { y = MatMul(a, b) }"),
-            rewritten("batch and vector", "(int64[2,5,3] a, int64[3] b) => (int64[2,5] y) { y = MatMul(a, b) }"),
+            rewritten(
+                "dynamic",
+                "(int32[N,3] a, int32[3,4] b) => (int32[N,4] y) { y = MatMul(a, b) }",
+                becomes="Mul, ReduceSum, 2 Unsqueeze",
+            ),
+            rewritten(
+                "matrices",
+                "(int32[2,3] a, int32[3,4] b) => (int32[2,4] y) { y = MatMul(a, b) }",
+                becomes="Mul, ReduceSum, 2 Unsqueeze",
+            ),
+            rewritten(
+                "batch and vector",
+                "(int64[2,5,3] a, int64[3] b) => (int64[2,5] y) { y = MatMul(a, b) }",
+                becomes="Mul, ReduceSum, Squeeze, 3 Unsqueeze",
+            ),
             refused(
                 "large", "8000000 terms", "(int32[200,200] a, int32[200,200] b) => (int32[200,200] y) {y = MatMul(a,b)}"
             ),

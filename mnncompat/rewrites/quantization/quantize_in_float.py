@@ -60,22 +60,26 @@ class QuantizeInFloat(NodeRewrite):
                 "uint8, dynamic batch",
                 """(float[N,3,4] x) => (uint8[N,3,4] y) <float s = {0.013}, uint8 z = {100}> {
                 y = QuantizeLinear(x, s, z) }""",
+                becomes="Add, Cast, Clip, Div, Round",
             ),
             rewritten(
                 "int16, one scale for each channel",
                 """(float[2,3,4] x) => (int16[2,3,4] y) <int16[3] z = {1,-5,0}> {
                 y = QuantizeLinear<axis=-2>(x, vars, z) }""",
+                becomes="Add, Cast, Clip, Div, Round",
                 opset=21,
                 vars=(3,),
             ),
             rewritten(
                 "int8, opset 10",
                 "(float[5] x) => (int8[5] y) <float s = {0.25}, int8 z = {-3}> { y = QuantizeLinear(x, s, z) }",
+                becomes="2 Add, Cast, Ceil, Clip, Div, 2 Floor, 3 Mul, 4 Sub",
                 opset=10,
             ),
             rewritten(
                 "blocks",
                 "(float[2,5] x) => (uint8[2,5] y) { y = QuantizeLinear<axis=1, block_size=3>(x, vars) }",
+                becomes="Cast, Clip, Div, Round",
                 opset=21,
                 vars=(2, 2),
             ),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+from mnncompat.support.window_geometry import windows_of
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
@@ -113,23 +114,16 @@ def convolved(node: NodeFacts, new: SubgraphBuilder, value: Value, weight: Value
     """
     constant = weight.constant
     kernel = weight.shape[2:]
-    unit = all(each == 1 for name in ("strides", "dilations") for each in node.attribute(name) or (1,))
-    if constant is None or len(kernel) != _PLANE or kernel[0] != kernel[1] or kernel[0] == 1 or not unit:
+    is_unit = all(each == 1 for name in ("strides", "dilations") for each in node.attribute(name) or (1,))
+    windows = windows_of(node, kernel, [None] * len(kernel)) if is_unit else None
+    is_square = len(kernel) == _PLANE and kernel[0] == kernel[1] and kernel[0] != 1
+    if constant is None or windows is None or not is_square:
         return new.clone_node(value, weight, *bias, op="Conv")[0]
-    pads = _pads(node, kernel)
+    pads = [each.begin for each in windows] + [each.end for each in windows]
     pads[-1] += 1
     wider = new.constant(np.pad(constant, ((0, 0), (0, 0), (0, 0), (0, 1))))
     shape = [kernel[0], kernel[1] + 1]
     return new.clone_node(value, wider, *bias, op="Conv", kernel_shape=shape, pads=pads, auto_pad=None)[0]
-
-
-def _pads(node: NodeFacts, kernel: tuple[int, ...]) -> list[int]:
-    """Padding of a convolution of strides 1: begins, then ends."""
-    mode = node.attribute("auto_pad") or "NOTSET"
-    if mode not in ("SAME_UPPER", "SAME_LOWER"):
-        return list(node.attribute("pads") or [0] * (2 * len(kernel))) if mode == "NOTSET" else [0] * (2 * len(kernel))
-    less, more = [(size - 1) // 2 for size in kernel], [size // 2 for size in kernel]
-    return [*less, *more] if mode == "SAME_UPPER" else [*more, *less]
 
 
 def magnitude(new: SubgraphBuilder, position: int, zero_point: Value | None) -> NDArray[Any] | int:

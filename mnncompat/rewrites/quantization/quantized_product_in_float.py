@@ -74,12 +74,14 @@ class QuantizedProductInFloat(NodeRewrite):
                 """(uint8[N,3] a) => (uint8[N,2] y) <float s = {0.02}, uint8 z = {113}, int8[3,2] b = {1,-2,3,90,-5,60},
                 float[2] t = {0.1,0.05}, int8[2] zb = {0,2}, float u = {0.9}> {
                 y = QLinearMatMul(a, s, z, b, t, zb, u, z) }""",
+                becomes="Add, 2 Cast, Clip, MatMul, Mul, Round, Sub",
             ),
             rewritten(
                 "convolution, scales for each channel, bias",
                 """(uint8[1,2,5,5] x, int8[3,2,3,3] w) => (uint8[1,3,5,5] y) <float s = {0.02}, uint8 z = {128},
                 float[3] t = {0.1,0.05,0.2}, int8[3] zw = {0,0,0}, float u = {1.5}, uint8 zy = {103}, int32[3] b =
                 {1000,-5,70}> { y = QLinearConv<pads=[1,1,1,1]>(x, s, z, w, t, zw, u, zy, b) }""",
+                becomes="Add, 3 Cast, Clip, Conv, Mul, Round, Sub",
             ),
             refused(
                 "8-bit floats",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -42,7 +43,11 @@ class RecurrentForward(NodeRewrite):
     code = "MNN926"
     name = "recurrent-forward"
     summary = "the sequence is reversed before and after"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
+    before = (
+        ("recurrent-length-first", "both are needed, and it knows the axis of either layout"),
+        ("recurrent-outputs", "it declares all outputs itself, which spares a round"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the reversals around the node."""
@@ -63,39 +68,8 @@ class RecurrentForward(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Each operator, and what is left."""
-        results = "float[N,1,2,5] y, float[1,2,5] h"
         return (
-            rewritten(
-                "lstm, last states",
-                """(float[3,2,4] x) => (float[1,2,5] h, float[1,2,5] c) {
-                , h, c = LSTM<hidden_size=5, direction="reverse">(x, w, r) }""",
-                opset=14,
-                w=(1, 20, 4),
-                r=(1, 20, 5),
-            ),
-            rewritten(
-                "rnn, dynamic",
-                f"""(float[N,2,4] x) => ({results}) {{ y, h = RNN<hidden_size=5, direction="reverse">(x, w, r) }}""",
-                opset=11,
-                w=(1, 5, 4),
-                r=(1, 5, 5),
-            ),
-            rewritten(
-                "gru, batch first",
-                """(float[2,3,4] x) => (float[2,3,1,5] y) {
-                y = GRU<hidden_size=5, layout=1, linear_before_reset=1, direction="reverse">(x, w, r) }""",
-                opset=14,
-                w=(1, 15, 4),
-                r=(1, 15, 5),
-            ),
-            rewritten(
-                "lstm, opset 8",
-                """(float[3,2,4] x) => (float[3,1,2,5] y, float[1,2,5] h, float[1,2,5] c) {
-                y, h, c = LSTM<hidden_size=5, direction="reverse">(x, w, r) }""",
-                opset=8,
-                w=(1, 20, 4),
-                r=(1, 20, 5),
-            ),
+            *_backward_examples(),
             refused(
                 "lengths",
                 "lengths of their own",
@@ -113,6 +87,48 @@ class RecurrentForward(NodeRewrite):
                 r=(1, 5, 5),
             ),
         )
+
+
+def _backward_examples() -> tuple[Example, ...]:
+    """Each operator, backwards."""
+    results = "float[N,1,2,5] y, float[1,2,5] h"
+    return (
+        rewritten(
+            "lstm, last states",
+            """(float[3,2,4] x) => (float[1,2,5] h, float[1,2,5] c) {
+            , h, c = LSTM<hidden_size=5, direction="reverse">(x, w, r) }""",
+            becomes="LSTM, Slice",
+            opset=14,
+            w=(1, 20, 4),
+            r=(1, 20, 5),
+        ),
+        rewritten(
+            "rnn, dynamic",
+            f"""(float[N,2,4] x) => ({results}) {{ y, h = RNN<hidden_size=5, direction="reverse">(x, w, r) }}""",
+            becomes="RNN, 2 Slice, Squeeze, Unsqueeze",
+            opset=11,
+            w=(1, 5, 4),
+            r=(1, 5, 5),
+        ),
+        rewritten(
+            "gru, batch first",
+            """(float[2,3,4] x) => (float[2,3,1,5] y) {
+            y = GRU<hidden_size=5, layout=1, linear_before_reset=1, direction="reverse">(x, w, r) }""",
+            becomes="GRU, 2 Slice, Squeeze, Unsqueeze",
+            opset=14,
+            w=(1, 15, 4),
+            r=(1, 15, 5),
+        ),
+        rewritten(
+            "lstm, opset 8",
+            """(float[3,2,4] x) => (float[3,1,2,5] y, float[1,2,5] h, float[1,2,5] c) {
+            y, h, c = LSTM<hidden_size=5, direction="reverse">(x, w, r) }""",
+            becomes="2 Gather, LSTM, Squeeze, Unsqueeze",
+            opset=8,
+            w=(1, 20, 4),
+            r=(1, 20, 5),
+        ),
+    )
 
 
 def _reversed(new: SubgraphBuilder, value: Value, axis: int) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -36,7 +37,8 @@ class RecurrentLengthFirst(NodeRewrite):
     code = "MNN927"
     name = "recurrent-length-first"
     summary = "its operands and results are transposed to layout 0"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
+    before = (("recurrent-outputs", "it declares all outputs itself, which spares a round"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the transpositions around the node."""
@@ -57,6 +59,7 @@ class RecurrentLengthFirst(NodeRewrite):
                 """(float[N,3,4] x, float[N,1,5] h0, float[N,1,5] c0) => (
                 float[N,3,1,5] y, float[N,1,5] h, float[N,1,5] c) {
                 y, h, c = LSTM<hidden_size=5, layout=1>(x, w, r, b, , h0, c0) }""",
+                becomes="LSTM, 6 Transpose",
                 opset=14,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -66,6 +69,7 @@ class RecurrentLengthFirst(NodeRewrite):
                 "rnn in both directions",
                 """(float[2,3,4] x) => (float[2,3,2,5] y, float[2,2,5] h) {
                 y, h = RNN<hidden_size=5, layout=1, direction="bidirectional">(x, w, r) }""",
+                becomes="RNN, 3 Transpose",
                 opset=14,
                 w=(2, 5, 4),
                 r=(2, 5, 5),

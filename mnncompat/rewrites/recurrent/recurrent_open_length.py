@@ -56,6 +56,7 @@ class RecurrentOpenLength(NodeRewrite):
     name = "recurrent-open-length"
     summary = "an unknown length is kept from being taken for 1"
     op_types = ("LSTM", "GRU")
+    before = (("recurrent-outputs", "for GRU it declares all outputs itself, which spares a round"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the node with another weight, or with another step."""
@@ -82,48 +83,13 @@ class RecurrentOpenLength(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Both operators, and what is left."""
-        lstm = "LSTM<hidden_size=5>(x, w, r, b, , h, c)"
-        gru = "GRU<hidden_size=5, linear_before_reset=1"
         return (
-            rewritten(
-                "lstm with states",
-                f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (
-                float[N,1,2,5] y, float[1,2,5] n, float[1,2,5] m) {{
-                y, n, m = {lstm} }}""",
-                opset=14,
-                w=(1, 20, 4),
-                r=(1, 20, 5),
-                b=(1, 40),
-            ),
-            rewritten(
-                "lstm with states, opset 7",
-                f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (float[1,2,5] n, float[1,2,5] m) {{
-                , n, m = {lstm} }}""",
-                opset=7,
-                w=(1, 20, 4),
-                r=(1, 20, 5),
-                b=(1, 40),
-            ),
-            rewritten(
-                "gru",
-                f"(float[N,2,4] x) => (float[N,1,2,5] y, float[1,2,5] h) {{ y, h = {gru}>(x, w, r) }}",
-                opset=13,
-                w=(1, 15, 4),
-                r=(1, 15, 5),
-            ),
-            rewritten(
-                "gru in both directions with a state",
-                f"""(float[N,2,4] x, float[2,2,5] i) => (float[N,2,2,5] y, float[2,2,5] h) {{
-                y, h = {gru}, direction="bidirectional">(x, w, r, b, , i) }}""",
-                opset=14,
-                w=(2, 15, 4),
-                r=(2, 15, 5),
-                b=(2, 30),
-            ),
+            *_lstm_examples(),
+            *_gru_examples(),
             refused(
                 "clipped gru",
                 "clip is 9.0",
-                f"(float[N,2,4] x) => (float[N,1,2,5] y) {{ y = {gru}, clip=9.0>(x, w, r) }}",
+                f"(float[N,2,4] x) => (float[N,1,2,5] y) {{ y = {_GRU}, clip=9.0>(x, w, r) }}",
                 opset=14,
                 w=(1, 15, 4),
                 r=(1, 15, 5),
@@ -132,13 +98,69 @@ class RecurrentOpenLength(NodeRewrite):
                 "lstm of a fixed length",
                 f"""(float[3,2,4] x, float[1,2,5] h, float[1,2,5] c) => (
                 float[3,1,2,5] y, float[1,2,5] n, float[1,2,5] m) {{
-                y, n, m = {lstm} }}""",
+                y, n, m = {_LSTM} }}""",
                 opset=14,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
                 b=(1, 40),
             ),
         )
+
+
+# Parts of the examples.
+_LSTM = "LSTM<hidden_size=5>(x, w, r, b, , h, c)"
+_GRU = "GRU<hidden_size=5, linear_before_reset=1"
+
+
+def _lstm_examples() -> tuple[Example, ...]:
+    """LSTM."""
+    return (
+        rewritten(
+            "lstm with states",
+            f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (
+            float[N,1,2,5] y, float[1,2,5] n, float[1,2,5] m) {{
+            y, n, m = {_LSTM} }}""",
+            becomes="Greater, LSTM, Slice, Where",
+            opset=14,
+            w=(1, 20, 4),
+            r=(1, 20, 5),
+            b=(1, 40),
+        ),
+        rewritten(
+            "lstm with states, opset 7",
+            f"""(float[N,2,4] x, float[1,2,5] h, float[1,2,5] c) => (float[1,2,5] n, float[1,2,5] m) {{
+            , n, m = {_LSTM} }}""",
+            becomes="Cast, Gather, Greater, LSTM, Reshape, Slice, Sub",
+            opset=7,
+            w=(1, 20, 4),
+            r=(1, 20, 5),
+            b=(1, 40),
+        ),
+    )
+
+
+def _gru_examples() -> tuple[Example, ...]:
+    """GRU."""
+    return (
+        rewritten(
+            "gru",
+            f"(float[N,2,4] x) => (float[N,1,2,5] y, float[1,2,5] h) {{ y, h = {_GRU}>(x, w, r) }}",
+            becomes="GRU, 2 Pad, Slice",
+            opset=13,
+            w=(1, 15, 4),
+            r=(1, 15, 5),
+        ),
+        rewritten(
+            "gru in both directions with a state",
+            f"""(float[N,2,4] x, float[2,2,5] i) => (float[N,2,2,5] y, float[2,2,5] h) {{
+            y, h = {_GRU}, direction="bidirectional">(x, w, r, b, , i) }}""",
+            becomes="GRU, 2 Pad, Slice",
+            opset=14,
+            w=(2, 15, 4),
+            r=(2, 15, 5),
+            b=(2, 30),
+        ),
+    )
 
 
 def _picked(new: SubgraphBuilder) -> Value:

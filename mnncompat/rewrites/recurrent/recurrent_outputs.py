@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.operator_traits import RECURRENT
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -34,7 +35,7 @@ class RecurrentOutputs(NodeRewrite):
     code = "MNN928"
     name = "recurrent-outputs"
     summary = "all its outputs are declared"
-    op_types = ("RNN", "GRU", "LSTM")
+    op_types = RECURRENT
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with all outputs."""
@@ -48,6 +49,7 @@ class RecurrentOutputs(NodeRewrite):
             rewritten(
                 "lstm, the sequence alone",
                 "(float[3,2,4] x) => (float[3,1,2,5] y) { y = LSTM<hidden_size=5>(x, w, r) }",
+                becomes="LSTM",
                 opset=7,
                 w=(1, 20, 4),
                 r=(1, 20, 5),
@@ -55,11 +57,13 @@ class RecurrentOutputs(NodeRewrite):
             rewritten(
                 "lstm, a last state alone, weights at run time",
                 f"(float[3,2,4] x, {weights}) => (float[1,2,5] h) {{ , h = LSTM<hidden_size=5>(x, w, r) }}",
+                becomes="LSTM",
                 opset=14,
             ),
             rewritten(
                 "rnn, the last state alone",
                 "(float[3,2,4] x) => (float[1,2,5] h) { , h = RNN<hidden_size=5>(x, w, r) }",
+                becomes="RNN",
                 opset=14,
                 w=(1, 5, 4),
                 r=(1, 5, 5),

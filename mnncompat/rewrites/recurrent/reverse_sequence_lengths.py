@@ -53,8 +53,8 @@ class ReverseSequenceLengths(NodeRewrite):
         """Stored and computed lengths."""
         model = "(float[4,3] x) => (float[4,3] y) { y = ReverseSequence(x, n) }"
         return (
-            rewritten("stored", model, n=np.array([0, 2, 4])),
-            rewritten("computed", model.replace("x)", "x, int64[3] n)", 1)),
+            rewritten("stored", model, becomes="ReverseSequence", n=np.array([0, 2, 4])),
+            rewritten("computed", model.replace("x)", "x, int64[3] n)", 1), becomes="Max, ReverseSequence"),
             unchanged("not empty", model, n=np.array([1, 2, 4])),
             refused(
                 "computed, long ago",

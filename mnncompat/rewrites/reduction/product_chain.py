@@ -63,21 +63,24 @@ class ProductChain(NodeRewrite):
         """All forms; an axis of dynamic size; and CumSum."""
         text = "(float[2,N,4] x) => (float[2,N,4] y) <int64 axis = {-1}> { y = CumProd(x, axis) }"
         return (
-            rewritten("plain", text, opset=26),
+            rewritten("plain", text, becomes="Concat, 3 Mul, Split", opset=26),
             rewritten(
                 "axis at run time",
                 """(float[2,3] x, int64 k) => (float[2,3] y) <int64 zero = {0}> {
                 a = Mul(k, zero) y = CumProd(x, a) }""",
+                becomes="2 Concat, Equal, Mod, 4 Mul, 2 Split, Where",
                 opset=26,
             ),
             rewritten(
                 "exclusive",
                 "(float[2,3] x) => (float[2,3] y) <int64 axis = {0}> { y = CumProd<exclusive=1>(x, axis) }",
+                becomes="Concat, Mul, Pad, Slice, Split",
                 opset=26,
             ),
             rewritten(
                 "exclusive, reverse",
                 "(int32[2,3] x) => (int32[2,3] y) <int64 axis = {1}> { y = CumProd<exclusive=1, reverse=1>(x, axis) }",
+                becomes="Concat, 2 Mul, Pad, Slice, Split",
                 opset=26,
             ),
             refused(

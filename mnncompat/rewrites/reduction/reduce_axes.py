@@ -53,12 +53,19 @@ class ReduceAxes(NodeRewrite):
             rewritten(
                 "empty for all",
                 "(float[2,3,4] x) => (float y) <int64[0] axes = {}> { y = ReduceSum<keepdims=0>(x, axes) }",
+                becomes="ReduceSum",
             ),
             rewritten(
-                "empty at run time", "(float[2,3] x, int64[0] a) => (float[1,1] y) { y = ReduceMean(x, a) }", opset=18
+                "empty at run time",
+                "(float[2,3] x, int64[0] a) => (float[1,1] y) { y = ReduceMean(x, a) }",
+                becomes="ReduceMean",
+                opset=18,
             ),
             rewritten(
-                "nothing", "(float[2,3] x) => (float[2,3] y) { y = ReduceMax<noop_with_empty_axes=1>(x) }", opset=18
+                "nothing",
+                "(float[2,3] x) => (float[2,3] y) { y = ReduceMax<noop_with_empty_axes=1>(x) }",
+                becomes="Identity",
+                opset=18,
             ),
             unchanged(
                 "unknown number of axes",

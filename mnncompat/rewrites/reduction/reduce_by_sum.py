@@ -72,29 +72,8 @@ class ReduceBySum(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Axes as an input, constant, computed and empty; attributes; and forms that MNN reads."""
         return (
-            rewritten(
-                "axes", "(float[2,3,4] x) => (float[2,1,4] y) { y = ReduceL1(x, axes) }", opset=18, axes=_ints(1)
-            ),
-            rewritten(
-                "keepdims 0",
-                "(float[2,3,4] x) => (float[3] y) { y = ReduceLogSumExp<keepdims=0>(x, axes) }",
-                opset=18,
-                axes=_ints(0, -1),
-            ),
-            rewritten(
-                "keepdims not stated", "(float[2,3,4] x) => (float[2,3,1] y) { y = ReduceL2<axes=[2]>(x) }", opset=13
-            ),
-            rewritten(
-                "nothing",
-                "(float[2,3] x) => (float[2,3] y) { y = ReduceSumSquare<noop_with_empty_axes=1>(x) }",
-                opset=18,
-            ),
-            rewritten(
-                "computed axes", "(float[2,3] x, int64[1] a) => (float[M,N] y) { y = ReduceSumSquare(x, a) }", opset=18
-            ),
-            rewritten(
-                "integers", "(int32[2,3] x) => (int32[2,1] y) { y = ReduceL2<axes=[1], keepdims=1>(x) }", opset=13
-            ),
+            *_axes(),
+            *_attributes_and_types(),
             refused(
                 "unknown number of axes",
                 "axes are computed at run time",
@@ -103,6 +82,56 @@ class ReduceBySum(NodeRewrite):
             ),
             unchanged("stated", "(float[2,3] x) => (float[2,1] y) { y = ReduceL1<axes=[1], keepdims=1>(x) }", opset=13),
         )
+
+
+def _axes() -> tuple[Example, ...]:
+    """Axes that are stored, empty, and computed."""
+    return (
+        rewritten(
+            "axes",
+            "(float[2,3,4] x) => (float[2,1,4] y) { y = ReduceL1(x, axes) }",
+            becomes="Abs, ReduceSum",
+            opset=18,
+            axes=_ints(1),
+        ),
+        rewritten(
+            "nothing",
+            "(float[2,3] x) => (float[2,3] y) { y = ReduceSumSquare<noop_with_empty_axes=1>(x) }",
+            becomes="Mul",
+            opset=18,
+        ),
+        rewritten(
+            "computed axes",
+            "(float[2,3] x, int64[1] a) => (float[M,N] y) { y = ReduceSumSquare(x, a) }",
+            becomes="Mul, ReduceSum",
+            opset=18,
+        ),
+    )
+
+
+def _attributes_and_types() -> tuple[Example, ...]:
+    """Attributes, and integers."""
+    return (
+        rewritten(
+            "keepdims 0",
+            "(float[2,3,4] x) => (float[3] y) { y = ReduceLogSumExp<keepdims=0>(x, axes) }",
+            becomes="Add, Clip, Exp, Log, ReduceMax, ReduceSum, Squeeze, Sub",
+            opset=18,
+            axes=_ints(0, -1),
+        ),
+        rewritten(
+            "keepdims not stated",
+            "(float[2,3,4] x) => (float[2,3,1] y) { y = ReduceL2<axes=[2]>(x) }",
+            becomes="Mul, ReduceSum, Sqrt",
+            opset=13,
+        ),
+        rewritten(
+            "integers",
+            "(int32[2,3] x) => (int32[2,1] y) { y = ReduceL2<axes=[1], keepdims=1>(x) }",
+            becomes="2 Cast, Mul, ReduceSum, Sqrt",
+            opset=13,
+        ),
+    )
 
 
 def _log_sum_exp(new: SubgraphBuilder, reduction: Reduction, x: Value) -> Value:

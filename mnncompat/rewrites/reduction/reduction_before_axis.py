@@ -41,6 +41,12 @@ class ReductionBeforeAxis(NodeRewrite):
     name = "reduction-before-axis"
     summary = "the reduction is stated where MNN reads it"
     op_types = ("ScatterElements",)
+    before = (
+        (
+            "scatter-reduction",
+            "without its axis a ScatterElements may be right as it is, and is faster than what that one writes",
+        ),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the node along its first axis."""
@@ -61,29 +67,8 @@ class ReductionBeforeAxis(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Both axes, with duplicates, and attributes that are in order."""
-        table = np.array([[0, 2, 0], [1, 1, 2]])
         return (
-            rewritten(
-                "first axis",
-                """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
-                y = ScatterElements<axis=0, reduction="add">(x, i, u) }""",
-                i=table,
-                opset=16,
-            ),
-            rewritten(
-                "another axis",
-                """(float[2,N,3] x, float[2,1,3] u) => (float[2,N,3] y) {
-                y = ScatterElements<axis=-1, reduction="mul">(x, i, u) }""",
-                i=table[:, None],
-                opset=16,
-            ),
-            rewritten(
-                "no reduction",
-                """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
-                y = ScatterElements<reduction="none", axis=1>(x, i, u) }""",
-                i=np.array([[0, 2], [1, 0], [2, 1], [1, 2]]),
-                opset=18,
-            ),
+            *_read_by_position(),
             unchanged(
                 "no reduction, behind the axis",
                 """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
@@ -95,10 +80,44 @@ class ReductionBeforeAxis(NodeRewrite):
                 "no axis",
                 """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
                 y = ScatterElements<reduction="add">(x, i, u) }""",
-                i=table,
+                i=_TABLE,
                 opset=16,
             ),
         )
+
+
+# Parts of the examples.
+_TABLE = np.array([[0, 2, 0], [1, 1, 2]])
+
+
+def _read_by_position() -> tuple[Example, ...]:
+    """Attributes that stand where MNN reads others."""
+    return (
+        rewritten(
+            "first axis",
+            """(float[4,3] x, float[2,3] u) => (float[4,3] y) {
+            y = ScatterElements<axis=0, reduction="add">(x, i, u) }""",
+            becomes="ScatterElements",
+            i=_TABLE,
+            opset=16,
+        ),
+        rewritten(
+            "another axis",
+            """(float[2,N,3] x, float[2,1,3] u) => (float[2,N,3] y) {
+            y = ScatterElements<axis=-1, reduction="mul">(x, i, u) }""",
+            becomes="ScatterElements, 4 Transpose",
+            i=_TABLE[:, None],
+            opset=16,
+        ),
+        rewritten(
+            "no reduction",
+            """(float[4,3] x, float[4,2] u) => (float[4,3] y) {
+            y = ScatterElements<reduction="none", axis=1>(x, i, u) }""",
+            becomes="ScatterElements",
+            i=np.array([[0, 2], [1, 0], [2, 1], [1, 2]]),
+            opset=18,
+        ),
+    )
 
 
 def _rank(new: SubgraphBuilder) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.graph.operator_traits import RESIZES
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -45,7 +46,8 @@ class ExplicitResize(NodeRewrite):
     code = "MNN892"
     name = "explicit-resize"
     summary = "mode and axes are written out"
-    op_types = ("Resize", "Upsample")
+    op_types = RESIZES
+    before = (("separable-resize", "MNN's own operator is the fastest, and with its mode written out it may be right"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the resize once more."""
@@ -87,38 +89,8 @@ class ExplicitResize(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Modes and axes."""
         return (
-            rewritten(
-                "no mode",
-                "(float[1,2,4,5] x) => (float[1,2,8,10] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = Resize(x, , s) }",
-            ),
-            rewritten(
-                "Upsample without mode",
-                "(float[1,2,4,5] x) => (float[1,2,8,10] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = Upsample(x, s) }",
-                opset=9,
-            ),
-            rewritten(
-                "scales of two axes",
-                """(float[N,2,4,5] x) => (float[N,2,6,10] y) <float[2] s = {2.0, 1.5}>
-                { y = Resize<axes=[3,2], mode="linear">(x, , s) }""",
-                opset=18,
-            ),
-            rewritten(
-                "sizes of one axis",
-                """(float[1,2,4,5] x) => (float[1,2,4,9] y) <int64[1] n = {9}>
-                { y = Resize<axes=[-1], mode="nearest">(x, , , n) }""",
-                opset=18,
-            ),
-            rewritten(
-                "rank 3",
-                """(float[1,2,40] x) => (float[1,2,60] y) <float[3] s = {1.0, 1.0, 1.5}>
-                { y = Resize<mode="linear">(x, , s) }""",
-            ),
-            rewritten(
-                "sizes at run time",
-                """(float[1,2,4,5] x, int64[2] k) => (float[1,2,6,7] y) <int64[2] n = {7, 6}>
-                { zero = Sub(k, k) m = Add(n, zero) y = Resize<axes=[3,2], mode="nearest">(x, , , m) }""",
-                opset=18,
-            ),
+            *_modes(),
+            *_axes(),
             refused(
                 "sizes of a dynamic image",
                 "dimension 0 of 'x' is dynamic",
@@ -132,6 +104,56 @@ class ExplicitResize(NodeRewrite):
                 { y = Resize<mode="linear">(x, , s) }""",
             ),
         )
+
+
+def _modes() -> tuple[Example, ...]:
+    """Nodes without a mode."""
+    return (
+        rewritten(
+            "no mode",
+            "(float[1,2,4,5] x) => (float[1,2,8,10] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = Resize(x, , s) }",
+            becomes="Resize",
+        ),
+        rewritten(
+            "Upsample without mode",
+            "(float[1,2,4,5] x) => (float[1,2,8,10] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = Upsample(x, s) }",
+            becomes="Upsample",
+            opset=9,
+        ),
+    )
+
+
+def _axes() -> tuple[Example, ...]:
+    """Sizes and scales of some axes."""
+    return (
+        rewritten(
+            "scales of two axes",
+            """(float[N,2,4,5] x) => (float[N,2,6,10] y) <float[2] s = {2.0, 1.5}>
+            { y = Resize<axes=[3,2], mode="linear">(x, , s) }""",
+            becomes="Resize",
+            opset=18,
+        ),
+        rewritten(
+            "sizes of one axis",
+            """(float[1,2,4,5] x) => (float[1,2,4,9] y) <int64[1] n = {9}>
+            { y = Resize<axes=[-1], mode="nearest">(x, , , n) }""",
+            becomes="Resize",
+            opset=18,
+        ),
+        rewritten(
+            "rank 3",
+            """(float[1,2,40] x) => (float[1,2,60] y) <float[3] s = {1.0, 1.0, 1.5}>
+            { y = Resize<mode="linear">(x, , s) }""",
+            becomes="Resize, Squeeze, Unsqueeze",
+        ),
+        rewritten(
+            "sizes at run time",
+            """(float[1,2,4,5] x, int64[2] k) => (float[1,2,6,7] y) <int64[2] n = {7, 6}>
+            { zero = Sub(k, k) m = Add(n, zero) y = Resize<axes=[3,2], mode="nearest">(x, , , m) }""",
+            becomes="Add, Concat, Resize, 2 Slice, Sub",
+            opset=18,
+        ),
+    )
 
 
 def _spread(new: SubgraphBuilder, value: Value, order: Sequence[int], kept: float | None) -> Value:

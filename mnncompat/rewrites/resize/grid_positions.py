@@ -32,8 +32,9 @@ def shares_of(places: Value, sizes: Sequence[int], *, corners: bool) -> Value:
 
 def reflected(grid: Value, new: SubgraphBuilder) -> Value:
     """A grid folded into [-1, 1] at -1 and 1."""
-    turns = new.op("Floor", (grid + 1) * 0.25)
-    return 1 - new.op("Abs", (grid + 1) - turns * 4 - 2)
+    shifted = grid + 1
+    turns = new.op("Floor", shifted * 0.25)
+    return 1 - new.op("Abs", shifted - turns * 4 - 2)
 
 
 def to_even(places: Value, new: SubgraphBuilder) -> Value:

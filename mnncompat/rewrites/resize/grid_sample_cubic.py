@@ -76,25 +76,7 @@ class GridSampleCubic(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Every padding, both alignments."""
         return (
-            rewritten(
-                "zeros",
-                """(float[1,2,5,6] x) => (float[1,2,3,4] y) { y = GridSample<mode="bicubic">(x, g) }""",
-                opset=16,
-                g=_FAR,
-            ),
-            rewritten(
-                "border, at run time",
-                """(float[2,2,5,6] x, float[2,3,4,2] g) => (float[2,2,3,4] y)
-                { y = GridSample<mode="cubic", padding_mode="border">(x, g) }""",
-                opset=20,
-            ),
-            rewritten(
-                "reflection, corners",
-                """(float[1,2,5,6] x) => (float[1,2,3,4] y)
-                { y = GridSample<mode="cubic", padding_mode="reflection", align_corners=1>(x, g) }""",
-                opset=22,
-                g=_FAR,
-            ),
+            *_paddings(),
             refused(
                 "dynamic image",
                 "dynamic",
@@ -109,6 +91,35 @@ class GridSampleCubic(NodeRewrite):
                 g=_FAR,
             ),
         )
+
+
+def _paddings() -> tuple[Example, ...]:
+    """Every padding, both alignments."""
+    return (
+        rewritten(
+            "zeros",
+            """(float[1,2,5,6] x) => (float[1,2,3,4] y) { y = GridSample<mode="bicubic">(x, g) }""",
+            becomes="8 Add, 2 Concat, Floor, 8 Gather, GridSample, 17 Mul, ReduceSum, 4 Reshape, 10 Sub, 6 Unsqueeze",
+            opset=16,
+            g=_FAR,
+        ),
+        rewritten(
+            "border, at run time",
+            """(float[2,2,5,6] x, float[2,3,4,2] g) => (float[2,2,3,4] y)
+            { y = GridSample<mode="cubic", padding_mode="border">(x, g) }""",
+            becomes="8 Add, 2 Concat, Floor, 8 Gather, GridSample, 17 Mul, ReduceSum, 4 Reshape, 10 Sub, 6 Unsqueeze",
+            opset=20,
+        ),
+        rewritten(
+            "reflection, corners",
+            """(float[1,2,5,6] x) => (float[1,2,3,4] y)
+            { y = GridSample<mode="cubic", padding_mode="reflection", align_corners=1>(x, g) }""",
+            becomes="""2 Abs, 10 Add, 2 Concat, 3 Floor, 8 Gather, GridSample, 21 Mul, ReduceSum, 4 Reshape, 15 Sub,
+            6 Unsqueeze""",
+            opset=22,
+            g=_FAR,
+        ),
+    )
 
 
 def _offsets(x: Value) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -45,6 +45,7 @@ class GridSampleNearest(NodeRewrite):
     name = "grid-sample-nearest"
     summary = "its positions are rounded beforehand, halves to the even neighbour"
     op_types = ("GridSample",)
+    before = (("grid-sample-reflection", "positions are rounded before they are reflected, as ONNX Runtime does"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the rounding and the operator."""
@@ -60,25 +61,7 @@ class GridSampleNearest(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """2-D and 3-D, every padding."""
         return (
-            rewritten(
-                "zeros",
-                """(float[1,2,4,4] x) => (float[1,2,3,4] y) { y = GridSample<mode="nearest">(x, g) }""",
-                opset=16,
-                g=_HALVES,
-            ),
-            rewritten(
-                "border, corners",
-                """(float[1,2,5,5] x) => (float[1,2,3,4] y)
-                { y = GridSample<mode="nearest", align_corners=1, padding_mode="border">(x, g) }""",
-                opset=16,
-                g=_HALVES,
-            ),
-            rewritten(
-                "reflection, 3-D, grid at run time",
-                """(float[2,2,3,4,5] x, float[2,2,3,4,3] g) => (float[2,2,2,3,4] y)
-                { y = GridSample<mode="nearest", padding_mode="reflection">(x, g) }""",
-                opset=20,
-            ),
+            *_paddings(),
             refused(
                 "dynamic image",
                 "dynamic",
@@ -99,3 +82,31 @@ class GridSampleNearest(NodeRewrite):
                 g=_HALVES,
             ),
         )
+
+
+def _paddings() -> tuple[Example, ...]:
+    """2-D and 3-D, every padding."""
+    return (
+        rewritten(
+            "zeros",
+            """(float[1,2,4,4] x) => (float[1,2,3,4] y) { y = GridSample<mode="nearest">(x, g) }""",
+            becomes="4 Add, Ceil, 2 Floor, GridSample, 4 Mul, 4 Sub",
+            opset=16,
+            g=_HALVES,
+        ),
+        rewritten(
+            "border, corners",
+            """(float[1,2,5,5] x) => (float[1,2,3,4] y)
+            { y = GridSample<mode="nearest", align_corners=1, padding_mode="border">(x, g) }""",
+            becomes="4 Add, Ceil, 2 Floor, GridSample, 4 Mul, 3 Sub",
+            opset=16,
+            g=_HALVES,
+        ),
+        rewritten(
+            "reflection, 3-D, grid at run time",
+            """(float[2,2,3,4,5] x, float[2,2,3,4,3] g) => (float[2,2,2,3,4] y)
+            { y = GridSample<mode="nearest", padding_mode="reflection">(x, g) }""",
+            becomes="4 Add, Ceil, 2 Floor, GridSample, 4 Mul, 4 Sub",
+            opset=20,
+        ),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import TensorProto
@@ -12,6 +12,8 @@ from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnncompat.rewrites.core.base import Example
     from mnncompat.support.node_facts import NodeFacts
 
@@ -71,51 +73,66 @@ class RoiAlignSampled(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Both coordinate modes."""
-        regions = np.array([[0.5, 1.0, 6.0, 5.5], [2.0, 0.0, 3.5, 7.0], [4.0, 4.0, 12.0, 4.2]], np.float32)
-        head = "(float[2,3,7,8] x) => (float[3,3,2,3] y)"
-        sizes = 'mode="max", output_height=2, output_width=3'
-        batches = np.array([0, 1, 1], np.int64)
         return (
-            rewritten(
-                "half pixel",
-                f"{head} {{ y = RoiAlign<{sizes}, sampling_ratio=2, spatial_scale=0.7>(x, r, b) }}",
-                opset=16,
-                r=regions,
-                b=batches,
-            ),
-            rewritten(
-                "whole pixels",
-                f"""{head} {{ y = RoiAlign<{sizes}, sampling_ratio=1,
-                coordinate_transformation_mode="output_half_pixel">(x, r, b) }}""",
-                opset=22,
-                r=regions,
-                b=batches,
-            ),
-            rewritten(
-                "average, opset 11",
-                """(float[2,3,7,8] x, float[3,4] p) => (float[3,3,2,3] y) { q = Mul(p, k) s = Add(q, r)
-                y = RoiAlign<output_height=2, output_width=3, sampling_ratio=2, spatial_scale=0.5>(x, s, b) }""",
-                opset=11,
-                r=regions,
-                b=batches,
-                k=np.asarray(0.125, np.float32),
-            ),
+            *_coordinate_modes(),
             refused(
                 "adaptive",
                 "sampling_ratio 0",
-                f"{head} {{ y = RoiAlign<{sizes}>(x, r, b) }}",
+                f"{_HEAD} {{ y = RoiAlign<{_POOLED}>(x, r, b) }}",
                 opset=16,
-                r=regions,
-                b=batches,
+                **_regions(),
             ),
             unchanged(
                 "average",
-                f"{head} {{ y = RoiAlign<output_height=2, output_width=3, sampling_ratio=2>(x, r, b) }}",
+                f"{_HEAD} {{ y = RoiAlign<output_height=2, output_width=3, sampling_ratio=2>(x, r, b) }}",
                 opset=16,
-                r=regions,
-                b=batches,
+                **_regions(),
             ),
         )
+
+
+# Parts of the examples.
+_HEAD = "(float[2,3,7,8] x) => (float[3,3,2,3] y)"
+_POOLED = 'mode="max", output_height=2, output_width=3'
+
+
+def _regions() -> dict[str, NDArray[Any]]:
+    """Three regions of two images."""
+    regions = np.array([[0.5, 1.0, 6.0, 5.5], [2.0, 0.0, 3.5, 7.0], [4.0, 4.0, 12.0, 4.2]], np.float32)
+    return {"r": regions, "b": np.array([0, 1, 1], np.int64)}
+
+
+def _coordinate_modes() -> tuple[Example, ...]:
+    """Both coordinate modes."""
+    return (
+        rewritten(
+            "half pixel",
+            f"{_HEAD} {{ y = RoiAlign<{_POOLED}, sampling_ratio=2, spatial_scale=0.7>(x, r, b) }}",
+            becomes="""6 Add, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, MaxPool, 11 Mul, 2 Neg, 2 Or,
+            6 Reshape, Split, 10 Sub, 2 Transpose, 12 Unsqueeze""",
+            opset=16,
+            **_regions(),
+        ),
+        rewritten(
+            "whole pixels",
+            f"""{_HEAD} {{ y = RoiAlign<{_POOLED}, sampling_ratio=1,
+            coordinate_transformation_mode="output_half_pixel">(x, r, b) }}""",
+            becomes="""6 Add, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, 2 Max, MaxPool, 11 Mul, 2 Neg,
+            2 Or, 6 Reshape, Split, 8 Sub, 2 Transpose, 12 Unsqueeze""",
+            opset=22,
+            **_regions(),
+        ),
+        rewritten(
+            "average, opset 11",
+            """(float[2,3,7,8] x, float[3,4] p) => (float[3,3,2,3] y) { q = Mul(p, k) s = Add(q, r)
+            y = RoiAlign<output_height=2, output_width=3, sampling_ratio=2, spatial_scale=0.5>(x, s, b) }""",
+            becomes="""7 Add, AveragePool, 4 Cast, 4 Clip, 4 Concat, 2 Floor, Gather, 4 Greater, 2 Max, 14 Mul, 2 Neg,
+            2 Or, 6 Reshape, Split, 8 Sub, 2 Transpose, 12 Unsqueeze""",
+            opset=11,
+            **_regions(),
+            k=np.asarray(0.125, np.float32),
+        ),
+    )
 
 
 def _elements(

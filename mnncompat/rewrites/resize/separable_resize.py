@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
+from mnncompat.graph.operator_traits import RESIZES
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -49,7 +50,7 @@ class SeparableResize(NodeRewrite):
     code = "MNN893"
     name = "separable-resize"
     summary = "resized one axis after the other"
-    op_types = ("Resize", "Upsample")
+    op_types = RESIZES
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the resize of each axis, those that shrink most first."""
@@ -65,47 +66,9 @@ class SeparableResize(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Each mode, large and small, old opsets, scales at run time."""
-        scales = "float[4] s = {1.0, 1.0, 1.5, 0.6}"
         return (
-            rewritten(
-                "rounding up",
-                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
-                {{ y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }}""",
-            ),
-            rewritten(
-                "cubic",
-                f"""(float[N,2,4,5] x) => (float[N,2,6,3] y) <{scales}>
-                {{ y = Resize<mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1>(x, , s) }}""",
-            ),
-            rewritten(
-                "antialias",
-                """(float[1,2,9,8] x) => (float[1,2,4,5] y) <int64[4] n = {1, 2, 4, 5}>
-                { y = Resize<mode="cubic", antialias=1>(x, , , n) }""",
-                opset=18,
-            ),
-            rewritten(
-                "crop",
-                """(float[1,2,6,7] x) => (float[1,2,4,5] y)
-                <int64[4] n = {1, 2, 4, 5}, float[8] roi = {0.0, 0.0, 0.2, -0.1, 1.0, 1.0, 0.9, 1.2}>
-                { y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
-                  extrapolation_value=7.5>(x, roi, , n) }""",
-            ),
-            rewritten(
-                "scales at run time",
-                """(float[1,2,4,5] x, float[4] one) => (float[1,2,6,3] y) <float[4] k = {1.0, 1.0, 1.5, 0.6}>
-                { zero = Sub(one, one) s = Add(zero, k)
-                  y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
-            ),
-            rewritten(
-                "large",
-                """(float[1,1,3,300] x) => (float[1,1,3,450] y) <float[4] s = {1.0, 1.0, 1.0, 1.5}>
-                { y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
-            ),
-            rewritten(
-                "opset 10",
-                f'(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}> {{ y = Resize<mode="linear">(x, s) }}',
-                opset=10,
-            ),
+            *_modes(),
+            *_scales(),
             refused(
                 "dynamic",
                 "dimension 2 of 'x' is dynamic",
@@ -114,10 +77,72 @@ class SeparableResize(NodeRewrite):
             ),
             unchanged(
                 "MNN does it",
-                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{scales}>
+                f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{_SCALES}>
                 {{ y = Resize<mode="nearest", nearest_mode="floor">(x, , s) }}""",
             ),
         )
+
+
+# Parts of the examples.
+_SCALES = "float[4] s = {1.0, 1.0, 1.5, 0.6}"
+
+
+def _modes() -> tuple[Example, ...]:
+    """Modes of interpolation."""
+    return (
+        rewritten(
+            "rounding up",
+            f"""(float[1,2,4,5] x) => (float[1,2,6,3] y) <{_SCALES}>
+            {{ y = Resize<mode="nearest", nearest_mode="ceil">(x, , s) }}""",
+            becomes="2 Gather",
+        ),
+        rewritten(
+            "cubic",
+            f"""(float[N,2,4,5] x) => (float[N,2,6,3] y) <{_SCALES}>
+            {{ y = Resize<mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1>(x, , s) }}""",
+            becomes="2 MatMul",
+        ),
+        rewritten(
+            "antialias",
+            """(float[1,2,9,8] x) => (float[1,2,4,5] y) <int64[4] n = {1, 2, 4, 5}>
+            { y = Resize<mode="cubic", antialias=1>(x, , , n) }""",
+            becomes="2 MatMul",
+            opset=18,
+        ),
+        rewritten(
+            "crop",
+            """(float[1,2,6,7] x) => (float[1,2,4,5] y)
+            <int64[4] n = {1, 2, 4, 5}, float[8] roi = {0.0, 0.0, 0.2, -0.1, 1.0, 1.0, 0.9, 1.2}>
+            { y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
+              extrapolation_value=7.5>(x, roi, , n) }""",
+            becomes="Add, 3 MatMul, 2 Mul, 2 Reshape, Sub",
+        ),
+    )
+
+
+def _scales() -> tuple[Example, ...]:
+    """Scales at run time, large ones, and an old opset."""
+    return (
+        rewritten(
+            "scales at run time",
+            """(float[1,2,4,5] x, float[4] one) => (float[1,2,6,3] y) <float[4] k = {1.0, 1.0, 1.5, 0.6}>
+            { zero = Sub(one, one) s = Add(zero, k)
+              y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            becomes="3 Abs, 4 Add, 6 Clip, 6 Div, 6 MatMul, 6 Mul, 5 Reshape, 3 Slice, 13 Sub, Transpose",
+        ),
+        rewritten(
+            "large",
+            """(float[1,1,3,300] x) => (float[1,1,3,450] y) <float[4] s = {1.0, 1.0, 1.0, 1.5}>
+            { y = Resize<mode="linear", coordinate_transformation_mode="half_pixel_symmetric">(x, , s) }""",
+            becomes="Add, 2 Gather, 2 Mul",
+        ),
+        rewritten(
+            "opset 10",
+            f'(float[1,2,4,5] x) => (float[1,2,6,3] y) <{_SCALES}> {{ y = Resize<mode="linear">(x, s) }}',
+            becomes="2 MatMul",
+            opset=10,
+        ),
+    )
 
 
 def _resized(new: SubgraphBuilder, value: Value, axis: Resized, sampling: Sampling) -> Value:

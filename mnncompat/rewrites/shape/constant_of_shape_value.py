@@ -58,11 +58,12 @@ class ConstantOfShapeValue(NodeRewrite):
         """No value, and types that are not read."""
         model = "(float[3,2] x) => (float[3,2] y) { s = Shape(x) z = ConstantOfShape%s(s) y = Add(x, z) }"
         return (
-            rewritten("default", model.replace("3,2", "N,2") % ""),
+            rewritten("default", model.replace("3,2", "N,2") % "", becomes="Add, ConstantOfShape, Shape"),
             rewritten(
                 "small integers",
                 """(float[N,2] x) => (float[N,2] y) {
                 s = Shape(x) i = ConstantOfShape<value=int8[1] {-3}>(s) z = Cast<to=1>(i) y = Add(x, z) }""",
+                becomes="Add, 2 Cast, ConstantOfShape, Shape",
             ),
             unchanged("stated", model % "<value=float[1] {1.5}>"),
         )

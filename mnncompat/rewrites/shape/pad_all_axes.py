@@ -42,6 +42,7 @@ class PadAllAxes(NodeRewrite):
     name = "pad-all-axes"
     summary = "pads are given for every axis"
     op_types = ("Pad",)
+    before = (("pad-wrap", "that one refuses axes where pads are computed at run time; without axes it takes both"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:  # noqa: ARG002
         """Emit the node with as many pads as there are axes, twice."""
@@ -53,33 +54,7 @@ class PadAllAxes(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Stored and computed pads, and a node without axes."""
         return (
-            rewritten(
-                "constant",
-                "(float[2,3,4] x) => (float[2,5,4] y) { y = Pad(x, pads, v, axes) }",
-                pads=np.array([1, 1]),
-                v=np.array(2.5, np.float32),
-                axes=np.array([-2]),
-                opset=18,
-            ),
-            rewritten(
-                "reflected, no value",
-                """(float[1,2,3,4] x) => (float[1,2,6,7] y) { y = Pad<mode="reflect">(x, pads, "", axes) }""",
-                pads=np.array([2, 1, 1, 2]),
-                axes=np.array([3, 2]),
-                opset=19,
-            ),
-            rewritten(
-                "computed pads",
-                '(float[2,3] x, int64[2] n) => (float[2,M] y) { pads = Add(n, n) y = Pad(x, pads, "", axes) }',
-                axes=np.array([1]),
-                opset=18,
-            ),
-            rewritten(
-                "computed axes",
-                """(float[2,3] x, int64[1] axes) => (float[A,B] y) { y = Pad(x, pads, "", axes) }""",
-                pads=np.array([1, 2]),
-                opset=18,
-            ),
+            *_some_axes(),
             unchanged(
                 "all axes",
                 "(float[2,3] x) => (float[2,6] y) { y = Pad(x, pads) }",
@@ -95,6 +70,43 @@ class PadAllAxes(NodeRewrite):
                 opset=18,
             ),
         )
+
+
+def _some_axes() -> tuple[Example, ...]:
+    """Stored and computed pads of some axes."""
+    return (
+        rewritten(
+            "constant",
+            "(float[2,3,4] x) => (float[2,5,4] y) { y = Pad(x, pads, v, axes) }",
+            becomes="Pad",
+            pads=np.array([1, 1]),
+            v=np.array(2.5, np.float32),
+            axes=np.array([-2]),
+            opset=18,
+        ),
+        rewritten(
+            "reflected, no value",
+            """(float[1,2,3,4] x) => (float[1,2,6,7] y) { y = Pad<mode="reflect">(x, pads, "", axes) }""",
+            becomes="Pad",
+            pads=np.array([2, 1, 1, 2]),
+            axes=np.array([3, 2]),
+            opset=19,
+        ),
+        rewritten(
+            "computed pads",
+            '(float[2,3] x, int64[2] n) => (float[2,M] y) { pads = Add(n, n) y = Pad(x, pads, "", axes) }',
+            becomes="Add, Concat, Gather, Pad",
+            axes=np.array([1]),
+            opset=18,
+        ),
+        rewritten(
+            "computed axes",
+            """(float[2,3] x, int64[1] axes) => (float[A,B] y) { y = Pad(x, pads, "", axes) }""",
+            becomes="Add, Cast, Equal, Less, Mul, Pad, ReduceSum, 2 Reshape, Unsqueeze, Where",
+            pads=np.array([1, 2]),
+            opset=18,
+        ),
+    )
 
 
 def _full(new: SubgraphBuilder, rank: int) -> Value:

@@ -68,14 +68,25 @@ class PadCrop(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Cropped only, cropped and padded, below opset 11."""
         return (
-            rewritten("crop", "(float[2,5] x) => (float[2,2] y) { y = Pad(x, pads) }", pads=np.array([0, -1, 0, -2])),
+            rewritten(
+                "crop",
+                "(float[2,5] x) => (float[2,2] y) { y = Pad(x, pads) }",
+                becomes="Slice",
+                pads=np.array([0, -1, 0, -2]),
+            ),
             rewritten(
                 "crop and pad",
                 "(float[N,3,4] x) => (float[N,4,5] y) { y = Pad(x, pads, v) }",
+                becomes="Pad, Slice",
                 pads=np.array([0, -1, 2, 0, 2, -1]),
                 v=np.array(1.5, np.float32),
             ),
-            rewritten("attribute", "(float[2,5] x) => (float[4,2] y) { y = Pad<pads=[2,-1,0,-2]>(x) }", opset=10),
+            rewritten(
+                "attribute",
+                "(float[2,5] x) => (float[4,2] y) { y = Pad<pads=[2,-1,0,-2]>(x) }",
+                becomes="Pad, Slice",
+                opset=10,
+            ),
             unchanged(
                 "not negative", "(float[2,5] x) => (float[2,6] y) { y = Pad(x, pads) }", pads=np.array([0, 1, 0, 0])
             ),

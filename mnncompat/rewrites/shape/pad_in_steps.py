@@ -68,11 +68,12 @@ class PadInSteps(NodeRewrite):
         model = "(float[1,2,3,4] x) => (float[2,3,5,6] y) { y = Pad(x, pads, v) }"
         apart = """(float[2,2,3,4] x) => (float[4,2,5,4] y) { y = Pad<mode="reflect">(x, pads) }"""
         return (
-            rewritten("four axes", model, pads=pads, v=one),
-            rewritten("two apart", apart, pads=np.array([1, 0, 1, 0, 1, 0, 1, 0])),
+            rewritten("four axes", model, becomes="2 Pad", pads=pads, v=one),
+            rewritten("two apart", apart, becomes="2 Pad", pads=np.array([1, 0, 1, 0, 1, 0, 1, 0])),
             rewritten(
                 "attribute",
                 apart.replace("(x, pads)", "(x)").replace('"reflect"', '"edge", pads=[1,0,1,0,1,0,1,0]'),
+                becomes="2 Pad",
                 opset=10,
             ),
             unchanged("zeros", model, pads=pads, v=np.array(0, np.float32)),

@@ -60,9 +60,12 @@ class PadValue(NodeRewrite):
                 "image",
                 """(float[N,2,3,4] x) => (float[N,2,5,7] y) {
                 y = Pad<mode="constant", pads=[0,0,1,2,0,0,1,1], value=-1.5>(x) }""",
+                becomes="Add, Pad",
                 opset=10,
             ),
-            rewritten("row", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=3.0>(x) }", opset=9),
+            rewritten(
+                "row", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=3.0>(x) }", becomes="Add, Pad", opset=9
+            ),
             unchanged("zero", "(float[5] x) => (float[8] y) { y = Pad<pads=[1,2], value=0.0>(x) }", opset=9),
             unchanged(
                 "reflected", """(float[5] x) => (float[8] y) { y = Pad<mode="reflect", pads=[1,2]>(x) }""", opset=9

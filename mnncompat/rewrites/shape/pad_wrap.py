@@ -68,12 +68,14 @@ class PadWrap(NodeRewrite):
             rewritten(
                 "two axes",
                 """(float[N,3,4] x) => (float[N,5,7] y) { y = Pad<mode="wrap">(x, pads) }""",
+                becomes="2 Concat, 4 Slice",
                 pads=np.array([0, 1, 2, 0, 1, 1]),
                 opset=19,
             ),
             rewritten(
                 "longer than the input, axes given",
                 """(float[2,3] x) => (float[2,12] y) { y = Pad<mode="wrap">(x, pads, "", axes) }""",
+                becomes="Concat, 2 Slice",
                 pads=np.array([7, 2]),
                 axes=np.array([-1]),
                 opset=19,

@@ -52,7 +52,7 @@ class ReshapeEmpty(NodeRewrite):
         model = """(float[2,3] x, float[0,3,4] z) => (float[2,3] y, float[3,4,0] e) {
             y = Neg(x) e = Reshape<allowzero=1>(z, s) }"""
         return (
-            rewritten("reordered", model, s=np.array([3, 4, 0]), opset=14),
+            rewritten("reordered", model, becomes="Constant, Neg", s=np.array([3, 4, 0]), opset=14),
             unchanged(
                 "elements",
                 "(float[2,3] x) => (float[3,2] y) { y = Reshape<allowzero=1>(x, s) }",

@@ -55,14 +55,33 @@ class ShapePart(NodeRewrite):
         dynamic = "(float[N,3,M,5] x) => (int64[K] y)"
         one = f"{dynamic} {{ y = Shape<start=2, end=3>(x) }}"
         return (
-            rewritten("one size", one, opset=15, mnn="3.4.1"),
-            rewritten("from", "(float[N,3] x) => (int64[1] y) { y = Shape<start=1>(x) }", opset=15, mnn="3.0.0"),
-            rewritten("from the end", f"{dynamic} {{ y = Shape<start=-3, end=-1>(x) }}", opset=19, mnn="3.4.1"),
-            rewritten("beyond the rank", f"{dynamic} {{ y = Shape<start=-9, end=9>(x) }}", opset=21, mnn="3.4.1"),
+            rewritten("one size", one, becomes="Shape, Slice", opset=15, mnn="3.4.1"),
+            rewritten(
+                "from",
+                "(float[N,3] x) => (int64[1] y) { y = Shape<start=1>(x) }",
+                becomes="Shape, Slice",
+                opset=15,
+                mnn="3.0.0",
+            ),
+            rewritten(
+                "from the end",
+                f"{dynamic} {{ y = Shape<start=-3, end=-1>(x) }}",
+                becomes="Shape, Slice",
+                opset=19,
+                mnn="3.4.1",
+            ),
+            rewritten(
+                "beyond the rank",
+                f"{dynamic} {{ y = Shape<start=-9, end=9>(x) }}",
+                becomes="Shape",
+                opset=21,
+                mnn="3.4.1",
+            ),
             rewritten(
                 "decides a shape",
                 """(float[N,3,4] x) => (float[N,12] y) {
                 n = Shape<end=1>(x) s = Concat<axis=0>(n, t) y = Reshape(x, s) }""",
+                becomes="Concat, Reshape, Shape, Slice",
                 opset=18,
                 mnn="3.2.0",
                 t=np.array([-1]),

@@ -68,44 +68,13 @@ class SliceBackwards(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """One axis and two, with others forwards; what MNN takes right."""
         return (
-            rewritten(
-                "colours of a batch",
-                "(float[N,3,4,5] x) => (float[N,3,4,5] y) { y = Slice(x, s, e, a, t) }",
-                s=np.array([-1]),
-                e=np.array([-_LARGEST]),
-                a=np.array([1]),
-                t=np.array([-1]),
-            ),
-            rewritten(
-                "several axes",
-                "(float[2,3,4,5] x) => (float[2,2,3,2] y) { y = Slice(x, s, e, a, t) }",
-                s=np.array([4, 2, 0]),
-                e=np.array([0, 0, 3], np.int64),
-                a=np.array([-1, 1, 2]),
-                t=np.array([-2, -1, 1]),
-            ),
-            rewritten(
-                "ends above the rank",
-                "(float[2,20] x) => (float[2,5] y) { y = Slice(x, s, e, a, t) }",
-                s=np.array([15]),
-                e=np.array([-15]),
-                a=np.array([1]),
-                t=np.array([-2]),
-            ),
+            *_backward_examples(),
             unchanged(
                 "rank 3",
                 "(float[2,9,20] x) => (float[2,9,20] y) { y = Slice(x, s, e, a, t) }",
                 s=np.array([-1]),
                 e=np.array([-1000]),
                 a=np.array([2]),
-                t=np.array([-1]),
-            ),
-            rewritten(
-                "dynamic",
-                "(float[2,N,4,5] x) => (float[2,N,4,5] y) { y = Slice(x, s, e, a, t) }",
-                s=np.array([-1]),
-                e=np.array([-_LARGEST]),
-                a=np.array([1]),
                 t=np.array([-1]),
             ),
             refused(
@@ -118,6 +87,48 @@ class SliceBackwards(NodeRewrite):
                 t=np.array([-1]),
             ),
         )
+
+
+def _backward_examples() -> tuple[Example, ...]:
+    """One axis and several, with others forwards."""
+    return (
+        rewritten(
+            "colours of a batch",
+            "(float[N,3,4,5] x) => (float[N,3,4,5] y) { y = Slice(x, s, e, a, t) }",
+            becomes="Gather",
+            s=np.array([-1]),
+            e=np.array([-_LARGEST]),
+            a=np.array([1]),
+            t=np.array([-1]),
+        ),
+        rewritten(
+            "several axes",
+            "(float[2,3,4,5] x) => (float[2,2,3,2] y) { y = Slice(x, s, e, a, t) }",
+            becomes="2 Gather, Slice",
+            s=np.array([4, 2, 0]),
+            e=np.array([0, 0, 3], np.int64),
+            a=np.array([-1, 1, 2]),
+            t=np.array([-2, -1, 1]),
+        ),
+        rewritten(
+            "ends above the rank",
+            "(float[2,20] x) => (float[2,5] y) { y = Slice(x, s, e, a, t) }",
+            becomes="Gather",
+            s=np.array([15]),
+            e=np.array([-15]),
+            a=np.array([1]),
+            t=np.array([-2]),
+        ),
+        rewritten(
+            "dynamic",
+            "(float[2,N,4,5] x) => (float[2,N,4,5] y) { y = Slice(x, s, e, a, t) }",
+            becomes="2 Reshape, Slice",
+            s=np.array([-1]),
+            e=np.array([-_LARGEST]),
+            a=np.array([1]),
+            t=np.array([-1]),
+        ),
+    )
 
 
 def _in_the_middle(new: SubgraphBuilder, value: Value, bounds: tuple[int, int, int, int]) -> Value:

@@ -61,31 +61,7 @@ class SliceStated(NodeRewrite):
     def examples(cls) -> tuple[Example, ...]:
         """Steps without axes, starts before the beginning."""
         return (
-            rewritten(
-                "steps without axes",
-                """(float[5,6] x) => (float[2,3] y) { y = Slice(x, s, e, "", t) }""",
-                s=np.array([0, 1]),
-                e=np.array([4, 6]),
-                t=np.array([2, 2]),
-            ),
-            rewritten(
-                "computed starts",
-                """(float[5,6] x, int64[2] s) => (float[A,B] y) { y = Slice(x, s, e, "", t) }""",
-                e=np.array([4, 6]),
-                t=np.array([2, 2]),
-            ),
-            rewritten(
-                "far before the beginning",
-                "(float[9,20] x) => (float[2,20] y) { y = Slice(x, s, e, a) }",
-                s=np.array([-100]),
-                e=np.array([2]),
-                a=np.array([-2]),
-            ),
-            rewritten(
-                "attributes",
-                "(float[9,20] x) => (float[2,17] y) { y = Slice<starts=[-100,3], ends=[2,1000]>(x) }",
-                opset=9,
-            ),
+            *_unstated_examples(),
             unchanged(
                 "no steps",
                 "(float[5,6] x) => (float[4,5] y) { y = Slice(x, s, e) }",
@@ -101,6 +77,41 @@ class SliceStated(NodeRewrite):
                 t=np.array([2]),
             ),
         )
+
+
+def _unstated_examples() -> tuple[Example, ...]:
+    """Steps without axes, starts before the beginning."""
+    return (
+        rewritten(
+            "steps without axes",
+            """(float[5,6] x) => (float[2,3] y) { y = Slice(x, s, e, "", t) }""",
+            becomes="Slice",
+            s=np.array([0, 1]),
+            e=np.array([4, 6]),
+            t=np.array([2, 2]),
+        ),
+        rewritten(
+            "computed starts",
+            """(float[5,6] x, int64[2] s) => (float[A,B] y) { y = Slice(x, s, e, "", t) }""",
+            becomes="Slice",
+            e=np.array([4, 6]),
+            t=np.array([2, 2]),
+        ),
+        rewritten(
+            "far before the beginning",
+            "(float[9,20] x) => (float[2,20] y) { y = Slice(x, s, e, a) }",
+            becomes="Slice",
+            s=np.array([-100]),
+            e=np.array([2]),
+            a=np.array([-2]),
+        ),
+        rewritten(
+            "attributes",
+            "(float[9,20] x) => (float[2,17] y) { y = Slice<starts=[-100,3], ends=[2,1000]>(x) }",
+            becomes="Slice",
+            opset=9,
+        ),
+    )
 
 
 def _clamped(data: Value, starts: list[int], axes: list[int]) -> list[int]:

@@ -50,7 +50,7 @@ class SpaceToDepthTransposed(NodeRewrite):
         """Both modes."""
         model = '(float[N,2,4,6] x) => (float[N,8,2,3] y) { y = SpaceToDepth<blocksize=2, mode="CRD">(x) }'
         return (
-            rewritten("CRD", model, opset=28),
+            rewritten("CRD", model, becomes="2 Reshape, Transpose", opset=28),
             unchanged("DCR", model.replace("CRD", "DCR"), opset=28),
             refused("a dynamic width", "dimension 3 of 'x' is dynamic", model.replace("6]", "W]"), opset=28),
         )

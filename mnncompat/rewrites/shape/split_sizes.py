@@ -54,11 +54,13 @@ class SplitSizes(NodeRewrite):
             rewritten(
                 "seven in three",
                 "(float[7] x) => (float[3] a, float[3] b, float[1] c) { a, b, c = Split<num_outputs=3>(x) }",
+                becomes="Split",
                 opset=18,
             ),
             rewritten(
                 "the last axis",
                 "(float[N,5] x) => (float[N,3] a, float[N,2] b) { a, b = Split<axis=-1, num_outputs=2>(x) }",
+                becomes="Split",
                 opset=18,
             ),
             unchanged("even", "(float[6] x) => (float[3] a, float[3] b) { a, b = Split<num_outputs=2>(x) }", opset=18),

@@ -1,1 +1,1 @@
-"""Relations: named comparisons of several operands, attributes and neighbours, by operator family."""
+"""Relations: named comparisons of several operands, attributes and neighbours, one module for a family of operators."""

@@ -1,39 +1,65 @@
-"""What MNN's converter merges into a 3-D convolution, see `mnncompat.support.relations.catalog`."""
+"""Relations of what MNN's converter merges into a 3-D convolution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from onnx import NodeProto
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
+from mnncompat.support.three_valued import all_of
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
 _MERGED = ("BatchNormalization", "Relu", "Clip")
 """In the order of MNN's passes: what a later one merged is in the way of an earlier one."""
+
 _RELU6 = (0.0, 6.0)
+
 _WEIGHT_RANK, _DEPTH = 5, 2
 
 
-def merged_into_convolution_3d(facts: NodeFacts) -> bool | None:
-    """The node is merged into the 3-D convolution before it, which goes by its own name still."""
+@relation(
+    holds="(float[1,1,2,2,2] x) => (float[1,1,2,2,2] y) <float[1,1,1,1,1] w = {2.0}> { c = Conv(x, w) y = Relu(c) }",
+    fails="(float[1,1,2,2] x) => (float[1,1,2,2] y) <float[1,1,1,1] w = {2.0}> { c = Conv(x, w) y = Relu(c) }",
+)
+def node_is_merged_into_convolution_3d(facts: NodeFacts) -> bool | None:
+    """MNN merges the node into the 3-D convolution before it, whose result keeps the convolution's own name."""
     found = _host(facts.view, facts.node)
     return found is not None and _is_3d(facts, found)
 
 
-def biases_transposed_convolution_3d(facts: NodeFacts) -> bool | None:
-    """The node is merged into a 3-D ConvTranspose without bias, which gets one that reaches part of the depth only."""
+@relation(
+    holds=(
+        "(float[1,1,2,1,1] x) => (float[1,1,3,1,1] y) <float[1,1,2,1,1] w = {1.0, 2.0}, float[1] s = {1.0}, "
+        "float[1] b = {2.0}, float[1] m = {0.0}, float[1] v = {1.0}> { c = ConvTranspose(x, w) y = "
+        "BatchNormalization(c, s, b, m, v) }"
+    ),
+    fails=(
+        "(float[1,1,2,1,1] x) => (float[1,1,2,1,1] y) <float[1,1,1,1,1] w = {1.0}, float[1] s = {1.0}, float[1] b"
+        " = {2.0}, float[1] m = {0.0}, float[1] v = {1.0}> { c = ConvTranspose(x, w) y = BatchNormalization(c, s,"
+        " b, m, v) }"
+    ),
+)
+def node_becomes_bias_of_transposed_convolution_3d(facts: NodeFacts) -> bool | None:
+    """MNN makes the node the bias of a 3-D ConvTranspose that has none; the bias reaches part of the depth only."""
     found = _host(facts.view, facts.node)
     if found is None or found.op_type != "ConvTranspose" or any(found.input[2:]):
         return False
-    return _all_of(_is_3d(facts, found), _reaches_part(facts, found))
+    return all_of([_is_3d(facts, found), _reaches_part(facts, found)])
 
 
-def last_plane_reaches_part(facts: NodeFacts) -> bool | None:
-    """The last plane of a 3-D ConvTranspose's kernel, to which MNN adds the bias, does not reach all of the depth."""
+@relation(
+    holds=(
+        "(float[1,1,2,1,1] x, float[1,1,2,1,1] w, float[1] b) => (float[1,1,3,1,1] y) { y = ConvTranspose(x, w, b) }"
+    ),
+    fails=(
+        "(float[1,1,2,1,1] x, float[1,1,1,1,1] w, float[1] b) => (float[1,1,2,1,1] y) { y = ConvTranspose(x, w, b) }"
+    ),
+)
+def last_kernel_plane_misses_depth(facts: NodeFacts) -> bool | None:
+    """The last plane of a 3-D ConvTranspose's kernel, with which MNN adds the bias, does not reach all of the depth."""
     return _reaches_part(facts, facts.node)
 
 
@@ -42,10 +68,6 @@ def _reaches_part(facts: NodeFacts, convolution: NodeProto) -> bool | None:
     if strides and strides[0] != 1:
         return True
     return None if weight is None else weight[_DEPTH] != 1
-
-
-def _all_of(*truths: bool | None) -> bool | None:
-    return False if False in truths else None if None in truths else True
 
 
 def _is_3d(facts: NodeFacts, convolution: NodeProto) -> bool | None:
@@ -60,7 +82,7 @@ def _host(view: GraphView, node: NodeProto) -> NodeProto | None:
         before = view.producer(name)
         if before is None or not is_onnx(before) or len(view.consumers[name]) != 1 or name in view.captured:
             return None
-        if before.op_type in _CONVOLUTIONS:
+        if before.op_type in CONVOLUTIONS:
             return before if name not in view.outputs and is_constant(view, before.input[1]) else None
         if before.op_type not in _MERGED or _MERGED.index(before.op_type) > _MERGED.index(node.op_type):
             return None
@@ -80,13 +102,6 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[float | None, ...]:
     """The constant bounds of a Clip, as operands or attributes."""
     stated = [attribute(node, name) for name in ("min", "max")]
     for position, name in enumerate(node.input[1:]):
-        value = view.constant(name) if name else None
+        value = view.stored_value(name) if name else None
         stated[position] = None if value is None or value.size != 1 else float(value.reshape(()))
     return tuple(stated)
-
-
-MERGE_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    "biases-transposed-convolution-3d": biases_transposed_convolution_3d,
-    "last-plane-reaches-part": last_plane_reaches_part,
-    "merged-into-convolution-3d": merged_into_convolution_3d,
-}

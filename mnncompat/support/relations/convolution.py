@@ -1,81 +1,26 @@
-"""Relations of convolutions and pools: padding, strides and the constants that MNN folds into a convolution.
-
-See `mnncompat.support.relations.catalog`, which registers what is here.
-"""
+"""Relations of convolutions: padding, strides, groups, and what their results become."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from onnx import NodeProto
-
-from mnncompat.graph.protos import Dim
+from mnncompat.graph.protos import Dim, attribute
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.operands import kernel_extents
+from mnncompat.support.relations.registry import relation
+from mnncompat.support.three_valued import any_of
+from mnncompat.support.window_geometry import missing_elements, same_padding
 
 _PAIR = 2
-_FOLDED_ACTIVATIONS = ("Relu", "Clip")
-# What computes channel-packed values by itself, and what passes the layout of its operands on.
-_PACKED = frozenset(
-    [
-        "Conv",
-        "ConvTranspose",
-        "MaxPool",
-        "AveragePool",
-        "LpPool",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Resize",
-        "BatchNormalization",
-        "InstanceNormalization",
-    ]
+
+_PACK = 4
+
+
+@relation(
+    holds='(float[1,1,4] x, float[1,1,2] w) => (float[1,1,4] y) { y = Conv<auto_pad="SAME_LOWER">(x, w) }',
+    fails='(float[1,1,4] x, float[1,1,3] w) => (float[1,1,4] y) { y = Conv<auto_pad="SAME_LOWER">(x, w) }',
 )
-_KEEP_LAYOUT = frozenset(
-    [
-        "Relu",
-        "Clip",
-        "LeakyRelu",
-        "Sigmoid",
-        "Tanh",
-        "HardSwish",
-        "HardSigmoid",
-        "Elu",
-        "Abs",
-        "Neg",
-        "Exp",
-        "Sqrt",
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "Concat",
-        "Flatten",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-        "Identity",
-        "Dropout",
-    ]
-)
-
-
-def _kernel(facts: NodeFacts) -> list[Dim] | None:
-    """Kernel size with dilation, by spatial axis."""
-    kernel: list[Dim] | None = facts.attribute("kernel_shape")
-    if not kernel and facts.operand(1) is not None:
-        shape = facts.shape(facts.node.input[1])
-        kernel = None if shape is None else list(shape[2:])
-    if not kernel:
-        return None
-    dilations = facts.attribute("dilations") or [1] * len(kernel)
-    return [
-        (size - 1) * dilation + 1 if isinstance(size, int) else None
-        for size, dilation in zip(kernel, dilations, strict=False)
-    ]
-
-
 def same_padding_is_odd(facts: NodeFacts) -> bool | None:
-    """The total padding of ``auto_pad = SAME_*`` is odd on some axis, so that the side of the extra element matters."""
-    kernel = _kernel(facts)
+    """The total padding of ``auto_pad = SAME_*`` is odd on some axis: it matters on which side the extra element is."""
+    kernel = kernel_extents(facts)
     if kernel is None:
         return None
     strides = facts.attribute("strides") or [1] * len(kernel)
@@ -83,64 +28,85 @@ def same_padding_is_odd(facts: NodeFacts) -> bool | None:
     sizes = shape[2:] if shape is not None else (None,) * len(kernel)
     total = _transposed_padding if facts.node.op_type == "ConvTranspose" else _same_padding
     found = [total(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
-    if any(padding is not None and padding % 2 for padding in found):
-        return True
-    return None if None in found else False
+    return any_of(None if padding is None else padding % 2 == 1 for padding in found)
 
 
 def _same_padding(size: Dim, extent: Dim, stride: int) -> int | None:
-    if not isinstance(extent, int):
-        return None
-    if stride == 1:
-        return extent - 1
-    return max((-(-size // stride) - 1) * stride + extent - size, 0) if isinstance(size, int) else None
+    padding = same_padding(size, extent, stride, upper=True) if isinstance(extent, int) else None
+    return None if padding is None else sum(padding)
 
 
 def _transposed_padding(_size: Dim, extent: Dim, stride: int) -> int | None:
     return max(extent - stride, 0) if isinstance(extent, int) else None
 
 
+@relation(
+    holds=(
+        '(float[1,1,6] x, float[1,1,1] w) => (float[1,1,2] y) { y = Conv<auto_pad="SAME_UPPER", strides=[3]>(x, w) }'
+    ),
+    fails=(
+        '(float[1,1,5] x, float[1,1,1] w) => (float[1,1,2] y) { y = Conv<auto_pad="SAME_UPPER", strides=[3]>(x, w) }'
+    ),
+)
 def same_padding_is_negative(facts: NodeFacts) -> bool | None:
-    """``auto_pad = SAME_*`` leaves two or more elements behind the last window of a convolution: no padding is needed.
+    """With ``auto_pad = SAME_*`` a convolution needs no padding: two or more elements lie behind its last window.
 
-    MNN pads by half of what is missing, rounded to zero: windows start behind the beginning of the data.
+    MNN pads by half of the difference, rounded to zero, which is negative: windows start inside the data.
     """
-    kernel, shape = _kernel(facts), facts.shape(facts.node.input[0])
+    kernel, shape = kernel_extents(facts), facts.shape(facts.node.input[0])
     if kernel is None:
         return None
     strides = facts.attribute("strides") or [1] * len(kernel)
     sizes = shape[2:] if shape is not None else (None,) * len(kernel)
     found = [_leaves_over(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
-    return True if True in found else None if None in found else False
+    return any_of(found)
 
 
 def _leaves_over(size: Dim, extent: Dim, stride: int) -> bool | None:
     """Two or more elements, which lie in no window, are left behind the last one."""
     if not isinstance(extent, int):
         return None
-    if stride - extent < _PAIR:
+    if stride - extent < _PAIR:  # whatever the size is
         return False
-    if not isinstance(size, int):
-        return None
-    last = (-(-size // stride) - 1) * stride
-    return size - last - extent >= _PAIR
+    missing = missing_elements(size, extent, stride)
+    return None if missing is None else missing <= -_PAIR
 
 
+@relation(
+    holds=(
+        '(float[1,1,3] x, float[1,1,1] w) => (float[1,1,N] y) { y = ConvTranspose<auto_pad="SAME_UPPER", '
+        "strides=[2]>(x, w) }"
+    ),
+    fails=(
+        '(float[1,1,3] x, float[1,1,2] w) => (float[1,1,N] y) { y = ConvTranspose<auto_pad="SAME_UPPER", '
+        "strides=[2]>(x, w) }"
+    ),
+)
 def kernel_is_shorter_than_stride(facts: NodeFacts) -> bool | None:
-    """The windows of a convolution do not touch on some axis."""
-    kernel = _kernel(facts)
+    """The kernel of a convolution, with its dilation, is shorter than the stride on some axis: windows do not touch."""
+    kernel = kernel_extents(facts)
     if kernel is None:
         return None
     strides = facts.attribute("strides") or [1] * len(kernel)
     found = [
         extent < stride if isinstance(extent, int) else None for extent, stride in zip(kernel, strides, strict=False)
     ]
-    return True if True in found else None if None in found else False
+    return any_of(found)
 
 
+@relation(
+    holds=(
+        "(float[1,1,3] x, float[1,1,2] w) => (float[1,1,5] y) { y = ConvTranspose<output_shape=[5], "
+        "strides=[2]>(x, w) }"
+    ),
+    fails=(
+        "(float[1,1,3] x, float[1,1,2] w) => (float[1,1,4] y) { y = ConvTranspose<output_shape=[4], "
+        "strides=[2]>(x, w) }"
+    ),
+)
 def output_shape_padding_is_odd(facts: NodeFacts) -> bool | None:
     """The total padding that ``output_shape`` of a ConvTranspose asks for is odd on some axis."""
-    kernel, wanted = _kernel(facts), facts.attribute("output_shape")
+    kernel, wanted = kernel_extents(facts), facts.attribute("output_shape")
     shape = facts.shape(facts.node.input[0])
     if kernel is None or shape is None or not wanted:
         return None
@@ -151,31 +117,16 @@ def output_shape_padding_is_odd(facts: NodeFacts) -> bool | None:
         stride * (size - 1) + more + extent - result if isinstance(size, int) and isinstance(extent, int) else None
         for size, extent, stride, more, result in rows
     ]
-    if any(padding is not None and padding > 0 and padding % 2 for padding in found):
-        return True
-    return None if None in found else False
+    return any_of(None if padding is None else padding > 0 and padding % 2 == 1 for padding in found)
 
 
-def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
-    """Rounding the output size up differs from rounding it down on some axis."""
-    kernel, shape = _kernel(facts), facts.shape(facts.node.input[0])
-    if kernel is None or shape is None:
-        return None
-    count = len(kernel)
-    strides = facts.attribute("strides") or [1] * count
-    pads = facts.attribute("pads") or [0] * 2 * count
-    found = [
-        (size + pads[axis] + pads[axis + count] - extent) % strides[axis] != 0
-        if isinstance(size, int) and isinstance(extent, int)
-        else None
-        for axis, (size, extent) in enumerate(zip(shape[2:], kernel, strict=False))
-    ]
-    return True if True in found else None if None in found else False
-
-
-def depth_dilation_changes_count(facts: NodeFacts) -> bool | None:
-    """Along the first spatial axis there are more windows if its dilation is left out of account."""
-    extents = _kernel(facts)
+@relation(
+    holds="(float[1,1,4,1,1] x, float[1,1,2,1,1] w) => (float[1,1,2,1,1] y) { y = Conv<dilations=[2, 1, 1]>(x, w) }",
+    fails="(float[1,1,4,1,1] x, float[1,1,2,1,1] w) => (float[1,1,3,1,1] y) { y = Conv<dilations=[1, 2, 2]>(x, w) }",
+)
+def depth_dilation_changes_window_count(facts: NodeFacts) -> bool | None:
+    """Without the dilation there would be more windows along the first spatial axis."""
+    extents = kernel_extents(facts)
     dilation = (facts.attribute("dilations") or [1])[0]
     extent = extents[0] if extents else None
     if dilation == 1 or extent == 1:
@@ -192,166 +143,65 @@ def depth_dilation_changes_count(facts: NodeFacts) -> bool | None:
     return bool((room - dense) // stride != (room - extent) // stride)
 
 
-def _constant_and_other(facts: NodeFacts, position: int) -> tuple[tuple[Dim, ...], NodeProto] | None:
-    """Shape of the constant operand at `position`, and the node that computes the other one."""
-    if len(facts.node.input) != len(("a", "b")):
+@relation(
+    holds="(float[1,4,3] x, float[4,1,1] w) => (float[1,2,3] y) { y = ConvTranspose<group=2>(x, w) }",
+    fails="(float[1,4,3] x, float[4,2,1] w) => (float[1,4,3] y) { y = ConvTranspose<group=2>(x, w) }",
+)
+def group_changes_channel_count(facts: NodeFacts) -> bool | None:
+    """The groups of a ConvTranspose do not have as many input channels as output channels."""
+    group = int(facts.attribute("group") or 1)
+    image, weight = (facts.shape(name) for name in facts.node.input[:2])
+    if group == 1:
+        return False
+    if image is None or weight is None or not isinstance(image[1], int) or not isinstance(weight[1], int):
         return None
-    other = facts.view.producer(facts.node.input[1 - position])
-    name = facts.node.input[position]
-    if other is None or not facts.is_constant(name):
-        return None
-    shape = facts.shape(name)
-    return None if shape is None else (shape, other)
+    return image[1] != weight[1] * group
 
 
-def _is_convolution(facts: NodeFacts, node: NodeProto) -> bool:
-    return node.op_type in ("Conv", "ConvTranspose") and facts.is_constant(node.input[1])
+@relation(
+    holds=(
+        "(float[1,6,1,1] x, float[3,2,1,1] w) => (float[1,3,1,1] y) <float[3,1,1] b = {1.0, 2.0, 3.0}> { c = "
+        "Conv<group=3>(x, w) y = Add(c, b) }"
+    ),
+    fails=(
+        "(float[1,6,1,1] x, float[3,6,1,1] w) => (float[1,3,1,1] y) <float[3,1,1] b = {1.0, 2.0, 3.0}> { c = "
+        "Conv<group=1>(x, w) y = Add(c, b) }"
+    ),
+)
+def bias_is_added_to_merged_groups(facts: NodeFacts) -> bool | None:
+    """A constant of one element for each channel is added to a grouped convolution that MNN makes an ordinary one of.
 
-
-def _output_channels(facts: NodeFacts, node: NodeProto) -> int | None:
-    weight = facts.shape(node.input[1])
-    if weight is None or not isinstance(weight[0], int) or not isinstance(weight[1], int):
-        return None
-    if node.op_type == "Conv":
-        return weight[0]
-    group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
-    return weight[1] * int(group)
-
-
-def _count(shape: tuple[Dim, ...]) -> int:
-    count = 1
-    for dim in shape:
-        count *= dim if isinstance(dim, int) else 0
-    return count
-
-
-def _is_only_user(facts: NodeFacts, name: str) -> bool:
-    return len(facts.view.consumers.get(name, ())) == 1
-
-
-def folds_as_convolution_bias(facts: NodeFacts) -> bool | None:
-    """A constant of as many elements as a convolution has channels is added to its result, along another axis.
-
-    MNN takes it for the bias by its element count, also behind a Reshape (`ConvBiasAdd.cpp`).
+    It does so where each group has fewer input and output channels than there are groups, and fewer than 4 output
+    channels; depthwise convolutions stay.
     """
-    found = _constant_and_other(facts, 1)
-    if found is None:
+    source, constant = facts.view.producer(facts.node.input[0]), facts.node.input[1]
+    if source is None or source.op_type != "Conv" or not facts.is_constant(constant):
         return False
-    shape, node = found
-    reshaped = node.op_type == "Reshape"
-    source = facts.view.producer(node.input[0]) if reshaped else node
-    if source is None or not _is_convolution(facts, source) or facts.rank(source.input[1]) == len("NCL"):
+    group = int(attribute(source, "group", 1))
+    weight = facts.shape(source.input[1])
+    if weight is None or len(weight) != len("OIHW"):
         return False
-    channels = _output_channels(facts, source)
-    if channels is None:
+    if not isinstance(weight[0], int) or not isinstance(weight[1], int):
         return None
-    if channels == 1 or _count(shape) != channels or not _is_only_user(facts, node.output[0]):
+    before, behind = weight[1], weight[0] // group
+    if not (before < group and behind < min(group, _PACK)) or (before, behind) == (1, 1):
         return False
-    return _lies_off_channels(facts, shape, node.output[0], source)
+    return facts.elements(constant) == weight[0]
 
 
-def _lies_off_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str, source: NodeProto) -> bool | None:
-    """The constant's one long axis is not the channel axis of the convolution that `result` comes from."""
-    behind = len(constant) - 1 - next(axis for axis, dim in enumerate(constant) if dim != 1)
-    if result == source.output[0]:
-        rank = facts.rank(source.input[1])
-        return None if rank is None else behind != rank - len("NC")
-    after, spatial = facts.shape(result), facts.shape(source.output[0])
-    if after is None or spatial is None:
-        return None
-    inner, wanted = _count(after[len(after) - behind :]), _count(spatial[len("NC") :])
-    return inner != wanted if inner and wanted else None
-
-
-def folds_before_activation(facts: NodeFacts) -> bool | None:
-    """A constant of as many elements as a convolution has channels is added after Relu or Clip of its result.
-
-    MNN folds the activation into the convolution first, then the constant into the bias: the order is lost.
-    """
-    found = _constant_and_other(facts, 1)
-    if found is None or found[1].op_type not in _FOLDED_ACTIVATIONS:
-        return False
-    shape, activation = found
-    node = facts.view.producer(activation.input[0])
-    if node is None or not _is_convolution(facts, node):
-        return False
-    channels, rank = _output_channels(facts, node), facts.rank(node.input[1])
-    alone = all(_is_only_user(facts, name) for name in (activation.output[0], node.output[0]))
-    outside = facts.view.is_external_use(activation.output[0])
-    return None if channels is None else _count(shape) == channels and rank != len("NCL") and alone and not outside
-
-
-def folds_as_matmul_bias(facts: NodeFacts) -> bool | None:
-    """A constant of as many elements as a matrix product has columns is added to it, along another axis."""
-    for position in (0, 1):
-        found = _constant_and_other(facts, position)
-        if found is not None and found[1].op_type in ("MatMul", "Gemm"):
-            return _lies_across(facts, found[0], found[1].output[0])
-    return False
-
-
-def folds_as_gemm_bias(facts: NodeFacts) -> bool | None:
-    """The constant C of a Gemm has as many elements as there are columns, along the rows."""
-    name = facts.operand(2)
-    shape = None if name is None else facts.shape(name)
-    if name is None or shape is None or not facts.is_constant(name):
-        return False
-    return _lies_across(facts, shape, facts.node.output[0])
-
-
-def _lies_across(facts: NodeFacts, constant: tuple[Dim, ...], result: str) -> bool | None:
-    shape = facts.shape(result)
-    if shape is None or not shape or not isinstance(shape[-1], int):
-        return None if _count(constant) > 1 and constant[-1] == 1 else False
-    return _count(constant) == shape[-1] and shape[-1] > 1 and constant[-1] != shape[-1]
-
-
-def single_constant_before_packed(facts: NodeFacts) -> bool | None:
-    """A constant of one element, and of the result's rank, comes first, a channel-packed (NC4HW4) value second.
-
-    The value may have lost or changed its shape since it was packed: behind Flatten it still is. If it has nothing but
-    channels, the constant is read right.
-    """
-    found = _constant_and_other(facts, 0)
-    if found is None or _count(found[0]) != 1:
-        return False
-    shape = facts.shape(facts.node.input[1])
-    if len(found[0]) != len("NCHW") and (shape is None or len(shape) < len("NC") or len(found[0]) != len(shape)):
-        return False
-    if shape is not None and all(dim == 1 for axis, dim in enumerate(shape) if axis != 1):
-        return False
-    return _is_packed(facts, facts.node.input[1])
-
-
-def _is_packed(facts: NodeFacts, name: str) -> bool:
-    """Convolutions, pools and their like compute channel-packed values; elementwise operators keep the layout."""
-    pending, seen = [name], set[str]()
+@relation(
+    holds="(float[1,1,4] x, float[1,1,1] w) => (float[1,1,4] z) { y = Conv(x, w) z = Relu(y) }",
+    fails="(float[1,1,4] x, float[1,1,1] w) => (float[1,1,4] z) { y = Conv(x, w) z = Sigmoid(y) }",
+)
+def result_reaches_graph_output(facts: NodeFacts) -> bool:
+    """The result is a graph output, or becomes one through Relu, LeakyRelu and Clip only."""
+    pending = [name for name in facts.node.output if name]
     while pending:
         name = pending.pop()
-        node = facts.view.producer(name)
-        if name in seen or (node is not None and node.op_type in _PACKED):
-            continue
-        seen.add(name)
-        if node is None or node.op_type not in _KEEP_LAYOUT:
-            return False
-        operands = node.input[:1] if node.op_type in ("Reshape", "Clip", "Dropout") else node.input
-        pending.extend(operand for operand in operands if operand and not facts.is_constant(operand))
-    return True
-
-
-WINDOW_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (
-        same_padding_is_odd,
-        same_padding_is_negative,
-        kernel_is_shorter_than_stride,
-        output_shape_padding_is_odd,
-        ceil_mode_adds_output,
-        depth_dilation_changes_count,
-        folds_as_convolution_bias,
-        folds_before_activation,
-        folds_as_matmul_bias,
-        folds_as_gemm_bias,
-        single_constant_before_packed,
-    )
-}
+        if name in facts.view.outputs:
+            return True
+        for index in facts.view.consumers.get(name, ()):
+            node = facts.view.nodes[index]
+            if node.op_type in ("Relu", "LeakyRelu", "Clip") and node.input[0] == name:
+                pending.append(node.output[0])
+    return False

@@ -1,19 +1,21 @@
-"""Relations of operators that move data; see `mnncompat.support.relations.catalog`."""
+"""Relations of Pad, Slice and other operators that move data: which axes, how far, and in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnncompat.graph.protos import Dim
-from mnncompat.inference.constant_folding import fold
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
 
 _PADS_SINCE = 11  # from this opset on, they are an operand
+
 _BOUNDS_SINCE = 10
+
 _BLOCKS = 3
 
 
@@ -34,10 +36,14 @@ def filled_blocks(shape: Sequence[Dim], padded: Iterable[int]) -> bool:
     return not any(blocks[:-_BLOCKS])
 
 
-def pads_before_three_blocks(facts: NodeFacts) -> bool | None:
-    """Axes are padded before the last three blocks: each padded axis is a block, and each run of axes between them.
+@relation(
+    holds="(float[2,2,2,2] x) => (float[3,2,3,2] y) <int64[8] p = {1, 0, 1, 0, 0, 0, 0, 0}> { y = Pad(x, p) }",
+    fails="(float[2,2,2,2] x) => (float[2,2,2,3] y) <int64[8] p = {0, 0, 0, 1, 0, 0, 0, 0}> { y = Pad(x, p) }",
+)
+def padded_axes_exceed_three_blocks(facts: NodeFacts) -> bool | None:
+    """A Pad pads axes before the last three blocks of axes, which MNN does not fill.
 
-    Runs of a single element do not count.
+    A block is a padded axis, or a run of other axes that hold more than one element.
     """
     shape = facts.shape(facts.node.input[0])
     pads = _pads(facts)
@@ -46,10 +52,34 @@ def pads_before_three_blocks(facts: NodeFacts) -> bool | None:
     return not filled_blocks(shape, np.flatnonzero(pads.reshape(2, -1).any(0)).tolist())
 
 
-def crops(facts: NodeFacts) -> bool | None:
-    """A Pad has negative pads."""
+@relation(
+    holds="(float[3] x) => (float[2] y) <int64[2] p = {-1, 0}> { y = Pad(x, p) }",
+    fails="(float[3] x) => (float[4] y) <int64[2] p = {1, 0}> { y = Pad(x, p) }",
+)
+def pads_crop_input(facts: NodeFacts) -> bool | None:
+    """A Pad has negative pads, which remove elements."""
     pads = _pads(facts)
     return None if pads is None else bool((pads < 0).any())
+
+
+@relation(
+    holds=(
+        "(float[3,4] x) => (float[4,5] y) <int64[4] p = {1, 0, 0, 1}, float v = {2.0}, int64[2] a = {0, -1}> { y "
+        "= Pad(x, p, v, a) }"
+    ),
+    fails=(
+        "(float[3,4] x) => (float[4,5] y) <int64[4] p = {1, 0, 0, 1}, float v = {2.0}, int64[2] a = {1, 0}> { y ="
+        " Pad(x, p, v, a) }"
+    ),
+    opset=18,
+)
+def pad_axes_list_all_in_order(facts: NodeFacts) -> bool | None:
+    """The constant axes of a Pad (input 3) are all axes of input 0, in order."""
+    name, rank = facts.operand(3), facts.rank(facts.node.input[0])
+    axes = None if name is None else facts.value_through_casts(name)
+    if axes is None or rank is None:
+        return None
+    return [int(axis) % max(rank, 1) for axis in axes.flat] == list(range(rank))
 
 
 def _pads(facts: NodeFacts) -> NDArray[Any] | None:
@@ -57,8 +87,7 @@ def _pads(facts: NodeFacts) -> NDArray[Any] | None:
     if facts.opset < _PADS_SINCE:
         return np.asarray(facts.attribute("pads") or ())
     name = facts.node.input[1]
-    stored = facts.constant(name)
-    return stored if stored is not None else fold(facts.view, name)
+    return facts.constant_value(name)
 
 
 class _Bound(NamedTuple):
@@ -83,7 +112,7 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
         elif operand is None:
             values = None
         else:
-            values = facts.constant(operand)
+            values = facts.value_through_casts(operand)
             if values is None:
                 return None
         default = range(len(parts[0])) if name == "axes" else [1] * len(parts[0]) if parts else []
@@ -95,8 +124,18 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
     )
 
 
-def reverses_to_behind_rank(facts: NodeFacts) -> bool | None:
-    """A negative step ends at a position above the rank of the tensor, which MNN takes for the limit."""
+@relation(
+    holds=(
+        "(float[5] x) => (float[N] y) <int64[1] s = {4}, int64[1] e = {2}, int64[1] a = {0}, int64[1] t = {-1}> {"
+        " y = Slice(x, s, e, a, t) }"
+    ),
+    fails=(
+        "(float[5] x) => (float[N] y) <int64[1] s = {4}, int64[1] e = {0}, int64[1] a = {0}, int64[1] t = {-1}> {"
+        " y = Slice(x, s, e, a, t) }"
+    ),
+)
+def reversed_slice_ends_above_rank(facts: NodeFacts) -> bool | None:
+    """A Slice with a negative step ends at a position above the tensor's rank, which MNN takes for the limit."""
     bounds, rank = _bounds(facts), facts.rank(facts.node.input[0])
     if bounds is None or rank is None:
         return None
@@ -110,20 +149,44 @@ def _ends_above(bound: _Bound, rank: int) -> bool:
     return min(start, bound.size - 1) > end > rank
 
 
-def starts_far_before(facts: NodeFacts) -> bool | None:
-    """A slice forwards starts before the beginning, by other than a multiple of the size."""
+@relation(
+    holds=(
+        "(float[5] x) => (float[N] y) <int64[1] s = {-7}, int64[1] e = {4}, int64[1] a = {0}, int64[1] t = {1}> {"
+        " y = Slice(x, s, e, a, t) }"
+    ),
+    fails=(
+        "(float[5] x) => (float[N] y) <int64[1] s = {-3}, int64[1] e = {4}, int64[1] a = {0}, int64[1] t = {1}> {"
+        " y = Slice(x, s, e, a, t) }"
+    ),
+)
+def slice_starts_far_before_data(facts: NodeFacts) -> bool | None:
+    """A Slice with a positive step starts before the first element, and not by a multiple of the size."""
     bounds = _bounds(facts)
     if bounds is None:
         return None
     return any(each.size and each.step > 0 and each.start < -each.size and each.start % each.size for each in bounds)
 
 
-def result_is_empty(facts: NodeFacts) -> bool:
+@relation(
+    holds=(
+        "(float[2,2,2,2] x) => (float[2,2,2,2] y) <int64[1] s = {-1}, int64[1] e = {-3}, int64[1] a = {3}, "
+        "int64[1] t = {-1}> { y = Slice(x, s, e, a, t) }"
+    ),
+    fails=(
+        "(float[1,2,2,2] x) => (float[1,2,2,2] y) <int64[1] s = {-1}, int64[1] e = {-3}, int64[1] a = {3}, "
+        "int64[1] t = {-1}> { y = Slice(x, s, e, a, t) }"
+    ),
+)
+def slice_has_axes_before_last_three(facts: NodeFacts) -> bool | None:
+    """The result has more than one element along axes before the last three; a dynamic size counts as more than one."""
+    shape = facts.shape(facts.node.output[0])
+    return None if shape is None else any(dim != 1 for dim in shape[: max(len(shape) - 3, 0)])
+
+
+@relation(
+    holds="() => (float[0] y) <int64[1] s = {0}> { y = ConstantOfShape(s) }",
+    fails="() => (float[2] y) <int64[1] s = {2}> { y = ConstantOfShape(s) }",
+)
+def result_has_no_elements(facts: NodeFacts) -> bool:
     """The result is known to have no elements."""
     return facts.elements(facts.node.output[0]) == 0
-
-
-MOVEMENT_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {
-    function.__name__.replace("_", "-"): function
-    for function in (pads_before_three_blocks, crops, reverses_to_behind_rank, starts_far_before, result_is_empty)
-}

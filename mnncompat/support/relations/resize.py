@@ -1,84 +1,125 @@
-"""Relations between dtypes, constants and sizes of one node's operands; see `mnncompat.support.relations.catalog`."""
+"""Relations of Resize and Upsample: which axes change, and which elements a position falls on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import ceil, floor, isclose, prod
+from math import ceil, floor, isclose
 
-from onnx import NodeProto
-
-from mnncompat.graph.protos import Dim, attribute
+from mnncompat.graph.operator_traits import RESIZES
+from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.operands import operand_shape, result_shape
+from mnncompat.support.relations.registry import relation
+from mnncompat.support.three_valued import any_of
 
-OPERAND_RELATIONS: dict[str, Callable[[NodeFacts], bool | None]] = {}
-_FLOATS = frozenset(("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
 _HALF = 1e-4  # float32 scales such as 0.6 are not exact
+
 _IMAGE_RANK = 4
+
 _ROI_SINCE = 11  # from this opset on, the scales of a Resize are its third input
 
-
-def _relation(function: Callable[[NodeFacts], bool | None]) -> Callable[[NodeFacts], bool | None]:
-    OPERAND_RELATIONS[function.__name__.strip("_").replace("_", "-")] = function
-    return function
+_LARGE = 1_000_000
 
 
-@_relation
-def _operand_kinds_differ(facts: NodeFacts) -> bool | None:
-    """One of inputs 0 and 1 is a floating-point tensor, the other one an integer: MNN does not promote either."""
-    dtypes = [facts.dtype(name) for name in facts.node.input[:2]]
-    if None in dtypes:
+@relation(
+    holds=(
+        "(float[1,1,4,4] x) => (float[1,1,8,8] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = "
+        'Resize<mode="nearest">(x, , s) }'
+    ),
+    fails=(
+        "(float[1,1,4,4] x) => (float[1,1,2,2] y) <float[4] s = {1.0, 1.0, 0.5, 0.5}> { y = "
+        'Resize<mode="nearest">(x, , s) }'
+    ),
+)
+def resize_enlarges_spatial_axes(facts: NodeFacts) -> bool | None:
+    """A spatial dimension (axis 2 and up) of the result is larger than that of input 0."""
+    return _compare_sizes(facts, range(2, 32), lambda before, after: after > before)
+
+
+@relation(
+    holds=(
+        "(float[1,1,4,4] x) => (float[1,1,2,2] y) <float[4] s = {1.0, 1.0, 0.5, 0.5}> { y = "
+        'Resize<mode="nearest">(x, , s) }'
+    ),
+    fails=(
+        "(float[1,1,4,4] x) => (float[1,1,8,8] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = "
+        'Resize<mode="nearest">(x, , s) }'
+    ),
+)
+def resize_shrinks_spatial_axes(facts: NodeFacts) -> bool | None:
+    """A spatial dimension (axis 2 and up) of the result is smaller than that of input 0."""
+    return _compare_sizes(facts, range(2, 32), lambda before, after: after < before)
+
+
+@relation(
+    holds=(
+        '(float[1,1,4] x) => (float[2,1,4] y) <float[3] s = {2.0, 1.0, 1.0}> { y = Resize<mode="nearest">(x, , s) }'
+    ),
+    fails=(
+        '(float[1,1,4] x) => (float[1,1,8] y) <float[3] s = {1.0, 1.0, 2.0}> { y = Resize<mode="nearest">(x, , s) }'
+    ),
+)
+def resize_changes_batch(facts: NodeFacts) -> bool | None:
+    """Axis 0 of the result has another size than that of input 0."""
+    return _compare_sizes(facts, range(1), lambda before, after: after != before)
+
+
+@relation(
+    holds=(
+        '(float[1,1,4] x) => (float[1,2,4] y) <float[3] s = {1.0, 2.0, 1.0}> { y = Resize<mode="nearest">(x, , s) }'
+    ),
+    fails=(
+        '(float[1,1,4] x) => (float[1,1,8] y) <float[3] s = {1.0, 1.0, 2.0}> { y = Resize<mode="nearest">(x, , s) }'
+    ),
+)
+def resize_changes_channels(facts: NodeFacts) -> bool | None:
+    """Axis 1 of the result has another size than that of input 0."""
+    return _compare_sizes(facts, range(1, 2), lambda before, after: after != before)
+
+
+def _compare_sizes(facts: NodeFacts, axes: range, test: Callable[[int, int], bool]) -> bool | None:
+    before, after = operand_shape(facts, 0), result_shape(facts, 0)
+    if before is None or after is None or len(before) != len(after):
         return None
-    return len({dtype in _FLOATS for dtype in dtypes}) > 1
+    scales = _constant_scales(facts, len(before))
+    found: list[bool | None] = []
+    for axis in axes[: max(0, len(before) - axes.start)]:
+        same = _compared(before[axis], after[axis], test)
+        if same is None and scales is not None:  # of a dynamic size, as large as tells scales apart
+            same = test(_LARGE, int(_LARGE * scales[axis]))
+        found.append(same)
+    return any_of(found)
 
 
-@_relation
-def _update_slices_misread(facts: NodeFacts) -> bool | None:
-    """MNN takes the slices of ScatterND's updates to begin at axis K, the length of an index tuple, which is not so.
-
-    They begin at the rank of the indices less one. It is harmless where both give slices of the same size.
-    """
-    indices, updates = (facts.shape(facts.node.input[position]) for position in (1, 2))
-    if indices is None or updates is None or not isinstance(indices[-1], int):
+def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
+    """What every axis of a Resize or Upsample is multiplied by; None if that is not constant."""
+    if facts.node.op_type not in RESIZES or facts.attribute("axes"):
         return None
-    right, taken = updates[len(indices) - 1 :], updates[indices[-1] :]
-    return None if None in (right + taken) else _times(right) != _times(taken)
+    position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - since when there is a roi
+    name = facts.operand(position)
+    stored = facts.value_through_casts(name) if name is not None else None
+    scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored.reshape(-1))]
+    return scales if len(scales) == rank else None
 
 
-@_relation
-def _reverses_behind_many(facts: NodeFacts) -> bool | None:
-    """The axes of the result before the last three hold more than one element together, as dynamic ones do."""
-    shape = facts.shape(facts.node.output[0])
-    return None if shape is None else any(dim != 1 for dim in shape[: max(len(shape) - 3, 0)])
+def _compared(old: Dim, new: Dim, test: Callable[[int, int], bool]) -> bool | None:
+    if isinstance(old, int) and isinstance(new, int):
+        return test(old, new)
+    return False if isinstance(old, str) and old == new else None
 
 
-@_relation
-def _last_operand_alone_is_broadcast(facts: NodeFacts) -> bool | None:
-    """Input 1 has as many elements as the result, input 2 fewer, but more than one."""
-    shapes = [facts.shape(name) for name in (facts.node.input[1], facts.node.input[2], facts.node.output[0])]
-    first, second, result = shapes
-    if first is None or second is None or result is None or None in (first + second + result):
-        return None
-    return _times(first) == _times(result) and _times(second) not in (_times(result), (1, ()))
-
-
-@_relation
-def _both_are_broadcast(facts: NodeFacts) -> bool | None:
-    """Inputs 0 and 1 are each stretched along an axis; a dynamic size counts as more than one."""
-    one, two = (facts.shape(name) for name in facts.node.input[:2])
-    if one is None or two is None:
-        return None
-    rank = max(len(one), len(two))
-    pairs = list(zip((1,) * (rank - len(one)) + one, (1,) * (rank - len(two)) + two, strict=True))
-    return any(a == 1 != b for a, b in pairs) and any(b == 1 != a for a, b in pairs)
-
-
-def _times(dims: Sequence[Dim]) -> tuple[int, tuple[str, ...]]:
-    """The number of elements: the product of the known sizes, and the names of the others."""
-    return prod(dim for dim in dims if isinstance(dim, int)), tuple(dim for dim in dims if isinstance(dim, str))
-
-
-@_relation
-def _axes_are_height_and_width(facts: NodeFacts) -> bool | None:
+@relation(
+    holds=(
+        '(float[1,1,4,4] x) => (float[1,1,8,8] y) <int64[2] z = {8, 8}> { y = Resize<mode="nearest", axes=[2, '
+        "3]>(x, , , z) }"
+    ),
+    fails=(
+        '(float[1,1,4,4] x) => (float[1,1,8,8] y) <int64[2] z = {8, 8}> { y = Resize<mode="nearest", axes=[3, '
+        "2]>(x, , , z) }"
+    ),
+    opset=18,
+)
+def axes_name_height_and_width(facts: NodeFacts) -> bool | None:
     """Attribute ``axes`` names the last two of four axes, in this order."""
     rank = facts.rank(facts.node.input[0])
     if rank is None:
@@ -86,9 +127,18 @@ def _axes_are_height_and_width(facts: NodeFacts) -> bool | None:
     return rank == _IMAGE_RANK and [axis % rank for axis in facts.attribute("axes") or ()] == [2, 3]
 
 
-@_relation
-def _positions_half_way(facts: NodeFacts) -> bool | None:
-    """A Resize puts an element of the result half way between two elements of the input: how to round matters."""
+@relation(
+    holds=(
+        '(float[1,1,4] x) => (float[1,1,8] y) <float[3] s = {1.0, 1.0, 2.0}> { y = Resize<mode="nearest", '
+        'coordinate_transformation_mode="asymmetric">(x, , s) }'
+    ),
+    fails=(
+        '(float[1,1,4] x) => (float[1,1,8] y) <float[3] s = {1.0, 1.0, 2.0}> { y = Resize<mode="nearest", '
+        'coordinate_transformation_mode="half_pixel">(x, , s) }'
+    ),
+)
+def positions_fall_half_way(facts: NodeFacts) -> bool | None:
+    """An element of a Resize's result lies half way between two elements of the input."""
     sizes = _resized(facts)
     if sizes is None:
         return None
@@ -96,37 +146,13 @@ def _positions_half_way(facts: NodeFacts) -> bool | None:
     return any(_falls_half_way(mode, *each) for each in sizes)
 
 
-@_relation
-def _a_part_is_empty(facts: NodeFacts) -> bool | None:
-    """A size that a Split is given (input 1) is 0 although others are not; or computed as a value less itself."""
-    name = facts.operand(1)
-    if name is None:
-        return False
-    sizes = facts.constant(name)
-    if sizes is not None:
-        return bool((sizes == 0).any() and (sizes != 0).any())
-    node = facts.view.producer(_origin(facts, name))
-    if node is None or node.op_type != "Concat":
-        return None
-    return any(_is_nothing(facts, part) for part in node.input) or None
-
-
-def _is_nothing(facts: NodeFacts, name: str) -> bool:
-    node = facts.view.producer(_origin(facts, name))
-    return node is not None and node.op_type == "Sub" and len({_origin(facts, each) for each in node.input}) == 1
-
-
-def _origin(facts: NodeFacts, name: str) -> str:
-    node = facts.view.producer(name)
-    while node is not None and node.op_type == "Identity":
-        name = node.input[0]
-        node = facts.view.producer(name)
-    return name
-
-
-@_relation
-def _old_nearest_differs(facts: NodeFacts) -> bool | None:
-    """A nearest Resize of opset 10 takes other elements than half_pixel with round_prefer_floor does."""
+@relation(
+    holds='(float[1,1,8] x) => (float[1,1,2] y) <float[3] s = {1.0, 1.0, 0.25}> { y = Resize<mode="nearest">(x, s) }',
+    fails='(float[1,1,8] x) => (float[1,1,4] y) <float[3] s = {1.0, 1.0, 0.5}> { y = Resize<mode="nearest">(x, s) }',
+    opset=10,
+)
+def opset_10_nearest_differs_from_half_pixel(facts: NodeFacts) -> bool | None:
+    """A nearest Resize of opset 10 takes other elements than one with half_pixel and round_prefer_floor."""
     sizes = _resized(facts)
     return None if sizes is None else any(_old_nearest(*each) != _half_pixel_nearest(*each) for each in sizes)
 
@@ -142,19 +168,13 @@ def _half_pixel_nearest(old: int, new: int, scale: float) -> list[int]:
     return [min(max(ceil(each - 0.5 - _HALF), 0), old - 1) for each in positions]
 
 
-@_relation
-def _axes_name_all_in_order(facts: NodeFacts) -> bool | None:
-    """The constant axes of a Pad (input 3) are all axes of input 0, the first one first."""
-    name, rank = facts.operand(3), facts.rank(facts.node.input[0])
-    axes = None if name is None else facts.constant(name)
-    if axes is None or rank is None:
-        return None
-    return [int(axis) % max(rank, 1) for axis in axes.flat] == list(range(rank))
-
-
-@_relation
-def _scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
-    """A size of input 0 times its scale is no whole number, so that the sizes have another ratio than the scale."""
+@relation(
+    holds='(float[1,1,3] x) => (float[1,1,4] y) { y = Upsample<mode="linear", scales=[1.0, 1.0, 1.5]>(x) }',
+    fails='(float[1,1,4] x) => (float[1,1,6] y) { y = Upsample<mode="linear", scales=[1.0, 1.0, 1.5]>(x) }',
+    opset=8,
+)
+def scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
+    """A size of input 0 times its scale is no whole number: the sizes have another ratio than the scale."""
     shape = facts.shape(facts.node.input[0])
     scales = facts.attribute("scales") or _scales(facts)
     if shape is None or scales is None or len(scales) != len(shape):
@@ -165,34 +185,9 @@ def _scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
     return None if any(size is None and scale % 1 for size, scale in zip(sizes, scales, strict=True)) else False
 
 
-@_relation
-def _sequence_is_uneven(facts: NodeFacts) -> bool | None:
-    """The elements of a sequence (input 0) differ in shape: parts of a split, or operands of a SequenceConstruct."""
-    node = facts.view.producer(_origin(facts, facts.node.input[0]))
-    if node is None:
-        return None
-    if node.op_type == "SequenceConstruct":
-        shapes = {facts.shape(name) for name in node.input}
-        return None if None in shapes else len(shapes) > 1
-    if node.op_type != "SplitToSequence":
-        return None
-    return _splits_unevenly(facts, node) if len(node.input) > 1 and node.input[1] else False
-
-
-def _splits_unevenly(facts: NodeFacts, node: NodeProto) -> bool | None:
-    parts, shape = facts.constant(node.input[1]), facts.shape(node.input[0])
-    if parts is None:
-        return None
-    if parts.ndim:
-        return bool((parts != parts[0]).any())
-    axis = int(attribute(node, "axis", 0))
-    size = None if shape is None else shape[axis]
-    return size % int(parts) != 0 if isinstance(size, int) else None
-
-
 def _scales(facts: NodeFacts) -> Sequence[float] | None:
     name = facts.operand(1 if facts.opset < _ROI_SINCE else 2)
-    scales = None if name is None else facts.constant(name)
+    scales = None if name is None else facts.value_through_casts(name)
     return None if scales is None or not scales.size else [float(scale) for scale in scales.flat]
 
 

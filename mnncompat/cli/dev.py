@@ -1,0 +1,71 @@
+"""`mnncompat dev`: what a maintainer of the rules and rewrites starts from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mnncompat.cli import skeletons
+from mnncompat.cli.console import emit
+from mnncompat.errors import UsageError
+
+dev = typer.Typer(
+    help="Start a row of the table or a rewrite. In a checkout of mnncompat only.",
+)
+
+
+@dev.command("next-code")
+def next_code(
+    kind: Annotated[str, typer.Argument(metavar="[row|rewrite]", help="What the code is for.")] = "row",
+    *,
+    op: Annotated[str, typer.Option("--op", metavar="OP", help="The operator that a row is about.")] = "",
+) -> None:
+    """Print the next free code; codes that ever meant something are not given again."""
+    skeletons.checkout()
+    if kind not in ("row", "rewrite"):
+        raise UsageError(f"there is no code for '{kind}'", hint="there are: row, rewrite")
+    emit(skeletons.next_row_code(op) if kind == "row" else skeletons.next_rewrite_code())
+
+
+@dev.command("new-row")
+def new_row(
+    op: Annotated[str, typer.Argument(metavar="OP", help="The operator, as ONNX spells it.", show_default=False)],
+) -> None:
+    """Append a row to rules/ops/OP.toml, and say what it still needs."""
+    file, code = skeletons.write_row(op)
+    emit(
+        f"""{file}: row {code}
+What is still missing:
+- every TODO in the row; `when` says in which case it holds: docstring of mnncompat/support/conditions.py
+- a micro-model that the row flags (code = "{code}") and the look-alike nearest to it that it must not flag
+  (unlike = "{code}"), in rules/cases/{op}.toml; docstring of mnncompat/probe/row_cases.py
+- a measurement of both: mnncompat probe --corpus rows --code {code}
+- evidence: what was measured, the line of MNN's source if you can find it, and cases that show it:
+  mnncompat probe --op {op} --corpus node --corpus node-const
+- the tests of the table: python -m pytest tests/test_rules_data.py tests/test_lint.py -k {op}"""
+    )
+
+
+@dev.command("new-rewrite")
+def new_rewrite(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="In lower case, with hyphens.", show_default=False)],
+    *,
+    family: Annotated[
+        str, typer.Option("--family", metavar="FAMILY", help="A folder of mnncompat/rewrites.", show_default=False)
+    ],
+    op: Annotated[str, typer.Option("--op", metavar="OP", help="The operator that it replaces.")] = "Relu",
+) -> None:
+    """Write mnncompat/rewrites/FAMILY/NAME.py, and say what it still needs."""
+    file, code = skeletons.write_rewrite(name, family, op)
+    emit(
+        f"""{file}: rewrite {code}
+What is still missing:
+- every TODO in the file: the docstring is what `mnncompat rule {name}` shows
+- a row that names it, remedy = "{name}": mnncompat dev new-row {op}, or a `find` of its own
+- examples that are rewritten, and for each precondition one that is refused:
+  python -m pytest tests/rewrites/test_examples.py -k {name}
+- its order, if another rewrite may want the same node (`before`), and a way to its places:
+  python -m pytest tests/rewrites/test_order.py tests/rewrites/test_index.py
+- a measurement before and after: mnncompat probe --fix --op {op} --corpus node --corpus node-const"""
+    )

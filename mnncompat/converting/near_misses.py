@@ -1,0 +1,47 @@
+"""What a conversion that nearly agrees may be about: equal numbers in another order, or an approximation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.graph.model_file import Model
+from mnncompat.inference.model_view import view_model
+from mnncompat.support.target import Target
+
+if TYPE_CHECKING:
+    from mnncompat.results.parity_report import ParityReport
+
+_ZEROS = "zeros"
+"""Name of the draw in which numbers are equal."""
+_NEARLY = 20.0
+"""Signal-to-noise ratio in dB above which an approximation may be all that is wrong."""
+
+
+def is_near(parity: ParityReport) -> bool:
+    """True if every output that fails is close to the original's."""
+    failed = [each.worst for each in parity.outputs if not each.passed]
+    return bool(failed) and all(each is not None and each.snr_db >= _NEARLY for each in failed)
+
+
+def fails_on_zeros_alone(parity: ParityReport) -> bool:
+    """True if only the draw of zeros fails, and with values: where all numbers are equal, their order may differ."""
+    for output in parity.outputs:
+        failed = [each for each in output.comparisons if not each.passed]
+        alone = [each.draw for each in failed] == [_ZEROS] and failed[0].expected_shape == failed[0].actual_shape
+        if not (output.passed or alone):
+            return False
+    return bool(parity.outputs)  # without outputs one of both sides did not run
+
+
+def tie_hint(model: Model) -> str:
+    """What the rows of the model's operators say about equal numbers; empty if they say nothing."""
+    target = Target()
+    for view in view_model(model).graphs():
+        for index in range(len(view.nodes)):
+            for match in target.table.match(view, index, target.version):
+                if match.certain and match.row.status == "supported" and match.row.advice:
+                    return (
+                        f"only zeros differ, where numbers are equal: {match.row.advice}. Where that is all and does "
+                        "not matter, give real data with `--input` (in Python inputs=...)"
+                    )
+    return ""

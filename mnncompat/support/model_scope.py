@@ -1,0 +1,65 @@
+"""What a search for hazards of a whole model looks at, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from onnx import NodeProto
+
+from mnncompat.graph.validation import all_nodes
+from mnncompat.graph.view import GraphView, ModelView
+
+
+class HazardLocation(NamedTuple):
+    """One place.
+
+    Attributes:
+        view: The graph it is in.
+        position: The node, or None for the graph as a whole.
+        values: What fills the placeholders of the reason.
+    """
+
+    view: GraphView
+    position: int | None = None
+    values: Mapping[str, object] = MappingProxyType({})
+
+
+class Scope(NamedTuple):
+    """What a search looks at.
+
+    Attributes:
+        model: The model.
+        graphs: Main graph, subgraphs and the functions that are called.
+        declares: Whether the target MNN registers an op name.
+    """
+
+    model: ModelView
+    graphs: tuple[GraphView, ...]
+    declares: Callable[[str], bool]
+
+    def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
+        """Yield every node with its place."""
+        for view in self.graphs:
+            for index, node in enumerate(view.nodes):
+                yield view, index, node
+
+
+def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
+    """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
+    bodies = {(function.domain, function.name): function for function in view.proto.functions}
+    called: set[tuple[str, str]] = set()
+    pending = list(all_nodes(view.proto.graph.node))
+    while pending:
+        node = pending.pop()
+        key = (node.domain, node.op_type)
+        if key in bodies and key not in called:
+            called.add(key)
+            pending.extend(all_nodes(bodies[key].node))
+    labels = {f"function {domain}::{name}" for domain, name in called}
+    return tuple(
+        graph
+        for graph in view.graphs()
+        if not (graph.path and graph.path[0].startswith("function ") and graph.path[0] not in labels)
+    )

@@ -1,0 +1,59 @@
+"""Relations of values that become conditions of If and Loop."""
+
+from __future__ import annotations
+
+from mnncompat.graph.operator_traits import RESHAPES, ROUNDINGS, SIZES
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.registry import relation
+
+
+@relation(
+    holds=(
+        "(float[1] x) => (float[1] z) { c = Floor(x) r = Relu(c) y = Cast<to=9>(r) z = If(y)<then_branch = t () "
+        "=> (float[1] p) { p = Neg(x) }, else_branch = e () => (float[1] q) { q = Abs(x) }> }"
+    ),
+    fails=(
+        "(float[1] x) => (float[1] z) { y = Cast<to=9>(x) z = If(y)<then_branch = t () => (float[1] p) { p = "
+        "Neg(x) }, else_branch = e () => (float[1] q) { q = Abs(x) }> }"
+    ),
+)
+def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
+    """A whole number that is not negative becomes a condition that only Loop and If read.
+
+    The number is rounded, and made positive by Relu or Abs, in either order. Every number but 0 is a true condition.
+    """
+    ops = _chain(facts, ROUNDINGS | {"Abs", "Identity", "Relu"})
+    return _only_decides(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
+
+
+@relation(
+    holds=(
+        "(float[1] x) => (float[1] z) { n = Size(x) y = Cast<to=9>(n) z = If(y)<then_branch = t () => (float[1] "
+        "p) { p = Neg(x) }, else_branch = e () => (float[1] q) { q = Abs(x) }> }"
+    ),
+    fails=(
+        "(float[1] x) => (float[1] z) { y = Cast<to=9>(x) z = If(y)<then_branch = t () => (float[1] p) { p = "
+        "Neg(x) }, else_branch = e () => (float[1] q) { q = Abs(x) }> }"
+    ),
+)
+def shape_used_as_condition(facts: NodeFacts) -> bool:
+    """A size of a tensor, which is never negative, becomes a condition that only Loop and If read."""
+    through = RESHAPES | {"Cast", "Gather", "Identity", "Slice", *SIZES}
+    return _only_decides(facts) and not _chain(facts, through).isdisjoint(SIZES)
+
+
+def _only_decides(facts: NodeFacts) -> bool:
+    """Loop and If read the result, and nobody else does."""
+    readers = facts.view.consumers.get(facts.node.output[0], [])
+    ops = {facts.view.nodes[index].op_type for index in readers}
+    return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
+
+
+def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
+    """Op types of the nodes that lead to input 0, as long as they are among some."""
+    found: set[str] = set()
+    node = facts.view.producer(facts.node.input[0])
+    while node is not None and node.op_type in through:
+        found.add(node.op_type)
+        node = facts.view.producer(node.input[0])
+    return found

@@ -1,0 +1,112 @@
+"""Relations of elementwise operators: which operands are broadcast, their types, and who reads the result."""
+
+from __future__ import annotations
+
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.operands import element_count, operand_shape
+from mnncompat.support.relations.registry import relation
+
+_SATURATED = ("Sigmoid", "Tanh")
+
+_FLOATS = frozenset(("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE"))
+
+
+@relation(
+    holds="(float[2] a, float[2] b, float[1] c) => (float[2] y) { y = Max(a, b, c) }",
+    fails="(float[2] a, float[2] b, float[2] c) => (float[2] y) { y = Max(a, b, c) }",
+)
+def operand_shapes_differ(facts: NodeFacts) -> bool | None:
+    """The operands do not all have the same shape."""
+    shapes = [facts.shape(name) for name in facts.node.input if name]
+    if any(shape is None for shape in shapes):
+        return None
+    return len(set(shapes)) > 1
+
+
+@relation(
+    holds="(float[2] a, int32[2] b) => (float[2] y) { y = Pow(a, b) }",
+    fails="(float[2] a, float[2] b) => (float[2] y) { y = Pow(a, b) }",
+)
+def operands_mix_float_and_integer(facts: NodeFacts) -> bool | None:
+    """Of inputs 0 and 1 one is floating-point and the other one integer, of which MNN promotes neither."""
+    dtypes = [facts.dtype(name) for name in facts.node.input[:2]]
+    if None in dtypes:
+        return None
+    return len({dtype in _FLOATS for dtype in dtypes}) > 1
+
+
+@relation(
+    holds="(bool[2,3] c, float[2,3] a, float[3] b) => (float[2,3] y) { y = Where(c, a, b) }",
+    fails="(bool[2,3] c, float[2,3] a, float[2,3] b) => (float[2,3] y) { y = Where(c, a, b) }",
+)
+def only_last_operand_is_broadcast(facts: NodeFacts) -> bool | None:
+    """Of inputs 1 and 2 only the latter is broadcast: it has fewer elements than the result, but more than one."""
+    shapes = [facts.shape(name) for name in (facts.node.input[1], facts.node.input[2], facts.node.output[0])]
+    first, second, result = shapes
+    if first is None or second is None or result is None or None in (first + second + result):
+        return None
+    return element_count(first) == element_count(result) and element_count(second) not in (
+        element_count(result),
+        (1, ()),
+    )
+
+
+@relation(
+    holds="(float[3,1] a, float[1,4] b) => (bool[3,4] y) { y = Less(a, b) }",
+    fails="(float[3,4] a, float[4] b) => (bool[3,4] y) { y = Less(a, b) }",
+)
+def both_operands_are_broadcast(facts: NodeFacts) -> bool | None:
+    """Inputs 0 and 1 are each stretched along an axis; a dynamic size counts as more than one."""
+    one, two = (facts.shape(name) for name in facts.node.input[:2])
+    if one is None or two is None:
+        return None
+    rank = max(len(one), len(two))
+    pairs = list(zip((1,) * (rank - len(one)) + one, (1,) * (rank - len(two)) + two, strict=True))
+    return any(a == 1 != b for a, b in pairs) and any(b == 1 != a for a, b in pairs)
+
+
+@relation(
+    holds="(float[1,2,3] x, float[1,1,3] s) => (float[1,2,3] y) { y = PRelu(x, s) }",
+    fails="(float[1,2,3] x, float[2,1] s) => (float[1,2,3] y) { y = PRelu(x, s) }",
+)
+def slope_varies_beyond_channels(facts: NodeFacts) -> bool | None:
+    """The slope (input 1) of a PRelu has more than one element along an axis other than the channels."""
+    shape, rank = operand_shape(facts, 1), facts.rank(facts.node.input[0])
+    if shape is None or rank is None:
+        return None
+    channels = len(shape) - rank + 1
+    return any(dim != 1 for axis, dim in enumerate(shape) if axis != channels)
+
+
+@relation(
+    holds="(float[2] x) => (float[2] y) <float lo = {3.0}, float hi = {1.0}> { y = Clip(x, lo, hi) }",
+    fails="(float[2] x) => (float[2] y) <float lo = {1.0}, float hi = {3.0}> { y = Clip(x, lo, hi) }",
+)
+def minimum_exceeds_maximum(facts: NodeFacts) -> bool | None:
+    """The bounds of a Clip (inputs 1 and 2) are constants, and the lower one is above the upper one."""
+    low, high = (facts.operand(position) for position in (1, 2))
+    if low is None or high is None:
+        return False
+    bounds = [facts.value_through_casts(name) for name in (low, high)]
+    if bounds[0] is None or bounds[1] is None:
+        return None
+    return bool((bounds[0] > bounds[1]).any())
+
+
+@relation(
+    holds="(float[2] x) => (float[2] y) { y = Softplus(x) }",
+    fails="(float[2] x) => (float[2] z) { y = Softplus(x) z = Tanh(y) }",
+)
+def readers_distinguish_large_results(facts: NodeFacts) -> bool:
+    """A reader of the result gives different results for large numbers, and is not the Max of result and operand.
+
+    Sigmoid and Tanh give the same for all large numbers; an output of the graph is such a reader.
+    """
+    view, (result, operand) = facts.view, (facts.node.output[0], facts.node.input[0])
+    if view.is_external_use(result):
+        return True
+    readers = [view.nodes[index] for index in view.consumers.get(result, ())]
+    return any(
+        reader.op_type not in _SATURATED and not (reader.op_type == "Max" and operand in reader.input)
+        for reader in readers
+    )

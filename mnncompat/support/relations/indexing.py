@@ -1,0 +1,89 @@
+"""Relations of indices, which MNN does not count from the end, and of what they point at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onnx import NodeProto
+
+from mnncompat.graph.operator_traits import MOVES, NEVER_NEGATIVE, ROUNDINGS
+from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.operands import element_count
+from mnncompat.support.relations.registry import relation
+
+# Operators whose results are not negative if their first operand is not.
+_UNARY = MOVES | ROUNDINGS | {"Cast", "CumSum", "ReduceMax", "ReduceMin", "ReduceSum"}
+
+# If none of their operands is.
+_JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
+
+_FURTHEST = 32
+
+
+@relation(
+    holds="(float[3] x) => (float[1] y) <int64[1] i = {0}> { y = GatherElements(x, i) }",
+    fails="(float[3] x) => (float[1] y) <int64[1] i = {-1}> { y = GatherElements(x, i) }",
+)
+def indices_are_never_negative(facts: NodeFacts) -> bool:
+    """The indices (input 1; input 0 of a OneHot) come from operators that give no negative numbers.
+
+    Or they are made so by ``Where(Less(indices, 0), indices + size, indices)``.
+    """
+    name = facts.operand(0 if facts.node.op_type == "OneHot" else 1)
+    return name is not None and _never_negative(facts.view, name, _FURTHEST)
+
+
+def _never_negative(view: GraphView, name: str, further: int) -> bool:
+    constant = view.stored_value(name)
+    if constant is not None:
+        return constant.dtype.kind in "biuf" and not (constant < 0).any()
+    node = view.producer(name)
+    if node is None or not is_onnx(node) or not further:
+        return False
+    if node.op_type in NEVER_NEGATIVE or _is_position(node, name) or _counts_from_start(view, node):
+        return True
+    operands = _decisive(node)
+    return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
+
+
+def _decisive(node: NodeProto) -> Sequence[str]:
+    """The operands that must not be negative for the result not to be."""
+    if node.op_type in _UNARY:
+        return node.input[:1]
+    if node.op_type in _JOINING:
+        return node.input
+    if node.op_type == "Where" or (node.op_type == "Mod" and attribute(node, "fmod", 0) == 0):
+        return node.input[1:]
+    return ()
+
+
+def _is_position(node: NodeProto, name: str) -> bool:
+    return node.op_type == "TopK" and name in node.output[1:]
+
+
+def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
+    """``Where(Less(i, 0), i + size, i)``: the size is taken for that of the axis."""
+    test = view.producer(node.input[0]) if node.op_type == "Where" else None
+    if test is None or test.op_type != "Less":
+        return False
+    zero = view.stored_value(test.input[1])
+    return zero is not None and not zero.any() and test.input[0] == node.input[2]
+
+
+@relation(
+    holds="(float[3,4] x, int64[1,2,1] i, float[1,2,4] u) => (float[3,4] y) { y = ScatterND(x, i, u) }",
+    fails="(float[3,4] x, int64[2,1] i, float[2,4] u) => (float[3,4] y) { y = ScatterND(x, i, u) }",
+)
+def update_slices_start_elsewhere(facts: NodeFacts) -> bool | None:
+    """The slices of ScatterND's updates do not have the size that MNN assumes.
+
+    They begin at the axis that is the rank of the indices less one. MNN takes them to begin at axis K, the length of
+    an index tuple.
+    """
+    indices, updates = (facts.shape(facts.node.input[position]) for position in (1, 2))
+    if indices is None or updates is None or not isinstance(indices[-1], int):
+        return None
+    right, taken = updates[len(indices) - 1 :], updates[indices[-1] :]
+    return None if None in (right + taken) else element_count(right) != element_count(taken)

@@ -1,0 +1,110 @@
+"""The register of relations: what a row names with ``relation = "NAME"``.
+
+A relation is a function from a node to True, False, or None where the model does not say enough. It lives in the module
+of its family of operators, and nothing else needs a change when one is added: its name is that of the function with
+hyphens, its docstring is its documentation, and the two models that it is decorated with are its tests.
+
+`check` imports only the modules of the relations that the rows of its model name. Which module that is, the sources
+tell: reading them all costs a tenth of importing them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.three_valued import Truth
+
+RelationTest = Callable[[NodeFacts], Truth]
+
+_FOLDER = Path(__file__).parent
+# A decorator with arguments ends, and a function begins: half a millisecond for all modules.
+_DEFINED = re.compile(rb"\)\ndef (\w+)\(")
+_OPSET = 17
+
+
+class Relation(NamedTuple):
+    """One relation.
+
+    Attributes:
+        name: What rows call it.
+        test: What it finds for a node.
+        holds: A model in which it is True for the node that computes ``y``; ONNX text behind the name of the graph.
+        fails: Another one, as like to it as can be, in which it is False.
+        opset: Opset of both.
+    """
+
+    name: str
+    test: RelationTest
+    holds: str
+    fails: str
+    opset: int
+
+    @property
+    def explanation(self) -> str:
+        """The docstring: what is compared, and what MNN makes of it; empty if Python runs without docstrings."""
+        return self.test.__doc__ or ""
+
+    def text_of(self, example: str) -> str:
+        """A whole model as ONNX text, of `holds` or `fails`."""
+        return f'<ir_version: 8, opset_import: ["" : {self.opset}]> example {example}'
+
+
+_REGISTERED: dict[str, Relation] = {}
+
+
+def relation(*, holds: str, fails: str, opset: int = _OPSET) -> Callable[[RelationTest], RelationTest]:
+    """Register a function as the relation of its name, ``split_has_empty_part`` as ``split-has-empty-part``.
+
+    Args:
+        holds: See `Relation`.
+        fails: See `Relation`.
+        opset: See `Relation`.
+    """
+
+    def register(test: RelationTest) -> RelationTest:
+        name = test.__name__.replace("_", "-")
+        _REGISTERED[name] = Relation(name=name, test=test, holds=holds, fails=fails, opset=opset)
+        return test
+
+    return register
+
+
+def relation_named(name: str) -> Relation | None:
+    """The relation that a row calls by this name, None if there is none; imports its module only."""
+    if name not in _REGISTERED and name in _modules():
+        importlib.import_module(f"{__package__}.{_modules()[name]}")
+    return _REGISTERED.get(name)
+
+
+@cache
+def relation_names() -> tuple[str, ...]:
+    """The names of all relations, sorted; imports nothing."""
+    return tuple(sorted(_modules()))
+
+
+@cache
+def all_relations() -> tuple[Relation, ...]:
+    """Every relation, by module and then in the order of the module."""
+    found = (relation_named(name) for name in _modules())
+    return tuple(each for each in found if each is not None)
+
+
+def family_of(found: Relation) -> str:
+    """The name of the module that a relation lives in."""
+    return found.test.__module__.rpartition(".")[2]
+
+
+@cache
+def _modules() -> Mapping[str, str]:
+    """The module of every relation."""
+    return {
+        name.decode().replace("_", "-"): path.stem
+        for path in sorted(_FOLDER.glob("*.py"))
+        for name in _DEFINED.findall(path.read_bytes())
+    }

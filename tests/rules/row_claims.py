@@ -1,0 +1,224 @@
+"""What the rows of a table claim, held against its micro-models and what was measured of them.
+
+Each function returns one message for each claim that nothing shows: what is missing, and how it is supplied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnncompat.checking.checker import UNDECLARED, check_model
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.probe.measurement import Measurement, Outcome
+from mnncompat.probe.row_cases import GRAPH, RowCase, row_cases
+from mnncompat.results.diagnostics import Severity
+from mnncompat.support.releases import contains
+from mnncompat.support.table import Row, SupportTable
+from mnncompat.support.target import Target
+
+ARCH = "x86_64"
+"""What the evidence was measured on."""
+FAILURES = frozenset({Outcome.REFUSED, Outcome.CRASH, Outcome.HANG, Outcome.ERROR, Outcome.WRONG})
+SHOWN_BY: Mapping[str, frozenset[Outcome]] = {
+    "supported": frozenset({Outcome.OK}),
+    "refused": frozenset({Outcome.REFUSED}),
+    "crash": frozenset({Outcome.CRASH, Outcome.HANG}),
+    "error": frozenset({Outcome.ERROR}),
+    "wrong": frozenset({Outcome.WRONG}),
+    "partial": FAILURES,
+}
+"""Status of a row -> what its micro-models come to; of what is right for some inputs, they show the others."""
+Evidence = Mapping[str, Mapping[str, Measurement]]
+"""Release of MNN -> case -> measurement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A micro-model and the rows that certainly speak about it, by release.
+
+    Attributes:
+        case: The entry of `rules/cases/`.
+        rows: Release -> rows.
+    """
+
+    case: RowCase
+    rows: Mapping[str, Sequence[Row]]
+
+    def flagging(self, version: str) -> list[Row]:
+        """Those of them that the entry names."""
+        return [row for row in self.rows[version] if self._names(row)]
+
+    def _names(self, row: Row) -> bool:
+        return (row.code, row.op or GRAPH) == (self.case.code, self.case.op)
+
+
+def shown(
+    root: Path, table: SupportTable, versions: Collection[str], ops: Collection[str] | None = None
+) -> list[Shown]:
+    """The micro-models of a rules folder, with the rows that speak about them.
+
+    Args:
+        root: The folder.
+        table: Its rows.
+        versions: Releases of MNN.
+        ops: Op types, `GRAPH` among them; None for all.
+    """
+    targets = {version: Target(version, arch=ARCH, table=table) for version in versions}
+    return [_shown(case, targets) for case in row_cases(root) if ops is None or case.op in ops]
+
+
+def _shown(case: RowCase, targets: Mapping[str, Target]) -> Shown:
+    view = view_model(from_proto(case.model()))
+    rows: dict[str, Sequence[Row]] = {}
+    for version, target in targets.items():
+        about = [hazard.row for hazard in target.model_hazards(view)]
+        for graph in target.graphs(view):
+            for index, node in enumerate(graph.nodes):
+                if node.domain in ("", "ai.onnx"):
+                    about += [match.row for match in target.table.match(graph, index, version) if match.certain]
+        rows[version] = about
+    return Shown(case=case, rows=rows)
+
+
+def coded_rows(table: SupportTable, ops: Collection[str] | None = None) -> Iterator[Row]:
+    """The rows that must have micro-models: all with a code but those that `rules/declared.json` rests on."""
+    rows = [*table.graph_rows(), *(row for op in table.ops() for row in table.rows(op))]
+    for row in rows:
+        if row.code and row.code != UNDECLARED and (ops is None or (row.op or GRAPH) in ops):
+            yield row
+
+
+def without_models(
+    table: SupportTable,
+    found: Sequence[Shown],
+    always: Collection[tuple[str, str]],
+    ops: Collection[str] | None = None,
+) -> list[str]:
+    """Rows that no micro-model shows, or that no look-alike tells apart.
+
+    Args:
+        table: The rows.
+        found: The micro-models.
+        always: Code and op type of rows that hold for every use of an operator.
+        ops: Op types, `GRAPH` among them; None for all.
+    """
+    messages = []
+    for row in coded_rows(table, ops):
+        op = row.op or GRAPH
+        own = [each for each in found if (each.case.code, each.case.op) == (row.code, op)]
+        place = f"{op} {row.code} ({row.mnn})"
+        if not any(row is one for each in own if not each.case.is_alike for rows in each.rows.values() for one in rows):
+            messages.append(
+                f"{place}: no micro-model shows it: add one that it flags to rules/cases/{op}.toml "
+                f'([[case]] code = "{row.code}", name, model), then {measuring(row.code)}'
+            )
+        if not any(each.case.is_alike for each in own) and (row.code, op) not in always:
+            messages.append(
+                f"{place}: no look-alike tells it apart: add the nearest model that MNN computes right to "
+                f'rules/cases/{op}.toml ([[case]] unlike = "{row.code}", name, model), then {measuring(row.code)}'
+            )
+    return messages
+
+
+def disagreements(found: Sequence[Shown], evidence: Evidence) -> list[str]:
+    """Micro-models and look-alikes that do not show what their rows say, in any release that was measured."""
+    return [message for each in found for message in _case_disagreements(each, evidence)]
+
+
+def _case_disagreements(each: Shown, evidence: Evidence) -> Iterator[str]:
+    case = each.case
+    if not case.is_alike and not any(each.flagging(version) for version in each.rows):
+        row = f"row {case.code}" if case.code else "supported row"
+        yield f"{case.id}: no {row} speaks about it: mend the model, or the row's condition"
+    for version in each.rows:
+        measured = evidence.get(version, {}).get(case.id)
+        flagging = each.flagging(version)
+        if case.is_alike and case.mnn and not contains(case.mnn, version):
+            continue
+        if measured is None:
+            yield f"{case.id}: was not measured on {version}: {measuring(case.code)}"
+        elif case.is_alike:
+            yield from _likeness(each, version, measured)
+        elif flagging:
+            yield from _claim(case, flagging[0], version, measured)
+
+
+def _claim(case: RowCase, row: Row, version: str, measured: Measurement) -> Iterator[str]:
+    """Whether what was measured is what the row says, or what the entry says instead."""
+    if case.unstable:
+        return
+    found = f"{case.id}: is {measured.code} on {version}"
+    told = next((outcome for releases, outcome in case.deviates.items() if contains(releases, version)), "")
+    if told and measured.outcome in outcomes_of(row):
+        yield f"{found}, as the row ({row.mnn}) says: it deviates no longer"
+    elif told and (measured.outcome != told or measured.outcome not in FAILURES):
+        yield f"{found}, and its entry says {told}: mend `deviates`, then {measuring(case.code)}"
+    elif not told and measured.outcome not in outcomes_of(row):
+        yield (
+            f"{found}, and the row ({row.mnn}) says {row.status}: mend the row's status, condition or releases, or "
+            f"take a model that shows it, or say in `deviates` how else it fails there, then {measuring(case.code)}"
+        )
+
+
+def outcomes_of(row: Row) -> frozenset[Outcome]:
+    """What the micro-models of a row may have come to."""
+    held = frozenset({Outcome.UNREPRESENTABLE}) if row.obstacle == "type" and row.status == "error" else frozenset()
+    return SHOWN_BY[row.status] | held
+
+
+def _likeness(each: Shown, version: str, measured: Measurement) -> Iterator[str]:
+    case = each.case
+    if each.flagging(version):
+        yield f"{case.id}: is a look-alike, but the row flags it for {version}: mend the model, or the row's condition"
+    others = [row for row in each.rows[version] if row.status != "supported"]
+    if measured.outcome is not Outcome.OK and not any(measured.outcome in outcomes_of(row) for row in others):
+        yield (
+            f"{case.id}: is a look-alike, but {measured.code} on {version}, and no row says so: take a model that MNN "
+            f"computes right, or add a row, then {measuring(case.code)}"
+        )
+
+
+def unflagged(found: Sequence[Shown], version: str, table: SupportTable) -> list[str]:
+    """Micro-models that `check_model` does not flag in a release for which their rows hold, or look-alikes it does."""
+    messages = []
+    for each in found:
+        case = each.case
+        if not case.code:
+            continue
+        result = check_model(from_proto(case.model()), mnn_version=version, table=table)
+        reported = {
+            item.code
+            for item in result.diagnostics
+            if item.severity is not Severity.INFO and case.op in (GRAPH, item.location.op_type)
+        }
+        if (case.code in reported) is not bool(each.flagging(version)):
+            messages.append(f"{case.id}: `check` for {version} reports {', '.join(sorted(reported)) or 'nothing'}")
+    return messages
+
+
+def measuring(code: str) -> str:
+    """The commands that measure the micro-models of a row."""
+    return (
+        f"measure it: `mnncompat probe --corpus rows{f' --code {code}' if code else ''}` on the installed MNN; "
+        "`python tests/evidence/measure.py --rows` on every release, into rules/evidence/rows/"
+    )
+
+
+def without_status(table: SupportTable, found: Sequence[Shown], versions: Sequence[str]) -> list[str]:
+    """Rows whose status no micro-model shows in the newest release that they cover: all of them deviate.
+
+    Args:
+        table: The rows.
+        found: The micro-models.
+        versions: The releases that were measured, oldest first.
+    """
+    messages = []
+    for row in coded_rows(table):
+        covered = [version for version in versions if row.holds_for(version)]
+        own = [each.case for each in found if covered and any(row is one for one in each.flagging(covered[-1]))]
+        if own and all(any(contains(releases, covered[-1]) for releases in case.deviates) for case in own):
+            messages.append(f"{row.op or GRAPH} {row.code} ({row.mnn}): nothing shows {row.status} on {covered[-1]}")
+    return messages

@@ -112,7 +112,9 @@ def _complete(
         elif is_out_of_memory(found):
             notes.append(f"{words}: not compared, because there is not enough memory for it ({found.message})")
         elif words.startswith("batch"):
-            notes.append(f"the model declares a dynamic batch, but does not accept one of {words.removeprefix('batch ')}")
+            notes.append(
+                f"the model declares a dynamic batch, but does not accept one of {words.removeprefix('batch ')}"
+            )
         else:
             notes.append(f"the model does not accept an {words}")
     return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions())

@@ -18,6 +18,8 @@ Shape = tuple[Size | None, ...]
 _MOST_ELEMENTS = 64
 """Values that say shapes are small."""
 _LARGEST = 1e9
+BATCH = "batch"
+"""The name of first dimensions that have none."""
 _NAMELESS = ("", "?", "-1", "None", "unk", "unknown")
 """What exporters write for a dimension that has no name."""
 
@@ -89,7 +91,7 @@ class Propagation:
             if dims is None:
                 continue
             names = {
-                axis: f"{value.name}[{axis}]" if dim is None or dim in _NAMELESS else dim
+                axis: _nameless(value.name, axis) if dim is None or dim in _NAMELESS else dim
                 for axis, dim in enumerate(dims)
                 if not isinstance(dim, int)
             }
@@ -105,8 +107,22 @@ class Propagation:
             if self.outer is not None and name not in self.view.producers and name not in self.view.initializers:
                 return self.outer.shape(name)
             tensor = self.view.tensor(name)
-            self.shapes[name] = None if tensor is None else tuple(Size(int(dim)) for dim in tensor.dims)
+            dims = tensor.dims if tensor is not None else getattr(self._listed(name), "shape", None)
+            self.shapes[name] = None if dims is None else tuple(Size(int(dim)) for dim in dims)
         return self.shapes[name]
+
+    def _listed(self, name: str) -> NDArray[Any] | None:
+        """The value of a Constant that states its numbers as an attribute."""
+        node = self.view.producer(name)
+        return self.view.stored_value(name) if node is not None and node.op_type == "Constant" else None
+
+    def _small(self, name: str) -> NDArray[Any] | None:
+        """A stored value of few elements; large ones are not read."""
+        tensor = self.view.tensor(name) if name else None
+        if tensor is None:
+            return self._listed(name)
+        few = int(np.prod(tensor.dims, dtype=np.int64)) <= _MOST_ELEMENTS
+        return self.view.stored_value(name) if few else None
 
     def rank(self, name: str) -> int | None:
         """Rank of a value, None if unknown."""
@@ -118,10 +134,7 @@ class Propagation:
         if name not in self._values:
             if self.outer is not None and name not in self.view.producers and name not in self.view.initializers:
                 return self.outer.value(name)
-            tensor = self.view.tensor(name)
-            if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
-                return None
-            array = self.view.stored_value(name)
+            array = self._small(name)
             if array is None or array.dtype.kind not in "biuf":
                 return None
             if array.dtype.kind == "f" and not np.all((array == np.floor(array)) & (np.abs(array) < _LARGEST)):
@@ -146,10 +159,7 @@ class Propagation:
 
     def floats(self, name: str) -> list[float] | None:
         """Elements of a small constant as floats, None if it is none."""
-        tensor = self.view.tensor(name) if name else None
-        if tensor is None or int(np.prod(tensor.dims, dtype=np.int64)) > _MOST_ELEMENTS:
-            return None
-        array = self.view.stored_value(name)
+        array = self._small(name)
         return None if array is None else [float(each) for each in array.reshape(-1)]
 
     def integers(self, name: str) -> list[int] | None:
@@ -232,6 +242,11 @@ class Propagation:
     def attribute(self, node: NodeProto, name: str, default: Any = None) -> Any:
         """An attribute's value, see `mnncompat.graph.protos.attribute`."""
         return attribute(node, name, default)
+
+
+def _nameless(name: str, axis: int) -> str:
+    """The name of a dimension that has none: all first ones are taken for the same batch."""
+    return f"{name}[{axis}]" if axis else BATCH
 
 
 def text(shape: Shape | None) -> str:

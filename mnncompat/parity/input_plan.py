@@ -224,13 +224,23 @@ class InputPlanner:
         """The plan with other batch sizes, and with an empty past where there is one.
 
         Yields:
-            What is other, and a few ways to choose the rest, of which one is enough.
+            What is other, and a few ways to choose the rest, of which one is enough; none if the graph or the memory
+            limit allows none.
         """
         for size in BATCHES[1:] if self.batches else ():
             yield f"batch {size}", self._variation(plan, dict.fromkeys(self.batches, size))
         empty = {name: 0 for name in self._past() if name in self._free() and plan.sizes.get(name)}
         if empty:
             yield "empty past", self._variation(plan, empty)
+
+    def fixed_by_graph(self, names: Sequence[str]) -> str:
+        """What keeps dimensions from having other sizes, in words; empty if nothing in the graph does."""
+        concerned = [
+            each
+            for each in self._symbols.requirements
+            if each.kind == "equal" and not set(names).isdisjoint(each.left.dimensions() | each.right.dimensions())
+        ]
+        return concerned[0].reason if concerned else ""
 
     def refusal(self, failures: Sequence[Failure]) -> Failure:
         """Why no plan works, and what would help.

@@ -106,7 +106,9 @@ def _complete(
     for words, plans in planner.variations(plan) if planner is not None else ():
         found = _first_that_runs(plans, runner, words)
         if found is None:
-            notes.append(f"{words}: not compared, because no sizes that fit the memory limit allow it")
+            why = planner.fixed_by_graph(planner.batches) if planner is not None else ""
+            reason = f"the graph does not allow it ({why})" if why else "it takes more memory than the limit"
+            notes.append(f"{words}: not compared, {reason}")
         elif not isinstance(found, Failure):
             feeds, outputs = feeds + found[0], outputs + found[1]
         elif is_out_of_memory(found):

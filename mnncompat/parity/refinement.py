@@ -41,10 +41,11 @@ def _narrow(plan: InputPlan, words: str, high: int) -> bool:
     changed = False
     for name, domain in plan.domains.items():
         is_concerned = name in names if names else domain.kind is Kind.INTEGERS
-        if is_concerned and name not in plan.arrays and domain.high > high:
+        most = high if domain.high > high else domain.high // 2  # sums of several may be indices, too
+        if is_concerned and name not in plan.arrays and domain.high > 0:
             reason = f"ONNX Runtime allows indices up to {high}"
             plan.domains[name] = replace(
-                domain, kind=Kind.IDS, low=max(0.0, min(domain.low, high)), high=high, values=(), reasons=(reason,)
+                domain, kind=Kind.IDS, low=max(0.0, min(domain.low, most)), high=most, values=(), reasons=(reason,)
             )
             plan.corrected.add(name)
             changed = True

@@ -29,7 +29,7 @@ def requirements(found: SymbolicShapes) -> list[str]:
         ("(float[N,P,4] x, float[N,Q,4] z) => (float[A,B,C] y) { y = Concat<axis=1>(x, z) }", "[N, P + Q, 4]"),
         ("(float[N,3,H,W] x) => (float[A,B] y) { y = Flatten(x) }", "[N, (3 * H) * W]"),
         (
-            "(float[N,3,H,W] x, float[8,3,3,3] w) => (float[A,B,C,D] y) { y = Conv<strides=[2,2],pads=[1,1,1,1]>(x,w) }",
+            "(float[N,3,H,W] x, float[8,3,3,3] w) => (float[A,B,C,D] y) { y = Conv<strides=[2,2],pads=[1,1,1,1]>(x,w)}",
             "[N, 8, (H - 1) // 2 + 1, (W - 1) // 2 + 1]",
         ),
         ("(float[N,T,4] x) => (float[A,B,C] y) <int64[3] s = {0, -1, 2}> { y = Reshape(x, s) }", "[N, 2 * T, 2]"),
@@ -71,7 +71,8 @@ def test_sizes_are_followed(graph: str, wanted: str) -> None:
         ),
         (
             """(float[1,T,8] x, float[512,8] p) => (float[A,B,C] y)
-            <int64 i = {1}, int64[1] z = {0}, int64[1] ax = {0}> { s = Shape(x) t = Gather(s, i) e = Unsqueeze(t, ax) part = Slice(p, z, e) y = Add(x, part) }""",
+            <int64 i = {1}, int64[1] z = {0}, int64[1] ax = {0}> { s = Shape(x) t = Gather(s, i) e = Unsqueeze(t, ax)
+            part = Slice(p, z, e) y = Add(x, part) }""",
             ["T at-most 512"],
         ),
         ("(float[1,L] x) => (float[A,B] a, float[C,D] b) { a, b = Split<axis=1>(x) }", ["L multiple 2"]),

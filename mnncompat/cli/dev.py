@@ -1,4 +1,4 @@
-"""`mnncompat dev`: what a maintainer of the rules and rewrites starts from."""
+"""`mnncompat dev`: skeletons of rows and rewrites for maintainers."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ _KEYS = frozenset(
 )
 _SEED, _LOW, _HIGH, _FREE_DIMENSION = 7, -5, 6, 2
 _RTOL, _ATOL = 1e-3, 1e-4
-# Their results have no one right value: only type and shape are compared.
+# Their results have no single right value: only type and shape are compared.
 _RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 
 
@@ -112,10 +112,10 @@ class RowCase:
         return model
 
     def case(self) -> Case:
-        """The model, what to feed it, and what must come out: what ONNX Runtime or else the reference evaluator says.
+        """The model, its inputs, and its right outputs: those of ONNX Runtime or else of the reference evaluator.
 
         Raises:
-            TableError: The entry is damaged, or nobody computes what must come out.
+            TableError: The entry is damaged, or neither of them computes the outputs.
         """
         model = self.model()
         given = {each.name for each in model.graph.initializer}
@@ -192,7 +192,7 @@ def _read(entry: Mapping[str, Any], path: Path) -> RowCase:
 
 
 def _is_held(value: ValueInfoProto) -> bool:
-    """Whether MNN may have a tensor for a graph input or output."""
+    """Whether MNN can hold a graph input or output as a tensor."""
     import numpy as np
 
     if value.type.WhichOneof("value") != "tensor_type" or not value.type.tensor_type.elem_type:

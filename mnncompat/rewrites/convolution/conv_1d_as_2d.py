@@ -22,8 +22,8 @@ class Conv1dAs2d(NodeRewrite):
 
     **What.** Conv and ConvTranspose of rank 3.
 
-    **Why.** MNN does the same, but moves the Squeeze behind what follows, and loses it where that is an output of the
-    graph: the result comes back with a fourth dimension.
+    **Why.** MNN does the same, but moves the Squeeze after the following nodes, and loses it where the result is an
+    output of the graph: the output has a fourth dimension.
 
     **Before and after**::
 
@@ -64,7 +64,7 @@ class Conv1dAs2d(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both operators, as output of the graph."""
+        """Both operators, with an output of the graph as result."""
         return (
             rewritten(
                 "convolution",

@@ -27,7 +27,7 @@ class ConvBiasToOp(NodeRewrite):
         y = Conv(x, w, b)
         y = Conv(x, w) + Reshape(b, (1, M, 1, 1))
 
-    **Algebra.** What a bias is.
+    **Algebra.** The definition of the bias.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Conv.html
     """
@@ -39,7 +39,7 @@ class ConvBiasToOp(NodeRewrite):
     before = (
         (
             "conv-transpose-3d-by-planes",
-            "of two steps that both are right first the smaller one: a node without a bias",
+            "of two correct rewrites the smaller one goes first: it leaves a node without a bias",
         ),
     )
 

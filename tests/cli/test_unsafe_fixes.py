@@ -33,7 +33,7 @@ def test_fix_drops_the_rounding_only_if_asked(model: Path, tmp_path: Path, capsy
     assert "proven equal" in told
     assert main(["fix", str(model), "-o", str(out), "--unsafe-fixes"]) == 0
     told = capsys.readouterr().out
-    assert "QuantizeLinear and DequantizeLinear: not rounded any more; its range stays (drop-rounding)" in told
+    assert "QuantizeLinear and DequantizeLinear: no longer rounded; its range stays (drop-rounding)" in told
     assert "near the original under ONNX Runtime" in told
     assert "SNR" in told
     assert "proven equal" not in told

@@ -32,7 +32,7 @@ class Conv1dAs2d(NodeRewrite):
 
     **Algebra.** A kernel of height 1 on an image of height 1.
 
-    **Why this form.** Measured with MNN 3.6.1 on x86-64: as fast as the 1-D form with an Identity behind it.
+    **Why this form.** Measured with MNN 3.6.1 on x86-64: as fast as the 1-D form followed by an Identity.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/Conv1dSqueezeMove.cpp
     """
@@ -87,7 +87,7 @@ class Conv1dAs2d(NodeRewrite):
                 becomes="ConvTranspose, Squeeze, 2 Unsqueeze",
             ),
             unchanged(
-                "behind it Sigmoid",
+                "followed by Sigmoid",
                 "(float[1,4,9] x) => (float[1,6,7] y) { h = Conv(x, w) y = Sigmoid(h) }",
                 w=(6, 4, 3),
             ),

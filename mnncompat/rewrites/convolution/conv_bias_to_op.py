@@ -1,4 +1,4 @@
-"""The bias of a convolution as an Add behind it."""
+"""The bias of a convolution as an Add after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ConvBiasToOp(NodeRewrite):
-    """Add the bias of a convolution behind it.
+    """Add the bias of a convolution after it.
 
     **What.** Conv and ConvTranspose whose bias is computed at run time while their weight is constant, and 3-D
     ConvTranspose with a bias.
@@ -34,7 +34,7 @@ class ConvBiasToOp(NodeRewrite):
 
     code = "MNN887"
     name = "conv-bias-to-op"
-    summary = "its bias is added behind it"
+    summary = "its bias is added after it"
     op_types = CONVOLUTIONS
     before = (
         (

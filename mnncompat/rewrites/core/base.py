@@ -55,7 +55,7 @@ class Example(NamedTuple):
     Attributes:
         name: Short, unique within the rewrite.
         build: Makes the model; called anew for each use.
-        expected: What the rewrite must make of it.
+        expected: The outcome that the rewrite must have.
         mnn: The release with the hazard.
     """
 

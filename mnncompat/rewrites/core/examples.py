@@ -64,7 +64,7 @@ def rewritten(name: str, text: str, *, becomes: str = "", **options: Any) -> Exa
 
     Args:
         name: Short, unique within the rewrite.
-        text: Inputs, outputs and nodes of the graph; local functions behind it.
+        text: Inputs, outputs and nodes of the graph; local functions after it.
         becomes: Structure of the result, see the module.
         **options: See the module.
     """

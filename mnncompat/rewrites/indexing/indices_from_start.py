@@ -79,7 +79,7 @@ class IndicesFromStart(NodeRewrite):
                 z = Less(i, zero) s = Add(i, n) j = Where(z, s, i) y = GatherElements(x, j) }""",
             ),
             refused(
-                "a size nobody knows",
+                "an unknown size",
                 "the rank of 'x' is not known",
                 """(float[3,4] a, int64[K] s, int64[2,4] i) => (float[2,4] y) {
                 x = Reshape(a, s) y = GatherElements<axis=-1>(x, i) }""",

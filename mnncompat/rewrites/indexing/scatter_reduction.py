@@ -64,9 +64,7 @@ class ScatterReduction(NodeRewrite):
     name = "scatter-reduction"
     summary = "the updates are combined with the data by other operators"
     op_types = ("ScatterND", "ScatterElements")
-    before = (
-        ("scatter-nd-rows", "its result holds no slices: reshaping the indices before would be useless"),
-    )
+    before = (("scatter-nd-rows", "its result holds no slices: reshaping the indices before would be useless"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the form that fits the indices."""

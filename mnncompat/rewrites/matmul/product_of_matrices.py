@@ -80,7 +80,7 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
             ),
             refused(
-                "sizes that nobody knows",
+                "sizes that are unknown",
                 "no size of a batch is known to be 1",
                 """(float[N,4,3,4] a, float[M,4,4,5] b, int64[4] s) => (float[K,4,3,5] y) {
                 c = Reshape(a, s) y = MatMul(c, b) }""",

@@ -127,7 +127,7 @@ def is_mistaken_for_matmul(one: str, two: str, result: str) -> bool:
 
 
 def _are_batches(one: str, two: str, gone: str) -> bool:
-    """True if the first two of four letters are a batch, and the one that is summed over is behind it in both."""
+    """True if the first two of four letters are a batch, and the one that is summed over follows it in both."""
     return one[:2] == two[:2] and gone in one[2:] and gone in two[2:]
 
 

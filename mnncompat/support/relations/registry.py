@@ -47,7 +47,7 @@ class Relation(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """The docstring: what is compared, and what MNN makes of it; empty if Python runs without docstrings."""
+        """The docstring: what is compared, and what MNN does then; empty if Python runs without docstrings."""
         return self.test.__doc__ or ""
 
     def text_of(self, example: str) -> str:

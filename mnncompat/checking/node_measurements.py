@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-_FEW = 16  # as many cases take as long as it takes to start MNN once more
+_FEW = 16  # measuring this many cases takes as long as starting MNN once more
 
 Progress = Callable[[int, int], None]
 """Called with the number of nodes measured and to be measured."""
@@ -76,7 +76,7 @@ def measure_nodes(
 
 
 def flagged(result: CheckResult) -> frozenset[int]:
-    """Indices of the main graph's nodes with an error: only a measurement of their own may withdraw it."""
+    """Indices of the main graph's nodes with an error, which only a measurement of that very node may withdraw."""
     return frozenset(
         item.location.index
         for item in result.diagnostics

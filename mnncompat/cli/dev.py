@@ -1,4 +1,4 @@
-"""`mnncompat dev`: what a maintainer of the rules and rewrites starts from."""
+"""`mnncompat dev`: skeletons of rows and rewrites for maintainers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ What is still missing:
 - a row that names it, remedy = "{name}": mnncompat dev new-row {op}, or a `find` of its own
 - examples that are rewritten, and for each precondition one that is refused:
   python -m pytest tests/rewrites/test_examples.py -k {name}
-- its order, if another rewrite may want the same node (`before`), and a way to its places:
+- its order, if another rewrite may match the same node (`before`), and how `check` finds its nodes:
   python -m pytest tests/rewrites/test_order.py tests/rewrites/test_index.py
 - a measurement before and after: mnncompat probe --fix --op {op} --corpus node --corpus node-const"""
     )

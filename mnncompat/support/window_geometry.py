@@ -6,7 +6,7 @@ ONNX and MNN read the same attributes differently, and each reading has a name h
 | --- | --- | --- |
 | windows of a node | `windows_of` | `mnn_pool_windows`: no dilations, SAME_LOWER as SAME_UPPER |
 | number of windows | `Windows.count` | with ceil_mode, `Windows.count_rounded_up` |
-| elements that SAME lacks | `same_padding`: none if negative | convolutions: half of `missing_elements`, negative too |
+| elements that SAME adds | `same_padding`: none if negative | convolutions: half of `missing_elements`, negative too |
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def same_padding(size: Dim, extent: int, stride: int, *, upper: bool) -> tuple[i
 def missing_elements(size: Dim, extent: int, stride: int) -> int | None:
     """How many elements the data lacks for as many windows as the size divided by the stride, rounded up.
 
-    Negative if elements are left over behind the last window. None if that depends on a dynamic size.
+    Negative if elements are left over behind the last window. None if the number depends on a dynamic size.
     """
     if stride == 1:
         return extent - 1

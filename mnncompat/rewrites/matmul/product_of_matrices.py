@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class ProductOfMatrices(NodeRewrite):
-    """Give the operands of MatMul shapes that MNN multiplies right.
+    """Give the operands of MatMul shapes that MNN multiplies correctly.
 
     **What.** MatMul of two vectors, of a batch with a constant vector, and of batches that are broadcast against each
     other.
 
-    **Why.** MNN crashes on the first, gives nothing for the second, and for the third reads behind the operands if both
-    hold the same number of matrices, or did so when the session was first resized.
+    **Why.** MNN crashes on the first, gives nothing for the second, and for the third reads past the end of the
+    operands if both hold the same number of matrices, or did so when the session was first resized.
 
     **Before and after**::
 
@@ -38,7 +38,7 @@ class ProductOfMatrices(NodeRewrite):
         y = MatMul(a, b)                     a: (N, s, m, k)   b: (1, s, k, n)
         y = MatMul(a, Expand(b, Concat(Shape(a)[0:1], (1, 1, 1))))
 
-    **Algebra.** How MatMul reads vectors, and what broadcasting means.
+    **Algebra.** The definitions of MatMul of vectors and of broadcasting.
 
     **Refuses** operands of unknown rank, and batches of which none is known to be broadcast.
 
@@ -47,7 +47,7 @@ class ProductOfMatrices(NodeRewrite):
 
     code = "MNN920"
     name = "product-of-matrices"
-    summary = "its operands are given the shapes of matrices"
+    summary = "its operands are given shapes that MNN multiplies correctly"
     op_types = ("MatMul",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
@@ -72,7 +72,7 @@ class ProductOfMatrices(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Vectors and batches, and what is left."""
+        """Vectors and batches, and models that stay unchanged or are refused."""
         return (
             *_vectors_and_batches(),
             unchanged(
@@ -80,7 +80,7 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
             ),
             refused(
-                "sizes that nobody knows",
+                "sizes that are unknown",
                 "no size of a batch is known to be 1",
                 """(float[N,4,3,4] a, float[M,4,4,5] b, int64[4] s) => (float[K,4,3,5] y) {
                 c = Reshape(a, s) y = MatMul(c, b) }""",

@@ -40,7 +40,7 @@ class MaxPoolIndices(NodeRewrite):
         g = Gather(x, rows of the windows), Gather(g, columns), windows last by Reshape and Transpose
         i = Gather(positions, ArgMax(g, axis = -1) + [0, k, 2*k, ...]) + [[0], [H*W], ...]
 
-    **Algebra.** As one tall image the tensor is counted from its start, and no window sees two channels. Both forms
+    **Algebra.** As one tall image the tensor is counted from its start, and no window covers two channels. Both forms
     take the first of equal elements, by rows. Padding is replaced by the nearest element of the same window, which does
     not change which one is found.
 

@@ -1,4 +1,4 @@
-"""Relations of values that become conditions of If and Loop."""
+"""Relations of values that are used as conditions of If and Loop."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def shape_used_as_condition(facts: NodeFacts) -> bool:
 
 
 def _only_decides(facts: NodeFacts) -> bool:
-    """Loop and If read the result, and nobody else does."""
+    """The result is read by Loop and If only, and at least once."""
     readers = facts.view.consumers.get(facts.node.output[0], [])
     ops = {facts.view.nodes[index].op_type for index in readers}
     return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
 
 
 def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
-    """Op types of the nodes that lead to input 0, as long as they are among some."""
+    """Op types of the chain of nodes that computes input 0, as far as they are among the given ones."""
     found: set[str] = set()
     node = facts.view.producer(facts.node.input[0])
     while node is not None and node.op_type in through:

@@ -1,4 +1,4 @@
-"""Relations of what MNN's converter merges into a 3-D convolution."""
+"""Relations of nodes that MNN's converter merges into a 3-D convolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import all_of
 
 _MERGED = ("BatchNormalization", "Relu", "Clip")
-"""In the order of MNN's passes: what a later one merged is in the way of an earlier one."""
+"""In the order of MNN's passes: a node that a later pass merges keeps an earlier pass from matching."""
 
 _RELU6 = (0.0, 6.0)
 
@@ -76,7 +76,7 @@ def _is_3d(facts: NodeFacts, convolution: NodeProto) -> bool | None:
 
 
 def _host(view: GraphView, node: NodeProto) -> NodeProto | None:
-    """The convolution with constant weight that a node is merged into, be it along with what lies between."""
+    """The convolution with constant weight that a node is merged into, directly or together with the nodes between."""
     while _may_merge(view, node):
         name = node.input[0]
         before = view.producer(name)

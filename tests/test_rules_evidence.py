@@ -120,11 +120,12 @@ def test_named_cases_show_what_the_row_says(shown: Shown) -> None:
         for (op, number), row in places()
         for case in named(row)
         if (
-            trouble := "is nothing that the row speaks about" * (case not in shown.cases[op, number])
+            trouble := "is no case of any corpus" * (case not in shown.models)
+            or "is nothing that the row speaks about" * (case not in shown.cases[op, number])
             or disagreement(row, case)
         )
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 # Right where the operands happen to hold no equal elements, of which the node tests have few, the generated cases many.

@@ -37,13 +37,15 @@ def new_row(
     emit(
         f"""{file}: row {code}
 What is still missing:
-- every TODO in the row; `when` says in which case it holds: docstring of mnncompat/support/conditions.py
+- every TODO in the row; `when` says in which case it holds: docs/row-language.md lists the words
 - a micro-model that the row flags (code = "{code}") and the look-alike nearest to it that it must not flag
   (unlike = "{code}"), in rules/cases/{op}.toml; docstring of mnncompat/probe/row_cases.py
 - a measurement of both: mnncompat probe --corpus rows --code {code}
+  and its record, of each release: python tests/evidence/measure.py --rows
 - evidence: what was measured, the line of MNN's source if you can find it, and cases that show it:
   mnncompat probe --op {op} --corpus node --corpus node-const
-- the tests of the table: python -m pytest tests/test_rules_data.py tests/test_lint.py -k {op}"""
+- the tests of the table:
+  python -m pytest tests/test_rules_data.py tests/rules/test_row_claims.py tests/test_rules_evidence.py"""
     )
 
 

@@ -45,17 +45,20 @@ def evidence() -> Evidence:
 
 
 def test_every_row_has_a_micro_model_and_a_look_alike(table: SupportTable, models: list[Shown]) -> None:
-    assert without_models(table, models, ALWAYS) == []
+    missing = without_models(table, models, ALWAYS)
+    assert not missing, "\n".join(missing)
     alike = {(each.case.code, each.case.op) for each in models if each.case.is_alike}
     assert alike & ALWAYS == set()
 
 
 def test_every_model_was_measured_as_its_row_says(models: list[Shown], evidence: Evidence) -> None:
-    assert disagreements(models, evidence) == []
+    found = disagreements(models, evidence)
+    assert not found, "\n".join(found)
 
 
 def test_check_reports_the_micro_models_and_leaves_the_look_alikes(table: SupportTable, models: list[Shown]) -> None:
-    assert unflagged(models, NEWEST, table) == []
+    found = unflagged(models, NEWEST, table)
+    assert not found, "\n".join(found)
 
 
 def test_what_older_releases_alone_do_is_reported_for_them(table: SupportTable, models: list[Shown]) -> None:

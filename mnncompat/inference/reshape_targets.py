@@ -111,14 +111,14 @@ class _Evaluation:
         if node.op_type == "Concat":
             parts = [self._vector(part, depth + 1) or [None] * self._length(part) for part in node.input]
             return [entry for part in parts for entry in part] if all(parts) else None
-        return self._picked(node)
+        return self._selected_entries(node)
 
     def _length(self, name: str) -> int:
         dims = self._shapes.get(name)
         length = dims[0] if dims else 0
         return length if isinstance(length, int) and length <= _LONGEST else 0
 
-    def _picked(self, node: NodeProto) -> list[_Entry] | None:
+    def _selected_entries(self, node: NodeProto) -> list[_Entry] | None:
         """Entries picked from a Shape, by its own attributes, a Gather or a Slice."""
         if node.op_type == "Shape":
             return _range(node.input[0], attribute(node, "start", 0), attribute(node, "end"))

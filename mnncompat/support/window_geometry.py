@@ -58,12 +58,12 @@ class Windows:
     @property
     def count_rounded_down(self) -> int | None:
         """Number of windows that lie in data and padding, None if the size is dynamic."""
-        return None if self.size is None else self._room(self.size) // self.stride + 1
+        return None if self.size is None else self._start_range(self.size) // self.stride + 1
 
     @property
     def count_rounded_up(self) -> int | None:
         """Number of windows with the last one in part outside; it may start behind the data: MNN keeps it then."""
-        return None if self.size is None else -(-self._room(self.size) // self.stride) + 1
+        return None if self.size is None else -(-self._start_range(self.size) // self.stride) + 1
 
     @property
     def last_starts_behind_data(self) -> bool | None:
@@ -79,7 +79,7 @@ class Windows:
             return None
         return max((self.count - 1) * self.stride + self.extent - self.size - self.begin, 0)
 
-    def _room(self, size: int) -> int:
+    def _start_range(self, size: int) -> int:
         """From the first position at which a window may start to the last."""
         return size + self.begin + self.end - self.extent
 

@@ -107,7 +107,7 @@ class Mask:
         if low is None and high is None and not padded:
             return
         columns, length = self._range(self._key), self._size(self._query)
-        ends = self._spread(self._new.input(6)) if padded else None
+        ends = self._lengths_by_batch(self._new.input(6)) if padded else None
         if padded:
             self._allow("Less", columns, ends)
         if low is None and high is None:
@@ -142,7 +142,7 @@ class Mask:
     def _column(self, row: Any) -> Any:
         return row[:, np.newaxis] if isinstance(row, np.ndarray) else self._new.unsqueeze(row, (1,))
 
-    def _spread(self, lengths: Value) -> Any:
+    def _lengths_by_batch(self, lengths: Value) -> Any:
         """Lengths of the batch's caches, (batch,), as (batch, 1, 1, 1)."""
         constant = lengths.constant
         return self._new.unsqueeze(lengths, (1, 2, 3)) if constant is None else constant.reshape(-1, 1, 1, 1)

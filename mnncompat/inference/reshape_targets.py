@@ -1,7 +1,7 @@
 """Computed Reshape targets, resolved so that ONNX shape inference can follow them.
 
 Exporters write ``x.view(n, -1, 1, 1)`` as Shape -> Gather -> Unsqueeze -> Concat -> Reshape. Inference loses the rank
-behind such a Reshape below opset 14, and with it everything downstream. Where each entry of the target is a number or
+after such a Reshape below opset 14, and with it everything downstream. Where each entry of the target is a number or
 the dimension of a value whose shape is known, the target is replaced by a constant: a dimension that the reshaped value
 has at the same position becomes 0 (copy), a single unknown entry becomes -1. Only the weightless copy that inference
 works on is changed, never the model.

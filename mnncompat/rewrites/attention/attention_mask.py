@@ -122,7 +122,7 @@ class Mask:
     # ---- numbers that are known, or computed ---------------------------------------------------------------------
 
     def _size(self, value: Value, axis: int = 2) -> Any:
-        """A dimension, the length of a sequence: a number, or a value of shape [1]."""
+        """A dimension that is the length of a sequence: a number, or a value of shape [1]."""
         size: Dim = value.dims[axis]
         if isinstance(size, int):
             return np.int64(size)

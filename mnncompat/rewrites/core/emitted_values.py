@@ -41,7 +41,7 @@ class EmittedValues:
         return name in self._computed
 
     def add(self, node: NodeProto) -> None:
-        """Emit a node behind the others."""
+        """Emit a node after the others."""
         self.nodes.append(node)
         self._computed.update(filter(None, node.output))
 

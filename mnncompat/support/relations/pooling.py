@@ -43,7 +43,7 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
     ),
 )
 def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
-    """With ``ceil_mode`` the last window of an axis would start behind the data: ONNX drops it, MNN keeps it."""
+    """With ``ceil_mode`` the last window of an axis would start after the data: ONNX drops it, MNN keeps it."""
     return any_of(None if each is None else each.last_starts_behind_data for each in mnn_pool_windows(facts))
 
 

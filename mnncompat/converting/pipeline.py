@@ -145,9 +145,11 @@ class _Gate:
         if hint or not is_near(parity):
             return hint
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
-        return next(filter(None, (each.suggestion(self._model.proto, applied) for each in self._helpful())), "")
+        return next(
+            filter(None, (each.suggestion(self._model.proto, applied) for each in self._suggesting_rewrites())), ""
+        )
 
-    def _helpful(self) -> Iterator[Rewrite]:
+    def _suggesting_rewrites(self) -> Iterator[Rewrite]:
         """Every rewrite except those whose converter options are already set."""
         for each in (*all_rewrites(), *requested_rewrites()):
             told = [getattr(self._converter, field) == value for field, value in each.converter_options]

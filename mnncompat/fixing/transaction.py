@@ -75,14 +75,14 @@ def choose_rewrites(
     known = all_rewrites() if rewrites is None else tuple(rewrites)
     select, ignore = tuple(map(accepted, select)), tuple(map(accepted, ignore))
     for entry in (*select, *ignore):
-        if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
+        if not any(_is_entry_for(entry, rewrite) for rewrite in known) and not is_rule(entry):
             names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
             raise UsageError(f"no rewrite is called '{entry}'", hint=f"there are: {names}")
     return tuple(
         rewrite
         for rewrite in known
-        if (not select or any(_means(entry, rewrite) for entry in select))
-        and not any(_means(entry, rewrite) for entry in ignore)
+        if (not select or any(_is_entry_for(entry, rewrite) for entry in select))
+        and not any(_is_entry_for(entry, rewrite) for entry in ignore)
         and (unsafe or rewrite.applicability is Applicability.SAFE)
     )
 
@@ -192,7 +192,7 @@ def _transaction(
     best = _Attempt(proto=model.proto)
     settled = view_model(model)
     for rewrite in rewrites:
-        if not _finds(settled, rewrite, target):
+        if not _has_match(settled, rewrite, target):
             good = (*good, rewrite)
             continue
         trial = _attempt(model, (*good, rewrite), target, prover)
@@ -205,7 +205,7 @@ def _transaction(
     return replace(best, refused=refused), tuple(rolled_back)
 
 
-def _finds(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
+def _has_match(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
     """Whether a rewrite matches; one that raises counts as a match, and its attempt reports the error."""
     try:
         if isinstance(rewrite, ModelRewrite):
@@ -261,7 +261,7 @@ def _round(
         if isinstance(rewrite, ModelRewrite):
             locations = rewrite.search(whole, target)
             if locations:
-                return rewrite.rewrite(whole, locations), _announced(rewrite, locations), ()
+                return rewrite.rewrite(whole, locations), _applied_fixes(rewrite, locations), ()
     found = [
         (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
     ]
@@ -276,7 +276,7 @@ def _round(
     return *_apply(model, matches), refused
 
 
-def _announced(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
+def _applied_fixes(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
     return [
         AppliedFix(
             code=rewrite.code, rewrite=rewrite.name, location=spot.view.location(spot.position), message=spot.message
@@ -324,5 +324,5 @@ def _with(model: Model, proto: ModelProto) -> Model:
     return Model(proto=proto, path=model.path, external=model.external)
 
 
-def _means(entry: str, rewrite: Rewrite) -> bool:
+def _is_entry_for(entry: str, rewrite: Rewrite) -> bool:
     return entry == rewrite.name or rewrite.code.startswith(entry.upper())

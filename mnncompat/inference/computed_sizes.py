@@ -137,14 +137,14 @@ class _Arithmetic:
         if node.op_type == "Size" and sizes is not None:
             return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
         if node.op_type == "Shape":
-            return self._picked(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
+            return self._selected_sizes(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])
-        return None if index is None else self._picked(name, producer, numpy_helper.to_array(index))
+        return None if index is None else self._selected_sizes(name, producer, numpy_helper.to_array(index))
 
-    def _picked(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
+    def _selected_sizes(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
         """The sizes that are selected from a shape; its other sizes may be unknown."""
         dims = self._dims.get(shape.input[0])
         if dims is None:

@@ -60,7 +60,7 @@ def _of(op: str, *positions: int, kept: Sequence[str] = ()) -> _Form:
     return lambda node: [_node(node, op, [node.input[position] for position in positions], kept=kept)]
 
 
-def _twin(node: NodeProto) -> list[NodeProto]:
+def _equivalent(node: NodeProto) -> list[NodeProto]:
     made = NodeProto()
     made.CopyFrom(node)
     made.domain = ""
@@ -134,7 +134,7 @@ def _normalization(node: NodeProto) -> list[NodeProto]:
 
 _SAME = _of("Identity", 0)
 _FORMS: dict[str, _Form] = {
-    **dict.fromkeys(TAKEN_OVER, _twin),
+    **dict.fromkeys(TAKEN_OVER, _equivalent),
     **dict.fromkeys(RIGHT_BY_NAME, _SAME),
     **dict.fromkeys(
         ("BiasGelu", "FastGelu", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), _SAME

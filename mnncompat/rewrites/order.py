@@ -37,7 +37,7 @@ def in_order(rewrites: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
                 heapq.heappush(ready, name)
     if len(found) < len(by_name):
         left = ", ".join(sorted(by_name.keys() - {each.name for each in found}))
-        raise TypeError(f"these rewrites stand before each other in a circle, or behind one: {left}")
+        raise TypeError(f"these rewrites come before each other in a circle, or after one: {left}")
     return tuple(found)
 
 

@@ -109,7 +109,7 @@ class Target:
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
         if is_onnx(view.nodes[index]):
             for match in self.table.match(view, index, self.version):
-                if match.certain and match.row.status != "supported" and self._concerns(match.row):
+                if match.certain and match.row.status != "supported" and self._is_for_architecture(match.row):
                     yield match
         for hazard in self._model_hazards(view.scope).by_location.get((view.address, view.path, index), ()):
             yield RowMatch(row=hazard.row, certain=True, reason=hazard.reason)
@@ -120,11 +120,11 @@ class Target:
             scope = Scope(model=model, graphs=graphs, declares=self.declares)
             by_location: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
             for row in self.table.graph_rows():
-                if row.holds_for(self.version) and self._concerns(row):
+                if row.holds_for(self.version) and self._is_for_architecture(row):
                     for found in SEARCHES[row.find].find(scope):
                         by_location[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
             self._last = _ModelHazards(model=model, graphs=graphs, by_location=dict(by_location))
         return self._last
 
-    def _concerns(self, row: Row) -> bool:
+    def _is_for_architecture(self, row: Row) -> bool:
         return self._arch is None or not row.arch or self._arch in row.arch

@@ -83,7 +83,7 @@ WHOLE_MODEL = Diagnostic(
 )
 
 HOSTILE = "名前 [bold red]x[/] {0} [a](1) :smile:\x1b[31m\r\n::error::%25,\u202e\udc80"
-"""Text that must not be interpreted: markup, placeholders, links, escapes, commands, bidirectional marks, surrogates."""
+"""Text that must not be interpreted: markup, placeholders, links, escapes, commands, bidi marks and surrogates."""
 LONG = "/encoder/layers." + "0123456789" * 9
 
 RULES = (

@@ -68,7 +68,7 @@ def test_before_every_other_but_those_that_stand_before_it() -> None:
     [
         ([Planted("a", ("b", "why"))], "'a' stands before 'b', which is no rewrite"),
         ([Planted("a", ("b", "")), Planted("b")], "'a' stands before 'b' without a reason"),
-        ([Planted("a", ("b", "why")), Planted("b", ("a", "why")), Planted("c")], "in a circle, or behind one: a, b$"),
+        ([Planted("a", ("b", "why")), Planted("b", ("a", "why")), Planted("c")], "in a circle, or after one: a, b$"),
     ],
 )
 def test_what_does_not_fit(rewrites: list[Rewrite], expected: str) -> None:

@@ -107,7 +107,7 @@ class Mask:
         if low is None and high is None and not padded:
             return
         columns, length = self._range(self._key), self._size(self._query)
-        ends = self._spread(self._new.input(6)) if padded else None
+        ends = self._lengths_by_batch(self._new.input(6)) if padded else None
         if padded:
             self._allow("Less", columns, ends)
         if low is None and high is None:
@@ -122,7 +122,7 @@ class Mask:
     # ---- numbers that are known, or computed ---------------------------------------------------------------------
 
     def _size(self, value: Value, axis: int = 2) -> Any:
-        """A dimension, the length of a sequence: a number, or a value of shape [1]."""
+        """A dimension that is the length of a sequence: a number, or a value of shape [1]."""
         size: Dim = value.dims[axis]
         if isinstance(size, int):
             return np.int64(size)
@@ -142,7 +142,7 @@ class Mask:
     def _column(self, row: Any) -> Any:
         return row[:, np.newaxis] if isinstance(row, np.ndarray) else self._new.unsqueeze(row, (1,))
 
-    def _spread(self, lengths: Value) -> Any:
+    def _lengths_by_batch(self, lengths: Value) -> Any:
         """Lengths of the batch's caches, (batch,), as (batch, 1, 1, 1)."""
         constant = lengths.constant
         return self._new.unsqueeze(lengths, (1, 2, 3)) if constant is None else constant.reshape(-1, 1, 1, 1)

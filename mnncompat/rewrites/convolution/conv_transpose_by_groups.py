@@ -52,7 +52,7 @@ class ConvTransposeByGroups(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """With and without bias; groups that MNN gets right."""
+        """With and without bias; groups that MNN computes correctly."""
         return (
             rewritten(
                 "two groups",

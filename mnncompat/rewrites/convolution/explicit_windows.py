@@ -32,7 +32,7 @@ class ExplicitWindows(NodeRewrite):
         MaxPool(kernel_shape = [2, 2], strides = [1, 1], pads = [1, 1, 0, 0])
 
     **Algebra.** None: ONNX derives the same numbers. For n elements, extent k and stride s, SAME pads
-    ``max((ceil(n / s) - 1) * s + k - n, 0)`` in total, the odd one behind (SAME_UPPER) or before (SAME_LOWER).
+    ``max((ceil(n / s) - 1) * s + k - n, 0)`` in total, the odd one after (SAME_UPPER) or before (SAME_LOWER).
 
     **Refuses** if the padding depends on a dynamic size.
 
@@ -169,7 +169,7 @@ def _convolutions() -> tuple[Example, ...]:
 
 
 def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:
-    """Padding behind the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
+    """Padding after the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
 
     An average that counts padding does not count the elements that rounding up adds.
     """

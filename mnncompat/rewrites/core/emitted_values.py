@@ -41,7 +41,7 @@ class EmittedValues:
         return name in self._computed
 
     def add(self, node: NodeProto) -> None:
-        """Emit a node behind the others."""
+        """Emit a node after the others."""
         self.nodes.append(node)
         self._computed.update(filter(None, node.output))
 
@@ -81,7 +81,7 @@ class EmittedValues:
         if name not in self._computed:
             return self._node.view.shape(name)
         shape = self._emitted_shape(name)
-        if (shape is None or not all(map(_is_settled, shape))) and self._infer_whole():
+        if (shape is None or not all(map(_is_known_dim, shape))) and self._infer_whole():
             shape = self._emitted_shape(name)
         return shape
 
@@ -137,6 +137,6 @@ class EmittedValues:
         return {value.name: value for value in inferred.graph.value_info}
 
 
-def _is_settled(dim: Dim) -> bool:
+def _is_known_dim(dim: Dim) -> bool:
     """True unless a dimension is unknown, or has a name that shape inference invented."""
     return dim is not None and not str(dim).startswith("unk__")

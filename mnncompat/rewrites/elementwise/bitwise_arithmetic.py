@@ -166,7 +166,7 @@ def _both(new: SubgraphBuilder, one: Value, other: Value, width: int) -> Value:
 
 
 def _bits(new: SubgraphBuilder, chunk: Value, powers: NDArray[Any]) -> Value:
-    """The bits of a chunk, on an axis behind the others."""
+    """The bits of a chunk, on an axis after the others."""
     if chunk.constant is not None:
         return new.constant(np.asarray(chunk.constant[..., None] // powers % np.asarray(2, powers.dtype)))
     return new.op("Mod", new.op("Div", new.unsqueeze(chunk, [chunk.rank]), powers), 2)

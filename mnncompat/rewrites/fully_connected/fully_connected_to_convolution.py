@@ -39,7 +39,7 @@ class FullyConnectedToConvolution(Rewrite):
 
         y[n,o] = sum_f x[n,f] W[o,f] = sum_{c,h,w} X[n,c,h,w] W[o, (c*H + h)*W + w]
 
-    which is a valid convolution over the whole plane with the kernel ``W.reshape(out, C, H, W)``. Behind an NHWC
+    which is a valid convolution over the whole plane with the kernel ``W.reshape(out, C, H, W)``. After an NHWC
     transpose the order is h, w, c, and the kernel ``W.reshape(out, H, W, C).transpose(0, 3, 1, 2)``. A reshape keeps
     the number of elements, so rows of F = C*H*W features are samples, whichever way the target shape was computed.
 

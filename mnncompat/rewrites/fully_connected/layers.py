@@ -17,7 +17,7 @@ _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtyp
 
 
 class Weight(NamedTuple):
-    """A constant matrix behind any number of Identity, Transpose and (above those) reshaping nodes.
+    """A stored matrix, read through any number of Identity, Transpose and (above those) reshaping nodes.
 
     Attributes:
         tensor: Name of the stored tensor.

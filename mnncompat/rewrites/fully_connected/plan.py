@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
     @property
     def nodes(self) -> tuple[int, ...]:
-        """Indices of the nodes that it stands for."""
+        """Indices of the nodes that it replaces."""
         return (self.node, *self.what.folded) if isinstance(self.what, Layer) else (self.node,)
 
 

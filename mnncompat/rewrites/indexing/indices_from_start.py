@@ -60,7 +60,7 @@ class IndicesFromStart(NodeRewrite):
         """Emit the node with other indices."""
         first, second, *others = new.inputs()
         if node.node.op_type == "OneHot":
-            return new.clone_node(_hot(new, first), second, *others)
+            return new.clone_node(_one_hot_indices(new, first), second, *others)
         return new.clone_node(first, counted(new, second, _sizes(node, new, second)), *others)
 
     @classmethod
@@ -147,7 +147,7 @@ def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:
     return reshaped(new, sizes_of(new, data, range(axis, axis + 1), indices), ())
 
 
-def _hot(new: SubgraphBuilder, indices: Value) -> Value:
+def _one_hot_indices(new: SubgraphBuilder, indices: Value) -> Value:
     """Indices of a OneHot: those below ``-depth`` select nothing, and must stay out of range."""
     depth = new.input(1).constant
     stored = indices.constant

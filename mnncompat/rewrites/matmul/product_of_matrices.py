@@ -60,7 +60,7 @@ class ProductOfMatrices(NodeRewrite):
             column = new.reshape(two, (-1, 1)) if constant is None else new.constant(constant.reshape(-1, 1))
             return new.squeeze(one @ column, (one.rank - 1,))
         if not all(isinstance(dim, int) for each in (one, two) for dim in each.dims[:-2]):
-            wide_one, wide_two = _beside(new, one, two), _beside(new, two, one)
+            wide_one, wide_two = _expanded_to_batch(new, one, two), _expanded_to_batch(new, two, one)
             if (wide_one, wide_two) == (one, two):
                 raise NotApplicable("no size of a batch is known to be 1")
             return wide_one @ wide_two
@@ -132,7 +132,7 @@ def _vectors_and_batches() -> tuple[Example, ...]:
     )
 
 
-def _beside(new: SubgraphBuilder, value: Value, other: Value) -> Value:
+def _expanded_to_batch(new: SubgraphBuilder, value: Value, other: Value) -> Value:
     """An operand, expanded along the axes of its batch that are 1 in it and not in the other one."""
     missing = other.rank - value.rank
     target: list[Value] = []

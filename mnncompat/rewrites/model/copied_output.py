@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class CopiedOutput(NodeRewrite):
     """Take a graph output from a copy of the node's result.
 
-    **What.** BatchNormalization, Relu and Clip behind a 3-D convolution, the results of which are graph outputs.
+    **What.** BatchNormalization, Relu and Clip after a 3-D convolution, the results of which are graph outputs.
 
     **Why.** MNN merges them into the convolution, and keeps the convolution's name for the result: the output
     is not found when the model is loaded.

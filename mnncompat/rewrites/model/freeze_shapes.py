@@ -90,7 +90,7 @@ class FreezeShapes(ModelRewrite):
             if folded is None:
                 break
             result = folded
-        _settle_outputs(result)
+        _state_output_sizes(result)
         return result
 
 
@@ -182,7 +182,7 @@ def _frontier(view: GraphView) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
             yield index, known
 
 
-def _settle_outputs(proto: ModelProto) -> None:
+def _state_output_sizes(proto: ModelProto) -> None:
     """Write the sizes of outputs that inference now knows."""
     view = view_model(Model(proto=proto))
     inferred = view.inferred

@@ -20,7 +20,7 @@ class BatchNormArithmetic(NodeRewrite):
     """Write BatchNormalization as a multiplication and an addition per channel.
 
     **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, in training mode,
-    behind a 3-D ConvTranspose, or with ``spatial = 0`` (opset 7 and 8).
+    after a 3-D ConvTranspose, or with ``spatial = 0`` (opset 7 and 8).
 
     **Why.** MNN's converter crashes unless all four are constant, does not know training mode, and merges a
     BatchNormalization after a 3-D ConvTranspose into it as a bias that is added to part of the depth only. It does not

@@ -27,7 +27,7 @@ class GainOfNorm(NodeRewrite):
     """Give the factor of a normalisation the shape of the normalised axes, or keep MNN from fusing it.
 
     **What.** A product with a constant of ``x / Sqrt(ReduceMean(x * x) + epsilon)``, where the constant has not exactly
-    the axes over which the mean is taken: a scale behind a pixel norm, a gain per channel of a norm over height and
+    the axes over which the mean is taken: a scale after a pixel norm, a gain per channel of a norm over height and
     width.
 
     **Why.** MNN fuses the normalisation to one operator and treats any constant that it is multiplied by as the gain.

@@ -21,7 +21,7 @@ SINGLE_AXIS = 13
 class SoftmaxAxis(NodeRewrite):
     """State the axis of Softmax and LogSoftmax, and join the axes that opsets below 13 take for one.
 
-    **What.** Softmax and LogSoftmax that leave out their axis; LogSoftmax below opset 13 with more axes behind its own.
+    **What.** Softmax and LogSoftmax that leave out their axis; LogSoftmax below opset 13 with more axes after its own.
 
     **Why.** The default is 1 below opset 13 and -1 from there on, and below 13 all axes from there on count as one. MNN
     uses the last axis as the default of Softmax, reads past the end of the attributes for that of LogSoftmax, and

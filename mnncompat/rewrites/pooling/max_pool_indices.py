@@ -63,7 +63,7 @@ class MaxPoolIndices(NodeRewrite):
         if by_rows and _tiles_first_axis(windows) and not any(map(_is_padded_or_dilated, windows)):
             return _as_tall_image(new, windows)
         (values,) = new.clone_node(outputs=1, storage_order=None)
-        return [values, _searched(new, windows, by_rows=by_rows)]
+        return [values, _positions_of_maxima(new, windows, by_rows=by_rows)]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -148,7 +148,7 @@ def _as_tall_image(new: SubgraphBuilder, windows: Sequence[Windows]) -> list[Val
     return [new.reshape(each, [-1, x.dim(1), *counts]) for each in results]
 
 
-def _searched(new: SubgraphBuilder, windows: Sequence[Windows], *, by_rows: bool) -> Value:
+def _positions_of_maxima(new: SubgraphBuilder, windows: Sequence[Windows], *, by_rows: bool) -> Value:
     """Position of each window's first largest element."""
     count = len(windows)
     value = new.input(0)

@@ -23,7 +23,7 @@ _SINGLE = Windows(size=None, kernel=1, stride=1, dilation=1, begin=0, end=0)
 class Pool3dByPlanes(NodeRewrite):
     """Pool height and width of every plane, then the depth.
 
-    **What.** MaxPool, AveragePool and LpPool over three axes, in the forms that MNN gets wrong.
+    **What.** MaxPool, AveragePool and LpPool over three axes, in the forms that MNN computes wrongly.
 
     **Why.** MNN pools the first image of a batch only, reads the padding before the data for both sides, ignores
     ``ceil_mode`` and has no 3-D LpPool.

@@ -25,7 +25,7 @@ class PoolPadToOp(NodeRewrite):
     """Pad with zeros before an average or Lp pool instead of in it.
 
     **What.** AveragePool and LpPool of one or two axes whose last windows reach padding that MNN does not count:
-    more padding behind the data than before it, or what ``ceil_mode`` adds.
+    more padding after the data than before it, or what ``ceil_mode`` adds.
 
     **Why.** MNN reads the padding before the data and derives the one after it from the size of the result; where that
     is larger, it divides by the number of elements inside.

@@ -64,10 +64,10 @@ class RecurrentOpenLength(NodeRewrite):
             raise NotApplicable("the sequences are batch first" if node.attribute("layout") else "they have lengths")
         inputs = [new.value(name) if name else None for name in node.node.input]
         if node.node.op_type == "LSTM":
-            inputs[_WEIGHT] = _picked(new)
+            inputs[_WEIGHT] = _weight_by_where(new)
             return list(new.clone_node(*inputs))
         self._require_own_form(node)
-        inputs[0], inputs[_WEIGHT] = _longer(new), _gated(new)
+        inputs[0], inputs[_WEIGHT] = _longer(new), _weight_with_open_gate(new)
         sequence, *state = new.clone_node(*inputs)
         return [new.slice(sequence, [0], [-1], [0]), *state]
 
@@ -163,7 +163,7 @@ def _gru_examples() -> tuple[Example, ...]:
     )
 
 
-def _picked(new: SubgraphBuilder) -> Value:
+def _weight_by_where(new: SubgraphBuilder) -> Value:
     """The weight, selected by the input, and therefore not constant."""
     weight, first = new.input(_WEIGHT), new.slice(new.input(0), [0, 0, 0], [1, 1, 1], [0, 1, 2])
     choice = new.op("Greater", first, 0.0)
@@ -178,7 +178,7 @@ def _longer(new: SubgraphBuilder) -> Value:
     return new.pad(new.pad(new.input(0), [0, 0, 0, 0, 0, 1]), [0, 0, 0, 1, 0, 0], 1.0)
 
 
-def _gated(new: SubgraphBuilder) -> Value:
+def _weight_with_open_gate(new: SubgraphBuilder) -> Value:
     """The weight with a column that opens the update gate, the first of three."""
     weight, size = new.array(_WEIGHT), new.input(_RECURRENCE).dim(2)
     column = np.zeros((*weight.shape[:2], 1), weight.dtype)

@@ -224,7 +224,7 @@ def _run(
 
 def _gates(new: SubgraphBuilder, value: Value, number: int) -> Value:
     """The contribution of the input to the gates, (length, batch, gates * hidden)."""
-    product = value @ _turned(new, new.input(1), number)
+    product = value @ _transposed_part(new, new.input(1), number)
     return product + _half(new, number, 0) if new.has(_BIAS) else product
 
 
@@ -247,7 +247,7 @@ def _weights(node: NodeFacts, new: SubgraphBuilder, number: int) -> Weights:
             if constant is None
             else [new.constant(each.copy()) for each in np.split(constant, 3)]
         )
-    return Weights(_turned(new, new.input(2), number), bias, peepholes)
+    return Weights(_transposed_part(new, new.input(2), number), bias, peepholes)
 
 
 def _half(new: SubgraphBuilder, number: int, half: int) -> Value:
@@ -267,7 +267,7 @@ def _row(new: SubgraphBuilder, value: Value, number: int) -> Value:
     return new.squeeze(new.slice(value, [number], [number + 1], [0]), (0,))
 
 
-def _turned(new: SubgraphBuilder, value: Value, number: int) -> Value:
+def _transposed_part(new: SubgraphBuilder, value: Value, number: int) -> Value:
     """The transposed matrix of one direction."""
     row = _row(new, value, number)
     constant = row.constant

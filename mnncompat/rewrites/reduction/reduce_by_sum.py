@@ -23,7 +23,7 @@ class ReduceBySum(NodeRewrite):
     **What.** ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare whose axes are an input, whose
     ``keepdims`` is not stated, that must reduce nothing (``noop_with_empty_axes``), or whose operand is of integers.
 
-    **Why.** MNN composes them itself, but reads only the attributes ``axes`` and ``keepdims``, and takes 0 for the
+    **Why.** MNN composes them itself, but reads only the attributes ``axes`` and ``keepdims``, and uses 0 as the
     default of the latter: from opset 18 on, where the axes are an input, it reduces everything.
 
     **Before and after**::

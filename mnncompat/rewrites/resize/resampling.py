@@ -50,7 +50,7 @@ class Sampling:
         coefficient: ``cubic_coeff_a``.
         excludes: ``exclude_outside``.
         antialias: Widen the filter where the size shrinks.
-        extrapolation: What stands for elements outside of the data, with ``tf_crop_and_resize``.
+        extrapolation: The value of elements outside of the data, with ``tf_crop_and_resize``.
     """
 
     mode: str

@@ -36,7 +36,7 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     found = []
     for position, axis in enumerate(axes):
         scale, begin, end = scales[position], _roi(node, new, position), _roi(node, new, position + len(axes))
-        if _is_left(node, new, axis, scale, shape):
+        if _is_unscaled(node, new, axis, scale, shape):
             continue
         size = new.input(0).dim(axis)
         result = _result(axis, size, scale, shape)
@@ -45,7 +45,7 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     return found
 
 
-def _is_left(node: NodeFacts, new: SubgraphBuilder, axis: int, scale: Numbers, shape: Sequence[Dim] | None) -> bool:
+def _is_unscaled(node: NodeFacts, new: SubgraphBuilder, axis: int, scale: Numbers, shape: Sequence[Dim] | None) -> bool:
     """Scaled by 1: the axis is not changed, whatever its size."""
     if isinstance(scale, Value) or float(scale[0]) != 1:
         return False

@@ -54,10 +54,10 @@ def constant_is_taken_for_convolution_bias(facts: NodeFacts) -> bool | None:
         return None
     if channels == 1 or _count(shape) != channels or not _is_only_user(facts, node.output[0]):
         return False
-    return _lies_off_channels(facts, shape, node.output[0], source)
+    return _is_not_along_channels(facts, shape, node.output[0], source)
 
 
-def _lies_off_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str, source: NodeProto) -> bool | None:
+def _is_not_along_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str, source: NodeProto) -> bool | None:
     """The constant's one long axis is not the channel axis of the convolution that `result` comes from."""
     behind = len(constant) - 1 - next(axis for axis, dim in enumerate(constant) if dim != 1)
     if result == source.output[0]:

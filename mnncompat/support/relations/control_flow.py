@@ -23,7 +23,7 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
     The number is rounded, and made positive by Relu or Abs, in either order. Every number but 0 is a true condition.
     """
     ops = _chain(facts, ROUNDINGS | {"Abs", "Identity", "Relu"})
-    return _only_decides(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
+    return _is_read_as_condition_only(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
 
 
 @relation(
@@ -39,10 +39,10 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
 def shape_used_as_condition(facts: NodeFacts) -> bool:
     """A size of a tensor, which is never negative, becomes a condition that only Loop and If read."""
     through = RESHAPES | {"Cast", "Gather", "Identity", "Slice", *SIZES}
-    return _only_decides(facts) and not _chain(facts, through).isdisjoint(SIZES)
+    return _is_read_as_condition_only(facts) and not _chain(facts, through).isdisjoint(SIZES)
 
 
-def _only_decides(facts: NodeFacts) -> bool:
+def _is_read_as_condition_only(facts: NodeFacts) -> bool:
     """The result is read by Loop and If only, and at least once."""
     readers = facts.view.consumers.get(facts.node.output[0], [])
     ops = {facts.view.nodes[index].op_type for index in readers}

@@ -58,11 +58,14 @@ def same_padding_is_negative(facts: NodeFacts) -> bool | None:
         return None
     strides = facts.attribute("strides") or [1] * len(kernel)
     sizes = shape[2:] if shape is not None else (None,) * len(kernel)
-    found = [_leaves_over(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
+    found = [
+        _leaves_elements_unread(size, extent, stride)
+        for size, extent, stride in zip(sizes, kernel, strides, strict=False)
+    ]
     return any_of(found)
 
 
-def _leaves_over(size: Dim, extent: Dim, stride: int) -> bool | None:
+def _leaves_elements_unread(size: Dim, extent: Dim, stride: int) -> bool | None:
     """Two or more elements after the last window lie in no window."""
     if not isinstance(extent, int):
         return None

@@ -44,11 +44,11 @@ def _never_negative(view: GraphView, name: str, further: int) -> bool:
         return False
     if node.op_type in NEVER_NEGATIVE or _is_position(node, name) or _counts_from_start(view, node):
         return True
-    operands = _decisive(node)
+    operands = _operands_that_decide_sign(node)
     return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
 
 
-def _decisive(node: NodeProto) -> Sequence[str]:
+def _operands_that_decide_sign(node: NodeProto) -> Sequence[str]:
     """The operands that must not be negative, so that the result is not negative."""
     if node.op_type in _UNARY:
         return node.input[:1]

@@ -82,7 +82,7 @@ def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
     ),
 )
 def bias_axes_differ_from_gain_axes(facts: NodeFacts) -> bool | None:
-    """The constant behind the gain of a normalisation in single operators has as many elements as it, on other axes.
+    """The constant after the gain of a normalisation in single operators has as many elements as it, on other axes.
 
     MNN fuses it as well if the mean is subtracted, and compares nothing but the numbers of elements.
     """

@@ -43,7 +43,7 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
     ),
 )
 def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
-    """With ``ceil_mode`` the last window of an axis would start behind the data: ONNX drops it, MNN keeps it."""
+    """With ``ceil_mode`` the last window of an axis would start after the data: ONNX drops it, MNN keeps it."""
     return any_of(None if each is None else each.last_starts_behind_data for each in mnn_pool_windows(facts))
 
 
@@ -60,10 +60,10 @@ def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
 def window_reaches_larger_end_padding(facts: NodeFacts) -> bool | None:
     """The padding at the end of some axis is larger than at its beginning, and the last window reaches that far."""
     upwards = bool(facts.attribute("ceil_mode"))
-    return any_of(_reaches(each, upwards=upwards) for each in mnn_pool_windows(facts))
+    return any_of(_reaches_larger_end_padding(each, upwards=upwards) for each in mnn_pool_windows(facts))
 
 
-def _reaches(windows: Windows | None, *, upwards: bool) -> bool | None:
+def _reaches_larger_end_padding(windows: Windows | None, *, upwards: bool) -> bool | None:
     """The last window covers more padding at the end than there is at the beginning."""
     if windows is None or windows.size is None:
         return None

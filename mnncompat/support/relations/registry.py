@@ -34,7 +34,7 @@ class Relation(NamedTuple):
     Attributes:
         name: What rows call it.
         test: Evaluates the relation for a node.
-        holds: A model in which it is True for the node that computes ``y``; ONNX text behind the name of the graph.
+        holds: A model in which it is True for the node that computes ``y``; ONNX text after the name of the graph.
         fails: Another one, as similar as possible, in which it is False.
         opset: Opset of both.
     """

@@ -62,7 +62,7 @@ def test_what_geometry_makes_can_be_run_by_the_cpu(version: str) -> None:
 
 @pytest.mark.parametrize("version", DATA["versions"])
 def test_what_geometry_makes_is_made_of_itself(version: str) -> None:
-    """No target is an op that would be lowered into something else in turn."""
+    """No target is an op that would itself be lowered into other ops."""
     found = backend("opencl", version)
     for op, into in found.lowered.items():
         for target in into:

@@ -1,4 +1,4 @@
-"""Shapes behind sizes that the graph computes."""
+"""Shapes that depend on sizes that the graph computes."""
 
 from __future__ import annotations
 

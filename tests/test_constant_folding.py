@@ -20,7 +20,7 @@ NOISE = {
 
 
 def noisy(call: str) -> onnx.ModelProto:
-    """Noise that is enlarged as MNN cannot, and added to the input."""
+    """Noise that is enlarged in a mode that MNN lacks, and added to the input."""
     return onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["" : 17]>
         g (float[1,1,8,12] x) => (float[1,1,8,12] y) <int64[4] t = {{1, 1, 4, 6}}, float[4] s = {{1, 1, 2, 2}}>

@@ -1,4 +1,4 @@
-"""Types and shapes behind operators of ONNX Runtime's own domain are those that ONNX Runtime computes."""
+"""Types and shapes of results of ONNX Runtime's own operators are those that ONNX Runtime computes."""
 
 from __future__ import annotations
 

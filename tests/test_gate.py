@@ -1,4 +1,4 @@
-"""The gate: what comes out was proven, and nothing else comes out."""
+"""The conversion pipeline: it publishes proven files, and no others."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_rounded_weights(options: ConvertOptions, tutorial: Path, tmp_path: Path
 
 @pytest.mark.parametrize("options", [ConvertOptions(fp16=True), ConvertOptions(weight_bits=8)])
 def test_rounded_weights_do_not_excuse_a_wrong_operator(options: ConvertOptions, tmp_path: Path) -> None:
-    """However generous the tolerance for rounded weights: with full weights the file has to be right."""
+    """Whatever the tolerance for rounded weights: with full weights the file must be right."""
     anything = Tolerance(rtol=1e9, atol=1e9)
     result = convert(softmax_of_old(), tmp_path / "model.mnn", options=options, tolerance=anything, rewrite=False)
     assert result.verdict == "not-equal"

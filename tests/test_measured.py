@@ -20,7 +20,7 @@ from mnncompat.results.diagnostics import Severity
 
 
 def repeated() -> ModelProto:
-    """Three nodes alike, one of them an output of the model."""
+    """Three nodes with the same fingerprint, one of which computes an output of the model."""
     weight = np.arange(16, dtype=np.float32).reshape(4, 4)
     nodes = [
         helper.make_node("Relu", ["x"], ["a"]),

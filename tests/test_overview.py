@@ -1,4 +1,4 @@
-"""The table for people: filters, formats, and the generated page."""
+"""The table as a page: filters, formats, and the generated file."""
 
 from __future__ import annotations
 

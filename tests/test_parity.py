@@ -1,4 +1,4 @@
-"""Parity: what agrees passes, and nothing else does."""
+"""Parity: outputs that agree pass, and no others."""
 
 from __future__ import annotations
 

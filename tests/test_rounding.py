@@ -1,4 +1,4 @@
-"""A draw is inconclusive where rounding alone explains the difference, and nowhere else."""
+"""A sample is inconclusive where rounding alone explains the difference, and nowhere else."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_tolerance_that_the_user_gave_is_meant(tmp_path: Path) -> None:
 
 
 def _judged(model: ModelProto, factors: dict[str, float]) -> tuple[int, int]:
-    """How many draws fail and how many are inconclusive when each is off by so much of what the noise makes."""
+    """The numbers of samples that fail and that are inconclusive, if each is off by a share of the noise's effect."""
     draws = np.random.default_rng(5)
     feeds = [NamedFeeds(name=name, arrays={"x": draws.standard_normal((4, 64)).astype(np.float32)}) for name in factors]
     expected = [OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"] for feed in feeds]  # type: ignore[index]
@@ -153,7 +153,7 @@ def test_the_noise_is_where_the_arithmetic_is_and_as_large_as_it_says() -> None:
 
 
 def test_what_is_not_finite_is_no_rounding() -> None:
-    """Sqrt of what cancels is NaN or not by chance, and so it may be under MNN: nothing is said about it."""
+    """Sqrt of a difference that cancels is NaN or not by chance, as it may be under MNN: the sample decides nothing."""
     model = model_of(
         "g (float[4,64] x) => (float[4,64] y) { m = MatMul(x, w) d = Sub(m, x) y = Sqrt(d) }", w=np.eye(64)
     )

@@ -49,7 +49,11 @@ def all_rows() -> Iterator[tuple[Path, dict[str, Any]]]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_follows_the_schema(path: Path) -> None:
-    jsonschema.Draft202012Validator(SCHEMA).validate(read(path))
+    trouble = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(read(path)))
+    assert trouble is None, (
+        f"{path.name}: {trouble.json_path}: {trouble.message}\n"
+        "docs/row-language.md lists what may be there; `make docs` brings new relations into rules/schema.json"
+    )
 
 
 def test_the_schema_itself_is_valid() -> None:
@@ -141,8 +145,12 @@ def test_a_code_has_one_name_and_one_status() -> None:
         if "code" in row:
             meanings.setdefault(row["code"], set()).add((row["name"], row["status"]))
     assert {code: found for code, found in meanings.items() if len(found) > 1} == {}
-    names = [name for found in meanings.values() for name, _ in found]
-    assert len(names) == len(set(names))
+    codes: dict[str, set[str]] = {}
+    for code, found in meanings.items():
+        for name, _ in found:
+            codes.setdefault(name, set()).add(code)
+    twice = {name: found for name, found in codes.items() if len(found) > 1}
+    assert not twice, f"each code has a name of its own: {twice}"
 
 
 def test_no_row_stands_twice() -> None:
@@ -163,7 +171,8 @@ def test_codes_stay_in_their_ranges() -> None:
 
 def test_remedies_exist() -> None:
     known = {rewrite.name for rewrite in all_rewrites()}
-    assert {row["remedy"] for _, row in all_rows() if "remedy" in row} <= known
+    missing = {f"{path.name}: {row['remedy']}" for path, row in all_rows() if row.get("remedy", "") not in {"", *known}}
+    assert not missing, f"no rewrite is called so; `mnncompat dev new-rewrite` writes one: {missing}"
 
 
 def test_versions_are_specifiers_that_we_read_as_packaging_does() -> None:

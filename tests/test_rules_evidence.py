@@ -1,7 +1,7 @@
-"""What the rows of the table rest on: cases of the corpora, as they were measured on every release that has evidence.
+"""The evidence of the rows of the table: cases of the corpora, measured on every release that has evidence.
 
-A row names cases (`node:test_abs`). Each must exist, the row must speak about a node of it, and in every release that
-the row covers MNN must have done what the row says. No row may call wrong what mostly comes out right.
+A row names cases (`node:test_abs`). Each must exist, the row must hold for a node of it, and in every release that
+the row covers MNN must have done what the row says. No row may state an error for uses that are mostly right.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Shown(NamedTuple):
     """What the corpora show.
 
     Attributes:
-        cases: The cases that a row certainly speaks about.
+        cases: The cases for which a row certainly holds.
         models: The model of each case.
     """
 
@@ -60,7 +60,7 @@ def places() -> Iterator[tuple[Place, Row]]:
 
 
 def holding(model: bytes) -> set[Place]:
-    """The rows that certainly speak about a node of the model."""
+    """The rows that certainly hold for a node of the model."""
     found: set[Place] = set()
     try:
         view = view_model(from_proto(ModelProto.FromString(model)))
@@ -116,15 +116,16 @@ def disagreement(row: Row, case: str) -> str:
 
 def test_named_cases_show_what_the_row_says(shown: Shown) -> None:
     found = [
-        f"{op} {row.code or row.status}: {case} {trouble}"
+        f"{op} {row.code or row.status}: {case} {objection}"
         for (op, number), row in places()
         for case in named(row)
         if (
-            trouble := "is nothing that the row speaks about" * (case not in shown.cases[op, number])
+            objection := "is no case of any corpus" * (case not in shown.models)
+            or "has no node for which the row holds" * (case not in shown.cases[op, number])
             or disagreement(row, case)
         )
     ]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 # Right where the operands happen to hold no equal elements, of which the node tests have few, the generated cases many.
@@ -132,7 +133,7 @@ DECIDED_BY_VALUES = frozenset(("MNN233",))
 
 
 def test_no_error_is_mostly_right(shown: Shown) -> None:
-    """A row that calls wrong what most of its cases get right contradicts the evidence."""
+    """A row that states an error contradicts the evidence if most of its cases are right."""
     found = []
     for place, row in places():
         if row.status not in ERRORS or row.code in DECIDED_BY_VALUES:
@@ -143,14 +144,14 @@ def test_no_error_is_mostly_right(shown: Shown) -> None:
             right = sum(each.outcome is Outcome.OK for each in run)
             if 2 * right > len(run):
                 found.append(f"{place[0]} {row.code} on {version}: {right} of {len(run)} cases are right")
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_no_supported_form_is_mostly_wrong(shown: Shown) -> None:
-    """A row that calls right what mostly fails, and about which nothing else is said, contradicts the evidence."""
+    """A row that states support contradicts the evidence if most of its cases fail without any finding."""
     found = []
     for version in MEASURED:
-        evidence, told = load_evidence(version), troubled(shown, version)
+        evidence, told = load_evidence(version), flagged_cases(shown, version)
         for place, row in places():
             if row.status != "supported" or not row.holds_for(version):
                 continue
@@ -160,11 +161,11 @@ def test_no_supported_form_is_mostly_wrong(shown: Shown) -> None:
             silent = [case for case in failed if not is_reported(shown.models[case], version)]
             if len(silent) > len(right):
                 found.append(f"{place[0]} supported on {version}: {len(right)} right, {len(silent)} wrong: {silent[0]}")
-    assert found == []
+    assert not found, "\n".join(found)
 
 
-def troubled(shown: Shown, version: str) -> set[str]:
-    """The cases about which a row that is not `supported` speaks."""
+def flagged_cases(shown: Shown, version: str) -> set[str]:
+    """The cases for which a row that is not `supported` holds."""
     rows = [place for place, row in places() if row.status != "supported" and row.holds_for(version)]
     return {case for place in rows for case in shown.cases[place]}
 
@@ -180,7 +181,7 @@ def test_errors_end_where_the_evidence_says(shown: Shown) -> None:
     found = []
     for version in MEASURED:
         evidence = load_evidence(version)
-        told = troubled(shown, version)
+        told = flagged_cases(shown, version)
         for place, row in rows.items():
             if row.status in ERRORS and row.code != UNDECLARED and not row.holds_for(version):
                 left = [c for c in sorted(shown.cases[place] - told) if c in evidence and fails(evidence[c])]
@@ -188,7 +189,7 @@ def test_errors_end_where_the_evidence_says(shown: Shown) -> None:
                     found.append(
                         f"{place[0]} {row.code} ({row.mnn}) on {version}: {left[0]} is {evidence[left[0]].code}"
                     )
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def fails(each: Measurement) -> bool:

@@ -1,4 +1,4 @@
-"""What a rewrite does not touch comes back as it was read."""
+"""The parts of a model that a rewrite does not touch are written as they were read."""
 
 from __future__ import annotations
 

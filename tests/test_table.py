@@ -1,4 +1,4 @@
-"""The vocabulary of conditions, the releases, and what damaged rules are answered with."""
+"""The vocabulary of conditions, the releases, and the errors for damaged rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixing is a transaction: to a fixed point, proven equal, and a wrong rewrite is given up by name."""
+"""Fixing is a transaction: to a fixed point, proven equal, and a wrong rewrite is rolled back and named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mnncompat.support.target import Target
 
 
 class PlantedRewrite(Rewrite):
-    """A rewrite for the tests: does something to every Relu."""
+    """A rewrite for the tests: it replaces every Relu."""
 
     code = "MNN899"
     name = "planted"
@@ -112,7 +112,7 @@ class UnsafeRewrite(EqualRewrite):
 
 
 class ApproximateRewrite(WrongRewrite):
-    """Something close to Relu, and owns up to it."""
+    """A replacement that is close to Relu, and declared approximate."""
 
     name = "planted-approximate"
     applicability = Applicability.UNSAFE
@@ -120,7 +120,7 @@ class ApproximateRewrite(WrongRewrite):
 
 
 class RuinousRewrite(EqualRewrite):
-    """Calls itself approximate and leaves nothing of the signal."""
+    """A replacement that is declared approximate, but loses the signal."""
 
     name = "planted-ruinous"
     applicability = Applicability.UNSAFE
@@ -164,7 +164,7 @@ def test_with_nothing_good_left_the_model_is_the_one_that_was_given(case: str) -
 
 
 def test_without_a_proof_a_wrong_rewrite_gets_through() -> None:
-    """The proof is what catches it: this shows that the test above tests something."""
+    """Only the proof catches it: without a proof the wrong rewrite stays, so the test above can fail."""
     result = fix_model(from_proto(head()), rewrites=[WrongRewrite()], prove=False)
     assert result.changed
     assert result.proof is None
@@ -238,7 +238,7 @@ def test_the_diff_names_what_went_and_what_came() -> None:
 
 
 def test_no_reference_is_no_rewrites_fault() -> None:
-    """A model that ONNX Runtime cannot run proves nothing, for or against."""
+    """A model that ONNX Runtime cannot run is neither proven nor disproven."""
     model = head()
     model.graph.node.append(helper.make_node("Thing", ["y"], ["z"], domain="my"))
     model.graph.output[0].name = "z"

@@ -31,7 +31,7 @@ MEASURED = "MNN003"
 
 
 class _NodeLocation(NamedTuple):
-    """A node's place in the walk over the model: (graph, node), None for a graph as a whole."""
+    """Location in the walk over the model: (graph, node), None for a graph as a whole."""
 
     graph: int
     position: int | None
@@ -51,12 +51,12 @@ def check_model(
     rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
 ) -> CheckResult:
-    """Find everything that stands between a model and an MNN release.
+    """Find the hazards of a model under an MNN release.
 
     Args:
         model: The model; main graph, subgraphs and called functions are looked at.
         mnn_version: The release, see `mnncompat.support.releases.resolve_version`.
-        rewrites: Rewrites to look for; their matches become findings and remedies. None for all that there are.
+        rewrites: Rewrites to search with; their matches become findings and remedies. None for all rewrites.
         table: The table to use; by default the one that ships with mnncompat.
 
     Returns:
@@ -100,10 +100,10 @@ class _Check:
                 yield from self._notes(site, rewrite, match)
 
     def _graph_findings(self) -> Iterator[_Finding]:
-        for trouble in self.target.model_hazards(self.view):
-            found = trouble.found
+        for hazard in self.target.model_hazards(self.view):
+            found = hazard.found
             site = _NodeLocation(graph=self._order[id(found.view)], position=found.position)
-            yield site, _from_row(trouble.row, trouble.reason, found.view, found.position)
+            yield site, _from_row(hazard.row, hazard.reason, found.view, found.position)
 
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
@@ -143,9 +143,9 @@ class _Check:
     def _search(
         self, findings: Sequence[_Finding]
     ) -> tuple[list[tuple[_NodeLocation, Rewrite, Match]], list[tuple[_NodeLocation, Rewrite, Refusal]]]:
-        """What the rewrites find; those that rows name as remedies are imported only if a finding names them."""
-        troubled = any(item.severity is not Severity.INFO for _, item in findings)
-        searching = searching_rewrites(with_hazard=troubled) if self._rewrites is None else self._rewrites
+        """The matches of the rewrites; those that rows name as remedies are imported only if a finding names them."""
+        has_hazard = any(item.severity is not Severity.INFO for _, item in findings)
+        searching = searching_rewrites(with_hazard=has_hazard) if self._rewrites is None else self._rewrites
         found = [
             (number, rewrite, item)
             for number, view in enumerate(self.graphs)
@@ -193,7 +193,7 @@ class _Check:
 def undeclared(view: GraphView, index: int, known: Releases, version: str, table: SupportTable) -> Diagnostic:
     """The finding about a node whose op type an MNN release does not declare.
 
-    That it is not declared rests on `rules/declared.json`; a row of the op's file says what to do instead.
+    `rules/declared.json` states what a release declares; a row of the op's file says what to do instead.
     """
     node = view.nodes[index]
     rows = [match.row for match in table.match(view, index, version) if match.certain and match.row.code == UNDECLARED]
@@ -251,7 +251,7 @@ def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diag
 
 
 def _first_of(findings: list[_Finding]) -> _Finding:
-    """One quiet finding for all nodes of an op type for which a row may hold."""
+    """One finding at level info for all nodes of an op type for which a row may hold."""
     site, diagnostic = findings[0]
     others = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""
     message = f"cannot tell from the model whether this holds{others}: {diagnostic.message}"
@@ -263,7 +263,7 @@ def _remedied(
     matches: list[tuple[_NodeLocation, Rewrite, Match]],
     refusals: list[tuple[_NodeLocation, Rewrite, Refusal]],
 ) -> _Finding:
-    """Name the rewrite that replaces the node, or why one refused it."""
+    """Name the rewrite that replaces the node, or state why one refused it."""
     site, diagnostic = finding
     if diagnostic.severity is Severity.INFO:
         return finding

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-_FEW = 16  # as many cases take as long as it takes to start MNN once more
+_FEW = 16  # measuring this many cases takes as long as starting MNN once more
 
 Progress = Callable[[int, int], None]
 """Called with the number of nodes measured and to be measured."""
@@ -76,7 +76,7 @@ def measure_nodes(
 
 
 def flagged(result: CheckResult) -> frozenset[int]:
-    """Indices of the main graph's nodes with an error: only a measurement of their own may withdraw it."""
+    """Indices of the main graph's nodes with an error, which only a measurement of that very node may withdraw."""
     return frozenset(
         item.location.index
         for item in result.diagnostics
@@ -100,20 +100,20 @@ def merged(
     """
     measured = {site.index: each for site, each in found if each is not None}
     view = view_model(model).main
-    items = [_beside(item, measured, version) for item in result.diagnostics]
+    items = [_with_measurement(item, measured, version) for item in result.diagnostics]
     told = {item.location.index for item in items if item.severity is Severity.ERROR and _is_main(item)}
     items += [
         _finding(view.location(index), each, version)
         for index, each in measured.items()
         if each.outcome is not Outcome.OK and index not in told
     ]
-    right = _ops_that_are_right(measured)
+    right = _correct_ops(measured)
     kept = [item for item in items if not (item.code == UNKNOWN and item.location.op_type in right)]
     kept.sort(key=lambda item: (item.severity.rank, item.location.graph, item.location.index or 0, item.code))
     return replace(result, diagnostics=tuple(kept))
 
 
-def _beside(item: Diagnostic, measured: Mapping[int, Measurement], version: str) -> Diagnostic:
+def _with_measurement(item: Diagnostic, measured: Mapping[int, Measurement], version: str) -> Diagnostic:
     each = measured.get(item.location.index) if item.location.index is not None and _is_main(item) else None
     if each is None or item.severity is Severity.INFO or item.status == "rewrite":
         return item
@@ -148,7 +148,7 @@ def _is_main(item: Diagnostic) -> bool:
     return not item.location.graph
 
 
-def _ops_that_are_right(measured: Mapping[int, Measurement]) -> set[str]:
+def _correct_ops(measured: Mapping[int, Measurement]) -> set[str]:
     """Op types of which every measured node is computed correctly."""
     wrong = {each.op for each in measured.values() if each.outcome is not Outcome.OK}
     return {each.op for each in measured.values()} - wrong

@@ -1,4 +1,4 @@
-"""How often the verdict of `check` comes true: the confusion matrix against what the probe measured.
+"""How often the verdict of `check` is right: the confusion matrix against the probe's measurements.
 
 The verdict on a micro-model is "hazard" if it has any finding at level error, else "fine". The outcome is "right" if
 MNN converts it, runs it and computes the right values, twice.
@@ -20,7 +20,7 @@ from mnncompat.support.table import SupportTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """One case: what the table says and what MNN did.
+    """One case: the verdict of the table and the measured outcome.
 
     Attributes:
         id: The case.
@@ -41,7 +41,7 @@ class Judgement:
 
     @property
     def agrees(self) -> bool:
-        """True if the verdict came true."""
+        """True if the verdict was right."""
         return self.is_right is not bool(self.codes)
 
 

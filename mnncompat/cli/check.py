@@ -105,7 +105,7 @@ def _require_installed(context: typer.Context, option: str, mnn: str | None) -> 
 
 
 def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
-    """What `--backend` adds to the result of one model; rewrites that are ignored are not counted on."""
+    """The findings that `--backend` adds to the result of one model; ignored rewrites are not assumed to be applied."""
     from mnncompat.backends.registry import require
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.fixing.transaction import choose_rewrites
@@ -124,7 +124,7 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
 
 
 def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> Addition:
-    """What `--probe` adds to the result of one model."""
+    """The findings that `--probe` adds to the result of one model."""
     from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
 
     inputs = options.parse_inputs(data)

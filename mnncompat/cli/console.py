@@ -15,6 +15,7 @@ from mnncompat.errors import UsageError
 
 def begin_work() -> None:
     """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`)."""
+    gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing
     gc.enable()
 
 

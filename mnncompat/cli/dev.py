@@ -1,4 +1,4 @@
-"""`mnncompat dev`: what a maintainer of the rules and rewrites starts from."""
+"""`mnncompat dev`: skeletons of rows and rewrites for maintainers."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ def new_row(
     emit(
         f"""{file}: row {code}
 What is still missing:
-- every TODO in the row; `when` says in which case it holds: docstring of mnncompat/support/conditions.py
+- every TODO in the row; `when` says in which case it holds: docs/row-language.md lists the words
 - a micro-model that the row flags (code = "{code}") and the look-alike nearest to it that it must not flag
   (unlike = "{code}"), in rules/cases/{op}.toml; docstring of mnncompat/probe/row_cases.py
 - a measurement of both: mnncompat probe --corpus rows --code {code}
+  and its record, of each release: python tests/evidence/measure.py --rows
 - evidence: what was measured, the line of MNN's source if you can find it, and cases that show it:
   mnncompat probe --op {op} --corpus node --corpus node-const
-- the tests of the table: python -m pytest tests/test_rules_data.py tests/test_lint.py -k {op}"""
+- the tests of the table:
+  python -m pytest tests/test_rules_data.py tests/rules/test_row_claims.py tests/test_rules_evidence.py"""
     )
 
 
@@ -65,7 +67,7 @@ What is still missing:
 - a row that names it, remedy = "{name}": mnncompat dev new-row {op}, or a `find` of its own
 - examples that are rewritten, and for each precondition one that is refused:
   python -m pytest tests/rewrites/test_examples.py -k {name}
-- its order, if another rewrite may want the same node (`before`), and a way to its places:
+- its order, if another rewrite may match the same node (`before`), and how `check` finds its nodes:
   python -m pytest tests/rewrites/test_order.py tests/rewrites/test_index.py
 - a measurement before and after: mnncompat probe --fix --op {op} --corpus node --corpus node-const"""
     )

@@ -34,7 +34,7 @@ def fix(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     output_format: options.Format = "text",
 ) -> None:
-    """Rewrite what MNN cannot take or runs badly; the result is proven equal to the original before it is written.
+    """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
 
     Exit status 1 if a rewrite had to be given up, or if --diff alone shows changes.
     """
@@ -94,7 +94,7 @@ def _require_target(path: Path, target: Path | None) -> None:
 
 
 def _write(result: FixedModel, source: Path, target: Path) -> None:
-    """Write the result; an unchanged model in place is not touched, elsewhere it is copied as it is."""
+    """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path."""
     from mnncompat.graph.atomic_files import write_atomically
     from mnncompat.graph.model_file import save
 

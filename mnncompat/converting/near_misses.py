@@ -1,4 +1,4 @@
-"""What a conversion that nearly agrees may be about: equal numbers in another order, or an approximation."""
+"""Why a conversion may nearly agree with the model: equal numbers in another order, or an approximation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 _ZEROS = "zeros"
-"""Name of the draw in which numbers are equal."""
+"""Name of the sample in which all numbers are equal."""
 _NEARLY = 20.0
-"""Signal-to-noise ratio in dB above which an approximation may be all that is wrong."""
+"""Signal-to-noise ratio in dB above which an approximation may be the only cause of a difference."""
 
 
 def is_near(parity: ParityReport) -> bool:
@@ -24,13 +24,13 @@ def is_near(parity: ParityReport) -> bool:
 
 
 def fails_on_zeros_alone(parity: ParityReport) -> bool:
-    """True if only the draw of zeros fails, and with values: where all numbers are equal, their order may differ."""
+    """True if only the sample of zeros fails, by its values: where all numbers are equal, their order may differ."""
     for output in parity.outputs:
         failed = [each for each in output.comparisons if not each.passed]
         alone = [each.draw for each in failed] == [_ZEROS] and failed[0].expected_shape == failed[0].actual_shape
         if not (output.passed or alone):
             return False
-    return bool(parity.outputs)  # without outputs one of both sides did not run
+    return bool(parity.outputs)  # without outputs one of the two runs failed
 
 
 def tie_hint(model: Model) -> str:

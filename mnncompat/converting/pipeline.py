@@ -1,4 +1,4 @@
-"""The gate: check, fix, convert, verify, then publish. The output appears only if parity holds."""
+"""The conversion pipeline: check, fix, convert, verify, then publish. The output appears only if parity holds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class GateOptions:
 
     Attributes:
         rewrites: Rewrites to apply before the conversion; empty for none.
-        requested: Names of rewrites on request, applied as well; what the converter has to be told with them, it is.
+        requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
         shapes: Shapes of inputs with dynamic dimensions.
@@ -98,7 +98,7 @@ def convert_model(
 
 
 class _Gate:
-    """One passage through the gate, in a folder of its own."""
+    """One run of the pipeline, in a folder of its own."""
 
     def __init__(self, model: Model, options: GateOptions, progress: Progress, folder: Path) -> None:
         from mnncompat.mnn import ConvertOptions, Limits
@@ -140,15 +140,17 @@ class _Gate:
         return replace(result, verdict=Verdict.CONVERTED, out=out)
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
-        """What to try where one thing that can be helped may be all that is wrong."""
+        """What to try where a known approximation may be the only cause of the difference."""
         hint = tie_hint(self._model) if fails_on_zeros_alone(parity) else ""
         if hint or not is_near(parity):
             return hint
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
-        return next(filter(None, (each.suggestion(self._model.proto, applied) for each in self._helpful())), "")
+        return next(
+            filter(None, (each.suggestion(self._model.proto, applied) for each in self._suggesting_rewrites())), ""
+        )
 
-    def _helpful(self) -> Iterator[Rewrite]:
-        """Every rewrite but those whose options the converter has been given already."""
+    def _suggesting_rewrites(self) -> Iterator[Rewrite]:
+        """Every rewrite except those whose converter options are already set."""
         for each in (*all_rewrites(), *requested_rewrites()):
             told = [getattr(self._converter, field) == value for field, value in each.converter_options]
             if not told or not all(told):
@@ -175,7 +177,7 @@ class _Gate:
     def _prove_unquantised(self, fixed: FixedModel | None) -> ParityReport | Failure:
         """Prove the conversion with weights as they are.
 
-        What remains to be said about rounded weights is a ratio over the whole output, which a wrong operator may pass.
+        Rounded weights are judged only by a ratio over the whole output, which a wrong operator may pass.
         """
         from mnncompat.results.failures import Failure
 
@@ -228,7 +230,7 @@ def is_lossy(converter: ConvertOptions) -> bool:
 
 
 def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
-    """The tolerance that suits how the weights are stored; None for full precision."""
+    """The tolerance for the way in which the weights are stored; None for full precision."""
     from mnncompat.parity import FP16_WEIGHTS, quantized
 
     if converter.weight_bits:

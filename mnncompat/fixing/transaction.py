@@ -1,7 +1,7 @@
 """Apply rewrites as one transaction: to a fixed point, checked, and proven equal under ONNX Runtime.
 
-A rewrite whose result is invalid, never settles or computes something else is rolled back and reported by name; the
-others stay.
+A rewrite whose result is invalid, computes something else or still matches after the last round is rolled back and
+reported by name; the others stay.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 _MAX_ROUNDS = 50
-# What an approximate rewrite takes away is judged like weights of so many bits.
+# The error of an approximate rewrite is judged like that of weights rounded to this number of bits.
 _APPROXIMATE_BITS = 8
 # The checker serialises the model, and protobuf stops at 2 GiB.
 _MAX_CHECKED_BYTES = 1_900_000_000
@@ -43,7 +43,7 @@ Prover = Callable[[Model, Model], "ParityReport"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """A rewritten model and how it came about; `error` tells why it cannot be used."""
+    """A rewritten model and the rewrites that were applied; `error` tells why it cannot be used."""
 
     proto: ModelProto
     applied: tuple[AppliedFix, ...] = ()
@@ -63,10 +63,10 @@ def choose_rewrites(
     """Choose rewrites by code, start of a code, or name.
 
     Args:
-        select: Take only these; all if empty.
+        select: Use only these; all if empty.
         ignore: Leave these out.
-        unsafe: Take unsafe ones too.
-        rewrites: To choose from; by default all that there are.
+        unsafe: Use unsafe ones too.
+        rewrites: To choose from; by default all rewrites.
         is_rule: Tells whether an entry means a rule that is no rewrite; such an entry chooses nothing.
 
     Raises:
@@ -75,14 +75,14 @@ def choose_rewrites(
     known = all_rewrites() if rewrites is None else tuple(rewrites)
     select, ignore = tuple(map(accepted, select)), tuple(map(accepted, ignore))
     for entry in (*select, *ignore):
-        if not any(_means(entry, rewrite) for rewrite in known) and not is_rule(entry):
+        if not any(_is_entry_for(entry, rewrite) for rewrite in known) and not is_rule(entry):
             names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
             raise UsageError(f"no rewrite is called '{entry}'", hint=f"there are: {names}")
     return tuple(
         rewrite
         for rewrite in known
-        if (not select or any(_means(entry, rewrite) for entry in select))
-        and not any(_means(entry, rewrite) for entry in ignore)
+        if (not select or any(_is_entry_for(entry, rewrite) for entry in select))
+        and not any(_is_entry_for(entry, rewrite) for entry in ignore)
         and (unsafe or rewrite.applicability is Applicability.SAFE)
     )
 
@@ -166,7 +166,7 @@ def _prover(
     seed: int,
     tolerance_bits: int = 0,
 ) -> Prover | None:
-    """What compares two models, None if nothing is to be proven; bits allow for what rounding weights to them costs."""
+    """A comparison of two models, None if nothing is to be proven; `tolerance_bits`: allow for such weights."""
     if not prove:
         return None
 
@@ -192,7 +192,7 @@ def _transaction(
     best = _Attempt(proto=model.proto)
     settled = view_model(model)
     for rewrite in rewrites:
-        if not _finds(settled, rewrite, target):
+        if not _has_match(settled, rewrite, target):
             good = (*good, rewrite)
             continue
         trial = _attempt(model, (*good, rewrite), target, prover)
@@ -205,8 +205,8 @@ def _transaction(
     return replace(best, refused=refused), tuple(rolled_back)
 
 
-def _finds(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
-    """Whether a rewrite has anything to do; one that fails has: its attempt says how."""
+def _has_match(whole: ModelView, rewrite: Rewrite, target: Target) -> bool:
+    """Whether a rewrite matches; one that raises counts as a match, and its attempt reports the error."""
     try:
         if isinstance(rewrite, ModelRewrite):
             return bool(rewrite.search(whole, target))
@@ -242,7 +242,7 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
 
 
 def _require_reference(proof: ParityReport | None) -> None:
-    """Without a reference nothing can be proven: that is no rewrite's fault."""
+    """Without a reference nothing can be proven, and no rewrite is the cause."""
     from mnncompat.parity.verify import ORIGINAL
 
     if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
@@ -261,7 +261,7 @@ def _round(
         if isinstance(rewrite, ModelRewrite):
             locations = rewrite.search(whole, target)
             if locations:
-                return rewrite.rewrite(whole, locations), _announced(rewrite, locations), ()
+                return rewrite.rewrite(whole, locations), _applied_fixes(rewrite, locations), ()
     found = [
         (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
     ]
@@ -276,7 +276,7 @@ def _round(
     return *_apply(model, matches), refused
 
 
-def _announced(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
+def _applied_fixes(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
     return [
         AppliedFix(
             code=rewrite.code, rewrite=rewrite.name, location=spot.view.location(spot.position), message=spot.message
@@ -324,5 +324,5 @@ def _with(model: Model, proto: ModelProto) -> Model:
     return Model(proto=proto, path=model.path, external=model.external)
 
 
-def _means(entry: str, rewrite: Rewrite) -> bool:
+def _is_entry_for(entry: str, rewrite: Rewrite) -> bool:
     return entry == rewrite.name or rewrite.code.startswith(entry.upper())

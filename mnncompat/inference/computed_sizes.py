@@ -1,10 +1,9 @@
-"""Operands that say a shape, evaluated where they are arithmetic on known sizes.
+"""Operands that state a shape, evaluated where they are arithmetic on known sizes.
 
 Exporters compute sizes in the graph, ``int(positions ** 0.5)`` as Pow and Cast. ONNX shape inference follows additions
-and products only, and loses the shapes behind such an operand, and with them everything downstream. What depends on
-known sizes and numbers alone is replaced by its value.
-
-Only the skeleton that inference works on is changed, never the model.
+and products only: it loses the shape of the result of such a node, and all shapes downstream. An operand that depends
+on known sizes and numbers alone is replaced by its value. Only the weightless copy that inference works on is changed,
+never the model.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _SHAPE_OPERANDS = {
     "Tile": (1,),
     "Upsample": (1,),
 }
-# Of nothing that could be large: what is computed here is a handful of numbers.
+# No operator whose result could be large: only a few numbers are computed here.
 _ARITHMETIC = frozenset(
     (
         *("Abs", "Add", "And", "Cast", "Ceil", "Concat", "Constant", "ConstantOfShape", "Div", "Equal", "Floor"),
@@ -44,7 +43,7 @@ _MOST_ELEMENTS = 64
 
 
 def evaluate_shape_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
-    """Replace computed operands that say a shape by their values, where the shape is not known yet.
+    """Replace computed operands that state a shape by their values, where the shape is not known yet.
 
     Args:
         graph: The graph to change.
@@ -88,7 +87,7 @@ class _Arithmetic:
         return sizes if dims is not None and len(sizes) == len(dims) else None
 
     def stored_as(self, name: str) -> str | None:
-        """Name of the initializer that holds what a computed operand comes to; None if that is not certain."""
+        """Name of the initializer that holds the value of a computed operand; None if the value is not certain."""
         node = self._producers.get(name)
         if node is None or node.op_type == "Constant":
             return None
@@ -111,7 +110,7 @@ class _Arithmetic:
             if leaf is not None:
                 leaves[wanted] = leaf
             elif wanted in self._open or node is None or not self._is_arithmetic(node) or len(nodes) == _LARGEST_CONE:
-                self._open.update((name, wanted))  # many operands lead to the same open size
+                self._open.update((name, wanted))  # many operands depend on the same unknown size
                 return None
             else:
                 nodes[wanted] = node
@@ -122,7 +121,7 @@ class _Arithmetic:
         return value if is_small_number else None
 
     def _leaf(self, name: str) -> TensorProto | None:
-        """What is stored, and sizes that are known."""
+        """The value of an initializer, a constant, or a known size."""
         if name in self._stored:
             return self._stored[name]
         node = self._producers.get(name)
@@ -138,15 +137,15 @@ class _Arithmetic:
         if node.op_type == "Size" and sizes is not None:
             return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
         if node.op_type == "Shape":
-            return self._picked(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
+            return self._selected_sizes(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])
-        return None if index is None else self._picked(name, producer, numpy_helper.to_array(index))
+        return None if index is None else self._selected_sizes(name, producer, numpy_helper.to_array(index))
 
-    def _picked(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
-        """The sizes that are picked from a shape, of which others may be unknown."""
+    def _selected_sizes(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
+        """The sizes that are selected from a shape; its other sizes may be unknown."""
         dims = self._dims.get(shape.input[0])
         if dims is None:
             return None

@@ -1,13 +1,13 @@
 """Values that are known before the model runs.
 
-What is known, by how much is looked at; each includes the ones above it:
+Three definitions of a known value; each includes those above it:
 
 | question | asked of | known is |
 | --- | --- | --- |
 | `stored_value` | `GraphView` | an initializer, a Constant, an Identity of one |
-| `value_through_casts` | `NodeFacts` | what is stored, and Cast, CastLike and Neg of it: numpy computes them |
-| `constant_value` | this module, `NodeFacts` | what is computed from nothing but stored values and known sizes |
-| `is_constant` | this module, `NodeFacts` | the same, and also what cannot be evaluated: no value is read or computed |
+| `value_through_casts` | `NodeFacts` | a stored value, and Cast, CastLike and Neg of one: numpy computes them |
+| `constant_value` | this module, `NodeFacts` | a value computed from stored values and known sizes alone |
+| `is_constant` | this module, `NodeFacts` | the same, evaluable or not: nothing is read or computed |
 
 Rows of the table ask ``input.N = "constant"`` by `is_constant`, and ``input.N.value`` by `value_through_casts`, which
 is quick; rewrites ask for `constant_value`. ONNX's reference evaluator computes that, one cone of nodes at a time: the
@@ -30,7 +30,7 @@ from mnncompat.graph.view import GraphView
 from mnncompat.inference.evaluation import evaluate
 
 LARGEST_BYTES = 1 << 26
-"""Larger results are left to be computed: a model should not grow by its folded constants."""
+"""Larger results are not folded: a model should not grow by its folded constants."""
 
 _CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
@@ -111,7 +111,7 @@ def _constants(view: GraphView) -> frozenset[str]:
 
 
 def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
-    if not is_onnx(node) or node.op_type in RANDOM or any(subgraphs(node)):  # a body may read what is not known
+    if not is_onnx(node) or node.op_type in RANDOM or any(subgraphs(node)):  # subgraphs may read other values
         return False
     if node.op_type in SIZES:
         shape = view.shape(node.input[0])

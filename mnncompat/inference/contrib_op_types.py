@@ -1,7 +1,7 @@
 """ONNX operators of the same types and shapes, in place of those of ONNX Runtime's own domain.
 
-ONNX shape inference ends at an operator that it does not know: all that is behind it would be without type and rank.
-Only the skeleton that inference works on is changed, never the model.
+ONNX shape inference ends at an unknown operator: all values downstream would be without type and rank. Only the
+weightless copy that inference works on is changed, never the model.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from onnx import NodeProto, TensorProto, helper
 CONTRIB_DOMAIN = "com.microsoft"
 """ONNX Runtime's own."""
 TAKEN_OVER = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu")
-"""Operators that came into ONNX as they were."""
+"""Operators that ONNX adopted without a change."""
 RIGHT_BY_NAME = ("Gelu",)
-"""Operators that MNN takes for ONNX's of the same name, and that equal those."""
+"""Operators that MNN runs as ONNX's operator of the same name, and that equal it."""
 _EXTRA = "mnncompat stand-in"
 _WINDOW = ("auto_pad", "ceil_mode", "dilations", "group", "kernel_shape", "pads", "strides")
 
 
 def known_type_nodes(nodes: Iterable[NodeProto], own: Container[str] = ()) -> list[NodeProto]:
-    """Nodes that inference knows, where there are any; `without_extras` takes out what came in addition.
+    """Replace nodes by ones that inference knows, where there are any; `without_extras` removes the additional nodes.
 
     Args:
         nodes: Of a graph.
@@ -47,7 +47,7 @@ _Form = Callable[[NodeProto], list[NodeProto]]
 
 
 def _node(node: NodeProto, op: str, inputs: Sequence[str], output: str = "", *, kept: Sequence[str] = ()) -> NodeProto:
-    """A node in place of another; one that does not compute its first output is extra."""
+    """A replacement of a node; a node that does not compute the first output is an extra one."""
     made = helper.make_node(op, inputs, [output or node.output[0]], name=node.name)
     made.attribute.extend(each for each in node.attribute if each.name in kept)
     if output:
@@ -60,7 +60,7 @@ def _of(op: str, *positions: int, kept: Sequence[str] = ()) -> _Form:
     return lambda node: [_node(node, op, [node.input[position] for position in positions], kept=kept)]
 
 
-def _twin(node: NodeProto) -> list[NodeProto]:
+def _equivalent(node: NodeProto) -> list[NodeProto]:
     made = NodeProto()
     made.CopyFrom(node)
     made.domain = ""
@@ -134,7 +134,7 @@ def _normalization(node: NodeProto) -> list[NodeProto]:
 
 _SAME = _of("Identity", 0)
 _FORMS: dict[str, _Form] = {
-    **dict.fromkeys(TAKEN_OVER, _twin),
+    **dict.fromkeys(TAKEN_OVER, _equivalent),
     **dict.fromkeys(RIGHT_BY_NAME, _SAME),
     **dict.fromkeys(
         ("BiasGelu", "FastGelu", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QuickGelu"), _SAME

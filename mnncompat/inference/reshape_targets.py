@@ -1,11 +1,10 @@
 """Computed Reshape targets, resolved so that ONNX shape inference can follow them.
 
 Exporters write ``x.view(n, -1, 1, 1)`` as Shape -> Gather -> Unsqueeze -> Concat -> Reshape. Inference loses the rank
-behind such a Reshape below opset 14, and with it everything downstream. Where each entry of the target is a number or
+after such a Reshape below opset 14, and with it everything downstream. Where each entry of the target is a number or
 the dimension of a value whose shape is known, the target is replaced by a constant: a dimension that the reshaped value
-has at the same place becomes 0 (copy), a single unknown entry becomes -1.
-
-Only the skeleton that inference works on is changed, never the model.
+has at the same position becomes 0 (copy), a single unknown entry becomes -1. Only the weightless copy that inference
+works on is changed, never the model.
 """
 
 from __future__ import annotations
@@ -112,14 +111,14 @@ class _Evaluation:
         if node.op_type == "Concat":
             parts = [self._vector(part, depth + 1) or [None] * self._length(part) for part in node.input]
             return [entry for part in parts for entry in part] if all(parts) else None
-        return self._picked(node)
+        return self._selected_entries(node)
 
     def _length(self, name: str) -> int:
         dims = self._shapes.get(name)
         length = dims[0] if dims else 0
         return length if isinstance(length, int) and length <= _LONGEST else 0
 
-    def _picked(self, node: NodeProto) -> list[_Entry] | None:
+    def _selected_entries(self, node: NodeProto) -> list[_Entry] | None:
         """Entries picked from a Shape, by its own attributes, a Gather or a Slice."""
         if node.op_type == "Shape":
             return _range(node.input[0], attribute(node, "start", 0), attribute(node, "end"))

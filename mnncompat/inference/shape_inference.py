@@ -19,7 +19,7 @@ _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 
 
 def infer(proto: ModelProto) -> ModelProto | None:
-    """The skeleton of a model after shape inference; None if inference gave up.
+    """A copy of a model without its weights, after shape inference; None if inference failed.
 
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
@@ -38,7 +38,7 @@ def infer(proto: ModelProto) -> ModelProto | None:
 
 
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
-    """Replace computed sizes by what they come to; True if there were any that inference had not followed."""
+    """Replace computed sizes by their values; True if there were any that inference had not followed."""
     evaluated = evaluate_shape_operands(skeleton.graph, inferred.graph, onnx_opset(skeleton.opset_import) or 0)
     resolved = resolve_targets(skeleton.graph, inferred.graph)
     stated = _state_ranks(skeleton.graph, inferred.graph)
@@ -46,7 +46,7 @@ def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
 
 
 def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
-    """Say what rank a reshaped value has where its sizes remain unknown: as many as its target has entries."""
+    """State the rank of a reshaped value whose sizes remain unknown: the number of entries of its target."""
     known = {value.name: value for value in (*inferred.input, *inferred.value_info, *inferred.output)}
     given = {value.name: value for value in graph.value_info}
     stated = False

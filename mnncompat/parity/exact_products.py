@@ -1,10 +1,10 @@
 """Integer products that ONNX Runtime computes exactly on every CPU.
 
 On x86 without VNNI (AVX2, AVX-512; SSE4.1 on Windows), ONNX Runtime multiplies uint8 by int8 with VPMADDUBSW, which
-adds pairs of products with saturation to int16: 255 * 127 + 255 * 127 = 64770 becomes 32767. A reference computed so
-is wrong, and a correct rewrite or conversion seems to be. Measured on a CPU with AVX2 and no VNNI with ONNX Runtime
-1.20.1 and 1.32.0, optimization disabled, constant and runtime operands alike (a sum of 64 products of 255 and 127,
-2072640, is off by 1024096):
+adds pairs of products with saturation to int16: 255 * 127 + 255 * 127 = 64770 becomes 32767. Such a reference is wrong,
+and makes a correct rewrite or conversion look wrong. Measured on a CPU with AVX2 and no VNNI with ONNX Runtime 1.20.1
+and 1.32.0, optimization disabled, constant and runtime operands alike (a sum of 64 products of 255 and 127, 2072640, is
+off by 1024096):
 
     uint8 * int8                 wrong: MatMulInteger, QLinearMatMul, QLinearConv, com.microsoft: QGemm,
                                  MatMulIntegerToFloat, QAttention, DynamicQuantizeMatMul, DynamicQuantizeLSTM
@@ -12,8 +12,9 @@ is wrong, and a correct rewrite or conversion seems to be. Measured on a CPU wit
     uint8 * uint8, int8 * int8   exact, in all of them
 
 ONNX Runtime documents the saturation, and has an option against it, `session.x64quantprecision`, which changes
-constants during graph optimization; a reference is run without. So the same is done here, for every operand: where a
-product has both types, the int8 one is shifted to uint8, with its zero point. By the operators' definition the product
+constants during graph optimization; a reference is run without that. The same is therefore done here, for every
+operand: where a product has both types, the int8 one is shifted to uint8, with its zero point. By the operators'
+definition the product
 is the same, and uint8 * uint8 is exact on every CPU:
 
     a * (b - zero) = a * ((b + 128) - (zero + 128))

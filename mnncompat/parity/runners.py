@@ -53,7 +53,8 @@ class InputSpec:
 
     Attributes:
         name: Its name.
-        dtype: numpy's dtype, None for what numpy arrays do not hold (sequences, optionals, strings, bfloat16, float8).
+        dtype: numpy's dtype, None for types that numpy arrays do not hold (sequences, optionals, strings, bfloat16,
+            float8).
         shape: Its shape: an int where it is static, the parameter's name where it is symbolic, None where nothing is
             known; None altogether when the rank is unknown.
     """
@@ -185,7 +186,7 @@ class OnnxRuntimeRunner:
 class OnnxRunner:
     """ONNX Runtime, or ONNX's own reference evaluator where ONNX Runtime does not load the model.
 
-    It does not load operators and opsets that are newer than it, nor some types of old ones.
+    ONNX Runtime does not load operators and opsets that are newer than itself, nor some types of old ones.
 
     Args:
         model: A file, or a model in memory. A file's external data is found beside it.
@@ -223,13 +224,13 @@ class OnnxRunner:
         return found if evaluated is None else evaluated
 
     def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
-        """What the reference evaluator makes of it, which is numpy and slow.
+        """Run the model with the reference evaluator, which is numpy and slow.
 
         Args:
             feeds: Input name -> array, in the declared dtypes.
 
         Returns:
-            For each of the feeds: output name -> array; None if that fails too, or the model is large.
+            For each of the feeds: output name -> array; None if the evaluator fails too, or the model is large.
         """
         from onnx.reference import ReferenceEvaluator
 

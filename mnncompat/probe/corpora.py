@@ -43,7 +43,7 @@ def node_const_cases() -> Iterator[Case]:
 
 
 def converted_cases() -> Iterator[Case]:
-    """Layers exported from PyTorch, long ago: opset 6 and 9, weights as initializers."""
+    """Layers exported from old releases of PyTorch: opset 6 and 9, weights as initializers."""
     yield from _shipped("pytorch-converted")
 
 
@@ -89,7 +89,7 @@ def _node_tests() -> list[tuple[str, str, onnx.ModelProto, _Values, tuple[float,
             ops.get(test.name.partition("_expanded")[0], ops[test.name]),
             test.model,
             _data(test),
-            # Random results have no one right value: only type and shape are compared.
+            # Random results have no single right value: only type and shape are compared.
             (test.rtol, math.inf if RANDOM & {node.op_type for node in test.model.graph.node} else test.atol),
         )
         for test in tests
@@ -180,7 +180,7 @@ def _fed(model: onnx.ModelProto, data: Path) -> Sequence[onnx.ValueInfoProto]:
 
 
 def _stored(path: Path, info: onnx.ValueInfoProto) -> Any:
-    """An array, or None for what is no tensor."""
+    """An array, or None for anything but a tensor."""
     if not info.type.HasField("tensor_type"):
         return None
     tensor = onnx.TensorProto()

@@ -7,9 +7,9 @@
                                # `status = "supported"` for a form that no other case of the operator shows to be right
     name = "ties, the last of them wanted"
     mnn = "==3.0.0"            # of a look-alike: releases in which it is one; all that the row holds for, if left out
-    deviates = { "<3.4" = "crash" } # of others: where it comes to something else than the row's status, and to what
+    deviates = { "<3.4" = "crash" } # of others: releases in which the outcome is not the row's status, and that outcome
     storage = { w = "sparse" } # how a constant is stored: `raw` when left out, `typed` (int32_data, ...) or `sparse`
-    feeds = { x = [0.5, 0.5] } # values of graph inputs, sizes of symbolic dimensions; drawn, and 2, where left out
+    feeds = { x = [0.5, 0.5] } # values of graph inputs, sizes of symbolic dimensions; if absent: sampled, 2
     earlier = { N = 1 }        # the same for a run before, in one session
     expected = { y = [1] }     # the right answer, where ONNX Runtime's is not
     unstable = "..."           # why no two measurements need to agree
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto, ValueInfoProto
 
 GRAPH = "graph"
-"""Stands for an op type where a row speaks about the model as a whole."""
+"""The op type of rows about a model as a whole."""
 PREFIX = "row"
 _HINT = "mnncompat/probe/row_cases.py shows an entry"
 _SUPPORTED = "supported"
@@ -55,7 +55,7 @@ _KEYS = frozenset(
 )
 _SEED, _LOW, _HIGH, _FREE_DIMENSION = 7, -5, 6, 2
 _RTOL, _ATOL = 1e-3, 1e-4
-# Their results have no one right value: only type and shape are compared.
+# Their results have no single right value: only type and shape are compared.
 _RANDOM = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 
 
@@ -72,7 +72,7 @@ class RowCase:
         deviates: Releases -> the outcome, where that is not what the row's status says.
         text: The model as ONNX text.
         storage: Constant -> how it is stored: `raw` when left out, as exporters do, `typed` or `sparse`.
-        feeds: Graph input -> values, symbolic dimension -> size; what is left out is drawn, and 2.
+        feeds: Graph input -> values, symbolic dimension -> size; absent values are sampled, absent sizes are 2.
         earlier: The same for a run before in the same session; None where there is none.
         expected: Graph output -> the right values, where ONNX Runtime's are not.
         unstable: Why two measurements need not agree; empty where they must.
@@ -112,10 +112,10 @@ class RowCase:
         return model
 
     def case(self) -> Case:
-        """The model, what to feed it, and what must come out: what ONNX Runtime or else the reference evaluator says.
+        """The model, its inputs, and its right outputs: those of ONNX Runtime or else of the reference evaluator.
 
         Raises:
-            TableError: The entry is damaged, or nobody computes what must come out.
+            TableError: The entry is damaged, or neither of them computes the outputs.
         """
         model = self.model()
         given = {each.name for each in model.graph.initializer}
@@ -192,7 +192,7 @@ def _read(entry: Mapping[str, Any], path: Path) -> RowCase:
 
 
 def _is_held(value: ValueInfoProto) -> bool:
-    """Whether MNN may have a tensor for a graph input or output."""
+    """Whether MNN can hold a graph input or output as a tensor."""
     import numpy as np
 
     if value.type.WhichOneof("value") != "tensor_type" or not value.type.tensor_type.elem_type:

@@ -68,7 +68,7 @@ class Selection:
         return (each for each in cases if each.id not in without)
 
     def size(self) -> int | None:
-        """How many cases there are, None where only drawing them tells."""
+        """The number of cases; None where it is known only after generating them."""
         if GENERATED in self.corpora:
             return None
         return sum(1 for _ in self.cases())

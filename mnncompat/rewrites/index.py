@@ -1,11 +1,11 @@
 """The index of rewrites: every module of the family folders, by the name of its rewrite.
 
-A rewrite is found by being there: ``reduce-axes`` lives in the module ``reduce_axes.py`` of a family folder, and
-nothing else needs a change. Modules without a rewrite hold what the rewrites of a family share.
+A rewrite is found by the name of its file: ``reduce-axes`` is defined in the module ``reduce_axes.py`` of a family
+folder, and nothing else needs a change. Modules without a rewrite hold code that the rewrites of a family share.
 
-`check` imports only the rewrites that its findings name, and those that search for their own places. The latter are
-told by their source, which takes a tenth of the time of importing it; `all_rewrites` refuses a rewrite that `check`
-would not see.
+`check` imports only the rewrites that its findings name, and those with a search of their own. The latter are
+identified by their source, which takes a tenth of the time of importing it; `all_rewrites` refuses a rewrite that
+`check` would not see.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _LONGEST = 1 << 16  # bytes of a module; larger buffers cost more than reading
 _SHARED = ("core", "__pycache__")
 _CORE = f"{__package__}.core."
 _HOLDS_REWRITE = b"\n    code"
-"""What every rewrite states in its class, with or without a type; modules that others share do not."""
+"""A statement in the class of every rewrite, with or without a type, and in no module of shared code."""
 _REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):")
-"""How a class begins whose places rows of the table find, unless it has a `find` of its own."""
+"""The first line of a class whose nodes are found by rows of the table, unless it has a `find` of its own."""
 
 
 @cache
@@ -70,10 +70,10 @@ def rewrite_named(name: str) -> Rewrite | None:
 
 @cache
 def searching_rewrites(*, with_hazard: bool) -> tuple[Rewrite, ...]:
-    """Rewrites that find their places themselves: no row names them.
+    """Rewrites with a search of their own: no row names them.
 
     Args:
-        with_hazard: Whether the table found a hazard; some have nothing to look for otherwise.
+        with_hazard: Whether the table found a hazard; some match nothing otherwise.
     """
     sources = ((file, _source(file)) for file in _modules().values())
     wanted = (
@@ -97,7 +97,7 @@ def _every() -> tuple[Rewrite, ...]:
 
 
 def _require_visible(rewrite: Rewrite, name: str, file: str) -> None:
-    """Refuse what `fix` would find here, and `check` would not."""
+    """Reject a rewrite that `fix` would find in this module, and `check` would not."""
     if rewrite.name != name:
         own = rewrite.name.replace("-", "_")
         raise TypeError(f"{file}: the rewrite '{rewrite.name}' belongs into a file of its own, {own}.py")
@@ -109,12 +109,12 @@ def _require_visible(rewrite: Rewrite, name: str, file: str) -> None:
 
 
 def _searches(rewrite: Rewrite) -> bool:
-    """True unless rows of the table find the places of a rewrite."""
+    """True unless the nodes of a rewrite are found by rows of the table."""
     return not type(rewrite).find.__module__.startswith(_CORE)
 
 
 def _may_search(source: bytes) -> bool:
-    """False if a module can only hold rewrites whose places rows of the table find, or none."""
+    """False if a module holds no rewrite, or only rewrites whose nodes are found by rows of the table."""
     return b"\n    def find(" in source or (_HOLDS_REWRITE in source and not any(base in source for base in _REMEDIES))
 
 

@@ -1,7 +1,7 @@
-"""The order of rewrites: where two want the same node in the same round, the first one gets it.
+"""The order of rewrites: where two match the same node in the same round, the first one is applied.
 
-Most rewrites never meet. Those that do say which goes first, and why (`Rewrite.before`); all others stand by name, so
-that neither a code nor a folder decides anything.
+Most rewrites never match the same node. Those that do state which goes first, and why (`Rewrite.before`); all others
+are ordered by name, so that neither a code nor a folder has an influence.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from mnncompat.rewrites.core.base import Rewrite
 
 EVERY = "*"
-"""In `Rewrite.before`: every other rewrite but those that stand before this one."""
+"""In `Rewrite.before`: every other rewrite except those that come before this one."""
 
 
 def in_order(rewrites: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
-    """Rewrites so that each stands before those that it names in `Rewrite.before`, otherwise by name.
+    """Order rewrites so that each comes before those that it names in `Rewrite.before`, otherwise by name.
 
     Raises:
-        TypeError: A name means no rewrite, a reason is empty, or rewrites stand before each other in a circle.
+        TypeError: A name means no rewrite, a reason is empty, or rewrites come before each other in a circle.
     """
     by_name = {each.name: each for each in rewrites}
     behind = followers(by_name.values())
@@ -37,12 +37,12 @@ def in_order(rewrites: Iterable[Rewrite]) -> tuple[Rewrite, ...]:
                 heapq.heappush(ready, name)
     if len(found) < len(by_name):
         left = ", ".join(sorted(by_name.keys() - {each.name for each in found}))
-        raise TypeError(f"these rewrites stand before each other in a circle, or behind one: {left}")
+        raise TypeError(f"these rewrites come before each other in a circle, or after one: {left}")
     return tuple(found)
 
 
 def followers(rewrites: Iterable[Rewrite]) -> Mapping[str, Collection[str]]:
-    """Of each rewrite the names of those that it says it stands before.
+    """For each rewrite the names of the rewrites that it comes before.
 
     Raises:
         TypeError: A name means no rewrite, or a reason is empty.

@@ -47,7 +47,7 @@ def parse_attributes(data: Any, where: str, defaults: Mapping[str, Any]) -> list
     return tests
 
 
-# ---- what may be the value of an attribute -------------------------------------------------------------------------
+# ---- values that an attribute may have -----------------------------------------------------------------------------
 
 
 def _require_type(key: str, argument: Any, default: Any, where: str, what: str) -> None:
@@ -152,15 +152,15 @@ def _numbers(facts: NodeFacts, name: str) -> Any:
 
 ATTRIBUTE_TESTS: dict[str, Word] = {
     "given": Word(
-        "The node states the attribute, whatever its value, or does not.", "attr.strides.given = false", _given
+        "The node states the attribute, whatever its value, or does not state it.", "attr.strides.given = false", _given
     ),
     "is": Word(
-        "It has this value, or one of these; a value that is a list stands in a list. `.is` may be left out.",
+        "It has this value, or one of these; a list as a value is written inside a list. `.is` may be left out.",
         'attr.mode = ["linear", "cubic"]',
         _is,
     ),
     "not": Word("It has another value, or none.", 'attr.auto_pad.not = "NOTSET"', _is_not),
-    "range": Word("It is a number in a range; False if it has no value.", 'attr.axis.range = "<0"', _range),
+    "range": Word("It is a number in a range; False if the attribute has no value.", 'attr.axis.range = "<0"', _range),
     "any": Word("It is a list of numbers, and any of them lies in a range.", 'attr.dilations.any = ">1"', _any),
     "all": Word("It is a list of numbers, and all of them lie in a range, as of none.", "attr.strides.all = 1", _all),
     "length": Word("Its number of elements lies in a range.", "attr.kernel_shape.length = 3", _length),

@@ -1,7 +1,7 @@
-"""What the conditions of rows are written with: tables, lists and ranges, and the rejection of what does not fit.
+"""The values that conditions of rows are written with (tables, lists and ranges), and the rejection of invalid ones.
 
-Everything here runs while a file is read. What it does not reject is meant as it stands: a row that can never hold, or
-that holds by a slip of the pen, is worse than none.
+Everything here runs while a file is read. A row that can never hold, or that means something else because of a typing
+error, is worse than no row: what is not certainly meant is rejected.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Word(NamedTuple):
     """One word of the row language.
 
     Attributes:
-        meaning: What it says, in a sentence.
+        meaning: Its meaning, in a sentence.
         example: A condition that uses it, as TOML.
-        parse: Builds what a row says with it; raises TableError for what it may not say.
+        parse: Builds the test from its argument; raises TableError for an invalid argument.
     """
 
     meaning: str
@@ -47,10 +47,10 @@ def fail(where: str, message: str) -> NoReturn:
 
 
 def require_table(data: Any, where: str, what: str) -> Mapping[str, Any]:
-    """The argument itself, if it is a table that holds something.
+    """The argument itself, if it is a table that is not empty.
 
     Raises:
-        TableError: It is not.
+        TableError: The argument is not such a table.
     """
     if not isinstance(data, Mapping):
         fail(where, f"{what} must be a table, not {data!r}")
@@ -63,7 +63,7 @@ def require_known(name: Any, known: Sequence[str], where: str, what: str) -> str
     """The argument itself, if it is one of some words.
 
     Raises:
-        TableError: It is not; the message says which words there are, or which one is close.
+        TableError: It is another word; the message names the allowed words, or the nearest one.
     """
     if isinstance(name, str) and name in known:
         return name
@@ -90,7 +90,7 @@ def one_or_several(data: Any, where: str, what: str) -> list[Any]:
 
 
 def looks_like_range(text: Any) -> bool:
-    """True of a string that compares: ``">1"``."""
+    """True if a string is a comparison, such as ``">1"``."""
     return isinstance(text, str) and text.startswith(tuple(COMPARISONS))
 
 
@@ -101,16 +101,16 @@ def parse_range(text: Any, where: str, what: str) -> RangeTest:
     """Build a test of a number from a range such as ``">=2,<5"`` or a plain number.
 
     Raises:
-        TableError: It is neither, or no number lies in it.
+        TableError: The argument is neither, or no number lies in the range.
     """
     return _parse(text, where, what, _numbers_around)
 
 
 def parse_count(text: Any, where: str, what: str) -> RangeTest:
-    """Build a test of a number of things: of a whole number that is not negative.
+    """Build a test of a count: a whole number that is not negative.
 
     Raises:
-        TableError: It is not a range, or no such number lies in it.
+        TableError: The argument is not a range, or no such number lies in it.
     """
     return _parse(text, where, what, _counts_around)
 
@@ -119,7 +119,7 @@ def parse_quantified(quantifier: str, text: Any, where: str, what: str) -> Calla
     """Build a test of several numbers: ``any`` or ``all`` of them lie in the range.
 
     Raises:
-        TableError: It is not a range, or no number lies in it.
+        TableError: The argument is not a range, or no number lies in it.
     """
     matches = parse_range(text, where, what)
     combine = {"any": any_of, "all": all_of}[quantifier]
@@ -153,7 +153,7 @@ def _bound(part: str, where: str, what: str) -> tuple[Callable[[float, float], b
 
 
 def _numbers_around(limits: Sequence[float]) -> Sequence[float]:
-    """Numbers of which one satisfies every conjunction of comparisons with these limits that any number satisfies."""
+    """Numbers among which there is one for every satisfiable conjunction of comparisons with these limits."""
     ordered = sorted(limits)
     between = [(one + other) / 2 for one, other in pairwise(ordered)]
     return [ordered[0] - 1, *ordered, *between, ordered[-1] + 1]

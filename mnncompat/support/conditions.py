@@ -1,12 +1,11 @@
-"""The closed vocabulary in which a row of the table says when it holds.
+"""The closed vocabulary in which a row of the table states when it holds.
 
 A condition is a table of predicates that must all hold, or a list of such tables of which one must::
 
     when = { opset = ">=18", input.1 = "present", attr.keepdims = 1 }
 
-The predicates are in `PREDICATES`; ``docs/row-language.md``, which is made from there, explains all of them.
-
-Evaluation is three-valued: True, False, or None where the model does not say.
+The predicates are in `PREDICATES`; ``docs/row-language.md``, which is generated from it, explains all of them.
+Evaluation is three-valued: True, False, or None where the model does not tell.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Condition(NamedTuple):
         """Evaluate the condition on a node; None if the model does not say enough, or the node is malformed."""
         try:
             return any_of(all_of(test(facts) for test in clause) for clause in self.clauses)
-        except (IndexError, TypeError, ValueError, ZeroDivisionError):  # what onnx.checker would refuse
+        except (IndexError, TypeError, ValueError, ZeroDivisionError):  # a node that onnx.checker would reject
             return None
 
 
@@ -112,7 +111,7 @@ def _parse_relations(data: Any, where: str) -> list[Test]:
     return tests
 
 
-# In order of cost: what the node says about itself comes before what shape inference has to find out.
+# In order of cost: what the node itself states comes before what needs shape inference.
 PREDICATES: dict[str, Word] = {
     "opset": Word("The opset of ONNX's own domain lies in a range.", 'opset = ">=13,<18"', _parse_opset),
     "inputs": Word("The number of operands that the node lists lies in a range.", 'inputs = ">2"', _parse_inputs),
@@ -135,4 +134,4 @@ PREDICATES: dict[str, Word] = {
         _parse_relations,
     ),
 }
-"""What a condition may be about."""
+"""The predicates that a condition may hold."""

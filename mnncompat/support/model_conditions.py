@@ -1,7 +1,7 @@
-"""Searches for what concerns a model as a whole, named by the rows of ``rules/graph.toml``.
+"""Searches for hazards of a model as a whole, named by the rows of ``rules/graph.toml``.
 
-Each search yields where it found something, with the values that fill the placeholders of the row's reason. What MNN
-makes of it (status, reason, remedy, releases) is the row's business. Its docstring is its documentation.
+Each search yields the locations that it found, with the values that fill the placeholders of the row's reason. What MNN
+does there (status, reason, remedy, releases) is stated by the row. The docstring of a search is its documentation.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Search(NamedTuple):
     """A search that rows of ``rules/graph.toml`` name.
 
     Attributes:
-        find: Yields the places where the row is about the model.
-        fills: Placeholders of the row's reason that it gives values for.
+        find: Yields the locations where the row holds.
+        fills: Placeholders of the row's reason that the search provides values for.
     """
 
     find: Callable[[Scope], Iterable[HazardLocation]]
@@ -59,7 +59,7 @@ def _search(*fills: str) -> Callable[[_Find], _Find]:
 
 @_search("first", "read", "meant", "op")
 def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
-    """A node depends on the opset, and the first entry of `opset_import` is another domain's."""
+    """A node whose meaning depends on the opset, where the first entry of `opset_import` is for another domain."""
     first, meant = scope.model.proto.opset_import[0], scope.model.opset
     if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
         return
@@ -129,7 +129,7 @@ def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorPr
 
 @_search("tensor", "dtype")
 def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
-    """A tensor of one-byte elements in `int32_data`, whose first bytes, which are read, are not its elements."""
+    """A tensor of one-byte elements in `int32_data`: MNN reads the first bytes of the field, not its elements."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
             stored = np.array(tensor.int32_data, "<i4")
@@ -170,7 +170,7 @@ def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
 
 @_search("tensor", "value")
 def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
-    """An int64 constant that MNN clamps, read by anything but what bounds a count, where clamping is harmless."""
+    """An int64 constant that MNN clamps, unless it is only read as an end or upper bound, where that is harmless."""
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
@@ -183,7 +183,7 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
 
 
 _PASSES_ON = RESHAPES | {"Concat", "Identity"}
-# Operands that say how far or how many at most: no axis has 2^30 elements.
+# Operands that are an end or an upper bound of a count: no axis has 2^30 elements.
 _BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
 
 
@@ -230,7 +230,7 @@ def _pass_through_output(scope: Scope) -> Iterator[HazardLocation]:
 
 @_search("op", "before", "output")
 def _output_moved(scope: Scope) -> Iterator[HazardLocation]:
-    """A change of shape whose result is an output, and behind it alone an operator that MNN moves before it."""
+    """A change of shape whose result is a graph output and is read by one node alone, which MNN moves before it."""
     for view, index, node in scope.nodes():
         before = output_behind(view, index) if is_moved(view, node) else None
         if before is not None and ends_in_reshape(view, before):
@@ -238,7 +238,7 @@ def _output_moved(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values=values)
 
 
-# Types that MNN has tensors for; of the narrower integers and floats it has none.
+# Types that MNN has tensors for; it has none for narrower integers and floats.
 _HELD = frozenset(
     TensorProto.DataType.Value(name)
     for name in ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8")
@@ -247,7 +247,7 @@ _HELD = frozenset(
 
 @_search("tensor", "type")
 def _unrepresentable_type(scope: Scope) -> Iterator[HazardLocation]:
-    """A graph input or output that is no tensor, or a tensor of elements that MNN has no type for."""
+    """A graph input or output that is not a tensor, or is a tensor of elements that MNN has no type for."""
     main, graph = scope.model.main, scope.model.proto.graph
     for value in (*graph.input, *graph.output):
         kind, element = value.type.WhichOneof("value"), value.type.tensor_type.elem_type
@@ -286,11 +286,11 @@ def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values={"tensor": name})
 
 
-# What gives the neutral element for an operand without elements.
+# Reductions that give the neutral element for an operand without elements.
 _SUMS = ("ReduceSum", "ReduceProd")
 
 
-# What does not survive an operand without elements.
+# Reductions that fail on an operand without elements.
 _NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
 
 

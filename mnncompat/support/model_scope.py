@@ -1,4 +1,4 @@
-"""What a search for hazards of a whole model looks at, and what it finds."""
+"""What a search for hazards of a whole model reads, and the locations that it finds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mnncompat.graph.view import GraphView, ModelView
 
 
 class HazardLocation(NamedTuple):
-    """One place.
+    """The location of a hazard, with the values for its reason.
 
     Attributes:
         view: The graph it is in.
         position: The node, or None for the graph as a whole.
-        values: What fills the placeholders of the reason.
+        values: Values for the placeholders of the reason.
     """
 
     view: GraphView
@@ -27,7 +27,7 @@ class HazardLocation(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What a search looks at.
+    """What a search reads.
 
     Attributes:
         model: The model.
@@ -40,7 +40,7 @@ class Scope(NamedTuple):
     declares: Callable[[str], bool]
 
     def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
-        """Yield every node with its place."""
+        """Yield every node with its location."""
         for view in self.graphs:
             for index, node in enumerate(view.nodes):
                 yield view, index, node

@@ -1,6 +1,6 @@
-"""What the table may ask about one node: its attributes, operands and results as far as the model tells.
+"""Facts that the table may ask for about one node: its attributes, operands and results as far as the model tells.
 
-An answer that the model does not give (an unknown rank, a symbolic dimension) is None, never a guess.
+A fact that the model does not tell (an unknown rank, a symbolic dimension) is None, never a guess.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class NodeFacts:
         return None if not dtype else TensorProto.DataType.Name(dtype)
 
     def value_through_casts(self, name: str) -> NDArray[Any] | None:
-        """Value of what is stored, or of Cast, CastLike and Neg of that; None of others."""
+        """The value if it is stored, or is Cast, CastLike or Neg of a stored value; else None."""
         value = self.view.stored_value(name)
         if value is not None:
             return value
@@ -103,7 +103,7 @@ class NodeFacts:
         return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
 
     def constant_value(self, name: str) -> NDArray[Any] | None:
-        """Value of a constant, evaluated if need be; None of others, and if it cannot be evaluated."""
+        """The value of a constant, evaluated if need be; None if it is no constant, or cannot be evaluated."""
         value = self.value_through_casts(name)
         return constant_value(self.view, name) if value is None else value
 

@@ -27,10 +27,10 @@ DTYPES = (
     *("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT8E8M0"),
     *("FLOAT6E2M3", "FLOAT6E3M2", "FLOAT4E2M1"),
 )
-"""ONNX's names of element types, those that an older onnx does not know included."""
+"""ONNX's names of element types, including those that an older onnx does not know."""
 
 ORIGINS = ("input", "initializer", "outer")
-"""What a value may come from instead of a node: a graph input, an initializer, the graph around this one."""
+"""Sources of a value other than a node: a graph input, an initializer, the graph around this one."""
 
 _DROPPED = ("Identity",)
 _MOST_DIMENSIONS = 64
@@ -41,8 +41,8 @@ class State(NamedTuple):
 
     Attributes:
         meaning: When it holds.
-        probe: The test; the name is None of an operand that is left out.
-        of_absent: Whether it can hold of one that is left out.
+        probe: The test; it gets the value's name, None for an operand that is left out.
+        of_absent: Whether it can hold for an operand that is left out.
     """
 
     meaning: str
@@ -51,7 +51,7 @@ class State(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """How operands and results differ."""
+    """In what the predicates of operands and results differ."""
 
     subject: str
     states: Mapping[str, State]
@@ -92,7 +92,7 @@ def _parse_values(data: Any, where: str, kind: _Kind) -> list[Test]:
 
 
 def _require_meaning(position: str, table: Mapping[str, Any], where: str, kind: _Kind) -> None:
-    """Reject what cannot hold, or always does, although each word is known."""
+    """Reject a condition that can never hold, or always holds, although each word is valid."""
     state = str(table.get("is"))
     subject = f"{kind.subject}.{position}"
     if position in ("any", "all") and state in ("present", "absent"):
@@ -171,7 +171,7 @@ def _dims(argument: Any, where: str, what: str) -> ValueTest:
 
 
 def _is_integer(text: str) -> bool:
-    """True of an integer as Python writes it: without leading zeros, and 0 without a sign."""
+    """True if a string is an integer as Python writes it: without leading zeros, and 0 without a sign."""
     digits = text.removeprefix("-")
     return digits.isdecimal() and str(int(text)) == text
 
@@ -223,7 +223,7 @@ PROPERTIES: dict[str, Word] = {
         _producer,
     ),
 }
-"""Properties of operands: what a row may compare. All are False of an operand that is left out."""
+"""Properties of operands that a row may compare. All are False for an operand that is left out."""
 
 INPUT_STATES: dict[str, State] = {
     "present": State("The node lists it under a name.", lambda _, name: name is not None),

@@ -1,7 +1,7 @@
-"""The reason of a row: its placeholders, filled with the values of a node, or put in words where there is none.
+"""The reason of a row: its placeholders, filled with the values of a node, or described where there is no node.
 
 A placeholder is ``{NAME}``, ``{SUBJECT.KEY}`` or ``{SUBJECT.KEY.PART}``. In rows about an operator `PLACEHOLDERS` are
-known; a row about whole models has the names that its search gives values for.
+known; a row about whole models has the names that its search provides values for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mnncompat.support.node_facts import NodeFacts
 
 _FORM = r"\{(?P<path>[^{}]*)\}"
 _PLACEHOLDER = re.compile(_FORM)
-_IN_CONTEXT = rf"(?P<before>\b\w+ (?:= )?|')?{_FORM}'?"  # compiled where it is used: no check needs it
+_IN_CONTEXT = rf"(?P<before>\b\w+ (?:= )?|')?{_FORM}'?"  # compiled on first use: no check needs it
 _NAMED = 4
 _COUNTS = {"inputs": "some", "outputs": "some"}
 
@@ -25,7 +25,7 @@ PARTS: dict[str, Callable[[NodeFacts, str], Any]] = {
     "shape": NodeFacts.shape,
     "elements": NodeFacts.elements,
 }
-"""What a reason may say of an operand or a result."""
+"""Keys of an operand or a result in a placeholder, with their meaning."""
 
 PLACEHOLDERS = {
     "op": "the op type",
@@ -38,11 +38,11 @@ PLACEHOLDERS = {
     **{f"input.N.{part}": f"the {part} of an operand" for part in PARTS},
     **{f"output.N.{part}": f"the {part} of a result" for part in PARTS},
 }
-"""The placeholders of rows about an operator, and what they stand for."""
+"""The placeholders of rows about an operator, and their meaning."""
 
 
 class Placeholder(NamedTuple):
-    """A placeholder in its parts, of which those that are not there are empty."""
+    """The parts of a placeholder; absent parts are empty."""
 
     subject: str
     key: str = ""
@@ -76,7 +76,7 @@ def require_placeholders(reason: str, known: Collection[str], where: str) -> Non
         where: File and row, for the error message.
 
     Raises:
-        TableError: There is one.
+        TableError: There is such a placeholder or brace.
     """
     if "{" not in reason and "}" not in reason:
         return
@@ -118,14 +118,14 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-# ---- for people who have no node at hand ---------------------------------------------------------------------------
+# ---- descriptions, where there is no node ---------------------------------------------------------------------------
 
 
 def in_words(reason: str, ops: Sequence[str]) -> str:
-    """The reason with what its placeholders stand for, instead of the values of a node.
+    """The reason with descriptions of its placeholders instead of the values of a node.
 
-    ``{op}`` is the operator's name or, of more than a few, "the operator"; ``{attr.mode}`` is "mode", and nothing where
-    the name stands in front of it already; ``{input.1.dtype}`` is "the dtype of input 1".
+    ``{op}`` is the operator's name or, for more than a few, "the operator"; ``{attr.mode}`` is "mode", and nothing
+    where the name stands before it already; ``{input.1.dtype}`` is "the dtype of input 1".
 
     Args:
         reason: As a row states it.

@@ -1,7 +1,7 @@
 """The releases of MNN, and the operators that each one declares.
 
 `rules/declared.json` holds the op names that the ONNX converter of every release registers. Declared is not
-supported: what a release does with an operator that it declares is the business of `mnncompat.support.table`.
+supported: what a release does with an operator that it declares is stated by `mnncompat.support.table`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Range = tuple[str, str | None]
 
 
 class Releases(NamedTuple):
-    """Every known release, oldest first, and what it declares.
+    """Every known release, oldest first, and the operators that it declares.
 
     Attributes:
         dates: Release date (ISO 8601) by version.
@@ -111,7 +111,7 @@ def resolve_version(spec: str | None = None) -> str:
 
 
 def require_installed(spec: str | None, what: str, *, configured: bool = False) -> None:
-    """Refuse a release that is not the installed one, for what runs the installed one.
+    """Reject a release that is not the installed one, for a command that runs the installed one.
 
     Args:
         spec: The release that the user gave, None for none.
@@ -164,7 +164,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-"""What the signs of a range or a specifier mean."""
+"""The comparisons of a range or a specifier, by their signs."""
 
 _NUMERIC = re.compile(r"\d+(?:\.\d+)*")
 _CLAUSE = re.compile(r"(>=|<=|!=|==|>|<)\s*(\d+(?:\.\d+)*)")

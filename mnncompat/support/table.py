@@ -1,8 +1,8 @@
 """The table of what MNN does with each operator: rows read from `rules/`, matched against nodes.
 
 ``rules/ops/<Op>.toml`` holds the rows of one op type and is read when a model first contains one; ``rules/graph.toml``
-holds what concerns a model as a whole. A row is a statement about MNN that rests on its evidence; no row at all means
-that nothing is known.
+holds rows about a model as a whole. A row is a statement about MNN with its evidence; no row at all means that nothing
+is known.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mnncompat.support.releases import contains
 from mnncompat.support.three_valued import Truth, all_of, negation
 
 STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
-"""What MNN does: right; the converter says no; a dead process; a failure at load or run, such as an empty list of
-outputs; other numbers, shapes or types; right for some inputs only."""
+"""What MNN does: the right result; a refusal by the converter; a dead process; a failure at load or run, such as an
+empty list of outputs; other numbers, shapes or types; the right result for some inputs only."""
 
 OBSTACLES = ("type", "strings", "sequences", "training", "random", "image codec", "dynamic")
 """Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, random
 numbers, an image codec, results whose shape depends on data."""
 
 ARCHITECTURES = ("x86_64", "aarch64", "armv7")
-"""What rows may be about; a row that names none is about all."""
+"""Machine architectures that rows may name; a row that names none holds for all."""
 
 _SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
@@ -44,9 +44,9 @@ class Row:
     """One statement about what MNN does.
 
     Attributes:
-        file: Where it stands.
+        file: The file that states it.
         op: Op type, or empty for a statement about whole models.
-        code: Stable code; the same in every file where the same cause is stated. Empty where MNN is right.
+        code: Stable code; the same in every file that states the same cause. Empty where MNN is right.
         name: Readable name, as unique as the code.
         mnn: Releases it holds for, a PEP 440 specifier.
         arch: Machine architectures it holds on; empty for all.
@@ -54,9 +54,10 @@ class Row:
         when: When it holds.
         unless: When it does not hold although `when` does.
         status: One of `STATUSES`.
-        reason: What is there and what MNN does; may hold placeholders such as ``{attr.mode}`` or ``{input.1.dtype}``.
+        reason: What the model holds and what MNN does with it; may hold placeholders such as ``{attr.mode}`` or
+            ``{input.1.dtype}``.
         remedy: Name of the rewrite that removes the finding, or None.
-        advice: What to do where no rewrite exists; of what is supported, how equal numbers come out differently.
+        advice: What to do where no rewrite exists; for a supported use, how equal numbers come out differently.
         obstacle: One of `OBSTACLES` where no rewrite can exist; else empty.
         evidence: ``measured: ...`` and ``src:path@tag: ...``.
     """
@@ -79,25 +80,25 @@ class Row:
 
     @property
     def severity(self) -> Severity:
-        """Severity of the findings it makes."""
+        """Severity of the findings of the row."""
         return _SEVERITY.get(self.status, Severity.INFO)
 
     def holds_for(self, version: str) -> bool:
-        """True if the row speaks about this MNN release, or about the nearest older one that is known."""
+        """True if the row holds for this MNN release, or for the nearest older one that is known."""
         return contains(self.mnn, version)
 
     def holds(self, facts: NodeFacts) -> Truth:
-        """Whether the row speaks about this node; None if the model does not say enough."""
+        """Whether the row holds for this node; None if the model does not tell enough."""
         admitted = negation(self.unless.holds(facts))
         return False if admitted is False else all_of([admitted, self.when.holds(facts)])
 
 
 class RowMatch(NamedTuple):
-    """A row that speaks about a node.
+    """A row that holds, or may hold, for a node.
 
     Attributes:
         row: The row.
-        certain: False if the model does not say enough to be sure.
+        certain: False if the model does not tell enough to be certain.
         reason: The row's reason with the actual values.
     """
 
@@ -111,8 +112,8 @@ class OpFile(NamedTuple):
 
     Attributes:
         rows: Its rows, in the order of the file.
-        defaults: Defaults of its attributes in every opset, as ONNX defines them. They stand in the file because
-            `onnx.defs` takes some 17 ms to answer its first question; a test compares them.
+        defaults: Defaults of its attributes in every opset, as ONNX defines them. They are stored in the file because
+            the first query of `onnx.defs` takes some 17 ms; a test compares them.
     """
 
     rows: tuple[Row, ...]
@@ -167,7 +168,7 @@ class SupportTable:
         return tuple(sorted(path.stem for path in (self._root / "ops").glob("*.toml")))
 
     def match(self, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
-        """Rows that speak about a node, under one MNN release, in the order of the file.
+        """Rows that hold, or may hold, for a node under one MNN release, in the order of the file.
 
         Raises:
             TableError: The file of the op type is damaged.
@@ -288,7 +289,7 @@ def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:
 
 
 def _require_texts(values: Any, where: str, what: str, known: tuple[str, ...] = ()) -> None:
-    """Reject what is not a list of different strings; a string itself would be taken for a list of letters."""
+    """Reject anything but a list of different strings; a bare string would pass as a list of letters."""
     if not isinstance(values, list):
         fail(where, f"{what} must be a list of strings, not {values!r}")
     for value in one_or_several(values, where, what):

@@ -1,4 +1,4 @@
-"""The table for people: one operator, or all, under one MNN release."""
+"""The table as a readable page: one operator, or all, under one MNN release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mnncompat.support.table import Row, SupportTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOverview:
-    """A row of the table for people.
+    """A row of the table, in words.
 
     Attributes:
         code: Code; empty where MNN is right.

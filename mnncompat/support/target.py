@@ -1,4 +1,4 @@
-"""What a model is rewritten for: an MNN release on an architecture, and what the table says is in trouble there."""
+"""The target of a rewrite: an MNN release on an architecture, and the hazards that the table states for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelHazard(NamedTuple):
 
     Attributes:
         row: The statement.
-        found: Where, with the values that fill its reason.
+        found: Location of the hazard, with the values that fill the row's reason.
     """
 
     row: Row
@@ -38,11 +38,11 @@ class ModelHazard(NamedTuple):
 
 
 class _ModelHazards(NamedTuple):
-    """What `rules/graph.toml` says about a model, by place."""
+    """The hazards of one model that `rules/graph.toml` states, by location."""
 
     model: ModelView
     graphs: tuple[GraphView, ...]
-    places: dict[_NodeKey, list[ModelHazard]]
+    by_location: dict[_NodeKey, list[ModelHazard]]
 
 
 class Target:
@@ -50,8 +50,8 @@ class Target:
 
     Args:
         version: The release, see `mnncompat.support.releases.resolve_version`.
-        arch: Machine architecture, such as ``aarch64``: leave out what concerns others only. None leaves out nothing,
-            because a model is converted on one machine and runs on others.
+        arch: Machine architecture, such as ``aarch64``: rows about other architectures only are left out. None leaves
+            out no row, because a model is converted on one machine and runs on others.
         table: The table; the one that ships with mnncompat by default.
 
     Attributes:
@@ -72,18 +72,18 @@ class Target:
         self._arch = arch
         self._releases = releases()
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
-        self._last: _ModelHazards | None = None  # of one model only: a fix looks at many, one after the other
+        self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
 
     def declares(self, op: str) -> bool:
         """True if the converter of the release registers an op type."""
         return self._releases.declares(op, self.version)
 
     def facts(self, view: GraphView, index: int) -> NodeFacts:
-        """One node, as the table sees it."""
+        """The facts about one node that the table may ask for."""
         return NodeFacts(view, index, self.table.file(view.nodes[index].op_type).defaults)
 
     def hazards(self, view: GraphView, index: int) -> tuple[RowMatch, ...]:
-        """The rows by which a node certainly is in trouble, those about whole models included that point at it.
+        """The rows that certainly state a hazard of a node, including rows about whole models that locate it there.
 
         Raises:
             TableError: The rules are damaged.
@@ -94,12 +94,12 @@ class Target:
         return known[index]
 
     def model_hazards(self, model: ModelView) -> Iterator[ModelHazard]:
-        """What `rules/graph.toml` says about a model, place by place.
+        """The hazards of a model that `rules/graph.toml` states, location by location.
 
         Raises:
             TableError: The rules are damaged.
         """
-        for hazards in self._model_hazards(model).places.values():
+        for hazards in self._model_hazards(model).by_location.values():
             yield from hazards
 
     def graphs(self, model: ModelView) -> tuple[GraphView, ...]:
@@ -109,22 +109,22 @@ class Target:
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
         if is_onnx(view.nodes[index]):
             for match in self.table.match(view, index, self.version):
-                if match.certain and match.row.status != "supported" and self._concerns(match.row):
+                if match.certain and match.row.status != "supported" and self._is_for_architecture(match.row):
                     yield match
-        for trouble in self._model_hazards(view.scope).places.get((view.address, view.path, index), ()):
-            yield RowMatch(row=trouble.row, certain=True, reason=trouble.reason)
+        for hazard in self._model_hazards(view.scope).by_location.get((view.address, view.path, index), ()):
+            yield RowMatch(row=hazard.row, certain=True, reason=hazard.reason)
 
     def _model_hazards(self, model: ModelView) -> _ModelHazards:
         if self._last is None or self._last.model is not model:
             graphs = reachable_graphs(model)
             scope = Scope(model=model, graphs=graphs, declares=self.declares)
-            places: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
+            by_location: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
             for row in self.table.graph_rows():
-                if row.holds_for(self.version) and self._concerns(row):
+                if row.holds_for(self.version) and self._is_for_architecture(row):
                     for found in SEARCHES[row.find].find(scope):
-                        places[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
-            self._last = _ModelHazards(model=model, graphs=graphs, places=dict(places))
+                        by_location[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
+            self._last = _ModelHazards(model=model, graphs=graphs, by_location=dict(by_location))
         return self._last
 
-    def _concerns(self, row: Row) -> bool:
+    def _is_for_architecture(self, row: Row) -> bool:
         return self._arch is None or not row.arch or self._arch in row.arch

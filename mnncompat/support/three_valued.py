@@ -1,4 +1,4 @@
-"""Three-valued logic: True, False, or None where the model does not say enough."""
+"""Three-valued logic: True, False, or None where the model does not tell enough."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ ONNX and MNN read the same attributes differently, and each reading has a name h
 | --- | --- | --- |
 | windows of a node | `windows_of` | `mnn_pool_windows`: no dilations, SAME_LOWER as SAME_UPPER |
 | number of windows | `Windows.count` | with ceil_mode, `Windows.count_rounded_up` |
-| elements that SAME lacks | `same_padding`: none if negative | convolutions: half of `missing_elements`, negative too |
+| elements that SAME adds | `same_padding`: none if negative | convolutions: half of `missing_elements`, negative too |
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Windows:
         stride: From one window to the next.
         dilation: From one element of a window to the next.
         begin: Padding before the data.
-        end: Padding behind the data, without what rounding up adds.
+        end: Padding after the data, without what rounding up adds.
         rounds_up: The last window may reach beyond the padding (``ceil_mode``).
     """
 
@@ -50,7 +50,7 @@ class Windows:
 
     @property
     def count(self) -> int | None:
-        """Number of windows, None if the size is dynamic. One that starts behind data and begin padding is dropped."""
+        """Number of windows, None if the size is dynamic. One that starts after data and begin padding is dropped."""
         if not self.rounds_up or self.count_rounded_up is None:
             return self.count_rounded_down
         return self.count_rounded_up - 1 if self.last_starts_behind_data else self.count_rounded_up
@@ -58,12 +58,12 @@ class Windows:
     @property
     def count_rounded_down(self) -> int | None:
         """Number of windows that lie in data and padding, None if the size is dynamic."""
-        return None if self.size is None else self._room(self.size) // self.stride + 1
+        return None if self.size is None else self._start_range(self.size) // self.stride + 1
 
     @property
     def count_rounded_up(self) -> int | None:
-        """Number of windows with the last one in part outside; it may start behind the data: MNN keeps it then."""
-        return None if self.size is None else -(-self._room(self.size) // self.stride) + 1
+        """Number of windows with the last one in part outside; it may start after the data: MNN keeps it then."""
+        return None if self.size is None else -(-self._start_range(self.size) // self.stride) + 1
 
     @property
     def last_starts_behind_data(self) -> bool | None:
@@ -74,12 +74,12 @@ class Windows:
 
     @property
     def overhang(self) -> int | None:
-        """Padding behind the data that the last window reaches (0 if it ends before), None if the size is dynamic."""
+        """Padding after the data that the last window reaches (0 if it ends before), None if the size is dynamic."""
         if self.size is None or self.count is None:
             return None
         return max((self.count - 1) * self.stride + self.extent - self.size - self.begin, 0)
 
-    def _room(self, size: int) -> int:
+    def _start_range(self, size: int) -> int:
         """From the first position at which a window may start to the last."""
         return size + self.begin + self.end - self.extent
 
@@ -117,7 +117,7 @@ def windows_of(facts: NodeFacts, kernel: Sequence[int], sizes: Sequence[Dim]) ->
 def mnn_pool_windows(facts: NodeFacts) -> list[Windows | None]:
     """The windows of a pool as MNN reads its attributes, by spatial axis; None where the size is dynamic.
 
-    Dilations are ignored, and ``SAME_LOWER`` is taken for ``SAME_UPPER``.
+    Dilations are ignored, and ``SAME_LOWER`` is read as ``SAME_UPPER``.
 
     Args:
         facts: The pool.
@@ -157,13 +157,13 @@ def _windows(
 
 
 def same_padding(size: Dim, extent: int, stride: int, *, upper: bool) -> tuple[int, int] | None:
-    """Padding before and behind the data for as many windows as the size divided by the stride, rounded up.
+    """Padding before and after the data for as many windows as the size divided by the stride, rounded up.
 
     Args:
         size: Elements of the data; a symbol or None if dynamic.
         extent: From the first to the last element of a window.
         stride: From one window to the next.
-        upper: The odd element is behind the data (``SAME_UPPER``), not before it (``SAME_LOWER``).
+        upper: The odd element is after the data (``SAME_UPPER``), not before it (``SAME_LOWER``).
 
     Returns:
         None if it depends on a dynamic size.
@@ -175,7 +175,7 @@ def same_padding(size: Dim, extent: int, stride: int, *, upper: bool) -> tuple[i
 def missing_elements(size: Dim, extent: int, stride: int) -> int | None:
     """How many elements the data lacks for as many windows as the size divided by the stride, rounded up.
 
-    Negative if elements are left over behind the last window. None if that depends on a dynamic size.
+    Negative if elements are left over behind the last window. None if the number depends on a dynamic size.
     """
     if stride == 1:
         return extent - 1
@@ -183,6 +183,6 @@ def missing_elements(size: Dim, extent: int, stride: int) -> int | None:
 
 
 def split_padding(total: int, *, upper: bool) -> tuple[int, int]:
-    """Padding before and behind the data: halves of a total, the odd element behind (`upper`) or before it."""
+    """Padding before and after the data: halves of a total, the odd element after (`upper`) or before it."""
     less, more = total // 2, total - total // 2
     return (less, more) if upper else (more, less)

@@ -1,8 +1,8 @@
-"""How long MNN takes to run trained models, as they are and as `mnncompat fix` leaves them.
+"""How long MNN takes to run trained models, before and after `mnncompat fix`.
 
-Both are loaded into one process and run in turn, on one thread, many times; what counts is the median of the ratios of
-processor time, and of several processes the middle one: where memory happens to lie makes a percent or two. A model
-that `fix` leaves as it is has nothing to compare. Run it with `make bench`.
+Both are loaded into one process and run in turn, on one thread, many times; the result is the median of the ratios of
+processor time, and the median over several processes: the addresses of memory alone change the time by a percent or
+two. A model that `fix` does not change is not measured. Run it with `make bench`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trained import MODELS, wheels
 
 PROCESSES, ROUNDS = 3, 41
 LEAST_SECONDS = 0.02
-"""Of one side of a round: short models run several times."""
+"""Duration of one model's part of a round: short models run several times."""
 LIMIT = 1.02
 
 

@@ -1,4 +1,4 @@
-"""Bad input gets one line that says what is wrong, a hint, exit status 2, and nothing is lost."""
+"""Bad input gives one line that says what is wrong, a hint and exit status 2, and no file is lost."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_no_permission(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tests may run as root, whom no mode keeps out: the refusal is played."""
+    """The tests may run as root, for whom file modes do not count: the refusal is simulated."""
     model = saved(linear(), tmp_path)
 
     def refuse(path: Path) -> bytes:
@@ -319,7 +319,7 @@ def test_configuration_is_used_and_the_command_line_wins(
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("wait", [0.3, 1.0])
 def test_interrupted(sent: signal.Signals, wait: float, tmp_path: Path, tutorial: Path) -> None:
-    """Ctrl-C in the middle of a conversion: no traceback, an earlier output untouched, nothing left behind."""
+    """Ctrl-C in the middle of a conversion: no traceback, an earlier output untouched, no temporary files left."""
     out = tmp_path / "out.mnn"
     out.write_bytes(b"an earlier result")
     scratch = tmp_path / "scratch"

@@ -1,4 +1,4 @@
-"""What `[tool.mnncompat]` means to commands that know only a part of it."""
+"""The effect of `[tool.mnncompat]` on commands that know only some of its keys."""
 
 from __future__ import annotations
 

@@ -67,4 +67,4 @@ def test_python_is_warned(model: str) -> None:
     with pytest.warns(DeprecationWarning, match="'not-finite' is called isnan-isinf now") as told:
         result = fix(model, select=["not-finite"])
     assert [each.rewrite for each in result.applied] == ["isnan-isinf"]
-    assert told[0].filename == __file__  # who calls is told, not the library
+    assert told[0].filename == __file__  # the notice names the caller's line, not the library's

@@ -1,4 +1,4 @@
-"""`--unsafe-fixes`: what is dropped is told, measured, and never dropped unasked."""
+"""`--unsafe-fixes`: dropped rounding is reported and measured, and never dropped without the option."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_fix_drops_the_rounding_only_if_asked(model: Path, tmp_path: Path, capsy
     assert "proven equal" in told
     assert main(["fix", str(model), "-o", str(out), "--unsafe-fixes"]) == 0
     told = capsys.readouterr().out
-    assert "QuantizeLinear and DequantizeLinear: not rounded any more; its range stays (drop-rounding)" in told
+    assert "QuantizeLinear and DequantizeLinear: no longer rounded; its range stays (drop-rounding)" in told
     assert "near the original under ONNX Runtime" in told
     assert "SNR" in told
     assert "proven equal" not in told
@@ -54,7 +54,7 @@ def test_convert_says_what_its_file_computes(model: Path, tmp_path: Path, capsys
 
 
 def test_a_quantised_model_that_rounds_the_other_way_is_told_what_to_do(model: Path) -> None:
-    """A tolerance that no conversion meets stands for the activations that step the other way."""
+    """A tolerance that no conversion meets replaces activations that MNN rounds the other way."""
     exact = Tolerance(rtol=0, atol=0)
     result = convert(model, None, tolerance=exact)
     assert result.verdict == "not-equal"

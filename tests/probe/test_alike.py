@@ -1,4 +1,4 @@
-"""Which nodes stand for one another."""
+"""Which nodes have the same fingerprint, so that one is measured for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fork server: whatever a child does costs one request, and the next one finds nothing of it."""
+"""The fork server: a failing child costs one request only, and leaves no trace for the next one."""
 
 from __future__ import annotations
 

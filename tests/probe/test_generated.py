@@ -1,4 +1,4 @@
-"""The generated corpus: valid, deterministic, broad, and quick to draw."""
+"""The generated corpus: valid, deterministic, broad, and quick to generate."""
 
 from __future__ import annotations
 

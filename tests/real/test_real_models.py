@@ -1,4 +1,4 @@
-"""Real models through check, fix, convert and verify: what is right stays right, what is wrong is right after `fix`."""
+"""Real models through check, fix, convert and verify: right results stay right, wrong ones are right after `fix`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_healthy_stays_as_it_is_byte_for_byte(name: str, wheels: Path, t
     ("name", "rewrites"), [("squeezenet", {"softmax-axis"}), ("vad-sequence", {"recurrent-open-length"})]
 )
 def test_models_that_are_wrong_are_right_after_fix(name: str, rewrites: set[str], wheels: Path, tmp_path: Path) -> None:
-    """SqueezeNet's Softmax of opset 8 comes out of MNN as all ones; an LSTM takes its open length for one."""
+    """SqueezeNet's Softmax of opset 8 comes out of MNN as all ones; an LSTM's dynamic length is read as 1."""
     path, shapes, inputs = MODELS[name]
     model, out = wheels / path, tmp_path / "model.mnn"
     assert errors_of(model)

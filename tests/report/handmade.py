@@ -1,4 +1,4 @@
-"""Results as the commands return them, made by hand: ordinary ones, and ones with names that want to break out."""
+"""Results as the commands return them, made by hand: ordinary ones, and ones whose names hold markup or commands."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ WHOLE_MODEL = Diagnostic(
 )
 
 HOSTILE = "名前 [bold red]x[/] {0} [a](1) :smile:\x1b[31m\r\n::error::%25,\u202e\udc80"
-"""What must not be acted on: markup, placeholders, links, escapes, commands, bidirectional marks, a lone surrogate."""
+"""Text that must not be interpreted: markup, placeholders, links, escapes, commands, bidi marks and surrogates."""
 LONG = "/encoder/layers." + "0123456789" * 9
 
 RULES = (

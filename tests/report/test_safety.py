@@ -1,4 +1,4 @@
-"""Whatever a model calls its nodes, a report stays text of the kind that it says it is."""
+"""Whatever the names of a model's nodes, a report stays valid in its own format."""
 
 from __future__ import annotations
 

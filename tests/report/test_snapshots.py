@@ -1,4 +1,4 @@
-"""Every format over every kind of result, as it looked when somebody last read it."""
+"""Every format over every kind of result, compared with reviewed snapshots."""
 
 from __future__ import annotations
 

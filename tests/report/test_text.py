@@ -1,4 +1,4 @@
-"""What text does that a snapshot does not argue for."""
+"""Properties of the text format that snapshots do not explain."""
 
 from __future__ import annotations
 

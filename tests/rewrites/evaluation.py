@@ -1,4 +1,4 @@
-"""Evaluate heads under ONNX Runtime and MNN, and compare what they give within what rounding explains."""
+"""Evaluate heads under ONNX Runtime and MNN, and compare the outputs within the bounds of rounding."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def assert_equal(model: ModelProto, expected: Values, actual: Values, *, relativ
 
 
 def _assert_same_classes(node: NodeProto, expected: Values, actual: NDArray[Any], allowed: dict[str, float]) -> None:
-    """The class is the best one, or one that rounding may put in its place."""
+    """The class is the best one, or one whose score differs from it by no more than rounding."""
     scores = expected[node.input[0]].astype(np.float64) * (1 if node.op_type == "ArgMax" else -1)
     chosen = scores[np.arange(len(scores)), actual.reshape(-1)]
     assert np.all(chosen >= scores.max(axis=1) - 2 * allowed[node.input[0]]), node.output[0]
 
 
 def assert_agrees(model: ModelProto, result: ModelProto) -> None:
-    """Compare a head with what became of it, under ONNX Runtime, in every draw."""
+    """Compare a head with its rewritten form, under ONNX Runtime, in every sample."""
     feeds = feeds_of(model)
     for expected, actual in zip(reference(model, feeds), evaluated(result, feeds), strict=True):
         assert_equal(model, expected, actual)

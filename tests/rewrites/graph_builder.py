@@ -20,7 +20,7 @@ _IR_OF_OPSET = ((9, 4), (15, 8), (19, 9), (99, 10))
 
 
 class GraphBuilder:
-    """A model in the making.
+    """A model that is being built.
 
     Attributes:
         opset: Version of the ONNX domain.

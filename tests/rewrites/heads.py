@@ -1,4 +1,4 @@
-"""Random fully connected heads: where the features come from, the layers, what lies between, and what is returned."""
+"""Random fully connected heads: the source of the features, the layers, the operators between, and the outputs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ BATCHES: tuple[int | str, ...] = ("n", "n", 1, 2, 5)
 
 @dataclass(slots=True)
 class Head:
-    """A head being drawn.
+    """A head that is being generated.
 
     Attributes:
         draw: Hypothesis's.
         b: The model.
         batch: Its first dimension: a number, or a symbol.
-        mnn: True to leave out what MNN gets wrong for reasons that are not the head's.
+        mnn: True to leave out operators that MNN computes wrongly for reasons other than the head.
         weights: Stored matrices (name, (in, out) or (out, in)), to be used again.
     """
 

@@ -1,4 +1,4 @@
-"""What `fix` owes a model whose nodes MNN computes wrongly: equal under ONNX Runtime, and right in MNN."""
+"""Properties of a fixed model whose nodes MNN computes wrongly: equal under ONNX Runtime, and right in MNN."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def assert_remedied(
     """Fix a model; it must be equal under ONNX Runtime, without errors by the table, and right in MNN.
 
     Args:
-        model: The model; it may be in no trouble at all.
+        model: The model; it need not have a hazard.
         prober: Measures MNN.
         feeds: What to measure with; the first draw by default.
         target: What it is fixed for; whatever that is, the installed MNN must be right.

@@ -25,7 +25,7 @@ TARGET = Target("3.6.1")
 
 
 def findings(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> tuple[list[Match], list[Refusal]]:
-    """What the rewrite finds anywhere in a model."""
+    """The matches and refusals of a rewrite in all graphs of a model."""
     view = view_model(from_proto(model))
     if isinstance(rewrite, ModelRewrite):
         locations = rewrite.search(view, target)
@@ -35,7 +35,7 @@ def findings(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> tu
 
 
 def rewritten(rewrite: Rewrite, model: ModelProto, target: Target = TARGET) -> ModelProto:
-    """The model after one pass of the rewrite, which is left unchanged; asserts what every rewrite owes."""
+    """The model after one pass of the rewrite, which is left unchanged; asserts the properties of every rewrite."""
     before = model.SerializeToString(deterministic=True)
     result = _applied(rewrite, model, target)
     assert model.SerializeToString(deterministic=True) == before, "the rewrite changed its input"
@@ -61,7 +61,7 @@ def _applied(rewrite: Rewrite, model: ModelProto, target: Target) -> ModelProto:
 
 
 def leftovers(model: ModelProto) -> set[str]:
-    """Values that are computed or stored and that nobody reads."""
+    """Values that are computed or stored and never used."""
     graphs, nodes = list(_graphs(model.graph)), list(_nodes(model.graph))
     read = {name for node in nodes for name in node.input} | {value.name for g in graphs for value in g.output}
     stored = {tensor.name for graph in graphs for tensor in graph.initializer}

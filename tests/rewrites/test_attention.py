@@ -1,4 +1,4 @@
-"""Attention and what goes with it is computed right by MNN after `fix`."""
+"""Attention and related operators are computed correctly by MNN after `fix`."""
 
 from __future__ import annotations
 

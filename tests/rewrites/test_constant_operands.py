@@ -1,4 +1,4 @@
-"""Constants behind a layer are computed where they stand after `fix`, whatever MNN would take them for."""
+"""Constants after a layer are computed at their position after `fix`, even if MNN would treat them as a bias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every example of every rewrite: what must be rewritten is, right and as stated; look-alikes are left as they are."""
+"""Every example of every rewrite is rewritten correctly and as stated, unchanged, or refused, as it expects."""
 
 from __future__ import annotations
 

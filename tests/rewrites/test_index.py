@@ -1,4 +1,4 @@
-"""A rewrite is found by being there: by `fix`, which imports all of them, and by `check`, which reads their sources."""
+"""A rewrite is found by its file: by `fix`, which imports all of them, and by `check`, which reads their sources."""
 
 from __future__ import annotations
 
@@ -160,8 +160,8 @@ def test_every_rewrite_has_a_way_to_its_places() -> None:
         assert each.name in named or searches or chooses, f"no row names '{each.name}' as its remedy"
 
 
-def test_nobody_imports_a_rewrite_by_its_module() -> None:
-    """Commands, the pipeline and the API ask the index: a rewrite is moved or deleted in its own folder alone."""
+def test_no_module_imports_a_rewrite_by_its_path() -> None:
+    """Commands, the pipeline and the API use the index: moving or deleting a rewrite changes its own folder alone."""
     package = Path(mnncompat.__file__).parent
     families = "|".join(
         each.parent.name for each in (package / "rewrites").glob("*/__init__.py") if each.parent.name != "core"
@@ -180,7 +180,7 @@ def test_a_rewrite_on_request_is_made_with_what_the_option_says() -> None:
 
 
 def test_rewrites_suggest_themselves() -> None:
-    """Only where they would help: without GELU, and without quantised activations, nobody has anything to say."""
+    """Rewrites suggest an option only where it would help: not without GELU or quantised activations."""
     every = (*all_rewrites(), *requested_rewrites())
     plain = parser.parse_model(MODEL)
     gelu = parser.parse_model(MODEL.replace("Tanh", "Erf"))

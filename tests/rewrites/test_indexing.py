@@ -1,4 +1,4 @@
-"""What gathers, scatters and compares by index is computed by MNN after `fix`."""
+"""Operators that gather, scatter and compare by index are computed by MNN after `fix`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pads, crops, slices, splits and rearranges is computed by MNN after `fix`."""
+"""Operators that pad, crop, slice, split and rearrange are computed by MNN after `fix`."""
 
 from __future__ import annotations
 

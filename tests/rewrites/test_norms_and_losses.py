@@ -1,4 +1,4 @@
-"""Normalisations, Softmax and its kin, losses and products are computed right by MNN after `fix`."""
+"""Normalisations, Softmax and the like, losses and products are computed correctly by MNN after `fix`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of rewrites is what they say about each other, with a reason; codes decide nothing."""
+"""The order of rewrites is what they declare, with a reason; codes have no influence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mnncompat.support.target import Target
 
 
 def behind(rewrites: tuple[Rewrite, ...]) -> Mapping[str, frozenset[str]]:
-    """Of each rewrite those that come after it by what is declared, directly or by way of others."""
+    """For each rewrite those that come after it by declaration, directly or through others."""
     named = followers(rewrites)
     found: dict[str, frozenset[str]] = {}
     for each in reversed(rewrites):
@@ -68,7 +68,7 @@ def test_before_every_other_but_those_that_stand_before_it() -> None:
     [
         ([Planted("a", ("b", "why"))], "'a' stands before 'b', which is no rewrite"),
         ([Planted("a", ("b", "")), Planted("b")], "'a' stands before 'b' without a reason"),
-        ([Planted("a", ("b", "why")), Planted("b", ("a", "why")), Planted("c")], "in a circle, or behind one: a, b$"),
+        ([Planted("a", ("b", "why")), Planted("b", ("a", "why")), Planted("c")], "in a circle, or after one: a, b$"),
     ],
 )
 def test_what_does_not_fit(rewrites: list[Rewrite], expected: str) -> None:
@@ -85,7 +85,7 @@ def test_codes_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("rewrite", [each for each in all_rewrites() if each.examples()], ids=lambda each: each.name)
-def test_whoever_wants_the_same_node_says_who_goes_first(rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rewrites_of_the_same_node_declare_their_order(rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example in every round: two matches that share a node are of one rewrite, or their order is declared."""
     rivals: set[tuple[str, str]] = set()
     apply = transaction._apply

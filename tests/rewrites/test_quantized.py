@@ -158,7 +158,7 @@ def test_quantised_product_is_right(
     stride=st.sampled_from([1, 2]),
 )
 def test_integer_convolution_is_exact(prober: Prober, size: int, mode: str, groups: int, stride: int) -> None:
-    """As many channels as MNN's fast convolutions want."""
+    """As many channels as MNN's fast convolutions need."""
     model, feeds = one_node(
         "ConvInteger",
         {
@@ -188,7 +188,7 @@ def test_integer_convolution_is_exact(prober: Prober, size: int, mode: str, grou
 def test_a_pair_without_its_rounding_is_off_by_half_a_step(
     shape: list[int], kind: Any, *, several: bool, zero: int, seed: int
 ) -> None:
-    """And by nothing where it saturates: what stands below the range comes out at its lower end."""
+    """And by nothing where it saturates: values below the range become its lower end."""
     draws = np.random.default_rng(seed)
     count = (shape[1],) if several else ()
     scale = np.exp2(draws.integers(-9, -4, count)).astype(np.float32)

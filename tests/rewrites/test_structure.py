@@ -1,4 +1,4 @@
-"""The notation in which examples state what becomes of them."""
+"""The notation in which examples state the structure of their result."""
 
 import pytest
 from onnx import parser

@@ -1,4 +1,4 @@
-"""Heads that are unlike any exporter's: each is rewritten, or left in part, and equal under ONNX Runtime and MNN."""
+"""Heads that no exporter writes: each is rewritten, in part or as a whole, and equal under ONNX Runtime and MNN."""
 
 from __future__ import annotations
 

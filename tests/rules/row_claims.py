@@ -1,6 +1,6 @@
-"""What the rows of a table claim, held against its micro-models and what was measured of them.
+"""The claims of the rows of a table, compared with its micro-models and their measurements.
 
-Each function returns one message for each claim that nothing shows: what is missing, and how it is supplied.
+Each function returns one message for each claim without evidence: what is missing, and how to supply it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ SHOWN_BY: Mapping[str, frozenset[Outcome]] = {
     "wrong": frozenset({Outcome.WRONG}),
     "partial": FAILURES,
 }
-"""Status of a row -> what its micro-models come to; of what is right for some inputs, they show the others."""
+"""Status of a row -> outcomes of its micro-models; those of a `partial` row show the inputs that are wrong."""
 Evidence = Mapping[str, Mapping[str, Measurement]]
 """Release of MNN -> case -> measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A micro-model and the rows that certainly speak about it, by release.
+    """A micro-model and the rows that certainly hold for it, by release.
 
     Attributes:
         case: The entry of `rules/cases/`.
@@ -58,7 +58,7 @@ class Shown:
 def shown(
     root: Path, table: SupportTable, versions: Collection[str], ops: Collection[str] | None = None
 ) -> list[Shown]:
-    """The micro-models of a rules folder, with the rows that speak about them.
+    """The micro-models of a rules folder, with the rows that hold for them.
 
     Args:
         root: The folder.
@@ -97,7 +97,7 @@ def without_models(
     always: Collection[tuple[str, str]],
     ops: Collection[str] | None = None,
 ) -> list[str]:
-    """Rows that no micro-model shows, or that no look-alike tells apart.
+    """Rows that no micro-model shows, or that no look-alike distinguishes.
 
     Args:
         table: The rows.
@@ -117,7 +117,7 @@ def without_models(
             )
         if not any(each.case.is_alike for each in own) and (row.code, op) not in always:
             messages.append(
-                f"{place}: no look-alike tells it apart: add the nearest model that MNN computes right to "
+                f"{place}: no look-alike distinguishes it: add the nearest model that MNN computes right to "
                 f'rules/cases/{op}.toml ([[case]] unlike = "{row.code}", name, model), then {measuring(row.code)}'
             )
     return messages
@@ -132,7 +132,7 @@ def _case_disagreements(each: Shown, evidence: Evidence) -> Iterator[str]:
     case = each.case
     if not case.is_alike and not any(each.flagging(version) for version in each.rows):
         row = f"row {case.code}" if case.code else "supported row"
-        yield f"{case.id}: no {row} speaks about it: mend the model, or the row's condition"
+        yield f"{case.id}: no {row} holds for it: correct the model, or the row's condition"
     for version in each.rows:
         measured = evidence.get(version, {}).get(case.id)
         flagging = each.flagging(version)
@@ -147,7 +147,7 @@ def _case_disagreements(each: Shown, evidence: Evidence) -> Iterator[str]:
 
 
 def _claim(case: RowCase, row: Row, version: str, measured: Measurement) -> Iterator[str]:
-    """Whether what was measured is what the row says, or what the entry says instead."""
+    """Whether the measurement is what the row says, or what the entry says instead."""
     if case.unstable:
         return
     found = f"{case.id}: is {measured.code} on {version}"
@@ -164,7 +164,7 @@ def _claim(case: RowCase, row: Row, version: str, measured: Measurement) -> Iter
 
 
 def outcomes_of(row: Row) -> frozenset[Outcome]:
-    """What the micro-models of a row may have come to."""
+    """The outcomes that micro-models of a row may have."""
     held = frozenset({Outcome.UNREPRESENTABLE}) if row.obstacle == "type" and row.status == "error" else frozenset()
     return SHOWN_BY[row.status] | held
 

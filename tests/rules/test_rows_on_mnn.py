@@ -1,4 +1,4 @@
-"""All micro-models of the rows, measured on the installed MNN: what was stored about its release comes out again."""
+"""All micro-models of the rows, measured on the installed MNN: the outcomes equal those stored for its release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mnncompat.support.releases import installed_version
 
 
 def said(measured: Measurement) -> tuple[str, str, str]:
-    """What must come out again. Where and by which signal a process dies is chance, once its memory is damaged."""
+    """The part of an outcome that must be the same: where and by which signal a process dies may be chance."""
     return measured.outcome, measured.aspect, "" if measured.outcome is Outcome.CRASH else measured.stage
 
 

@@ -51,7 +51,7 @@ class Job(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of it: `before` and `after` are `Measurement.code`; both are empty if there was no right export."""
+    """Outcome of one export: `before` and `after` are `Measurement.code`; both are empty if the export is wrong."""
 
     job: Job
     before: str = ""

@@ -1,4 +1,4 @@
-"""Attention written as the products that it is made of."""
+"""Attention as MatMul, Softmax and MatMul."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class AttentionAsMatmul(NodeRewrite):
     booleans and of numbers, causal and windowed attention, past and present keys, padded caches, soft caps, and every
     form of the fourth output.
 
-    **Why.** MNN's converter does not know Attention. The body by which ONNX defines it computes masks, scales and
-    repeated heads at run time, in operators that MNN partly gets wrong.
+    **Why.** MNN's converter does not know Attention. ONNX's function body for it computes masks, scales and repeated
+    heads at run time, in operators that MNN partly computes wrongly.
 
     **Before and after**::
 
@@ -46,8 +46,8 @@ class AttentionAsMatmul(NodeRewrite):
         y = Softmax((q * scale) @ k^T + bias) @ v
 
     **Algebra.** ONNX's definition. Queries that share a head of keys are stacked along the length, so that no key is
-    copied: (batch, keys * group, length, size) is (batch, keys, group * length, size). What the mask is made of is
-    computed beforehand as far as it is known. Rows without any key are zero by ONNX's definition, and Softmax of
+    copied: (batch, keys * group, length, size) is (batch, keys, group * length, size). Constant parts of the mask are
+        computed beforehand. Rows without any key are zero by ONNX's definition, and Softmax of
     nothing but minus infinity is not: where such rows are possible, scores are limited to the lowest number and the
     rows are multiplied by zero.
 
@@ -88,7 +88,7 @@ class AttentionAsMatmul(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Forms of heads and masks, and what is left."""
+        """Forms of heads and masks, and models that stay unchanged or are refused."""
         return (
             *_heads_and_masks(),
             refused(
@@ -166,7 +166,7 @@ def _split(node: NodeFacts, new: SubgraphBuilder) -> _Heads:
 
 
 class _Shapes:
-    """Stacks queries that share a head of keys, and parts them again.
+    """Stacks queries that share a head of keys, and splits the results again.
 
     Args:
         heads: The operands.
@@ -215,7 +215,7 @@ def _capped(new: SubgraphBuilder, scores: Value, softcap: float | None) -> Value
 
 
 def _softmax(new: SubgraphBuilder, scores: Value, mask: Mask, precision: int | None) -> Value:
-    """Softmax along the keys; rows in which nothing is allowed are zero."""
+    """Softmax along the keys; rows in which no key is allowed are zero."""
     dtype = scores.dtype
     exact = precision if precision not in (None, TensorProto.DOUBLE) else dtype
     if not mask.may_be_empty:

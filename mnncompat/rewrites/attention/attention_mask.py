@@ -1,4 +1,4 @@
-"""What Attention may look at: masks, the causal frontier, windows and padded caches, as one condition and one bias."""
+"""The keys that Attention may attend to: masks, causality, windows and padded caches as one condition and one bias."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 LOWEST = float(np.finfo(np.float32).min)
-"""Scores that are not above it are of keys that must not be looked at."""
+"""Scores that are not above it belong to masked keys."""
 
 
 class Mask:
-    """What the scores of an Attention node are masked by.
+    """The mask of the scores of an Attention node.
 
     Args:
         node: The node.
@@ -28,7 +28,7 @@ class Mask:
         key: All keys, past ones included, (batch, heads, length, size).
 
     Attributes:
-        may_be_empty: True if a query may have no key at all.
+        may_be_empty: True if all keys of a query may be masked.
 
     Raises:
         NotApplicable: The mask is of integers.
@@ -50,7 +50,7 @@ class Mask:
         self.may_be_empty = empty or bool(self._computed) or self._bias is not None
 
     def apply(self, scores: Value) -> Value:
-        """The scores with minus infinity where nothing may be seen, and the bias added."""
+        """The scores with minus infinity for masked keys, and with the bias added."""
         new, nothing = self._new, np.asarray(-np.inf, self._element)
         if self._bias is not None:
             scores = scores + self._bias
@@ -66,7 +66,7 @@ class Mask:
         return scores
 
     def _draw_mask(self, mask: Value) -> None:
-        """The operand, as far as it goes: what is behind its end is not allowed."""
+        """The mask operand; keys beyond its last column are masked."""
         new = self._new
         if not mask.is_float and mask.dtype != TensorProto.BOOL:
             raise NotApplicable(f"the mask is {TensorProto.DataType.Name(mask.dtype)}")
@@ -83,21 +83,21 @@ class Mask:
             self._bias = self._filled(new.cast(mask, self._query.dtype), missing, -np.inf)
 
     def _missing(self, mask: Value) -> Any:
-        """How many columns the mask has less than there are keys: a number, or a value of shape [1]."""
+        """The number of keys minus the number of columns of the mask: a number, or a value of shape [1]."""
         total, length = self._key.dims[2], mask.dims[-1]
         if total is not None and total == length:
             return np.int64(0)
         return self._difference(self._size(self._key), self._size(mask, mask.rank - 1))
 
     def _filled(self, mask: Value, missing: Any, number: float) -> Value:
-        """The mask with columns of a number behind it."""
+        """The mask with further columns of one number at its end."""
         if isinstance(missing, np.integer):
             return self._new.pad(mask, [0] * (2 * mask.rank - 1) + [int(missing)], number)
         widths = self._new.concat([self._new.constant([0] * (2 * mask.rank - 1)), missing], 0)
         return self._new.op("Pad", mask, widths, number)
 
     def _draw_positions(self, node: NodeFacts) -> None:
-        """The causal frontier, the windows, and the end of padded caches."""
+        """Causality, windows, and the end of padded caches."""
         before, after = ([node.attribute(name)] for name in ("left_window_size", "right_window_size"))
         low = before[0] if before[0] is not None and before[0] >= 0 else None
         high = after[0] if after[0] is not None and after[0] >= 0 else None
@@ -107,7 +107,7 @@ class Mask:
         if low is None and high is None and not padded:
             return
         columns, length = self._range(self._key), self._size(self._query)
-        ends = self._spread(self._new.input(6)) if padded else None
+        ends = self._lengths_by_batch(self._new.input(6)) if padded else None
         if padded:
             self._allow("Less", columns, ends)
         if low is None and high is None:
@@ -122,7 +122,7 @@ class Mask:
     # ---- numbers that are known, or computed ---------------------------------------------------------------------
 
     def _size(self, value: Value, axis: int = 2) -> Any:
-        """A dimension, the length of a sequence: a number, or a value of shape [1]."""
+        """A dimension that is the length of a sequence: a number, or a value of shape [1]."""
         size: Dim = value.dims[axis]
         if isinstance(size, int):
             return np.int64(size)
@@ -142,7 +142,7 @@ class Mask:
     def _column(self, row: Any) -> Any:
         return row[:, np.newaxis] if isinstance(row, np.ndarray) else self._new.unsqueeze(row, (1,))
 
-    def _spread(self, lengths: Value) -> Any:
+    def _lengths_by_batch(self, lengths: Value) -> Any:
         """Lengths of the batch's caches, (batch,), as (batch, 1, 1, 1)."""
         constant = lengths.constant
         return self._new.unsqueeze(lengths, (1, 2, 3)) if constant is None else constant.reshape(-1, 1, 1, 1)

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 LONGEST = 64
-"""Steps that are written out at most: each is about 12 nodes."""
+"""The largest number of steps that is unrolled: each is about 12 nodes."""
 _PAST, _DECAY, _BETA = 3, 4, 5
 
 
 class LinearAttentionUnrolled(NodeRewrite):
-    """Write out the steps of LinearAttention.
+    """Unroll the steps of LinearAttention.
 
     **What.** LinearAttention of all four update rules over a sequence of a known length, with or without a past state.
 
-    **Why.** MNN's converter does not know it, and the body by which ONNX defines it is a Scan, which MNN does not know
+    **Why.** MNN's converter does not know it, and ONNX's function body for it is a Scan, which MNN does not know
     either.
 
     **Before and after**::
@@ -78,7 +78,7 @@ class LinearAttentionUnrolled(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Rules, shared heads, and what is left."""
+        """Rules, shared heads, and models that stay unchanged or are refused."""
         qkv = "float[2,3,8] q, float[2,3,8] k, float[2,3,6] v"
         results = "float[2,3,6] y, float[2,2,4,3] s"
         return (
@@ -120,6 +120,6 @@ def _decay(new: SubgraphBuilder) -> Value:
 
 
 def _steps(new: SubgraphBuilder, value: Value, shape: tuple[int, int, int]) -> list[Value]:
-    """The steps of (batch, length, n), each of a shape behind the batch."""
+    """The steps of (batch, length, n): the batch first, then the given shape."""
     wide = new.cast(value, TensorProto.FLOAT)
     return [new.reshape(each, (0, *shape)) for each in new.split(wide, [1] * value.dim(1), 1)]

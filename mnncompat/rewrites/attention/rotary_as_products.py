@@ -1,4 +1,4 @@
-"""RotaryEmbedding written as the products that it is made of."""
+"""RotaryEmbedding as Mul, Sub, Add and Concat."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class RotaryAsProducts(NodeRewrite):
     **What.** RotaryEmbedding of halves and of pairs, of all of a head or its beginning, of packed (3-D) and split (4-D)
     heads, with and without positions.
 
-    **Why.** MNN's converter does not know it. The body by which ONNX defines it computes shapes at run time, which MNN
-    partly gets wrong.
+    **Why.** MNN's converter does not know it. ONNX's function body for it computes shapes at run time, which MNN partly
+    computes wrongly.
 
     **Before and after**::
 
         y = RotaryEmbedding(x, cos, sin)
         a, b = Split(x)  y = Concat(a * cos - b * sin, a * sin + b * cos)
 
-    **Algebra.** ONNX's definition. Heads are not transposed: it is the tables that get an axis of length one where the
-    heads are.
+    **Algebra.** ONNX's definition. Heads are not transposed: the tables of cosines and sines get an axis of length one
+    at the position of the heads.
 
     **Refuses** sizes of heads that are not static.
 
@@ -68,7 +68,7 @@ class RotaryAsProducts(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both layouts, halves and pairs, and what is left."""
+        """Both layouts, halves and pairs, and models that stay unchanged or are refused."""
         return (
             rewritten(
                 "split heads, positions",
@@ -110,6 +110,6 @@ def _split(node: NodeFacts, new: SubgraphBuilder) -> Value:
 
 
 def _table(new: SubgraphBuilder, position: int) -> Value:
-    """Cosines or sines as (batch, length, half): the rows of the positions, where there are any."""
+    """Cosines or sines as (batch, length, half): selected by the positions, if these are given."""
     table = new.input(position)
     return new.op("Gather", table, new.input(3), axis=0) if new.has(3) else table

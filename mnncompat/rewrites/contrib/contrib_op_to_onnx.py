@@ -27,15 +27,15 @@ class ContribOpToOnnx(NodeRewrite):
     """Write an operator of another domain with ONNX's own.
 
     **What.** The operators that ONNX Runtime's optimizer and its tools write: FusedConv, FusedMatMul, FusedGemm,
-    BiasGelu, FastGelu, QuickGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, and those that ONNX took
-    over as they were (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample): domain com.microsoft.
+    BiasGelu, FastGelu, QuickGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, and those that ONNX adopted
+    without a change (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample): domain com.microsoft.
     The quantised operators of the same domain, in float arithmetic: QLinearAdd, QLinearMul, QLinearSigmoid,
     QLinearLeakyRelu, QLinearSoftmax, QLinearConcat, QLinearWhere, QLinearAveragePool, QLinearGlobalAveragePool,
     QLinearConv with channels last, NhwcMaxPool, QGemm, MatMulIntegerToFloat and DynamicQuantizeMatMul. Operators of
     ai.onnx.preview that ONNX defines by others (FlexAttention).
 
-    **Why.** MNN's converter ignores domains: it refuses what it does not know by name, and runs the rest as ONNX's
-    operator of that name.
+    **Why.** MNN's converter ignores domains: it refuses operators whose name it does not know, and runs the others as
+    ONNX's operator of that name.
 
     **Before and after**::
 
@@ -45,13 +45,14 @@ class ContribOpToOnnx(NodeRewrite):
         c = com.microsoft::QLinearMul(a, as, az, b, bs, bz, cs, cz)
         c = Cast(Clip(Round((Cast(a) - az) * (Cast(b) - bz) * (as * bs / cs) + cz), 0, 255), to = uint8)
 
-    **Algebra.** ONNX Runtime's documentation defines each by ONNX's operators. What is quantised is rounded where ONNX
-    Runtime's kernels for x86 round, before or after the zero point is added; measured, all elements are equal, but for
-    QLinearAveragePool between equal scales that are no powers of two: there halves fall to the noise of its own sum.
-    The result of QLinearSoftmax is scaled by the reciprocal of its scale rounded down, as ONNX Runtime does.
+    **Algebra.** ONNX Runtime's documentation defines each by ONNX's operators. Quantised results are rounded as ONNX
+    Runtime's kernels for x86 round them, before or after the zero point is added. As measured, all elements are equal,
+    except for QLinearAveragePool between equal scales that are no powers of two: there the rounding error of its own
+    sum decides how halves are rounded. The result of QLinearSoftmax is scaled by the reciprocal of its scale rounded
+    down, as ONNX Runtime does.
 
     **Refuses** other operators and domains, activations that are no ONNX operator, transposed batches, and scales for
-    each row or channel where ONNX Runtime knows one for the tensor.
+    each row or channel where ONNX Runtime allows only one for the tensor.
 
     **Source.** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
     """
@@ -74,7 +75,7 @@ class ContribOpToOnnx(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Those of each family, an operator that came into ONNX as it was, and one without a twin."""
+        """Operators of each family, one that ONNX adopted without a change, and one without an ONNX equivalent."""
         ms = '"": 17, "com.microsoft": 1'
         return (
             *(example for family in _FAMILIES for example in family.examples()),

@@ -1,7 +1,7 @@
 """Quantised operators of ONNX Runtime's own domain, emitted in float arithmetic; `contrib-op-to-onnx` calls them.
 
 ONNX Runtime computes most in float32, some round before the zero point is added and some after: each is emitted in the
-order that its kernel for x86 has, which decides where a value is half way between two integers.
+order of its kernel for x86, which decides how values half way between two integers are rounded.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _along_axes() -> tuple[Example, ...]:
 
 
 def _sum(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
-    """QLinearAdd: all zero points are one number, to which the operands are added in units of the result."""
+    """QLinearAdd: the zero points become one number, to which the operands are added in units of the result."""
     one, two, result = (tensor_scale(new, position) for position in (1, 4, 6))
     first, second = (folded(new, lambda scale, unit: scale / unit, each, result) for each in (one, two))
     zeros = (first, zero_as_float(new, 2), second, zero_as_float(new, 5), zero_as_float(new, 7))
@@ -159,7 +159,7 @@ def _concat(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
 
 
 def _softmax(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
-    """QLinearSoftmax: by the definition of an opset of its own; the zero point falls out.
+    """QLinearSoftmax: as the opset in its attribute defines it; the zero point cancels out.
 
     ONNX Runtime multiplies by the largest integer that is not more than the reciprocal of the scale.
     """
@@ -229,13 +229,13 @@ def _convolution(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
 
 
 def _real(new: SubgraphBuilder, position: int) -> Value:
-    """What the integers of an input stand for; scale and zero point follow it."""
+    """The dequantised values of an input, which scale and zero point follow."""
     value = centred(new, position, tensor_zero_point(new, position + 2))
     return folded(new, lambda integers, scale: integers * scale, value, tensor_scale(new, position + 1))
 
 
 def _quantized(new: SubgraphBuilder, value: Value, position: int, dtype: int) -> Value:
-    """QuantizeLinear by a scale, whose zero point follows it."""
+    """QuantizeLinear by the scale at a position, which the zero point follows."""
     return quantized(new, value / tensor_scale(new, position), tensor_zero_point(new, position + 1), dtype)
 
 
@@ -245,7 +245,7 @@ def _shifted(new: SubgraphBuilder, value: Value, position: int) -> Value:
 
 
 def _saturated(new: SubgraphBuilder, value: Value, dtype: int) -> Value:
-    """Rounded when the zero point is in it."""
+    """Round, clip and cast a value that includes the zero point."""
     if dtype not in RANGES:
         raise NotApplicable(f"the result is {TensorProto.DataType.Name(dtype)}")
     return new.cast(new.clip(rounded(new, value), *map(float, RANGES[dtype])), dtype)

@@ -54,7 +54,7 @@ def column_parameter(new: SubgraphBuilder, position: int, *, across: bool = Fals
 
 
 def folded(new: SubgraphBuilder, formula: Callable[..., Any], *values: Value) -> Value:
-    """A formula of values, computed here and now if all of them are constant."""
+    """A formula of values, evaluated at once if all of them are constant."""
     constants = [each.constant for each in values]
     if any(each is None for each in constants):
         result: Value = formula(*values)

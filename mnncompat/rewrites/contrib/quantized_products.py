@@ -74,7 +74,7 @@ def _swapped(new: SubgraphBuilder, value: Value) -> Value:
 
 
 def _dynamic_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
-    """DynamicQuantizeMatMul: the left operand is quantised when it is known."""
+    """DynamicQuantizeMatMul: the left operand is quantised at run time."""
     one, scale, zero = new.ops("DynamicQuantizeLinear", new.input(0), count=3)
     return [_scaled_product(new, (one, new.input(1)), (zero, 3), (scale, column_parameter(new, 2)), 4)]
 

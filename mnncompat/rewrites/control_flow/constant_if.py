@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class ConstantIf(NodeRewrite):
-    """Write the branch that is taken in the place of an If whose condition is constant.
+    """Replace an If whose condition is constant by the branch that is taken.
 
-    **What.** If over a condition that is stored or computed from nothing but constants and static shapes, where a
-    branch holds something that MNN cannot take (or the If itself does). Exporters write such conditions for tests of a
-    rank or a size; `mnncompat fix --shape` settles more of them.
+    **What.** If over a condition that is stored or computed from constants and static shapes alone, where a node of a
+    branch or the If itself has a hazard. Exporters write such conditions for tests of a rank or a size; `mnncompat fix
+    --shape` settles more of them.
 
     **Why.** MNN converts both branches, whichever is taken, and refuses the model for either.
 
@@ -44,7 +44,7 @@ class ConstantIf(NodeRewrite):
     op_types = ("If",)
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
-        """True if the condition is constant and something in the node is in trouble."""
+        """True if the condition is constant and the node, or one in its branches, has a hazard."""
         if not target.facts(view, index).is_constant(view.nodes[index].input[0]):
             return False
         inside = (graph for graph in view.scope.graphs() if _is_within(graph, view, index))
@@ -60,7 +60,7 @@ class ConstantIf(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Conditions that are stored and computed, a branch that reads the graph around it, and healthy branches."""
+        """Conditions stored and computed, a branch that reads the graph around it, and branches without a hazard."""
         branches = """<then_branch = one () => (float[2,3] a) { t = Relu(x) a = Mul(t, w) },
             else_branch = two () => (float[2,3] b) { b = Hardmax(x) }>"""
         healthy = """<then_branch = one () => (float[2,3] a) { a = Relu(x) },

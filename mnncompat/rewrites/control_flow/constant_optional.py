@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class ConstantOptional(NodeRewrite):
     """Replace OptionalHasElement and OptionalGetElement where it is known whether there is an element.
 
-    **What.** OptionalHasElement without an operand, of a tensor, or of what Optional makes; OptionalGetElement of a
-    tensor or of what Optional makes of one.
+    **What.** OptionalHasElement without an operand, of a tensor, or of the result of an Optional; OptionalGetElement of
+    a tensor or of the result of an Optional of a tensor.
 
     **Why.** MNN has no optional values.
 
@@ -28,8 +28,8 @@ class ConstantOptional(NodeRewrite):
         o = Optional(x); h = OptionalHasElement(o); y = OptionalGetElement(o)
         h = true; y = x
 
-    **Algebra.** An operand that is a tensor is an element; one that is left out, or that Optional makes of nothing, is
-    none.
+    **Algebra.** An operand that is a tensor is an element; an operand that is left out, or the result of an Optional
+    without operand, has none.
 
     **Refuses** optional values that are inputs of the graph or come from other operators.
 
@@ -52,7 +52,7 @@ class ConstantOptional(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Tensors, and what Optional makes of them."""
+        """Tensors, and results of Optional."""
         return (
             rewritten(
                 "optional of a tensor",
@@ -75,7 +75,7 @@ def _element(node: NodeFacts) -> str | None:
     """The tensor that is the operand's element, None if there is none.
 
     Raises:
-        NotApplicable: That is not known.
+        NotApplicable: It is not known whether there is an element.
     """
     name = node.operand(0)
     if name is None:

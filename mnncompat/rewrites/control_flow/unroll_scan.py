@@ -23,7 +23,7 @@ _OLD_OPSET = 9
 class UnrollScan(NodeRewrite):
     """Write the body of a Scan once for every step, or as the body of a Loop.
 
-    **What.** Scan of every opset. With a static number of steps the body is repeated, one step behind the other. With
+    **What.** Scan of every opset. With a static number of steps the body is repeated, once for each step. With
     a dynamic one, or where that would be more than 2,000 nodes, the Scan becomes a Loop that gathers the slices.
 
     **Why.** MNN's converter does not declare Scan.

@@ -58,7 +58,7 @@ class UnrollSequenceMap(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """A constructed sequence beside a tensor and beside another, and one that another operator makes."""
+        """A constructed sequence with a tensor, with another sequence, and a sequence that another operator makes."""
         body = "body = each (float[2] e, float[2] t) => (float[2] r) { r = Add(e, t) }"
         return (
             rewritten(
@@ -89,7 +89,7 @@ class UnrollSequenceMap(NodeRewrite):
 
 
 def _elements(node: NodeFacts, new: SubgraphBuilder, sequence: Value) -> list[Value] | None:
-    """The elements of a sequence, None if they are not known or it is no sequence."""
+    """The elements of a sequence; None if they are not known or the value is no sequence."""
     producer = node.view.producer(sequence.name)
     if producer is None or producer.op_type != "SequenceConstruct":
         return None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Col2ImGathered(NodeRewrite):
-    """Gather the elements of the columns that fall on each place of the image, and sum them.
+    """Gather the elements of the columns that contribute to each element of the image, and sum them.
 
     **What.** Col2Im (``fold``) with constant image and block shapes, of any number of axes.
 
@@ -33,12 +33,13 @@ class Col2ImGathered(NodeRewrite):
         y = Col2Im(x, image, block)
         y = Reshape(ReduceSum(Reshape(Gather(Concat(Reshape(x, (N, C, K * L)), 0), places), (N, C, P, M)), -1), image)
 
-    ``places`` lists for each of the P places of the image the up to M elements that fall on it; the zero fills up.
+    ``places`` lists, for each of the P elements of the image, the up to M elements that contribute to it; the zero
+    fills the rest.
 
     **Algebra.** Col2Im is the sum of the columns, each written where it was taken from.
 
-    **Why this form.** A ConvTranspose with weights of 0 and 1 takes as long or longer: 7 ms in the place of 1.5 for 16
-    channels of 32 x 32 and blocks of 3 x 3, 22 ms in the place of 11 for 64 channels of 56 x 56.
+    **Why this form.** A ConvTranspose with weights of 0 and 1 takes as long or longer: 7 ms instead of 1.5 for 16
+    channels of 32 x 32 and blocks of 3 x 3, 22 ms instead of 11 for 64 channels of 56 x 56.
 
     **Refuses** shapes that are computed at run time, and columns whose channels are dynamic.
 
@@ -110,7 +111,7 @@ class Col2ImGathered(NodeRewrite):
 def _targets(
     image: Sequence[int], block: Sequence[int], dilations: Sequence[int], strides: Sequence[int], pads: Sequence[int]
 ) -> NDArray[np.int64]:
-    """Place in the flat image of each element of the columns, (prod(block), blocks); -1 outside."""
+    """Position in the flat image of each element of the columns, (prod(block), blocks); -1 outside."""
     axes = len(image)
     reach = [dilation * (extent - 1) + 1 for dilation, extent in zip(dilations, block, strict=True)]
     counts = [(image[axis] + pads[axis] + pads[axis + axes] - reach[axis]) // strides[axis] + 1 for axis in range(axes)]
@@ -123,9 +124,9 @@ def _targets(
 
 
 def _places(targets: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], bool]:
-    """For each place of the image the elements that fall on it, (size, most), and whether there are as many on each.
+    """The elements that contribute to each element of the image, (size, most), and whether their number is constant.
 
-    What is missing points behind the last element.
+    Missing ones point after the last element.
     """
     flat = targets.reshape(-1)
     order = np.argsort(flat, kind="stable")[(flat < 0).sum() :]

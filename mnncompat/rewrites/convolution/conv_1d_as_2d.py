@@ -22,8 +22,8 @@ class Conv1dAs2d(NodeRewrite):
 
     **What.** Conv and ConvTranspose of rank 3.
 
-    **Why.** MNN does the same, but moves the Squeeze behind what follows, and loses it where that is an output of the
-    graph: the result comes back with a fourth dimension.
+    **Why.** MNN does the same, but moves the Squeeze after the following nodes, and loses it where the result is an
+    output of the graph: the output has a fourth dimension.
 
     **Before and after**::
 
@@ -32,7 +32,7 @@ class Conv1dAs2d(NodeRewrite):
 
     **Algebra.** A kernel of height 1 on an image of height 1.
 
-    **Why this form.** Measured with MNN 3.6.1 on x86-64: as fast as the 1-D form with an Identity behind it.
+    **Why this form.** Measured with MNN 3.6.1 on x86-64: as fast as the 1-D form followed by an Identity.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/Conv1dSqueezeMove.cpp
     """
@@ -64,7 +64,7 @@ class Conv1dAs2d(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both operators, as output of the graph."""
+        """Both operators, with an output of the graph as result."""
         return (
             rewritten(
                 "convolution",
@@ -87,7 +87,7 @@ class Conv1dAs2d(NodeRewrite):
                 becomes="ConvTranspose, Squeeze, 2 Unsqueeze",
             ),
             unchanged(
-                "behind it Sigmoid",
+                "followed by Sigmoid",
                 "(float[1,4,9] x) => (float[1,6,7] y) { h = Conv(x, w) y = Sigmoid(h) }",
                 w=(6, 4, 3),
             ),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Conv3dByPlanes(NodeRewrite):
-    """Gather the planes of each window along the depth; with a weight at run time, take them for channels in 2-D.
+    """Gather the planes of each window along the depth; with a weight at run time, use them as channels in 2-D.
 
     **What.** Conv of rank 5 whose weight is computed at run time, or that is dilated along the depth.
 
@@ -32,8 +32,9 @@ class Conv3dByPlanes(NodeRewrite):
         p = Reshape(Transpose(Reshape(g, (N, C, D', d, H, W))), (N*D', C*d, H, W))
         y = Conv(p, Reshape(w, (M, C*d, h, w))), back to (N, M, D', H', W')
 
-    **Algebra.** Windows side by side need no dilation. The sum over channels, depth, height and width is the same sum
-    with (channel, depth) as one index; the weight lies in memory in that order already, and groups stay whole.
+    **Algebra.** Gathered windows are adjacent and need no dilation. The sum over channels, depth, height and width is
+    the same sum with (channel, depth) as one index; the weight lies in memory in that order already, and groups stay
+    whole.
 
     **Refuses** dynamic channels or spatial sizes.
 

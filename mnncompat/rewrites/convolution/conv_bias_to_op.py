@@ -1,4 +1,4 @@
-"""The bias of a convolution as an Add behind it."""
+"""The bias of a convolution as an Add after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ConvBiasToOp(NodeRewrite):
-    """Add the bias of a convolution behind it.
+    """Add the bias of a convolution after it.
 
     **What.** Conv and ConvTranspose whose bias is computed at run time while their weight is constant, and 3-D
     ConvTranspose with a bias.
@@ -27,19 +27,19 @@ class ConvBiasToOp(NodeRewrite):
         y = Conv(x, w, b)
         y = Conv(x, w) + Reshape(b, (1, M, 1, 1))
 
-    **Algebra.** What a bias is.
+    **Algebra.** The definition of the bias.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Conv.html
     """
 
     code = "MNN887"
     name = "conv-bias-to-op"
-    summary = "its bias is added behind it"
+    summary = "its bias is added after it"
     op_types = CONVOLUTIONS
     before = (
         (
             "conv-transpose-3d-by-planes",
-            "of two steps that both are right first the smaller one: a node without a bias",
+            "of two correct rewrites the smaller one goes first: it leaves a node without a bias",
         ),
     )
 

@@ -34,7 +34,7 @@ class ConvTranspose3dByPlanes(NodeRewrite):
     a 1 there. The weight lies in memory in the order (channel, depth) already.
 
     **Refuses** dynamic channels or spatial sizes, and ``auto_pad`` and ``output_shape``, which the remedy of their own
-    row takes out first.
+    row removes first.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
     """

@@ -18,14 +18,14 @@ class ConvTransposeByGroups(NodeRewrite):
 
     **What.** ConvTranspose in groups whose weight is computed at run time.
 
-    **Why.** MNN mixes the groups up unless each has as many channels before as behind.
+    **Why.** MNN mixes the groups up unless each has as many input channels as output channels.
 
     **Before and after**::
 
         y = ConvTranspose(x, w, group = 2)
         y = Concat(ConvTranspose(x1, w1), ConvTranspose(x2, w2), axis = 1)       x1, x2 = Split(x), w1, w2 = Split(w)
 
-    **Algebra.** What groups are.
+    **Algebra.** The definition of groups.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
     """
@@ -52,7 +52,7 @@ class ConvTransposeByGroups(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """With and without bias; groups that MNN gets right."""
+        """With and without bias; groups that MNN computes correctly."""
         return (
             rewritten(
                 "two groups",

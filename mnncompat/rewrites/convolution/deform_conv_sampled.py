@@ -23,7 +23,7 @@ _OFFSET, _BIAS, _MASK = 2, 3, 4
 
 
 class DeformConvSampled(NodeRewrite):
-    """Sample what each element of the kernel reads, and weigh it by a 1x1 convolution.
+    """Sample the value that each element of the kernel reads, and weight the samples by a 1x1 convolution.
 
     **What.** DeformConv on images of two axes.
 
@@ -48,7 +48,7 @@ class DeformConvSampled(NodeRewrite):
 
     code = "MNN891"
     name = "deform-conv-sampled"
-    summary = "its elements are sampled, then weighed by a 1x1 convolution"
+    summary = "its elements are sampled, then weighted by a 1x1 convolution"
     op_types = ("DeformConv",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

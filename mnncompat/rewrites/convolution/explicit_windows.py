@@ -21,10 +21,10 @@ class ExplicitWindows(NodeRewrite):
     """Write strides, kernel and padding of a pool or a convolution into its attributes.
 
     **What.** MaxPool, AveragePool, LpPool, Conv and ConvTranspose that leave ``strides``, ``pads`` or ``kernel_shape``
-    out, or that state ``auto_pad``, ``output_shape`` or a ``ceil_mode`` whose last window would start behind the data.
+    out, or that state ``auto_pad``, ``output_shape`` or a ``ceil_mode`` whose last window would start after the data.
 
-    **Why.** MNN reads what is stated and nothing else: strides that are absent are 0, and a division by them kills the
-    process; ``SAME_LOWER`` pads at the wrong side; 3-D operators ignore ``auto_pad``.
+    **Why.** MNN reads only what is stated: absent strides are 0, and a division by them kills the process;
+    ``SAME_LOWER`` pads at the wrong side; 3-D operators ignore ``auto_pad``.
 
     **Before and after**::
 
@@ -32,13 +32,14 @@ class ExplicitWindows(NodeRewrite):
         MaxPool(kernel_shape = [2, 2], strides = [1, 1], pads = [1, 1, 0, 0])
 
     **Algebra.** None: ONNX derives the same numbers. For n elements, extent k and stride s, SAME pads
-    ``max((ceil(n / s) - 1) * s + k - n, 0)`` in total, the odd one behind (SAME_UPPER) or before (SAME_LOWER).
+    ``max((ceil(n / s) - 1) * s + k - n, 0)`` in total, the odd one after (SAME_UPPER) or before (SAME_LOWER).
 
     **Refuses** if the padding depends on a dynamic size.
 
-    **Why this form.** The operator stays what it was: no other is as fast.
+    **Why this form.** The operator is kept: no other form is as fast.
 
-    **Source.** https://onnx.ai/onnx/operators/onnx__MaxPool.html, https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+    **Source.** https://onnx.ai/onnx/operators/onnx__MaxPool.html,
+    https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
     """
 
     code = "MNN880"
@@ -75,7 +76,7 @@ class ExplicitWindows(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What MNN needs stated, and what it does not."""
+        """Attributes that MNN needs stated, and models that stay unchanged or are refused."""
         return (
             *_pools(),
             *_convolutions(),
@@ -168,9 +169,9 @@ def _convolutions() -> tuple[Example, ...]:
 
 
 def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], dict[str, Any]]:
-    """Padding behind the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
+    """Padding after the data, and ``ceil_mode`` if it must stay: a dynamic number of windows, or a counted average.
 
-    An average that counts padding does not count what rounding up adds.
+    An average that counts padding does not count the elements that rounding up adds.
     """
     counts = node.node.op_type == "LpPool" or node.attribute("count_include_pad") == 1
     ends = [each.end for each in windows]
@@ -182,7 +183,7 @@ def _rounded(node: NodeFacts, windows: Sequence[Windows]) -> tuple[list[int], di
 
 
 def _transposed(node: NodeFacts, kernel: Sequence[int], new: SubgraphBuilder) -> dict[str, Any]:
-    """Strides, pads and output_padding of a ConvTranspose; ``output_shape`` is taken out."""
+    """Strides, pads and output_padding of a ConvTranspose; ``output_shape`` is removed."""
     count = len(kernel)
     strides = node.attribute("strides") or [1] * count
     mode = node.attribute("auto_pad") or "NOTSET"

@@ -1,4 +1,4 @@
-"""What a rewrite is: it finds places in a graph, says why it refuses others, and replaces the nodes it matched."""
+"""Base class of rewrites: find matches in a graph, refuse look-alikes with a reason, replace the matched nodes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Match(NamedTuple):
-    """A place where a rewrite applies.
+    """Nodes that a rewrite would replace.
 
     Attributes:
         rewrite: Name of the rewrite.
         nodes: Indices of all nodes that would be replaced; matches that share a node are not applied together.
-        notes: (node index, message) for each layer that the user would recognise; the message says what becomes of it.
+        notes: (node index, message) for each layer that the user would recognise; the message says how it is rewritten.
         plan: What `Rewrite.apply` needs; private to the rewrite.
     """
 
@@ -36,7 +36,7 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A node that looks like the rewrite's business but must be left alone.
+    """A node that the rewrite is meant for but cannot replace.
 
     Attributes:
         rewrite: Name of the rewrite.
@@ -55,7 +55,7 @@ class Example(NamedTuple):
     Attributes:
         name: Short, unique within the rewrite.
         build: Makes the model; called anew for each use.
-        expected: What the rewrite must make of it.
+        expected: The outcome that the rewrite must have.
         mnn: The release with the hazard.
     """
 
@@ -74,21 +74,21 @@ class Rewrite(ABC):
     severity: ClassVar[Severity] = Severity.WARNING
     applicability: ClassVar[Applicability] = Applicability.SAFE
     approximate: ClassVar[bool] = False
-    """True if what it makes differs by more than rounding: it is judged by its signal-to-noise ratio."""
+    """True if its result differs by more than rounding: the result is judged by its signal-to-noise ratio."""
     op_types: ClassVar[tuple[str, ...]]
     """Empty for any."""
     is_whole: ClassVar[bool] = False
-    """True if it changes a model as a whole, wherever the trouble is."""
+    """True if it changes a model as a whole, wherever the hazard is."""
     is_remedy: ClassVar[bool] = False
-    """True if rows of the table find its places: it makes no findings of its own."""
+    """True if rows of the table find its nodes: the rewrite makes no findings of its own."""
     needs_hazard: ClassVar[bool] = False
-    """True if a rewrite that searches finds nothing unless the table found a hazard: `check` spares its import."""
+    """True if a rewrite that searches itself matches nothing unless the table found a hazard: `check` may skip it."""
     on_request: ClassVar[bool] = False
-    """True if only an option of the command line asks for it: neither a row nor ``--select`` does."""
+    """True if only an option of the command line enables it: neither a row nor ``--select`` does."""
     converter_options: ClassVar[tuple[tuple[str, Any], ...]] = ()
-    """(field of `mnncompat.mnn.ConvertOptions`, value) of what the converter has to be told along with it."""
+    """(field of `mnncompat.mnn.ConvertOptions`, value) of each converter option that must be set together with it."""
     before: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """(name, reason) of each rewrite that comes second where both want the same node in the same round."""
+    """(name, reason) of each rewrite that comes after this one where both match the same node in the same round."""
 
     @abstractmethod
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
@@ -96,7 +96,7 @@ class Rewrite(ABC):
 
         Args:
             view: The graph.
-            target: What it is rewritten for.
+            target: The MNN release and architecture to rewrite for.
         """
 
     @abstractmethod
@@ -104,20 +104,20 @@ class Rewrite(ABC):
         """Replace what `match` found; `editor` holds the graph that the match was found in."""
 
     def match_node(self, view: GraphView, index: int, target: Target) -> Match | Refusal | None:
-        """What it makes of one node, whatever the table says; None if that is not its way to look."""
+        """Match or refuse one node whatever the table says; None if the rewrite does not work node by node."""
         del view, index, target
         return None
 
     def require_fit(self, model: ModelProto) -> None:
-        """Refuse a model that does not fit what the rewrite was made with.
+        """Reject a model that does not fit the arguments of the rewrite.
 
         Raises:
-            UsageError: It does not.
+            UsageError: The model does not fit.
         """
         del model
 
     def suggestion(self, model: ModelProto, applied: Collection[str]) -> str:
-        """What to try where the converted model is close to the original, but not close enough; empty if it is no help.
+        """Advice if the converted model is close to the original, but not close enough; empty if it is no remedy.
 
         Args:
             model: The original.
@@ -128,5 +128,5 @@ class Rewrite(ABC):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Models that must be rewritten and look-alikes that must be left."""
+        """Models that must be rewritten, and look-alikes that must stay unchanged or be refused."""
         return ()

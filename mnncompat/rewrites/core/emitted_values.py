@@ -1,4 +1,4 @@
-"""What is known about values while nodes are being emitted: ONNX's shape inference over the new nodes alone."""
+"""Types and shapes of values while nodes are being emitted: ONNX's shape inference over the new nodes alone."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class EmittedValues:
         return name in self._computed
 
     def add(self, node: NodeProto) -> None:
-        """Emit a node behind the others."""
+        """Emit a node after the others."""
         self.nodes.append(node)
         self._computed.update(filter(None, node.output))
 
     def take(self, begin: int) -> list[NodeProto]:
-        """Take out the nodes from the one at `begin` on."""
+        """Remove and return the nodes from index `begin` on."""
         taken = self.nodes[begin:]
         del self.nodes[begin:]
         self._computed.difference_update(name for node in taken for name in node.output)
@@ -55,7 +55,7 @@ class EmittedValues:
         return taken
 
     def drop_dead(self, results: Iterable[str]) -> None:
-        """Take out nodes and constants that no result needs; nothing is emitted afterwards."""
+        """Remove nodes and constants that no result needs; nothing is emitted afterwards."""
         needed = set(results)
         kept: list[NodeProto] = []
         for node in reversed(self.nodes):
@@ -81,7 +81,7 @@ class EmittedValues:
         if name not in self._computed:
             return self._node.view.shape(name)
         shape = self._emitted_shape(name)
-        if (shape is None or not all(map(_is_settled, shape))) and self._infer_whole():
+        if (shape is None or not all(map(_is_known_dim, shape))) and self._infer_whole():
             shape = self._emitted_shape(name)
         return shape
 
@@ -102,14 +102,14 @@ class EmittedValues:
         return None if info is None else dims_of(info)
 
     def _infer(self) -> Mapping[str, ValueInfoProto]:
-        """What is known of the values emitted so far: of the nodes since the last time from what was known then."""
+        """Types and shapes of the values emitted so far; only nodes emitted since the last call are inferred."""
         if self._seen < len(self.nodes):
             self._known |= self._inferred(self.nodes[self._seen :])
             self._seen = len(self.nodes)
         return self._known
 
     def _infer_whole(self) -> bool:
-        """Infer all nodes together, which follows the arithmetic of shapes from end to end; False if that was done."""
+        """Infer all nodes together, which follows shape arithmetic from end to end; False if that was already done."""
         if self._whole == len(self.nodes):
             return False
         self._known = self._inferred(self.nodes)
@@ -117,7 +117,7 @@ class EmittedValues:
         return True
 
     def _inferred(self, nodes: Sequence[NodeProto]) -> dict[str, ValueInfoProto]:
-        """Types and shapes of what nodes compute; what they read and do not compute is known already."""
+        """Types and shapes of the results of nodes; those of the values that they only read are already known."""
         graph = onnx.GraphProto(name="builder", node=nodes)
         computed = {name for node in nodes for name in node.output}
         read = dict.fromkeys(name for node in nodes for name in node.input if name and name not in computed)
@@ -137,6 +137,6 @@ class EmittedValues:
         return {value.name: value for value in inferred.graph.value_info}
 
 
-def _is_settled(dim: Dim) -> bool:
-    """True unless a dimension is unknown, or goes by a name that shape inference made up."""
+def _is_known_dim(dim: Dim) -> bool:
+    """True unless a dimension is unknown, or has a name that shape inference invented."""
     return dim is not None and not str(dim).startswith("unk__")

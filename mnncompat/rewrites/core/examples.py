@@ -25,17 +25,17 @@ All three take the same keywords:
 * any other: an initializer of that name.
 
 ``becomes`` states the structure of the result: its op types in alphabetical order, each with its number unless that is
-1. A result can be right and still hold more than it needs, two reshapes in a row or a cast back and forth: here it is
-seen, and a test compares it.
+1. A result can be right and still hold redundant nodes, such as two reshapes in a row or a cast back and forth: a test
+compares the structure with this statement.
 
-* Numbers, not a sequence: a graph has many orders that are equally right, and two lines are enough for a hundred nodes.
+* Numbers, not a sequence: a graph has many valid orders, and two lines are enough for a hundred nodes.
 * The nodes of subgraphs follow their operator, one list for each subgraph: ``If{Abs, Reshape | Exp}``.
 * Local functions follow the graph: ``my::gain, Relu; function gain: Mul``. Operators of other domains than ONNX's own
   have the domain in front.
-* Every node counts, also Constant nodes and nodes that nobody reads: a rewrite that leaves one behind shows it.
+* Every node counts, including Constant nodes and nodes whose results are unused, so that leftovers are visible.
   Initializers do not count.
-* It is what this rewrite alone makes in one pass. What others simplify afterwards is stated in their own examples, so
-  that a change shows in the examples of the rewrite that was changed.
+* It is the result of this rewrite alone, in one pass. What other rewrites simplify afterwards is stated in their own
+  examples, so that a change shows in the examples of the rewrite that was changed.
 * A graph without nodes is ``no nodes``. A long list can be wrapped: line breaks and indentation count as one space.
 
 ``tests/rewrites/test_examples.py`` says what to write if it is missing or wrong.
@@ -64,7 +64,7 @@ def rewritten(name: str, text: str, *, becomes: str = "", **options: Any) -> Exa
 
     Args:
         name: Short, unique within the rewrite.
-        text: Inputs, outputs and nodes of the graph; local functions behind it.
+        text: Inputs, outputs and nodes of the graph; local functions after it.
         becomes: Structure of the result, see the module.
         **options: See the module.
     """
@@ -74,14 +74,14 @@ def rewritten(name: str, text: str, *, becomes: str = "", **options: Any) -> Exa
 
 
 def unchanged(name: str, text: str, **options: Any) -> Example:
-    """A look-alike without a hazard: it must stay as it is, and there is nothing to say about it."""
+    """A look-alike without the hazard: it must stay unchanged, without a refusal."""
     from mnncompat.rewrites.core.expected import Unchanged
 
     return _example(name, text, Unchanged(), **options)
 
 
 def refused(name: str, reason: str, text: str, **options: Any) -> Example:
-    """A look-alike with the hazard that cannot be rewritten: the refusal must have these words.
+    """A model with the hazard that cannot be rewritten: the refusal must contain these words.
 
     Raises:
         ValueError: The reason is empty: that would be `unchanged`.

@@ -1,4 +1,4 @@
-"""Rewrites of whole models: what no single node is to blame for."""
+"""Rewrites of whole models, for hazards that are not properties of single nodes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class RewriteLocation(NamedTuple):
-    """A place that a rewrite of the whole model is about.
+    """A location in a model that a rewrite of the whole model changes.
 
     Attributes:
         view: The graph.
         position: The node, None for the graph as a whole.
-        message: What becomes of it, in one line.
-        tensor: The stored tensor it is about, if it is about one.
+        message: How it is rewritten, in one line.
+        tensor: The stored tensor to change, if there is one.
     """
 
     view: GraphView
@@ -41,7 +41,7 @@ class ModelRewrite(Rewrite):
 
     @abstractmethod
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:
-        """A changed copy of a model; the model itself stays as it is.
+        """A rewritten copy of a model; the model itself is not changed.
 
         Args:
             model: The model, with all its weights.
@@ -49,7 +49,7 @@ class ModelRewrite(Rewrite):
         """
 
     def search(self, model: ModelView, target: Target) -> list[RewriteLocation]:
-        """Where there is something to do: the hazards that this rewrite is the remedy of."""
+        """The locations of the hazards that this rewrite is the remedy for."""
         return [
             RewriteLocation(
                 view=hazard.found.view,
@@ -62,7 +62,7 @@ class ModelRewrite(Rewrite):
         ]
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002
-        """Nothing: no single graph is to blame."""
+        """Nothing: `search` finds the hazards of the whole model instead."""
         return ()
 
     def apply(self, match: Match, editor: GraphEditor) -> None:

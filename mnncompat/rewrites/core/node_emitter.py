@@ -1,4 +1,4 @@
-"""Emit nodes and constants that may take the place of a node; nothing is edited yet."""
+"""Emit nodes and constants that may replace a node; the graph is not edited yet."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class NodeEmitter:
         return self.node.operand(position) is not None
 
     def is_output_used(self, position: int) -> bool:
-        """True if somebody reads the output there: a node, a nested graph, or the caller of the model."""
+        """True if the output at that position is used: by a node, by a nested graph, or as an output of the graph."""
         name, view = self.node.result(position), self.node.view
         return name is not None and (name in view.consumers or view.is_external_use(name))
 
@@ -63,7 +63,7 @@ class NodeEmitter:
         """The node's input.
 
         Raises:
-            NotApplicable: It is left out.
+            NotApplicable: The input is left out.
         """
         name = self.node.operand(position)
         if name is None:
@@ -146,11 +146,11 @@ class NodeEmitter:
     def clone_node(
         self, *inputs: Operand | None, op: str = "", outputs: int | None = None, **attributes: Any
     ) -> list[Value]:
-        """The node itself once more, with other inputs (if any are given) or attributes; returns its outputs.
+        """Emit a copy of the node with other inputs (if any are given) or attributes; returns its outputs.
 
         Args:
             *inputs: All inputs; none for those that it has.
-            op: Another op type; foreign attributes are not dropped.
+            op: Another op type; attributes that it does not have are not dropped.
             outputs: Another number of outputs.
             **attributes: New values; None removes one.
         """
@@ -177,8 +177,8 @@ class NodeEmitter:
 
         Args:
             nodes: In topological order. Values that they compute get new names; nested graphs may read them.
-            bindings: What stands for the names that they read and do not compute. Names without a binding are taken
-                for values of the graph that the node is in.
+            bindings: Values for the names that they read and do not compute. Names without a binding are values of the
+                graph that the node is in.
 
         Returns:
             Every value that they compute, by its name in `nodes`.
@@ -203,7 +203,7 @@ class NodeEmitter:
 
         Args:
             graph: It may read values of the graph that the node is in.
-            inputs: What stands for its inputs, in order; the ones that are missing must be initializers too.
+            inputs: Values for its inputs, in order; inputs beyond these must also be initializers.
 
         Returns:
             Its outputs.
@@ -214,7 +214,7 @@ class NodeEmitter:
         return [values.get(info.name) or Value(self, info.name) for info in graph.output]
 
     def extract_nodes(self, begin: int) -> list[NodeProto]:
-        """Take out what was emitted from the node at `begin` on, to put it elsewhere: into a loop's body."""
+        """Remove and return the nodes from index `begin` on, to use them elsewhere, such as in the body of a loop."""
         return self._emitted.take(begin)
 
     def known_dtype(self, name: str) -> int | None:
@@ -247,7 +247,7 @@ class NodeEmitter:
         return self.like(first, operand).name
 
     def _fresh(self, label: str) -> str:
-        """A name that means nothing in this builder and its graph; `write` makes it unique in the model."""
+        """A name that is not used in this builder or its graph; `write` makes it unique in the model."""
         base = f"{self.node.node.name or next(filter(None, self.node.node.output), 'node')}/{label}"
         while True:
             self._counts[base] = self._counts.get(base, 0) + 1

@@ -17,31 +17,32 @@ if TYPE_CHECKING:
 
 
 class NodeRewrite(Rewrite):
-    """Replaces a node that the table finds in trouble; a row of the table names the rewrite as its remedy.
+    """Replaces a node with a hazard; a row of the table names the rewrite as its remedy.
 
-    A subclass builds the replacement in `build`. When to do so is not its business: the row says that. What is its
-    business are the preconditions under which the replacement equals the node.
+    A subclass builds the replacement in `build`. The row states when the node has the hazard; the subclass checks only
+    the preconditions under which the replacement equals the node.
     """
 
     is_remedy = True
 
     @abstractmethod
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value | Sequence[Value | None]:
-        """Emit what equals the node.
+        """Emit nodes that compute the same as the node.
 
         Args:
-            node: The node: attributes with defaults, operands, what the model says about them.
+            node: The node: attributes with defaults, operands, and the types, shapes and constants that the model
+                states.
             new: Where to emit nodes.
 
         Returns:
-            What takes the place of the node's outputs, in order.
+            The values that replace the node's outputs, in order.
 
         Raises:
             NotApplicable: A precondition does not hold.
         """
 
     def note(self, node: NodeFacts) -> str:
-        """What becomes of a node, in one line."""
+        """How a node is rewritten, in one line."""
         return f"{node.node.op_type}: {self.summary}"
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
@@ -53,11 +54,11 @@ class NodeRewrite(Rewrite):
                 yield self.match_node(view, index, target)
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
-        """True if a row of the table finds the node in trouble and names this rewrite."""
+        """True if a row of the table states a hazard of the node and names this rewrite as its remedy."""
         return any(match.row.remedy == self.name for match in target.hazards(view, index))
 
     def match_node(self, view: GraphView, index: int, target: Target) -> Match | Refusal:
-        """Emit the replacement of one node, or say why there is none."""
+        """Emit the replacement of one node, or refuse with a reason."""
         node = target.facts(view, index)
         builder = SubgraphBuilder(node)
         try:
@@ -68,6 +69,6 @@ class NodeRewrite(Rewrite):
         return Match(rewrite=self.name, nodes=frozenset((index,)), notes=notes, plan=builder)
 
     def apply(self, match: Match, editor: GraphEditor) -> None:
-        """Put the replacement in the node's place."""
+        """Replace the node."""
         (index,) = match.nodes
         match.plan.write(editor, index)

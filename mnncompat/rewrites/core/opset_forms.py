@@ -37,7 +37,7 @@ class OpsetForms(NodeEmitter):
         return self._over_axes("Squeeze", value, axes, 13)
 
     def reduce(self, op: str, value: Value, axes: Sequence[int], *, keepdims: bool = True) -> Value:
-        """A reduction such as ``ReduceSum``; no axes at all reduce nothing."""
+        """A reduction such as ``ReduceSum``; without axes nothing is reduced."""
         if not axes:
             return value
         since = 13 if op == "ReduceSum" else 18

@@ -1,9 +1,9 @@
-"""Build what will stand in the place of a node, before anything is edited.
+"""Build the replacement of a node, before anything is edited.
 
-A `SubgraphBuilder` is a list of new nodes and constants. Emitting one changes nothing, so that a rewrite can find out
-half way that it does not apply; `SubgraphBuilder.write` then puts it into the graph. Every node is checked against the
-opset in force: the methods for operators whose form depends on the opset (`unsqueeze`, `reduce`, ...) write the form
-that it has.
+A `SubgraphBuilder` is a list of new nodes and constants. Emitting them does not change the graph, so that a rewrite can
+still refuse half way; `SubgraphBuilder.write` then puts it into the graph. Every node is checked against the opset in
+force: the methods for operators whose form depends on the opset (`unsqueeze`, `reduce`, ...) write the form that it
+    has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["NotApplicable", "SubgraphBuilder", "Value"]
 
 
 class SubgraphBuilder(OpsetForms):
-    """The nodes that will stand in the place of one node.
+    """The nodes that will replace one node.
 
     Args:
         node: The node to replace.
@@ -39,13 +39,13 @@ class SubgraphBuilder(OpsetForms):
         self._results: list[str] = []
 
     def finish(self, results: Value | Sequence[Value | None]) -> Self:
-        """Say which values take the place of the node's outputs.
+        """State which values replace the node's outputs.
 
         Args:
-            results: In the order of the outputs; None, or nothing at the end, for one that nobody reads.
+            results: In the order of the outputs; None for an unused output, which may be left out at the end.
 
         Raises:
-            NotApplicable: Somebody reads an output that has no value.
+            NotApplicable: An output that is used has no value.
         """
         values = [results] if isinstance(results, Value) else list(results)
         for position, output in enumerate(self.node.node.output):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from mnncompat.rewrites.core.node_emitter import NodeEmitter
 
 Operand: TypeAlias = "Value | float | NDArray[Any]"
-"""What a node may be given: a value, an array that becomes a constant, or a number of the other operand's type."""
+"""An operand of an emitted node: a value, an array that becomes a constant, or a number of the other operand's type."""
 
 
-class NotApplicable(Exception):  # noqa: N818 - no error: a finding
+class NotApplicable(Exception):  # noqa: N818 - a result, not an error
     """A rewrite leaves a node alone; the message says which precondition does not hold, with the actual values."""
 
 

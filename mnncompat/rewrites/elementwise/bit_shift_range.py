@@ -20,7 +20,7 @@ _BITS = 32
 
 
 class BitShiftRange(NodeRewrite):
-    """Shift 32-bit numbers by 0 to 31 bits, and say what becomes of the others.
+    """Shift 32-bit numbers by 0 to 31 bits, and select the results of other amounts by Where.
 
     **What.** BitShift of bytes, and by amounts that may lie outside of 0 to 31.
 
@@ -65,7 +65,7 @@ class BitShiftRange(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Bytes, amounts at run time, and constants beyond; 64 bits; and amounts within."""
+        """Bytes, amounts at run time, constants out of range; 64 bits, which are refused; and amounts in range."""
         amounts = np.array([0, 1, 7], np.uint8)
         wide = np.array([0, 31, 40], np.uint32)
         return (

@@ -46,8 +46,8 @@ class BitwiseArithmetic(NodeRewrite):
     times 2^k add up to the conjunction. ``x | z = x + z - (x & z)`` and ``x ^ z = (x - (x & z)) + (z - (x & z))``. The
     topmost chunk of a signed number is in two's complement.
 
-    **Why this form.** It is exact for every type. MNN has BITWISE operators at run time, but nothing in ONNX leads to
-    them.
+    **Why this form.** It is exact for every type. MNN has BITWISE operators at run time, but its converter maps no ONNX
+    operator to them.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__BitwiseAnd.html
     """
@@ -82,7 +82,7 @@ class BitwiseArithmetic(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """All operators and several widths, masks, shapes that are broadcast; and logic."""
+        """All operators, several widths, masks, broadcast shapes; and a logical operator, which stays unchanged."""
         mask = np.array(12, np.int64)
         return (
             rewritten(
@@ -119,7 +119,7 @@ class BitwiseArithmetic(NodeRewrite):
 
 
 def _cast(new: SubgraphBuilder, value: Value, to: int) -> Value:
-    """A cast, of constants beforehand."""
+    """A cast; constants are cast at once."""
     if value.constant is None:
         return new.cast(value, to)
     return new.constant(value.constant.astype(np.int64 if to == TensorProto.INT64 else np.int32))
@@ -166,7 +166,7 @@ def _both(new: SubgraphBuilder, one: Value, other: Value, width: int) -> Value:
 
 
 def _bits(new: SubgraphBuilder, chunk: Value, powers: NDArray[Any]) -> Value:
-    """The bits of a chunk, on an axis behind the others."""
+    """The bits of a chunk, on an axis after the others."""
     if chunk.constant is not None:
         return new.constant(np.asarray(chunk.constant[..., None] // powers % np.asarray(2, powers.dtype)))
     return new.op("Mod", new.op("Div", new.unsqueeze(chunk, [chunk.rank]), powers), 2)

@@ -41,7 +41,7 @@ class CastEye(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both directions; and one type."""
+        """Both directions; and equal types, which stay unchanged."""
         return (
             rewritten(
                 "to float", "(int32[3,4] x) => (float[3,4] y) { y = EyeLike<dtype=1, k=1>(x) }", becomes="Cast, EyeLike"

@@ -32,9 +32,9 @@ class CastToBool(NodeRewrite):
         y = Cast(x, to = bool)
         y = Not(Equal(x, 0))
 
-    **Algebra.** Every number but zero is true, NaN too. Below opset 11, where Equal takes no floats, zero is what 0.5
-    is greater than once magnitudes are rounded up. (Not what the smallest positive number is greater than: that of
-    double is zero in MNN, which computes in float32.)
+    **Algebra.** Every number but zero is true, NaN too. Below opset 11, where Equal takes no floats, the test is
+    ``Not(0.5 > Ceil(Abs(x)))``. (A comparison with the smallest positive number would fail: that of double is zero in
+    MNN, which computes in float32.)
 
     **Source.** MNN 3.6.1, tools/converter/source/onnx/CastOnnx.cpp
     """

@@ -1,4 +1,4 @@
-"""Casts of graph inputs to uint8 by way of another type."""
+"""Casts of graph inputs to uint8 through another type."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ANOTHER: dict[int, int] = {TensorProto.INT8: TensorProto.INT32, TensorProto.BOO
 
 
 class CastToByte(NodeRewrite):
-    """Cast a graph input to uint8 by way of another type.
+    """Cast a graph input to uint8 through another type.
 
     **What.** Cast of a graph input to uint8.
 
-    **Why.** MNN's converter crashes if the operand of such a cast is an input of the graph, or is one behind a cast
-    that it drops, as that from bool to int32.
+    **Why.** MNN's converter crashes if the operand of such a cast is an input of the graph, or an input after a cast
+    that MNN drops, such as that from bool to int32.
 
     **Before and after**::
 

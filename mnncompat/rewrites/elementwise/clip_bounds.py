@@ -21,8 +21,8 @@ class ClipBounds(NodeRewrite):
     **What.** Clip whose ``min`` is above its ``max``, Clip of integers without bounds, and, before MNN 3.2.3, Clip
     without a lower bound.
 
-    **Why.** MNN gives ``min`` where ONNX gives ``max``; without bounds it takes those of floats for integers; and the
-    older releases take the smallest positive number for the lowest.
+    **Why.** MNN gives ``min`` where ONNX gives ``max``; without bounds it uses those of floats for integers; and the
+    older releases use the smallest positive number as the lowest.
 
     **Before and after**::
 
@@ -54,7 +54,7 @@ class ClipBounds(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Bounds the wrong way round; none for integers; and bounds in order."""
+        """Bounds in the wrong order; no bounds for integers; and bounds in order, which stay unchanged."""
         return (
             rewritten(
                 "inputs",

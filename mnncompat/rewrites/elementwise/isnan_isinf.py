@@ -62,7 +62,7 @@ class IsnanIsinf(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both kinds of infinity, one of them, none, and NaN; computed, because no draw holds any."""
+        """Both infinities, one of them, none, and NaN; they are computed, because sampled inputs hold none."""
         return (
             rewritten(
                 "infinity",

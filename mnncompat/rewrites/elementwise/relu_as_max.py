@@ -1,4 +1,4 @@
-"""Relu behind a graph output."""
+"""Relu of a graph output."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ReluAsMax(NodeRewrite):
     **What.** Relu of a sum, a product or another operation on two operands that is an output of its graph as well, and
     that nothing else reads.
 
-    **Why.** MNN merges such a Relu into the arithmetic before it, without a look at the graph's outputs: the sum itself
-    is gone, and the converted model does not load, or crashes if that happens in the body of an If or a Loop.
+    **Why.** MNN merges such a Relu into the arithmetic before it, without checking the graph's outputs: the sum itself
+    is lost, and the converted model does not load, or crashes if that happens in the body of an If or a Loop.
 
     **Before and after**::
 

@@ -1,4 +1,4 @@
-"""Softplus that goes on where MNN's stops."""
+"""Softplus of large operands, where MNN's result is limited."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class SoftplusAboveOperand(NodeRewrite):
     """Keep Softplus from falling below its operand.
 
-    **What.** Softplus whose operand may be any number and whose result is not only squashed by Tanh or Sigmoid.
+    **What.** Softplus whose operand may be any number and whose result is read by other nodes than Tanh and Sigmoid.
 
-    **Why.** MNN computes it as ``Log(Exp(x) + 1)``, and its Exp stops at ``x = 87``: the result is never larger.
+    **Why.** MNN computes it as ``Log(Exp(x) + 1)``, and its Exp clamps ``x`` to 87: the result is never larger than 87.
 
     **Before and after**::
 
@@ -46,7 +46,7 @@ class SoftplusAboveOperand(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """An output, with another reader than Tanh, dynamic; and what is squashed before or after."""
+        """A graph output, another reader than Tanh, a dynamic size; and operands or results that are bounded."""
         return (
             rewritten("output", "(float[2,3] x) => (float[2,3] y) { y = Softplus(x) }", becomes="Max, Softplus"),
             rewritten(

@@ -25,7 +25,7 @@ class WhereExchanged(NodeRewrite):
         z = Where(c, x, y)
         z = Where(Not(c), y, x)
 
-    **Algebra.** Obvious.
+    **Algebra.** The definition of Where.
 
     **Source.** Measured: MNN 3.0.0 to 3.6.1; either operand but the last may be smaller
     """

@@ -20,7 +20,7 @@ _BYTES = (TensorProto.INT8, TensorProto.UINT8)
 class WidenBytes(NodeRewrite):
     """Compute with int8 and uint8 in int32.
 
-    **What.** Elementwise operators, comparisons and reductions of int8 or uint8, and some that move them.
+    **What.** Elementwise operators, comparisons and reductions of int8 or uint8, and some operators that move data.
 
     **Why.** MNN stores bytes but has no arithmetic for them: most such operators kill the process or give nothing.
 

@@ -1,4 +1,4 @@
-"""Replace a region by convolutions: one node a step, reshapes where values enter and leave."""
+"""Replace a region by convolutions: one node per step, reshapes where values enter and leave."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class RegionBuilder:
         return values.reshape(operand.shape)
 
     def _hold(self, name: str, at: int) -> gs.Tensor:
-        """The 4-D value of a name, entering the region if no step computes it."""
+        """The 4-D value of a name; it enters the region here if no step computes it."""
         if name not in self._held:
             self._held[name] = self._enter(self._region.forms[name], name, at)
         return self._held[name]
@@ -124,7 +124,7 @@ class RegionBuilder:
         return output
 
     def _as_pointwise(self, name: str, at: int) -> gs.Tensor:
-        """The value as [N, F, 1, 1] where it is held with planes larger than 1 x 1."""
+        """The value as [N, F, 1, 1], reshaped if its planes are larger than 1 x 1."""
         if name not in self._pointwise:
             form = self._region.forms[name]
             held = self._editor.tensor(name) if needs_two_dimensions(form) else self._hold(name, at)

@@ -155,7 +155,7 @@ def _broadcast_batch(forms: Sequence[Form]) -> Dim:
 
 
 def _constant(view: GraphView, name: str, features: int) -> Operand | None:
-    """A scalar stays as it is, a constant per feature becomes [1, F, 1, 1]; anything else is not carried."""
+    """A scalar is not changed, a constant per feature becomes [1, F, 1, 1]; other operands are not carried."""
     shape = view.shape(name)
     if shape is None or view.stored_value(name) is None:
         return None

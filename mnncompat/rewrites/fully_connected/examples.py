@@ -1,4 +1,4 @@
-"""Models that the rewrite must change: where features come from, forms of layers, and what stands between them."""
+"""Models that the rewrite must change: sources of features, forms of layers, and operators between them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Form(NamedTuple):
         order: Axes of `size` in the order in which they were flattened: (0, 1, 2) for NCHW, (1, 2, 0) for NHWC.
         batch: First dimension, for the records only.
         entry: Where the 4-D value comes from; None if a node of the region computes it.
-        settled: False while F is only implied by the weight that will consume it.
+        settled: False while F is only known from the weight that it will be multiplied by.
         rank: Rank of the original value: 2, or 1 after an ArgMax without kept dimensions.
     """
 
@@ -126,7 +126,7 @@ def source(view: GraphView, node: NodeProto) -> Form | str | None:
 
 
 def mixed(width: int, features: int, name: str) -> str:
-    """The refusal for rows that are not samples."""
+    """The reason for refusing rows that are not samples."""
     return f"batch mixed into features: rows have {width} features, but one sample of '{name}' has {features}"
 
 
@@ -199,7 +199,7 @@ def _transposed(view: GraphView, name: str) -> Form | None:
 
 
 def _is_invented(view: GraphView, name: str, dim: Dim) -> bool:
-    """True for a dimension that nobody declared dynamic: shape inference gave up and invented a name for it."""
+    """True for a dimension that the model does not declare dynamic: shape inference failed and invented its name."""
     return view.producer(name) is not None and (dim is None or str(dim).startswith("unk__"))
 
 

@@ -25,10 +25,10 @@ class FullyConnectedToConvolution(Rewrite):
     branches, Concat, Softmax, LogSoftmax, ArgMax and ArgMin over the features are carried in four dimensions, and one
     reshape at the end restores the original shape.
 
-    **Why.** MNN before 0.2.1.6 has no MatMul for ONNX models at all. Later releases take the head, but as some 19
+    **Why.** MNN before 0.2.1.6 has no MatMul for ONNX models at all. Later releases run the head, but as some 19
     operators (Shape, Rank, Slice, Concat, Reshape and layout conversions around a 1x1 convolution), leave a following
-    normalisation outside, and NNAPI and OpenGL have no MatMul to run what remains. As convolutions each layer
-    is one operator, with normalisation and activation folded in, on every backend.
+    normalisation outside, and NNAPI and OpenGL have no MatMul to run what remains. As convolutions each layer is one
+    operator, with normalisation and activation folded in, on every backend.
 
     **Before and after** (the tutorial's head)::
 
@@ -39,7 +39,7 @@ class FullyConnectedToConvolution(Rewrite):
 
         y[n,o] = sum_f x[n,f] W[o,f] = sum_{c,h,w} X[n,c,h,w] W[o, (c*H + h)*W + w]
 
-    which is a valid convolution over the whole plane with the kernel ``W.reshape(out, C, H, W)``. Behind an NHWC
+    which is a valid convolution over the whole plane with the kernel ``W.reshape(out, C, H, W)``. After an NHWC
     transpose the order is h, w, c, and the kernel ``W.reshape(out, H, W, C).transpose(0, 3, 1, 2)``. A reshape keeps
     the number of elements, so rows of F = C*H*W features are samples, whichever way the target shape was computed.
 
@@ -58,7 +58,7 @@ class FullyConnectedToConvolution(Rewrite):
     before = (
         (
             "round-by-floor",
-            "a layer takes a Round into four dimensions as one node; arithmetic in its place ends the chain",
+            "a Round is carried in four dimensions as one node; the arithmetic in its place would end the chain",
         ),
     )
 
@@ -82,7 +82,7 @@ class FullyConnectedToConvolution(Rewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Models that must be rewritten and look-alikes that must be left."""
+        """Models that must be rewritten, and look-alikes that must stay unchanged or be refused."""
         from mnncompat.rewrites.fully_connected.examples import EXAMPLES
         from mnncompat.rewrites.fully_connected.look_alikes import LOOK_ALIKES
 

@@ -17,7 +17,7 @@ _DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtyp
 
 
 class Weight(NamedTuple):
-    """A constant matrix behind any number of Identity, Transpose and (above those) reshaping nodes.
+    """A stored matrix, read through any number of Identity, Transpose and (above those) reshaping nodes.
 
     Attributes:
         tensor: Name of the stored tensor.
@@ -57,7 +57,7 @@ class Layer(NamedTuple):
 
 
 def layer(view: GraphView, index: int) -> Layer | str | None:
-    """The layer at a node, the reason why it cannot be one, or None if the node is nothing like it."""
+    """The layer at a node, the reason why it cannot be one, or None if the node is not of such a type."""
     node = view.nodes[index]
     if not is_onnx(node):
         return None

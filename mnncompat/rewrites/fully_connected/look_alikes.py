@@ -1,4 +1,4 @@
-"""Models that the rewrite must leave: each breaks one precondition."""
+"""Models that the rewrite must not change: each breaks one precondition."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Step(NamedTuple):
 
     @property
     def nodes(self) -> tuple[int, ...]:
-        """Indices of the nodes that it stands for."""
+        """Indices of the nodes that it replaces."""
         return (self.node, *self.what.folded) if isinstance(self.what, Layer) else (self.node,)
 
 
@@ -51,7 +51,7 @@ class Region(NamedTuple):
     Attributes:
         steps: In graph order.
         forms: Forms of all values that the steps read or compute.
-        exits: 2-D values that somebody outside still needs.
+        exits: 2-D values that are used outside of the region.
     """
 
     steps: tuple[Step, ...]
@@ -68,7 +68,7 @@ def plan(view: GraphView) -> tuple[list[Region], dict[int, str]]:
 
 
 def _forward(view: GraphView) -> tuple[dict[str, Form], dict[str, Step], dict[int, str]]:
-    """Give every value its form where it has one; steps by the value that they compute."""
+    """Determine the form of every value that has one; returns steps by the value that they compute."""
     forms: dict[str, Form] = {}
     steps: dict[str, Step] = {}
     refusals: dict[int, str] = {}
@@ -120,7 +120,7 @@ def _layer_step(view: GraphView, found: Layer, forms: dict[str, Form], formless:
 
 
 def _chosen(steps: dict[str, Step], forms: dict[str, Form]) -> list[Step]:
-    """The layers, what is carried after them, and what has to be carried before them."""
+    """The layers, the nodes carried after them, and the nodes that must be carried before them."""
     active: dict[str, Step] = {}
     for step in sorted(steps.values(), key=lambda s: s.node):
         if isinstance(step.what, Layer) or any(operand.name in active for operand in step.operands):
@@ -135,7 +135,7 @@ def _chosen(steps: dict[str, Step], forms: dict[str, Form]) -> list[Step]:
 
 
 def _groups(steps: list[Step], forms: dict[str, Form]) -> list[list[Step]]:
-    """Connected steps: those that share a value, or the value by which they enter."""
+    """Groups of connected steps: steps that share a value, or the value by which they enter the region."""
     leader = list(range(len(steps)))
 
     def find(position: int) -> int:
@@ -183,5 +183,5 @@ def _region(view: GraphView, steps: list[Step], forms: dict[str, Form]) -> Regio
 
 
 def needs_two_dimensions(form: Form) -> bool:
-    """True if the pointwise form of a value can only be had through the 2-D value itself."""
+    """True if the pointwise form of a value can only be reached through the 2-D value itself."""
     return not form.pointwise and not form.in_order

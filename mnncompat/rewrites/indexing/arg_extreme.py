@@ -20,7 +20,7 @@ _AS_THEY_ARE = (TensorProto.INT32, TensorProto.INT64)
 
 
 class ArgExtreme(NodeRewrite):
-    """Find the last of equal elements in the reversed operand, and that of integers by comparison.
+    """Find the last of equal elements in the reversed operand, and extremes of integers by comparison.
 
     **What.** ArgMax and ArgMin with ``select_last_index``, or of integers.
 
@@ -35,10 +35,10 @@ class ArgExtreme(NodeRewrite):
         e = Equal(x, ReduceMax<axes = [1]>(x))
         y = ReduceMin<axes = [1]>(Where(e, [0, 1, 2, 3], 4))
 
-    **Algebra.** The first element of the reversed operand is the last one. The smallest index at which the maximum
-    stands is that of its first place.
+    **Algebra.** The first element of the reversed operand is the last one. The smallest index of an element that equals
+    the maximum is the index of the first maximum.
 
-    **Why this form.** A cast of integers to float would be shorter, but takes 2^24 and 2^24 + 1 for equal.
+    **Why this form.** A cast of integers to float would be shorter, but makes 2^24 and 2^24 + 1 equal.
 
     **Refuses** an axis of dynamic size; integers below opset 9, which has no Where.
 
@@ -47,7 +47,7 @@ class ArgExtreme(NodeRewrite):
 
     code = "MNN832"
     name = "arg-extreme"
-    summary = "written so that MNN finds the right one"
+    summary = "written so that MNN finds the right index"
     op_types = ("ArgMax", "ArgMin")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
@@ -69,7 +69,7 @@ class ArgExtreme(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """The last one of floats and of integers, the first one of integers; an open axis; and the first of floats."""
+        """The last of floats and of integers, the first of integers; a dynamic axis; and the first of floats."""
         return (
             rewritten(
                 "last",

@@ -1,4 +1,4 @@
-"""Compress along the first axis, named as such."""
+"""Compress along the first axis, named by 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GatherND behind a batch, with one index in the place of a tuple."""
+"""GatherND with batch dimensions, with single indices instead of tuples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GatherNdSingleIndex(NodeRewrite):
 
     **What.** GatherND with ``batch_dims`` and tuples of two indices or more.
 
-    **Why.** MNN adds the offset of a batch to every index of a tuple: only single indices come out right.
+    **Why.** MNN adds the offset of a batch to every index of a tuple: only single indices are right.
 
     **Before and after**::
 
@@ -30,7 +30,7 @@ class GatherNdSingleIndex(NodeRewrite):
 
     **Algebra.** In a row-major array (h, w) lies at ``h * W + w``. Negative indices are counted from the start first.
 
-    **Refuses** axes of dynamic size where the tuples point.
+    **Refuses** dynamic sizes of the axes that the tuples address.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxGather.cpp
     """
@@ -52,7 +52,7 @@ class GatherNdSingleIndex(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Tuples that are stored and computed, with slices behind them, and batches that MNN takes right."""
+        """Tuples that are stored and computed, with slices after them, and batches that MNN computes correctly."""
         tuples = np.array([[[0, 1], [2, -1]], [[1, 3], [-3, 0]]])
         return (
             rewritten(

@@ -1,4 +1,4 @@
-"""Arithmetic on indices, shared by the rewrites of operators that gather and scatter. Constants are computed here."""
+"""Arithmetic on indices, shared by the rewrites of operators that gather and scatter. Constants are folded."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def counted(new: SubgraphBuilder, indices: Value, sizes: Value) -> Value:
 
 
 def reshaped(new: SubgraphBuilder, indices: Value, shape: Sequence[int]) -> Value:
-    """Reshape; a constant at once."""
+    """Reshape; a constant is reshaped at once."""
     stored = indices.constant
     return new.reshape(indices, shape) if stored is None else new.constant(stored.reshape(shape))
 
 
 def linear(new: SubgraphBuilder, tuples: Value, data: Value, first: int) -> Value:
-    """Tuples (..., K) that point into K axes of `data`, as positions (...) in these axes flattened row by row.
+    """Tuples (..., K) that address K axes of `data`, as positions (...) in these axes flattened row by row.
 
     Raises:
-        NotApplicable: One of the axes behind the first one has a dynamic size.
+        NotApplicable: One of the axes after the first one has a dynamic size.
     """
     last = first + tuples.dim(-1)
     sizes = [data.dim(axis) for axis in range(first + 1, last)]

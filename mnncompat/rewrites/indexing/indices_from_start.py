@@ -50,7 +50,7 @@ class IndicesFromStart(NodeRewrite):
     summary = "negative indices are counted from the start"
     op_types = ("GatherElements", "GatherND", "ScatterElements", "ScatterND", "OneHot")
     before = (
-        ("gather-nd-single-index", "that one computes places from indices, which then all count from the start"),
+        ("gather-nd-single-index", "that one computes positions from indices, which then all count from the start"),
         ("one-hot-stated", "both are needed, and stored indices are counted before a Cast hides them"),
         ("reduction-before-axis", "stored indices are counted while they are stored, not behind a Transpose"),
         ("scatter-reduction", "that one compares and multiplies indices, which then all count from the start"),
@@ -60,12 +60,12 @@ class IndicesFromStart(NodeRewrite):
         """Emit the node with other indices."""
         first, second, *others = new.inputs()
         if node.node.op_type == "OneHot":
-            return new.clone_node(_hot(new, first), second, *others)
+            return new.clone_node(_one_hot_indices(new, first), second, *others)
         return new.clone_node(first, counted(new, second, _sizes(node, new, second)), *others)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Each operator, with indices that are stored and computed, and a size that is."""
+        """Each operator, with indices that are stored and computed, and with a computed size."""
         return (
             *_gathers(),
             *_scatter_and_one_hot(),
@@ -79,7 +79,7 @@ class IndicesFromStart(NodeRewrite):
                 z = Less(i, zero) s = Add(i, n) j = Where(z, s, i) y = GatherElements(x, j) }""",
             ),
             refused(
-                "a size nobody knows",
+                "an unknown size",
                 "the rank of 'x' is not known",
                 """(float[3,4] a, int64[K] s, int64[2,4] i) => (float[2,4] y) {
                 x = Reshape(a, s) y = GatherElements<axis=-1>(x, i) }""",
@@ -138,7 +138,7 @@ def _scatter_and_one_hot() -> tuple[Example, ...]:
 
 
 def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:
-    """Sizes of the axes that the indices, or the elements of their tuples, point into."""
+    """Sizes of the axes that the indices, or the elements of their tuples, address."""
     data = new.input(0)
     if node.node.op_type in ("GatherND", "ScatterND"):
         first = int(node.attribute("batch_dims") or 0)
@@ -147,8 +147,8 @@ def _sizes(node: NodeFacts, new: SubgraphBuilder, indices: Value) -> Value:
     return reshaped(new, sizes_of(new, data, range(axis, axis + 1), indices), ())
 
 
-def _hot(new: SubgraphBuilder, indices: Value) -> Value:
-    """Indices of a OneHot: those below ``-depth`` mean nothing, and must not come to mean something."""
+def _one_hot_indices(new: SubgraphBuilder, indices: Value) -> Value:
+    """Indices of a OneHot: those below ``-depth`` select nothing, and must stay out of range."""
     depth = new.input(1).constant
     stored = indices.constant
     if stored is not None and depth is not None:

@@ -1,4 +1,4 @@
-"""NonMaxSuppression of boxes by their centres as one of corners."""
+"""NonMaxSuppression of boxes given by centres, written with corners."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class NmsCorners(NodeRewrite):
         NonMaxSuppression(boxes, center_point_box = 1)
         NonMaxSuppression(Concat(c - s / 2, c + s / 2))          c = (x, y), s = Max((width, height), 0)
 
-    **Algebra.** A box's area and what two boxes share do not depend on which axis comes first. A box of negative size
-    shares nothing with any other, and so does one of no size.
+    **Algebra.** The area of a box and the intersection of two do not depend on which axis comes first. A box of
+    negative size intersects no other, and neither does a box of size 0.
 
     **Refuses** nothing.
 

@@ -1,4 +1,4 @@
-"""OneHot with its axis stated and its depth an integer."""
+"""OneHot with its axis stated and an integer depth."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class OneHotStated(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What exporters leave out, and what they write as floats."""
+        """Attributes that exporters leave out, and operands that they write as floats."""
         return (
             rewritten(
                 "no axis",

@@ -1,4 +1,4 @@
-"""Forms in which updates are combined with what is there, for scatters with a reduction."""
+"""Ways to combine updates with the data, for scatters with a reduction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def flat_positions(new: SubgraphBuilder, indices: Value, shape: tuple[int, ...],
 
 
 def is_distinct(positions: Value) -> bool:
-    """True if they are constant, and no two are the same."""
+    """True if the indices are constant, and no two are equal."""
     stored = positions.constant
     return stored is not None and np.unique(stored).size == stored.size
 

@@ -1,4 +1,4 @@
-"""ScatterND whose slices lie where MNN looks for them."""
+"""ScatterND whose slices begin at the axis that MNN assumes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 
 
 class ScatterNdRows(NodeRewrite):
-    """Give the indices of a ScatterND the rank at which MNN finds the slices of its updates.
+    """Give the indices of a ScatterND the rank with which MNN reads the slices of its updates correctly.
 
     **What.** ScatterND that writes slices, where the tuples of its indices are not as long as there are axes before
     them.
 
-    **Why.** MNN takes the slices to begin at axis K of the updates, K being the length of a tuple.
+    **Why.** MNN assumes that the slices begin at axis K of the updates, K being the length of a tuple.
 
     **Before and after**, for tuples of two::
 
         y = ScatterND(x (A, B, C), i (N, 2), u (N, C))
         y = ScatterND(x (A, B, C), Reshape(i, (N, 1, 2)), Reshape(u, (N, 1, C)))
 
-    **Algebra.** How the tuples are laid out before their last axis means nothing, as long as the updates are laid out
-    alike.
+    **Algebra.** The shape of the axes before the tuples has no meaning, as long as indices and updates have the same.
 
     **Refuses** slices with more than one dynamic size.
 

@@ -1,4 +1,4 @@
-"""ScatterND and ScatterElements that combine their updates with what is there."""
+"""ScatterND and ScatterElements that combine their updates with the data."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 class ScatterReduction(NodeRewrite):
-    """Combine the updates with what is there before, or instead of, scattering them.
+    """Combine the updates with the data before, or instead of, scattering them.
 
     **What.** ScatterND and ScatterElements with ``reduction``.
 
     **Why.** MNN's ScatterND knows no reduction, its ScatterElements no ``min`` and ``max``, and its ``add`` and ``mul``
-    take integers for floats.
+    treat integers as floats.
 
     **Before and after.** Constant indices without duplicates::
 
@@ -44,7 +44,7 @@ class ScatterReduction(NodeRewrite):
         y = ScatterND<reduction="add">(x, i, u)
         y = ScatterElements<reduction="add">(x, i * strides, u)
 
-    And everything else: every index is compared with every place::
+    Otherwise every index is compared with every position::
 
         y = Max(x, ReduceMax(Where(i[:, None] == Range(n), u[:, None], x), 0))
 
@@ -53,8 +53,8 @@ class ScatterReduction(NodeRewrite):
     **Why this form.** 1,000 rows of 64 added to 1,000 take 2 ms by Gather, 19 ms by ScatterElements, and
     1,700 ms by comparison.
 
-    **Refuses** dynamic sizes, but the first one of a ScatterND that is not compared, and comparisons of more than 2^24
-    pairs.
+    **Refuses** dynamic sizes, except the first one of a ScatterND that is not compared, and comparisons of more than
+    2^24 pairs.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxScatterND.cpp,
     source/backend/cpu/CPURaster.cpp
@@ -62,11 +62,9 @@ class ScatterReduction(NodeRewrite):
 
     code = "MNN853"
     name = "scatter-reduction"
-    summary = "the updates are combined with what is there by other operators"
+    summary = "the updates are combined with the data by other operators"
     op_types = ("ScatterND", "ScatterElements")
-    before = (
-        ("scatter-nd-rows", "what it makes holds no slices: indices reshaped before would be reshaped for nothing"),
-    )
+    before = (("scatter-nd-rows", "its result holds no slices: reshaping the indices before would be useless"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the form that fits the indices."""

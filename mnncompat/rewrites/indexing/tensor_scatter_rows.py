@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TensorScatterRows(NodeRewrite):
-    """Write the rows of an update where a ScatterND puts them.
+    """Write the rows of an update by ScatterND.
 
     **What.** TensorScatter, the update of a key-value cache.
 
@@ -33,7 +33,7 @@ class TensorScatterRows(NodeRewrite):
 
     **Algebra.** Row ``w + s`` of the axis is row ``first + w + s`` of all.
 
-    **Refuses** dynamic sizes, but that of the batch.
+    **Refuses** dynamic sizes, except that of the batch.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__TensorScatter.html
     """
@@ -44,7 +44,7 @@ class TensorScatterRows(NodeRewrite):
     op_types = ("TensorScatter",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
-        """Emit the places and the scattering."""
+        """Emit the positions and the scattering."""
         cache, update = new.input(0), new.input(1)
         axis = int(node.attribute("axis")) % cache.rank
         if not new.has(2):

@@ -31,17 +31,17 @@ class UniqueCompared(NodeRewrite):
 
         y, first, inverse, counts = Unique(x)
         same = x[:, None] == x[None, :]                 # (n, n)
-        starts = ArgMax(same, 1) == Range(n)            # nothing like it before
+        starts = ArgMax(same, 1) == Range(n)            # no equal one before
         inverse = ReduceSum(starts & (x[:, None] > x[None, :]), 1)
         place = inverse[None, :] == Range(n)[:, None]
         first, counts = ArgMax(place, 1)[:sum(starts)], ReduceSum(place, 1)[:sum(starts)]
         y = Gather(x, first)
 
-    Unsorted, ``inverse`` counts what starts before the first one that is the same. Slices are compared where they first
+    Unsorted, ``inverse`` counts the starts before the first equal element. Slices are compared where they first
     differ.
 
-    **Algebra.** The place of an element is the number of distinct elements that go before it. NaN equals nothing, and
-    has no place.
+    **Algebra.** The position of an element is the number of distinct elements before it. NaN equals nothing, and has no
+    position.
 
     **Refuses** more than 2^24 comparisons, and tensors whose rank is not known.
 
@@ -133,7 +133,7 @@ def _numbers(new: SubgraphBuilder, rows: Value) -> Value:
 
 
 def _compared(new: SubgraphBuilder, rows: Value) -> tuple[Value, Value]:
-    """Which rows are the same, and which (along axis 0) are above which (along axis 1): (n, n) of 0 and 1."""
+    """Whether rows are equal, and whether the row of axis 0 is above that of axis 1: (n, n) of 0 and 1."""
     one, other = new.unsqueeze(rows, [1]), new.unsqueeze(rows, [0])
     equal = new.cast(new.op("Equal", one, other), TensorProto.FLOAT)
     above = new.cast(new.op("Greater", one, other), TensorProto.FLOAT)

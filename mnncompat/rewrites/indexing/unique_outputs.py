@@ -18,14 +18,14 @@ class UniqueOutputs(NodeRewrite):
 
     **What.** Unique of two outputs, the values and their first positions.
 
-    **Why.** MNN takes the second of two outputs for the inverse.
+    **Why.** MNN computes the inverse as the second of two outputs.
 
     **Before and after**::
 
         y, first = Unique(x)
         y, first, _, _ = Unique(x)
 
-    **Algebra.** Outputs that nobody reads mean nothing.
+    **Algebra.** Unused outputs have no effect.
 
     **Source.** MNN 3.6.1, source/backend/cpu/CPUUnique.cpp
     """
@@ -34,7 +34,7 @@ class UniqueOutputs(NodeRewrite):
     name = "unique-outputs"
     summary = "all outputs are declared"
     op_types = ("Unique",)
-    before = (("unique-compared", "with all outputs declared MNN's own operator may be right, and it is faster"),)
+    before = (("unique-compared", "with all outputs declared, MNN's own operator may be right, and it is faster"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with four outputs."""

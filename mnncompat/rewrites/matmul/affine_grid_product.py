@@ -24,7 +24,7 @@ class AffineGridProduct(NodeRewrite):
 
     **What.** AffineGrid of a known size.
 
-    **Why.** MNN's converter does not know the operator, and computes the body by which ONNX defines it wrongly.
+    **Why.** MNN's converter does not know the operator, and computes ONNX's function body for it wrongly.
 
     **Before and after**::
 
@@ -33,7 +33,8 @@ class AffineGridProduct(NodeRewrite):
 
     **Algebra.** The operator's definition.
 
-    **Refuses** a size that neither a constant nor the model's shapes tell, and ``align_corners`` with a size of 1.
+    **Refuses** a size that is neither constant nor known from the model's shapes, and ``align_corners`` with a size of
+    1.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__AffineGrid.html
     """

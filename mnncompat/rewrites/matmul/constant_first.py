@@ -1,4 +1,4 @@
-"""Sums whose constant comes first."""
+"""Sums with the constant as the first operand."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class ConstantFirst(NodeRewrite):
 
     **What.** A constant that is added to the result of a convolution in groups, as output of the graph.
 
-    **Why.** MNN takes the constant into the convolution's bias, makes one convolution of the groups, and loses the name
-    of the output on the way. It looks for the constant in the second place only.
+    **Why.** MNN folds the constant into the convolution's bias, makes one convolution of the groups, and loses the name
+    of the output. It does so only if the constant is the second operand.
 
     **Before and after**::
 
         y = Add(Conv(x, w, group = 3), c)
         y = Add(c, Conv(x, w, group = 3))
 
-    **Algebra.** A sum has no order.
+    **Algebra.** Addition is commutative.
 
     **Refuses** nothing.
 
@@ -44,7 +44,7 @@ class ConstantFirst(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Groups whose name is lost, and groups that stay."""
+        """Groups whose output name is lost, and groups that MNN keeps."""
         return (
             rewritten(
                 "three groups of 1 to 2",

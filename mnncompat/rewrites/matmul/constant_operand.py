@@ -1,4 +1,4 @@
-"""Constants that MNN would take for a bias, or for packed channels."""
+"""Constants that MNN would treat as a bias, or as packed channels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class ConstantOperand(NodeRewrite):
     """Subtract the negative of a constant that must not become a bias, and give single constants no dimensions.
 
     **What.** Add and Sum of a constant and the result of Conv, Gemm, MatMul or a written-out normalisation, where the
-    constant is no bias; operators with a constant of one element in front of a result in channels.
+    constant is no bias; operators with a constant of one element as the first and a channel-packed value as the second
+    operand.
 
     **Why.** MNN folds an added constant into the layer by the number of its elements alone, whatever axis it lies
-    along, and in front of the layer's activation. In front of packed channels, only the first of each four gets a
-    constant with dimensions.
+    along, and before the layer's activation. Of packed channels, only the first of each four is combined with a first
+    operand that is a constant with dimensions.
 
     **Before and after**::
 
@@ -34,14 +35,14 @@ class ConstantOperand(NodeRewrite):
 
     **Algebra.** a + c and a - (-c) are the same number in floating point. One element broadcasts alike.
 
-    **Why this form.** MNN folds no subtraction, and the constant stays as small as it is.
+    **Why this form.** MNN folds no subtraction, and the constant keeps its size.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp
     """
 
     code = "MNN842"
     name = "constant-operand"
-    summary = "the constant is written so that MNN reads it as one"
+    summary = "the constant is written so that MNN reads it correctly"
     op_types = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
@@ -59,7 +60,7 @@ class ConstantOperand(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Constants behind Conv, its activation, Gemm and MatMul, and in front; and a bias."""
+        """Constants after Conv, its activation, Gemm and MatMul, and as first operands; and a bias."""
         return (
             *_rewritten_examples(),
             unchanged(
@@ -72,7 +73,7 @@ class ConstantOperand(NodeRewrite):
 
 
 def _rewritten_examples() -> tuple[Example, ...]:
-    """Constants behind Conv, its activation, MatMul and a norm, and in front."""
+    """Constants after Conv, its activation, MatMul and a norm, and as first operands."""
     return (
         rewritten(
             "width as many as channels",

@@ -22,7 +22,7 @@ class DeterminantByMinors(NodeRewrite):
 
     **What.** Det of matrices of up to four rows.
 
-    **Why.** MNN eliminates with exchanges of rows, and forgets that each exchange turns the sign.
+    **Why.** MNN's elimination exchanges rows without changing the sign for each exchange.
 
     **Before and after**::
 

@@ -25,7 +25,7 @@ class DftAsMatmul(NodeRewrite):
     """Write DFT as one MatMul with a constant matrix.
 
     **What.** Transforms of real and complex signals, forward and inverse, one-sided or not, along any axis, cut or
-    filled up with zeros to a stated length.
+    zero-padded to a stated length.
 
     **Why.** MNN's converter does not know DFT.
 
@@ -65,7 +65,7 @@ class DftAsMatmul(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Real and complex, both directions, and what is left."""
+        """Real and complex, both directions, and models that stay unchanged or are refused."""
         return (
             *_transforms(),
             *_look_alikes(),
@@ -97,7 +97,7 @@ def _transforms() -> tuple[Example, ...]:
 
 
 def _look_alikes() -> tuple[Example, ...]:
-    """Places without the hazard, and with one that is refused."""
+    """Models without the hazard, and models that are refused."""
     return (
         refused(
             "length is dynamic",
@@ -138,7 +138,7 @@ def _axis(node: NodeFacts, new: SubgraphBuilder) -> int:
 
 
 def _matrix(node: NodeFacts, new: SubgraphBuilder, length: int, parts: int) -> NDArray[Any]:
-    """What unit vectors become: (length * parts, frequencies * parts of the result), float32."""
+    """The transforms of unit vectors: (length * parts, frequencies * parts of the result), float32."""
     inverse, onesided = bool(node.attribute("inverse")), bool(node.attribute("onesided"))
     size = new.integers(1)[0] if new.has(1) else 2 * (length - 1) if inverse and onesided else length
     if inverse and onesided and length != size // 2 + 1:

@@ -1,4 +1,4 @@
-"""Einsum in the form that MNN takes: at most two operands, no letter twice in a term, a stated result."""
+"""Einsum in the form that MNN supports: at most two operands, no letter twice in a term, a stated result."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _LARGEST = 1 << 22
 
 
 class EinsumInSteps(NodeRewrite):
-    """Take an Einsum apart that MNN gets wrong.
+    """Decompose an Einsum that MNN refuses or computes wrongly.
 
     **What.** Einsum of three and more operands, with a letter twice in a term, without a stated result, of two operands
-    that are summed to a scalar or one by itself, of integers, and with ellipses that are not one dimension or not where
-    the result has them.
+    that are summed to a scalar or of which one is summed by itself, of integers, and with ellipses that are not one
+    dimension or not at the position that the result has them.
 
-    **Why.** MNN refuses more than two operands and equations without an arrow, takes no diagonals, crashes on inner
-    products, multiplies integers as if their bits were floats, takes an ellipsis for one letter, and some terms of
-    three and four letters for batches of matrices.
+    **Why.** MNN refuses more than two operands and equations without an arrow, supports no diagonals, crashes on inner
+    products, multiplies integers as if their bits were floats, treats an ellipsis as one letter, and some terms of
+    three and four letters as batches of matrices.
 
     **Before and after**::
 
@@ -56,7 +56,7 @@ class EinsumInSteps(NodeRewrite):
 
     code = "MNN919"
     name = "einsum-in-steps"
-    summary = "taken apart into what MNN computes right"
+    summary = "decomposed into operators that MNN computes correctly"
     op_types = ("Einsum",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
@@ -76,7 +76,7 @@ class EinsumInSteps(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What is taken apart, and what is left."""
+        """Models that are decomposed, and models that stay unchanged or are refused."""
         return (
             *_diagonals(),
             *_products(),
@@ -149,7 +149,7 @@ def _products() -> tuple[Example, ...]:
 
 
 def _notations() -> tuple[Example, ...]:
-    """Equations that MNN reads wrong, though it has the product."""
+    """Equations that MNN misreads, though it supports the product."""
     return (
         rewritten(
             "implicit",
@@ -200,7 +200,7 @@ def _letters(text: str, dots: list[str]) -> list[str]:
 
 
 def _without_diagonals(new: SubgraphBuilder, term: list[str], value: Value) -> tuple[list[str], Value]:
-    """An operand and its term, in which no letter is left twice."""
+    """An operand and its term, with repeated letters reduced to one each."""
     while True:
         twice = next((letter for letter in term if term.count(letter) > 1), None)
         if twice is None:
@@ -250,7 +250,7 @@ def _summed_alone(new: SubgraphBuilder, term: list[str], value: Value, wanted: s
 
 
 def _summed(new: SubgraphBuilder, one: tuple[list[str], Value], two: tuple[list[str], Value], kept: list[str]) -> Value:
-    """The product of two operands as it is before it is summed, and its sum over all letters but `kept`."""
+    """Multiply two operands elementwise, and sum the product over all letters but `kept`."""
     letters = list(dict.fromkeys([*one[0], *two[0]]))
     if len(kept) < len(letters):
         _require_small(one, two)

@@ -20,14 +20,14 @@ class GemmFullBias(NodeRewrite):
 
     **What.** Gemm with an addend of shape (m, 1) where the result is (m, m).
 
-    **Why.** MNN takes every constant of as many elements as there are columns for a bias of the columns.
+    **Why.** MNN treats every constant with as many elements as there are columns as a bias of the columns.
 
     **Before and after**::
 
         y = Gemm(a, b, c)                    c: (m, 1)   y: (m, m)
         y = Gemm(a, b, c')                   c': (m, m)
 
-    **Algebra.** What broadcasting means.
+    **Algebra.** The definition of broadcasting.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/ConvBiasAdd.cpp (``biasInfo->size == outputCount``)
     """

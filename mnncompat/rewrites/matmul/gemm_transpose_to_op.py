@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class GemmTransposeToOp(NodeRewrite):
-    """Transpose the first operand of Gemm before.
+    """Transpose the first operand of Gemm by a node of its own.
 
     **What.** Gemm with ``transA`` and a constant second operand.
 
-    **Why.** MNN makes a convolution of it, and forgets the transposition.
+    **Why.** MNN makes a convolution of the node, and drops the transposition.
 
     **Before and after**::
 
@@ -32,7 +32,7 @@ class GemmTransposeToOp(NodeRewrite):
 
     code = "MNN922"
     name = "gemm-transpose-to-op"
-    summary = "its first operand is transposed before"
+    summary = "its first operand is transposed by a Transpose before it"
     op_types = ("Gemm",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:  # noqa: ARG002

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class ProductOfMatrices(NodeRewrite):
-    """Give the operands of MatMul shapes that MNN multiplies right.
+    """Give the operands of MatMul shapes that MNN multiplies correctly.
 
     **What.** MatMul of two vectors, of a batch with a constant vector, and of batches that are broadcast against each
     other.
 
-    **Why.** MNN crashes on the first, gives nothing for the second, and for the third reads behind the operands if both
-    hold the same number of matrices, or did so when the session was first resized.
+    **Why.** MNN crashes on the first, gives nothing for the second, and for the third reads past the end of the
+    operands if both hold the same number of matrices, or did so when the session was first resized.
 
     **Before and after**::
 
@@ -38,7 +38,7 @@ class ProductOfMatrices(NodeRewrite):
         y = MatMul(a, b)                     a: (N, s, m, k)   b: (1, s, k, n)
         y = MatMul(a, Expand(b, Concat(Shape(a)[0:1], (1, 1, 1))))
 
-    **Algebra.** How MatMul reads vectors, and what broadcasting means.
+    **Algebra.** The definitions of MatMul of vectors and of broadcasting.
 
     **Refuses** operands of unknown rank, and batches of which none is known to be broadcast.
 
@@ -47,7 +47,7 @@ class ProductOfMatrices(NodeRewrite):
 
     code = "MNN920"
     name = "product-of-matrices"
-    summary = "its operands are given the shapes of matrices"
+    summary = "its operands are given shapes that MNN multiplies correctly"
     op_types = ("MatMul",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
@@ -60,7 +60,7 @@ class ProductOfMatrices(NodeRewrite):
             column = new.reshape(two, (-1, 1)) if constant is None else new.constant(constant.reshape(-1, 1))
             return new.squeeze(one @ column, (one.rank - 1,))
         if not all(isinstance(dim, int) for each in (one, two) for dim in each.dims[:-2]):
-            wide_one, wide_two = _beside(new, one, two), _beside(new, two, one)
+            wide_one, wide_two = _expanded_to_batch(new, one, two), _expanded_to_batch(new, two, one)
             if (wide_one, wide_two) == (one, two):
                 raise NotApplicable("no size of a batch is known to be 1")
             return wide_one @ wide_two
@@ -72,7 +72,7 @@ class ProductOfMatrices(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Vectors and batches, and what is left."""
+        """Vectors and batches, and models that stay unchanged or are refused."""
         return (
             *_vectors_and_batches(),
             unchanged(
@@ -80,7 +80,7 @@ class ProductOfMatrices(NodeRewrite):
                 "(float[N,2,3,4] a, float[4,5] b) => (float[N,2,3,5] y) { y = MatMul(a, b) }",
             ),
             refused(
-                "sizes that nobody knows",
+                "sizes that are unknown",
                 "no size of a batch is known to be 1",
                 """(float[N,4,3,4] a, float[M,4,4,5] b, int64[4] s) => (float[K,4,3,5] y) {
                 c = Reshape(a, s) y = MatMul(c, b) }""",
@@ -132,7 +132,7 @@ def _vectors_and_batches() -> tuple[Example, ...]:
     )
 
 
-def _beside(new: SubgraphBuilder, value: Value, other: Value) -> Value:
+def _expanded_to_batch(new: SubgraphBuilder, value: Value, other: Value) -> Value:
     """An operand, expanded along the axes of its batch that are 1 in it and not in the other one."""
     missing = other.rank - value.rank
     target: list[Value] = []

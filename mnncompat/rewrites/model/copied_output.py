@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class CopiedOutput(NodeRewrite):
     """Take a graph output from a copy of the node's result.
 
-    **What.** BatchNormalization, Relu and Clip behind a 3-D convolution, the results of which are graph outputs.
+    **What.** BatchNormalization, Relu and Clip after a 3-D convolution, the results of which are graph outputs.
 
-    **Why.** MNN merges them into the convolution, and goes on to call the result by the convolution's name: the output
+    **Why.** MNN merges them into the convolution, and keeps the convolution's name for the result: the output
     is not found when the model is loaded.
 
     **Before and after**::
@@ -28,7 +28,7 @@ class CopiedOutput(NodeRewrite):
 
     **Algebra.** A copy.
 
-    **Why this form.** MNN still merges the node, and the Identity takes its place as the end of the graph.
+    **Why this form.** MNN still merges the node, and the Identity computes the output of the graph.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/Convolution3DTurn2D.cpp
     """
@@ -44,7 +44,7 @@ class CopiedOutput(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Each operator, several of them, and what is not merged or not an output."""
+        """Each operator, several of them, and nodes that are not merged or compute no output."""
         return (
             *_activations(),
             *_norms(),

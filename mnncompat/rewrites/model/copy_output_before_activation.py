@@ -24,8 +24,8 @@ class CopyOutputBeforeActivation(NodeRewrite):
     **What.** Operators of one operand, such as Sigmoid, that alone read a graph output which a change of shape or a
     product with a constant matrix computes: a classifier that returns its logits and their sigmoid.
 
-    **Why.** MNN moves such an operator before the change of shape, without a look at the graph's outputs: what was the
-    output is gone, and the place of its name is taken by what the operator computed, in the shape before.
+    **Why.** MNN moves such an operator before the change of shape, without checking the graph's outputs: the output is
+    lost, and its name stands for the result of the operator, in the shape before the change.
 
     **Before and after**::
 
@@ -57,7 +57,7 @@ class CopyOutputBeforeActivation(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Changes of shape, products, copies, bounds, bodies; and what MNN does not move."""
+        """Changes of shape, products, copies, bounds, bodies; and nodes that MNN does not move."""
         turned = "(float[2,3,4] x) => (float[2,4,3] s, float[2,4,3] y)"
         return (
             *_changes_of_shape(),

@@ -1,4 +1,4 @@
-"""Stored tensors as bytes, where MNN looks for them."""
+"""Stored tensors as raw bytes, which MNN reads."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class DenseStorage(ModelRewrite):
     **What.** Initializers and ``Constant`` nodes of types that MNN does not read from typed fields (int8, bool,
     float16, ... in ``int32_data``; uint32 in ``uint64_data``), and sparse ones.
 
-    **Why.** MNN's converter reads ``raw_data`` of every type, but not every typed field: what it finds there instead
-    are zeros, or nothing, and it crashes. Sparse tensors it does not read at all.
+    **Why.** MNN's converter reads ``raw_data`` of every type, but not every typed field: it reads zeros instead, or
+    nothing, and crashes. Sparse tensors it does not read at all.
 
     **Before and after**::
 
@@ -44,12 +44,12 @@ class DenseStorage(ModelRewrite):
     summary = "stored as bytes"
 
     def search(self, model: ModelView, target: Target) -> list[RewriteLocation]:
-        """The tensors that are stored in another form. One without elements has nothing to be stored otherwise."""
+        """The tensors to store in another form; not those without elements, which have nothing to store."""
         locations = super().search(model, target)
         return [spot for spot in locations if 0 not in (spot.view.shape(spot.tensor) or ())]
 
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:
-        """The model with the tensors that were found in another form."""
+        """The model with the tensors of the given locations stored in another form."""
         result = ModelProto()
         result.CopyFrom(model.proto)
         named = {spot.tensor for spot in locations}

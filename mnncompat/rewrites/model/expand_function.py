@@ -25,7 +25,7 @@ class ExpandFunction(NodeRewrite):
 
     **What.** Operators whose schema has a function body, or makes one from the types of the operands.
 
-    **Why.** MNN's converter does not know functions: what it does not declare it refuses, whatever ONNX says about it.
+    **Why.** MNN's converter does not use function bodies: it refuses every operator that it does not declare.
 
     **Before and after**::
 
@@ -34,7 +34,7 @@ class ExpandFunction(NodeRewrite):
 
     **Algebra.** The body is the operator's definition.
 
-    **Refuses** if no body is written for operators of the model's opset, and if the types of the operands are not
+    **Refuses** if there is no body for the model's opset, and if the types of the operands are not
     known where the body depends on them.
 
     **Source.** https://onnx.ai/onnx/operators/ ("Function Body")
@@ -51,7 +51,7 @@ class ExpandFunction(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """An operator that MNN lacks, and a function that it has."""
+        """An operator that MNN lacks, and one with a function body that MNN declares."""
         return (
             rewritten(
                 "no attributes",
@@ -64,7 +64,7 @@ class ExpandFunction(NodeRewrite):
 
 
 def expanded(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
-    """Emit the body of an operator; returns what stands for its outputs.
+    """Emit the body of an operator; returns the values of its outputs.
 
     Raises:
         NotApplicable: There is no body for the model's opset.

@@ -29,8 +29,8 @@ class FoldConstants(NodeRewrite):
     from stored values by operators of ONNX's own domain (or shapes that are static): window functions of a constant
     size, MelWeightMatrix, tables of indices, weights of 4 bits that are dequantised.
 
-    **Why.** What does not depend on the inputs needs no operator at all. MNN's converter folds constants too, but by
-    running its own operators, with their mistakes.
+    **Why.** A value that does not depend on the inputs needs no operator. MNN's converter folds constants too, but by
+    running its own operators, with their errors.
 
     **Before and after**::
 
@@ -39,8 +39,8 @@ class FoldConstants(NodeRewrite):
 
     **Algebra.** ONNX's reference evaluator computes the value.
 
-    **Refuses** operators that draw random numbers or hold graphs, strings and sequences, results of more than 64 MB,
-    and what the reference evaluator cannot compute.
+    **Refuses** operators that generate random numbers or hold graphs, strings and sequences, results of more than 64
+    MB, and what the reference evaluator cannot compute.
 
     **Source.** https://onnx.ai/onnx/api/reference.html
     """
@@ -49,17 +49,15 @@ class FoldConstants(NodeRewrite):
     name = "fold-constants"
     summary = "its operands are constant: the result is stored"
     op_types = ()
-    before = (
-        ("*", "a stored result costs nothing, and whatever takes the place of the node is computed in every run"),
-    )
+    before = (("*", "a stored result costs nothing, and any other replacement of the node is computed in every run"),)
     needs_hazard = True
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
-        """Yield a match for each node in trouble whose operands are constant."""
+        """Yield a match for each node with a hazard whose operands are constant."""
         if view.is_function:
             return
         for index, node in enumerate(view.nodes):
-            if node.op_type == "Constant":  # nothing is left to be computed
+            if node.op_type == "Constant":  # these are constants already
                 continue
             facts = target.facts(view, index)
             if facts.is_constant(next(filter(None, node.output), "")) and target.hazards(view, index):
@@ -101,7 +99,7 @@ class FoldConstants(NodeRewrite):
                 s=(3,),
             ),
             unchanged(
-                "a Constant in trouble",
+                "a Constant with a hazard",
                 """(int64[2] x) => (int64[2] y) {
                 c = Constant<value = int64[1] {1099511627776}>() y = Add(x, c) }""",
             ),

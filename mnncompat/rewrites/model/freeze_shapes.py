@@ -1,4 +1,4 @@
-"""Give dynamic inputs the shapes that the user names, and compute what then is constant."""
+"""Give dynamic inputs the shapes that the user names, and fold what becomes constant."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class FreezeShapes(ModelRewrite):
         x [N,3,H,W]; Shape(x) -> Gather -> Concat -> Reshape
         x [1,3,224,224]; Reshape to a constant
 
-    **Unsafe** by nature: the model takes this one shape from then on. Never applied unless asked for with ``--shape``.
+    **Unsafe** by nature: afterwards the model accepts this one shape only. Never applied unless asked for with
+    ``--shape``.
 
     **Refuses** shapes that contradict the declared ones.
 
@@ -89,7 +90,7 @@ class FreezeShapes(ModelRewrite):
             if folded is None:
                 break
             result = folded
-        _settle_outputs(result)
+        _state_output_sizes(result)
         return result
 
 
@@ -144,7 +145,7 @@ def _replace(kind: TypeProto, symbols: Mapping[str, int]) -> None:
 
 
 def _folded(proto: ModelProto) -> ModelProto | None:
-    """The model with constants in place of the shape arithmetic that others read; None if there is none."""
+    """The model with constants in place of shape arithmetic whose results are used; None if there is none."""
     from mnncompat.graph.editor import ModelEditor
 
     model = view_model(Model(proto=proto))
@@ -166,7 +167,7 @@ def _folded(proto: ModelProto) -> ModelProto | None:
 
 
 def _frontier(view: GraphView) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
-    """Nodes whose results are constant, and that something reads which is not."""
+    """Nodes whose results are constant, and are read by a node whose results are not."""
     for index, node in enumerate(view.nodes):
         names = [name for name in node.output if name]
         if not is_onnx(node) or node.op_type == "Constant" or not all(is_constant(view, name) for name in names):
@@ -181,7 +182,7 @@ def _frontier(view: GraphView) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
             yield index, known
 
 
-def _settle_outputs(proto: ModelProto) -> None:
+def _state_output_sizes(proto: ModelProto) -> None:
     """Write the sizes of outputs that inference now knows."""
     view = view_model(Model(proto=proto))
     inferred = view.inferred

@@ -1,4 +1,4 @@
-"""Functions of a model, written where they are called."""
+"""Functions of a model, inlined where they are called."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InlineFunctions(ModelRewrite):
-    """Write the functions of a model where they are called.
+    """Inline the functions of a model where they are called.
 
     **What.** Calls of functions that the model defines itself, such as torch's exporters write with
     ``export_modules_as_functions`` or onnxscript.
@@ -33,7 +33,7 @@ class InlineFunctions(ModelRewrite):
         y = my.domain::Block(x, w)
         h = MatMul(x, w); y = Relu(h)
 
-    **Algebra.** A call means its body. `onnx.inliner` substitutes operands and attributes.
+    **Algebra.** A call is defined by the function's body. `onnx.inliner` substitutes operands and attributes.
 
     **Source.** https://onnx.ai/onnx/api/inliner.html; MNN 3.6.1, tools/converter/source/onnx/onnxConverter.cpp
     (functions are not read)
@@ -44,7 +44,7 @@ class InlineFunctions(ModelRewrite):
     summary = "the model's functions are written where they are called"
 
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
-        """The model without functions, except those that nobody calls."""
+        """The model without functions, except those that are not called."""
         return onnx.inliner.inline_local_functions(model.proto)
 
     @classmethod

@@ -26,7 +26,7 @@ class Int64AsInt32(ModelRewrite):
 
     **What.** Initializers and ``Constant`` nodes of int64 beyond 2^30, all of whose elements int32 can hold.
 
-    **Why.** MNN holds int64 as int32, and clamps constants of int64 to 2^30; those of int32 it leaves alone.
+    **Why.** MNN holds int64 as int32, and clamps constants of int64 to 2^30, but not those of int32.
 
     **Before and after**::
 
@@ -35,7 +35,7 @@ class Int64AsInt32(ModelRewrite):
 
     **Algebra.** The elements are the same.
 
-    **Refuses** constants with elements beyond 32 bits, which MNN cannot hold: they stay as they are.
+    **Refuses** constants with elements beyond 32 bits, which MNN cannot hold.
 
     **Source.** MNN 3.6.1, tools/converter/source/onnx/onnxOpConverter.cpp (``_limit``)
     """
@@ -49,7 +49,7 @@ class Int64AsInt32(ModelRewrite):
         return [spot for spot in super().search(model, target) if _fits(spot)]
 
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:
-        """The model with the constants stored otherwise."""
+        """The model with the constants stored as int32."""
         result = ModelProto()
         result.CopyFrom(model.proto)
         _store(result.graph, {spot.tensor for spot in locations}, _names(result.graph))
@@ -57,7 +57,7 @@ class Int64AsInt32(ModelRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """An initializer, a Constant; what is small, and what does not fit."""
+        """An initializer, a Constant; small constants, and constants that int32 cannot hold."""
         text = "(float[2,3] x) => (int64[2,3] y) { i = Cast<to = 7>(x) y = Sub(i, big) }"
         constant = text.replace("y =", "big = Constant<value = int64[1] {-2000000000}>() y =")
         return (
@@ -74,7 +74,7 @@ def _fits(spot: RewriteLocation) -> bool:
 
 
 def _names(graph: GraphProto) -> set[str]:
-    """Names of all values of a graph and of the ones in it."""
+    """Names of all values of a graph and of the graphs nested in it."""
     found = {each.name for each in graph.input} | {each.name for each in graph.initializer}
     for node in graph.node:
         found.update(node.output)
@@ -84,11 +84,11 @@ def _names(graph: GraphProto) -> set[str]:
 
 
 def _store(graph: GraphProto, constants: set[str], taken_names: set[str]) -> None:
-    """Replace the constants of a graph and of the ones in it."""
+    """Replace the constants of a graph and of the graphs nested in it."""
     nodes: list[NodeProto] = []
 
     def stored(name: str) -> str:
-        """Another name for the int32 constant, whose cast takes the old one."""
+        """A new name for the int32 constant; the result of its cast gets the old name."""
         other = f"{name}_int32"
         while other in taken_names:
             other += "_"

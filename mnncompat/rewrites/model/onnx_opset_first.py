@@ -23,14 +23,15 @@ class OnnxOpsetFirst(ModelRewrite):
 
     **What.** A model whose ``opset_import`` begins with another domain.
 
-    **Why.** MNN takes the first entry for the ONNX opset and reads operators whose meaning changed (Softmax) by that.
+    **Why.** MNN uses the first entry as the ONNX opset, which decides how it reads operators whose meaning changed
+    (Softmax).
 
     **Before and after**::
 
         opset_import: [ai.onnx.ml 1, "" 13]
         opset_import: ["" 13, ai.onnx.ml 1]
 
-    **Algebra.** The order of the imports means nothing in ONNX.
+    **Algebra.** The order of the imports has no meaning in ONNX.
 
     **Source.** MNN 3.6.1, tools/converter/source/onnx/onnxConverter.cpp (``opsetInfo.begin()``)
     """
@@ -50,7 +51,7 @@ class OnnxOpsetFirst(ModelRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """A Softmax behind another domain's import, and one that is read alike."""
+        """A Softmax in a model with another domain first, and one that MNN reads correctly with either version."""
         text = "(float[2,3,4] x) => (float[2,3,4] y) { y = Softmax<axis=1>(x) }"
         return (
             rewritten("another domain first", text, becomes="Softmax", imports='"ai.onnx.ml": 1, "": 13'),

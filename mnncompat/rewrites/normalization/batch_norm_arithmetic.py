@@ -20,11 +20,11 @@ class BatchNormArithmetic(NodeRewrite):
     """Write BatchNormalization as a multiplication and an addition per channel.
 
     **What.** BatchNormalization whose scale, bias, mean or variance is computed at run time, in training mode,
-    behind a 3-D ConvTranspose, or with ``spatial = 0`` (opset 7 and 8).
+    after a 3-D ConvTranspose, or with ``spatial = 0`` (opset 7 and 8).
 
-    **Why.** MNN's converter crashes unless all four are constant, does not know training mode, and merges what stands
-    behind a 3-D ConvTranspose into it as a bias that is added to part of the depth only. ``spatial``
-    it does not read.
+    **Why.** MNN's converter crashes unless all four are constant, does not know training mode, and merges a
+    BatchNormalization after a 3-D ConvTranspose into it as a bias that is added to part of the depth only. It does not
+    read ``spatial``.
 
     **Before and after**::
 
@@ -33,8 +33,8 @@ class BatchNormArithmetic(NodeRewrite):
         y = x * k + (bias - mean * k)                     k and the sum as [C, 1, 1],
                                                           with spatial = 0 as they are
 
-    **Algebra.** The definition. In training mode mean and variance are those of the batch, and the running ones become
-    ``momentum`` parts of what they were.
+    **Algebra.** The definition. In training mode mean and variance are those of the batch, and the running ones keep
+    ``momentum`` parts of their old value.
 
     **Why this form.** Two operators work on the whole tensor, the others on one number per channel, or per position of
     one sample.

@@ -1,4 +1,4 @@
-"""Products that MNN would take for GELU, in an order that it does not."""
+"""Products that MNN would fuse to GELU, in an order that it does not fuse."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _STORED = "float e = {3.0}, float c = {0.044715}, float one = {1.0}"
 
 
 class BreakGeluFusion(NodeRewrite):
-    """Multiply in another order what MNN would take for GELU.
+    """Multiply in another order what MNN would wrongly fuse to GELU.
 
     **What.** A product of the operators of ``x * ((1 + Tanh((x + x^3 * 0.044715) * 0.7978846)) * 0.5)``, with other
     constants, or another first factor.
 
-    **Why.** MNN fuses it to GELU by its operators alone.
+    **Why.** MNN fuses such a product to GELU by its operators alone.
 
     **Before and after**::
 
@@ -38,7 +38,7 @@ class BreakGeluFusion(NodeRewrite):
 
     code = "MNN843"
     name = "break-gelu-fusion"
-    summary = "multiplied in an order that MNN does not take for GELU"
+    summary = "multiplied in an order that MNN does not fuse to GELU"
     op_types = ("Mul",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

@@ -1,4 +1,4 @@
-"""Dropout that drops nothing, as what it passes on."""
+"""Dropout that drops nothing, as Identity."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class DropoutForInference(NodeRewrite):
 
     code = "MNN825"
     name = "dropout-for-inference"
-    summary = "drops nothing: its operand is taken"
+    summary = "drops nothing: its operand is used"
     op_types = ("Dropout",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
-        """The operand, and a mask if somebody reads it."""
+        """The operand, and a mask if it is used."""
         _require_inference(node, new)
         x = new.input(0)
         if not new.is_output_used(1):
@@ -61,7 +61,7 @@ class DropoutForInference(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """A mask, a graph that is nothing else, no probability; and training."""
+        """A mask, a graph of a single Dropout, no probability; and training."""
         return (
             rewritten(
                 "mask",

@@ -20,7 +20,8 @@ class EpsilonStated(NodeRewrite):
 
     **What.** BatchNormalization and InstanceNormalization without ``epsilon``.
 
-    **Why.** ONNX's default is 1e-5, MNN's is 1e-10: what varies little comes out too large.
+    **Why.** ONNX's default is 1e-5, MNN's is 1e-10: operands of small variance are normalised to values that are too
+    large.
 
     **Before and after**::
 
@@ -43,7 +44,7 @@ class EpsilonStated(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Both norms; what states it, and what varies enough."""
+        """Both norms; norms that state their epsilon, and operands of large variance."""
         return (
             rewritten(
                 "instance",

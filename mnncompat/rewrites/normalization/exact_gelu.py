@@ -24,8 +24,8 @@ class ExactGelu(NodeRewrite):
 
     **What.** `mnncompat convert MODEL --exact-gelu`. Gelu of opset 20 and newer with ``approximate = "none"``.
 
-    **Why.** MNN runs the operator Gelu by an approximation that is off by up to 4.7e-4, whatever the converter is told.
-    The option also tells the converter not to take Erf in arithmetic for it.
+    **Why.** MNN runs the operator Gelu by an approximation that is off by up to 4.7e-4, whatever options the converter
+    has. The option also makes the converter not fuse Erf in arithmetic to it.
 
     **Before and after**::
 

@@ -27,11 +27,11 @@ class GainOfNorm(NodeRewrite):
     """Give the factor of a normalisation the shape of the normalised axes, or keep MNN from fusing it.
 
     **What.** A product with a constant of ``x / Sqrt(ReduceMean(x * x) + epsilon)``, where the constant has not exactly
-    the axes over which the mean is taken: a scale behind a pixel norm, a gain per channel of a norm over height and
+    the axes over which the mean is taken: a scale after a pixel norm, a gain per channel of a norm over height and
     width.
 
-    **Why.** MNN fuses the normalisation to one operator and takes any constant behind it for the gain. If it has fewer
-    elements, memory behind it is read.
+    **Why.** MNN fuses the normalisation to one operator and treats any constant that it is multiplied by as the gain.
+    If that has fewer elements, MNN reads past its end.
 
     **Before and after**::
 
@@ -43,15 +43,15 @@ class GainOfNorm(NodeRewrite):
 
     **Algebra.** Broadcasting; products commute.
 
-    **Why this form.** A constant of full shape keeps the fused operator, which is the faster one. Where there is none,
-    the other order of the product is the cheapest that MNN does not fuse.
+    **Why this form.** A constant of full shape keeps the fused operator, which is the faster one. Where no such
+    constant exists, the other order of the product is the cheapest that MNN does not fuse.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/FuseLayerNormRMSGamm.cpp
     """
 
     code = "MNN841"
     name = "gain-of-norm"
-    summary = "its constant is given the normalised shape, or kept apart from the normalisation"
+    summary = "its constant is given the normalised shape, or kept out of the fused normalisation"
     op_types = ("Div", "Mul")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
@@ -69,7 +69,7 @@ class GainOfNorm(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Scalars, gains along other axes, divisions; and gains that MNN reads right."""
+        """Scalars, gains along other axes, divisions; and gains that MNN reads correctly."""
         picture = f"(float[2,3,4] x) => (float[2,3,4] y) {_STORED} {{ {_ROOT} "
         return (
             rewritten(
@@ -103,7 +103,7 @@ class GainOfNorm(NodeRewrite):
 
 
 def _full(new: SubgraphBuilder, norm: FusedNorm, gain: NDArray[np.generic]) -> NDArray[np.generic] | None:
-    """The constant at the shape of the normalised axes, if these are the last ones, static, and all that it has."""
+    """The constant in the shape of the normalised axes, if these are the last ones, static, and its only axes."""
     dims = new.value(norm.value).dims
     first = len(dims) - len(norm.axes)
     shape = [dim for dim in dims[first:] if isinstance(dim, int)]

@@ -18,7 +18,7 @@ class LayerNormAxis(NodeRewrite):
 
     **What.** LayerNormalization from axis 0 on.
 
-    **Why.** MNN 3.6 takes the axis 0 for none.
+    **Why.** MNN 3.6 treats axis 0 as not stated.
 
     **Before and after**::
 

@@ -1,4 +1,4 @@
-"""Loss functions taken apart, with a weight for every class."""
+"""Loss functions decomposed, with a weight for every class."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class LossParts(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Ignored labels, a second output in old and new opsets, an open number of classes; and plain losses."""
+        """Ignored labels, a second output by opset, a dynamic number of classes; and losses without the hazard."""
         labels = np.array([0, 2, 1], np.int64)
         grid = np.arange(12).reshape(3, 4) % 5
         return (

@@ -1,4 +1,4 @@
-"""LpNormalization that stands a vector of zeros."""
+"""LpNormalization that gives zeros for a vector of zeros."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LpNormalizationOfZeros(NodeRewrite):
     """Divide by a norm that is never zero.
 
-    **What.** LpNormalization of what is computed at run time.
+    **What.** LpNormalization of a value that is computed at run time.
 
     **Why.** MNN divides zeros by their norm, which gives NaN where ONNX gives 0.
 

@@ -29,9 +29,10 @@ class RMSNormPattern(NodeRewrite):
 
     **Algebra.** The definition.
 
-    **Why this form.** MNN makes one LayerNorm of the first product, and takes a constant scale into it: one operator in
-    place of seven, which the function body of ONNX (it divides by the root) stays. A scale that it would misread there,
-    of fewer elements than are normalised, is stored at full size, or else multiplied first, so that nothing is fused.
+    **Why this form.** MNN makes one LayerNorm of the first product, and fuses a constant scale into it: one operator
+    instead of seven. (ONNX's function body divides by the root, and remains seven operators.) A scale that MNN would
+    misread there, of fewer elements than are normalised, is stored at full size, or else multiplied first, so that
+    nothing is fused.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/FuseLayerNormRMS.cpp and FuseLayerNormRMSGamm.cpp
     """

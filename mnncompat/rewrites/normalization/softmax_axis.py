@@ -21,10 +21,10 @@ SINGLE_AXIS = 13
 class SoftmaxAxis(NodeRewrite):
     """State the axis of Softmax and LogSoftmax, and join the axes that opsets below 13 take for one.
 
-    **What.** Softmax and LogSoftmax that leave out their axis; LogSoftmax below opset 13 with more axes behind its own.
+    **What.** Softmax and LogSoftmax that leave out their axis; LogSoftmax below opset 13 with more axes after its own.
 
     **Why.** The default is 1 below opset 13 and -1 from there on, and below 13 all axes from there on count as one. MNN
-    takes the last axis for the default of Softmax, reads past the end of the attributes for that of LogSoftmax, and
+    uses the last axis as the default of Softmax, reads past the end of the attributes for that of LogSoftmax, and
     normalises LogSoftmax along a single axis.
 
     **Before and after**::
@@ -54,7 +54,7 @@ class SoftmaxAxis(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Axes that are missing or count as one, static and dynamic; and those that MNN reads."""
+        """Axes that are missing or count as one, static and dynamic; and axes that MNN reads correctly."""
         return (
             rewritten(
                 "Softmax without axis",
@@ -91,7 +91,7 @@ class SoftmaxAxis(NodeRewrite):
 
 
 def as_matrix(new: SubgraphBuilder, x: Value, axis: int, along_rows: Callable[[Value], Value]) -> Value:
-    """What works on the rows of a matrix, applied to a tensor whose axes from `axis` on count as one."""
+    """Apply a function of the rows of a matrix to a tensor whose axes from `axis` on count as one."""
     result = along_rows(new.op("Flatten", x, axis=axis % x.rank))
     static = [dim for dim in x.dims if isinstance(dim, int)]
     return new.reshape(result, static) if len(static) == x.rank else new.op("Reshape", result, new.op("Shape", x))

@@ -130,7 +130,7 @@ class DilatedPool(NodeRewrite):
 
 
 def _padded(new: SubgraphBuilder, windows: Sequence[Windows], dilated: Sequence[int]) -> Value:
-    """The data with the padding of its dilated axes, which no MaxPool chooses."""
+    """The data with padding along its dilated axes, of a value that is never a maximum."""
     value, count = new.input(0), len(windows)
     pads = [0] * 2 * (count + 2)
     for axis in dilated:

@@ -25,7 +25,7 @@ class GlobalPoolFlat(NodeRewrite):
         y = GlobalMaxPool(x)                                          x: (N, C, D, H, W)
         y = Reshape(GlobalMaxPool(Reshape(x, (N, C, 1, D*H*W))), (N, C, 1, 1, 1))
 
-    **Algebra.** What is computed of all elements does not depend on how they are arranged.
+    **Algebra.** A pool over all elements does not depend on their arrangement.
 
     **Source.** MNN 3.6.1, source/geometry/GeometryPooling3D.cpp
     """
@@ -43,7 +43,7 @@ class GlobalPoolFlat(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Each of the three, and what MNN pools by itself."""
+        """Each of the three, and pools that MNN computes correctly."""
         return (
             rewritten(
                 "batch",

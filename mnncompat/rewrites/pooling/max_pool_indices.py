@@ -40,7 +40,7 @@ class MaxPoolIndices(NodeRewrite):
         g = Gather(x, rows of the windows), Gather(g, columns), windows last by Reshape and Transpose
         i = Gather(positions, ArgMax(g, axis = -1) + [0, k, 2*k, ...]) + [[0], [H*W], ...]
 
-    **Algebra.** As one tall image the tensor is counted from its start, and no window sees two channels. Both forms
+    **Algebra.** As one tall image the tensor is counted from its start, and no window covers two channels. Both forms
     take the first of equal elements, by rows. Padding is replaced by the nearest element of the same window, which does
     not change which one is found.
 
@@ -63,7 +63,7 @@ class MaxPoolIndices(NodeRewrite):
         if by_rows and _tiles_first_axis(windows) and not any(map(_is_padded_or_dilated, windows)):
             return _as_tall_image(new, windows)
         (values,) = new.clone_node(outputs=1, storage_order=None)
-        return [values, _searched(new, windows, by_rows=by_rows)]
+        return [values, _positions_of_maxima(new, windows, by_rows=by_rows)]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -148,7 +148,7 @@ def _as_tall_image(new: SubgraphBuilder, windows: Sequence[Windows]) -> list[Val
     return [new.reshape(each, [-1, x.dim(1), *counts]) for each in results]
 
 
-def _searched(new: SubgraphBuilder, windows: Sequence[Windows], *, by_rows: bool) -> Value:
+def _positions_of_maxima(new: SubgraphBuilder, windows: Sequence[Windows], *, by_rows: bool) -> Value:
     """Position of each window's first largest element."""
     count = len(windows)
     value = new.input(0)

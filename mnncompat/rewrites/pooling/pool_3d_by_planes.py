@@ -23,7 +23,7 @@ _SINGLE = Windows(size=None, kernel=1, stride=1, dilation=1, begin=0, end=0)
 class Pool3dByPlanes(NodeRewrite):
     """Pool height and width of every plane, then the depth.
 
-    **What.** MaxPool, AveragePool and LpPool over three axes, in the forms that MNN gets wrong.
+    **What.** MaxPool, AveragePool and LpPool over three axes, in the forms that MNN computes wrongly.
 
     **Why.** MNN pools the first image of a batch only, reads the padding before the data for both sides, ignores
     ``ceil_mode`` and has no 3-D LpPool.
@@ -34,10 +34,10 @@ class Pool3dByPlanes(NodeRewrite):
         p = AveragePool(Reshape(x, (N, C*D, H, W)), kernel_shape = [h, w])
         y = Reshape(AveragePool(Reshape(p, (N, C, D, H'*W')), kernel_shape = [d, 1]), (N, C, D', H', W'))
 
-    **Algebra.** A window is the product of one range by axis, and so is its part that counts: the largest element, the
-    average and the sum of powers over it are those of the planes' results.
+    **Algebra.** A window is the product of one range for each axis, and so is the part of it that counts: the largest
+    element, the average and the sum of powers over it are those of the planes' results.
 
-    **Refuses** dynamic channels or spatial sizes, and dilations, which the remedy of their own row takes out first.
+    **Refuses** dynamic channels or spatial sizes, and dilations, which the remedy of their own row removes first.
 
     **Why this form.** MNN itself computes a 3-D pool as two 2-D ones.
 
@@ -105,7 +105,7 @@ class Pool3dByPlanes(NodeRewrite):
 
 
 def _pooled(new: SubgraphBuilder, value: Value, windows: Sequence[Windows]) -> Value:
-    """The node's pool over two axes; one of single elements is left out, unless it takes their absolute values."""
+    """The node's pool over two axes; a pool of single elements is omitted, unless it takes their absolute values."""
     if new.node.node.op_type != "LpPool" and all(
         (each.kernel, each.stride, each.begin, each.end) == (1, 1, 0, 0) for each in windows
     ):

@@ -25,21 +25,21 @@ class PoolPadToOp(NodeRewrite):
     """Pad with zeros before an average or Lp pool instead of in it.
 
     **What.** AveragePool and LpPool of one or two axes whose last windows reach padding that MNN does not count:
-    more padding behind the data than before it, or what ``ceil_mode`` adds.
+    more padding after the data than before it, or what ``ceil_mode`` adds.
 
-    **Why.** MNN reads the padding before the data and takes the one behind it from the size of the result; where that
-    is larger it divides by the elements that there are.
+    **Why.** MNN reads the padding before the data and derives the one after it from the size of the result; where that
+    is larger, it divides by the number of elements inside.
 
     **Before and after**::
 
         y = AveragePool(x, pads = [0, 0, 1, 1], count_include_pad = 1)
         y = AveragePool(Pad(x, [0, 0, 0, 0, 0, 0, 1, 1]))
 
-    **Algebra.** A window of k elements of which c count has the average ``sum / c = (sum / k) * (k / c)``: behind the
-    pool stands a Mul by ``k / c``, a constant of one image, where a window does not count all of its elements. Zeros
+    **Algebra.** A window of k elements of which c count has the average ``sum / c = (sum / k) * (k / c)``: the pool is
+    followed by a Mul by ``k / c``, a constant of one image, where a window does not count all of its elements. Zeros
     add nothing to a sum of powers.
 
-    **Refuses** if a size is dynamic that the number of elements depends on.
+    **Refuses** if the number of elements depends on a dynamic size.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__AveragePool.html
     """
@@ -66,7 +66,7 @@ class PoolPadToOp(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Padding behind the data, rounding up, and what MNN counts."""
+        """Padding after the data, rounding up, and padding that MNN counts correctly."""
         pool = "AveragePool<kernel_shape=[3,2], strides=[2,2], count_include_pad=1"
         return (
             rewritten(
@@ -110,11 +110,11 @@ def pool_windows(node: NodeFacts, new: SubgraphBuilder) -> list[Windows]:
 
 
 def share_counted(windows: Windows, *, including: bool) -> NDArray[np.float64] | None:
-    """Which share of each window's elements an average counts; None if it counts all of them.
+    """The share of each window's elements that an average counts; None if it counts all of them.
 
     Args:
         windows: The windows along one axis.
-        including: Padding counts (``count_include_pad``), what rounding up adds does not.
+        including: Padding counts (``count_include_pad``); elements that rounding up adds never do.
 
     Raises:
         NotApplicable: The size is dynamic, and there is padding that does not count.

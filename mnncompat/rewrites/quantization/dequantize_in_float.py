@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class DequantizeInFloat(NodeRewrite):
-    """Write DequantizeLinear as what it computes.
+    """Write DequantizeLinear as arithmetic of floats.
 
     **What.** DequantizeLinear of integers of 8, 16 and 32 bits: one scale, one for each index of an axis, one for each
     block.
 
-    **Why.** MNN takes what is dequantised for a weight: the axes of rank 4 are swapped, other ranks are not scaled. Of
-    the weights it reads some wrongly; those are stored as floats.
+    **Why.** MNN treats every operand as a weight: the axes of rank 4 are swapped, other ranks are not scaled. It reads
+    some weights wrongly; these are stored as floats.
 
     **Before and after**::
 
@@ -60,7 +60,7 @@ class DequantizeInFloat(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Types and kinds of scales, and what is left."""
+        """Types and kinds of scales, and models that stay unchanged or are refused."""
         return (
             *_values(),
             *_weights(),

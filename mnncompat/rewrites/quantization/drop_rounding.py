@@ -1,4 +1,4 @@
-"""Float arithmetic in the place of a quantised activation that is dequantised at once."""
+"""Float arithmetic instead of a quantised activation that is dequantised at once."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ _RANGES = {**RANGES, TensorProto.INT4: (-8, 7), TensorProto.UINT4: (0, 15)}
 
 
 class DropRounding(NodeRewrite):
-    """Drop the rounding of activations that are quantised and dequantised at once; what saturated still does.
+    """Drop the rounding of activations that are quantised and dequantised at once, but keep the saturation.
 
-    **What.** `mnncompat fix MODEL --unsafe-fixes`. DequantizeLinear of what QuantizeLinear made with the same constant
-    scale and zero point: what quantisation-aware training and static quantisation write around every layer.
+    **What.** `mnncompat fix MODEL --unsafe-fixes`. DequantizeLinear of the result of QuantizeLinear with the same
+    constant scale and zero point: the pair that quantisation-aware training and static quantisation write around every
+    layer.
 
-    **Why.** MNN does not run such pairs. The safe remedies compute them in float as ONNX defines them: five operators a
-    pair, for a rounding that a float model has no use for. With them dropped the model runs as it did before it was
-    quantised, with the weights that it has now; MNN quantises it anew with ``--weight-bits``.
+    **Why.** MNN does not run such pairs. The safe remedies compute them in float as ONNX defines them: five operators
+    for each pair, for a rounding that a float model does not need. Without the rounding the model runs as before it was
+    quantised, with its present weights; MNN quantises it anew with ``--weight-bits``.
 
     **Before and after**::
 
         y = DequantizeLinear(QuantizeLinear(x, s, z), s, z)
         y = Clip(x, (lowest - z) * s, (highest - z) * s)
 
-    **Algebra.** ``y`` differs from what it was by half of ``s`` at most. The range stays: a quantised model may have no
-    ReLU but the lower end of its range.
+    **Algebra.** ``y`` differs from what it was by half of ``s`` at most. The range stays: the lower end of the range
+    may be the only ReLU of a quantised model.
 
     **Unsafe**: the result is closer to the model before its quantisation than to this one. It is compared with the
-    original by the signal-to-noise ratio, 20 dB at least, and everything that happens to it afterwards is proven equal
-    to it as usual, MNN's file included.
+    original by the signal-to-noise ratio, 20 dB at least, and all later results, including MNN's file, are proven equal
+    to it as usual.
 
     **Refuses** scales and zero points that are computed or differ, blocks, and 8-bit floats.
 
@@ -55,22 +56,22 @@ class DropRounding(NodeRewrite):
 
     code = "MNN830"
     name = "drop-rounding"
-    summary = "not rounded any more; its range stays"
+    summary = "no longer rounded; its range stays"
     applicability = Applicability.UNSAFE
     approximate = True
     op_types = ("DequantizeLinear",)
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
-        """True for the second node of a pair of which MNN gets one wrong."""
+        """True for the second node of a pair of which one has a hazard."""
         producer = view.producers.get(view.nodes[index].input[0])
         if producer is None or view.nodes[producer].op_type != "QuantizeLinear":
             return False
         if target.facts(view, producer).is_constant(view.nodes[producer].input[0]):
-            return False  # a weight: it is computed once and for all
+            return False  # a weight: it is folded instead
         return any(target.hazards(view, each) for each in (index, producer))
 
     def note(self, node: NodeFacts) -> str:
-        """What becomes of the pair."""
+        """How the pair is rewritten."""
         return f"QuantizeLinear and {super().note(node)}"
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
@@ -100,7 +101,7 @@ class DropRounding(NodeRewrite):
         return new.cast(new.op("Min", new.op("Max", value, lowest), highest), dtype)
 
     def suggestion(self, model: ModelProto, applied: Collection[str]) -> str:  # noqa: ARG002 - the fix tells
-        """The option, if there is rounding that MNN computes by its own arithmetic."""
+        """The option, if the model has rounding that MNN computes by its own arithmetic."""
         if "quantize-in-float" not in applied:
             return ""
         return (
@@ -110,7 +111,7 @@ class DropRounding(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """One scale and several, types, and what is left."""
+        """One scale and several, types, and models that stay unchanged or are refused."""
         return (
             *_rounded_examples(),
             refused(

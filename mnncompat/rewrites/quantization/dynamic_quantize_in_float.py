@@ -19,11 +19,11 @@ _STEPS = 255.0
 
 
 class DynamicQuantizeInFloat(NodeRewrite):
-    """Write DynamicQuantizeLinear as what it computes.
+    """Write DynamicQuantizeLinear as arithmetic of floats.
 
     **What.** DynamicQuantizeLinear of a value of known rank.
 
-    **Why.** MNN's own gives int8 values offset by 128 in place of uint8, and a scale of another shape.
+    **Why.** MNN's own operator gives int8 values offset by 128 instead of uint8, and a scale of another shape.
 
     **Before and after**::
 
@@ -31,8 +31,8 @@ class DynamicQuantizeInFloat(NodeRewrite):
         low, high = Min(ReduceMin(x), 0), Max(ReduceMax(x), 0)  scale = (high - low) / 255
         zero_point = Clip(Round(-low / scale), 0, 255)  y = Cast(Clip(Round(x / scale) + zero_point, 0, 255))
 
-    **Algebra.** ONNX's definition. Of nothing but zeros the scale is 1 / 255 in ONNX's reference and 1 in ONNX Runtime;
-    the latter is written, as models are proven against it. The values are 0 with either.
+    **Algebra.** ONNX's definition. For an operand of zeros only, the scale is 1 / 255 in ONNX's reference and 1 in ONNX
+    Runtime; the latter is emitted, as models are proven against it. The values are 0 with either.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html
     """

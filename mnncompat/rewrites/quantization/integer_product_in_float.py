@@ -34,13 +34,13 @@ class IntegerProductInFloat(NodeRewrite):
         y = MatMulInteger(a, b, a_zero, b_zero)
         y = Cast(MatMul(Cast(a) - a_zero, Cast(b) - b_zero), to = int32)
 
-    **Algebra.** Sums below 2^24 are exact in float32, whatever the order. Where the operands may exceed that (the
-    weights are looked at, other operands are taken for as large as their type allows) what is summed over is cut into
-    parts that cannot, which are summed as int32. Square kernels get a column of zeros: MNN runs them by Winograd's
-    transform, which is not exact.
+    **Algebra.** Sums below 2^24 are exact in float32, whatever the order. Where the operands may exceed that (weights
+    are known, other operands are assumed to be as large as their type allows) the dimension that is summed over is cut
+    into parts whose sums cannot, and these are added as int32. Square kernels get a column of zeros: MNN runs them by
+    Winograd's transform, which is not exact.
 
     **Refuses** dimensions to sum over that are dynamic where nothing is known about the weights, groups of channels
-    whose sums may be too large, and what would take more than 64 parts.
+    whose sums may be too large, and products that would take more than 64 parts.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__MatMulInteger.html,
     https://onnx.ai/onnx/operators/onnx__ConvInteger.html
@@ -71,7 +71,7 @@ class IntegerProductInFloat(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Zero points, parts, and what is left."""
+        """Zero points, parts, and models that stay unchanged or are refused."""
         big = np.arange(600, dtype=np.int64).reshape(300, 2) % 255
         return (
             rewritten(
@@ -128,7 +128,7 @@ def _scalar(new: SubgraphBuilder, zero: Value) -> Value:
 
 
 def _parts(node: NodeFacts, one: Any, two: Any, new: SubgraphBuilder) -> list[int]:
-    """How many rows or channels go into each part, so that no sum of a part exceeds what is exact."""
+    """The number of rows or channels in each part, such that no sum of a part exceeds the exact range."""
     convolves = node.node.op_type == _CONV
     weights = new.input(1)
     highest = int(np.max(one, initial=0))

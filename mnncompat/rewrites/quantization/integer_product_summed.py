@@ -23,7 +23,7 @@ class IntegerProductSummed(NodeRewrite):
 
     **What.** Both, of int32 and int64; Gemm without factors other than 1.
 
-    **Why.** MNN multiplies integer matrices as if their bits were floats. As float32 products would not be exact: MNN
+    **Why.** MNN multiplies integer matrices as if their bits were floats. Float32 products would not be exact, but MNN
     has int32 for Mul and ReduceSum.
 
     **Before and after**::
@@ -60,7 +60,7 @@ class IntegerProductSummed(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Ranks and types, and what is left."""
+        """Ranks and types, and models that stay unchanged or are refused."""
         return (
             rewritten(
                 "dynamic",
@@ -106,7 +106,7 @@ def _product(new: SubgraphBuilder, one: Value, two: Value) -> Value:
 
 
 def _terms(one: Value, two: Value) -> int:
-    """How many numbers are summed altogether; dynamic dimensions count as one."""
+    """The number of terms of all sums together; dynamic dimensions count as one."""
     sizes = [[dim if isinstance(dim, int) else 1 for dim in value.dims] for value in (one, two)]
     columns = sizes[1][-1] if two.rank >= _MATRIX else 1
     batches = math.prod(sizes[1][:-2]) if two.rank > one.rank else 1

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class QuantizeInFloat(NodeRewrite):
-    """Write QuantizeLinear as what it computes.
+    """Write QuantizeLinear as arithmetic of floats.
 
     **What.** QuantizeLinear to integers of 8 and 16 bits: one scale, one for each index of an axis, one for each block.
 
-    **Why.** MNN has quantised tensors of its own kind only: what it makes of QuantizeLinear is int8 for every zero
-    point, comes out offset by 128, and fails in front of most operators.
+    **Why.** MNN has quantised tensors of its own kind only: its result of QuantizeLinear is int8 for every zero point,
+    is offset by 128, and fails as an operand of most operators.
 
     **Before and after**::
 
@@ -54,7 +54,7 @@ class QuantizeInFloat(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Types and kinds of scales, and what is left."""
+        """Types and kinds of scales, and models that stay unchanged or are refused."""
         return (
             rewritten(
                 "uint8, dynamic batch",

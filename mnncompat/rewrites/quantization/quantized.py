@@ -21,7 +21,7 @@ RANGES: dict[int, tuple[int, int]] = {
     TensorProto.INT16: (-32768, 32767),
     TensorProto.UINT16: (0, 65535),
 }
-"""Lowest and highest value of the integers that MNN holds and float32 holds too."""
+"""Lowest and highest value of the integer types that both MNN and float32 hold."""
 EXACT = 1 << 24
 """Sums of integers below it are exact in float32, in whatever order they are taken."""
 _ROUND_SINCE = 11
@@ -29,7 +29,7 @@ _PLANE = 2
 
 
 def wide(new: SubgraphBuilder, value: Value) -> Value:
-    """A value in float32; a constant is converted here and now."""
+    """A value in float32; a constant is converted at once."""
     constant = value.constant
     if constant is not None:
         return new.constant(constant.astype(np.float32))
@@ -63,7 +63,7 @@ def rounded(new: SubgraphBuilder, value: Value) -> Value:
 
 
 def quantized(new: SubgraphBuilder, scaled: Value, zero_point: Value | None, dtype: int) -> Value:
-    """What a value that is divided by its scale is as an integer: rounded, shifted, saturated.
+    """Convert a value that is divided by its scale to an integer: rounded, shifted, saturated.
 
     Raises:
         NotApplicable: MNN holds no such integers.
@@ -79,12 +79,12 @@ def quantized(new: SubgraphBuilder, scaled: Value, zero_point: Value | None, dty
 
 
 def spread(new: SubgraphBuilder, parameter: Value, value: Value, axis: int, block: int = 0) -> Value:
-    """A scale or zero point in a shape that is broadcast against what it belongs to.
+    """A scale or zero point in a shape that is broadcast against the value that it belongs to.
 
     Args:
         new: Where to emit nodes.
         parameter: One number, one for each index of `axis`, or, if `block` is not 0, one for so many of them.
-        value: What it belongs to.
+        value: The value that it belongs to.
         axis: Of `value`.
         block: Size of a block along `axis`.
     """
@@ -107,7 +107,7 @@ def spread(new: SubgraphBuilder, parameter: Value, value: Value, axis: int, bloc
 
 
 def convolved(node: NodeFacts, new: SubgraphBuilder, value: Value, weight: Value, *bias: Value) -> Value:
-    """The convolution of a node, of other operands: sums of integers that stay exact.
+    """The convolution of a node, with other operands: its sums of integers stay exact.
 
     MNN runs square kernels by Winograd's transform, whose intermediate results are no integers. A column of zeros makes
     a kernel that is not square.

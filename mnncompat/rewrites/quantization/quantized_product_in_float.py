@@ -67,7 +67,7 @@ class QuantizedProductInFloat(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Scales of both kinds, and what is left."""
+        """Scales of both kinds, and models that stay unchanged or are refused."""
         return (
             rewritten(
                 "matrix, dynamic batch",
@@ -126,7 +126,7 @@ def _shaped(new: SubgraphBuilder, value: Value, shape: tuple[int, ...]) -> Value
 
 
 def _product(new: SubgraphBuilder, one: Value, two: Value, divisor: Value) -> Value:
-    """Two factors and a divisor as one factor, computed here and now if everything is constant."""
+    """Two factors and a divisor as one factor, folded if all are constant."""
     constants = [each.constant for each in (one, two, divisor)]
     if any(each is None for each in constants):
         return one * two / divisor

@@ -32,7 +32,7 @@ _STATED = ("affine", "scaledtanh")
 
 
 class Weights(NamedTuple):
-    """What a cell of one direction computes with; n gates of size h.
+    """The weights of a cell of one direction; n gates of size h.
 
     Attributes:
         recurrent: (h, n * h), the transpose of R.
@@ -76,7 +76,7 @@ class Cell:
         """The next state.
 
         Args:
-            gates: What the input contributes, (batch, n * h), the bias of the input included.
+            gates: Contribution of the input, (batch, n * h), including the bias of the input.
             state: The last output, and for LSTM the last cell; (batch or 1, h).
         """
         if self._op == "LSTM":
@@ -120,7 +120,7 @@ class Cell:
         return value if self._weights.bias is None else value + self._weights.bias
 
     def _parts(self, value: Value, sizes: Sequence[int]) -> list[Value]:
-        """Parts of weights along their last axis: constants, if they are."""
+        """Parts of weights along their last axis; parts of a constant are constants."""
         constant, axis = value.constant, value.rank - 1
         if constant is None:
             return self._new.split(value, sizes, axis)

@@ -31,11 +31,11 @@ class RecurrentForward(NodeRewrite):
         y, h, c = LSTM<direction = "reverse">(x, ...)
         y', h, c = LSTM(Slice(x, step = -1), ...)  y = Slice(y', step = -1)
 
-    **Algebra.** The definition of the direction. The axis of directions, of length 1, is taken off for the reversal, as
+    **Algebra.** The definition of the direction. The axis of directions, of length 1, is removed for the reversal, as
     MNN reverses axes before the last three wrongly.
 
-    **Refuses** lengths of the single sequences, as those begin at different places, and dynamic lengths below opset
-    10, where Slice has no steps.
+    **Refuses** lengths of the single sequences, as the reversed ones begin at different positions, and dynamic lengths
+    below opset 10, where Slice has no steps.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__LSTM.html
     """
@@ -67,7 +67,7 @@ class RecurrentForward(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Each operator, and what is left."""
+        """Each operator, and models that stay unchanged or are refused."""
         return (
             *_backward_examples(),
             refused(

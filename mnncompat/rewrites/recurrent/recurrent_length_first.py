@@ -1,4 +1,4 @@
-"""RNN, GRU and LSTM with the batch first, as ones with the length first."""
+"""RNN, GRU and LSTM with the batch first, rewritten to have the length first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RecurrentLengthFirst(NodeRewrite):
 
     **What.** All three, with and without initial states.
 
-    **Why.** MNN does not read ``layout``, and takes the batch for the length.
+    **Why.** MNN does not read ``layout``, and uses the batch as the length.
 
     **Before and after**::
 
@@ -52,7 +52,7 @@ class RecurrentLengthFirst(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Two operators, and what is left."""
+        """Two operators, and models that stay unchanged or are refused."""
         return (
             rewritten(
                 "lstm with states, dynamic batch",

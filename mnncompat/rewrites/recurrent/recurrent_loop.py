@@ -23,7 +23,7 @@ def looped(
         new: Where to emit nodes.
         cell: Of the direction.
         state: The state before the first step, (batch, hidden) each.
-        gates: What the input contributes, (length, batch, gates * hidden).
+        gates: Contribution of the input, (length, batch, gates * hidden).
         lengths: Of the single sequences, (batch,); None if all are full.
         backwards: Begin at the end.
 

@@ -27,7 +27,7 @@ class RecurrentOutputs(NodeRewrite):
         , h = GRU(x, w, r)
         y, h = GRU(x, w, r)
 
-    **Algebra.** What nobody reads changes nothing.
+    **Algebra.** Unused outputs have no effect.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxLSTMMerge.cpp
     """
@@ -43,7 +43,7 @@ class RecurrentOutputs(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Outputs that are left out at either end, and none."""
+        """Outputs that are left out at either end, and nodes with all outputs."""
         weights = "float[1,20,4] w, float[1,20,5] r"
         return (
             rewritten(

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 LONGEST = 128
-"""Steps that are written out at most: each is 5 to 15 nodes. More of them, or an unknown number, become a Loop."""
+"""The largest number of steps that is unrolled: each is 5 to 15 nodes. More, or an unknown number, become a Loop."""
 _BIAS, _LENGTHS, _STATE, _PEEPHOLES = 3, 4, 5, 7
 _BATCH_FIRST = {3: (1, 0, 2), 4: (2, 0, 1, 3)}
 
 
 class RecurrentUnrolled(NodeRewrite):
-    """Write out the steps of RNN, GRU and LSTM where MNN's own compute something else.
+    """Unroll the steps of RNN, GRU and LSTM where MNN's own operators compute something else.
 
     **What.** GRU that resets before the product (its default), clipped cells, coupled gates, peepholes, any
     activations, lengths of the single sequences, weights computed at run time; with both directions, both layouts, and
@@ -39,9 +39,9 @@ class RecurrentUnrolled(NodeRewrite):
         y, h = GRU(x, w, r, b)
         g = x @ w^T + b  z, q = Sigmoid(g1 + h @ r1^T)  c = Tanh(g2 + (q * h) @ r2^T)  h = c + z * (h - c)  ...
 
-    **Algebra.** ONNX's definition. What the inputs contribute is one product for all steps. Behind the end of a
-    sequence the state is kept, and the output is zero. More than 128 steps, or an unknown number of them, are the
-    body of a Loop.
+    **Algebra.** ONNX's definition. The contribution of the inputs is one product for all steps. After the end of a
+    sequence the state is kept, and the output is zero. More than 128 steps, or an unknown number of them, are the body
+    of a Loop.
 
     **Refuses** activations without the numbers that they need, and empty sequences.
 
@@ -56,7 +56,7 @@ class RecurrentUnrolled(NodeRewrite):
         ("recurrent-forward", "it writes both directions out itself"),
         ("recurrent-length-first", "it reads both layouts itself"),
         ("recurrent-open-length", "it takes sequences of any length itself"),
-        ("recurrent-outputs", "nothing is left of the node whose outputs that one would declare"),
+        ("recurrent-outputs", "the node whose outputs that one would declare is replaced"),
     )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
@@ -89,7 +89,7 @@ class RecurrentUnrolled(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """One of everything that MNN cannot do, and what is left."""
+        """One example of each form that MNN lacks, and models that stay unchanged or are refused."""
         return (
             *_gru_steps(),
             *_lstm_and_rnn_steps(),
@@ -223,8 +223,8 @@ def _run(
 
 
 def _gates(new: SubgraphBuilder, value: Value, number: int) -> Value:
-    """What the input contributes to the gates, (length, batch, gates * hidden)."""
-    product = value @ _turned(new, new.input(1), number)
+    """The contribution of the input to the gates, (length, batch, gates * hidden)."""
+    product = value @ _transposed_part(new, new.input(1), number)
     return product + _half(new, number, 0) if new.has(_BIAS) else product
 
 
@@ -247,7 +247,7 @@ def _weights(node: NodeFacts, new: SubgraphBuilder, number: int) -> Weights:
             if constant is None
             else [new.constant(each.copy()) for each in np.split(constant, 3)]
         )
-    return Weights(_turned(new, new.input(2), number), bias, peepholes)
+    return Weights(_transposed_part(new, new.input(2), number), bias, peepholes)
 
 
 def _half(new: SubgraphBuilder, number: int, half: int) -> Value:
@@ -260,14 +260,14 @@ def _half(new: SubgraphBuilder, number: int, half: int) -> Value:
 
 
 def _row(new: SubgraphBuilder, value: Value, number: int) -> Value:
-    """What belongs to one direction."""
+    """The part of a value that belongs to one direction."""
     constant = value.constant
     if constant is not None:
         return new.constant(constant[number].copy())
     return new.squeeze(new.slice(value, [number], [number + 1], [0]), (0,))
 
 
-def _turned(new: SubgraphBuilder, value: Value, number: int) -> Value:
+def _transposed_part(new: SubgraphBuilder, value: Value, number: int) -> Value:
     """The transposed matrix of one direction."""
     row = _row(new, value, number)
     constant = row.constant
@@ -289,7 +289,7 @@ def _initial(node: NodeFacts, new: SubgraphBuilder, number: int) -> list[Value]:
 
 
 def _masks(new: SubgraphBuilder, length: int) -> list[Value | None]:
-    """For each step which sequences go on, (batch, 1); None where all do."""
+    """For each step, whether each sequence has not ended, (batch, 1); None if all have full length."""
     if not new.has(_LENGTHS):
         return [None] * length
     lengths = new.input(_LENGTHS)

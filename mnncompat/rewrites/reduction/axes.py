@@ -1,4 +1,4 @@
-"""What a reduction of ONNX reduces: its axes wherever they stand, and whether dimensions are kept."""
+"""The axes of a reduction of ONNX, stated as attribute or input, and whether dimensions are kept."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """The axes of a Reduce operator and what becomes of them.
+    """The axes of a Reduce operator, and whether they are kept.
 
     Attributes:
         new: Where to emit nodes.
-        axes: The axes, or the value that holds them at run time; none at all reduce nothing.
+        axes: The axes, or the value that holds them at run time; without axes nothing is reduced.
         keepdims: Whether reduced dimensions stay, of size 1.
     """
 
@@ -28,10 +28,11 @@ class Reduction:
 
     @classmethod
     def of(cls, node: NodeFacts, new: SubgraphBuilder) -> Self:
-        """What a node reduces.
+        """The axes of a node.
 
         Raises:
-            NotApplicable: The axes are computed at run time and may be none, or none stand for all of an unknown rank.
+            NotApplicable: The axes are computed at run time and may be none, or no axes mean all axes of an unknown
+                rank.
         """
         keepdims = bool(node.attribute("keepdims"))
         axes: list[int] | None = None

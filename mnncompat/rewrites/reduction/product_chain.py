@@ -60,7 +60,7 @@ class ProductChain(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """All forms; an axis of dynamic size; and CumSum."""
+        """All forms; an axis of dynamic size, which is refused; and CumSum."""
         text = "(float[2,N,4] x) => (float[2,N,4] y) <int64 axis = {-1}> { y = CumProd(x, axis) }"
         return (
             rewritten("plain", text, becomes="Concat, 3 Mul, Split", opset=26),
@@ -108,7 +108,7 @@ def _product(node: NodeFacts, new: SubgraphBuilder, x: Value, axis: int) -> Valu
 
 
 def _one(new: SubgraphBuilder, part: Value, axis: int) -> Value:
-    """Ones of the shape of a part, whatever that holds."""
+    """Ones in the shape of a part, whatever its values."""
     pads = [0] * (2 * part.rank)
     pads[axis] = 1
     return new.slice(new.pad(part, pads, 1), [0], [1], [axis])

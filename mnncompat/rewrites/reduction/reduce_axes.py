@@ -1,4 +1,4 @@
-"""Reductions over no axes or over all of them, said so that MNN reads it."""
+"""Reductions over no axes or over all of them, stated so that MNN reads them correctly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare as what stands around a ReduceSum."""
+"""ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare written with ReduceSum."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ReduceBySum(NodeRewrite):
     """Write a composed reduction as ReduceSum with Abs, Mul, Exp, Sqrt or Log around it.
 
     **What.** ReduceL1, ReduceL2, ReduceLogSum, ReduceLogSumExp and ReduceSumSquare whose axes are an input, whose
-    ``keepdims`` is not stated, that should reduce nothing (``noop_with_empty_axes``), or that are of integers.
+    ``keepdims`` is not stated, that must reduce nothing (``noop_with_empty_axes``), or whose operand is of integers.
 
-    **Why.** MNN composes them itself, but reads only the attributes ``axes`` and ``keepdims``, and takes 0 for the
+    **Why.** MNN composes them itself, but reads only the attributes ``axes`` and ``keepdims``, and uses 0 as the
     default of the latter: from opset 18 on, where the axes are an input, it reduces everything.
 
     **Before and after**::
@@ -38,10 +38,10 @@ class ReduceBySum(NodeRewrite):
     **Algebra.** The definitions. ``log(sum(exp(x))) = log(sum(exp(x - m))) + m`` for every finite m; with the largest
     element no Exp overflows. Integers are summed as integers where only integers are summed.
 
-    **Why this form.** It has the operators into which MNN would take the node apart, ReduceMax and two cheap ones
-    aside, which ReduceLogSumExp needs beyond x = 87, where MNN's Exp stops.
+    **Why this form.** It has the operators into which MNN would decompose the node, except for ReduceMax and two cheap
+    ones, which ReduceLogSumExp needs beyond x = 87, where MNN's Exp is clamped.
 
-    **Refuses** an unknown number of axes, which are computed at run time: there may be none, that stand for all.
+    **Refuses** an unknown number of axes, which are computed at run time: there may be none, which means all.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/onnxextra/OnnxReduceL2.cpp
     """
@@ -70,7 +70,7 @@ class ReduceBySum(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Axes as an input, constant, computed and empty; attributes; and forms that MNN reads."""
+        """Axes as an input, constant, computed and empty; attributes; and forms that MNN reads correctly."""
         return (
             *_axes(),
             *_attributes_and_types(),

@@ -20,8 +20,8 @@ class ReductionBeforeAxis(NodeRewrite):
 
     **What.** ScatterElements that states ``axis`` before ``reduction``, as most exporters do.
 
-    **Why.** MNN stops reading attributes at the first of both: the reduction is lost, and with ``reduction`` first the
-    axis would be.
+    **Why.** MNN stops reading attributes at the first of the two: the reduction is lost, and with ``reduction`` first
+    the axis would be.
 
     **Before and after**::
 
@@ -91,7 +91,7 @@ _TABLE = np.array([[0, 2, 0], [1, 1, 2]])
 
 
 def _read_by_position() -> tuple[Example, ...]:
-    """Attributes that stand where MNN reads others."""
+    """Attributes in an order that MNN misreads."""
     return (
         rewritten(
             "first axis",
@@ -121,6 +121,6 @@ def _read_by_position() -> tuple[Example, ...]:
 
 
 def _rank(new: SubgraphBuilder) -> int:
-    """Rank of all three operands, of which one may say it."""
+    """Rank of all three operands, known from any of them."""
     known = [shape for shape in (new.known_shape(each.name) for each in new.inputs()) if shape is not None]
     return len(known[0]) if known else new.input(0).rank

@@ -25,7 +25,7 @@ class ExplicitResize(NodeRewrite):
 
     **What.** Resize and Upsample without ``mode``, Resize with ``axes``, and linear Resize of rank 3.
 
-    **Why.** MNN takes an absent mode for linear, ignores ``axes``, and reads memory that was never written for some
+    **Why.** MNN reads an absent mode as linear, ignores ``axes``, and reads memory that was never written for some
     resizes of rank 3.
 
     **Before and after**::
@@ -36,7 +36,8 @@ class ExplicitResize(NodeRewrite):
     **Algebra.** None but a dimension of 1: an axis that is not named keeps its size, a mode that is not stated is
     nearest.
 
-    **Refuses** axes with sizes where other dimensions are dynamic, and a cut-out, which its own row's remedy takes.
+    **Refuses** axes with sizes where other dimensions are dynamic, and a cut-out, which has a row and a remedy of its
+    own.
 
     **Why this form.** MNN's own operator is the fastest.
 
@@ -50,7 +51,7 @@ class ExplicitResize(NodeRewrite):
     before = (("separable-resize", "MNN's own operator is the fastest, and with its mode written out it may be right"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
-        """Emit the resize once more."""
+        """Emit a copy of the resize with mode, scales and sizes stated."""
         x, mode = new.input(0), node.attribute("mode") or "nearest"
         spread, widened = bool(node.attribute("axes")), x.rank == len("NCL") and mode != "nearest"
         if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":

@@ -1,4 +1,4 @@
-"""Positions of a GridSample: from shares of the image to elements and back."""
+"""Positions of a GridSample: conversion from [-1, 1] to elements and back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reflected(grid: Value, new: SubgraphBuilder) -> Value:
 def to_even(places: Value, new: SubgraphBuilder) -> Value:
     """Rounded, halves to the even neighbour.
 
-    ``Floor(x + 1/2)`` takes halves up; ``x/2 - 1/4`` is whole for those that have to go down instead.
+    ``Floor(x + 1/2)`` takes halves up; ``x/2 - 1/4`` is whole for those that must be rounded down instead.
     """
     quarter = places * 0.5 - 0.25
     down = new.op("Ceil", quarter) - new.op("Floor", quarter) - 1

@@ -21,7 +21,7 @@ _FAR = (np.arange(24, dtype=np.float32).reshape(1, 3, 4, 2) - 11.3) / 8
 
 
 class GridSampleCubic(NodeRewrite):
-    """Read the sixteen elements around each position, and weigh them.
+    """Read the sixteen elements around each position, and sum them with weights.
 
     **What.** GridSample of mode cubic (bicubic before opset 20) on images of two axes.
 
@@ -39,14 +39,14 @@ class GridSampleCubic(NodeRewrite):
 
     **Refuses** dynamic sizes, and ``align_corners`` with a size of 1.
 
-    **Why this form.** MNN's own operator reads all taps in one call; Gathers would copy the image once a tap.
+    **Why this form.** MNN's own operator reads all taps in one call; Gathers would copy the image once for each tap.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__GridSample.html
     """
 
     code = "MNN898"
     name = "grid-sample-cubic"
-    summary = "sixteen elements are read around each position, and weighed"
+    summary = "sixteen elements are read around each position, and summed with weights"
     op_types = ("GridSample",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

@@ -32,7 +32,8 @@ class GridSampleNearest(NodeRewrite):
         r = Floor(p + 1/2) + Ceil(p/2 - 1/4) - Floor(p/2 - 1/4) - 1
         y = GridSample(x, (2 * r + 1) / (W, H) - 1, mode = nearest)
 
-    **Algebra.** r is p rounded, halves to the even neighbour. From the middle of an element there is but one nearest.
+    **Algebra.** r is p rounded, halves to the even neighbour. At the middle of an element the nearest element is
+    unambiguous.
 
     **Refuses** dynamic image sizes, and ``align_corners`` with a size of 1.
 

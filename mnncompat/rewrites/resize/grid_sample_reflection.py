@@ -32,8 +32,8 @@ class GridSampleReflection(NodeRewrite):
         y = GridSample(x, 1 - Abs(t - 2), padding_mode = border)
 
     **Algebra.** In the grid's own units the image reaches from -1 to 1, with ``align_corners`` from centre to centre,
-    else from edge to edge; reflection at both is a wave of period 4. What lies between an edge and the nearest centre
-    reads that element alone, as the border does.
+    else from edge to edge; reflection at both is a wave of period 4. A position between an edge and the nearest centre
+    reads that element alone, as padding mode border does.
 
     **Refuses** nothing.
 

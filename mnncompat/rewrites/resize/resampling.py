@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 Numbers = NDArray[Any] | Value
-"""What is known now, or computed when the model runs."""
+"""A constant, or a value that is computed when the model runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Sampling:
         coefficient: ``cubic_coeff_a``.
         excludes: ``exclude_outside``.
         antialias: Widen the filter where the size shrinks.
-        extrapolation: What stands for elements outside of the data, with ``tf_crop_and_resize``.
+        extrapolation: The value of elements outside of the data, with ``tf_crop_and_resize``.
     """
 
     mode: str
@@ -162,14 +162,14 @@ def weights(new: SubgraphBuilder, axis: Resized, where: Numbers, sampling: Sampl
 
 
 def _cubic(new: SubgraphBuilder, distance: Numbers, a: float) -> Numbers:
-    """Keys' kernel: its two pieces vanish where the other one holds."""
+    """Keys' kernel, as the sum of its two pieces, each of which is zero in the range of the other."""
     near, far = _clip(new, distance, 0, 1), _clip(new, distance, 1, 2)
     inner = ((a + 2) * near - (a + 3)) * near * near + 1
     return inner + (((far - 5) * far + 8) * far - 4) * a
 
 
 def _edges(size: int, beyond: int, *, excludes: bool) -> NDArray[np.float32]:
-    """What becomes of places outside of the data: they count for the nearest edge, or not at all."""
+    """The treatment of positions outside of the data: they count for the nearest edge, or not at all."""
     places: NDArray[Any] = np.arange(-beyond, size + beyond)
     table = np.zeros((len(places), size), np.float32)
     table[np.arange(len(places)), np.clip(places, 0, size - 1)] = 1

@@ -36,7 +36,7 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     found = []
     for position, axis in enumerate(axes):
         scale, begin, end = scales[position], _roi(node, new, position), _roi(node, new, position + len(axes))
-        if _is_left(node, new, axis, scale, shape):
+        if _is_unscaled(node, new, axis, scale, shape):
             continue
         size = new.input(0).dim(axis)
         result = _result(axis, size, scale, shape)
@@ -45,8 +45,8 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     return found
 
 
-def _is_left(node: NodeFacts, new: SubgraphBuilder, axis: int, scale: Numbers, shape: Sequence[Dim] | None) -> bool:
-    """Scaled by 1: the axis stays as it is, whatever its size."""
+def _is_unscaled(node: NodeFacts, new: SubgraphBuilder, axis: int, scale: Numbers, shape: Sequence[Dim] | None) -> bool:
+    """Scaled by 1: the axis is not changed, whatever its size."""
     if isinstance(scale, Value) or float(scale[0]) != 1:
         return False
     if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
@@ -123,7 +123,7 @@ def _ratio(new: SubgraphBuilder, axis: int, dim: Dim, size: Numbers) -> Numbers:
 
 
 def _roi(node: NodeFacts, new: SubgraphBuilder, index: int) -> Numbers:
-    """A bound of the cut-out, as stated; the whole if nothing is."""
+    """A bound of the cut-out, as stated; that of the whole axis if none is stated."""
     count = 2 * len(node.attribute("axes") or new.input(0).dims)
     crops = node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize"
     found = _elements(new, _ROI, count) if crops and new.has(_ROI) else None

@@ -21,12 +21,12 @@ _REGIONS, _BATCHES = 1, 2
 
 
 class RoiAlignSampled(NodeRewrite):
-    """Gather the four elements around each sample, weigh them, and pool the bins.
+    """Gather the four elements around each sample, weight them, and pool the bins.
 
     **What.** RoiAlign with a stated ``sampling_ratio`` r, of mode max, or below opset 16.
 
-    **Why.** MNN takes the largest of the interpolated samples, ONNX the largest of their weighted elements. MNN
-    subtracts half an element from each region, the default since opset 16; before there was no such offset.
+    **Why.** MNN computes the maximum of the interpolated samples, ONNX that of their weighted elements. MNN subtracts
+    half an element from each region, which is the default since opset 16; before, there was no such offset.
 
     **Before and after**, for R regions and bins of H' by W'::
 
@@ -46,11 +46,11 @@ class RoiAlignSampled(NodeRewrite):
 
     code = "MNN899"
     name = "roi-align-sampled"
-    summary = "its elements are gathered and weighed"
+    summary = "its elements are gathered and weighted"
     op_types = ("RoiAlign",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
-        """Emit places and weights, the Gather and the pool."""
+        """Emit positions and weights, the Gather and the pool."""
         ratio = int(node.attribute("sampling_ratio") or 0)
         if not ratio:
             raise NotApplicable("sampling_ratio 0: the number of samples depends on the regions")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class SeparableResize(NodeRewrite):
     """Resize one axis after the other, by a Gather or a matrix.
 
-    **What.** Resize and Upsample whose coordinates, rounding, filter or axes MNN has not, or has wrong.
+    **What.** Resize and Upsample whose coordinates, rounding, filter or axes MNN lacks or computes wrongly.
 
     **Why.** MNN knows bilinear, nearest and cubic resizes of height and width with four ways to count positions.
 
@@ -42,7 +42,7 @@ class SeparableResize(NodeRewrite):
 
     **Why this form.** Measured with MNN 3.6.1 on x86-64, one thread, 2x linear: 32 channels of 64x64 take 1.3 ms by
     matrices and 4.1 ms by Gathers, 3 channels of 256x256 take 19 ms and 13 ms, of 640x640 to half 38 ms and 5.6 ms.
-    Matrices are used up to 64 elements for each that counts.
+    Matrices are used up to 64 elements for each that has a weight.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Resize.html
     """

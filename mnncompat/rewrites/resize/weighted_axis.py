@@ -9,7 +9,7 @@ from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
 from mnncompat.rewrites.resize.resampling import Numbers, Resized
 
 _DENSE_PER_TAP = 64
-"""Sizes up to so many elements for each that counts are cheaper as a matrix."""
+"""Up to this number of elements for each that has a weight, a matrix is cheaper."""
 
 
 def weighted(new: SubgraphBuilder, value: Value, axis: Resized, shares: Numbers) -> Value:
@@ -17,7 +17,7 @@ def weighted(new: SubgraphBuilder, value: Value, axis: Resized, shares: Numbers)
 
     Args:
         new: Where to emit nodes.
-        value: What is resized.
+        value: The value to resize.
         axis: The axis.
         shares: The weights: (elements after, elements before).
     """

@@ -32,7 +32,7 @@ class CenterCropPadBounds(NodeRewrite):
 
     Where the shape or the size of an axis is not known, ONNX's function body computes the bounds at run time.
 
-    **Refuses** what has no such body: opsets below 18.
+    **Refuses** opsets below 18, which have no such body.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
     """

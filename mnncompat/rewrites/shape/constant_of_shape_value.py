@@ -55,7 +55,7 @@ class ConstantOfShapeValue(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """No value, and types that are not read."""
+        """No value, and types that MNN does not read."""
         model = "(float[3,2] x) => (float[3,2] y) { s = Shape(x) z = ConstantOfShape%s(s) y = Add(x, z) }"
         return (
             rewritten("default", model.replace("3,2", "N,2") % "", becomes="Add, ConstantOfShape, Shape"),

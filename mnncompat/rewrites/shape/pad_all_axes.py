@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PadAllAxes(NodeRewrite):
-    """Give pads for every axis in the place of ``axes``.
+    """Give pads for every axis instead of ``axes``.
 
     **What.** Pad of opset 18 and newer with an ``axes`` input.
 
@@ -29,7 +29,7 @@ class PadAllAxes(NodeRewrite):
         y = Pad(x, pads=[1, 2], 0, axes=[-1])
         y = Pad(x, pads=[0, 0, 1, 0, 0, 2], 0)
 
-    Pads and axes that are computed at run time are put into their places there.
+    Pads and axes that are computed at run time are put into position at run time.
 
     **Algebra.** The axes that are not named have pads of zero.
 

@@ -23,7 +23,7 @@ class PadCrop(NodeRewrite):
 
     **What.** Pad with negative pads.
 
-    **Why.** MNN takes them for zeros, or moves the padding.
+    **Why.** MNN treats them as zeros, or moves the padding.
 
     **Before and after**::
 

@@ -1,4 +1,4 @@
-"""Pad of more axes than MNN fills."""
+"""Pad of more axes than MNN fills in one operator."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class PadInSteps(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Two axes apart, four axes, every mode; neighbours, and zeros."""
+        """Two axes that are not adjacent, four axes, every mode; adjacent axes, and zeros."""
         pads, one = np.array([1, 0, 2, 1, 0, 1, 0, 1]), np.array(1.5, np.float32)
         model = "(float[1,2,3,4] x) => (float[2,3,5,6] y) { y = Pad(x, pads, v) }"
         apart = """(float[2,2,3,4] x) => (float[4,2,5,4] y) { y = Pad<mode="reflect">(x, pads) }"""
@@ -82,7 +82,7 @@ class PadInSteps(NodeRewrite):
 
 
 def _steps(shape: Sequence[Dim], padded: list[int]) -> Iterator[list[int]]:
-    """Groups of axes, each of which is filled; an axis alone always is."""
+    """Groups of axes that MNN fills together; a single axis is always filled."""
     while padded:
         group = padded[-1:]
         while len(group) < len(padded) and filled_blocks(shape, padded[-len(group) - 1 :]):

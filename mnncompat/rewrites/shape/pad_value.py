@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PadValue(NodeRewrite):
-    """Add the value that a Pad of old writes around its input.
+    """Add the value that a Pad below opset 11 writes around its input.
 
     **What.** Pad of mode ``constant`` and an opset below 11, where the value is an attribute.
 
@@ -27,7 +27,7 @@ class PadValue(NodeRewrite):
         y = Pad<pads=[1, 1], value=2>(x)
         y = Pad<pads=[1, 1]>(x) + [2, 0, ..., 0, 2]
 
-    **Algebra.** What is added is zero where the input is, and the value where the zeros are.
+    **Algebra.** The addend is zero at the elements of the input, and the value at the padded zeros.
 
     **Why this form.** One addition that is broadcast along the axes without pads; opset 7 has no Where.
 
@@ -54,7 +54,7 @@ class PadValue(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Values, and what has none or is refused."""
+        """Values, and models without one or that are refused."""
         return (
             rewritten(
                 "image",

@@ -1,4 +1,4 @@
-"""Pad that goes on at the other end."""
+"""Pad of mode ``wrap``, which continues at the other end."""
 
 from __future__ import annotations
 

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class ReshapeEmpty(NodeRewrite):
-    """Store what a Reshape makes of a tensor without elements.
+    """Store the result of a Reshape of a tensor without elements.
 
     **What.** Reshape with ``allowzero`` of a tensor without elements.
 
-    **Why.** MNN takes the zeros of the shape for sizes to be copied, and finds that the numbers of elements differ.
+    **Why.** MNN treats the zeros of the shape as sizes to be copied, and finds that the numbers of elements differ.
 
     **Before and after**::
 
         y = Reshape<allowzero=1>(x (0, 3, 4), [3, 4, 0])
         y = Constant(value = (3, 4, 0))
 
-    **Algebra.** There is one tensor of a shape that has no elements.
+    **Algebra.** There is only one tensor of a shape without elements.
 
     **Refuses** results whose shape is not known.
 

@@ -30,7 +30,7 @@ class ShapePart(NodeRewrite):
 
     **Algebra.** The definition: negative positions count from the end, and all are clamped to the rank.
 
-    **Refuses** an operand of unknown rank, and a part that is empty, of which MNN makes no tensor.
+    **Refuses** an operand of unknown rank, and a part that is empty, for which MNN makes no tensor.
 
     **Source.** MNN 3.4.1, tools/converter/source/onnx/ShapeOnnx.cpp
     """
@@ -51,7 +51,7 @@ class ShapePart(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Positions of every kind, dynamic sizes, all of it; nothing of it, and newer releases."""
+        """Positions of every kind, dynamic sizes, the whole shape; an empty part, and newer releases."""
         dynamic = "(float[N,3,M,5] x) => (int64[K] y)"
         one = f"{dynamic} {{ y = Shape<start=2, end=3>(x) }}"
         return (

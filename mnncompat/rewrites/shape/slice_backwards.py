@@ -23,7 +23,7 @@ class SliceBackwards(NodeRewrite):
 
     **What.** Slice with negative steps, of a tensor of rank 4 and more, or that ends at a position above the rank.
 
-    **Why.** MNN writes past the end of the result, or takes the rank for the last position.
+    **Why.** MNN writes past the end of the result, or uses the rank as the last position.
 
     **Before and after**::
 
@@ -66,7 +66,7 @@ class SliceBackwards(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """One axis and two, with others forwards; what MNN takes right."""
+        """One axis and two, with others forwards; slices that MNN computes correctly."""
         return (
             *_backward_examples(),
             unchanged(
@@ -132,7 +132,7 @@ def _backward_examples() -> tuple[Example, ...]:
 
 
 def _in_the_middle(new: SubgraphBuilder, value: Value, bounds: tuple[int, int, int, int]) -> Value:
-    """Slice an axis of dynamic size as the second one of three, where MNN takes it right."""
+    """Slice an axis of dynamic size as the second one of three, where MNN computes it correctly."""
     start, end, axis, step = bounds
     axis %= value.rank
     if end >= 0:

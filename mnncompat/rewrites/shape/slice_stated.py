@@ -22,7 +22,7 @@ class SliceStated(NodeRewrite):
 
     **What.** Slice with steps and without axes, and slices that start more than one length before the end.
 
-    **Why.** MNN drops steps without axes, and takes a start far before the beginning modulo the size.
+    **Why.** MNN drops steps without axes, and reads a start far before the beginning modulo the size.
 
     **Before and after**::
 
@@ -121,7 +121,7 @@ def _clamped(data: Value, starts: list[int], axes: list[int]) -> list[int]:
 
 
 def _as(new: SubgraphBuilder, value: Value, like: Value) -> Value:
-    """`value` in the element type of `like`: ONNX wants one for all bounds."""
+    """`value` in the element type of `like`: ONNX requires the same type for all bounds."""
     if value.dtype == like.dtype:
         return value
     stored = value.constant

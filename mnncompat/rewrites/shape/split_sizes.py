@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SplitSizes(NodeRewrite):
-    """Give the sizes of the parts of a Split in the place of their number.
+    """State the sizes of the parts of a Split instead of their number.
 
     **What.** Split of opset 18 and newer whose ``num_outputs`` does not divide the axis.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SplitWithoutEmpty(NodeRewrite):
-    """Leave the empty parts of a Split out, and a Split that gives one part altogether.
+    """Remove the empty parts of a Split, and a Split with a single part.
 
     **What.** Split with a part of size 0 beside others, or (MNN before 3.4) with a single part.
 
@@ -40,7 +40,7 @@ class SplitWithoutEmpty(NodeRewrite):
     op_types = ("Split",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
-        """Emit a Split of what is not empty."""
+        """Emit a Split into the parts that are not empty."""
         value, axis = new.input(0), int(node.attribute("axis"))
         if len(node.node.output) == 1:
             return [value]
@@ -62,7 +62,7 @@ class SplitWithoutEmpty(NodeRewrite):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """An empty part that nobody reads, first and last."""
+        """An unused empty part, first and last."""
         return (
             rewritten(
                 "empty at the end",

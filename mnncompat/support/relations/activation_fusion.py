@@ -1,4 +1,4 @@
-"""What MNN's converter merges an activation into, or moves it before."""
+"""Relations of activations that MNN's converter merges into the node before, or moves before it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
-# What the converter writes as arithmetic of two operands, or as several operators of which that is the last one.
+# Operators that become arithmetic of two operands in the converter, or several operators that end with it.
 _MERGED = {*ARITHMETIC, *VARIADIC, "Mod", "Pow", "PRelu", "Softsign", "Gelu"}
 _MERGED |= {"LpNormalization", "MeanVarianceNormalization"}
 
@@ -21,7 +21,7 @@ _BIASED = CONVOLUTIONS + MATRIX_PRODUCTS
 
 _DROPPED = ("Identity", "Dropout")
 
-# What MoveUnaryOpBeforeReshape.cpp moves.
+# Operators that MoveUnaryOpBeforeReshape.cpp moves.
 _MOVED = frozenset(
     (
         *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Clip", "Cos", "Cosh", "Erf", "Exp"),
@@ -36,18 +36,18 @@ _MOVED = frozenset(
     fails="(float[2] a, float[2] b) => (float[2] y) { s = Add(a, b) y = Relu(s) }",
 )
 def activation_replaces_graph_output(facts: NodeFacts) -> bool | None:
-    """The operand is arithmetic of two operands and a graph output, and nothing else in the graph reads it.
+    """The operand is the result of arithmetic of two operands and a graph output, and no other node reads it.
 
-    The converter merges the node into the arithmetic then, and the output is gone.
+    The converter then merges the node into the arithmetic, and the output is lost.
     """
     before = output_behind(facts.view, facts.index)
     return before is not None and _is_arithmetic(facts.view, before)
 
 
 def output_behind(view: GraphView, index: int) -> NodeProto | None:
-    """What computes the first operand of a node, if that is an output of the graph and nothing else in it reads it.
+    """The node that computes the first operand, if that is an output of the graph and no other node reads it.
 
-    Copies by Identity and Dropout are dropped by the converter, and count for the operand.
+    The converter drops copies by Identity and Dropout: they count as the operand.
     """
     name = view.nodes[index].input[0]
     node = view.producer(name)
@@ -73,7 +73,7 @@ def is_moved(view: GraphView, node: NodeProto) -> bool:
 
 
 def ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
-    """The converter writes the node as a change of shape, or as other operators and a change of shape behind them."""
+    """The converter writes the node as a change of shape, or as other operators followed by one."""
     if node.op_type in ("ArgMax", "ArgMin"):
         return bool(attribute(node, "keepdims", 1) == 1)
     if node.op_type == "Add" and _is_bias(view, node):
@@ -95,7 +95,7 @@ def _einsum_ends_in_reshape(node: NodeProto) -> bool:
     one, two = terms
     if _is_plain_product(one, two, result):
         return False
-    if result[0] == ".":  # what the ellipsis stands for is one axis until the end
+    if result[0] == ".":  # an ellipsis is treated as one axis until the end
         return True
     order = [
         *(index for index in result if index in one and index in two),
@@ -144,5 +144,5 @@ def _copies(view: GraphView, name: str) -> Iterator[str]:
 
 
 def _copied(node: NodeProto) -> str | None:
-    """The result of a node that does nothing; None of others."""
+    """The result of a node that only copies its operand; None for other nodes."""
     return node.output[0] if node.op_type in _DROPPED and is_onnx(node) else None

@@ -1,4 +1,4 @@
-"""Relations of constants next to convolutions and products: taken for a bias, or read in another layout."""
+"""Relations of constants next to convolutions and products that MNN treats as a bias, or reads in another layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnncompat.support.relations.registry import relation
 
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
 
-# What computes channel-packed values by itself, and what passes the layout of its operands on: facts about MNN.
+# Operators that compute channel-packed values in MNN, and operators whose result has the layout of their operands.
 _PACKED = frozenset(
     (
         *(*CONVOLUTIONS, *POOLS, "GlobalAveragePool", "GlobalMaxPool", "Resize"),
@@ -39,7 +39,7 @@ _KEEP_LAYOUT = frozenset(
 def constant_is_taken_for_convolution_bias(facts: NodeFacts) -> bool | None:
     """A constant is added to a convolution along an axis other than the channels, with as many elements as channels.
 
-    MNN takes it for the bias by its element count, also behind a Reshape (`ConvBiasAdd.cpp`).
+    MNN identifies a bias by its element count, also after a Reshape (`ConvBiasAdd.cpp`).
     """
     found = _constant_and_other(facts, 1)
     if found is None:
@@ -54,10 +54,10 @@ def constant_is_taken_for_convolution_bias(facts: NodeFacts) -> bool | None:
         return None
     if channels == 1 or _count(shape) != channels or not _is_only_user(facts, node.output[0]):
         return False
-    return _lies_off_channels(facts, shape, node.output[0], source)
+    return _is_not_along_channels(facts, shape, node.output[0], source)
 
 
-def _lies_off_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str, source: NodeProto) -> bool | None:
+def _is_not_along_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str, source: NodeProto) -> bool | None:
     """The constant's one long axis is not the channel axis of the convolution that `result` comes from."""
     behind = len(constant) - 1 - next(axis for axis, dim in enumerate(constant) if dim != 1)
     if result == source.output[0]:
@@ -81,7 +81,7 @@ def _lies_off_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: str,
     ),
 )
 def constant_is_folded_before_activation(facts: NodeFacts) -> bool | None:
-    """A constant with as many elements as a convolution has channels is added behind the convolution's Relu or Clip.
+    """A constant with as many elements as a convolution has channels is added after the convolution's Relu or Clip.
 
     MNN folds the activation into the convolution first, then the constant into the bias: the order is lost.
     """
@@ -145,8 +145,8 @@ def _lies_across(facts: NodeFacts, constant: tuple[Dim, ...], result: str) -> bo
 def single_constant_precedes_packed_value(facts: NodeFacts) -> bool | None:
     """Operand 0 is a constant of one element and of the result's rank, operand 1 a channel-packed (NC4HW4) value.
 
-    The value may have lost or changed its shape since it was packed: behind Flatten it still is. If it has nothing but
-    channels, the constant is read right.
+    The value may have changed its shape since it was packed: after Flatten it is still packed. If it has no axes longer
+    than 1 but the channels, MNN reads the constant correctly.
     """
     found = _constant_and_other(facts, 0)
     if found is None or _count(found[0]) != 1:

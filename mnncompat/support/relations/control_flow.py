@@ -1,4 +1,4 @@
-"""Relations of values that become conditions of If and Loop."""
+"""Relations of values that are used as conditions of If and Loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
     The number is rounded, and made positive by Relu or Abs, in either order. Every number but 0 is a true condition.
     """
     ops = _chain(facts, ROUNDINGS | {"Abs", "Identity", "Relu"})
-    return _only_decides(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
+    return _is_read_as_condition_only(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
 
 
 @relation(
@@ -39,18 +39,18 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
 def shape_used_as_condition(facts: NodeFacts) -> bool:
     """A size of a tensor, which is never negative, becomes a condition that only Loop and If read."""
     through = RESHAPES | {"Cast", "Gather", "Identity", "Slice", *SIZES}
-    return _only_decides(facts) and not _chain(facts, through).isdisjoint(SIZES)
+    return _is_read_as_condition_only(facts) and not _chain(facts, through).isdisjoint(SIZES)
 
 
-def _only_decides(facts: NodeFacts) -> bool:
-    """Loop and If read the result, and nobody else does."""
+def _is_read_as_condition_only(facts: NodeFacts) -> bool:
+    """The result is read by Loop and If only, and at least once."""
     readers = facts.view.consumers.get(facts.node.output[0], [])
     ops = {facts.view.nodes[index].op_type for index in readers}
     return bool(ops) and ops <= {"Loop", "If"} and not facts.view.is_external_use(facts.node.output[0])
 
 
 def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
-    """Op types of the nodes that lead to input 0, as long as they are among some."""
+    """Op types of the chain of nodes that computes input 0, as far as they are among the given ones."""
     found: set[str] = set()
     node = facts.view.producer(facts.node.input[0])
     while node is not None and node.op_type in through:

@@ -1,4 +1,4 @@
-"""Relations of what MNN's converter merges into a 3-D convolution."""
+"""Relations of nodes that MNN's converter merges into a 3-D convolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import all_of
 
 _MERGED = ("BatchNormalization", "Relu", "Clip")
-"""In the order of MNN's passes: what a later one merged is in the way of an earlier one."""
+"""In the order of MNN's passes: a node that a later pass merges keeps an earlier pass from matching."""
 
 _RELU6 = (0.0, 6.0)
 
@@ -26,7 +26,7 @@ _WEIGHT_RANK, _DEPTH = 5, 2
 )
 def node_is_merged_into_convolution_3d(facts: NodeFacts) -> bool | None:
     """MNN merges the node into the 3-D convolution before it, whose result keeps the convolution's own name."""
-    found = _host(facts.view, facts.node)
+    found = _merging_convolution(facts.view, facts.node)
     return found is not None and _is_3d(facts, found)
 
 
@@ -44,10 +44,10 @@ def node_is_merged_into_convolution_3d(facts: NodeFacts) -> bool | None:
 )
 def node_becomes_bias_of_transposed_convolution_3d(facts: NodeFacts) -> bool | None:
     """MNN makes the node the bias of a 3-D ConvTranspose that has none; the bias reaches part of the depth only."""
-    found = _host(facts.view, facts.node)
+    found = _merging_convolution(facts.view, facts.node)
     if found is None or found.op_type != "ConvTranspose" or any(found.input[2:]):
         return False
-    return all_of([_is_3d(facts, found), _reaches_part(facts, found)])
+    return all_of([_is_3d(facts, found), _misses_part_of_depth(facts, found)])
 
 
 @relation(
@@ -60,10 +60,10 @@ def node_becomes_bias_of_transposed_convolution_3d(facts: NodeFacts) -> bool | N
 )
 def last_kernel_plane_misses_depth(facts: NodeFacts) -> bool | None:
     """The last plane of a 3-D ConvTranspose's kernel, with which MNN adds the bias, does not reach all of the depth."""
-    return _reaches_part(facts, facts.node)
+    return _misses_part_of_depth(facts, facts.node)
 
 
-def _reaches_part(facts: NodeFacts, convolution: NodeProto) -> bool | None:
+def _misses_part_of_depth(facts: NodeFacts, convolution: NodeProto) -> bool | None:
     weight, strides = facts.shape(convolution.input[1]), attribute(convolution, "strides")
     if strides and strides[0] != 1:
         return True
@@ -75,8 +75,8 @@ def _is_3d(facts: NodeFacts, convolution: NodeProto) -> bool | None:
     return None if rank is None else rank == _WEIGHT_RANK
 
 
-def _host(view: GraphView, node: NodeProto) -> NodeProto | None:
-    """The convolution with constant weight that a node is merged into, be it along with what lies between."""
+def _merging_convolution(view: GraphView, node: NodeProto) -> NodeProto | None:
+    """The convolution with constant weight that a node is merged into, directly or together with the nodes between."""
     while _may_merge(view, node):
         name = node.input[0]
         before = view.producer(name)

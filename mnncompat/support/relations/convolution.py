@@ -1,4 +1,4 @@
-"""Relations of convolutions: padding, strides, groups, and what their results become."""
+"""Relations of convolutions: padding, strides, groups, and the use of their results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _transposed_padding(_size: Dim, extent: Dim, stride: int) -> int | None:
     ),
 )
 def same_padding_is_negative(facts: NodeFacts) -> bool | None:
-    """With ``auto_pad = SAME_*`` a convolution needs no padding: two or more elements lie behind its last window.
+    """With ``auto_pad = SAME_*`` a convolution needs no padding: two or more elements lie after its last window.
 
     MNN pads by half of the difference, rounded to zero, which is negative: windows start inside the data.
     """
@@ -58,12 +58,15 @@ def same_padding_is_negative(facts: NodeFacts) -> bool | None:
         return None
     strides = facts.attribute("strides") or [1] * len(kernel)
     sizes = shape[2:] if shape is not None else (None,) * len(kernel)
-    found = [_leaves_over(size, extent, stride) for size, extent, stride in zip(sizes, kernel, strides, strict=False)]
+    found = [
+        _leaves_elements_unread(size, extent, stride)
+        for size, extent, stride in zip(sizes, kernel, strides, strict=False)
+    ]
     return any_of(found)
 
 
-def _leaves_over(size: Dim, extent: Dim, stride: int) -> bool | None:
-    """Two or more elements, which lie in no window, are left behind the last one."""
+def _leaves_elements_unread(size: Dim, extent: Dim, stride: int) -> bool | None:
+    """Two or more elements after the last window lie in no window."""
     if not isinstance(extent, int):
         return None
     if stride - extent < _PAIR:  # whatever the size is
@@ -169,9 +172,9 @@ def group_changes_channel_count(facts: NodeFacts) -> bool | None:
     ),
 )
 def bias_is_added_to_merged_groups(facts: NodeFacts) -> bool | None:
-    """A constant of one element for each channel is added to a grouped convolution that MNN makes an ordinary one of.
+    """A constant of one element for each channel is added to a grouped convolution that MNN makes an ordinary one.
 
-    It does so where each group has fewer input and output channels than there are groups, and fewer than 4 output
+    MNN does so where each group has fewer input and output channels than there are groups, and fewer than 4 output
     channels; depthwise convolutions stay.
     """
     source, constant = facts.view.producer(facts.node.input[0]), facts.node.input[1]

@@ -1,4 +1,4 @@
-"""Relations of Einsum: what its equation asks for, and what MNN's converter takes it for."""
+"""Relations of Einsum: what its equation means, and what MNN's converter treats it as."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def einsum_names_no_result(facts: NodeFacts) -> bool:
     fails='(float[2,3] a, float[3,4] b) => (float[2,4] y) { y = Einsum<equation="ij,jk->ik">(a, b) }',
 )
 def einsum_sums_integers(facts: NodeFacts) -> bool | None:
-    """The operands are integers, and an index of two of them is summed: the result does not have it."""
+    """The operands are integers, and an index that two of them share is summed: it is not in the result."""
     dtype, terms, result = facts.dtype(facts.node.input[0]), *_equation(facts)
     if dtype is None:
         return None
@@ -72,9 +72,9 @@ def einsum_sums_single_operand(facts: NodeFacts) -> bool:
     fails='(float[2,4,5] a) => (float[2,5,4] y) { y = Einsum<equation="...ij->...ji">(a) }',
 )
 def einsum_ellipsis_is_misread(facts: NodeFacts) -> bool | None:
-    """An ellipsis stands in another place, or for another number of dimensions, than MNN assumes.
+    """An ellipsis is at another position, or stands for another number of dimensions, than MNN assumes.
 
-    MNN takes it for one dimension, except at the beginning of every term of two operands, and numbers the dimensions
+    MNN treats it as one dimension, except at the beginning of every term of two operands, and numbers the dimensions
     before it as they are in the result.
     """
     terms, result = _equation(facts)
@@ -103,7 +103,7 @@ def einsum_ellipsis_is_misread(facts: NodeFacts) -> bool | None:
     fails='(float[2,3,4] a, float[2,4,5] b) => (float[2,3,5] y) { y = Einsum<equation="bij,bjk->bik">(a, b) }',
 )
 def einsum_is_mistaken_for_matmul(facts: NodeFacts) -> bool:
-    """MNN takes an Einsum of two operands for a product of batches of matrices, which has another result."""
+    """MNN treats an Einsum of two operands as a product of batches of matrices, which has another result."""
     terms, result = _equation(facts)
     return len(terms) == _PAIR and result is not None and is_mistaken_for_matmul(terms[0], terms[1], result)
 
@@ -127,7 +127,7 @@ def is_mistaken_for_matmul(one: str, two: str, result: str) -> bool:
 
 
 def _are_batches(one: str, two: str, gone: str) -> bool:
-    """True if the first two of four letters are a batch, and the one that is summed over is behind it in both."""
+    """True if the first two of four letters are a batch, and the one that is summed over follows it in both."""
     return one[:2] == two[:2] and gone in one[2:] and gone in two[2:]
 
 

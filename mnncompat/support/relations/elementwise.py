@@ -1,4 +1,4 @@
-"""Relations of elementwise operators: which operands are broadcast, their types, and who reads the result."""
+"""Relations of elementwise operators: which operands are broadcast, their types, and which nodes read the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def operand_shapes_differ(facts: NodeFacts) -> bool | None:
     fails="(float[2] a, float[2] b) => (float[2] y) { y = Pow(a, b) }",
 )
 def operands_mix_float_and_integer(facts: NodeFacts) -> bool | None:
-    """Of inputs 0 and 1 one is floating-point and the other one integer, of which MNN promotes neither."""
+    """One of inputs 0 and 1 is floating-point and the other one integer; MNN promotes neither."""
     dtypes = [facts.dtype(name) for name in facts.node.input[:2]]
     if None in dtypes:
         return None

@@ -1,4 +1,4 @@
-"""Relations of GridSample: where the positions of its grid lie."""
+"""Relations of GridSample: the positions of its grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 _CLOSE = 1e-4
-"""Of an element: nearer to a half, rounding may decide."""
+"""As a share of an element: a position nearer to a half may be rounded either way."""
 
 # Sums and differences of whole numbers are whole.
 _ARITHMETIC = ARITHMETIC | RESHAPES | {"Abs", "Clip", "Concat", "Max", "Min", "Neg", "Transpose"}

@@ -1,4 +1,4 @@
-"""Relations of indices, which MNN does not count from the end, and of what they point at."""
+"""Relations of indices (MNN does not count negative ones from the end) and of the slices that they address."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
 from mnncompat.support.relations.registry import relation
 
-# Operators whose results are not negative if their first operand is not.
+# Operators whose result is not negative if their first operand is not negative.
 _UNARY = MOVES | ROUNDINGS | {"Cast", "CumSum", "ReduceMax", "ReduceMin", "ReduceSum"}
 
-# If none of their operands is.
+# Operators whose result is not negative if none of their operands is negative.
 _JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
 
 _FURTHEST = 32
@@ -44,12 +44,12 @@ def _never_negative(view: GraphView, name: str, further: int) -> bool:
         return False
     if node.op_type in NEVER_NEGATIVE or _is_position(node, name) or _counts_from_start(view, node):
         return True
-    operands = _decisive(node)
+    operands = _operands_that_decide_sign(node)
     return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
 
 
-def _decisive(node: NodeProto) -> Sequence[str]:
-    """The operands that must not be negative for the result not to be."""
+def _operands_that_decide_sign(node: NodeProto) -> Sequence[str]:
+    """The operands that must not be negative, so that the result is not negative."""
     if node.op_type in _UNARY:
         return node.input[:1]
     if node.op_type in _JOINING:
@@ -64,7 +64,7 @@ def _is_position(node: NodeProto, name: str) -> bool:
 
 
 def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
-    """``Where(Less(i, 0), i + size, i)``: the size is taken for that of the axis."""
+    """``Where(Less(i, 0), i + size, i)``; the size is assumed to be that of the axis."""
     test = view.producer(node.input[0]) if node.op_type == "Where" else None
     if test is None or test.op_type != "Less":
         return False
@@ -79,8 +79,8 @@ def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
 def update_slices_start_elsewhere(facts: NodeFacts) -> bool | None:
     """The slices of ScatterND's updates do not have the size that MNN assumes.
 
-    They begin at the axis that is the rank of the indices less one. MNN takes them to begin at axis K, the length of
-    an index tuple.
+    They begin at axis R - 1, R being the rank of the indices. MNN assumes that they begin at axis K, the length of an
+    index tuple.
     """
     indices, updates = (facts.shape(facts.node.input[position]) for position in (1, 2))
     if indices is None or updates is None or not isinstance(indices[-1], int):

@@ -43,7 +43,7 @@ def batches_match_in_number_only(facts: NodeFacts) -> bool | None:
 
 
 def _significant(batch: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    """A batch without its leading ones, which mean nothing."""
+    """The batch dimensions without leading ones, which have no effect."""
     first = next((axis for axis, dim in enumerate(batch) if dim != 1), len(batch))
     return batch[first:]
 
@@ -64,7 +64,7 @@ def _count(batch: tuple[Dim, ...]) -> int | None:
 def open_batch_matches_only_at_one(facts: NodeFacts) -> bool | None:
     """A batch size that an input of the model leaves open must be 1 for the batches of a product to be the same.
 
-    MNN looks for what is broadcast when a session is first resized, and not again where nothing was.
+    MNN determines which operand is broadcast when a session is first resized, and not again if none was.
     """
     return _matches_at_one(facts, _is_declared_open)
 

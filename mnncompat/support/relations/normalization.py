@@ -1,4 +1,4 @@
-"""What MNN's converter fuses to LayerNorm and GELU by the operators alone, and where that is something else."""
+"""Relations of nodes that MNN's converter fuses to LayerNorm and GELU by their operators alone, though they differ."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ROUNDED = 1e-3
 
 
 class FusedNorm(NamedTuple):
-    """A product with a constant, of what MNN takes for LayerNorm.
+    """A product of a constant and a value that MNN fuses to LayerNorm.
 
     Attributes:
         gain: Position of the constant among the node's inputs.
-        value: Name of what is normalised.
+        value: Name of the value that is normalised.
         root: Name of the root of the mean of its squares.
-        factor: Name of one over the root; empty if the value is divided by the root.
+        factor: Name of the reciprocal of the root; empty if the value is divided by the root.
         axes: Over which the mean is taken.
     """
 
@@ -50,8 +50,8 @@ class FusedNorm(NamedTuple):
 def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
     """The constant factor of a normalisation that is written in single operators has not exactly the normalised axes.
 
-    MNN fuses ``x * (1 / Sqrt(ReduceMean(x * x) + epsilon))``, in this order, to one operator, and takes every constant
-    that the result is multiplied by for its gain, without a look at its shape.
+    MNN fuses ``x * (1 / Sqrt(ReduceMean(x * x) + epsilon))``, in this order, to one operator, and treats every constant
+    that the result is multiplied by as its gain, without checking the shape.
     """
     found = fused_norm(facts)
     if found is None:
@@ -82,7 +82,7 @@ def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
     ),
 )
 def bias_axes_differ_from_gain_axes(facts: NodeFacts) -> bool | None:
-    """The constant behind the gain of a normalisation in single operators has as many elements as it, on other axes.
+    """The constant after the gain of a normalisation in single operators has as many elements as it, on other axes.
 
     MNN fuses it as well if the mean is subtracted, and compares nothing but the numbers of elements.
     """
@@ -127,10 +127,10 @@ def fused_norm(facts: NodeFacts) -> FusedNorm | None:
 
 
 class FusedGelu(NamedTuple):
-    """A product that MNN takes for the approximation of GELU by Tanh.
+    """A product that MNN treats as the approximation of GELU by Tanh.
 
     Attributes:
-        other: Position of the factor that MNN does not look at.
+        other: Position of the factor that MNN does not check.
         factor: Name of one plus the tangent.
         half: Name of the constant that it is multiplied by.
         is_gelu: Whether it is GELU, up to rounding.
@@ -164,7 +164,7 @@ def tanh_product_differs_from_gelu(facts: NodeFacts) -> bool:
 
 
 def fused_gelu(facts: NodeFacts) -> FusedGelu | None:
-    """What MNN takes for GELU; None if it does not."""
+    """The product that MNN treats as GELU; None if it does not."""
     node, view = facts.node, facts.view
     position = next((each for each, name in enumerate(node.input) if _producer(view, name, "Mul") is not None), None)
     outer = None if position is None else _with_constant(view, node.input[position], "Mul", "Add")
@@ -188,7 +188,7 @@ def fused_gelu(facts: NodeFacts) -> FusedGelu | None:
 
 
 def _with_constant(view: GraphView, name: str, op: str, inner: str) -> tuple[str, str] | None:
-    """Operands of an operator of two: what an `inner` one computes, and a constant."""
+    """Operands of a node of type `outer` with two operands: the result of an `inner` node, and a constant."""
     node = _producer(view, name, op)
     if node is None or len(node.input) != _PAIR:
         return None
@@ -206,7 +206,7 @@ def _producer(view: GraphView, name: str, op: str = "") -> NodeProto | None:
 
 
 def _inverse_of(view: GraphView, name: str) -> str:
-    """What a value is one over; empty if it is none such."""
+    """The name whose reciprocal a value is; empty if it is no reciprocal."""
     node = _producer(view, name)
     if node is not None and node.op_type == "Reciprocal":
         return str(node.input[0])

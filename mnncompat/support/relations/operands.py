@@ -1,4 +1,4 @@
-"""What several families of relations ask: shapes by position, numbers of elements, and the extent of kernels."""
+"""Facts that several families of relations need: shapes by position, numbers of elements, and the extent of kernels."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def filled_blocks(shape: Sequence[Dim], padded: Iterable[int]) -> bool:
     """True if MNN fills everything that a padding of these axes adds.
 
     Args:
-        shape: What is padded; a dynamic size counts as more than one.
+        shape: Shape of the operand; a dynamic size counts as more than one.
         padded: Axes with pads.
     """
     blocks: list[bool] = []
@@ -83,7 +83,7 @@ def pad_axes_list_all_in_order(facts: NodeFacts) -> bool | None:
 
 
 def _pads(facts: NodeFacts) -> NDArray[Any] | None:
-    """Pads that are stored, or computed from what is: torch's exporter reorders them by operators."""
+    """Pads that are stored, or computed from stored values: torch's exporter reorders them by operators."""
     if facts.opset < _PADS_SINCE:
         return np.asarray(facts.attribute("pads") or ())
     name = facts.node.input[1]
@@ -91,7 +91,7 @@ def _pads(facts: NodeFacts) -> NDArray[Any] | None:
 
 
 class _Bound(NamedTuple):
-    """What a Slice says about one axis; the size is None if it is dynamic."""
+    """Bounds of a Slice along one axis; the size is None if it is dynamic."""
 
     start: int
     end: int
@@ -135,7 +135,7 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
     ),
 )
 def reversed_slice_ends_above_rank(facts: NodeFacts) -> bool | None:
-    """A Slice with a negative step ends at a position above the tensor's rank, which MNN takes for the limit."""
+    """A Slice with a negative step ends at a position above the tensor's rank, which MNN uses as the limit."""
     bounds, rank = _bounds(facts), facts.rank(facts.node.input[0])
     if bounds is None or rank is None:
         return None

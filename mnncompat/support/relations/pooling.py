@@ -1,4 +1,4 @@
-"""Relations of pools: where their windows end, and how many there are."""
+"""Relations of pools: the ends of their windows, and their number."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ceil_mode_adds_output(facts: NodeFacts) -> bool | None:
     ),
 )
 def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
-    """With ``ceil_mode`` the last window of an axis would start behind the data: ONNX drops it, MNN keeps it."""
+    """With ``ceil_mode`` the last window of an axis would start after the data: ONNX drops it, MNN keeps it."""
     return any_of(None if each is None else each.last_starts_behind_data for each in mnn_pool_windows(facts))
 
 
@@ -60,11 +60,11 @@ def ceil_window_starts_in_padding(facts: NodeFacts) -> bool | None:
 def window_reaches_larger_end_padding(facts: NodeFacts) -> bool | None:
     """The padding at the end of some axis is larger than at its beginning, and the last window reaches that far."""
     upwards = bool(facts.attribute("ceil_mode"))
-    return any_of(_reaches(each, upwards=upwards) for each in mnn_pool_windows(facts))
+    return any_of(_reaches_larger_end_padding(each, upwards=upwards) for each in mnn_pool_windows(facts))
 
 
-def _reaches(windows: Windows | None, *, upwards: bool) -> bool | None:
-    """The last window covers padding at the end beyond as much as there is at the beginning."""
+def _reaches_larger_end_padding(windows: Windows | None, *, upwards: bool) -> bool | None:
+    """The last window covers more padding at the end than there is at the beginning."""
     if windows is None or windows.size is None:
         return None
     count = windows.count_rounded_up if upwards else windows.count_rounded_down
@@ -77,7 +77,7 @@ def _reaches(windows: Windows | None, *, upwards: bool) -> bool | None:
     fails="(float[1,1,4] x) => (float[1,1,5] y) { y = MaxPool<kernel_shape=[2], pads=[1, 1]>(x) }",
 )
 def end_padding_changes_window_count(facts: NodeFacts) -> bool | None:
-    """With the padding at the beginning of an axis at its end as well, the number of windows would be another one."""
+    """The number of windows would change if an axis had the padding of its beginning at its end as well."""
     kernel, shape = facts.attribute("kernel_shape"), facts.shape(facts.node.input[0])
     windows = None if shape is None else windows_of(facts, kernel, shape[2:])
     if windows is None:

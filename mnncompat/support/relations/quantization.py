@@ -1,4 +1,4 @@
-"""Relations of DequantizeLinear: its scales, and who reads its result."""
+"""Relations of DequantizeLinear: its scales, and which nodes read its result."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def scales_lie_along_other_axis(facts: NodeFacts) -> bool | None:
     ),
 )
 def result_is_read_by_converter(facts: NodeFacts) -> bool | None:
-    """The result is an operand that MNN's converter itself reads, before the model runs and anything is dequantised."""
+    """The result is an operand that MNN's converter itself reads, before the model runs and dequantises it."""
     view = facts.view
     read = [
         (view.nodes[index], position)

@@ -1,4 +1,4 @@
-"""Relations of RNN, GRU and LSTM: how long their sequences are."""
+"""Relations of RNN, GRU and LSTM: the lengths of their sequences."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def sequence_has_one_step(facts: NodeFacts) -> bool:
 def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
     """The number of steps of a recurrent operator (axis 0 of input 0) is a symbol or unknown.
 
-    MNN's converter takes axis 0 of an input of the model for 1 where that is not fixed, and leaves other sizes open.
-    Behind a Pad that makes the sequence longer it takes it for more.
+    MNN's converter assumes 1 for axis 0 of an input of the model where that is not fixed, and leaves other sizes open.
+    After a Pad that makes the sequence longer it assumes more than 1.
     """
     shape = facts.shape(facts.node.input[0])
     if not _has_open_first_axis(facts.view):
@@ -77,7 +77,7 @@ def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
 
 
 def _has_open_first_axis(view: GraphView) -> bool:
-    """An input of the model has a first axis of no fixed size; so may what a subgraph or a function is given."""
+    """An input of the model has a first axis of no fixed size; so may an input of a subgraph or a function."""
     if view.parent is not None or isinstance(view.graph, FunctionProto):
         return True
     shapes = [dims_of(value) for value in view.graph.input if value.name not in view.initializers]

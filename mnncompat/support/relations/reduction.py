@@ -29,7 +29,7 @@ def axes_cover_every_dimension(facts: NodeFacts) -> bool | None:
     opset=11,
 )
 def dimensions_follow_axis(facts: NodeFacts) -> bool | None:
-    """Axes behind that of attribute ``axis`` hold more than one element: in 2-D, the sums would be over all of them."""
+    """Axes after that of attribute ``axis`` hold more than one element: in 2-D form, the sums are over all of them."""
     shape = operand_shape(facts, 0)
     if shape is None:
         return None

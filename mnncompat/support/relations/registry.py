@@ -1,11 +1,11 @@
 """The register of relations: what a row names with ``relation = "NAME"``.
 
-A relation is a function from a node to True, False, or None where the model does not say enough. It lives in the module
-of its family of operators, and nothing else needs a change when one is added: its name is that of the function with
-hyphens, its docstring is its documentation, and the two models that it is decorated with are its tests.
+A relation is a function from a node to True, False, or None where the model does not tell enough. It is defined in the
+module of its family of operators, and nothing else needs a change when one is added: its name is that of the function
+with hyphens, its docstring is its documentation, and the two models that it is decorated with are its tests.
 
-`check` imports only the modules of the relations that the rows of its model name. Which module that is, the sources
-tell: reading them all costs a tenth of importing them.
+`check` imports only the modules of the relations that the rows of its model name. The sources tell which modules these
+are: reading them all costs a tenth of importing them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mnncompat.support.three_valued import Truth
 RelationTest = Callable[[NodeFacts], Truth]
 
 _FOLDER = Path(__file__).parent
-# A decorator with arguments ends, and a function begins: half a millisecond for all modules.
+# The end of a decorator with arguments, and the def after it: half a millisecond for all modules.
 _DEFINED = re.compile(rb"\)\ndef (\w+)\(")
 _OPSET = 17
 
@@ -33,9 +33,9 @@ class Relation(NamedTuple):
 
     Attributes:
         name: What rows call it.
-        test: What it finds for a node.
-        holds: A model in which it is True for the node that computes ``y``; ONNX text behind the name of the graph.
-        fails: Another one, as like to it as can be, in which it is False.
+        test: Evaluates the relation for a node.
+        holds: A model in which it is True for the node that computes ``y``; ONNX text after the name of the graph.
+        fails: Another one, as similar as possible, in which it is False.
         opset: Opset of both.
     """
 
@@ -47,7 +47,7 @@ class Relation(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """The docstring: what is compared, and what MNN makes of it; empty if Python runs without docstrings."""
+        """The docstring: what is compared, and what MNN does then; empty if Python runs without docstrings."""
         return self.test.__doc__ or ""
 
     def text_of(self, example: str) -> str:
@@ -96,7 +96,7 @@ def all_relations() -> tuple[Relation, ...]:
 
 
 def family_of(found: Relation) -> str:
-    """The name of the module that a relation lives in."""
+    """The name of the module that defines a relation."""
     return found.test.__module__.rpartition(".")[2]
 
 

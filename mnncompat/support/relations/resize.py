@@ -1,4 +1,4 @@
-"""Relations of Resize and Upsample: which axes change, and which elements a position falls on."""
+"""Relations of Resize and Upsample: which axes change, and which elements are read."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ def _compare_sizes(facts: NodeFacts, axes: range, test: Callable[[int, int], boo
     found: list[bool | None] = []
     for axis in axes[: max(0, len(before) - axes.start)]:
         same = _compared(before[axis], after[axis], test)
-        if same is None and scales is not None:  # of a dynamic size, as large as tells scales apart
+        if same is None and scales is not None:  # _LARGE for a dynamic size: it distinguishes scales
             same = test(_LARGE, int(_LARGE * scales[axis]))
         found.append(same)
     return any_of(found)
 
 
 def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
-    """What every axis of a Resize or Upsample is multiplied by; None if that is not constant."""
+    """The scale of every axis of a Resize or Upsample; None if the scales are not constant."""
     if facts.node.op_type not in RESIZES or facts.attribute("axes"):
         return None
-    position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - since when there is a roi
+    position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - added roi
     name = facts.operand(position)
     stored = facts.value_through_casts(name) if name is not None else None
     scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored.reshape(-1))]
@@ -152,13 +152,13 @@ def positions_fall_half_way(facts: NodeFacts) -> bool | None:
     opset=10,
 )
 def opset_10_nearest_differs_from_half_pixel(facts: NodeFacts) -> bool | None:
-    """A nearest Resize of opset 10 takes other elements than one with half_pixel and round_prefer_floor."""
+    """A nearest Resize of opset 10 reads other elements than one with half_pixel and round_prefer_floor."""
     sizes = _resized(facts)
     return None if sizes is None else any(_old_nearest(*each) != _half_pixel_nearest(*each) for each in sizes)
 
 
 def _old_nearest(old: int, new: int, scale: float) -> list[int]:
-    """As ONNX Runtime reads opset 10: asymmetric, down when enlarging, up when shrinking."""
+    """As ONNX Runtime implements opset 10: asymmetric, rounded down when enlarging, up when shrinking."""
     positions = [index / scale for index in range(new)]
     return [min(floor(each + _HALF) if scale > 1 else ceil(each - _HALF), old - 1) for each in positions]
 

@@ -1,4 +1,4 @@
-"""Relations of Split and of sequences: whether their parts are alike, and whether one is empty."""
+"""Relations of Split and of sequences: whether their parts have equal shapes, and whether one is empty."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def num_outputs_does_not_divide_axis(facts: NodeFacts) -> bool | None:
     fails="(float[4] x) => (float[M] y, float[N] z) <int64[2] p = {2, 2}> { y, z = Split(x, p) }",
 )
 def split_has_empty_part(facts: NodeFacts) -> bool | None:
-    """A size that a Split is given (input 1) is 0 while others are not, or is computed as a value less itself."""
+    """A size in input 1 of a Split is 0 while others are not, or is computed as a value minus itself."""
     name = facts.operand(1)
     if name is None:
         return False

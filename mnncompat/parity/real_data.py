@@ -193,10 +193,10 @@ def _one_array(name: str, path: Path) -> np.ndarray:
 def _load(name: str, path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """An array, or the arrays of an archive. Pickled objects are refused: loading one runs code."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+        with path.open("rb") as file:  # numpy leaves a damaged archive open
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             return {key: np.asarray(loaded[key]) for key in loaded.files}
     except ValueError as error:
         if "pickle" in str(error).lower():

@@ -196,7 +196,7 @@ def _arrays(folder: Path, draw: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if sha256(path) != draw["sha256"]:
         raise UsageError(f"{path} is damaged: its checksum is another one", hint="save the data again")
     try:
-        with np.load(path, allow_pickle=False) as loaded:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             return {key: np.asarray(loaded[key]) for key in loaded.files}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is damaged: {error}", hint="save the data again") from error

@@ -41,7 +41,8 @@ def test_the_steps_in_their_order(tmp_path: Path) -> None:
     pixels = picture()
     steps = "std:0.5/0.25/2,mean:0.1/0.2/0.3,scale:255,color:bgr,crop:2x4"
     expected = pixels[1:3, 1:5, ::-1].astype(np.float32) / np.float32(255)
-    expected = (expected - np.float32([0.1, 0.2, 0.3])) / np.float32([0.5, 0.25, 2])
+    mean, std = np.array([0.1, 0.2, 0.3], np.float32), np.array([0.5, 0.25, 2], np.float32)
+    expected = (expected - mean) / std
     np.testing.assert_array_equal(fed(saved(tmp_path, pixels), steps), expected.transpose(2, 0, 1)[None])
 
 

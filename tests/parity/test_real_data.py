@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def rows(size: int, start: float = 0.0) -> np.ndarray:
     return np.arange(start, start + 3 * size, dtype=np.float32).reshape(size, 3)
 
 
+def archive(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As numpy.savez, with keys that are no names of Python."""
+    with zipfile.ZipFile(path, "w") as opened:
+        for key, array in arrays.items():
+            with opened.open(f"{key}.npy", "w") as member:
+                np.lib.format.write_array(member, array)
+
+
 def names(path: Path, name: str = "x") -> list[str]:
     return [draw.name for draw in given_draws([X], {}, real_data({name: path}))]
 
@@ -52,7 +61,7 @@ def test_an_array_is_one_sample(tmp_path: Path) -> None:
 
 
 def test_the_arrays_of_an_archive_are_samples_in_natural_order(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", **{"10": rows(1), "2": rows(2), "0": rows(3)})
+    archive(tmp_path / "x.npz", {"10": rows(1), "2": rows(2), "0": rows(3)})
     draws = given_draws([X], {}, real_data({"x": str(tmp_path / "x.npz")}))
     assert [draw.name for draw in draws] == ["sample 0", "sample 2", "sample 10"]
     assert [draw.shapes["x"] for draw in draws] == [(3, 3), (2, 3), (1, 3)]
@@ -66,7 +75,7 @@ def test_an_array_called_as_the_input_is_its_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["x", "arr_0"])
 def test_a_leading_axis_counts_the_samples(tmp_path: Path, key: str) -> None:
-    np.savez(tmp_path / "x.npz", **{key: np.stack([rows(2), rows(2, 6)])})
+    archive(tmp_path / "x.npz", {key: np.stack([rows(2), rows(2, 6)])})
     draws = given_draws([X], {}, real_data({"x": tmp_path / "x.npz"}))
     assert [draw.name for draw in draws] == ["sample 1", "sample 2"]
     np.testing.assert_array_equal(draws[1].arrays["x"], rows(2, 6))
@@ -83,7 +92,7 @@ def test_the_files_of_a_folder_are_samples_in_natural_order(tmp_path: Path) -> N
 def test_samples_of_several_inputs_belong_together(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=rows(1), b=rows(2))
     signature = [X, spec("k", np.int64, 1), spec("z", np.float32, "n", 3)]
-    given = {"k": np.array([7]), "x": tmp_path / "x.npz", "z": tmp_path / "x.npz"}
+    given: dict[str, np.ndarray | Path] = {"k": np.array([7]), "x": tmp_path / "x.npz", "z": tmp_path / "x.npz"}
     first, second = given_draws(signature, {}, real_data(given))
     assert (first.name, second.name) == ("sample a", "sample b")
     assert first.arrays["k"] == second.arrays["k"] == 7

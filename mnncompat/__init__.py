@@ -30,14 +30,13 @@ from mnncompat.errors import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from onnx import ModelProto
 
     from mnncompat.converting.pipeline import Conversion
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import ConvertOptions, Limits
-    from mnncompat.parity import Tolerance
+    from mnncompat.parity import Given, RealData, Tolerance
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.parity_report import ParityReport
 
@@ -97,8 +96,10 @@ def fix(  # noqa: PLR0913 - options
     freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
+    data_only: bool = False,
     seed: int = 0,
+    memory: int | None = None,
 ) -> FixedModel:
     """Rewrite a model; the model that is given stays as it is, and nothing is written.
 
@@ -111,8 +112,12 @@ def fix(  # noqa: PLR0913 - options
         freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
         prove: Compare original and result under ONNX Runtime, and roll back rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
-        inputs: Arrays for the proof, by input name.
+        inputs: Real data for the proof: arrays or paths by input name, or a series of feeds (see
+            `mnncompat.parity.real_data`).
+        data_only: Prove it on these data alone, not on drawn inputs as well.
         seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
+            2 GB.
 
     Returns:
         The rewritten model (`FixedModel.model.proto`) and what was done.
@@ -133,8 +138,9 @@ def fix(  # noqa: PLR0913 - options
         freeze=freeze,
         prove=prove,
         shapes=shapes,
-        inputs=inputs,
+        inputs=_data(inputs, only=data_only),
         seed=seed,
+        memory=memory,
     )
 
 
@@ -150,10 +156,12 @@ def convert(  # noqa: PLR0913 - options
     options: ConvertOptions | None = None,
     limits: Limits | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
+    data_only: bool = False,
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
+    memory: int | None = None,
 ) -> Conversion:
     """Check, fix, convert and verify; `out` appears only if MNN computes what the model computes.
 
@@ -168,10 +176,13 @@ def convert(  # noqa: PLR0913 - options
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
         limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
         shapes: Shapes of inputs with dynamic dimensions.
-        inputs: Real data by input name.
+        inputs: Real data: arrays or paths by input name, or a series of feeds (see `mnncompat.parity.real_data`).
+        data_only: Compare on these data alone, not on drawn inputs as well.
         tolerance: Of outputs not named in `tolerances` (`mnncompat.parity.Tolerance`).
         tolerances: By output name.
         seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
+            2 GB.
 
     Raises:
         ModelError: The model cannot be read.
@@ -190,28 +201,33 @@ def convert(  # noqa: PLR0913 - options
         converter=options,
         limits=limits,
         shapes=shapes or {},
-        inputs=inputs or {},
+        inputs=_data(inputs, only=data_only),
         tolerance=tolerance,
         tolerances=tolerances or {},
         seed=seed,
+        memory=memory,
     )
     return convert_model(_model(model), None if out is None else Path(out), options=gate)
 
 
-def verify(
+def verify(  # noqa: PLR0913 - options
     model: Path | str | ModelProto,
     mnn_file: Path | str,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
+    data_only: bool = False,
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
+    memory: int | None = None,
     limits: Limits | None = None,
+    save_data: Path | str | None = None,
 ) -> ParityReport:
     """Compare a model under ONNX Runtime with an `.mnn` file under MNN on the same inputs.
 
-    See `mnncompat.parity.verify` for the arguments, the metrics and the criterion.
+    See `mnncompat.parity.verify` for the arguments, the metrics and the criterion. `data_only` compares on the given
+    data alone, not on drawn inputs as well.
     """
     from mnncompat import parity
 
@@ -219,11 +235,13 @@ def verify(
         Path(model) if isinstance(model, str) else model,
         Path(mnn_file),
         shapes=shapes,
-        inputs=inputs,
+        inputs=_data(inputs, only=data_only),
         tolerance=tolerance,
         tolerances=tolerances,
         seed=seed,
+        memory=memory,
         limits=limits,
+        save_data=None if save_data is None else Path(save_data),
     )
 
 
@@ -244,6 +262,14 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
+
+
+def _data(inputs: Given | None, *, only: bool) -> RealData | None:
+    if inputs is None and not only:
+        return None
+    from mnncompat.parity import real_data
+
+    return real_data(inputs, only=only)
 
 
 def _model(model: Path | str | ModelProto) -> Model:

@@ -646,8 +646,9 @@ def test_real_data_is_fed(tmp_path: Path) -> None:
     image = RANDOM.standard_normal((5, 8, 4, 4))
     report = verify(*pair, inputs={"x": image}, limits=LIMITS)
     assert report.passed
-    assert report.draws == ("given",)
-    assert report.shapes == ({"x": (5, 8, 4, 4)},)
+    assert report.given == ("sample 1",)
+    assert report.draws == ("sample 1", *DRAWS)
+    assert set(report.shapes[0].items()) == {("x", (5, 8, 4, 4))}
     with pytest.raises(UsageError, match="another rank"):
         verify(*pair, shapes={"x": (1,)}, limits=LIMITS)
 

@@ -17,7 +17,7 @@ from mnncompat.probe.nodes import NodeCase, node_cases_of
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 
 if TYPE_CHECKING:
-    import numpy as np
+    from mnncompat.parity import Given
 
 
 _FEW = 16  # measuring this many cases takes as long as starting MNN once more
@@ -30,7 +30,7 @@ def measure_nodes(
     model: Model,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
     seed: int = 0,
     apart: Collection[int] = (),
     cache: Path | None = None,
@@ -44,7 +44,7 @@ def measure_nodes(
     Args:
         model: The model.
         shapes: Shapes of inputs with dynamic dimensions.
-        inputs: Real data, by input name.
+        inputs: Real data, see `mnncompat.parity.real_data`; the first sample is run.
         seed: Of the drawn inputs.
         apart: Indices of nodes that are measured on their own values, whatever their fingerprint; see `flagged`.
         cache: Folder that keeps the measurements; None for the user's cache folder.

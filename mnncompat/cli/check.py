@@ -14,6 +14,7 @@ from mnncompat.errors import MnncompatError, UsageError
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
+    from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
 
     Addition = Callable[[Model, CheckResult], CheckResult]
@@ -34,6 +35,8 @@ def check(  # noqa: PLR0913 - options
     backend: options.Backends = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
+    preprocess: options.Preprocessing = None,
+    feeds: options.Feeds = None,
     seed: options.Seed = 0,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
@@ -51,7 +54,7 @@ def check(  # noqa: PLR0913 - options
     additions: list[Addition] = []
     if probe:
         _require_installed(context, "--probe", mnn)
-        additions.append(_measurer(shape, data, seed))
+        additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
@@ -123,11 +126,9 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
     return add
 
 
-def _measurer(shape: list[str] | None, data: list[str] | None, seed: int) -> Addition:
+def _measurer(shape: list[str] | None, inputs: RealData, seed: int) -> Addition:
     """The findings that `--probe` adds to the result of one model."""
     from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
-
-    inputs = options.parse_inputs(data)
 
     def measure(model: Model, result: CheckResult) -> CheckResult:
         with progress_bar("measuring nodes") as progress:

@@ -14,7 +14,6 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
-    from mnncompat.mnn import ConvertOptions
     from mnncompat.results.outcomes import ConvertResult
 
 
@@ -34,6 +33,10 @@ def convert(  # noqa: PLR0913 - options
     optimize_level: options.OptimizeLevel = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
+    preprocess: options.Preprocessing = None,
+    feeds: options.Feeds = None,
+    data_only: options.DataOnly = False,
+    memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
     seed: options.Seed = 0,
     timeout: options.Timeout = 300.0,
@@ -54,7 +57,11 @@ def convert(  # noqa: PLR0913 - options
     )
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
     requested = ("exact-gelu",) if exact_gelu else ()
-    gate = _gate(converter, timeout, data, tolerance, rewrites=rewrites, requested=requested, seed=seed)
+    given = options.parse_data(data, preprocess, feeds, only=data_only)
+    memory = options.parse_memory(memory_limit)
+    gate = _gate(
+        tolerance, timeout, memory, converter=converter, inputs=given, rewrites=rewrites, requested=requested, seed=seed
+    )
     outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
     results = _convert_all(models, outputs, gate, shape, quiet=quiet)
     report(results, output_format)
@@ -63,21 +70,17 @@ def convert(  # noqa: PLR0913 - options
 
 
 def _gate(
-    converter: ConvertOptions,
-    timeout: float,
-    data: list[str] | None,
     tolerance: list[str] | None,
+    timeout: float,
+    memory: int | None,
     **others: Any,
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
-    inputs = options.parse_inputs(data)
-    limits = Limits(seconds=timeout)
-    return GateOptions(
-        converter=converter, limits=limits, inputs=inputs, tolerance=general, tolerances=overrides, **others
-    )
+    limits = Limits(seconds=timeout).with_memory(memory)
+    return GateOptions(limits=limits, memory=memory, tolerance=general, tolerances=overrides, **others)
 
 
 def _convert_all(

@@ -31,6 +31,10 @@ def fix(  # noqa: PLR0913 - options
     verify: options.Prove = True,
     shape: options.Freeze = None,
     data: options.Inputs = None,
+    preprocess: options.Preprocessing = None,
+    feeds: options.Feeds = None,
+    data_only: options.DataOnly = False,
+    memory_limit: options.MemoryLimit = None,
     seed: options.Seed = 0,
     output_format: options.Format = "text",
 ) -> None:
@@ -44,10 +48,11 @@ def fix(  # noqa: PLR0913 - options
     from mnncompat.support.target import Target
 
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    inputs = options.parse_inputs(data)
+    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
+    memory = options.parse_memory(memory_limit)
     wanted = Target(mnn_version, arch=arch)
     begin_work()
-    fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed)
+    fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
     results = [_fix_one(path, path if in_place else output, shape, fixing) for path in models]
     _report(results, output_format, show_diff=show_diff)
     unwritten = output is None and not in_place

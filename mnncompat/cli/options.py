@@ -13,11 +13,12 @@ from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mnncompat.graph.model_file import Model
-    from mnncompat.parity import Tolerance
+    from mnncompat.parity import RealData, Tolerance
     from mnncompat.rewrites.core.base import Rewrite
+
+_UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_MOST_BYTES = 2**62
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
 OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -46,7 +47,42 @@ Shapes = Annotated[
 ]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option("--input", metavar="NAME=FILE.npy", help="Real data for an input. Repeatable."),
+    typer.Option(
+        "--input",
+        metavar="NAME=PATH",
+        help="Real data for an input: a .npy, an .npz with samples, a folder of .npy files, an image, or a folder of "
+        "images. Compared beside the drawn inputs. Repeatable.",
+    ),
+]
+Preprocessing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preprocess",
+        metavar="NAME=STEPS",
+        help="How images become an input: "
+        "`image=resize:224,crop:224,color:rgb,scale:255,mean:0.485/0.456/0.406,std:0.229/0.224/0.225,layout:nchw`. "
+        "Repeatable.",
+    ),
+]
+Feeds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feeds",
+        metavar="MODULE:FUNCTION",
+        help="A function that yields dictionaries of arrays by input name: `feeds.py:draws`. Repeatable.",
+    ),
+]
+DataOnly = Annotated[
+    bool, typer.Option("--data-only", help="Compare on --input and --feeds alone, not on drawn inputs as well.")
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory that a run may take at sizes that are chosen: `4GB`, `512MB`. [default: half of what is free, at "
+        "most 2 GB]",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the drawn inputs.")]
 Tolerances = Annotated[
@@ -192,27 +228,60 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     return shapes
 
 
-def parse_inputs(values: Sequence[str] | None) -> dict[str, np.ndarray]:
-    """Read ``name=file.npy``; pickled arrays are refused.
+def parse_data(
+    inputs: Sequence[str] | None,
+    preprocessing: Sequence[str] | None,
+    feeds: Sequence[str] | None,
+    *,
+    only: bool = False,
+) -> RealData:
+    """Read what ``--input name=path`` names and ``--feeds`` yields.
 
     Raises:
-        UsageError: The option is malformed, or the file is not an array.
+        UsageError: An option is malformed, or what it names gives no arrays.
     """
-    import numpy as np
+    from mnncompat.parity.feed_functions import call_feeds
+    from mnncompat.parity.real_data import RealData, read_input, real_data
 
-    arrays: dict[str, np.ndarray] = {}
+    paths = _named_values("--input", inputs, "NAME=PATH")
+    steps = _named_values("--preprocess", preprocessing, "NAME=resize:224,scale:255")
+    for name in steps:
+        if name not in paths:
+            raise UsageError(f"--preprocess {name}: there are no images for it", hint=f"add --input {name}=FOLDER")
+    read = {name: read_input(name, Path(path), steps.get(name)) for name, path in paths.items()}
+    called = tuple(each for target in feeds or () for each in call_feeds(target))
+    return real_data(RealData(inputs=read, feeds=called), only=only)
+
+
+def _named_values(option: str, values: Sequence[str] | None, form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
     for value in values or ():
-        name, equals, file = value.rpartition("=")
-        if not equals or not name:
-            raise UsageError(f"--input {value} names no input", hint="write it as NAME=FILE.npy")
-        try:
-            array = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UsageError(f"--input {file}: {error}", hint="save the array with numpy.save") from error
-        if not isinstance(array, np.ndarray):
-            raise UsageError(f"--input {file} holds several arrays", hint="save one array with numpy.save")
-        arrays[name] = array
-    return arrays
+        name, equals, rest = value.partition("=")
+        if not equals or not name or not rest:
+            raise UsageError(f"{option} {value} names no input", hint=f"write it as {form}")
+        if name in found:
+            raise UsageError(f"{option} names {name} twice", hint="several samples: an .npz, or a folder")
+        found[name] = rest
+    return found
+
+
+def parse_memory(value: str | None) -> int | None:
+    """Read ``4GB``, ``512MiB`` or a number of bytes.
+
+    Raises:
+        UsageError: It is not a positive size.
+    """
+    if value is None:
+        return None
+    number = value.strip().upper().removesuffix("B")
+    unit = next((each for each in _UNITS if number.endswith(each)), "")
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS.get(unit, 1)
+    except ValueError:
+        size = 0.0
+    if not 1 <= size < _MOST_BYTES:
+        raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
+    return int(size)
 
 
 def parse_tolerances(values: Sequence[str] | None) -> tuple[Tolerance | None, dict[str, Tolerance]]:

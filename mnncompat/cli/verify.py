@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, report
+from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import UsageError
 
+if TYPE_CHECKING:
+    from mnncompat.parity import RealData
+    from mnncompat.report import Verified
 
-def verify(
-    model: options.OneModel,
-    file: Annotated[Path, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)],
+Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+File = Annotated[Path | None, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)]
+SaveData = Annotated[
+    Path | None,
+    typer.Option("--save-data", metavar="DIR", help="Keep the inputs and the outputs of both sides in a folder."),
+]
+LoadData = Annotated[
+    Path | None,
+    typer.Option(
+        "--load-data",
+        metavar="DIR",
+        help="Judge what --save-data kept, by --tolerance, and run nothing; MODEL and FILE.mnn may be left out.",
+    ),
+]
+
+
+def verify(  # noqa: PLR0913 - options
+    model: Model = None,
+    file: File = None,
     *,
     shape: options.Shapes = None,
     data: options.Inputs = None,
+    preprocess: options.Preprocessing = None,
+    feeds: options.Feeds = None,
+    data_only: options.DataOnly = False,
+    save_data: SaveData = None,
+    load_data: LoadData = None,
+    memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
     seed: options.Seed = 0,
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds that MNN may take.")] = 300.0,
@@ -28,26 +53,68 @@ def verify(
     Exit status 1 if any output differs, is missing, or nothing could be compared.
     """
     check_format(output_format)
+    if load_data is not None:
+        if shape or data or preprocess or feeds or data_only or save_data is not None:
+            raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
+        verified = _judged(load_data, model, file, tolerance)
+    else:
+        given = options.parse_data(data, preprocess, feeds, only=data_only)
+        memory = options.parse_memory(memory_limit)
+        verified = _compared(
+            model, file, shape, tolerance, inputs=given, seed=seed, memory=memory, timeout=timeout, save_data=save_data
+        )
+    report([verified], output_format)
+    if save_data is not None and verified.parity.draws:
+        note(f"wrote {save_data}")
+    if not verified.parity.passed:
+        raise typer.Exit(1)
+
+
+def _compared(  # noqa: PLR0913 - options
+    model: Path | None,
+    file: Path | None,
+    shape: list[str] | None,
+    tolerance: list[str] | None,
+    *,
+    inputs: RealData,
+    seed: int,
+    memory: int | None,
+    timeout: float,
+    save_data: Path | None,
+) -> Verified:
     from mnncompat import parity
     from mnncompat.graph.model_file import load
     from mnncompat.mnn import Limits
     from mnncompat.report import Verified
 
+    if model is None or file is None:
+        raise UsageError("MODEL and FILE.mnn are missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     begin_work()
-    loaded = load(model)
     general, overrides = options.parse_tolerances(tolerance)
     result = parity.verify(
         model,
         file,
-        shapes=options.parse_shapes(shape, loaded),
-        inputs=options.parse_inputs(data),
+        shapes=options.parse_shapes(shape, load(model)),
+        inputs=inputs,
         tolerance=general,
         tolerances=overrides,
         seed=seed,
-        limits=Limits(seconds=timeout),
+        memory=memory,
+        limits=Limits(seconds=timeout).with_memory(memory),
+        save_data=save_data,
     )
-    report([Verified(source=str(model), file=str(file), parity=result)], output_format)
-    if not result.passed:
-        raise typer.Exit(1)
+    return Verified(source=str(model), file=str(file), parity=result)
+
+
+def _judged(folder: Path, model: Path | None, file: Path | None, tolerance: list[str] | None) -> Verified:
+    from mnncompat.parity import load_data
+    from mnncompat.report import Verified
+
+    general, overrides = options.parse_tolerances(tolerance)
+    begin_work()
+    saved = load_data(folder)
+    saved.require_same(model=model, mnn_file=file)
+    source, converted = model or saved.model, file or saved.mnn_file
+    return Verified(source=str(source), file=str(converted), parity=saved.judge(general, overrides))

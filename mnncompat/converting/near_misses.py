@@ -42,6 +42,7 @@ def tie_hint(model: Model) -> str:
                 if match.certain and match.row.status == "supported" and match.row.advice:
                     return (
                         f"only zeros differ, where numbers are equal: {match.row.advice}. Where that is all and does "
-                        "not matter, give real data with `--input` (in Python inputs=...)"
+                        "not matter, compare on real data alone: `--input` and `--data-only` (in Python inputs=..., "
+                        "data_only=True)"
                     )
     return ""

@@ -18,11 +18,9 @@ from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_
 from mnncompat.support.releases import installed_version
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.mnn import Converted, ConvertOptions, Limits
-    from mnncompat.parity import Tolerance
+    from mnncompat.parity import Given, Tolerance
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
@@ -52,10 +50,12 @@ class GateOptions:
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
         shapes: Shapes of inputs with dynamic dimensions.
-        inputs: Real data by input name.
+        inputs: Real data, see `mnncompat.parity.real_data`.
         tolerance: Of outputs that are not named in `tolerances`; None for the default, which depends on `converter`.
         tolerances: Tolerances by output name.
         seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen; None for the default. If `limits` is None, MNN gets
+            no less.
     """
 
     rewrites: Sequence[Rewrite] = ()
@@ -63,10 +63,11 @@ class GateOptions:
     converter: ConvertOptions | None = None
     limits: Limits | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    inputs: Given | None = None
     tolerance: Tolerance | None = None
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     seed: int = 0
+    memory: int | None = None
 
 
 def convert_model(
@@ -102,6 +103,7 @@ class _Gate:
 
     def __init__(self, model: Model, options: GateOptions, progress: Progress, folder: Path) -> None:
         from mnncompat.mnn import ConvertOptions, Limits
+        from mnncompat.parity import real_data
 
         self._model = model
         self._options = options
@@ -109,7 +111,8 @@ class _Gate:
         told = {field: value for each in requested for field, value in each.converter_options}
         self._rewrites = (*options.rewrites, *requested)
         self._converter = replace(options.converter or ConvertOptions(), **told)
-        self._limits = options.limits or Limits()
+        self._limits = options.limits or Limits().with_memory(options.memory)
+        self._data = real_data(options.inputs)
         self._progress = progress
         self._onnx = folder / "model.onnx"
         self._mnn = folder / "model.mnn"
@@ -170,8 +173,9 @@ class _Gate:
             self._model,
             rewrites=self._rewrites,
             shapes=self._options.shapes,
-            inputs=self._options.inputs,
+            inputs=self._data,
             seed=self._options.seed,
+            memory=self._options.memory,
         )
 
     def _prove_unquantised(self, fixed: FixedModel | None) -> ParityReport | Failure:
@@ -206,10 +210,11 @@ class _Gate:
             (self._model.path or self._model.proto) if rough is None else rough.proto,
             self._mnn,
             shapes=self._options.shapes,
-            inputs=self._options.inputs,
+            inputs=self._data,
             tolerance=tolerance,
             tolerances=self._options.tolerances,
             seed=self._options.seed,
+            memory=self._options.memory,
             limits=self._limits,
         )
 

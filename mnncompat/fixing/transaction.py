@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 from onnx import ModelProto
 
@@ -29,6 +28,7 @@ from mnncompat.rewrites.index import all_rewrites, requested_rewrite
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
+    from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
 
 _MAX_ROUNDS = 50
@@ -101,7 +101,7 @@ class FixedModel(FixResult):
     approximated: Model | None = None
 
 
-def fix_model(
+def fix_model(  # noqa: PLR0913 - options
     model: Model,
     *,
     rewrites: Sequence[Rewrite] | None = None,
@@ -109,8 +109,9 @@ def fix_model(
     freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
     seed: int = 0,
+    memory: int | None = None,
 ) -> FixedModel:
     """Rewrite a model; the given model is not changed.
 
@@ -121,8 +122,9 @@ def fix_model(
         freeze: Input name -> shape: fix these dimensions first (see `mnncompat.rewrites.model.freeze_shapes`).
         prove: Compare original and result under ONNX Runtime, and roll back what is not equal.
         shapes: Shapes of inputs for the proof, where they are dynamic.
-        inputs: Arrays for inputs, in place of drawn ones.
+        inputs: Real data for the proof, see `mnncompat.parity.real_data`.
         seed: Of the drawn inputs.
+        memory: Bytes that a run of the proof may take at sizes that are chosen; None for the default.
 
     Returns:
         The rewritten model with what was done; the given model itself if nothing applied.
@@ -136,7 +138,11 @@ def fix_model(
     frozen = (requested_rewrite("freeze-shapes", freeze),) if freeze else ()
     for each in (*frozen, *chosen):
         each.require_fit(model.proto)
-    prover = partial(_prover, prove=prove, shapes=shapes, inputs=inputs, seed=seed)
+    if prove and inputs is not None:
+        from mnncompat.parity import real_data
+
+        inputs = real_data(inputs)
+    prover = partial(_prover, prove=prove, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
     wanted = target or Target()
     approximate = tuple(each for each in chosen if each.approximate)
     exact = (*frozen, *(each for each in chosen if not each.approximate))
@@ -162,8 +168,9 @@ def _prover(
     *,
     prove: bool,
     shapes: Mapping[str, tuple[int, ...]] | None,
-    inputs: Mapping[str, np.ndarray] | None,
+    inputs: Given | None,
     seed: int,
+    memory: int | None,
     tolerance_bits: int = 0,
 ) -> Prover | None:
     """A comparison of two models, None if nothing is to be proven; `tolerance_bits`: allow for such weights."""
@@ -173,8 +180,15 @@ def _prover(
     def compare(before: Model, after: Model) -> ParityReport:
         from mnncompat.parity import compare_models, quantized
 
-        tolerance = quantized(tolerance_bits) if tolerance_bits else None
-        return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed)
+        return compare_models(
+            before.proto,
+            after.proto,
+            shapes=shapes,
+            inputs=inputs,
+            tolerance=quantized(tolerance_bits) if tolerance_bits else None,
+            seed=seed,
+            memory=memory,
+        )
 
     return compare
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mnncompat.errors import UsageError
 
@@ -33,6 +33,10 @@ class Limits:
     memory_bytes: int = 8192 * MIB
     output_bytes: int = 16 * MIB
     file_bytes: int = 16384 * MIB
+
+    def with_memory(self, memory_bytes: int | None) -> Limits:
+        """These limits, with more memory where more is asked for; never with less."""
+        return replace(self, memory_bytes=max(self.memory_bytes, memory_bytes or 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from mnncompat.inference.input_domains import Domain, input_domains
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.size_solver import solve
 from mnncompat.inference.symbolic_shapes import SymbolicShapes, symbolic_shapes
-from mnncompat.parity.memory import estimate
+from mnncompat.parity.memory import estimate, is_out_of_memory
 from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.parity_report import InputAssumption
@@ -81,6 +81,7 @@ class InputPlan:
         arrays: What the user gave.
         seed: Every input and draw has a stream of its own, so that adding an input does not change the others.
         estimate: Bytes that a run is estimated to take.
+        bound: Bytes that a run may take at most; None where the user said all sizes.
         mildness: How often a draw was made milder, see `mnncompat.parity.sampling`.
         corrected: Inputs whose domain a runtime's words corrected.
     """
@@ -93,6 +94,7 @@ class InputPlan:
     arrays: Mapping[str, np.ndarray]
     seed: int
     estimate: int = 0
+    bound: int | None = None
     mildness: dict[str, int] = field(default_factory=dict)
     corrected: set[str] = field(default_factory=set)
 
@@ -126,6 +128,7 @@ class InputPlan:
         return tuple(
             InputAssumption(
                 name=spec.name,
+                dtype="" if spec.dtype is None else spec.dtype.name,
                 shape=self.shapes[spec.name],
                 values=describe(self.domains[spec.name]),
                 reasons=self.domains[spec.name].reasons,
@@ -218,6 +221,7 @@ class InputPlanner:
             arrays=self._arrays,
             seed=self.seed,
             estimate=needed,
+            bound=self._memory if self._free() and not self._arrays else None,
         )
 
     def variations(self, plan: InputPlan) -> Iterator[tuple[str, list[InputPlan]]]:
@@ -258,6 +262,12 @@ class InputPlanner:
             conflict = self._conflict()
             message = f"no sizes of the dynamic dimensions fit the model: {conflict}" if conflict else _NOTHING_FITS
             failures = [Failure(kind=FailureKind.ERROR, stage=Stage.RUN, message=message, words="")]
+        if all(map(is_out_of_memory, failures)):
+            message = (
+                f"{failures[-1].message}; the sizes of dynamic dimensions were chosen, and the memory limit is "
+                f"{self._memory / 1e9:.1f} GB: raise it with --memory-limit, or give --shape"
+            )
+            return replace(failures[-1], message=message)
         wanted = self._wanted()
         if not wanted:
             return failures[0]

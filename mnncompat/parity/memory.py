@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 2_000_000_000
 _OVERHEAD = 1.5
 """What a runtime takes above the tensors that are alive: packed weights, work space, an allocator's rounding."""
 _ITEM = 4
-_OUT = re.compile(r"failed to allocate memory|bad_alloc|out of memory|MemoryError|cannot allocate", re.IGNORECASE)
+_OUT = re.compile(r"failed to allocate memory|bad.alloc|out of memory|MemoryError|cannot allocate", re.IGNORECASE)
 
 
 def default_limit() -> int:
@@ -96,7 +96,12 @@ def _item(kind: int) -> int:
 
 def is_out_of_memory(failure: Failure) -> bool:
     """Whether a failure says that there was not enough memory, whatever words it has for it."""
-    return failure.kind is FailureKind.MEMORY or bool(_OUT.search(f"{failure.message} {failure.words}"))
+    return failure.kind is FailureKind.MEMORY or says_out_of_memory(f"{failure.message} {failure.words}")
+
+
+def says_out_of_memory(words: str) -> bool:
+    """Whether the words of a runtime or an allocator are about memory."""
+    return bool(_OUT.search(words))
 
 
 @contextmanager

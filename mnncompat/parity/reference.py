@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.parity.input_plan import GIVEN, InputPlan, InputPlanner, NamedFeeds
-from mnncompat.parity.memory import is_out_of_memory
+from mnncompat.parity.memory import bounded, is_out_of_memory
 from mnncompat.parity.refinement import refine
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.results.failures import Failure
@@ -36,6 +36,8 @@ class Reference:
         notes: What a reader should know.
         evaluated: Whether ONNX's reference evaluator computed them: ONNX Runtime does not run the model.
         assumptions: What was assumed of the inputs.
+        plan: How the first draws were fed; None if everything was given.
+        given: Names of the draws that are the user's data.
     """
 
     feeds: list[NamedFeeds]
@@ -43,6 +45,8 @@ class Reference:
     notes: tuple[str, ...] = ()
     evaluated: bool = False
     assumptions: tuple[InputAssumption, ...] = ()
+    plan: InputPlan | None = None
+    given: tuple[str, ...] = ()
 
 
 def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str] = DRAWS) -> Reference:
@@ -61,7 +65,7 @@ def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str]
         first = first or plan
         if least is not None and plan.estimate >= least:
             continue
-        found = _run(plan, runner, draws)
+        found = run_plan(plan, runner, draws)
         if not isinstance(found, Failure):
             return _complete(planner if len(draws) > 1 else None, plan, runner, *found)
         if is_out_of_memory(found):
@@ -76,16 +80,25 @@ def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str]
     return Reference(feeds=[], outputs=planner.refusal(refusals))
 
 
-def _run(plan: InputPlan, runner: Runner, draws: Sequence[str]) -> tuple[list[NamedFeeds], Outputs] | Failure:
+def run_plan(plan: InputPlan, runner: Runner, draws: Sequence[str]) -> tuple[list[NamedFeeds], Outputs] | Failure:
     """The draws of a plan and what comes of them; a plan that the runtime's words correct is tried again."""
     for attempt in range(_MOST_REFINEMENTS):
         feeds = plan.feeds(draws)
-        outputs = runner.run([feed.arrays for feed in feeds])
+        outputs = _bounded_run(plan, runner, feeds)
         if not isinstance(outputs, Failure):
             return feeds, outputs
         if attempt == _MOST_REFINEMENTS - 1 or is_out_of_memory(outputs) or not refine(plan, outputs):
             return outputs
     raise AssertionError  # the loop ends with a return
+
+
+def _bounded_run(plan: InputPlan, runner: Runner, feeds: Sequence[NamedFeeds]) -> Outputs | Failure:
+    """Run within the memory limit, where sizes were chosen. What the model itself takes is not counted."""
+    load = getattr(runner, "load", None)
+    if load is not None and plan.bound is not None:
+        load()
+    with bounded(plan.bound):
+        return runner.run([feed.arrays for feed in feeds])
 
 
 def _evaluated(plan: InputPlan, runner: Runner) -> Reference | None:
@@ -119,7 +132,7 @@ def _complete(
             )
         else:
             notes.append(f"the model does not accept an {words}")
-    return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions())
+    return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions(), plan=plan)
 
 
 def _first_that_runs(
@@ -129,7 +142,7 @@ def _first_that_runs(
     refusal: Failure | None = None
     for plan in plans:
         feeds = plan.feeds(DRAWS[:1], suffix=f", {words}")
-        found = runner.run([feed.arrays for feed in feeds])
+        found = _bounded_run(plan, runner, feeds)
         if not isinstance(found, Failure):
             return feeds, found
         refusal = refusal or found
@@ -147,7 +160,7 @@ def _bring_to_life(plan: InputPlan, runner: Runner, feeds: list[NamedFeeds], out
             continue
         while best < 1.0 and plan.milder(feed.name):
             (again,) = plan.feeds([feed.name])
-            found = runner.run([again.arrays])
+            found = _bounded_run(plan, runner, [again])
             if not isinstance(found, Failure) and _finite(found[0]) > best:
                 best = _finite(found[0])
                 feeds[place], outputs[place] = again, found[0]

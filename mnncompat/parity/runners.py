@@ -5,6 +5,7 @@ A model that a runner cannot run is a finding, so `run` returns a typed failure 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
+from mnncompat.parity.memory import says_out_of_memory
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -151,9 +153,14 @@ class OnnxRuntimeRunner:
         except RunnerError:
             raise
         except Exception as error:  # noqa: BLE001 - its exceptions share no base but Exception
-            return _refusal(stage, str(error))
+            return _refusal(stage, str(error) or type(error).__name__)
         strange = next((name for each in found for name, value in each.items() if not _is_tensor(value)), None)
         return found if strange is None else _refusal(stage, f"output {strange!r} is not a tensor of numbers")
+
+    def load(self) -> None:
+        """Load the model before it is run; a failure shows when it is run."""
+        with contextlib.suppress(Exception):
+            self._loaded()
 
     def _loaded(self) -> Any:
         if self._session is None:
@@ -222,6 +229,10 @@ class OnnxRunner:
             return found
         evaluated = self.evaluate(feeds)
         return found if evaluated is None else evaluated
+
+    def load(self) -> None:
+        """Load the model before it is run; a failure shows when it is run."""
+        self._fast.load()
 
     def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
         """Run the model with the reference evaluator, which is numpy and slow.
@@ -308,4 +319,7 @@ def _is_tensor(value: object) -> bool:
 
 def _refusal(stage: Stage, words: str) -> Failure:
     line = words.strip().splitlines()[0] if words.strip() else "no reason given"
+    if says_out_of_memory(words):
+        message = f"ONNX Runtime ran out of memory: {line}"
+        return Failure(kind=FailureKind.MEMORY, stage=stage, message=message, words=words)
     return Failure(kind=FailureKind.ERROR, stage=stage, message=f"ONNX Runtime: {line}", words=words)

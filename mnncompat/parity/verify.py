@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits
-from mnncompat.parity.given_inputs import checked
-from mnncompat.parity.input_plan import InputPlanner, NamedFeeds
-from mnncompat.parity.memory import default_limit
-from mnncompat.parity.metrics import compare
-from mnncompat.parity.reference import run_reference
+from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.real_data import Given, real_data
+from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
-from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
+from mnncompat.parity.save_data import Saving
+from mnncompat.parity.tolerance import REWRITE
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance
 
@@ -41,12 +41,13 @@ def verify(  # noqa: PLR0913 - options
     mnn_file: Path,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
     memory: int | None = None,
     limits: Limits | None = None,
+    save_data: Path | None = None,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -54,12 +55,14 @@ def verify(  # noqa: PLR0913 - options
         model: The original ONNX model.
         mnn_file: The converted file.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out (see `mnncompat.parity.shapes`).
-        inputs: Real data, by input name. What is not given is drawn.
+        inputs: Real data: arrays or paths by input name, or a series of feeds, see `mnncompat.parity.real_data`. They
+            are draws beside the drawn ones; what is not given is drawn.
         tolerance: For every floating-point output; None is `FLOAT32`, or `FLOAT16` where the output is float16.
         tolerances: Overrides by output name.
         seed: What the feeds are drawn from.
         memory: Bytes that a run may take at sizes that are chosen; None for `mnncompat.parity.memory.default_limit`.
-        limits: What MNN's child process may use.
+        limits: What MNN's child process may use; None for the default, with as much memory as `memory` allows.
+        save_data: A folder for the feeds and the outputs of both sides, see `mnncompat.parity.save_data`.
 
     Returns:
         The verdict, per output and overall.
@@ -68,15 +71,16 @@ def verify(  # noqa: PLR0913 - options
         UsageError: A shape, an array or an override does not fit the model.
         ModelError: The model cannot be read.
         RunnerError: MNN or ONNX Runtime is not installed.
+        OutputError: The folder for the data cannot be written, or holds something else.
     """
     proto = load(model).proto if isinstance(model, (str, Path)) else model
-    names = output_names(proto)
-    reference = OnnxRunner(model)
-    subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
-    rounding = Rounding(lambda: _with_weights(model)) if tolerance is None else None
-    judge = _Judge(proto, tolerance, tolerances or {}, rounding)
-    planner = _planner(proto, input_signature(proto), shapes or {}, inputs or {}, seed, memory)
-    return _compared(planner, reference, subject, judge)
+    saving = None if save_data is None else Saving(save_data, model, mnn_file)
+    limits = limits or Limits().with_memory(memory)
+    subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits)
+    explain = partial(inconclusive, Rounding(lambda: _with_weights(model))) if tolerance is None else None
+    judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained=tolerances or ())
+    feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
+    return _compared(feeder, OnnxRunner(model), subject, judge, saving)
 
 
 def compare_models(  # noqa: PLR0913 - options
@@ -84,7 +88,7 @@ def compare_models(  # noqa: PLR0913 - options
     rewritten: OnnxModel,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
     tolerance: Tolerance | None = None,
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
@@ -97,7 +101,7 @@ def compare_models(  # noqa: PLR0913 - options
         original: The reference.
         rewritten: The rewritten model. If it fixes a dimension that was dynamic, that size is fed.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
-        inputs: Real data, by input name.
+        inputs: Real data, as for `verify`.
         tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
         tolerances: Overrides by output name.
         seed: What the feeds are drawn from.
@@ -116,8 +120,16 @@ def compare_models(  # noqa: PLR0913 - options
     signature = _narrowed(input_signature(first), input_signature(second))
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
-    judge = _Judge(first, tolerance or REWRITE, tolerances or {})
-    return _compared(_planner(first, signature, shapes or {}, inputs or {}, seed, memory), reference, subject, judge)
+    judge = Judge(_tolerances(first, tolerance or REWRITE, tolerances))
+    feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
+    return _compared(feeder, reference, subject, judge)
+
+
+def _tolerances(
+    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
+) -> dict[str, Tolerance]:
+    half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
+    return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
 
 
 def _with_weights(model: OnnxModel) -> onnx.ModelProto:
@@ -128,101 +140,36 @@ def _with_weights(model: OnnxModel) -> onnx.ModelProto:
     return loaded.proto
 
 
-class _Judge:
-    """Judges outputs, each by its tolerance."""
-
-    def __init__(
-        self,
-        model: onnx.ModelProto,
-        tolerance: Tolerance | None,
-        overrides: Mapping[str, Tolerance],
-        rounding: Rounding | None = None,
-    ) -> None:
-        self.names = output_names(model)
-        self.notes: list[str] = []
-        self._rounding = rounding
-        self._tolerance = tolerance
-        self._overrides = overrides
-        self._half = {
-            each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
-        }
-        for name in overrides:
-            if name not in self.names:
-                listed = ", ".join(repr(each) for each in self.names)
-                raise UsageError(
-                    f"a tolerance names the output {name!r}, which the model does not have", hint=f"it has: {listed}"
-                )
-
-    def tolerance(self, name: str) -> Tolerance:
-        if name in self._overrides:
-            return self._overrides[name]
-        if name in self._half and self._tolerance in (None, REWRITE):
-            return FLOAT16
-        return self._tolerance or FLOAT32
-
-    def output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
-        tolerance = self.tolerance(name)
-        comparisons = tuple(
-            compare(wanted[name], found.get(name), tolerance, draw=feed.name)
-            for feed, wanted, found in zip(feeds, expected, actual, strict=True)
-        )
-        if self._rounding is not None and name not in self._overrides and not all(each.passed for each in comparisons):
-            pairs = zip(comparisons, expected, actual, strict=True)
-            found_again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
-            comparisons, notes = inconclusive(self._rounding, feeds, name, found_again)
-            self.notes.extend(notes)
-        problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
-        has_elements = any(wanted[name].size for wanted in expected)
-        if not problems and has_elements and not any(each.compared for each in comparisons):
-            problems = ["nothing was compared: no element of the reference is finite in any draw"]
-        if (
-            not problems
-            and any(each.error_ratio for each in comparisons)
-            and not any(each.discriminative for each in comparisons)
-        ):
-            problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
-        return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
-
-
-def _planner(
-    proto: onnx.ModelProto,
-    signature: Sequence[InputSpec],
-    shapes: Mapping[str, tuple[int, ...]],
-    inputs: Mapping[str, np.ndarray],
-    seed: int,
-    memory: int | None,
-) -> InputPlanner:
-    given, arrays = checked(signature, shapes, inputs)
-    limit = default_limit() if memory is None else memory
-    return InputPlanner(proto, signature, given, arrays, seed=seed, memory=limit)
-
-
-def _compared(planner: InputPlanner, reference: Runner, subject: Runner, judge: _Judge) -> ParityReport:
-    found = run_reference(planner, reference)
+def _compared(
+    feeder: Feeder, reference: Runner, subject: Runner, judge: Judge, saving: Saving | None = None
+) -> ParityReport:
+    found = run_reference_on(feeder, reference)
     outputs: tuple[OutputParity, ...] = ()
     failures: list[RunnerFailure] = []
+    actual: Outputs = []
     if isinstance(found.outputs, Failure):
         failures.append(RunnerFailure(runner=reference.name, failure=found.outputs))
     else:
-        actual = _ran(subject, [feed.arrays for feed in found.feeds], patient=found.evaluated)
-        if isinstance(actual, Failure):
-            failures.append(RunnerFailure(runner=subject.name, failure=actual))
+        ran = _ran(subject, [feed.arrays for feed in found.feeds], patient=found.evaluated)
+        if isinstance(ran, Failure):
+            failures.append(RunnerFailure(runner=subject.name, failure=ran))
         else:
-            outputs = tuple(judge.output(name, found.feeds, found.outputs, actual) for name in judge.names)
-    problems = [f"{each.runner}: {each.failure.message}" for each in failures]
-    problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
-    if not problems and not outputs:
-        problems = ["nothing was compared: the model has no outputs"]
-    return ParityReport(
+            actual = ran
+            outputs = judge.outputs(found.feeds, found.outputs, actual)
+    report = ParityReport(
         outputs=outputs,
         failures=tuple(failures),
-        problems=tuple(problems),
+        problems=problems_of(outputs, failures),
         draws=tuple(feed.name for feed in found.feeds),
         shapes=tuple(feed.shapes for feed in found.feeds),
-        notes=(*found.notes, *judge.notes),
-        seed=planner.seed,
+        notes=(*found.notes, *judge.notes, *agreement_on_data(outputs, found.given)),
+        seed=feeder.seed,
         assumptions=found.assumptions,
+        given=found.given,
     )
+    if saving is not None and not isinstance(found.outputs, Failure):
+        saving.save(found.feeds, found.outputs, actual, replace(report, notes=found.notes), judge.tolerances)
+    return report
 
 
 def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:

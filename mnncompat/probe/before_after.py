@@ -11,6 +11,7 @@ from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
+from mnncompat.parity.real_data import real_data
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.results.diagnostics import Severity
 
@@ -82,7 +83,7 @@ def attempt(case: Case, target: Target) -> FixAttempt:
     """
     proto = onnx.ModelProto.FromString(case.model)
     try:
-        result = fix_model(from_proto(proto), target=target, inputs=case.feeds)
+        result = fix_model(from_proto(proto), target=target, inputs=real_data(case.feeds, only=bool(case.feeds)))
     except MnncompatError as error:
         return FixAttempt(problem=str(error), obstacle=_obstacle(proto, target))
     problem = "; ".join(f"{each.rewrite}: {each.reason}" for each in result.rolled_back)

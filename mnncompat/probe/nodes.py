@@ -22,9 +22,8 @@ from mnncompat.graph.protos import qualified_op
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
-from mnncompat.parity.given_inputs import checked
-from mnncompat.parity.input_plan import InputPlanner
-from mnncompat.parity.memory import default_limit
+from mnncompat.parity.real_data import Given, RealData, real_data
+from mnncompat.parity.real_draws import Feeder, run_on_data
 from mnncompat.parity.reference import run_reference
 from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
 from mnncompat.parity.sampling import DRAWS
@@ -59,7 +58,7 @@ def node_cases_of(
     model: Model,
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Given | None = None,
     seed: int = 0,
     apart: Collection[int] = (),
 ) -> tuple[NodeCase, ...]:
@@ -68,7 +67,7 @@ def node_cases_of(
     Args:
         model: The model; its weights are loaded.
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
-        inputs: Real data, by input name.
+        inputs: Real data, see `mnncompat.parity.real_data`; the first sample is run.
         seed: Of the drawn inputs.
         apart: Indices of nodes that are measured on their own values, unless another one is equal in every value.
 
@@ -79,7 +78,7 @@ def node_cases_of(
     """
     model.load_weights()
     view = view_model(model).main
-    values = _values(model, view, shapes or {}, inputs or {}, seed)
+    values = _values(model, view, shapes or {}, real_data(inputs), seed)
     known: dict[str, Case] = {}
     return tuple(
         _site(view, index, values, known, apart) for index, node in enumerate(view.nodes) if node.op_type != "Constant"
@@ -90,15 +89,16 @@ def _values(
     model: Model,
     view: GraphView,
     shapes: Mapping[str, tuple[int, ...]],
-    inputs: Mapping[str, np.ndarray],
+    data: RealData,
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Every tensor of the main graph, by name, in one run."""
-    signature = input_signature(model.proto)
-    given, arrays = checked(signature, shapes, inputs)
+    feeder = Feeder(model.proto, input_signature(model.proto), shapes, data, seed=seed)
     runner = OnnxRuntimeRunner(_instrumented(model.proto, view))
-    planner = InputPlanner(model.proto, signature, given, arrays, seed=seed, memory=default_limit())
-    found = run_reference(planner, runner, draws=DRAWS[:1])
+    if feeder.draws:
+        found = run_on_data(feeder, runner, feeder.draws[:1])
+    else:
+        found = run_reference(feeder.planner(feeder.shapes, {}), runner, draws=DRAWS[:1])
     if not isinstance(found.outputs, Failure):
         return {**found.feeds[0].arrays, **found.outputs[0]}
     words = found.outputs.message

@@ -16,7 +16,7 @@ from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.

@@ -153,12 +153,14 @@ class InputAssumption:
 
     Attributes:
         name: The input.
+        dtype: numpy's name of its type.
         shape: Its shape in the first draws.
         values: What its values are, such as ``ids below 500``.
         reasons: What in the graph says so, such as ``Gather of word [500, 16]``; empty if nothing does.
     """
 
     name: str
+    dtype: str
     shape: tuple[int, ...]
     values: str
     reasons: tuple[str, ...] = ()
@@ -177,6 +179,7 @@ class ParityReport:
         notes: Remarks for the reader, such as that the model accepts only one batch size.
         seed: Of the drawn feeds.
         assumptions: What was assumed of each input that was drawn.
+        given: Names of the draws that are data of the user; inputs without data are drawn in them.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -187,6 +190,7 @@ class ParityReport:
     notes: tuple[str, ...]
     seed: int
     assumptions: tuple[InputAssumption, ...] = ()
+    given: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -25,9 +25,10 @@ from mnncompat.results.outcomes import (
     RolledBack,
     Verdict,
 )
-from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure
+from mnncompat.results.parity_report import Comparison, InputAssumption, OutputParity, ParityReport, RunnerFailure
 
 SOURCE = "models/digits.onnx"
+ASSUMPTION = InputAssumption(name="image", dtype="float32", shape=(1, 1, 28, 28), values="numbers")
 REWRITE = "fully-connected-to-convolution"
 MATMUL = Location(model=SOURCE, index=11, node="/head/MatMul", op_type="MatMul", outputs=("/head/MatMul_output_0",))
 GEMM = Location(model=SOURCE, index=13, node="/head/Gemm", op_type="Gemm", outputs=("logits",))
@@ -178,6 +179,7 @@ def parity(
         shapes=({"image": (1, 1, 28, 28)}, {"image": (1, 1, 28, 28)}),
         notes=notes,
         seed=7,
+        assumptions=(ASSUMPTION,),
     )
 
 

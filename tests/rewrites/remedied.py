@@ -12,6 +12,7 @@ from rewriting import TARGET
 from mnncompat.checking.checker import check_model
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
+from mnncompat.parity import real_data
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Outcome
 from mnncompat.results.diagnostics import Severity
@@ -82,7 +83,7 @@ def assert_remedied(
     Returns:
         Names of the rewrites that applied.
     """
-    fixed = fix_model(from_proto(model), target=target, inputs=feeds)
+    fixed = fix_model(from_proto(model), target=target, inputs=None if feeds is None else real_data(feeds, only=True))
     assert not fixed.rolled_back
     proto = fixed.model.proto
     left = check_model(fixed.model, mnn_version=target.version).at_least(Severity.ERROR)

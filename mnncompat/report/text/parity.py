@@ -12,11 +12,13 @@ from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
 
 if TYPE_CHECKING:
-    from mnncompat.results.parity_report import OutputParity, ParityReport
+    from mnncompat.results.parity_report import InputAssumption, OutputParity, ParityReport
 
 _HEADER = ("output", "shape", "dtype", "worst draw", "max abs", "max rel", "cosine", "SNR", "top-1", "equal")
 _LEFT = 4
 _LONGEST_NAME = 48
+_MOST_INPUTS = 20
+_MOST_SAMPLES = 5
 
 
 def write(page: Page, result: Verified) -> None:
@@ -37,12 +39,36 @@ def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
     """Write the table, the notes, and the problems."""
     if report.outputs:
         write_table(page, _HEADER, [_row(output) for output in report.outputs], left=_LEFT, indent=indent)
+    _write_inputs(page, report, indent)
     for note in report.notes:
         page.line(printable(note), lead=f"{indent}note: ")
     for problem in report.problems:
         page.labelled(f"{indent}problem:", Style.BAD, f" {printable(problem)}", indent=len(indent) + 4)
     for side in report.failures:
         page.words(side.failure.words, said=side.failure.message)
+
+
+def _write_inputs(page: Page, report: ParityReport, indent: str) -> None:
+    """What the user's data are called, and what was assumed of the inputs that were drawn."""
+    if report.given:
+        named = ", ".join(printable(each) for each in report.given[:_MOST_SAMPLES])
+        page.line(f"{named}{_more(len(report.given) - _MOST_SAMPLES)}", lead=f"{indent}given data: ")
+    for each in report.assumptions[:_MOST_INPUTS]:
+        page.line(assumption(each), lead=f"{indent}input ")
+    left = len(report.assumptions) - _MOST_INPUTS
+    if left > 0:
+        page.line(f"{indent}and {counted(left, 'more input')}")
+
+
+def assumption(assumed: InputAssumption) -> str:
+    """`tokens: int64 [1, 12], ids below 500 (Gather of word [500, 16])`."""
+    reasons = f" ({'; '.join(assumed.reasons)})" if assumed.reasons else ""
+    sizes = ", ".join(map(str, assumed.shape))
+    return printable(f"{assumed.name}: {assumed.dtype} [{sizes}], {assumed.values}{reasons}")
+
+
+def _more(left: int) -> str:
+    return f" and {left} more" if left > 0 else ""
 
 
 def scope(report: ParityReport) -> str:

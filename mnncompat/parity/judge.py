@@ -1,0 +1,121 @@
+"""Judges outputs against their reference, each by its tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mnncompat.errors import UsageError
+from mnncompat.parity.metrics import compare
+from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
+from mnncompat.results.parity_report import Comparison, OutputParity, Tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import numpy as np
+
+    from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.results.parity_report import RunnerFailure
+
+    Outputs = list[dict[str, np.ndarray]]
+    Found = Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]]
+    Explain = Callable[[Sequence[NamedFeeds], str, Found], tuple[tuple[Comparison, ...], list[str]]]
+
+
+def tolerances_by_output(
+    names: Sequence[str], half: Collection[str], tolerance: Tolerance | None, overrides: Mapping[str, Tolerance]
+) -> dict[str, Tolerance]:
+    """The tolerance of each output.
+
+    Args:
+        names: The outputs.
+        half: Those that are declared float16.
+        tolerance: Of outputs that are not named in the overrides; None for the default one.
+        overrides: By output name.
+
+    Raises:
+        UsageError: An override names no output.
+    """
+    for name in overrides:
+        if name not in names:
+            listed = ", ".join(repr(each) for each in names)
+            raise UsageError(
+                f"a tolerance names the output {name!r}, which the model does not have", hint=f"it has: {listed}"
+            )
+    default = {
+        name: FLOAT16 if name in half and tolerance in (None, REWRITE) else tolerance or FLOAT32 for name in names
+    }
+    return default | dict(overrides)
+
+
+class Judge:
+    """Judges the outputs of a model.
+
+    Args:
+        tolerances: Of every output.
+        explain: Examines the draws of an output that failed; returns the comparisons, with those that prove nothing
+            marked as inconclusive, and notes. None takes failures as they are.
+        unexplained: Outputs whose failures are taken as they are.
+    """
+
+    def __init__(
+        self,
+        tolerances: Mapping[str, Tolerance],
+        explain: Explain | None = None,
+        unexplained: Collection[str] = (),
+    ) -> None:
+        self.tolerances = tolerances
+        self.notes: list[str] = []
+        self._explain = explain
+        self._unexplained = unexplained
+
+    def outputs(self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> tuple[OutputParity, ...]:
+        """Judge every output.
+
+        Args:
+            feeds: The draws.
+            expected: For each draw, what the reference computed.
+            actual: For each draw, what is compared with it; outputs may be missing.
+        """
+        return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances)
+
+    def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
+        tolerance = self.tolerances[name]
+        comparisons = tuple(
+            compare(wanted[name], found.get(name), tolerance, draw=feed.name)
+            for feed, wanted, found in zip(feeds, expected, actual, strict=True)
+        )
+        failed = not all(each.passed for each in comparisons)
+        if failed and self._explain is not None and name not in self._unexplained:
+            pairs = zip(comparisons, expected, actual, strict=True)
+            again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
+            comparisons, notes = self._explain(feeds, name, again)
+            self.notes.extend(notes)
+        problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
+        has_elements = any(wanted[name].size for wanted in expected)
+        if not problems and has_elements and not any(each.compared for each in comparisons):
+            problems = ["nothing was compared: no element of the reference is finite in any draw"]
+        if (
+            not problems
+            and any(each.error_ratio for each in comparisons)
+            and not any(each.discriminative for each in comparisons)
+        ):
+            problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
+        return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+
+
+def problems_of(outputs: Sequence[OutputParity], failures: Sequence[RunnerFailure]) -> tuple[str, ...]:
+    """Why a comparison fails, one line each."""
+    problems = [f"{each.runner}: {each.failure.message}" for each in failures]
+    problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
+    return tuple(problems) if problems or outputs else ("nothing was compared: the model has no outputs",)
+
+
+def agreement_on_data(outputs: Sequence[OutputParity], given: Collection[str]) -> tuple[str, ...]:
+    """A note where all that differs was drawn, and the user's data agree."""
+    comparisons = [each for output in outputs for each in output.comparisons]
+    on_data = [each for each in comparisons if each.draw in given]
+    if all(each.passed for each in comparisons) or not on_data or not all(each.passed for each in on_data):
+        return ()
+    return ("the given data agree; --data-only judges by them alone",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def verify(
     """
     check_format(output_format)
     from mnncompat import parity
+    from mnncompat.converting.near_misses import random_hint
     from mnncompat.graph.model_file import load
     from mnncompat.mnn import Limits
     from mnncompat.report import Verified
@@ -38,16 +40,20 @@ def verify(
     begin_work()
     loaded = load(model)
     general, overrides = options.parse_tolerances(tolerance)
+    shapes, inputs = options.parse_shapes(shape, loaded), options.parse_inputs(data)
     result = parity.verify(
         model,
         file,
-        shapes=options.parse_shapes(shape, loaded),
-        inputs=options.parse_inputs(data),
+        shapes=shapes,
+        inputs=inputs,
         tolerance=general,
         tolerances=overrides,
         seed=seed,
         limits=Limits(seconds=timeout),
     )
+    if not result.differs:
+        hint = random_hint(loaded, shapes=shapes, inputs=inputs, seed=seed)
+        result = replace(result, notes=(*result.notes, hint)) if hint else result
     report([Verified(source=str(model), file=str(file), parity=result)], output_format)
     if not result.passed:
         raise typer.Exit(1)

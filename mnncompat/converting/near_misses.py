@@ -1,4 +1,4 @@
-"""What a conversion that nearly agrees may be about: equal numbers in another order, or an approximation."""
+"""What a conversion that does not agree may be about: equal numbers in another order, approximations, noise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
+from mnncompat.inference.random_nodes import random_nodes
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
     from mnncompat.results.parity_report import ParityReport
 
 _ZEROS = "zeros"
@@ -45,3 +50,31 @@ def tie_hint(model: Model) -> str:
                         "not matter, give real data with `--input` (in Python inputs=...)"
                     )
     return ""
+
+
+def random_hint(
+    model: Model,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+) -> str:
+    """What makes random outputs comparable, tried on the model; empty if no output is random.
+
+    Args:
+        model: The original.
+        shapes: Of inputs with dynamic dimensions.
+        inputs: Arrays for inputs, in place of drawn ones.
+        seed: Of the drawn inputs.
+    """
+    if not random_nodes(view_model(model)):
+        return ""
+    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+
+    noise = tuple(each for each in choose_rewrites(unsafe=True) if each.adds_inputs)
+    fixed = fix_model(model, rewrites=noise, shapes=shapes, inputs=inputs, seed=seed)
+    if fixed.recorded is not None and fixed.recorded.passed:
+        names = ", ".join(f"'{each.location.node}'" for each in fixed.applied)
+        option = "`mnncompat convert --unsafe-fixes` (in Python unsafe=True)"
+        return f"{option} makes what {names} draws an input of the model"
+    return "; ".join(dict.fromkeys(f"'{each.location.node}': {each.reason}" for each in fixed.refused))

@@ -93,8 +93,8 @@ class FixedModel(FixResult):
 
     Attributes:
         model: The model after the fixes; the very model that was given if nothing applied.
-        approximated: The model after the unsafe rewrites that change what it computes; None if there were none. This
-            is what a conversion has to agree with.
+        approximated: The model after the unsafe rewrites that change what it computes or takes; None if there were
+            none. This is what a conversion has to agree with.
     """
 
     model: Model
@@ -138,23 +138,27 @@ def fix_model(
         each.require_fit(model.proto)
     prover = partial(_prover, prove=prove, shapes=shapes, inputs=inputs, seed=seed)
     wanted = target or Target()
+    noise = tuple(each for each in chosen if each.adds_inputs)
     approximate = tuple(each for each in chosen if each.approximate)
-    exact = (*frozen, *(each for each in chosen if not each.approximate))
-    rough, given_up = _transaction(model, approximate, wanted, prover(tolerance_bits=_APPROXIMATE_BITS))
-    start = _with(model, rough.proto) if rough.applied else model
+    exact = (*frozen, *(each for each in chosen if not (each.approximate or each.adds_inputs)))
+    fed, not_fed = _transaction(model, noise, wanted, prover(recorded=True))
+    settled = _with(model, fed.proto) if fed.applied else model
+    rough, given_up = _transaction(settled, approximate, wanted, prover(tolerance_bits=_APPROXIMATE_BITS))
+    start = _with(model, rough.proto) if rough.applied else settled
     attempt, rolled_back = _transaction(start, exact, wanted, prover())
-    applied = (*rough.applied, *attempt.applied)
+    applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = _with(model, attempt.proto) if applied else model
     return FixedModel(
         source=model.name,
         model=fixed,
         applied=applied,
-        refused=(*rough.refused, *attempt.refused),
-        rolled_back=(*given_up, *rolled_back),
+        refused=(*fed.refused, *rough.refused, *attempt.refused),
+        rolled_back=(*not_fed, *given_up, *rolled_back),
         changes=diff(view_model(model), view_model(fixed)) if applied else (),
         proof=attempt.proof,
-        approximated=start if rough.applied else None,
+        approximated=start if fed.applied or rough.applied else None,
         approximation=rough.proof,
+        recorded=fed.proof,
     )
 
 
@@ -165,14 +169,26 @@ def _prover(
     inputs: Mapping[str, np.ndarray] | None,
     seed: int,
     tolerance_bits: int = 0,
+    recorded: bool = False,
 ) -> Prover | None:
-    """What compares two models, None if nothing is to be proven; bits allow for what rounding weights to them costs."""
+    """What compares two models, None if nothing is to be proven.
+
+    Args:
+        prove: Whether to.
+        shapes: Of inputs.
+        inputs: Arrays for inputs.
+        seed: Of the drawn inputs.
+        tolerance_bits: Allow for what rounding weights to so many bits costs; 0 for nothing.
+        recorded: Feed the second model with the noise that the first one draws.
+    """
     if not prove:
         return None
 
     def compare(before: Model, after: Model) -> ParityReport:
-        from mnncompat.parity import compare_models, quantized
+        from mnncompat.parity import compare_models, compare_recorded, quantized
 
+        if recorded:
+            return compare_recorded(before.proto, after.proto, shapes=shapes, inputs=inputs, seed=seed)
         tolerance = quantized(tolerance_bits) if tolerance_bits else None
         return compare_models(before.proto, after.proto, shapes=shapes, inputs=inputs, tolerance=tolerance, seed=seed)
 
@@ -237,7 +253,8 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
     proof = prover(model, current) if prover is not None and not problem else None
     _require_reference(proof)
     if proof is not None and not proof.passed:
-        problem = f"its result is not equal under ONNX Runtime: {proof.problems[0]}"
+        verdict = "is not equal under ONNX Runtime" if proof.differs else "cannot be proven"
+        problem = f"its result {verdict}: {proof.problems[0]}"
     return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=problem, proof=proof)
 
 

@@ -2,6 +2,7 @@
 
 verify(model.onnx, model.mnn)          -> ParityReport, ONNX Runtime against MNN
 compare_models(original, rewritten)    -> ParityReport, both under ONNX Runtime
+compare_recorded(original, rewritten)  -> the same where the rewritten model takes its noise as inputs
 compare(expected, actual, tolerance)   -> Comparison of two arrays
 """
 
@@ -9,7 +10,7 @@ from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, quantized
-from mnncompat.parity.verify import compare_models, verify
+from mnncompat.parity.verify import compare_models, compare_recorded, verify
 from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure, Tolerance
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Tolerance",
     "compare",
     "compare_models",
+    "compare_recorded",
     "quantized",
     "verify",
 ]

@@ -9,17 +9,19 @@ import onnx
 
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import load
-from mnncompat.mnn import Limits
+from mnncompat.mnn import Limits, interface
 from mnncompat.parity.given_inputs import checked
 from mnncompat.parity.input_plan import InputPlanner, NamedFeeds
 from mnncompat.parity.memory import default_limit
 from mnncompat.parity.metrics import compare
-from mnncompat.parity.reference import run_reference
+from mnncompat.parity.recorded_noise import NoiseRecorder
+from mnncompat.parity.reference import Reference, run_reference
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
+from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
 from mnncompat.results.failures import Failure
-from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance
+from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,13 +72,13 @@ def verify(  # noqa: PLR0913 - options
         RunnerError: MNN or ONNX Runtime is not installed.
     """
     proto = load(model).proto if isinstance(model, (str, Path)) else model
-    names = output_names(proto)
-    reference = OnnxRunner(model)
-    subject = MnnRunner(mnn_file, outputs=names, limits=limits or Limits())
+    recorder = _recorder(proto, mnn_file, limits or Limits())
+    reference = _recording(recorder, model)
+    subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits or Limits())
     rounding = Rounding(lambda: _with_weights(model)) if tolerance is None else None
     judge = _Judge(proto, tolerance, tolerances or {}, rounding)
     planner = _planner(proto, input_signature(proto), shapes or {}, inputs or {}, seed, memory)
-    return _compared(planner, reference, subject, judge)
+    return _compared(planner, reference, subject, judge, recorder)
 
 
 def compare_models(  # noqa: PLR0913 - options
@@ -120,6 +122,61 @@ def compare_models(  # noqa: PLR0913 - options
     return _compared(_planner(first, signature, shapes or {}, inputs or {}, seed, memory), reference, subject, judge)
 
 
+def compare_recorded(
+    original: onnx.ModelProto,
+    rewritten: onnx.ModelProto,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+) -> ParityReport:
+    """Prove that a model whose noise became inputs computes what the original computes, fed with what that draws.
+
+    Both run under ONNX Runtime, the original first. See `mnncompat.parity.recorded_noise`.
+
+    Args:
+        original: The reference, which draws.
+        rewritten: What the rewrite `noise-as-input` made of it.
+        shapes: Shapes of the original's inputs with dynamic dimensions; chosen when left out.
+        inputs: Real data for the original's inputs.
+        seed: What the feeds are drawn from.
+        memory: Bytes that a run may take at sizes that are chosen.
+
+    Returns:
+        The verdict, per output and overall.
+
+    Raises:
+        UsageError: A shape or an array does not fit the model.
+        RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
+    """
+    recorder = NoiseRecorder(original)
+    judge = _Judge(original, REWRITE, {})
+    reference = OnnxRunner(recorder.model, name=ORIGINAL)
+    subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
+    own = {spec.name for spec in input_signature(original)}
+    shapes, inputs = ({name: each for name, each in (given or {}).items() if name in own} for given in (shapes, inputs))
+    planner = _planner(original, input_signature(original), shapes, inputs, seed, memory)
+    return _compared(planner, reference, subject, judge, recorder)
+
+
+def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
+    """The reference, which gives out its noise if somebody records it."""
+    if recorder is None:
+        return OnnxRunner(model)
+    return OnnxRunner(recorder.model, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+
+
+def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:
+    """What records the noise of a model, if the file takes it as inputs; else None."""
+    if not random_outputs(model):
+        return None
+    recorder = NoiseRecorder(model)
+    found = interface(mnn_file, limits=limits)
+    taken = set() if isinstance(found, Failure) else {each.name for each in found.inputs}
+    return recorder if recorder.names and recorder.names <= taken else None
+
+
 def _with_weights(model: OnnxModel) -> onnx.ModelProto:
     if isinstance(model, onnx.ModelProto):
         return model
@@ -138,6 +195,7 @@ class _Judge:
         overrides: Mapping[str, Tolerance],
         rounding: Rounding | None = None,
     ) -> None:
+        self.model = model
         self.names = output_names(model)
         self.notes: list[str] = []
         self._rounding = rounding
@@ -197,24 +255,47 @@ def _planner(
     return InputPlanner(proto, signature, given, arrays, seed=seed, memory=limit)
 
 
-def _compared(planner: InputPlanner, reference: Runner, subject: Runner, judge: _Judge) -> ParityReport:
+def _compared(
+    planner: InputPlanner,
+    reference: Runner,
+    subject: Runner,
+    judge: _Judge,
+    recorder: NoiseRecorder | None = None,
+) -> ParityReport:
+    """Run both sides and judge; with a recorder, the subject is fed with what the reference drew as well."""
     found = run_reference(planner, reference)
-    outputs: tuple[OutputParity, ...] = ()
-    failures: list[RunnerFailure] = []
     if isinstance(found.outputs, Failure):
-        failures.append(RunnerFailure(runner=reference.name, failure=found.outputs))
-    else:
-        actual = _ran(subject, [feed.arrays for feed in found.feeds], patient=found.evaluated)
-        if isinstance(actual, Failure):
-            failures.append(RunnerFailure(runner=subject.name, failure=actual))
-        else:
-            outputs = tuple(judge.output(name, found.feeds, found.outputs, actual) for name in judge.names)
+        return _report(planner, found, judge, failures=[RunnerFailure(runner=reference.name, failure=found.outputs)])
+    reached = random_outputs(judge.model) if recorder is None else recorder.left
+    unknown, remarks = undetermined_outputs(reached, reference, found.feeds, found.outputs)
+    judge.notes += remarks
+    fed = [feed.arrays for feed in found.feeds]
+    if recorder is not None:
+        fed = [arrays | recorder.feeds(drawn) for arrays, drawn in zip(fed, found.outputs, strict=True)]
+    actual = _ran(subject, fed, patient=found.evaluated)
+    if isinstance(actual, Failure):
+        return _report(planner, found, judge, failures=[RunnerFailure(runner=subject.name, failure=actual)])
+    left = [name for name in judge.names if name not in {each.name for each in unknown}]
+    outputs = [judge.output(name, found.feeds, found.outputs, actual) for name in left]
+    return _report(planner, found, judge, outputs=outputs, undetermined=unknown)
+
+
+def _report(
+    planner: InputPlanner,
+    found: Reference,
+    judge: _Judge,
+    *,
+    outputs: Sequence[OutputParity] = (),
+    failures: Sequence[RunnerFailure] = (),
+    undetermined: Sequence[UndeterminedOutput] = (),
+) -> ParityReport:
     problems = [f"{each.runner}: {each.failure.message}" for each in failures]
     problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
+    problems += [f"output {each.name!r} {each.reason}" for each in undetermined]
     if not problems and not outputs:
         problems = ["nothing was compared: the model has no outputs"]
     return ParityReport(
-        outputs=outputs,
+        outputs=tuple(outputs),
         failures=tuple(failures),
         problems=tuple(problems),
         draws=tuple(feed.name for feed in found.feeds),
@@ -222,6 +303,7 @@ def _compared(planner: InputPlanner, reference: Runner, subject: Runner, judge: 
         notes=(*found.notes, *judge.notes),
         seed=planner.seed,
         assumptions=found.assumptions,
+        undetermined=tuple(undetermined),
     )
 
 

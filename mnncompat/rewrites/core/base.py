@@ -75,6 +75,8 @@ class Rewrite(ABC):
     applicability: ClassVar[Applicability] = Applicability.SAFE
     approximate: ClassVar[bool] = False
     """True if what it makes differs by more than rounding: it is judged by its signal-to-noise ratio."""
+    adds_inputs: ClassVar[bool] = False
+    """True if the result has further inputs: it is compared with the original on what that draws itself."""
     op_types: ClassVar[tuple[str, ...]]
     """Empty for any."""
     is_whole: ClassVar[bool] = False

@@ -203,7 +203,7 @@ def _rewritten() -> tuple[Example, ...]:
         rewritten(
             "classes",
             """(float[2,5] x) => (float[2,3,4] y, float[2,5] z) {
-            z = LogSoftmax(x) c = Multinomial<sample_size=3>(z) y = Gather(w, c) }""",
+            z = LogSoftmax<axis=1>(x) c = Multinomial<sample_size=3>(z) y = Gather(w, c) }""",
             becomes="Gather, LogSoftmax",
             w=(5, 4),
         ),
@@ -258,7 +258,8 @@ def _unchanged() -> tuple[Example, ...]:
             n = RandomNormalLike(x) s = Shape(n) z = ConstantOfShape(s) y = Add(x, z) }""",
         ),
         unchanged(
-            "without spread",
-            "(float[2,3] x) => (float[2,3] y) { n = RandomNormalLike<mean=1.0, scale=0.0>(x) y = Add(x, n) }",
+            "multiplied by zero",
+            """(float[2,3] x) => (float[2,3] y) <float z = {0.0}> {
+            n = RandomNormalLike(x) m = Mul(n, z) y = Add(x, m) }""",
         ),
     )

@@ -70,12 +70,12 @@ def noise_of(model: ModelView) -> Noise:
         model: The model; random nodes in local functions are not refused, but have to be written out of them first, see
             `without_functions`.
     """
-    sources = {(each.view.path, each.index): each for nodes in random_nodes(model).values() for each in nodes}
+    sources = {(each.view.path, each.position): each for nodes in random_nodes(model).values() for each in nodes}
     names = set(names_in_use(model.proto.graph))
     known = {each for name in model.main.input_names for each in model.main.shape(name) or () if isinstance(each, str)}
     inputs: list[NoiseInput] = []
     refused: list[tuple[RandomNode, str]] = []
-    for each in sorted(sources.values(), key=lambda source: (source.view.path, source.index)):
+    for each in sorted(sources.values(), key=lambda source: (source.view.path, source.position)):
         reason = _refusal(each)
         if reason:
             refused.append((each, reason))
@@ -124,7 +124,7 @@ def with_described(proto: ModelProto, domains: Mapping[str, Domain]) -> dict[str
 def _described(proto: ModelProto) -> Iterator[tuple[str, Domain]]:
     for name, each in _read(proto).items():
         try:
-            kind, low, high, reason = Kind(each["kind"]), each["low"], each["high"], str(each["reason"])
+            kind, low, high, reason = Kind(str(each["kind"])), each["low"], each["high"], str(each["reason"])
             bounds = (-inf if low is None else float(low), inf if high is None else float(high))
         except (KeyError, TypeError, ValueError):  # written by somebody else
             continue
@@ -185,7 +185,7 @@ def _fed(source: RandomNode) -> str:
 
 
 def _unique(source: RandomNode, names: set[str]) -> str:
-    base = f"{source.view.location(source.index).node}_noise"
+    base = f"{source.view.location(source.position).node}_noise"
     name, count = base, 1
     while name in names:
         count += 1

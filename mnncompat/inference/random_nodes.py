@@ -40,21 +40,21 @@ class RandomNode(NamedTuple):
 
     Attributes:
         view: Its graph.
-        index: Its position there.
+        position: Its index there.
     """
 
     view: GraphView
-    index: int
+    position: int
 
     @property
     def node(self) -> NodeProto:
         """The node itself."""
-        return self.view.nodes[self.index]
+        return self.view.nodes[self.position]
 
     @property
     def label(self) -> str:
         """Operator and name: ``RandomNormalLike 'noise'``."""
-        location = self.view.location(self.index)
+        location = self.view.location(self.position)
         return f"{location.op_type} '{location.node}'"
 
 

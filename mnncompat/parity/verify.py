@@ -155,8 +155,9 @@ def compare_recorded(
     reference = OnnxRunner(recorder.model, name=ORIGINAL)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
     own = {spec.name for spec in input_signature(original)}
-    shapes, inputs = ({name: each for name, each in (given or {}).items() if name in own} for given in (shapes, inputs))
-    planner = _planner(original, input_signature(original), shapes, inputs, seed, memory)
+    given = {name: each for name, each in (shapes or {}).items() if name in own}
+    arrays = {name: each for name, each in (inputs or {}).items() if name in own}
+    planner = _planner(original, input_signature(original), given, arrays, seed, memory)
     return _compared(planner, reference, subject, judge, recorder)
 
 

@@ -222,7 +222,9 @@ def _dtype(tensor: TensorProto) -> str:
 @_search("op", "output")
 def _random_numbers(scope: Scope) -> Iterator[HazardLocation]:
     """A node that draws random numbers which an output depends on; other rows are about Dropout in training mode."""
-    reached = {(each.view.path, each.index): (each, name) for name, nodes in _random_outputs(scope) for each in nodes}
+    reached = {
+        (each.view.path, each.position): (each, name) for name, nodes in _random_outputs(scope) for each in nodes
+    }
     views = {view.path: view for view in scope.graphs}
     for (path, index), (each, name) in reached.items():
         if each.node.op_type in RANDOM and scope.declares(each.node.op_type):

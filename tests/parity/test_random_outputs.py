@@ -90,7 +90,9 @@ HARMLESS = {"unused": UNUSED, "its shape": ITS_SHAPE, "times zero": TIMES_ZERO}
 )
 def test_tells_which_outputs_depend_on_which_node(text: str, functions: str, outputs: dict[str, list[str]]) -> None:
     found = random_nodes(view_model(from_proto(model(text, functions))))
-    assert {name: [each.view.location(each.index).node for each in nodes] for name, nodes in found.items()} == outputs
+    assert {
+        name: [each.view.location(each.position).node for each in nodes] for name, nodes in found.items()
+    } == outputs
 
 
 @pytest.mark.parametrize("name", FED)

@@ -89,7 +89,7 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def _interface(model: ModelProto, *, without: int = 0) -> list[bytes]:
-    """Inputs, some left out at the end, and outputs; initializers that are inputs as well come and go with their use."""
+    """Inputs, but some at the end, and outputs; initializers that are inputs as well come and go with their use."""
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = list(model.graph.input)[: len(model.graph.input) - without]
     values = [value for value in inputs if value.name not in stored]

@@ -73,8 +73,8 @@ class NoiseAsInput(ModelRewrite):
         written_out = noise_of(without_functions(view.scope)) if noise.inputs else noise
         if not written_out.inputs:  # a function that is called in a loop
             refused += [(each.source, written_out.refused[0][1]) for each in noise.inputs]
-        found = {source.index: reason for source, reason in refused if source.view.path == view.path}
-        fed = {each.source.index for each in noise.inputs if each.source.view.path == view.path}
+        found = {source.position: reason for source, reason in refused if source.view.path == view.path}
+        fed = {each.source.position for each in noise.inputs if each.source.view.path == view.path}
         for index, node in enumerate(view.nodes):
             is_stray = node.op_type in RANDOM and not target.declares(node.op_type) and index not in fed
             reason = found.get(index, "no output depends on what it draws" if is_stray else "")
@@ -87,7 +87,7 @@ class NoiseAsInput(ModelRewrite):
         if not found or not noise_of(without_functions(model)).inputs:  # a function may be called in a loop
             return []
         return [
-            RewriteLocation(each.source.view, each.source.index, f"{self.summary}: '{each.name}'") for each in found
+            RewriteLocation(each.source.view, each.source.position, f"{self.summary}: '{each.name}'") for each in found
         ]
 
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
@@ -108,7 +108,7 @@ class NoiseAsInput(ModelRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Each operator, where it may stand, and what is refused or of no consequence."""
-        return (*_rewritten(), *_refused(), *_unchanged())
+        return (*_of_each_operator(), *_in_nested_graphs(), *_refused(), *_unchanged())
 
 
 def _is_candidate(node: NodeProto) -> bool:
@@ -126,8 +126,8 @@ def _replace(graph: GraphProto, inputs: Sequence[NoiseInput]) -> None:
     outputs = {value.name for value in graph.output}
     renamed: dict[str, str] = {}
     released: list[str] = []
-    for each in sorted(inputs, key=lambda one: -one.source.index):  # what stands before keeps its place
-        index = each.source.index
+    for each in sorted(inputs, key=lambda one: -one.source.position):  # what stands before keeps its place
+        index = each.source.position
         node = graph.node[index]
         if node.op_type == "Bernoulli":
             _compare(graph, index, each)
@@ -172,8 +172,8 @@ def _release(graph: GraphProto, names: list[str]) -> None:
             graph.initializer.remove(tensor)
 
 
-def _rewritten() -> tuple[Example, ...]:
-    """Each operator, and where it may stand."""
+def _of_each_operator() -> tuple[Example, ...]:
+    """Each operator, of shapes that are stated, dynamic and computed."""
     return (
         rewritten(
             "added to a dynamic batch",
@@ -207,6 +207,12 @@ def _rewritten() -> tuple[Example, ...]:
             becomes="Gather, LogSoftmax",
             w=(5, 4),
         ),
+    )
+
+
+def _in_nested_graphs() -> tuple[Example, ...]:
+    """Where the input is captured, and where a function is written out first."""
+    return (
         rewritten(
             "in the branch of an If",
             """(float[2,3] x, bool c) => (float[2,3] y) {

@@ -267,15 +267,15 @@ def _remedied(
     site, diagnostic = finding
     if diagnostic.severity is Severity.INFO:
         return finding
+    reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
-    if whole is not None and whole.is_whole:
+    if whole is not None and whole.is_whole and not reasons:
         return site, replace(diagnostic, fixable=True)
     names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
     if diagnostic.remedy in names:
         return site, replace(diagnostic, fixable=True)
     if names and diagnostic.severity is Severity.ERROR:
         return site, replace(diagnostic, remedy=names[0], fixable=True)
-    reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     if reasons:
         return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
     return finding

@@ -57,7 +57,7 @@ def report(results: Sequence[Any], output_format: str) -> None:
     """
     from mnncompat.report import render
 
-    emit(render(results, check_format(output_format), rules=_rules(output_format), color=use_color()))
+    emit(render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()))
 
 
 def check_format(output_format: str) -> Any:
@@ -80,9 +80,14 @@ def tool_version() -> str:
     return importlib.metadata.version("mnncompat")
 
 
-def _rules(output_format: str) -> Sequence[Any]:
-    if output_format != "sarif":
-        return ()
-    from mnncompat.checking.rule_catalog import all_rule_infos
+def _rules(results: Sequence[Any], output_format: str) -> Sequence[Any]:
+    """The rules that a format needs: all of them, or of text the rewrites that findings name, imported by then."""
+    from mnncompat.checking.rule_catalog import all_rule_infos, rewrite_info
+    from mnncompat.rewrites.index import rewrite_named
 
-    return all_rule_infos()
+    if output_format == "sarif":
+        return all_rule_infos()
+    checks = [getattr(result, "check", result) for result in results]
+    found = [each for check in checks for each in getattr(check, "diagnostics", ())]
+    named = dict.fromkeys(each.remedy for each in found if each.remedy and each.fixable)
+    return [rewrite_info(rewrite) for rewrite in map(rewrite_named, named) if rewrite is not None]

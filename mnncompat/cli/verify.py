@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.mnn import Limits
     from mnncompat.parity import RealData
     from mnncompat.report import Verified
 
@@ -58,10 +60,13 @@ def verify(  # noqa: PLR0913 - options
             raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
         verified = _judged(load_data, model, file, tolerance)
     else:
+        from mnncompat.mnn import Limits
+
         given = options.parse_data(data, preprocess, feeds, only=data_only)
         memory = options.parse_memory(memory_limit)
+        limits = Limits(seconds=timeout).with_memory(memory)
         verified = _compared(
-            model, file, shape, tolerance, inputs=given, seed=seed, memory=memory, timeout=timeout, save_data=save_data
+            model, file, shape, tolerance, inputs=given, seed=seed, memory=memory, limits=limits, save_data=save_data
         )
     report([verified], output_format)
     if save_data is not None and verified.parity.draws:
@@ -79,12 +84,12 @@ def _compared(  # noqa: PLR0913 - options
     inputs: RealData,
     seed: int,
     memory: int | None,
-    timeout: float,
+    limits: Limits,
     save_data: Path | None,
 ) -> Verified:
     from mnncompat import parity
+    from mnncompat.converting.near_misses import random_hint
     from mnncompat.graph.model_file import load
-    from mnncompat.mnn import Limits
     from mnncompat.report import Verified
 
     if model is None or file is None:
@@ -93,19 +98,23 @@ def _compared(  # noqa: PLR0913 - options
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     begin_work()
     general, overrides = options.parse_tolerances(tolerance)
+    loaded = load(model)
+    shapes = options.parse_shapes(shape, loaded)
     result = parity.verify(
         model,
         file,
-        shapes=options.parse_shapes(shape, load(model)),
+        shapes=shapes,
         inputs=inputs,
         tolerance=general,
         tolerances=overrides,
         seed=seed,
         memory=memory,
-        limits=Limits(seconds=timeout).with_memory(memory),
+        limits=limits,
         save_data=save_data,
     )
-    return Verified(source=str(model), file=str(file), parity=result)
+    hint = "" if result.differs else random_hint(loaded, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+    notes = (*result.notes, hint) if hint else result.notes
+    return Verified(source=str(model), file=str(file), parity=replace(result, notes=notes))
 
 
 def _judged(folder: Path, model: Path | None, file: Path | None, tolerance: list[str] | None) -> Verified:

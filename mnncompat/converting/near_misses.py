@@ -1,4 +1,4 @@
-"""Why a conversion may nearly agree with the model: equal numbers in another order, or an approximation."""
+"""What may explain a conversion that does not agree: equal numbers in another order, an approximation, noise."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
+from mnncompat.inference.random_nodes import random_nodes
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
 
 _ZEROS = "zeros"
@@ -46,3 +50,33 @@ def tie_hint(model: Model) -> str:
                         "data_only=True)"
                     )
     return ""
+
+
+def random_hint(
+    model: Model,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Given | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+) -> str:
+    """What makes random outputs comparable, tried on the model; empty if no output is random.
+
+    Args:
+        model: The original.
+        shapes: Of inputs with dynamic dimensions.
+        inputs: Real data, see `mnncompat.parity.real_data`.
+        seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen.
+    """
+    if not random_nodes(view_model(model)):
+        return ""
+    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+
+    noise = tuple(each for each in choose_rewrites(unsafe=True) if each.adds_inputs)
+    fixed = fix_model(model, rewrites=noise, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+    if fixed.recorded is not None and fixed.recorded.passed:
+        names = ", ".join(f"'{each.location.node}'" for each in fixed.applied)
+        option = "`mnncompat convert --unsafe-fixes` (in Python unsafe=True)"
+        return f"{option} makes what {names} draws an input of the model"
+    return "; ".join(dict.fromkeys(f"'{each.location.node}': {each.reason}" for each in fixed.refused))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
-from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, tie_hint
+from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
 from mnncompat.results.outcomes import ConvertResult, Verdict
@@ -124,13 +124,13 @@ class _Gate:
         fixed = self._fix()
         result = Conversion(source=self._model.name, out=None, verdict=Verdict.NOT_PROVEN, check=check, fix=fixed)
         if fixed is not None and fixed.rolled_back:
-            return result
+            return replace(result, hint=self._random_hint())
         if is_lossy(self._converter):
             parity = self._prove_unquantised(fixed)
             if isinstance(parity, Failure):
                 return replace(result, verdict=Verdict.NOT_CONVERTED, failure=parity)
             if not parity.passed:
-                return replace(result, verdict=Verdict.NOT_EQUAL, parity=parity)
+                return replace(result, verdict=Verdict.NOT_EQUAL, parity=parity, hint=self._random_hint())
         converted = self._convert(fixed, self._converter)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
@@ -143,13 +143,22 @@ class _Gate:
         return replace(result, verdict=Verdict.CONVERTED, out=out)
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
-        """What to try where a known approximation may be the only cause of the difference."""
+        """What to try where noise or a known approximation may be the only cause of the difference."""
+        if not parity.differs:
+            return self._random_hint()
         hint = tie_hint(self._model) if fails_on_zeros_alone(parity) else ""
         if hint or not is_near(parity):
             return hint
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
         return next(
             filter(None, (each.suggestion(self._model.proto, applied) for each in self._suggesting_rewrites())), ""
+        )
+
+    def _random_hint(self) -> str:
+        """What makes random outputs comparable; empty if no output is random."""
+        options = self._options
+        return random_hint(
+            self._model, shapes=options.shapes, inputs=self._data, seed=options.seed, memory=options.memory
         )
 
     def _suggesting_rewrites(self) -> Iterator[Rewrite]:
@@ -204,7 +213,7 @@ class _Gate:
         from mnncompat.parity import verify
 
         rough = None if fixed is None else fixed.approximated
-        which = "the original model" if rough is None else "the model without its rounding"
+        which = "the original model" if rough is None else "the model after the unsafe rewrites"
         self._progress(f"verify: ONNX Runtime on {which}, MNN on the converted file")
         return verify(
             (self._model.path or self._model.proto) if rough is None else rough.proto,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import onnx
 from onnx import ModelProto
 
-from mnncompat.errors import RunnerError, UsageError
+from mnncompat.errors import UsageError
+from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.graph.diff import diff
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.view import GraphView, ModelView
@@ -36,9 +36,6 @@ _MAX_ROUNDS = 50
 _APPROXIMATE_BITS = 8
 # The checker serialises the model, and protobuf stops at 2 GiB.
 _MAX_CHECKED_BYTES = 1_900_000_000
-
-Prover = Callable[[Model, Model], "ParityReport"]
-"""Compares the original with the rewritten model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +90,8 @@ class FixedModel(FixResult):
 
     Attributes:
         model: The model after the fixes; the very model that was given if nothing applied.
-        approximated: The model after the unsafe rewrites that change what it computes; None if there were none. This
-            is what a conversion has to agree with.
+        approximated: The model after the unsafe rewrites that change what it computes or takes; None if there were
+            none. This is what a conversion has to agree with.
     """
 
     model: Model
@@ -134,63 +131,42 @@ def fix_model(  # noqa: PLR0913 - options
         UsageError: `freeze`, `shapes` or `inputs` do not fit the model.
     """
     model.load_weights()
-    chosen = choose_rewrites() if rewrites is None else tuple(rewrites)
-    frozen = (requested_rewrite("freeze-shapes", freeze),) if freeze else ()
-    for each in (*frozen, *chosen):
-        each.require_fit(model.proto)
-    if prove and inputs is not None:
-        from mnncompat.parity import real_data
-
-        inputs = real_data(inputs)
-    prover = partial(_prover, prove=prove, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+    chosen = _chosen(model, rewrites, freeze)
+    proofs = Proofs(wanted=prove, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
     wanted = target or Target()
+    noise = tuple(each for each in chosen if each.adds_inputs)
     approximate = tuple(each for each in chosen if each.approximate)
-    exact = (*frozen, *(each for each in chosen if not each.approximate))
-    rough, given_up = _transaction(model, approximate, wanted, prover(tolerance_bits=_APPROXIMATE_BITS))
-    start = _with(model, rough.proto) if rough.applied else model
-    attempt, rolled_back = _transaction(start, exact, wanted, prover())
-    applied = (*rough.applied, *attempt.applied)
+    exact = tuple(each for each in chosen if not (each.approximate or each.adds_inputs))
+    fed, not_fed = _transaction(model, noise, wanted, proofs.prover(recorded=True))
+    settled = _with(model, fed.proto) if fed.applied else model
+    rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
+    start = _with(model, rough.proto) if rough.applied else settled
+    attempt, rolled_back = _transaction(start, exact, wanted, proofs.prover())
+    applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = _with(model, attempt.proto) if applied else model
     return FixedModel(
         source=model.name,
         model=fixed,
         applied=applied,
-        refused=(*rough.refused, *attempt.refused),
-        rolled_back=(*given_up, *rolled_back),
+        refused=(*fed.refused, *rough.refused, *attempt.refused),
+        rolled_back=(*not_fed, *given_up, *rolled_back),
         changes=diff(view_model(model), view_model(fixed)) if applied else (),
         proof=attempt.proof,
-        approximated=start if rough.applied else None,
+        approximated=start if fed.applied or rough.applied else None,
         approximation=rough.proof,
+        recorded=fed.proof,
     )
 
 
-def _prover(
-    *,
-    prove: bool,
-    shapes: Mapping[str, tuple[int, ...]] | None,
-    inputs: Given | None,
-    seed: int,
-    memory: int | None,
-    tolerance_bits: int = 0,
-) -> Prover | None:
-    """A comparison of two models, None if nothing is to be proven; `tolerance_bits`: allow for such weights."""
-    if not prove:
-        return None
-
-    def compare(before: Model, after: Model) -> ParityReport:
-        from mnncompat.parity import compare_models, quantized
-
-        return compare_models(
-            before.proto,
-            after.proto,
-            shapes=shapes,
-            inputs=inputs,
-            tolerance=quantized(tolerance_bits) if tolerance_bits else None,
-            seed=seed,
-            memory=memory,
-        )
-
-    return compare
+def _chosen(
+    model: Model, rewrites: Sequence[Rewrite] | None, freeze: Mapping[str, tuple[int, ...]] | None
+) -> tuple[Rewrite, ...]:
+    """The rewrites to apply, freezing first; each fits the model."""
+    frozen = (requested_rewrite("freeze-shapes", freeze),) if freeze else ()
+    chosen = (*frozen, *(choose_rewrites() if rewrites is None else rewrites))
+    for each in chosen:
+        each.require_fit(model.proto)
+    return chosen
 
 
 def _transaction(
@@ -249,21 +225,11 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
         return _Attempt(proto=model.proto, refused=refused)
     problem = _invalid(model.proto, current.proto)
     proof = prover(model, current) if prover is not None and not problem else None
-    _require_reference(proof)
+    require_reference(proof)
     if proof is not None and not proof.passed:
-        problem = f"its result is not equal under ONNX Runtime: {proof.problems[0]}"
+        verdict = "is not equal under ONNX Runtime" if proof.differs else "cannot be proven"
+        problem = f"its result {verdict}: {proof.problems[0]}"
     return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=problem, proof=proof)
-
-
-def _require_reference(proof: ParityReport | None) -> None:
-    """Without a reference nothing can be proven, and no rewrite is the cause."""
-    from mnncompat.parity.verify import ORIGINAL
-
-    if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
-        raise RunnerError(
-            f"the fixes cannot be proven: {proof.problems[0]}",
-            hint="give the shapes of dynamic inputs with --shape, or write without proof: `mnncompat fix --no-verify`",
-        )
 
 
 def _round(

@@ -2,6 +2,7 @@
 
 verify(model.onnx, model.mnn)          -> ParityReport, ONNX Runtime against MNN
 compare_models(original, rewritten)    -> ParityReport, both under ONNX Runtime
+compare_recorded(original, rewritten)  -> the same where the rewritten model takes its noise as inputs
 compare(expected, actual, tolerance)   -> Comparison of two arrays
 real_data(inputs)                      -> RealData, what is given as `inputs`
 load_data(folder).judge(tolerance)     -> ParityReport, of outputs that were saved
@@ -13,7 +14,7 @@ from mnncompat.parity.real_data import Given, RealData, read_input, real_data
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.saved_data import SavedData, load_data
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, quantized
-from mnncompat.parity.verify import compare_models, verify
+from mnncompat.parity.verify import compare_models, compare_recorded, verify
 from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure, Tolerance
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Tolerance",
     "compare",
     "compare_models",
+    "compare_recorded",
     "load_data",
     "quantized",
     "read_input",

@@ -20,6 +20,7 @@ from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.input_domains import Domain, input_domains
 from mnncompat.inference.model_view import view_model
+from mnncompat.inference.noise_inputs import with_described
 from mnncompat.inference.size_solver import solve
 from mnncompat.inference.symbolic_shapes import SymbolicShapes, symbolic_shapes
 from mnncompat.parity.memory import estimate, is_out_of_memory
@@ -217,7 +218,7 @@ class InputPlanner:
             signature=self._signature,
             sizes=dict(sizes),
             shapes={spec.name: self._shape(spec, sizes) for spec in self._signature},
-            domains=input_domains(self._view, self._symbols.shapes, sizes),
+            domains=with_described(self._view.scope.proto, input_domains(self._view, self._symbols.shapes, sizes)),
             arrays=self._arrays,
             seed=self.seed,
             estimate=needed,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.parity.input_plan import NamedFeeds
-    from mnncompat.results.parity_report import RunnerFailure
+    from mnncompat.results.parity_report import ParityReport, RunnerFailure, UndeterminedOutput
 
     Outputs = list[dict[str, np.ndarray]]
     Found = Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]]
@@ -70,15 +70,18 @@ class Judge:
         self._explain = explain
         self._unexplained = unexplained
 
-    def outputs(self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> tuple[OutputParity, ...]:
+    def outputs(
+        self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs, *, without: Collection[str] = ()
+    ) -> tuple[OutputParity, ...]:
         """Judge every output.
 
         Args:
             feeds: The draws.
             expected: For each draw, what the reference computed.
             actual: For each draw, what is compared with it; outputs may be missing.
+            without: Outputs that cannot be judged, because they are random.
         """
-        return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances)
+        return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
         tolerance = self.tolerances[name]
@@ -105,17 +108,27 @@ class Judge:
         return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
 
 
-def problems_of(outputs: Sequence[OutputParity], failures: Sequence[RunnerFailure]) -> tuple[str, ...]:
+def problems_of(
+    outputs: Sequence[OutputParity],
+    failures: Sequence[RunnerFailure],
+    undetermined: Sequence[UndeterminedOutput] = (),
+) -> tuple[str, ...]:
     """Why a comparison fails, one line each."""
     problems = [f"{each.runner}: {each.failure.message}" for each in failures]
     problems += [f"output {each.name!r}, {problem}" for each in outputs for problem in each.problems]
+    problems += [f"output {each.name!r} {each.reason}" for each in undetermined]
     return tuple(problems) if problems or outputs else ("nothing was compared: the model has no outputs",)
 
 
-def agreement_on_data(outputs: Sequence[OutputParity], given: Collection[str]) -> tuple[str, ...]:
+def agreement_on_data(report: ParityReport) -> tuple[str, ...]:
     """A note where all that differs was drawn, and the user's data agree."""
-    comparisons = [each for output in outputs for each in output.comparisons]
-    on_data = [each for each in comparisons if each.draw in given]
-    if all(each.passed for each in comparisons) or not on_data or not all(each.passed for each in on_data):
+    comparisons = [each for output in report.outputs for each in output.comparisons]
+    on_data = [each for each in comparisons if each.draw in report.given]
+    if (
+        report.undetermined
+        or all(each.passed for each in comparisons)
+        or not on_data
+        or not all(each.passed for each in on_data)
+    ):
         return ()
     return ("the given data agree; --data-only judges by them alone",)

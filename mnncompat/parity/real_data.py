@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -72,6 +72,12 @@ class RealData:
     def __bool__(self) -> bool:
         """Whether there are any data."""
         return bool(self.inputs or self.feeds)
+
+    def of(self, names: Collection[str]) -> RealData:
+        """The data of some inputs; what is of other inputs is left out."""
+        feeds = [{name: array for name, array in each.items() if name in names} for each in self.feeds]
+        inputs = {name: each for name, each in self.inputs.items() if name in names}
+        return replace(self, inputs=inputs, feeds=tuple(each for each in feeds if each))
 
 
 Given = Mapping[str, "np.ndarray | Path | str | InputData"] | Iterable[Mapping[str, np.ndarray]] | RealData

@@ -69,7 +69,7 @@ class Saving:
         """Write everything, or nothing.
 
         Args:
-            feeds: The draws.
+            feeds: The draws; with the noise that MNN was fed with, if it takes the reference's noise as inputs.
             expected: For each draw, what the reference computed.
             actual: For each draw, what MNN computed; empty if it failed.
             report: What was found.
@@ -112,6 +112,7 @@ def _findings(report: ParityReport) -> dict[str, Any]:
         "notes": list(report.notes),
         "seed": report.seed,
         "given": list(report.given),
+        "undetermined": [asdict(each) for each in report.undetermined],
         "assumptions": [asdict(each) for each in report.assumptions],
         "inconclusive": [
             {"output": output.name, "draw": each.draw, "proof": each.discriminative}

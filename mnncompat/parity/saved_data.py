@@ -16,7 +16,13 @@ from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.save_data import DRAW, MANIFEST, SCHEMA_VERSION, sha256
 from mnncompat.results.failures import Failure, FailureKind, Stage
-from mnncompat.results.parity_report import InputAssumption, ParityReport, RunnerFailure, Tolerance
+from mnncompat.results.parity_report import (
+    InputAssumption,
+    ParityReport,
+    RunnerFailure,
+    Tolerance,
+    UndeterminedOutput,
+)
 
 if TYPE_CHECKING:
     from mnncompat.parity.judge import Found
@@ -38,7 +44,7 @@ class SavedData:
         actual: For each draw, what MNN computed; empty if it failed.
         tolerances: By output.
         half: Outputs that are float16.
-        report: Failures, notes, seed, assumptions and draws of data, without judged outputs.
+        report: Failures, notes, seed, assumptions, draws of data and random outputs, without judged outputs.
         inconclusive: For an output and a draw that rounding explained: whether it still is proof.
     """
 
@@ -90,13 +96,11 @@ class SavedData:
             chosen = {name: chosen[name] if name in overrides else each for name, each in self.tolerances.items()}
         other = {name for name, each in chosen.items() if each != self.tolerances[name]}
         judge = Judge(chosen, self._explain, unexplained=other)
-        outputs = judge.outputs(self.feeds, self.expected, self.actual) if self.actual else ()
-        return replace(
-            self.report,
-            outputs=outputs,
-            problems=problems_of(outputs, self.report.failures),
-            notes=(*self.report.notes, *judge.notes, *agreement_on_data(outputs, self.report.given)),
-        )
+        random = {each.name for each in self.report.undetermined}
+        outputs = judge.outputs(self.feeds, self.expected, self.actual, without=random) if self.actual else ()
+        problems = problems_of(outputs, self.report.failures, self.report.undetermined)
+        report = replace(self.report, outputs=outputs, problems=problems)
+        return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
     def _explain(self, _: Sequence[NamedFeeds], name: str, found: Found) -> tuple[tuple[Comparison, ...], list[str]]:
         judged: list[Comparison] = []
@@ -165,6 +169,7 @@ def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
             seed=int(manifest["seed"]),
             assumptions=tuple(_assumption(each) for each in manifest["assumptions"]),
             given=tuple(map(str, manifest["given"])),
+            undetermined=tuple(_undetermined(each) for each in manifest["undetermined"]),
         ),
         inconclusive={(each["output"], each["draw"]): bool(each["proof"]) for each in manifest["inconclusive"]},
     )
@@ -178,6 +183,10 @@ def _failure(found: Mapping[str, Any]) -> RunnerFailure:
 
 def _assumption(found: Mapping[str, Any]) -> InputAssumption:
     return InputAssumption(**{**found, "shape": tuple(found["shape"]), "reasons": tuple(found["reasons"])})
+
+
+def _undetermined(found: Mapping[str, Any]) -> UndeterminedOutput:
+    return UndeterminedOutput(name=str(found["name"]), nodes=tuple(map(str, found["nodes"])))
 
 
 def _named(

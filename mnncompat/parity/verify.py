@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.graph.model_file import load
-from mnncompat.mnn import Limits
+from mnncompat.mnn import Limits, interface
+from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder, run_reference_on
+from mnncompat.parity.recorded_noise import NoiseRecorder
+from mnncompat.parity.reference import Reference
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.tolerance import REWRITE
+from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
 from mnncompat.results.failures import Failure
-from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance
+from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,11 +80,15 @@ def verify(  # noqa: PLR0913 - options
     proto = load(model).proto if isinstance(model, (str, Path)) else model
     saving = None if save_data is None else Saving(save_data, model, mnn_file)
     limits = limits or Limits().with_memory(memory)
+    random = random_outputs(proto)
+    recorder = _recorder(proto, mnn_file, limits) if random else None
     subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits)
     explain = partial(inconclusive, Rounding(lambda: _with_weights(model))) if tolerance is None else None
-    judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained=tolerances or ())
+    # Rounding runs the original again, which draws other noise: it explains nothing about random outputs.
+    judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained={*(tolerances or ()), *random})
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    return _compared(feeder, OnnxRunner(model), subject, judge, saving)
+    reached = random if recorder is None else recorder.left
+    return _compared(feeder, _recording(recorder, model), subject, judge, reached, recorder=recorder, saving=saving)
 
 
 def compare_models(  # noqa: PLR0913 - options
@@ -122,7 +130,7 @@ def compare_models(  # noqa: PLR0913 - options
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
     judge = Judge(_tolerances(first, tolerance or REWRITE, tolerances))
     feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    return _compared(feeder, reference, subject, judge)
+    return _compared(feeder, reference, subject, judge, random_outputs(first))
 
 
 def _tolerances(
@@ -130,6 +138,60 @@ def _tolerances(
 ) -> dict[str, Tolerance]:
     half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
     return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
+
+
+def compare_recorded(
+    original: onnx.ModelProto,
+    rewritten: onnx.ModelProto,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Given | None = None,
+    seed: int = 0,
+    memory: int | None = None,
+) -> ParityReport:
+    """Prove that a model whose noise became inputs computes what the original computes, fed with what that draws.
+
+    Both run under ONNX Runtime, the original first. See `mnncompat.parity.recorded_noise`.
+
+    Args:
+        original: The reference, which draws.
+        rewritten: What the rewrite `noise-as-input` made of it.
+        shapes: Shapes of the original's inputs with dynamic dimensions; chosen when left out.
+        inputs: Real data for the original's inputs, see `mnncompat.parity.real_data`.
+        seed: What the feeds are drawn from.
+        memory: Bytes that a run may take at sizes that are chosen.
+
+    Returns:
+        The verdict, per output and overall.
+
+    Raises:
+        UsageError: A shape or an array does not fit the model.
+        RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
+    """
+    recorder = NoiseRecorder(original)
+    judge = Judge(_tolerances(original, REWRITE, None))
+    reference = OnnxRunner(recorder.model, name=ORIGINAL)
+    subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
+    signature = input_signature(original)
+    own = {spec.name for spec in signature}
+    given = {name: each for name, each in (shapes or {}).items() if name in own}
+    feeder = Feeder(original, signature, given, real_data(inputs).of(own), seed=seed, memory=memory)
+    return _compared(feeder, reference, subject, judge, recorder.left, recorder=recorder)
+
+
+def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
+    """The reference, which gives out its noise if somebody records it."""
+    if recorder is None:
+        return OnnxRunner(model)
+    return OnnxRunner(recorder.model, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+
+
+def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:
+    """What records the noise of a model, if the file takes it as inputs; else None."""
+    recorder = NoiseRecorder(model)
+    found = interface(mnn_file, limits=limits)
+    taken = set() if isinstance(found, Failure) else {each.name for each in found.inputs}
+    return recorder if recorder.names and recorder.names <= taken else None
 
 
 def _with_weights(model: OnnxModel) -> onnx.ModelProto:
@@ -141,35 +203,68 @@ def _with_weights(model: OnnxModel) -> onnx.ModelProto:
 
 
 def _compared(
-    feeder: Feeder, reference: Runner, subject: Runner, judge: Judge, saving: Saving | None = None
+    feeder: Feeder,
+    reference: Runner,
+    subject: Runner,
+    judge: Judge,
+    reached: Mapping[str, tuple[str, ...]],
+    *,
+    recorder: NoiseRecorder | None = None,
+    saving: Saving | None = None,
 ) -> ParityReport:
+    """Run both sides and judge.
+
+    Args:
+        feeder: Finds the inputs.
+        reference: The original.
+        subject: What is compared with it.
+        judge: Of the outputs.
+        reached: Outputs that depend on random nodes whose numbers the subject is not fed with, and these nodes.
+        recorder: Of the noise that the reference draws and the subject is fed with.
+        saving: Where the data go.
+    """
     found = run_reference_on(feeder, reference)
-    outputs: tuple[OutputParity, ...] = ()
-    failures: list[RunnerFailure] = []
-    actual: Outputs = []
-    if isinstance(found.outputs, Failure):
-        failures.append(RunnerFailure(runner=reference.name, failure=found.outputs))
+    expected = found.outputs
+    if isinstance(expected, Failure):
+        return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
+    unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
+    found = replace(found, notes=(*found.notes, *remarks))
+    fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
+    actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
+    if isinstance(actual, Failure):
+        report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
+        actual = []
     else:
-        ran = _ran(subject, [feed.arrays for feed in found.feeds], patient=found.evaluated)
-        if isinstance(ran, Failure):
-            failures.append(RunnerFailure(runner=subject.name, failure=ran))
-        else:
-            actual = ran
-            outputs = judge.outputs(found.feeds, found.outputs, actual)
-    report = ParityReport(
+        outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
+        report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
+    if saving is not None:
+        saving.save(fed, expected, actual, report, judge.tolerances)
+    return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _report(
+    feeder: Feeder,
+    found: Reference,
+    fed: Sequence[NamedFeeds],
+    *,
+    outputs: tuple[OutputParity, ...] = (),
+    failure: RunnerFailure | None = None,
+    undetermined: Sequence[UndeterminedOutput] = (),
+) -> ParityReport:
+    """What was found, without the judge's notes."""
+    failures = () if failure is None else (failure,)
+    return ParityReport(
         outputs=outputs,
-        failures=tuple(failures),
-        problems=problems_of(outputs, failures),
-        draws=tuple(feed.name for feed in found.feeds),
-        shapes=tuple(feed.shapes for feed in found.feeds),
-        notes=(*found.notes, *judge.notes, *agreement_on_data(outputs, found.given)),
+        failures=failures,
+        problems=problems_of(outputs, failures, undetermined),
+        draws=tuple(feed.name for feed in fed),
+        shapes=tuple(feed.shapes for feed in fed),
+        notes=found.notes,
         seed=feeder.seed,
         assumptions=found.assumptions,
         given=found.given,
+        undetermined=tuple(undetermined),
     )
-    if saving is not None and not isinstance(found.outputs, Failure):
-        saving.save(found.feeds, found.outputs, actual, replace(report, notes=found.notes), judge.tolerances)
-    return report
 
 
 def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:

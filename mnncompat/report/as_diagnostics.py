@@ -97,7 +97,9 @@ def _of_parity(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
     failing = [output for output in report.outputs if not output.passed]
     for output in failing:
         yield PARITY_FAILED.finding(at, _difference(output), status="wrong")
-    if not failing and not report.failures:
+    for random in report.undetermined:
+        yield PARITY_FAILED.finding(at, f"output {random.name} {random.reason}", status="unknown")
+    if not failing and not report.failures and not report.undetermined:
         why = "; ".join(report.problems) or "nothing was compared"
         yield PARITY_FAILED.finding(at, why, status="wrong")
 

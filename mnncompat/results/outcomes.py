@@ -111,6 +111,8 @@ class FixResult:
             was wanted.
         approximation: Comparison of the model after the unsafe rewrites that change what it computes with the original;
             None if there were none, or no proof was wanted.
+        recorded: Comparison of the model whose noise became inputs with the original, fed with what the original drew;
+            None if there was none, or no proof was wanted.
     """
 
     source: str
@@ -120,6 +122,7 @@ class FixResult:
     changes: tuple[NodeChange, ...] = ()
     proof: ParityReport | None = None
     approximation: ParityReport | None = None
+    recorded: ParityReport | None = None
 
     @property
     def changed(self) -> bool:

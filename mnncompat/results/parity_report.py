@@ -135,6 +135,24 @@ class OutputParity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndeterminedOutput:
+    """An output that is not compared, because its values are random.
+
+    Attributes:
+        name: The output.
+        nodes: The nodes that draw what it depends on: ``RandomNormalLike 'noise'``.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """Why it is not compared, in one line."""
+        return f"depends on what {', '.join(self.nodes)} draws, which no two runs agree on: it cannot be compared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerFailure:
     """A side of the comparison that computed no outputs.
 
@@ -180,6 +198,7 @@ class ParityReport:
         seed: Of the drawn feeds.
         assumptions: What was assumed of each input that was drawn.
         given: Names of the draws that are data of the user; inputs without data are drawn in them.
+        undetermined: Outputs that are random, and are not among `outputs`. One is enough to fail: it may be anything.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -191,11 +210,17 @@ class ParityReport:
     seed: int
     assumptions: tuple[InputAssumption, ...] = ()
     given: tuple[str, ...] = ()
+    undetermined: tuple[UndeterminedOutput, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether every output of the reference was compared and agrees."""
         return not self.problems and bool(self.outputs)
+
+    @property
+    def differs(self) -> bool:
+        """False if it fails for nothing but outputs that are random."""
+        return bool(self.failures) or not self.undetermined or not all(each.passed for each in self.outputs)
 
 
 def _renamed(old: str, new: str, value: T) -> T:

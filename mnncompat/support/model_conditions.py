@@ -13,11 +13,12 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.graph.operator_traits import CASTS, RESHAPES
+from mnncompat.graph.operator_traits import CASTS, RANDOM, RESHAPES
 from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
+from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.relations.activation_fusion import ends_in_reshape, is_moved, output_behind
 
@@ -213,6 +214,25 @@ def _readers(nodes: Iterable[NodeProto], name: str) -> Iterator[NodeProto]:
 
 def _dtype(tensor: TensorProto) -> str:
     return onnx.TensorProto.DataType.Name(tensor.data_type)
+
+
+# ---- random numbers ------------------------------------------------------------------------------------------------
+
+
+@_search("op", "output")
+def _random_numbers(scope: Scope) -> Iterator[HazardLocation]:
+    """A node that draws random numbers which an output depends on; other rows are about Dropout in training mode."""
+    reached = {
+        (each.view.path, each.position): (each, name) for name, nodes in _random_outputs(scope) for each in nodes
+    }
+    views = {view.path: view for view in scope.graphs}
+    for (path, index), (each, name) in reached.items():
+        if each.node.op_type in RANDOM and scope.declares(each.node.op_type):
+            yield HazardLocation(views[path], index, {"op": each.node.op_type, "output": name})
+
+
+def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]]:
+    return reversed(random_nodes(scope.model).items())  # the first output that a node reaches is the one that is named
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------

@@ -28,9 +28,9 @@ STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
 """What MNN does: the right result; a refusal by the converter; a dead process; a failure at load or run, such as an
 empty list of outputs; other numbers, shapes or types; the right result for some inputs only."""
 
-OBSTACLES = ("type", "strings", "sequences", "training", "random", "image codec", "dynamic")
-"""Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, random
-numbers, an image codec, results whose shape depends on data."""
+OBSTACLES = ("type", "strings", "sequences", "training", "image codec", "dynamic")
+"""Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, an
+image codec, results whose shape depends on data."""
 
 ARCHITECTURES = ("x86_64", "aarch64", "armv7")
 """Machine architectures that rows may name; a row that names none holds for all."""

@@ -22,13 +22,14 @@ import onnx
 
 import mnncompat
 from mnncompat.mnn import Converted, ConvertOptions, Limits, convert, worker
-from mnncompat.parity.feeds import draw_feeds
+from mnncompat.parity.input_plan import InputPlanner
 from mnncompat.parity.runners import input_signature, output_names
 from mnncompat.results.diagnostics import Severity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from trained import MODELS, wheels
 
+MEMORY = 1 << 32
 PROCESSES, ROUNDS = 3, 41
 LEAST_SECONDS = 0.02
 """Duration of one model's part of a round: short models run several times."""
@@ -83,7 +84,8 @@ def compared(name: str, folder: Path) -> Pair | str:
     signature = input_signature(proto)
     static = {spec.name: tuple(dim for dim in spec.shape or () if isinstance(dim, int)) for spec in signature}
     shapes = static | dict(model.shapes)
-    (draw,) = draw_feeds(signature, shapes=shapes, inputs=model.inputs, seed=0, draws=["uniform"])
+    plan = next(InputPlanner(proto, signature, shapes, model.inputs, seed=0, memory=MEMORY).plans())
+    (draw,) = plan.feeds(["uniform"])
     np.savez(folder / "feeds.npz", *(draw.arrays[spec.name] for spec in signature))
     request = {
         "files": [str(file) for file in files],

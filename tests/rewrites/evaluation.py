@@ -10,7 +10,8 @@ from bounds import bounds
 from onnx import helper, numpy_helper
 
 from mnncompat import mnn
-from mnncompat.parity import DRAWS, draw_feeds
+from mnncompat.parity import DRAWS
+from mnncompat.parity.input_plan import InputPlanner
 from mnncompat.parity.runners import MnnRunner, OnnxRunner, input_signature, output_names
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Values = dict[str, NDArray[Any]]
 
 BATCHES = (1, 2, 5)
+MEMORY = 1 << 30
 LIMITS = mnn.Limits(seconds=60.0)
 
 
@@ -33,7 +35,8 @@ def feeds_of(model: ModelProto, seed: int = 0) -> list[Values]:
     result: list[Values] = []
     for batch in BATCHES if dynamic else (1,):
         shapes = {s.name: tuple(dim if isinstance(dim, int) else batch for dim in s.shape or ()) for s in signature}
-        result += [each.arrays for each in draw_feeds(signature, shapes=shapes, inputs={}, seed=seed, draws=draws)]
+        plan = next(InputPlanner(model, signature, shapes, {}, seed=seed, memory=MEMORY).plans())
+        result += [each.arrays for each in plan.feeds(draws)]
     return result
 
 

@@ -139,6 +139,7 @@ def test_check_imports_what_searches_and_nothing_else() -> None:
     assert {each.name for each in searching_rewrites(with_hazard=True)} == {
         "fully-connected-to-convolution",
         "fold-constants",
+        "noise-as-input",
     }
 
 

@@ -32,10 +32,13 @@ def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicabi
         f"{model_name(result.model)}: {summary(result.diagnostics, result.nodes, result.mnn_version)}",
         style=Style.BOLD,
     )
-    fixable = sum(found.fixable for found in result.diagnostics)
-    if fixable:
-        which = "all of them" if fixable == len(result.diagnostics) else f"{fixable} of them"
-        page.line(f"`mnncompat fix` removes {which if len(result.diagnostics) > 1 else 'it'}", style=Style.FAINT)
+    fixable = [found.remedy for found in result.diagnostics if found.fixable]
+    unsafe = sum(applicability.get(remedy or "") is Applicability.UNSAFE for remedy in fixable)
+    for count, option in ((len(fixable) - unsafe, ""), (unsafe, " --unsafe-fixes")):
+        if count:
+            which = "all of them" if count == len(result.diagnostics) else f"{count} of them"
+            told = which if len(result.diagnostics) > 1 else "it"
+            page.line(f"`mnncompat fix{option}` removes {told}", style=Style.FAINT)
 
 
 def write_findings(

@@ -67,6 +67,9 @@ def _rewrite(page: Page, result: FixResult) -> None:
     for given_up in result.rolled_back:
         text = f" {printable(given_up.rewrite)}: {printable(given_up.reason)}"
         page.labelled(f"{'':<11}rolled back", Style.BAD, text, indent=13)
+    if result.recorded is not None:
+        told = f"proven equal under ONNX Runtime, fed with what the original drew: {parity.proof(result.recorded)}"
+        page.line(told, lead=" " * 11)
     if result.approximation is not None:
         page.line(f"near the original under ONNX Runtime: {parity.proof(result.approximation)}", lead=" " * 11)
     if result.proof is not None:
@@ -94,6 +97,8 @@ def _verdict(page: Page, result: ConvertResult) -> None:
     label = _VERDICTS[result.verdict]
     if result.parity is not None and result.parity.failures:
         label = "not published: the comparison could not be made"
+    elif result.parity is not None and not result.parity.differs:
+        label = "not published: what is random cannot be compared"
     if result.verdict is not Verdict.CONVERTED:
         page.line(label, style=Style.BAD)
         if result.hint:
@@ -101,6 +106,8 @@ def _verdict(page: Page, result: ConvertResult) -> None:
         return
     source = model_name(result.source)
     rough = "" if result.fix is None or result.fix.approximation is None else " without its rounding"
+    if result.fix is not None and result.fix.recorded is not None:
+        rough += " with its noise as an input"
     told = (
         f"{printable(str(result.out))} computes what {source} computes{rough}"
         if result.out

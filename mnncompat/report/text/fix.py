@@ -44,13 +44,16 @@ def headline(result: FixResult) -> str:
 
 def write_proof(page: Page, result: FixResult) -> None:
     """Write the proof that the model still computes the same."""
+    if result.recorded is not None:
+        text = f" under ONNX Runtime, fed with what the original drew: {proof(result.recorded)}"
+        page.labelled("  proven equal", Style.GOOD, text, indent=4)
     if result.approximation is not None:
         verdict = (
             (" near the original", Style.WARN) if result.approximation.passed else (" NOT near the original", Style.BAD)
         )
         page.labelled(f" {verdict[0]}", verdict[1], f" under ONNX Runtime: {proof(result.approximation)}", indent=4)
-        if result.proof is None:
-            return
+    if result.proof is None and (result.recorded or result.approximation):
+        return
     if result.proof is None:
         page.labelled("  not proven:", Style.WARN, " the comparison under ONNX Runtime was left out", indent=4)
     elif result.proof.passed:

@@ -12,7 +12,7 @@ from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
 
 if TYPE_CHECKING:
-    from mnncompat.results.parity_report import InputAssumption, OutputParity, ParityReport
+    from mnncompat.results.parity_report import InputAssumption, OutputParity, ParityReport, UndeterminedOutput
 
 _HEADER = ("output", "shape", "dtype", "worst draw", "max abs", "max rel", "cosine", "SNR", "top-1", "equal")
 _LEFT = 4
@@ -25,7 +25,7 @@ def write(page: Page, result: Verified) -> None:
     """Write a verified pair of files."""
     page.line(title(result), style=Style.BOLD)
     write_report(page, result.parity)
-    verdict = "equal" if result.parity.passed else "NOT equal"
+    verdict = "equal" if result.parity.passed else "NOT equal" if result.parity.differs else "cannot be compared"
     style = Style.GOOD if result.parity.passed else Style.BAD
     page.labelled(f"{verdict}:", style, f" {scope(result.parity)}", indent=4)
 
@@ -37,8 +37,9 @@ def title(result: Verified) -> str:
 
 def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
     """Write the table, the notes, and the problems."""
-    if report.outputs:
-        write_table(page, _HEADER, [_row(output) for output in report.outputs], left=_LEFT, indent=indent)
+    rows = [*map(_row, report.outputs), *map(_random_row, report.undetermined)]
+    if rows:
+        write_table(page, _HEADER, rows, left=_LEFT, indent=indent)
     _write_inputs(page, report, indent)
     for note in report.notes:
         page.line(printable(note), lead=f"{indent}note: ")
@@ -79,7 +80,9 @@ def scope(report: ParityReport) -> str:
         return f"{' and '.join(printable(side.runner) for side in report.failures)} gave no outputs {draws}"
     if report.passed:
         return f"{counted(agree, 'output')} {draws}"
-    return f"{agree} of {counted(len(report.outputs), 'output')} agree {draws}"
+    total = counted(len(report.outputs) + len(report.undetermined), "output")
+    random = f", {len(report.undetermined)} cannot be compared," if report.undetermined else ""
+    return f"{agree} of {total} agree{random} {draws}"
 
 
 def proof(report: ParityReport) -> str:
@@ -110,6 +113,10 @@ def _row(output: OutputParity) -> list[Cell]:
         share(worst.top1),
         verdict,
     ]
+
+
+def _random_row(output: UndeterminedOutput) -> list[Cell]:
+    return [_short(output.name), *(["-"] * (len(_HEADER) - 2)), ("random", Style.WARN)]
 
 
 def _short(name: str) -> str:

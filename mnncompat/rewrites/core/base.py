@@ -75,6 +75,8 @@ class Rewrite(ABC):
     applicability: ClassVar[Applicability] = Applicability.SAFE
     approximate: ClassVar[bool] = False
     """True if its result differs by more than rounding: the result is judged by its signal-to-noise ratio."""
+    adds_inputs: ClassVar[bool] = False
+    """True if the result has more inputs: it is compared with the original on what that draws itself."""
     op_types: ClassVar[tuple[str, ...]]
     """Empty for any."""
     is_whole: ClassVar[bool] = False

@@ -162,6 +162,14 @@ def test_no_row_stands_twice() -> None:
         assert sorted(set(stated)) == sorted(stated), path.name
 
 
+def test_no_code_is_used_again() -> None:
+    retired = read(ROOT / "retired.toml")["retired"]
+    assert retired, "rules/retired.toml lists none"
+    again = {row["code"]: str(path) for path, row in all_rows() if row.get("code") in retired}
+    again |= {each.code: each.name for each in all_rewrites() if each.code in retired}
+    assert not again, f"take another code (`mnncompat dev next-code`), these are retired for good: {again}"
+
+
 def test_codes_stay_in_their_ranges() -> None:
     for path, row in all_rows():
         if row.get("code", UNDECLARED) != UNDECLARED:

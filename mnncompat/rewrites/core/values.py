@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,31 @@ from onnx import TensorProto, helper
 
 from mnncompat.graph.protos import Dim
 
-if TYPE_CHECKING:
-    from mnncompat.rewrites.core.node_emitter import NodeEmitter
-
 Operand: TypeAlias = "Value | float | NDArray[Any]"
 """An operand of an emitted node: a value, an array that becomes a constant, or a number of the other operand's type."""
 
 
 class NotApplicable(Exception):  # noqa: N818 - a result, not an error
     """A rewrite leaves a node alone; the message says which precondition does not hold, with the actual values."""
+
+
+class Emitter(Protocol):
+    """What a value asks of the builder that it belongs to (`mnncompat.rewrites.core.node_emitter.NodeEmitter`)."""
+
+    def known_dtype(self, name: str) -> int | None:
+        """Element type of a value, None if unknown."""
+
+    def known_shape(self, name: str) -> tuple[Dim, ...] | None:
+        """Shape of a value, None if not even the rank is known."""
+
+    def known_constant(self, name: str) -> NDArray[Any] | None:
+        """The value of a constant, None if it is none."""
+
+    def like(self, value: Value, other: Operand) -> Value:
+        """An operand as a value of the type of another one."""
+
+    def op(self, op: str, *inputs: Operand | None, **attributes: Any) -> Value:
+        """Emit a node of one output."""
 
 
 class Value:
@@ -31,7 +47,7 @@ class Value:
     __slots__ = ("_builder", "name")
     __array_ufunc__ = None  # arithmetic with an array on the left is left to the operators below
 
-    def __init__(self, builder: NodeEmitter, name: str) -> None:
+    def __init__(self, builder: Emitter, name: str) -> None:
         self._builder = builder
         self.name = name
 

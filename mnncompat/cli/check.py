@@ -63,11 +63,17 @@ def check(  # noqa: PLR0913 - options
         report(results, output_format)
     if failed:
         raise typer.Exit(2)
-    if fail_on != "never":
-        from mnncompat.results.diagnostics import Severity
+    _fail_on(fail_on, results)
 
-        if any(result.at_least(Severity(fail_on)) for result in results):
-            raise typer.Exit(1)
+
+def _fail_on(level: str, results: Sequence[CheckResult]) -> None:
+    """End with status 1 if there is a finding of that level or above."""
+    if level == "never":
+        return
+    from mnncompat.results.diagnostics import Severity
+
+    if any(result.at_least(Severity(level)) for result in results):
+        raise typer.Exit(1)
 
 
 def _check_all(

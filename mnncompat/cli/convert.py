@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -55,37 +55,38 @@ def convert(  # noqa: PLR0913 - options
     converter = ConvertOptions(
         fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )
+    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
-    requested = ("exact-gelu",) if exact_gelu else ()
-    given = options.parse_data(data, preprocess, feeds, only=data_only)
-    memory = options.parse_memory(memory_limit)
-    gate = _gate(
-        tolerance, timeout, memory, converter=converter, inputs=given, rewrites=rewrites, requested=requested, seed=seed
-    )
+    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, exact_gelu=exact_gelu)
+    gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites)
     outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
-    results = _convert_all(models, outputs, gate, shape, quiet=quiet)
-    report(results, output_format)
-    if any(result.verdict != "converted" for result in results):
-        raise typer.Exit(1)
+    _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
 def _gate(
-    tolerance: list[str] | None,
-    timeout: float,
-    memory: int | None,
-    **others: Any,
+    tolerance: list[str] | None, timeout: float, memory: int | None, seed: int, *, exact_gelu: bool
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
     limits = Limits(seconds=timeout).with_memory(memory)
-    return GateOptions(limits=limits, memory=memory, tolerance=general, tolerances=overrides, **others)
+    requested = ("exact-gelu",) if exact_gelu else ()
+    return GateOptions(
+        limits=limits, memory=memory, tolerance=general, tolerances=overrides, seed=seed, requested=requested
+    )
 
 
 def _convert_all(
-    models: list[Path], outputs: list[Path | None], gate: GateOptions, shape: list[str] | None, *, quiet: bool
-) -> list[ConvertResult]:
+    models: list[Path],
+    outputs: list[Path | None],
+    gate: GateOptions,
+    shape: list[str] | None,
+    *,
+    quiet: bool,
+    output_format: str,
+) -> None:
+    """Convert every model, report, and end with status 1 if one could not be published."""
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.graph.model_file import load
 
@@ -95,7 +96,9 @@ def _convert_all(
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
         results.append(convert_model(model, out, options=mine, progress=(lambda _: None) if quiet else note))
-    return results
+    report(results, output_format)
+    if any(result.verdict != "converted" for result in results):
+        raise typer.Exit(1)
 
 
 def _require_output(models: list[Path], output: Path | None, *, dry_run: bool) -> None:

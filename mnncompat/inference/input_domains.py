@@ -17,7 +17,8 @@ from math import ceil, floor, inf
 from onnx import GraphProto, TensorProto
 
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.domain_rules import RULES, Claim, Kind, Reading, Use
+from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
+from mnncompat.inference.domain_rules import RULES
 from mnncompat.inference.shape_propagation import Shape
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")

@@ -23,7 +23,7 @@ from mnncompat.graph.operator_traits import RANDOM
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.value_names import names_in_use
 from mnncompat.graph.view import GraphView, ModelView
-from mnncompat.inference.domain_rules import Kind
+from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.random_nodes import RandomNode, random_nodes

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.parity.given_inputs import GivenDraw, checked, given_draws
-from mnncompat.parity.input_plan import InputPlan, InputPlanner, NamedFeeds
+from mnncompat.parity.input_plan import InputPlan, NamedFeeds
+from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import default_limit
 from mnncompat.parity.reference import Reference, run_plan, run_reference
 from mnncompat.parity.sampling import DRAWS

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnncompat.parity.input_plan import GIVEN, InputPlan, InputPlanner, NamedFeeds
+from mnncompat.parity.input_plan import GIVEN, InputPlan, NamedFeeds
+from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import bounded, is_out_of_memory
 from mnncompat.parity.refinement import refine
 from mnncompat.parity.sampling import DRAWS

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mnncompat.inference.domain_rules import Kind
+from mnncompat.inference.domain_claims import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,7 +31,7 @@ from math import inf, isinf, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from mnncompat.inference.domain_rules import Kind
+from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
 
 DRAWS = ("normal", "uniform", "negative", "zeros", "large")

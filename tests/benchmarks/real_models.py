@@ -22,7 +22,7 @@ import onnx
 
 import mnncompat
 from mnncompat.mnn import Converted, ConvertOptions, Limits, convert, worker
-from mnncompat.parity.input_plan import InputPlanner
+from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.runners import input_signature, output_names
 from mnncompat.results.diagnostics import Severity
 

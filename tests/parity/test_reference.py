@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper, parser
 
-from mnncompat.parity.input_plan import InputPlanner
+from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import estimate
 from mnncompat.parity.reference import Reference, run_reference
 from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
@@ -143,7 +143,7 @@ def test_a_batch_that_finds_no_memory_at_all_is_told_so() -> None:
 def test_all_inputs_that_need_something_are_named(known: bool) -> None:  # noqa: FBT001
     graph = "(float[A,B] x, float[B,C] z, int64[C] k) => (float[D,E] y) { y = Foo(x, z, k) }"
     model = model_of(graph)
-    found = reference(model, **({"k": np.zeros(3, np.int64)} if known else {}))
+    found = reference(model, k=np.zeros(3, np.int64)) if known else reference(model)
     assert isinstance(found.outputs, Failure)
     message = found.outputs.message
     assert "--shape x:A,B" in message

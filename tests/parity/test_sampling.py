@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnncompat.inference.domain_rules import Kind
+from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
 from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
 

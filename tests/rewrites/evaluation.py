@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from mnncompat import mnn
 from mnncompat.parity import DRAWS
-from mnncompat.parity.input_plan import InputPlanner
+from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.runners import MnnRunner, OnnxRunner, input_signature, output_names
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from mnncompat.graph.protos import attribute
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
+from mnncompat.inference.function_domains import FUNCTION_DOMAINS
 
 Found = Iterator[Use | Claim]
 Rule = Callable[[Reading], Found]
@@ -24,8 +25,9 @@ _ADDED = frozenset(
     ("Add", "Cast", "Concat", "Expand", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 )
 """What reads a mask before it takes part in a softmax."""
+_WIDEST = 1e4
+"""Bounds of a Clip beyond it are guards, and say nothing about the values."""
 _MOST_SIZE, _MOST_COUNT = 4, 4
-_TIMESTEPS = 1000
 _BYTE = 255.0
 _BYTE_DIVISORS = (255.0, 256.0, 127.5, 128.0)
 _MEANS = (30.0, 225.0)
@@ -120,7 +122,7 @@ def _clip(reading: Reading) -> Found:
             value = reading.constant(place)
             bounds[place - 1] = float(value.reshape(-1)[0]) if value is not None else bounds[place - 1]
         low, high = (float(each) if each is not None else None for each in bounds)
-        if low is not None and high is not None and low < high:
+        if low is not None and high is not None and low < high and max(-low, high) <= _WIDEST:
             yield from reading.claim(Kind.BOUNDED, low, high, f"Clip to {low:g} .. {high:g}")
 
 
@@ -275,53 +277,52 @@ def _top_k(reading: Reading) -> Found:
         yield from reading.claim(Kind.SIZE, 1, min(most, _MOST_SIZE), f"number of elements of TopK among {most}")
 
 
-# ---- domains of functions ------------------------------------------------------------------------------------------
-
-
-def _positive(reading: Reading) -> Found:
-    yield from reading.claim(Kind.BOUNDED, 1e-3, inf, f"operand of {reading.node.op_type}")
-
-
-def _pow(reading: Reading) -> Found:
-    exponent = reading.constant(1)
-    if reading.position == 0 and exponent is not None and not np.array_equal(exponent, np.floor(exponent)):
-        yield from reading.claim(Kind.BOUNDED, 0, inf, f"base of Pow with exponent {float(exponent.reshape(-1)[0]):g}")
-
-
-def _within_one(reading: Reading) -> Found:
-    yield from reading.claim(Kind.BOUNDED, -1, 1, f"operand of {reading.node.op_type}")
-
-
-def _from_one(reading: Reading) -> Found:
-    yield from reading.claim(Kind.BOUNDED, 1, inf, "operand of Acosh")
-
-
-def _angle(reading: Reading) -> Found:
-    """Sine and cosine of a scaled scalar or vector: an embedding of time."""
-    if reading.use.scale != 1.0:
+def _axes(reading: Reading) -> Found:
+    """Axes that are computed at run time; the pads of a Pad are sizes."""
+    if reading.position == 0:
+        yield from reading.passed() if reading.node.op_type in ("Pad", "Squeeze", "Unsqueeze") else ()
+    elif reading.node.op_type == "Pad" and reading.position == 1:
+        yield from reading.claim(Kind.SIZE, 0, 1, "pads of Pad")
+    elif reading.node.op_type == "Pad" and reading.position == 2:  # noqa: PLR2004 - the value
+        return
+    else:
         shape = reading.shape(reading.node.input[0])
-        if shape is not None and len(shape) <= 3:  # noqa: PLR2004 - batch, steps, frequencies
-            yield Claim(Kind.TIMESTEP, 0, _TIMESTEPS - 1, f"{reading.node.op_type} of its multiples")
+        if shape:
+            rank = len(shape) + (reading.node.op_type == "Unsqueeze")
+            yield from reading.claim(Kind.IDS, 0, rank - 1, f"axes of {reading.node.op_type} of rank {len(shape)}")
 
 
+def _write_indices(reading: Reading) -> Found:
+    """TensorScatter: where the update begins, so that it fits."""
+    if reading.position == 0:
+        yield from reading.passed()
+    cache, update = (reading.shape(name) for name in reading.node.input[:2])
+    axis = attribute(reading.node, "axis", -2)
+    room = None if not cache or not update else (cache[axis], update[axis])
+    if reading.position == 2 and room is not None and None not in room:  # noqa: PLR2004 - cache, update, indices
+        most = (room[0] or 0) - (room[1] or 0)
+        yield from reading.claim(Kind.IDS, 0, max(most, 0), f"{reading.node.op_type} of {room[1]} into {room[0]}")
+
+
+_WITH_AXES = ("CumSum", "Pad", "Squeeze", "Unsqueeze")
+_REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 _PASSED = (
-    *("Identity", "Reshape", "Flatten", "Unsqueeze", "Squeeze", "Transpose", "Dropout", "Floor", "Ceil", "Round"),
+    *("Identity", "Reshape", "Flatten", "Transpose", "Dropout", "Floor", "Ceil", "Round"),
     *("DequantizeLinear", "Split", "DepthToSpace", "SpaceToDepth"),
 )
 
 RULES: Mapping[str, Rule] = {
+    **FUNCTION_DOMAINS,
     **dict.fromkeys(_PASSED, _pass),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),
     **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compare),
     **dict.fromkeys(("GatherElements", "Scatter", "ScatterElements"), _along_axis),
-    **dict.fromkeys(("GatherND", "ScatterND", "TensorScatter"), _by_index),
+    **dict.fromkeys(("GatherND", "ScatterND"), _by_index),
+    **dict.fromkeys((*_WITH_AXES, *(f"Reduce{kind}" for kind in _REDUCTIONS)), _axes),
+    "TensorScatter": _write_indices,
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-    **dict.fromkeys(("ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Slice", "Tile"), _size),
-    **dict.fromkeys(("Log", "Sqrt", "Reciprocal"), _positive),
-    **dict.fromkeys(("Acos", "Asin", "Atanh"), _within_one),
-    **dict.fromkeys(("Sin", "Cos"), _angle),
-    "Acosh": _from_one,
+    **dict.fromkeys(("ConstantOfShape", "Expand", "Range", "Resize", "Slice", "Tile"), _size),
     "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
@@ -330,7 +331,6 @@ RULES: Mapping[str, Rule] = {
     "If": _if,
     "Loop": _loop,
     "OneHot": _one_hot,
-    "Pow": _pow,
     "ReverseSequence": _reverse_sequence,
     "TopK": _top_k,
     "Where": _where,

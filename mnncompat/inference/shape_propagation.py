@@ -90,6 +90,7 @@ class Propagation:
             dims = None if value.name in self.view.initializers else dims_of(value)
             if dims is None:
                 continue
+            dims = tuple(None if isinstance(dim, int) and dim < 0 else dim for dim in dims)
             names = {
                 axis: _nameless(value.name, axis) if dim is None or dim in _NAMELESS else dim
                 for axis, dim in enumerate(dims)
@@ -137,8 +138,10 @@ class Propagation:
             array = self._small(name)
             if array is None or array.dtype.kind not in "biuf":
                 return None
-            if array.dtype.kind == "f" and not np.all((array == np.floor(array)) & (np.abs(array) < _LARGEST)):
-                return None
+            if array.dtype.kind == "f":
+                array = array.astype(np.float64)
+                if not np.all((array == np.floor(array)) & (np.abs(array) < _LARGEST)):
+                    return None
             self._values[name] = [Size(int(each)) for each in array.reshape(-1)]
         return self._values[name]
 

@@ -123,4 +123,7 @@ class InputPlan:
         if spec.dtype.kind in "iu":
             limits = np.iinfo(spec.dtype)
             values = np.clip(values, limits.min, limits.max)
+        elif spec.dtype.kind == "f":
+            most = float(np.finfo(spec.dtype).max)
+            values = np.clip(values, -most, most)
         return np.asarray(values).astype(spec.dtype)

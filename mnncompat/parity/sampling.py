@@ -16,8 +16,8 @@ Numbers within bounds are spread over the bounds, and a quarter beyond them wher
 and the largest id are always among the ids, so are values that the graph compares with. Every row of a mask has both
 kinds of elements, as far as it has two: a row of one kind makes a softmax of nothing.
 
-In ``large`` one number in 64 lies between -255 and 255, so that a bound that only pixels reach is met. If all of them
-did, the draw would measure how a deep net amplifies rounding.
+In ``large`` one number in 64 of an image lies between -255 and 255, so that a bound that only pixels reach is met. If
+all of them did, the draw would measure how a deep net amplifies rounding.
 
 Mild draws are the fall-back where a draw makes the reference infinite or NaN: numbers are cut at 80, whose exponential
 is finite in float32, and then at 4; masks are all ones, all zeros, or mixed.
@@ -41,7 +41,8 @@ MILDEST = 3
 _LARGE = ((16.0, 80.0), (16.0, 80.0), (4.0, 4.0), (1.0, 1.0))
 """Scale and cut of ``large``, by mildness."""
 _FARTHEST, _FAR_SHARE = 255.0, 1 / 64
-_SPREAD = 3.0
+_IMAGE = 4
+"""Rank from which on an input may be an image."""
 _BEYOND = 0.25
 
 Random = np.random.Generator
@@ -74,7 +75,11 @@ def _numbers(_: Domain, shape: Shape, draw: str, random: Random, mild: int) -> V
             scale, cut = _LARGE[mild]
             found = np.clip(scale * random.standard_normal(shape), -cut, cut)
             far = random.random(shape) < _FAR_SHARE
-            return found if mild else np.where(far, random.uniform(-_FARTHEST, _FARTHEST, shape), found)
+            return (
+                found
+                if mild or len(shape) < _IMAGE
+                else np.where(far, random.uniform(-_FARTHEST, _FARTHEST, shape), found)
+            )
     return random.standard_normal(shape) / (1 + mild)
 
 

@@ -83,7 +83,7 @@ def assert_remedied(
     Returns:
         Names of the rewrites that applied.
     """
-    fixed = fix_model(from_proto(model), target=target, inputs=None if feeds is None else real_data(feeds, only=True))
+    fixed = fix_model(from_proto(model), target=target, inputs=real_data(feeds, only=True) if feeds else None)
     assert not fixed.rolled_back
     proto = fixed.model.proto
     left = check_model(fixed.model, mnn_version=target.version).at_least(Severity.ERROR)

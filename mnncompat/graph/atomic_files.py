@@ -117,12 +117,22 @@ def require_writable(path: Path) -> None:
     folder = path.parent
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a directory", hint="give the path of a file")
+    require_folder_around(path)
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise OutputError(f"cannot write {path}: permission denied", hint="choose another place with -o")
+
+
+def require_folder_around(path: Path) -> None:
+    """Fail early if the folder that a file or folder is to be written in does not exist.
+
+    Raises:
+        OutputError: It does not.
+    """
+    folder = path.parent
     if not folder.is_dir():
         raise OutputError(
             f"cannot write {path}: the folder {folder} does not exist", hint=f"create it: mkdir -p {folder}"
         )
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise OutputError(f"cannot write {path}: permission denied", hint="choose another place with -o")
 
 
 def require_different(source: Path, out: Path) -> None:
@@ -140,6 +150,11 @@ def require_different(source: Path, out: Path) -> None:
 def _mode_for(path: Path) -> int:
     if path.exists():
         return path.stat().st_mode & 0o777
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    return 0o666 & ~umask()
+
+
+def umask() -> int:
+    """Permissions that this process takes from what it creates."""
+    found = os.umask(0)
+    os.umask(found)
+    return found

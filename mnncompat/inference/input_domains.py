@@ -22,7 +22,8 @@ from mnncompat.inference.domain_rules import RULES
 from mnncompat.inference.shape_propagation import Shape
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
-_UNKNOWN_HIGH = 9
+UNKNOWN_HIGH = 9
+"""Largest of whole numbers that nothing bounds, counted from the least."""
 _WHOLE = (Kind.IDS, Kind.LENGTH, Kind.COUNT, Kind.SIZE)
 _BYTES: Mapping[int, tuple[int, int]] = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255)}
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -115,7 +116,7 @@ def _joined(claims: Sequence[Claim], element: int) -> Domain:
     if kind is Kind.MASK:
         return Domain(kind=kind, low=0, high=1, reasons=_reasons(named))
     if kind is Kind.INTEGERS:
-        least, most = _BYTES.get(element, (0, max([_UNKNOWN_HIGH, *(ceil(value) + 1 for value in values)])))
+        least, most = _BYTES.get(element, (0, max([UNKNOWN_HIGH, *(ceil(value) + 1 for value in values)])))
         return Domain(kind=kind, low=least, high=most, values=values, reasons=_reasons(named))
     low: float = max((claim.low for claim in named), default=-inf)
     high: float = min((claim.high for claim in named), default=inf)

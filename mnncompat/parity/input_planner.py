@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import onnx
 
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.protos import attribute
 from mnncompat.inference.input_domains import input_domains
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.noise_inputs import with_described
@@ -125,7 +127,7 @@ class InputPlanner:
         """
         for size in BATCHES[1:] if self.batches else ():
             yield f"batch {size}", self._variation(plan, dict.fromkeys(self.batches, size))
-        empty = {name: 0 for name in self._past() if name in self._free() and plan.sizes.get(name)}
+        empty = {name: 0 for name in self._past if name in self._free() and plan.sizes.get(name)}
         if empty:
             yield "empty past", self._variation(plan, empty)
 
@@ -225,6 +227,7 @@ class InputPlanner:
         places = list(self._places(name))
         return bool(places) and places[0][1] == 0
 
+    @cached_property
     def _past(self) -> set[str]:
         """Dimensions of inputs that something is appended to."""
         inputs = {spec.name for spec in self._signature}
@@ -232,14 +235,14 @@ class InputPlanner:
         for node in self._view.nodes:
             if node.op_type == "Concat" and node.input[0] in inputs:
                 shape = self._symbols.shapes.get(node.input[0])
-                axis = next((item.i for item in node.attribute if item.name == "axis"), 0)
+                axis = attribute(node, "axis", 0)
                 if shape is not None and -len(shape) <= axis < len(shape):
                     size = shape[axis]
                     found |= set() if size is None else size.dimensions()
         return found
 
     def _candidates(self, name: str) -> Sequence[int]:
-        if name in self._past():
+        if name in self._past:
             return _PAST
         spec, axis = next(self._places(name))
         if self._is_batch(name):

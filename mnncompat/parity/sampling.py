@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnncompat.inference.domain_claims import Kind
-from mnncompat.inference.input_domains import Domain
+from mnncompat.inference.input_domains import UNKNOWN_HIGH, Domain
 
 DRAWS = ("normal", "uniform", "negative", "zeros", "large")
 """Names of the draws."""
@@ -117,7 +117,7 @@ def _ids(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> 
     if isinf(low):
         low = 0
     if isinf(high):
-        high = low + 9
+        high = low + UNKNOWN_HIGH
     if draw == "zeros":
         return np.full(shape, low)
     found = random.integers(int(low), int(high if mild == 0 else min(high, low + 1)) + 1, shape).astype(np.float64)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.errors import OutputError
+from mnncompat.graph.atomic_files import require_folder_around, umask
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +37,6 @@ SCHEMA_VERSION = "1.0"
 """Of the manifest. The second number grows with additions, the first with anything that breaks a reader."""
 DRAW = re.compile(r"draw-[0-9]+\.npz")
 """Names of the files of draws."""
-_CHUNK = 1 << 20
 
 
 class Saving:
@@ -136,20 +135,13 @@ def _identity(path: Path | None) -> dict[str, str | None]:
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_replaceable(folder: Path) -> None:
     if not folder.exists():
-        if not folder.absolute().parent.is_dir():
-            raise OutputError(
-                f"cannot write {folder}: the folder {folder.parent} does not exist",
-                hint=f"create it: mkdir -p {folder.parent}",
-            )
+        require_folder_around(folder)
         return
     names = {each.name for each in folder.iterdir()} if folder.is_dir() else {folder.name}
     if names and (MANIFEST not in names or any(name != MANIFEST and not DRAW.fullmatch(name) for name in names)):
@@ -168,7 +160,7 @@ def _replacing(target: Path) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
         made.append(folder)
         yield folder
-        folder.chmod(0o777 & ~_umask())
+        folder.chmod(0o777 & ~umask())
         before = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
         made.append(before)
         _exchange(target, folder, before)
@@ -193,9 +185,3 @@ def _exchange(target: Path, folder: Path, before: Path) -> None:
     except OSError:
         before.replace(target)
         raise
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

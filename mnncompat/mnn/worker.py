@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,12 +125,26 @@ def _size(name: str) -> int:
         return 0
 
 
+_STRING_OR_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?\b(?:inf|nan)\b', re.DOTALL)
+_NOT_FINITE = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN", "-nan": "NaN"}
+"""What a dump prints, which is no JSON."""
+
+
 def _without_weights(path: Path) -> dict[str, Any]:
     """Parse a dump without its weights: each array of numbers is one line, and can be a gigabyte of text."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         kept = ("[]\n" if len(line) > _PLAUSIBLE_LINE and line.startswith("[ ") else line for line in lines)
-        graph: dict[str, Any] = json.loads("".join(kept), strict=False)
+        text = "".join(kept)
+    try:
+        graph: dict[str, Any] = json.loads(text, strict=False)
+    except ValueError:
+        graph = json.loads(_STRING_OR_NUMBER.sub(_as_json_reads_it, text), strict=False)
     return graph
+
+
+def _as_json_reads_it(found: re.Match[str]) -> str:
+    """Numbers that are not finite as Python's json names them; strings as they are."""
+    return _NOT_FINITE.get(found[0], found[0])
 
 
 def _described_op(node: dict[str, Any], names: list[str], body: str) -> dict[str, Any]:

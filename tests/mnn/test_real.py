@@ -260,6 +260,21 @@ def test_ops_are_listed_and_counted(onnx_file: WRITE, weight: np.ndarray, limits
     assert mnn.count_ops(model, limits=limits) == {"ConvertTensor": 2, "Convolution": 1, "Input": 1}
 
 
+def test_a_dump_with_numbers_that_are_not_finite_is_read(onnx_file: WRITE, limits: Limits) -> None:
+    import onnx
+
+    far = np.array([-np.inf, np.inf, np.nan, 1], np.float32)
+    path = onnx_file("agraph (float[2,4] x, bool[2,4] mask) => (float[2,4] y) { y = Where(mask, x, far) }", far=far)
+    model = onnx.load(path)
+    named = "a -inf, nan"
+    model.graph.output[0].name = model.graph.node[0].output[0] = named
+    onnx.save(model, path)
+    graph = mnn.dump(_converted(path, limits), limits=limits)
+    assert isinstance(graph, mnn.MnnGraph)
+    assert sorted(op.type for op in graph.ops) == ["Const", "Input", "Input", "Select"]
+    assert graph.outputs == (named,)
+
+
 def test_a_dump_with_large_weights_is_read(onnx_file: WRITE, limits: Limits) -> None:
     graph = "agraph (float[1, 500] x) => (float[1, 300] y) { y = MatMul(x, w) }"
     weight = np.random.default_rng(0).standard_normal((500, 300)).astype(np.float32)

@@ -84,8 +84,9 @@ def _conversion(page: Page, result: ConvertResult) -> None:
         return
     total = sum(result.ops.values())
     ops = ", ".join(f"{count} {printable(name)}" for name, count in _by_count(result.ops))
-    text = f"{counted(total, 'op')}, {size(result.bytes)}"
-    _step(page, "convert", f"{text}: {ops}" if ops else text)
+    written = size(result.bytes)
+    text = f"{counted(total, 'op')}, {written}: {ops}" if ops else f"{written}; its ops could not be counted"
+    _step(page, "convert", text)
     page.words(result.words)
 
 

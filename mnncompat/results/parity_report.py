@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mnncompat.errors import UsageError
 from mnncompat.results.failures import Failure
+from mnncompat.results.proof_strength import Power, ProofVerdict, SizeCoverage
 
 T = TypeVar("T")
 
@@ -199,6 +201,8 @@ class ParityReport:
         assumptions: What was assumed of each input that was drawn.
         given: Names of the draws that are data of the user; inputs without data are drawn in them.
         undetermined: Outputs that are random, and are not among `outputs`. One is enough to fail: it may be anything.
+        power: Which operators the proof would have caught; None where that was not measured.
+        sizes: The sizes at which each dynamic dimension was compared.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -211,11 +215,35 @@ class ParityReport:
     assumptions: tuple[InputAssumption, ...] = ()
     given: tuple[str, ...] = ()
     undetermined: tuple[UndeterminedOutput, ...] = ()
+    power: Power | None = None
+    sizes: tuple[SizeCoverage, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every output of the reference was compared and agrees."""
+        """Whether every output of the reference was compared and agrees. `verdict` says how much that proves."""
         return not self.problems and bool(self.outputs)
+
+    @property
+    def lacks(self) -> tuple[ProofVerdict, ...]:
+        """What is missing for a proof, the worst first; empty if nothing is."""
+        if self.differs and not self.passed:
+            return (ProofVerdict.DIFFERENT,)
+        unproven = not self.passed or (self.power is not None and not self.power.is_enough)
+        few_sizes = not all(each.is_proven for each in self.sizes)
+        found = ((unproven, ProofVerdict.NOT_PROVEN), (few_sizes, ProofVerdict.ONE_SIZE))
+        return tuple(verdict for lacking, verdict in found if lacking)
+
+    @property
+    def verdict(self) -> ProofVerdict:
+        """What was proven, in one word."""
+        if self.lacks:
+            return self.lacks[0]
+        rough = any(each.tolerance.snr_db is not None for each in self.outputs)
+        return ProofVerdict.WITHIN if rough else ProofVerdict.EQUAL
+
+    def is_accepted(self, accepted: Collection[ProofVerdict] = ()) -> bool:
+        """Whether it is a proof, apart from what a user accepts to be missing."""
+        return set(self.lacks) <= set(accepted) - {ProofVerdict.DIFFERENT}
 
     @property
     def differs(self) -> bool:

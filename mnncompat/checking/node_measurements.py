@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from mnncompat.probe.evidence import read_evidence, written
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.nodes import NodeCase, node_cases_of
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
+from mnncompat.support.user_cache import cache_folder
 
 if TYPE_CHECKING:
     from mnncompat.parity import Given
@@ -82,11 +82,6 @@ def flagged(result: CheckResult) -> frozenset[int]:
         for item in result.diagnostics
         if item.severity is Severity.ERROR and _is_main(item) and item.location.index is not None
     )
-
-
-def cache_folder() -> Path:
-    """Where measurements of users' nodes are kept (`XDG_CACHE_HOME`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnncompat"
 
 
 def merged(
@@ -157,11 +152,11 @@ def _correct_ops(measured: Mapping[int, Measurement]) -> set[str]:
 class _Kept:
     """Measurements of users' nodes on one MNN build, in a file."""
 
-    def __init__(self, folder: Path, header: Mapping[str, str]) -> None:
-        self._path = folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
+    def __init__(self, folder: Path | None, header: Mapping[str, str]) -> None:
+        self._path = None if folder is None else folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
         self._header = dict(header)
         self.found: dict[str, Measurement] = {}
-        if self._path.is_file():
+        if self._path is not None and self._path.is_file():
             before, kept = read_evidence(self._path)
             self.found = kept if before == self._header else {}
 
@@ -172,6 +167,8 @@ class _Kept:
         from mnncompat.errors import OutputError
         from mnncompat.graph.atomic_files import write_atomically
 
+        if self._path is None:
+            return
         with contextlib.suppress(OSError, OutputError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, written(self._header, self.found.values()).encode(), cache=True)

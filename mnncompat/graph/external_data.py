@@ -118,10 +118,11 @@ def restore_references(proto: ModelProto, external: dict[str, tuple[bytes, Refer
         if tensor.name in external and tensor.HasField("raw_data"):
             digest, reference = external[tensor.name]
             if hashlib.sha256(tensor.raw_data).digest() == digest:
-                _refer(tensor, reference)
+                refer(tensor, reference)
 
 
-def _refer(tensor: TensorProto, reference: Reference) -> None:
+def refer(tensor: TensorProto, reference: Reference) -> None:
+    """Turn a tensor into a reference to where its data lie, in place."""
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in reference:
@@ -153,4 +154,4 @@ def move_weights_out(proto: ModelProto, path: Path) -> None:
         file = path.with_name(f"{path.name}.{digest.hexdigest()[:8]}.data")
     write_atomically(file, b"".join(chunks))
     for tensor, start, length in moved:
-        _refer(tensor, [("location", file.name), ("offset", str(start)), ("length", str(length))])
+        refer(tensor, [("location", file.name), ("offset", str(start)), ("length", str(length))])

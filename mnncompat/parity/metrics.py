@@ -39,6 +39,25 @@ def compare(expected: np.ndarray, actual: np.ndarray | None, tolerance: Toleranc
     return _compare_floats(expected, actual, tolerance, draw)
 
 
+def agrees(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> bool:
+    """Whether `compare` finds no problem; nothing is measured, which is several times faster.
+
+    Args:
+        expected: The reference.
+        actual: The output.
+        tolerance: How far they may be apart; not by a signal-to-noise ratio, which is a measurement.
+    """
+    if tolerance.snr_db is not None or expected.dtype.kind != "f" or _structure(expected, actual):
+        return compare(expected, actual, tolerance).passed
+    wanted, found = expected.astype(np.float64), actual.astype(np.float64)
+    if _special(wanted, found):
+        return False
+    finite = np.isfinite(wanted)
+    if not finite.all():
+        wanted, found = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
+    return _error_ratio(wanted, found, math.nan, tolerance)[0] <= 1
+
+
 def _structure(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
     if actual is None:
         return ("the output is missing",)

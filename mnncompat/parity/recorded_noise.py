@@ -53,6 +53,11 @@ class NoiseRecorder:
             if refused.intersection(found)
         }
 
+    @property
+    def recorded(self) -> dict[str, str]:
+        """Results of random nodes -> the outputs that give them out."""
+        return {each.source.node.output[0]: name for name, each in self._inputs.items()}
+
     def with_noise(self, feeds: Sequence[NamedFeeds], outputs: Sequence[Mapping[str, np.ndarray]]) -> list[NamedFeeds]:
         """What to feed the rewritten model with, so that it computes what this one did.
 

@@ -162,6 +162,10 @@ class OnnxRuntimeRunner:
         with contextlib.suppress(Exception):
             self._loaded()
 
+    def release(self) -> None:
+        """Free the memory; it loads the model again when it is run again."""
+        self._session = None
+
     def _loaded(self) -> Any:
         if self._session is None:
             self._session = self._load()
@@ -233,6 +237,11 @@ class OnnxRunner:
     def load(self) -> None:
         """Load the model before it is run; a failure shows when it is run."""
         self._fast.load()
+
+    def release(self) -> None:
+        """Free the memory; it loads the model again when it is run again."""
+        self._fast.release()
+        self._slow = None
 
     def evaluate(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | None:
         """Run the model with the reference evaluator, which is numpy and slow.

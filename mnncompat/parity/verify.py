@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits, interface
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
@@ -52,6 +54,7 @@ def verify(  # noqa: PLR0913 - options
     memory: int | None = None,
     limits: Limits | None = None,
     save_data: Path | None = None,
+    power: bool = True,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -67,6 +70,7 @@ def verify(  # noqa: PLR0913 - options
         memory: Bytes that a run may take at sizes that are chosen; None for `mnncompat.parity.memory.default_limit`.
         limits: What MNN's child process may use; None for the default, with as much memory as `memory` allows.
         save_data: A folder for the feeds and the outputs of both sides, see `mnncompat.parity.save_data`.
+        power: Whether to find out which operators the proof would have caught, see `mnncompat.parity.power`.
 
     Returns:
         The verdict, per output and overall.
@@ -88,7 +92,9 @@ def verify(  # noqa: PLR0913 - options
     judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained={*(tolerances or ()), *random})
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
-    return _compared(feeder, _recording(recorder, model), subject, judge, reached, recorder=recorder, saving=saving)
+    analysis = _power_analysis(proto, model, recorder) if power else None
+    reference = _recording(recorder, model)
+    return _compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
 
 
 def compare_models(  # noqa: PLR0913 - options
@@ -186,6 +192,13 @@ def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
     return OnnxRunner(recorder.model, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
 
 
+def _power_analysis(proto: onnx.ModelProto, model: OnnxModel, recorder: NoiseRecorder | None) -> PowerAnalysis:
+    folder = None if isinstance(model, onnx.ModelProto) else Path(model).parent
+    if recorder is None:
+        return PowerAnalysis(proto, folder=folder)
+    return PowerAnalysis(recorder.model, folder=folder, noise=recorder.recorded)
+
+
 def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:
     """What records the noise of a model, if the file takes it as inputs; else None."""
     recorder = NoiseRecorder(model)
@@ -204,13 +217,14 @@ def _with_weights(model: OnnxModel) -> onnx.ModelProto:
 
 def _compared(
     feeder: Feeder,
-    reference: Runner,
+    reference: OnnxRunner,
     subject: Runner,
     judge: Judge,
     reached: Mapping[str, tuple[str, ...]],
     *,
     recorder: NoiseRecorder | None = None,
     saving: Saving | None = None,
+    analysis: PowerAnalysis | None = None,
 ) -> ParityReport:
     """Run both sides and judge.
 
@@ -222,13 +236,20 @@ def _compared(
         reached: Outputs that depend on random nodes whose numbers the subject is not fed with, and these nodes.
         recorder: Of the noise that the reference draws and the subject is fed with.
         saving: Where the data go.
+        analysis: Of the power; None to leave it out.
     """
+    start = time.monotonic()
     found = run_reference_on(feeder, reference)
+    took = time.monotonic() - start
     expected = found.outputs
     if isinstance(expected, Failure):
         return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
     unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
     found = replace(found, notes=(*found.notes, *remarks))
+    if analysis is not None:
+        random = {each.name for each in unknown}
+        judged = {name: each for name, each in judge.tolerances.items() if name not in random}
+        found, expected = analysis.measure(reference, found, expected, judged, took=took)
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
@@ -237,6 +258,8 @@ def _compared(
     else:
         outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
+    if analysis is not None:
+        report = replace(report, power=analysis.conclude(report.outputs))
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))

@@ -1,0 +1,1 @@
+"""What a proof would have caught: faults planted in the reference, and inputs that show them."""

@@ -1,0 +1,211 @@
+"""The power of one proof: measured between the run of the reference and that of MNN, told with the verdict."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.power.branches import never_taken
+from mnncompat.parity.power.faulty_model import FaultyModel
+from mnncompat.parity.power.findings import Findings, KeptFindings
+from mnncompat.parity.power.input_search import InputSearch
+from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
+from mnncompat.results.failures import Failure
+from mnncompat.results.proof_strength import ENOUGH, Power
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from onnx import ModelProto
+
+    from mnncompat.parity.input_plan import InputPlan
+    from mnncompat.parity.power.trials import Pair
+    from mnncompat.parity.reference import Reference
+    from mnncompat.parity.runners import OnnxRunner
+    from mnncompat.results.parity_report import OutputParity, Tolerance
+
+    Outputs = list[dict[str, np.ndarray]]
+
+LEAST_SECONDS, SHARE = 5.0, 2.0
+"""Time for the faults: the larger of this many seconds, and this many times what the reference's runs took. The 72
+operators of PP-OCRv4 recognition take 1.7 s; of a network with hundreds of operators a sample remains."""
+SEARCH_SECONDS = 3.0
+"""Time for the search of better inputs, out of that."""
+SEARCHED = "searched"
+"""Name of draws that were found by a search; from the second on with a number."""
+_MOST_SEARCHED = 3
+_SCREENED = 8
+"""Operators that a proposed draw is tried on."""
+
+
+class PowerAnalysis:
+    """Finds out which operators with weights a proof would have caught, had they been wrong.
+
+    Args:
+        model: The original, with its weights or references to them.
+        folder: Where external data lie.
+        noise: Results of random nodes -> outputs that give them out, where MNN is fed with them.
+    """
+
+    def __init__(
+        self, model: ModelProto, *, folder: Path | None = None, noise: Mapping[str, str] | None = None
+    ) -> None:
+        self._model = model
+        self._folder = folder
+        self._noise = noise
+        self._found = Findings()
+        self._remembered = False
+        self._seconds = 0.0
+
+    def measure(
+        self,
+        reference: OnnxRunner,
+        ran: Reference,
+        expected: Outputs,
+        tolerances: Mapping[str, Tolerance],
+        *,
+        took: float,
+    ) -> tuple[Reference, Outputs]:
+        """Plant the faults, or remember what they moved in an earlier run.
+
+        Args:
+            reference: What ran; its memory is freed.
+            ran: How it was run.
+            expected: For each draw, what it computed.
+            tolerances: Of the outputs that can be compared.
+            took: Seconds of its runs.
+
+        Returns:
+            The second and the third, with further draws where they show more.
+        """
+        start = time.monotonic()
+        self._limit = max(LEAST_SECONDS, SHARE * took)
+        self._feeds, self._expected, self._tolerances = list(ran.feeds), list(expected), tolerances
+        self._kept = KeptFindings(self._model, self._folder, ran.feeds, tolerances)
+        self._remembered = self._remember(reference)
+        reference.release()
+        if not self._remembered:
+            self._run((), None if ran.evaluated else ran.plan)
+        self._seconds += time.monotonic() - start
+        return replace(ran, feeds=self._feeds), self._expected
+
+    def conclude(self, outputs: Sequence[OutputParity]) -> Power:
+        """What the proof would have caught.
+
+        Args:
+            outputs: As they were judged. What was set aside there shows nothing; operators that only it had shown are
+                tried on the other draws.
+        """
+        start = time.monotonic()
+        without = {(each.draw, output.name) for output in outputs for each in output.comparisons if each.inconclusive}
+        records = self._found.records
+        lost = [number for number, each in records.items() if is_exercised(each) and not is_exercised(each, without)]
+        if any(self._state(number, without) is State.UNTRIED for number in lost):
+            self._run(without, None)
+            self._remembered = False
+        if not self._remembered:
+            self._kept.save(self._found)
+        sides: dict[State, list[str]] = {state: [] for state in State}
+        for number, label in enumerate(self._found.labels):
+            if number not in self._found.idle:
+                sides[self._state(number, without)].append(label)
+        return Power(
+            exercised=tuple(sides[State.EXERCISED]),
+            silent=tuple(sides[State.SILENT]),
+            untried=tuple(sides[State.UNTRIED]),
+            remembered=self._remembered,
+            seconds=self._seconds + time.monotonic() - start,
+        )
+
+    def _state(self, number: int, without: Collection[Pair]) -> State:
+        draws = [feed.name for feed in self._feeds]
+        return state_of(self._found.records.get(number, {}), draws, self._tolerances, without)
+
+    def _remember(self, reference: OnnxRunner) -> bool:
+        """Take what an earlier run found, and run the reference on the draws that it added."""
+        found = self._kept.load()
+        if found is None:
+            return False
+        outputs = reference.run([feed.arrays for feed in found.searched]) if found.searched else []
+        if isinstance(outputs, Failure):
+            return False
+        self._found = found
+        self._feeds += found.searched
+        self._expected += outputs
+        return True
+
+    def _run(self, without: Collection[Pair], plan: InputPlan | None) -> None:
+        """Try what is open, and search for better inputs if much stays silent and they may be drawn."""
+        deadline = time.monotonic() + self._limit
+        with closing(FaultyModel(self._model, folder=self._folder, noise=self._noise)) as faulty:
+            trials = Trials(faulty, self._feeds, self._expected, self._tolerances, self._found.records)
+            trials.run(deadline, without)
+            self._found.labels = tuple(each.label for each in faulty.operators)
+            self._found.records = trials.records
+            search = self._search_from(plan, faulty, min(deadline, time.monotonic() + SEARCH_SECONDS))
+            self._found.idle = self._idle(faulty, search)
+            if search is not None:
+                self._add_draws(search, faulty, trials)
+
+    def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
+        pairs = zip(self._feeds, self._expected, strict=True)
+        alike = [(feed.arrays, each) for feed, each in pairs if plan is not None and feed.shapes == dict(plan.shapes)]
+        return InputSearch(plan, faulty, alike, deadline) if plan is not None and alike else None
+
+    def _idle(self, faulty: FaultyModel, search: InputSearch | None) -> frozenset[int]:
+        """Positions of the operators in branches that are never taken at the sizes that are compared."""
+        inner = {
+            number: each.address
+            for number, each in enumerate(faulty.operators)
+            if each.address and self._state(number, ()) is not State.EXERCISED
+        }
+        if not inner:
+            return frozenset()
+        first = self._feeds[0].arrays
+        names = [name for name, each in first.items() if each.dtype.kind in "iub" and each.size == 1]
+        same = [name for name in names if all(np.array_equal(first[name], feed.arrays[name]) for feed in self._feeds)]
+        fixed = {name: first[name] for name in same if search is None or search.is_settled(name)}
+        idle = never_taken(faulty.unplanted, [feed.shapes for feed in self._feeds], fixed)
+        return frozenset(n for n, place in inner.items() if any(place[: len(each)] == each for each in idle))
+
+    def _add_draws(self, search: InputSearch, faulty: FaultyModel, trials: Trials) -> None:
+        """Add draws that show operators which stayed silent, as long as too many do."""
+        moved = {name for record in trials.records.values() for names in record.values() for name in names}
+        dead = [name for name in self._tolerances if name not in moved]
+        for arrays in () if self._is_enough() else search.proposals(dead):
+            outputs = search.run(arrays)
+            if not isinstance(outputs, Failure) and _is_finite(outputs):
+                self._propose(arrays, {name: outputs[name] for name in faulty.outputs}, trials, search.deadline)
+            if self._is_enough() or len(self._found.searched) == _MOST_SEARCHED or time.monotonic() > search.deadline:
+                return
+
+    def _propose(
+        self, arrays: dict[str, np.ndarray], outputs: dict[str, np.ndarray], trials: Trials, deadline: float
+    ) -> None:
+        silent = [number for number in self._counted() if self._state(number, ()) is State.SILENT]
+        screened = np.random.default_rng(0).permutation(silent)[:_SCREENED].tolist()
+        number = len(self._found.searched) + 1
+        feed = NamedFeeds(name=SEARCHED if number == 1 else f"{SEARCHED} {number}", arrays=arrays)
+        if trials.add(feed, outputs, screened):
+            self._feeds.append(feed)
+            self._expected.append(outputs)
+            self._found.searched.append(feed)
+            trials.run(deadline)
+
+    def _counted(self) -> list[int]:
+        return [number for number in range(len(self._found.labels)) if number not in self._found.idle]
+
+    def _is_enough(self) -> bool:
+        states = [self._state(number, ()) for number in self._counted()]
+        tried = sum(state is not State.UNTRIED for state in states)
+        return states.count(State.EXERCISED) >= ENOUGH * tried
+
+
+def _is_finite(outputs: Mapping[str, np.ndarray]) -> bool:
+    return all(bool(np.isfinite(each).all()) for each in outputs.values() if each.dtype.kind == "f")

@@ -1,0 +1,105 @@
+"""Runs a model with a fault in one of its operators, or with none."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import GraphProto, ModelProto, helper
+
+from mnncompat.graph.model_file import Model
+from mnncompat.graph.validation import all_graphs
+from mnncompat.inference.model_view import view_model
+from mnncompat.parity.power.operators import operators_with_weights
+from mnncompat.parity.power.planting import OFF, SWITCH, plant
+from mnncompat.parity.power.saturation import Saturating, saturating
+from mnncompat.parity.power.shell import shell_of
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnncompat.parity.power.operators import Operator
+
+
+class FaultyModel:
+    """A model under ONNX Runtime, with a switch per operator with weights.
+
+    It runs as the reference does: one thread, nothing fused. So with no fault it gives the reference's very outputs.
+    Close it after use: it keeps large weights in a temporary folder.
+
+    Attributes:
+        operators: Those with weights.
+        outputs: Names of the model's outputs.
+        saturating: Where outputs are flattened; these values come with the outputs of a run.
+        unplanted: The model without functions, switches and large weights.
+
+    Args:
+        model: The model; it is not changed.
+        folder: Where its external data lie, if it has any.
+        noise: Results of random nodes -> outputs of the model that give them out. They are fed, instead of drawn.
+
+    Raises:
+        OSError: There is no room for the weights.
+    """
+
+    def __init__(
+        self, model: ModelProto, *, folder: Path | None = None, noise: Mapping[str, str] | None = None
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="mnncompat-power-")
+        self._noise = dict(noise or {})
+        spare = Path(self._temporary.name)
+        self._model, weights = shell_of(model, folder or spare, spare)
+        if self._model.functions:
+            from onnx.inliner import inline_local_functions
+
+            self._model = inline_local_functions(self._model, convert_version=True)
+        self.operators: tuple[Operator, ...] = operators_with_weights(self._model)
+        self.outputs = tuple(value.name for value in self._model.graph.output)
+        self.unplanted = ModelProto()
+        self.unplanted.CopyFrom(self._model)
+        main = view_model(Model(proto=self.unplanted, weights_loaded=False)).main
+        found = {name: saturating(main, name) for name in self.outputs}
+        self.saturating: dict[str, Saturating] = {name: each for name, each in found.items() if each is not None}
+        for value, element in {each.value: each.element for each in self.saturating.values()}.items():
+            if value not in self.outputs:
+                self._model.graph.output.append(helper.make_tensor_value_info(value, element, None))
+        plant(self._model, self.operators)
+        _feed_noise(self._model.graph, self._noise)
+        self._runner = OnnxRuntimeRunner(self._model, folder=weights)
+
+    def run(
+        self, arrays: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], wrong: int = OFF
+    ) -> dict[str, np.ndarray] | Failure:
+        """Run the model.
+
+        Args:
+            arrays: The inputs.
+            outputs: What the reference computed of them, with the noise that it gave out.
+            wrong: Position of the operator that is wrong.
+        """
+        noise = {_fed(name): outputs[name] for name in self._noise.values()}
+        found = self._runner.run([{**arrays, **noise, SWITCH: np.asarray(wrong, np.int64)}])
+        return found if isinstance(found, Failure) else found[0]
+
+    def close(self) -> None:
+        """Free the memory and the folder."""
+        self._runner.release()
+        self._temporary.cleanup()
+
+
+def _feed_noise(main: GraphProto, noise: Mapping[str, str]) -> None:
+    types = {value.name: value.type.tensor_type.elem_type for value in main.output}
+    for output in noise.values():
+        main.input.append(helper.make_tensor_value_info(_fed(output), types[output], None))
+    for graph in all_graphs(main):
+        for node in graph.node:
+            if node.output and node.output[0] in noise:
+                node.CopyFrom(helper.make_node("Identity", [_fed(noise[node.output[0]])], [node.output[0]]))
+
+
+def _fed(output: str) -> str:
+    return f"power/noise/{output}"

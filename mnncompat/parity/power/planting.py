@@ -1,0 +1,144 @@
+"""One copy of a model in which any operator can be made wrong, by a number that is fed.
+
+Behind every result ``y`` of operator k stands
+
+    If(switch == k):  y * factor      factor: 1.08 for a fixed pseudo-random half of the elements, 1 for the others
+    else:             y
+
+A plain factor would prove less: a normalisation that follows takes it out again. Integers are rounded after it, and cut
+at the bounds of their type. The first element always belongs to the half, so that a single number is never left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from mnncompat.parity.power.operators import FLOATS
+
+if TYPE_CHECKING:
+    from mnncompat.graph.protos import GraphAddress
+    from mnncompat.parity.power.operators import Operator
+
+FACTOR = 1.08
+"""How wrong an element of the half becomes. 1.01 is missed by six of the 47 products of PP-OCRv4 recognition: that is
+below what its tolerance, and MNN's own rounding, let pass."""
+SWITCH = "power/switch"
+"""The further input, int64, no dimensions: the number of the operator that is wrong."""
+OFF = -1
+"""The number of none."""
+_FACTORS = "power/factors"
+_PERIOD = 65521
+"""A prime number, so that the half does not repeat along rows or channels."""
+_CONTRIB = "com.microsoft"  # its Range is older than ONNX's, which needs opset 11
+
+
+def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
+    """Add the switch and the faults, in place.
+
+    Args:
+        model: Without local functions.
+        operators: Of this model; their positions are the numbers that the switch takes.
+    """
+    for operator in operators:
+        node = _graph_at(model.graph, operator.address).node[operator.position]
+        for name, _ in operator.results:
+            place = list(node.output).index(name)
+            node.output[place] = _exact(name)
+    by_graph: dict[GraphAddress, dict[int, list[NodeProto]]] = {}
+    for number, operator in enumerate(operators):
+        if operator.results:
+            by_graph.setdefault(operator.address, {})[operator.position] = list(_switched(number, operator.results))
+    for address in sorted(by_graph, key=len, reverse=True):  # inner graphs first: positions in outer ones stay
+        _insert(_graph_at(model.graph, address), by_graph[address])
+    model.graph.input.append(helper.make_tensor_value_info(SWITCH, TensorProto.INT64, []))
+    model.graph.initializer.append(numpy_helper.from_array(_factors(), _FACTORS))
+    model.ir_version = max(model.ir_version, 4)  # before it, initializers have to be inputs as well
+    if all(entry.domain != _CONTRIB for entry in model.opset_import):
+        model.opset_import.add(domain=_CONTRIB, version=1)
+
+
+def _factors() -> np.ndarray:
+    wrong = np.random.default_rng(0).permutation(_PERIOD) < _PERIOD // 2
+    wrong[0] = True
+    return np.where(wrong, FACTOR, 1.0).astype(np.float32)
+
+
+def _graph_at(graph: GraphProto, address: GraphAddress) -> GraphProto:
+    for index, name in address:
+        graph = next(item.g for item in graph.node[index].attribute if item.name == name)
+    return graph
+
+
+def _insert(graph: GraphProto, behind: dict[int, list[NodeProto]]) -> None:
+    nodes = GraphProto()
+    for index, node in enumerate(graph.node):
+        nodes.node.add().CopyFrom(node)
+        nodes.node.extend(behind.get(index, ()))
+    del graph.node[:]
+    graph.node.extend(nodes.node)
+
+
+def _exact(name: str) -> str:
+    return f"{name}/exact"
+
+
+def _switched(number: int, results: Iterable[tuple[str, int]]) -> Iterator[NodeProto]:
+    results = list(results)
+    own = f"power/{number}"
+    yield _constant(np.int64(number), f"{own}/number")
+    yield helper.make_node("Equal", [SWITCH, f"{own}/number"], [f"{own}/on"])
+    wrong, right = GraphProto(name=f"{own}/wrong"), GraphProto(name=f"{own}/right")
+    for name, element in results:
+        planted, exact = f"{name}/planted", f"{name}/unplanted"
+        wrong.node.extend(_planted(_exact(name), element, planted))
+        right.node.append(helper.make_node("Identity", [_exact(name)], [exact]))
+        wrong.output.append(helper.make_tensor_value_info(planted, element, None))
+        right.output.append(helper.make_tensor_value_info(exact, element, None))
+    names = [name for name, _ in results]
+    yield helper.make_node("If", [f"{own}/on"], names, then_branch=wrong, else_branch=right)
+
+
+def _planted(name: str, element: int, result: str) -> Iterator[NodeProto]:
+    """Multiply by the factors: element i by the one at i modulo their number."""
+    at = f"{result}/"
+    yield helper.make_node("Size", [name], [f"{at}size"])
+    yield _constant(np.int64(0), f"{at}0")
+    yield _constant(np.int64(1), f"{at}1")
+    yield _constant(np.int64(_PERIOD), f"{at}period")
+    yield helper.make_node("Range", [f"{at}0", f"{at}size", f"{at}1"], [f"{at}i"], domain=_CONTRIB)
+    yield helper.make_node("Div", [f"{at}i", f"{at}period"], [f"{at}rounds"])
+    yield helper.make_node("Mul", [f"{at}rounds", f"{at}period"], [f"{at}before"])
+    yield helper.make_node("Sub", [f"{at}i", f"{at}before"], [f"{at}place"])
+    yield helper.make_node("Gather", [_FACTORS, f"{at}place"], [f"{at}flat"])
+    yield helper.make_node("Shape", [name], [f"{at}shape"])
+    yield helper.make_node("Reshape", [f"{at}flat", f"{at}shape"], [f"{at}factor"])
+    if element == TensorProto.FLOAT:
+        yield helper.make_node("Mul", [name, f"{at}factor"], [result])
+    elif element in FLOATS:
+        yield helper.make_node("Cast", [f"{at}factor"], [f"{at}cast"], to=element)
+        yield helper.make_node("Mul", [name, f"{at}cast"], [result])
+    else:
+        yield from _planted_integers(name, element, result, at)
+
+
+def _planted_integers(name: str, element: int, result: str, at: str) -> Iterator[NodeProto]:
+    limits = np.iinfo(helper.tensor_dtype_to_np_dtype(element))
+    yield helper.make_node("Cast", [name], [f"{at}wide"], to=TensorProto.DOUBLE)
+    yield helper.make_node("Cast", [f"{at}factor"], [f"{at}precise"], to=TensorProto.DOUBLE)
+    yield helper.make_node("Mul", [f"{at}wide", f"{at}precise"], [f"{at}product"])
+    yield _constant(np.float64(0.5), f"{at}half")
+    yield helper.make_node("Add", [f"{at}product", f"{at}half"], [f"{at}sum"])
+    yield helper.make_node("Floor", [f"{at}sum"], [f"{at}rounded"])
+    yield _constant(np.float64(limits.min), f"{at}least")
+    yield _constant(np.float64(limits.max), f"{at}most")
+    yield helper.make_node("Max", [f"{at}rounded", f"{at}least"], [f"{at}from"])
+    yield helper.make_node("Min", [f"{at}from", f"{at}most"], [f"{at}to"])
+    yield helper.make_node("Cast", [f"{at}to"], [result], to=element)
+
+
+def _constant(value: np.generic, name: str) -> NodeProto:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))

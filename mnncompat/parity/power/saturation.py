@@ -1,0 +1,107 @@
+"""What an output was before a function flattened it: how far its inputs are from bringing it to life.
+
+A classifier's sigmoid is 1 to the last digit wherever its logit is above 17. No error in what comes before shows then.
+The logit says in which direction to look for inputs that show one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mnncompat.graph.operator_traits import ARITHMETIC, CASTS, RESHAPES
+from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.inference.constant_folding import is_constant
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+    from mnncompat.graph.view import GraphView
+
+_FAR = 1e4
+"""Larger values count as this one: they may be infinite."""
+_HANDED_ON = frozenset((*CASTS, *RESHAPES, *ARITHMETIC, "Identity", "Transpose", "Slice", "Gather"))
+
+
+class Steep(NamedTuple):
+    """Where a function is steep.
+
+    Attributes:
+        distance: How far what is flattened is from there; 0 there.
+        side: On which side of it, as a number: on a line between inputs with different ones lies a steep place.
+    """
+
+    distance: Callable[[np.ndarray], float]
+    side: Callable[[np.ndarray], int]
+
+
+class Saturating(NamedTuple):
+    """Where an output is flattened.
+
+    Attributes:
+        value: What is flattened, a value of the main graph.
+        element: Its element type (`onnx.TensorProto.DataType`).
+        steep: Where the function is steep.
+    """
+
+    value: str
+    element: int
+    steep: Steep
+
+
+def saturating(view: GraphView, output: str) -> Saturating | None:
+    """Find what flattens an output, looking through operators that hand it on.
+
+    Args:
+        view: The main graph.
+        output: One of its outputs.
+    """
+    node = view.producer(output)
+    while node is not None and is_onnx(node) and node.op_type in _HANDED_ON:
+        computed = [name for name in node.input if name and not is_constant(view, name)]
+        node = view.producer(computed[0]) if len(computed) == 1 else None
+    if node is None or not is_onnx(node) or view.producer(node.input[0]) is None:
+        return None
+    value = node.input[0]
+    steep, element = _steep(node), view.dtype(value)
+    return None if steep is None or element is None else Saturating(value, element, steep)
+
+
+def _steep(node: NodeProto) -> Steep | None:
+    if node.op_type in ("Sigmoid", "Tanh", "HardSigmoid", "Softsign", "Erf"):
+        return Steep(lambda value: _mean(np.abs(value)), _sign)
+    if node.op_type == "Clip":
+        middle = (attribute(node, "min", 0.0) + attribute(node, "max", 0.0)) / 2
+        return Steep(lambda value: _mean(np.abs(value - middle)), lambda value: _sign(value - middle))
+    if node.op_type == "Relu":
+        return Steep(lambda value: _mean(np.maximum(-value, 0)), _sign)
+    if node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "ArgMin", "TopK"):
+        axis = attribute(node, "axis", 0 if node.op_type.startswith("Arg") else -1)
+        flip = -1 if node.op_type == "ArgMin" else 1
+        return Steep(lambda value: _margin(flip * value, axis), lambda value: _winner(flip * value))
+    return None
+
+
+def _sign(value: np.ndarray) -> int:
+    return int(np.sign(np.mean(np.nan_to_num(value.astype(np.float64))))) if value.size else 0
+
+
+def _winner(value: np.ndarray) -> int:
+    return int(np.argmax(value)) if value.size else 0
+
+
+def _margin(value: np.ndarray, axis: int) -> float:
+    """Mean lead of the largest element over the next one."""
+    if not -value.ndim <= axis < value.ndim or value.shape[axis] < 2:  # noqa: PLR2004 - a choice
+        return 0.0
+    ordered = np.sort(np.nan_to_num(value.astype(np.float64)), axis=axis)
+    return _mean(np.take(ordered, -1, axis) - np.take(ordered, -2, axis))
+
+
+def _mean(distances: np.ndarray) -> float:
+    if not distances.size:
+        return 0.0
+    known = np.nan_to_num(distances.astype(np.float64), nan=_FAR, posinf=_FAR, neginf=_FAR)
+    return float(np.minimum(known, _FAR).mean())

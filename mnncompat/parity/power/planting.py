@@ -5,8 +5,9 @@ Behind every result ``y`` of operator k stands
     If(switch == k):  y * factor      factor: 1.08 for a fixed pseudo-random half of the elements, 1 for the others
     else:             y
 
-A plain factor would prove less: a normalisation that follows takes it out again. Integers are rounded after it, and cut
-at the bounds of their type. The first element always belongs to the half, so that a single number is never left alone.
+A plain factor would prove less: a normalisation that follows takes it out again. Where few elements matter, they may
+all lie in the other half, which can be chosen instead. Integers are rounded after the product, and cut at the bounds of
+their type.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SWITCH = "power/switch"
 """The further input, int64, no dimensions: the number of the operator that is wrong."""
 OFF = -1
 """The number of none."""
+HALF = "power/half"
+"""Another input, int64, no dimensions: 0 for the half with the first element, 1 for the other one."""
 _FACTORS = "power/factors"
 _PERIOD = 65521
 """A prime number, so that the half does not repeat along rows or channels."""
@@ -54,7 +57,7 @@ def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
             by_graph.setdefault(operator.address, {})[operator.position] = list(_switched(number, operator.results))
     for address in sorted(by_graph, key=len, reverse=True):  # inner graphs first: positions in outer ones stay
         _insert(_graph_at(model.graph, address), by_graph[address])
-    model.graph.input.append(helper.make_tensor_value_info(SWITCH, TensorProto.INT64, []))
+    model.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in (SWITCH, HALF))
     model.graph.initializer.append(numpy_helper.from_array(_factors(), _FACTORS))
     model.ir_version = max(model.ir_version, 4)  # before it, initializers have to be inputs as well
     if all(entry.domain != _CONTRIB for entry in model.opset_import):
@@ -64,7 +67,7 @@ def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
 def _factors() -> np.ndarray:
     wrong = np.random.default_rng(0).permutation(_PERIOD) < _PERIOD // 2
     wrong[0] = True
-    return np.where(wrong, FACTOR, 1.0).astype(np.float32)
+    return np.where(np.concatenate([wrong, ~wrong]), FACTOR, 1.0).astype(np.float32)
 
 
 def _graph_at(graph: GraphProto, address: GraphAddress) -> GraphProto:
@@ -103,7 +106,7 @@ def _switched(number: int, results: Iterable[tuple[str, int]]) -> Iterator[NodeP
 
 
 def _planted(name: str, element: int, result: str) -> Iterator[NodeProto]:
-    """Multiply by the factors: element i by the one at i modulo their number."""
+    """Multiply by the factors of one half: element i by the one at i modulo the period."""
     at = f"{result}/"
     yield helper.make_node("Size", [name], [f"{at}size"])
     yield _constant(np.int64(0), f"{at}0")
@@ -113,7 +116,9 @@ def _planted(name: str, element: int, result: str) -> Iterator[NodeProto]:
     yield helper.make_node("Div", [f"{at}i", f"{at}period"], [f"{at}rounds"])
     yield helper.make_node("Mul", [f"{at}rounds", f"{at}period"], [f"{at}before"])
     yield helper.make_node("Sub", [f"{at}i", f"{at}before"], [f"{at}place"])
-    yield helper.make_node("Gather", [_FACTORS, f"{at}place"], [f"{at}flat"])
+    yield helper.make_node("Mul", [HALF, f"{at}period"], [f"{at}start"])
+    yield helper.make_node("Add", [f"{at}place", f"{at}start"], [f"{at}chosen"])
+    yield helper.make_node("Gather", [_FACTORS, f"{at}chosen"], [f"{at}flat"])
     yield helper.make_node("Shape", [name], [f"{at}shape"])
     yield helper.make_node("Reshape", [f"{at}flat", f"{at}shape"], [f"{at}factor"])
     if element == TensorProto.FLOAT:

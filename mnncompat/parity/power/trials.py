@@ -40,7 +40,8 @@ _LAST = "zeros"
 class Trials:
     """Plants faults and keeps what they moved.
 
-    Every operator is tried on one draw after the other until an output moves, on the draw first that has shown most.
+    Every operator is tried on one draw after the other until an output moves, on the draw first that has shown most:
+    one half of its elements is wrong, and if that shows nothing the other half.
     Operators come in a fixed pseudo-random order, so that those that were tried when time is over are a fair sample.
 
     An output judged by a signal-to-noise ratio is judged by `FLOAT32` here (`FLOAT16` where it is float16): the
@@ -130,14 +131,17 @@ class Trials:
         right = self._without_fault(draw)
         if right is None:
             return None
-        wrong = self._faulty.run(self._feeds[draw], self._expected[draw], number)
-        if isinstance(wrong, Failure):
-            return None
-        return tuple(
-            name
-            for name, tolerance in self._tolerances.items()
-            if not agrees(right[name], wrong[name], _strict(tolerance, right[name]))
-        )
+        for half in (0, 1):
+            wrong = self._faulty.run(self._feeds[draw], self._expected[draw], number, half=half)
+            if isinstance(wrong, Failure):
+                return None
+            moved = tuple(name for name in self._tolerances if self._is_moved(name, right[name], wrong[name]))
+            if moved:
+                return moved
+        return ()
+
+    def _is_moved(self, name: str, right: np.ndarray, wrong: np.ndarray) -> bool:
+        return not agrees(right, wrong, _strict(self._tolerances[name], right))
 
     def _without_fault(self, draw: str) -> Outputs | None:
         """What a draw gives without a fault; kept only where it is not what the reference gave."""

@@ -41,10 +41,17 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 def model(text: str, functions: str = "", opset: int = 17, **weights: Any) -> ModelProto:
+    """A model of ONNX text, and arrays by name."""
     imports = f'"": {opset}, "my": 1' if functions else f'"": {opset}'
     found = parser.parse_model(f"<ir_version: 8, opset_import: [{imports}]>\ng {text}\n{functions}")
     found.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in weights.items())
     return found
+
+
+def concluded(analysis: PowerAnalysis, *outputs: OutputParity) -> Power:
+    power = analysis.conclude(outputs)
+    assert power is not None
+    return power
 
 
 def measured(
@@ -61,9 +68,10 @@ def measured(
     tolerances = {each.name: tolerance for each in proto.graph.output}
     ran, expected = analysis.measure(reference, ran, ran.outputs, tolerances, took=0)
     for feed, outputs in zip(ran.feeds, expected, strict=True):
-        (again,) = OnnxRunner(proto).run([feed.arrays])
-        assert all(np.array_equal(again[name], outputs[name], equal_nan=True) for name in tolerances)
-    return analysis.conclude([]), ran
+        again = OnnxRunner(proto).run([feed.arrays])
+        assert not isinstance(again, Failure)
+        assert all(np.array_equal(again[0][name], outputs[name], equal_nan=True) for name in tolerances)
+    return concluded(analysis), ran
 
 
 DEAD = """(float[1,8] x) => (float[1,4] y) {
@@ -157,7 +165,7 @@ def test_a_branch_that_the_sizes_rule_out_does_not_count() -> None:
     text = BRANCH.replace(", bool go", "").replace(
         "{\n    y", "{ s = Shape(x) g = Gather(s, zero) go = Equal(g, two) y", 1
     )
-    sizes = {"zero": np.array(0), "two": np.array(2)}
+    sizes: dict[str, Any] = {"zero": np.array(0), "two": np.array(2)}
     power, _ = measured(model(text, w=numbers(8, 4), v=numbers(8, 4), **sizes))
 
     assert len(power.exercised) == 1
@@ -195,7 +203,7 @@ def test_half_floats_and_integers() -> None:
     assert len(measured(model(quantised, w=weights))[0].exercised) == 1
     linear = """(float[2,8] x) => (float[2,4] y) <float s = {0.05}, uint8 z = {128}> { a = QuantizeLinear(x, s, z)
         b = QLinearMatMul(a, s, z, w, s, z, t, z) y = DequantizeLinear(b, t, z) }"""
-    tables = {"w": RANDOM.integers(0, 255, (8, 4)).astype(np.uint8), "t": np.array(0.2, np.float32)}
+    tables: dict[str, Any] = {"w": RANDOM.integers(0, 255, (8, 4)).astype(np.uint8), "t": np.array(0.2, np.float32)}
     assert len(measured(model(linear, **tables))[0].exercised) == 1
 
 
@@ -232,7 +240,7 @@ def test_external_weights_stay_where_they_are(tmp_path: Path) -> None:
     ran = run_reference_on(Feeder(kept, input_signature(kept), {}, real_data(None)), reference := OnnxRunner(path))
     assert not isinstance(ran.outputs, Failure)
     analysis.measure(reference, ran, ran.outputs, {"y": FLOAT32}, took=0)
-    assert len(analysis.conclude([]).exercised) == 1
+    assert len(concluded(analysis).exercised) == 1
 
 
 def test_fed_noise_does_not_hide_a_fault() -> None:
@@ -243,7 +251,7 @@ def test_fed_noise_does_not_hide_a_fault() -> None:
     assert not isinstance(ran.outputs, Failure)
     analysis = PowerAnalysis(proto, noise=recorder.recorded)
     analysis.measure(reference, ran, ran.outputs, {"y": FLOAT32}, took=0)
-    assert analysis.conclude([]).exercised == ("MatMul 'product'",)
+    assert concluded(analysis).exercised == ("MatMul 'product'",)
 
 
 def test_a_signal_to_noise_ratio_is_replaced_by_what_the_draws_can_show() -> None:
@@ -265,9 +273,9 @@ def test_what_was_set_aside_shows_nothing() -> None:
     names = [feed.name for feed in ran.feeds]
     ones = np.ones((2, 4), np.float32)
 
-    assert analysis.conclude([set_aside(ran, ones, "normal")]).exercised == ("MatMul 'product'",)
-    assert analysis.conclude([set_aside(ran, ones, *(set(names) - {"zeros"}))]).silent == ("MatMul 'product'",)
-    assert analysis.conclude([set_aside(ran, ones, *names)]).untried == ("MatMul 'product'",)
+    assert concluded(analysis, set_aside(ran, ones, "normal")).exercised == ("MatMul 'product'",)
+    assert concluded(analysis, set_aside(ran, ones, *(set(names) - {"zeros"}))).silent == ("MatMul 'product'",)
+    assert concluded(analysis, set_aside(ran, ones, *names)).untried == ("MatMul 'product'",)
 
 
 def test_a_second_run_remembers(empty_cache: Path) -> None:
@@ -362,3 +370,16 @@ def test_the_quick_comparison_agrees_with_the_full_one() -> None:
             expected.flat[3], actual.flat[3] = np.nan, random.choice([np.nan, np.inf])
         for tolerance in (FLOAT32, FP16_WEIGHTS):
             assert agrees(expected, actual, tolerance) == compare(expected, actual, tolerance).passed
+
+
+def test_a_model_without_room_for_its_weights_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("mnncompat.parity.power.faulty_model.shell_of", full)
+    proto, analysis = saturated(), PowerAnalysis(saturated())
+    ran = run_reference_on(Feeder(proto, input_signature(proto), {}, real_data(None)), reference := OnnxRunner(proto))
+    assert not isinstance(ran.outputs, Failure)
+    told, _ = analysis.measure(reference, ran, ran.outputs, {"y": FLOAT32}, took=0)
+    assert told.notes[-1] == "not measured what the draws would show: no space left on device"
+    assert analysis.conclude([]) is None

@@ -61,6 +61,7 @@ class PowerAnalysis:
         self._noise = noise
         self._found = Findings()
         self._remembered = False
+        self._refusal = ""
         self._seconds = 0.0
 
     def measure(
@@ -93,15 +94,21 @@ class PowerAnalysis:
         if not self._remembered:
             self._run((), None if ran.evaluated else ran.plan)
         self._seconds += time.monotonic() - start
-        return replace(ran, feeds=self._feeds), self._expected
+        notes = (f"not measured what the draws would show: {self._refusal}",) if self._refusal else ()
+        return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes)), self._expected
 
-    def conclude(self, outputs: Sequence[OutputParity]) -> Power:
+    def conclude(self, outputs: Sequence[OutputParity]) -> Power | None:
         """What the proof would have caught.
 
         Args:
             outputs: As they were judged. What was set aside there shows nothing; operators that only it had shown are
                 tried on the other draws.
+
+        Returns:
+            The power; None if no faults can be planted in the model.
         """
+        if self._refusal:
+            return None
         start = time.monotonic()
         without = {(each.draw, output.name) for output in outputs for each in output.comparisons if each.inconclusive}
         records = self._found.records
@@ -143,7 +150,12 @@ class PowerAnalysis:
     def _run(self, without: Collection[Pair], plan: InputPlan | None) -> None:
         """Try what is open, and search for better inputs if much stays silent and they may be drawn."""
         deadline = time.monotonic() + self._limit
-        with closing(FaultyModel(self._model, folder=self._folder, noise=self._noise)) as faulty:
+        try:
+            model = FaultyModel(self._model, folder=self._folder, noise=self._noise)
+        except (OSError, RuntimeError, ValueError) as error:  # no room for the weights; functions that are not inlined
+            self._refusal = str(error).partition("\n")[0] or type(error).__name__
+            return
+        with closing(model) as faulty:
             trials = Trials(faulty, self._feeds, self._expected, self._tolerances, self._found.records)
             trials.run(deadline, without)
             self._found.labels = tuple(each.label for each in faulty.operators)

@@ -20,7 +20,7 @@ from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mnncompat.parity.power.operators import Operator
 
@@ -51,25 +51,27 @@ class FaultyModel:
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="mnncompat-power-")
         self._noise = dict(noise or {})
-        spare = Path(self._temporary.name)
-        self._model, weights = shell_of(model, folder or spare, spare)
-        if self._model.functions:
-            from onnx.inliner import inline_local_functions
+        try:
+            spare = Path(self._temporary.name)
+            shell, weights = shell_of(model, folder or spare, spare)
+            self.unplanted = _inlined(shell)
+            self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted)
+            self.outputs = tuple(value.name for value in self.unplanted.graph.output)
+            self.saturating = _saturating(self.unplanted, self.outputs)
+            self._runner = OnnxRuntimeRunner(self._planted(), folder=weights)
+        except BaseException:
+            self._temporary.cleanup()
+            raise
 
-            self._model = inline_local_functions(self._model, convert_version=True)
-        self.operators: tuple[Operator, ...] = operators_with_weights(self._model)
-        self.outputs = tuple(value.name for value in self._model.graph.output)
-        self.unplanted = ModelProto()
-        self.unplanted.CopyFrom(self._model)
-        main = view_model(Model(proto=self.unplanted, weights_loaded=False)).main
-        found = {name: saturating(main, name) for name in self.outputs}
-        self.saturating: dict[str, Saturating] = {name: each for name, each in found.items() if each is not None}
+    def _planted(self) -> ModelProto:
+        planted = ModelProto()
+        planted.CopyFrom(self.unplanted)
         for value, element in {each.value: each.element for each in self.saturating.values()}.items():
             if value not in self.outputs:
-                self._model.graph.output.append(helper.make_tensor_value_info(value, element, None))
-        plant(self._model, self.operators)
-        _feed_noise(self._model.graph, self._noise)
-        self._runner = OnnxRuntimeRunner(self._model, folder=weights)
+                planted.graph.output.append(helper.make_tensor_value_info(value, element, None))
+        plant(planted, self.operators)
+        _feed_noise(planted.graph, self._noise)
+        return planted
 
     def run(
         self, arrays: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], wrong: int = OFF, *, half: int = 0
@@ -91,6 +93,20 @@ class FaultyModel:
         """Free the memory and the folder."""
         self._runner.release()
         self._temporary.cleanup()
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    if not model.functions:
+        return model
+    from onnx.inliner import inline_local_functions
+
+    return inline_local_functions(model, convert_version=True)
+
+
+def _saturating(model: ModelProto, outputs: Sequence[str]) -> dict[str, Saturating]:
+    main = view_model(Model(proto=model, weights_loaded=False)).main
+    found = {name: saturating(main, name) for name in outputs}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _feed_noise(main: GraphProto, noise: Mapping[str, str]) -> None:

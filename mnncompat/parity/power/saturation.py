@@ -62,7 +62,7 @@ def saturating(view: GraphView, output: str) -> Saturating | None:
     while node is not None and is_onnx(node) and node.op_type in _HANDED_ON:
         computed = [name for name in node.input if name and not is_constant(view, name)]
         node = view.producer(computed[0]) if len(computed) == 1 else None
-    if node is None or not is_onnx(node) or view.producer(node.input[0]) is None:
+    if node is None or not is_onnx(node) or not node.input or view.producer(node.input[0]) is None:
         return None
     value = node.input[0]
     steep, element = _steep(node), view.dtype(value)

@@ -113,7 +113,8 @@ class PowerAnalysis:
         without = {(each.draw, output.name) for output in outputs for each in output.comparisons if each.inconclusive}
         records = self._found.records
         lost = [number for number, each in records.items() if is_exercised(each) and not is_exercised(each, without)]
-        if any(self._state(number, without) is State.UNTRIED for number in lost):
+        draws = {feed.name for feed in self._feeds}
+        if any(not draws <= records[number].keys() for number in lost):
             self._run(without, None)
             self._remembered = False
         if not self._remembered:
@@ -190,7 +191,8 @@ class PowerAnalysis:
         """Add draws that show operators which stayed silent, as long as too many do."""
         moved = {name for record in trials.records.values() for names in record.values() for name in names}
         dead = [name for name in self._tolerances if name not in moved]
-        for arrays in () if self._is_enough() else search.proposals(dead):
+        over = self._is_enough() or time.monotonic() > search.deadline
+        for arrays in () if over else search.proposals(dead):
             outputs = search.run(arrays)
             if not isinstance(outputs, Failure) and _is_finite(outputs):
                 self._propose(arrays, {name: outputs[name] for name in faulty.outputs}, trials, search.deadline)

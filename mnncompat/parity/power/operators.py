@@ -118,5 +118,6 @@ def _results(view: GraphView, node: NodeProto) -> Iterator[tuple[str, int]]:
 
 
 def _type_of_operand(view: GraphView, node: NodeProto) -> int | None:
-    """Of operators that inference does not know: that of their first operand, as contrib operators have it."""
-    return view.dtype(node.input[0]) if node.input else None
+    """Of results that inference does not know, as behind a contrib operator: the float type among the operands."""
+    types = (view.dtype(name) for name in node.input if name)
+    return next((each for each in types if each in FLOATS), None)

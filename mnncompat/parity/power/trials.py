@@ -40,9 +40,9 @@ _LAST = "zeros"
 class Trials:
     """Plants faults and keeps what they moved.
 
-    Every operator is tried on one draw after the other until an output moves, on the draw first that has shown most:
-    one half of its elements is wrong, and if that shows nothing the other half.
-    Operators come in a fixed pseudo-random order, so that those that were tried when time is over are a fair sample.
+    Every operator is tried on the draw that has shown most so far: one half of its elements is wrong, and if that shows
+    nothing the other half. Those that moved no output are tried on a second draw, then on a third. Operators come in a
+    fixed pseudo-random order, so that those that were tried when time is over are a fair sample.
 
     An output judged by a signal-to-noise ratio is judged by `FLOAT32` here (`FLOAT16` where it is float16): the
     question is what the draws are able to show, and a ratio over the whole output asks for too little.
@@ -73,15 +73,33 @@ class Trials:
         self.records: dict[int, Record] = {number: dict(each) for number, each in (records or {}).items()}
 
     def run(self, deadline: float, without: Collection[Pair] = ()) -> None:
-        """Try the operators of which it is not known whether a fault moves an output.
+        """Try the operators of which it is not known that a fault moves an output.
 
         Args:
-            deadline: In seconds of `time.monotonic`; what is not finished then stays open.
+            deadline: In seconds of `time.monotonic`; what is not tried then stays open.
             without: Outputs on draws that do not count.
         """
-        for number in np.random.default_rng(0).permutation(len(self._faulty.operators)).tolist():
-            if self._faulty.operators[number].results:
-                self._try(number, deadline, without)
+        order = np.random.default_rng(0).permutation(len(self._faulty.operators)).tolist()
+        left = [number for number in order if self._faulty.operators[number].results]
+        for _ in self._feeds:
+            left = [number for number in left if not self._is_settled(number, deadline, without)]
+
+    def _is_settled(self, number: int, deadline: float, without: Collection[Pair]) -> bool:
+        """Try an operator on one more draw; True if there is nothing more to try."""
+        record = self.records.setdefault(number, {})
+        draw = next((each for each in self._best_first() if each not in record and self._counts(each, without)), None)
+        if draw is None or is_exercised(record, without) or time.monotonic() > deadline:
+            return True
+        moved = self._moved(number, draw)
+        if moved is None:
+            return False
+        record[draw] = moved
+        self._tries[draw] += 1
+        self._hits[draw] += bool(moved)
+        return is_exercised(record, without)
+
+    def _counts(self, draw: str, without: Collection[Pair]) -> bool:
+        return self._can_run(draw) and any((draw, name) not in without for name in self._tolerances)
 
     def add(self, feed: NamedFeeds, expected: Outputs, numbers: Collection[int]) -> bool:
         """Add a draw if it shows one of some operators; what these move there is known then.
@@ -103,28 +121,11 @@ class Trials:
                 self.records[number][feed.name] = names
         return True
 
-    def _try(self, number: int, deadline: float, without: Collection[Pair]) -> None:
-        record = self.records.setdefault(number, {})
-        for draw in self._best_first():
-            if is_exercised(record, without) or time.monotonic() > deadline:
-                return
-            if draw not in record and any((draw, name) not in without for name in self._tolerances):
-                moved = self._moved(number, draw)
-                if moved is None:
-                    continue
-                record[draw] = moved
-                self._tries[draw] += 1
-                self._hits[draw] += bool(moved)
-
     def _best_first(self) -> list[str]:
         def rank(draw: str) -> tuple[float, bool]:
             return -(self._hits[draw] + 1) / (self._tries[draw] + 2), draw.startswith(_LAST)
 
         return sorted(self._feeds, key=rank)
-
-    def state(self, number: int, without: Collection[Pair] = ()) -> State:
-        """What is known about an operator."""
-        return state_of(self.records.get(number, {}), self._feeds, self._tolerances, without)
 
     def _moved(self, number: int, draw: str) -> tuple[str, ...] | None:
         """The outputs that a fault moves beyond their tolerance; None if the model fails with it."""
@@ -142,6 +143,9 @@ class Trials:
 
     def _is_moved(self, name: str, right: np.ndarray, wrong: np.ndarray) -> bool:
         return not agrees(right, wrong, _strict(self._tolerances[name], right))
+
+    def _can_run(self, draw: str) -> bool:
+        return self._without_fault(draw) is not None
 
     def _without_fault(self, draw: str) -> Outputs | None:
         """What a draw gives without a fault; kept only where it is not what the reference gave."""
@@ -169,7 +173,7 @@ def state_of(record: Record, draws: Iterable[str], outputs: Collection[str], wit
     if is_exercised(record, without):
         return State.EXERCISED
     shown = {draw for draw in draws if any((draw, name) not in without for name in outputs)}
-    return State.SILENT if shown and shown <= record.keys() else State.UNTRIED
+    return State.UNTRIED if shown.isdisjoint(record) else State.SILENT
 
 
 def is_exercised(record: Record, without: Collection[Pair] = ()) -> bool:

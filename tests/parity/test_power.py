@@ -172,6 +172,31 @@ def test_a_branch_that_the_sizes_rule_out_does_not_count() -> None:
     assert not power.silent
 
 
+MODES = """(float[1,8] x, int64 rate) => (float[1,4] y) <int64 high = {16000}> { go = Equal(rate, high)
+    y = If(go) <then_branch = one () => (float[1,4] a) { [high_rate] a = MatMul(x, w) },
+                else_branch = two () => (float[1,4] b) { [low_rate] b = MatMul(x, v) }> }"""
+
+
+def test_the_other_mode_of_a_model_is_tried() -> None:
+    power, ran = measured(model(MODES, w=numbers(8, 4), v=numbers(8, 4)))
+    assert len(power.exercised) == 2
+    assert ran.feeds[-1].arrays["rate"] != 16000
+    assert not ran.notes
+
+
+@pytest.mark.parametrize("inputs", [None, {"rate": np.array(16000)}])
+def test_a_mode_that_the_model_refuses_at_these_sizes_is_told(inputs: Given | None) -> None:
+    text = MODES.replace("b = MatMul(x, v)", "ninth = Gather <axis = 1> (x, eight) b = MatMul(ninth, v)")
+    text = text.replace("high = {16000}", "high = {16000}, int64[1] eight = {8}")
+    for remembered in (False, True):
+        power, ran = measured(model(text, w=np.ones((8, 4), np.float32), v=np.ones((1, 4), np.float32)), inputs=inputs)
+        assert power.remembered is remembered
+        assert len(power.exercised) == 1
+        assert not power.silent
+        told = "input 'rate' was 16000 in every draw: at these sizes the model refuses the other values that were tried"
+        assert ran.notes == (told,)
+
+
 def test_loops_functions_and_all_results_of_a_recurrent_layer() -> None:
     loop = """(float[2,4] x) => (float[2,4] y) <int64 trips = {3}, bool go = {1}> {
         y = Loop(trips, go, x) <body = b (int64 i, bool c, float[2,4] v) => (bool d, float[2,4] r) {

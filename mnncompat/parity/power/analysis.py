@@ -95,7 +95,7 @@ class PowerAnalysis:
             self._run((), None if ran.evaluated else ran.plan)
         self._seconds += time.monotonic() - start
         notes = (f"not measured what the draws would show: {self._refusal}",) if self._refusal else ()
-        return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes)), self._expected
+        return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes, *self._found.notes)), self._expected
 
     def conclude(self, outputs: Sequence[OutputParity]) -> Power | None:
         """What the proof would have caught.
@@ -184,8 +184,15 @@ class PowerAnalysis:
         names = [name for name, each in first.items() if each.dtype.kind in "iub" and each.size == 1]
         same = [name for name in names if all(np.array_equal(first[name], feed.arrays[name]) for feed in self._feeds)]
         fixed = {name: first[name] for name in same if search is None or search.is_settled(name)}
-        idle = never_taken(faulty.unplanted, [feed.shapes for feed in self._feeds], fixed)
-        return frozenset(n for n, place in inner.items() if any(place[: len(each)] == each for each in idle))
+        branches = never_taken(faulty.unplanted, [feed.shapes for feed in self._feeds], fixed)
+        idle = frozenset(n for n, place in inner.items() if any(place[: len(each)] == each for each in branches))
+        refused = fixed.keys() - search.given if search is not None and idle else set()
+        self._found.notes = tuple(
+            f"input {name!r} was {fixed[name].item()} in every draw: at these sizes the model refuses the other values "
+            "that were tried"
+            for name in sorted(refused)
+        )
+        return idle
 
     def _add_draws(self, search: InputSearch, faulty: FaultyModel, trials: Trials) -> None:
         """Add draws that show operators which stayed silent, as long as too many do."""

@@ -20,8 +20,8 @@ import numpy as np
 
 from mnncompat.errors import MnncompatError
 from mnncompat.graph.atomic_files import write_atomically
-from mnncompat.graph.external_data import external_file, tensors
 from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.power.shell import digest_of
 from mnncompat.parity.power.trials import Record
 from mnncompat.support.user_cache import cache_folder
 
@@ -49,12 +49,14 @@ class Findings:
         idle: Positions of those in branches that are never taken at these sizes; they do not count.
         records: What the fault of each one moved, by position.
         searched: Draws that were added because they show more.
+        notes: What a reader should know.
     """
 
     labels: tuple[str, ...] = ()
     idle: frozenset[int] = frozenset()
     records: dict[int, Record] = field(default_factory=dict)
     searched: list[NamedFeeds] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 class KeptFindings:
@@ -109,6 +111,7 @@ def _written(found: Findings) -> bytes:
     text = {
         "labels": found.labels,
         "idle": sorted(found.idle),
+        "notes": found.notes,
         "records": {str(number): record for number, record in found.records.items()},
         "searched": [{"name": feed.name, "inputs": list(feed.arrays)} for feed in found.searched],
     }
@@ -127,6 +130,7 @@ def _read(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Findings
     return Findings(
         labels=tuple(str(each) for each in text["labels"]),
         idle=frozenset(int(each) for each in text["idle"]),
+        notes=tuple(str(each) for each in text["notes"]),
         records={
             int(number): {str(draw): tuple(str(each) for each in moved) for draw, moved in record.items()}
             for number, record in text["records"].items()
@@ -148,11 +152,7 @@ def _key(
     runtime = getattr(sys.modules.get("onnxruntime"), "__version__", "")  # loaded: the reference has run
     about = [VERSION, runtime, [(name, asdict(each)) for name, each in tolerances.items()]]
     digest.update(json.dumps(about).encode())
-    digest.update(model.SerializeToString(deterministic=True))
-    files = {external_file(tensor, folder) for tensor in tensors(model) if tensor.external_data and folder is not None}
-    for file in sorted(files):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    digest.update(digest_of(model, folder))
     for feed in feeds:
         for name, array in feed.arrays.items():
             digest.update(json.dumps([feed.name, name, array.dtype.str, array.shape]).encode())

@@ -92,12 +92,18 @@ class InputSearch:
         """Run the model without a fault."""
         return self._faulty.run(arrays, self._draws[0][1])
 
+    @property
+    def given(self) -> frozenset[str]:
+        """Inputs that the user gave."""
+        return frozenset(self._plan.arrays)
+
     def is_settled(self, name: str) -> bool:
         """Whether a whole number has one value only: it was given, or the model refuses the other ones."""
-        if name in self._plan.arrays:
+        if name in self.given:
             return True
         others = [self.run(arrays) for arrays in self.other_values(name)]
-        return bool(others) and all(isinstance(each, Failure) for each in others)
+        runs = not isinstance(self.run(self._draws[0][0]), Failure)
+        return runs and bool(others) and all(isinstance(each, Failure) for each in others)
 
     def other_values(self, name: str) -> Iterator[Arrays]:
         """Inputs in which whole numbers that the graph compares with, and were drawn as that, are other ones."""

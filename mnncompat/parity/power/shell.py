@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from mnncompat.graph.external_data import refer, tensors
+from mnncompat.graph.external_data import external_file, refer, tensors
 from mnncompat.graph.protos import is_onnx
 
 _FILE = "weights"
@@ -41,10 +42,58 @@ def shell_of(model: ModelProto, folder: Path, spare: Path) -> tuple[ModelProto, 
         return _Copier(file).model(model), spare
 
 
+def digest_of(model: ModelProto, folder: Path | None) -> bytes:
+    """A hash of a model and its external data; memory does not hold them once more.
+
+    Args:
+        model: The model.
+        folder: Where its external data lie, if it has any.
+
+    Raises:
+        ModelError: External data are missing.
+        OSError: They cannot be read.
+    """
+    large = _Digest()
+    small = _Copier(large).model(model).SerializeToString(deterministic=True)
+    found = hashlib.sha256(small)
+    found.update(large.digest())
+    external = (each for each in tensors(model) if each.data_location == TensorProto.EXTERNAL and folder is not None)
+    for file in sorted({external_file(tensor, folder or Path()) for tensor in external}):
+        with file.open("rb") as stream:
+            found.update(hashlib.file_digest(stream, "sha256").digest())
+    return found.digest()
+
+
+class _Sink(Protocol):
+    """What takes the large tensors, one after the other."""
+
+    def write(self, data: bytes, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+class _Digest:
+    """Hashes what is written."""
+
+    def __init__(self) -> None:
+        self._found = hashlib.sha256()
+        self._written = 0
+
+    def write(self, data: bytes, /) -> int:
+        self._found.update(data)
+        self._written += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._written
+
+    def digest(self) -> bytes:
+        return self._found.digest()
+
+
 class _Copier:
     """Copies messages, without large tensors."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: _Sink) -> None:
         self._file = file
 
     def model(self, source: ModelProto) -> ModelProto:
@@ -83,14 +132,15 @@ class _Copier:
                 attribute.CopyFrom(each)
 
     def _tensor(self, source: TensorProto, copy: TensorProto) -> None:
-        if len(source.raw_data) < _LARGE:
+        data = source.raw_data  # a copy of it each time
+        if len(data) < _LARGE:
             copy.CopyFrom(source)
             return
         copy.name, copy.data_type = source.name, source.data_type
         copy.dims.extend(source.dims)
         self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
-        where = [("location", _FILE), ("offset", str(self._file.tell())), ("length", str(len(source.raw_data)))]
-        self._file.write(source.raw_data)
+        where = [("location", _FILE), ("offset", str(self._file.tell())), ("length", str(len(data)))]
+        self._file.write(data)
         refer(copy, where)
 
 

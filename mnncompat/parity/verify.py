@@ -52,6 +52,7 @@ def verify(  # noqa: PLR0913 - options
     memory: int | None = None,
     limits: Limits | None = None,
     save_data: Path | None = None,
+    power: bool = True,  # noqa: ARG001
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -67,6 +68,7 @@ def verify(  # noqa: PLR0913 - options
         memory: Bytes that a run may take at sizes that are chosen; None for `mnncompat.parity.memory.default_limit`.
         limits: What MNN's child process may use; None for the default, with as much memory as `memory` allows.
         save_data: A folder for the feeds and the outputs of both sides, see `mnncompat.parity.save_data`.
+        power: Measure which operators the comparison would have caught, had they been wrong.
 
     Returns:
         The verdict, per output and overall.

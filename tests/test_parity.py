@@ -343,7 +343,7 @@ def _first(
     planner = _fed(*signature, given=given)
     plan = next(planner.plans())
     batches = planner.batch_sizes(1)[:2] if planner.batches and not given else []
-    return [dict(each.shapes) for each in (plan, *(planner.at_batch(plan, size)[0] for size in batches))]
+    return [dict(each.shapes) for each in (plan, *(next(planner.at_batch(plan, size)) for size in batches))]
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ twice), has no other size: the graph settles it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING
 
 from mnncompat.parity.memory import is_out_of_memory
 from mnncompat.parity.plan_runs import run_plan
 from mnncompat.parity.sampling import DRAWS
+from mnncompat.parity.usual_sizes import BATCHES
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import BATCH_SIZES
 
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 
 ENOUGH_REFUSALS = 3
 """Sizes that ONNX Runtime has to refuse before a dimension counts as having no others."""
-BATCHES = (1, 2, 3)
-"""Sizes that a dynamic batch is given."""
-MORE_BATCHES = (4, 8)
-"""Those that are tried where the model takes too few of them."""
 _MOST_WORDS = 3
 
 
@@ -80,7 +78,7 @@ class _Exploration:
         others = self._planner.others
         together = self._changed(others) if others else None
         if self._planner.batches:
-            self._batches(min(filter(None, (self._plan, together)), key=lambda each: each.estimate))
+            self._batches(min(filter(None, (self._plan, together)), key=_fed))
         for name in others if together is not None or len(others) > 1 else ():
             if not self._varies(name):
                 self._changed([name])
@@ -157,7 +155,7 @@ class _Exploration:
             return "other sizes"
         return ", ".join(f"{self._planner.title(name)} {plan.sizes[name]}" for name in changed)
 
-    def _first_that_runs(self, plans: Sequence[InputPlan], words: str) -> InputPlan | Failure | None:
+    def _first_that_runs(self, plans: Iterable[InputPlan], words: str) -> InputPlan | Failure | None:
         """The first plan that the reference takes; else how it refuses the first; None without plans."""
         refusal: Failure | None = None
         for plan in plans:
@@ -178,6 +176,11 @@ class _Exploration:
         self._found.outputs += found[1]
         self._taken.append(plan)
         return plan
+
+
+def _fed(plan: InputPlan) -> int:
+    """How many numbers a plan feeds."""
+    return sum(prod(shape) for shape in plan.shapes.values())
 
 
 def _refused(told: str, words: str, found: InputPlan | Failure | None) -> str:

@@ -7,7 +7,7 @@ The verbs of the command line as functions::
     mnncompat.check("model.onnx").diagnostics           # findings, most severe first
     mnncompat.fix("model.onnx").model.proto             # the rewritten ModelProto, proven equal
     mnncompat.convert("model.onnx", "model.mnn").verdict
-    mnncompat.verify("model.onnx", "model.mnn").passed
+    mnncompat.verify("model.onnx", "model.mnn").verdict
     mnncompat.export("model.py:Net", ["1,3,224,224"], "model.onnx")
 
 Nothing heavy is imported before it is needed: not MNN, not ONNX Runtime, not torch.
@@ -15,7 +15,7 @@ Nothing heavy is imported before it is needed: not MNN, not ONNX Runtime, not to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,8 +162,10 @@ def convert(  # noqa: PLR0913 - options
     tolerances: Mapping[str, Tolerance] | None = None,
     seed: int = 0,
     memory: int | None = None,
+    power: bool = True,
+    accept: Collection[str] = (),
 ) -> Conversion:
-    """Check, fix, convert and verify; `out` appears only if MNN computes what the model computes.
+    """Check, fix, convert and verify; `out` appears only if it is proven to compute what the model computes.
 
     Args:
         model: Path of an ONNX file, or a model in memory.
@@ -183,6 +185,8 @@ def convert(  # noqa: PLR0913 - options
         seed: Of the drawn inputs.
         memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
             2 GB.
+        power: Measure which operators the comparison would have caught, had they been wrong.
+        accept: What may be missing for a proof: ``not-proven``, ``one-size``.
 
     Raises:
         ModelError: The model cannot be read.
@@ -194,9 +198,8 @@ def convert(  # noqa: PLR0913 - options
     from mnncompat.converting.pipeline import GateOptions, convert_model
     from mnncompat.fixing.transaction import choose_rewrites
 
-    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else ()
     gate = GateOptions(
-        rewrites=rewrites,
+        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else (),
         requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,
@@ -206,6 +209,8 @@ def convert(  # noqa: PLR0913 - options
         tolerances=tolerances or {},
         seed=seed,
         memory=memory,
+        power=power,
+        accept=accept,
     )
     return convert_model(_model(model), None if out is None else Path(out), options=gate)
 
@@ -223,6 +228,7 @@ def verify(  # noqa: PLR0913 - options
     memory: int | None = None,
     limits: Limits | None = None,
     save_data: Path | str | None = None,
+    power: bool = True,
 ) -> ParityReport:
     """Compare a model under ONNX Runtime with an `.mnn` file under MNN on the same inputs.
 
@@ -242,6 +248,7 @@ def verify(  # noqa: PLR0913 - options
         memory=memory,
         limits=limits,
         save_data=None if save_data is None else Path(save_data),
+        power=power,
     )
 
 

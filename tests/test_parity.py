@@ -343,7 +343,8 @@ def _first(
 ) -> list[dict[str, tuple[int, ...]]]:
     planner = _fed(*signature, given=given)
     plan = next(planner.plans())
-    return [dict(each.shapes) for each in (plan, *(plans[0] for _, plans in planner.variations(plan)))]
+    batches = planner.batch_sizes(1)[:2] if planner.batches and not given else []
+    return [dict(each.shapes) for each in (plan, *(next(planner.at_batch(plan, size)) for size in batches))]
 
 
 @pytest.mark.parametrize(
@@ -650,7 +651,8 @@ def test_real_data_is_fed(tmp_path: Path) -> None:
     report = verify(*pair, inputs={"x": image}, limits=LIMITS)
     assert report.passed
     assert report.given == ("sample 1",)
-    assert report.draws == ("sample 1", *DRAWS)
+    assert report.draws == ("sample 1", *DRAWS, "normal, batch 1", "normal, batch 2")
+    assert report.sizes[0].sizes == (1, 2, 5)
     assert set(report.shapes[0].items()) == {("x", (5, 8, 4, 4))}
     with pytest.raises(UsageError, match="another rank"):
         verify(*pair, shapes={"x": (1,)}, limits=LIMITS)

@@ -19,6 +19,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "unsafe-fixes": (bool, "unsafe_fixes", ("fix", "convert")),
     "seed": (int, "seed", ("fix", "convert", "verify")),
     "tolerance": (list, "tolerance", ("convert", "verify")),
+    "accept": (list, "accept", ("convert", "verify")),
 }
 
 

@@ -38,18 +38,20 @@ def convert(  # noqa: PLR0913 - options
     data_only: options.DataOnly = False,
     memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
+    accept: options.Accept = None,
+    power: options.Power = True,
     seed: options.Seed = 0,
     timeout: options.Timeout = 300.0,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:
-    """Check, fix, convert and verify; OUT appears only if MNN computes what the model computes.
+    """Check, fix, convert and verify; OUT appears only if it is proven that MNN computes what the model computes.
 
-    OUT is MODEL with the suffix .mnn unless given. Exit status 1 if the file does not convert or does not agree; an
-    earlier OUT is then untouched.
+    OUT is MODEL with the suffix .mnn unless given. Exit status 1 if the file does not convert, does not agree, or the
+    proof lacks something that --accept does not name; an earlier OUT is then untouched.
     """
     check_format(output_format)
-    _require_output(models, output, dry_run=dry_run)
+    outputs = _outputs(models, output, dry_run=dry_run)
     from mnncompat.mnn import ConvertOptions
 
     converter = ConvertOptions(
@@ -57,14 +59,19 @@ def convert(  # noqa: PLR0913 - options
     )
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
-    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, exact_gelu=exact_gelu)
-    gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites)
-    outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
+    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
+    gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites, power=power)
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
 def _gate(
-    tolerance: list[str] | None, timeout: float, memory: int | None, seed: int, *, exact_gelu: bool
+    tolerance: list[str] | None,
+    timeout: float,
+    memory: int | None,
+    seed: int,
+    accept: list[str] | None,
+    *,
+    exact_gelu: bool,
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
@@ -73,7 +80,13 @@ def _gate(
     limits = Limits(seconds=timeout).with_memory(memory)
     requested = ("exact-gelu",) if exact_gelu else ()
     return GateOptions(
-        limits=limits, memory=memory, tolerance=general, tolerances=overrides, seed=seed, requested=requested
+        limits=limits,
+        memory=memory,
+        tolerance=general,
+        tolerances=overrides,
+        seed=seed,
+        requested=requested,
+        accept=options.parse_accepted(accept),
     )
 
 
@@ -101,8 +114,10 @@ def _convert_all(
         raise typer.Exit(1)
 
 
-def _require_output(models: list[Path], output: Path | None, *, dry_run: bool) -> None:
+def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:
+    """Where the files go."""
     if output is not None and len(models) > 1:
         raise UsageError("-o takes the result of one model", hint="convert them one by one, or leave -o out")
     if output is not None and dry_run:
         raise UsageError("-o and --dry-run exclude each other", hint="choose one")
+    return [None if dry_run else output or path.with_suffix(".mnn") for path in models]

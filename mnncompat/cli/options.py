@@ -15,6 +15,7 @@ from mnncompat.results.renamed_rules import current_name, notice
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData, Tolerance
+    from mnncompat.results.proof_strength import ProofVerdict
     from mnncompat.rewrites.core.base import Rewrite
 
 _UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -92,6 +93,20 @@ Tolerances = Annotated[
         metavar="[OUTPUT=]RTOL",
         help="Relative tolerance, for one output or for all: `logits=1e-2`. Repeatable.",
     ),
+]
+
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="WORD",
+        help="What may be missing for a proof: `not-proven` (too few operators exercised, or random outputs), "
+        "`one-size` (a dynamic dimension at too few sizes). Separated by commas, or repeated.",
+    ),
+]
+Power = Annotated[
+    bool,
+    typer.Option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),
 ]
 
 # ---- of `check` ------------------------------------------------------------------------------------------------------
@@ -282,6 +297,17 @@ def parse_memory(value: str | None) -> int | None:
     if not 1 <= size < _MOST_BYTES:
         raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
     return int(size)
+
+
+def parse_accepted(values: Sequence[str] | None) -> frozenset[ProofVerdict]:
+    """Read ``not-proven,one-size``.
+
+    Raises:
+        UsageError: A word cannot be accepted.
+    """
+    from mnncompat.results.proof_strength import acceptable
+
+    return acceptable(split_names(values))
 
 
 def parse_tolerances(values: Sequence[str] | None) -> tuple[Tolerance | None, dict[str, Tolerance]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +15,11 @@ from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.mnn import Limits
-    from mnncompat.parity import RealData
+    from mnncompat.parity import RealData, Tolerance
     from mnncompat.report import Verified
+    from mnncompat.results.parity_report import ParityReport
+
+    _Tolerances = tuple[Tolerance | None, dict[str, Tolerance]]
 
 Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 File = Annotated[Path | None, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)]
@@ -46,48 +50,72 @@ def verify(  # noqa: PLR0913 - options
     load_data: LoadData = None,
     memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
+    accept: options.Accept = None,
+    power: options.Power = True,
     seed: options.Seed = 0,
     timeout: Annotated[float, typer.Option("--timeout", help="Seconds that MNN may take.")] = 300.0,
     output_format: options.Format = "text",
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
 
-    Exit status 1 if any output differs, is missing, or nothing could be compared.
+    Exit status 1 if any output differs, is missing, or nothing could be compared; and if the proof lacks something that
+    --accept does not name.
     """
     check_format(output_format)
+    accepted = options.parse_accepted(accept)
+    tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
         if shape or data or preprocess or feeds or data_only or save_data is not None:
             raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
-        verified = _judged(load_data, model, file, tolerance)
+        verified = _judged(load_data, model, file, tolerances)
     else:
-        from mnncompat.mnn import Limits
-
-        given = options.parse_data(data, preprocess, feeds, only=data_only)
-        memory = options.parse_memory(memory_limit)
-        limits = Limits(seconds=timeout).with_memory(memory)
-        verified = _compared(
-            model, file, shape, tolerance, inputs=given, seed=seed, memory=memory, limits=limits, save_data=save_data
-        )
-    report([verified], output_format)
+        drawn = _Drawn(options.parse_data(data, preprocess, feeds, only=data_only), seed, memory_limit)
+        run = _run(drawn, tolerances, timeout, save_data, power=power)
+        verified = _compared(model, file, shape, drawn, run)
+    proven = verified.parity.is_accepted(accepted)
+    report([replace(verified, accepted=verified.parity.lacks if proven else ())], output_format)
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
-    if not verified.parity.passed:
+    if not proven:
         raise typer.Exit(1)
 
 
-def _compared(  # noqa: PLR0913 - options
+class _Drawn:
+    """What the inputs of a comparison come from."""
+
+    def __init__(self, inputs: RealData, seed: int, memory_limit: str | None) -> None:
+        self.inputs = inputs
+        self.seed = seed
+        self.memory = options.parse_memory(memory_limit)
+
+
+def _run(
+    drawn: _Drawn, tolerances: _Tolerances, timeout: float, save_data: Path | None, *, power: bool
+) -> Callable[..., ParityReport]:
+    """The comparison, but for the files and their shapes."""
+    from mnncompat import parity
+    from mnncompat.mnn import Limits
+
+    return partial(
+        parity.verify,
+        inputs=drawn.inputs,
+        tolerance=tolerances[0],
+        tolerances=tolerances[1],
+        seed=drawn.seed,
+        memory=drawn.memory,
+        limits=Limits(seconds=timeout).with_memory(drawn.memory),
+        save_data=save_data,
+        power=power,
+    )
+
+
+def _compared(
     model: Path | None,
     file: Path | None,
     shape: list[str] | None,
-    tolerance: list[str] | None,
-    *,
-    inputs: RealData,
-    seed: int,
-    memory: int | None,
-    limits: Limits,
-    save_data: Path | None,
+    drawn: _Drawn,
+    run: Callable[..., ParityReport],
 ) -> Verified:
-    from mnncompat import parity
     from mnncompat.converting.near_misses import random_hint
     from mnncompat.graph.model_file import load
     from mnncompat.report import Verified
@@ -97,33 +125,22 @@ def _compared(  # noqa: PLR0913 - options
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     begin_work()
-    general, overrides = options.parse_tolerances(tolerance)
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)
-    result = parity.verify(
-        model,
-        file,
-        shapes=shapes,
-        inputs=inputs,
-        tolerance=general,
-        tolerances=overrides,
-        seed=seed,
-        memory=memory,
-        limits=limits,
-        save_data=save_data,
-    )
-    hint = "" if result.differs else random_hint(loaded, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+    result = run(model, file, shapes=shapes)
+    hint = ""
+    if not result.differs:
+        hint = random_hint(loaded, shapes=shapes, inputs=drawn.inputs, seed=drawn.seed, memory=drawn.memory)
     notes = (*result.notes, hint) if hint else result.notes
     return Verified(source=str(model), file=str(file), parity=replace(result, notes=notes))
 
 
-def _judged(folder: Path, model: Path | None, file: Path | None, tolerance: list[str] | None) -> Verified:
+def _judged(folder: Path, model: Path | None, file: Path | None, tolerances: _Tolerances) -> Verified:
     from mnncompat.parity import load_data
     from mnncompat.report import Verified
 
-    general, overrides = options.parse_tolerances(tolerance)
     begin_work()
     saved = load_data(folder)
     saved.require_same(model=model, mnn_file=file)
     source, converted = model or saved.model, file or saved.mnn_file
-    return Verified(source=str(source), file=str(converted), parity=saved.judge(general, overrides))
+    return Verified(source=str(source), file=str(converted), parity=saved.judge(*tolerances))

@@ -1,9 +1,9 @@
-"""The conversion pipeline: check, fix, convert, verify, then publish. The output appears only if parity holds."""
+"""The conversion pipeline: check, fix, convert, verify, then publish. The output appears only if parity is proven."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, rand
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
 from mnncompat.results.outcomes import ConvertResult, Verdict
+from mnncompat.results.proof_strength import ProofVerdict, acceptable
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites
 from mnncompat.support.releases import installed_version
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.mnn import Converted, ConvertOptions, Limits
     from mnncompat.parity import Given, Tolerance
-    from mnncompat.results.diagnostics import CheckResult
+    from mnncompat.results.diagnostics import CheckResult, Diagnostic
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
 
@@ -56,6 +57,8 @@ class GateOptions:
         seed: Of the drawn inputs.
         memory: Bytes that a run may take at sizes that are chosen; None for the default. If `limits` is None, MNN gets
             no less.
+        power: Measure which operators the comparison would have caught, had they been wrong.
+        accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
     """
 
     rewrites: Sequence[Rewrite] = ()
@@ -68,12 +71,14 @@ class GateOptions:
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     seed: int = 0
     memory: int | None = None
+    power: bool = True
+    accept: Collection[ProofVerdict | str] = ()
 
 
 def convert_model(
     model: Model, out: Path | None, *, options: GateOptions | None = None, progress: Progress = lambda _: None
 ) -> Conversion:
-    """Convert a model with MNN, and publish the file only if it computes what the model computes.
+    """Convert a model with MNN, and publish the file only if it is proven to compute what the model computes.
 
     Args:
         model: The model, as it was exported.
@@ -82,7 +87,8 @@ def convert_model(
         progress: Told about every step.
 
     Returns:
-        How it ended; `out` is untouched unless the verdict is `Verdict.CONVERTED`.
+        How it ended; `out` is untouched unless the verdict is `Verdict.CONVERTED`: the parity report's verdict is
+        *equal* or *within*, or `GateOptions.accept` names all that it lacks.
 
     Raises:
         OutputError: `out` cannot be written.
@@ -107,6 +113,7 @@ class _Gate:
 
         self._model = model
         self._options = options
+        self._accept = acceptable(options.accept)
         requested = [requested_rewrite(name) for name in options.requested]
         told = {field: value for each in requested for field, value in each.converter_options}
         self._rewrites = (*options.rewrites, *requested)
@@ -122,25 +129,34 @@ class _Gate:
 
         check = self._check()
         fixed = self._fix()
-        result = Conversion(source=self._model.name, out=None, verdict=Verdict.NOT_PROVEN, check=check, fix=fixed)
+        result = Conversion(
+            source=self._model.name,
+            out=None,
+            verdict=Verdict.NOT_PROVEN,
+            check=check,
+            fix=fixed,
+            remaining=self._remaining(check, fixed),
+        )
         if fixed is not None and fixed.rolled_back:
             return replace(result, hint=self._random_hint())
+        unquantised: ParityReport | None = None
         if is_lossy(self._converter):
-            parity = self._prove_unquantised(fixed)
-            if isinstance(parity, Failure):
-                return replace(result, verdict=Verdict.NOT_CONVERTED, failure=parity)
-            if not parity.passed:
-                return replace(result, verdict=Verdict.NOT_EQUAL, parity=parity, hint=self._random_hint())
+            full = self._prove_unquantised(fixed)
+            if isinstance(full, Failure):
+                return replace(result, verdict=Verdict.NOT_CONVERTED, failure=full)
+            if not full.is_accepted(self._accept):
+                return replace(result, verdict=_VERDICTS[full.verdict], parity=full, hint=self._random_hint())
+            unquantised = full
         converted = self._convert(fixed, self._converter)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
-        parity = self._verify(fixed, self._options.tolerance or default_tolerance(self._converter))
+        parity = self._verify(fixed, unquantised)
         result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
-        if not parity.passed:
-            return replace(result, verdict=Verdict.NOT_EQUAL, hint=self._hint(parity, fixed))
+        if not parity.is_accepted(self._accept):
+            return replace(result, verdict=_VERDICTS[parity.verdict], hint=self._hint(parity, fixed))
         if out is not None:
             publish(self._mnn, out)
-        return replace(result, verdict=Verdict.CONVERTED, out=out)
+        return replace(result, verdict=Verdict.CONVERTED, out=out, accepted=parity.lacks)
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
         """What to try where noise or a known approximation may be the only cause of the difference."""
@@ -172,6 +188,11 @@ class _Gate:
         self._progress("check: what does MNN refuse, or get wrong?")
         return check_model(self._model, rewrites=None)
 
+    def _remaining(self, check: CheckResult, fixed: FixedModel | None) -> tuple[Diagnostic, ...]:
+        if fixed is None or not fixed.changed:
+            return check.diagnostics
+        return check_model(fixed.model, rewrites=None).diagnostics
+
     def _fix(self) -> FixedModel | None:
         if not self._rewrites:
             return None
@@ -197,7 +218,7 @@ class _Gate:
         full = replace(self._converter, fp16=False, weight_bits=0, weight_block=None, weight_asymmetric=None)
         self._progress("convert and verify with full weights first")
         converted = self._convert(fixed, full)
-        return converted if isinstance(converted, Failure) else self._verify(fixed, None)
+        return converted if isinstance(converted, Failure) else self._compare(fixed, None, power=self._options.power)
 
     def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
         from mnncompat import mnn
@@ -209,7 +230,16 @@ class _Gate:
             source = self._onnx
         return mnn.convert(source, self._mnn, options=converter, limits=self._limits)
 
-    def _verify(self, fixed: FixedModel | None, tolerance: Tolerance | None) -> ParityReport:
+    def _verify(self, fixed: FixedModel | None, unquantised: ParityReport | None) -> ParityReport:
+        """Compare the file; if its weights are rounded, what the proof with full weights exercised counts.
+
+        A ratio over the whole output would miss faults that the proof with full weights catches.
+        """
+        tolerance = self._options.tolerance or default_tolerance(self._converter)
+        found = self._compare(fixed, tolerance, power=self._options.power and unquantised is None)
+        return found if unquantised is None else replace(found, power=unquantised.power)
+
+    def _compare(self, fixed: FixedModel | None, tolerance: Tolerance | None, *, power: bool) -> ParityReport:
         from mnncompat.parity import verify
 
         rough = None if fixed is None else fixed.approximated
@@ -225,6 +255,7 @@ class _Gate:
             seed=self._options.seed,
             memory=self._options.memory,
             limits=self._limits,
+            power=power,
         )
 
     def _count(self) -> Mapping[str, int]:
@@ -236,6 +267,14 @@ class _Gate:
     def _size(self) -> int:
         weights = self._mnn.with_name(f"{self._mnn.name}.weight")
         return sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+
+
+_VERDICTS = {
+    ProofVerdict.DIFFERENT: Verdict.NOT_EQUAL,
+    ProofVerdict.NOT_PROVEN: Verdict.NOT_EXERCISED,
+    ProofVerdict.ONE_SIZE: Verdict.ONE_SIZE,
+}
+"""How a conversion ends whose proof lacks something."""
 
 
 def is_lossy(converter: ConvertOptions) -> bool:

@@ -179,3 +179,31 @@ def _cast(spec: InputSpec, array: np.ndarray, called: str) -> np.ndarray:
             hint="give values in its range",
         )
     return cast
+
+
+def stated_sizes(signature: Sequence[InputSpec], dimensions: Mapping[str, Mapping[int, str]]) -> dict[str, int]:
+    """Sizes that the signature states of dimensions that the model calls dynamic, as a rewritten model does."""
+    found: dict[str, int] = {}
+    for spec in signature:
+        for axis, name in dimensions.get(spec.name, {}).items():
+            size = None if spec.shape is None else spec.shape[axis]
+            if isinstance(size, int):
+                found[name] = size
+    return found
+
+
+def given_sizes(dimensions: Mapping[str, Mapping[int, str]], given: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Sizes that the given shapes fix.
+
+    Raises:
+        UsageError: They give one dimension two sizes.
+    """
+    sizes: dict[str, int] = {}
+    for name, shape in given.items():
+        for axis, called in dimensions.get(name, {}).items():
+            if sizes.setdefault(called, shape[axis]) != shape[axis]:
+                raise UsageError(
+                    f"the given shapes make {called!r} both {sizes[called]} and {shape[axis]}",
+                    hint="give it the same size in every input",
+                )
+    return sizes

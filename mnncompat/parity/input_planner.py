@@ -7,7 +7,7 @@ feeds = plan.feeds(DRAWS)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -16,29 +16,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import attribute
 from mnncompat.inference.input_domains import input_domains
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.noise_inputs import with_described
 from mnncompat.inference.size_solver import solve
-from mnncompat.inference.symbolic_shapes import SymbolicShapes, symbolic_shapes
+from mnncompat.inference.symbolic_shapes import symbolic_shapes
+from mnncompat.parity.given_inputs import given_sizes, stated_sizes
 from mnncompat.parity.input_plan import InputPlan
 from mnncompat.parity.memory import estimate, is_out_of_memory
+from mnncompat.parity.other_sizes import alternatives
+from mnncompat.parity.size_coverage import is_batch, places, title
+from mnncompat.parity.usual_sizes import BATCHES, MORE_BATCHES, usual_sizes
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
     from mnncompat.parity.runners import InputSpec
 
-BATCHES = (1, 2, 3)
-"""Sizes that a dynamic batch is given."""
-_STATE, _IMAGE, _VIDEO = 3, 4, 5
-"""Ranks of a state [layers, batch, features], an image and a video."""
-_CHANNELS = (3, 1)
-_HEIGHTS = (64, 224, 32, 128, 256, 640, 48, 16)
-_WIDTHS = (96, 64, 224, 32, 128, 256, 640, 320, 48, 16)
-_LENGTHS = (16, 8, 32, 64, 128, 512, 1, 4, 2, 16000)
 _PAST = (8, 0, 16, 4, 1)
 _NOTHING_FITS = "no sizes were found that fit the model"
 _MOST_PLANS = 10
@@ -77,12 +72,31 @@ class InputPlanner:
         self._symbols = symbolic_shapes(self._view, infer=False)
         self.smallest: int | None = None
         """Bytes of the smallest plan that the memory limit ruled out; None if it ruled out none."""
-        self._fixed = _fixed(self._symbols, given)
+        stated = stated_sizes(signature, self._symbols.dimensions)
+        self._fixed = stated | given_sizes(self._symbols.dimensions, given)
+        self._places = places(signature, self._symbols.dimensions)
+        self._held = stated | given_sizes(
+            self._symbols.dimensions, {name: array.shape for name, array in arrays.items()}
+        )
+        """Sizes that stay in every draw: those of data. Shapes that the user gave are where the draws begin."""
 
     @property
     def batches(self) -> list[str]:
-        """The dimensions that are the batch, as far as they are free; an exporter may give it several names."""
-        return [name for name in self._free() if self._is_batch(name)]
+        """The dimensions that are the batch, unless data hold it; an exporter may give it several names."""
+        return [name for name in self._movable if self._is_batch(name)]
+
+    @property
+    def others(self) -> list[str]:
+        """The other dimensions that data do not hold."""
+        return [name for name in self._movable if not self._is_batch(name)]
+
+    def title(self, name: str) -> str:
+        """What to call a dimension."""
+        return title(name, self._places[name])
+
+    def batch_sizes(self, here: int) -> list[int]:
+        """Sizes of the batch to compare beside one, the preferred ones first."""
+        return [size for size in (*BATCHES, *MORE_BATCHES) if size != here]
 
     def plans(self) -> Iterator[InputPlan]:
         """Ways to feed the model, the preferred ones first; none that is estimated to exceed the memory limit."""
@@ -100,10 +114,16 @@ class InputPlanner:
             if found == _MOST_PLANS:
                 return
 
-    def plan(self, sizes: Mapping[str, int]) -> InputPlan | None:
-        """The plan for given sizes; None if it would take too much memory."""
+    def plan(self, sizes: Mapping[str, int], *, chosen: bool = False) -> InputPlan | None:
+        """The plan for given sizes; None if it would take too much memory.
+
+        Args:
+            sizes: Of the dynamic dimensions.
+            chosen: True if they are other sizes than those that the user gave.
+        """
+        chosen = chosen or bool(self._free())
         needed = estimate(self._view, self._symbols.shapes, sizes)
-        if needed > self._memory and self._free():
+        if needed > self._memory and chosen:
             self.smallest = min(needed, self.smallest or needed)
             return None
         return InputPlan(
@@ -115,21 +135,40 @@ class InputPlanner:
             arrays=self._arrays,
             seed=self.seed,
             estimate=needed,
-            bound=self._memory if self._free() and not self._arrays else None,
+            bound=self._memory if chosen and not self._arrays else None,
         )
 
-    def variations(self, plan: InputPlan) -> Iterator[tuple[str, list[InputPlan]]]:
-        """The plan with other batch sizes, and with an empty past where there is one.
+    def at_batch(self, plan: InputPlan, size: int) -> Iterator[InputPlan]:
+        """A few ways to feed the model with another batch, of which one is enough; none that exceeds the limit."""
+        return self._variation(plan, dict.fromkeys(self.batches, size))
 
-        Yields:
-            What is other, and a few ways to choose the rest, of which one is enough; none if the graph or the memory
-            limit allows none.
+    def empty_past(self, plan: InputPlan) -> Iterator[InputPlan] | None:
+        """A few ways to feed the model with nothing as the past; None if it has none, or it is empty already."""
+        empty = {name: 0 for name in self._past if name in self._movable and plan.sizes.get(name)}
+        return self._variation(plan, empty) if empty else None
+
+    def at_other_sizes(self, plan: InputPlan, names: Sequence[str]) -> Iterator[InputPlan]:
+        """A few ways to give dimensions other sizes; the others keep theirs where the graph allows it.
+
+        If it allows no other sizes of a single dimension, it is given other ones all the same, for the runtime to
+        refuse. None that is estimated to exceed the memory limit.
         """
-        for size in BATCHES[1:] if self.batches else ():
-            yield f"batch {size}", self._variation(plan, dict.fromkeys(self.batches, size))
-        empty = {name: 0 for name in self._past if name in self._free() and plan.sizes.get(name)}
-        if empty:
-            yield "empty past", self._variation(plan, empty)
+        other = {name: alternatives(plan.sizes[name], self._candidates(name)) for name in names}
+        choices = {name: [*sizes, plan.sizes[name]] for name, sizes in other.items()}
+        direct = [
+            {name: sizes[min(place, len(sizes) - 1)] for name, sizes in other.items()}
+            for place in range(_MOST_VARIATIONS)
+        ]
+        found = [sizes for sizes in self._solutions(plan, choices, direct) if _differ(sizes, plan.sizes, names)]
+        found.sort(key=lambda sizes: len(names) - _differ(sizes, plan.sizes, names))
+        if not found and len(names) == 1:
+            found = [{**plan.sizes, names[0]: size} for size in other[names[0]]]
+        unique = {tuple(sizes[name] for name in names): sizes for sizes in reversed(found)}
+        return self._plans_like(plan, reversed(unique.values()))
+
+    def regardless(self, plan: InputPlan, change: Mapping[str, int]) -> Iterator[InputPlan]:
+        """A plan with other sizes that the graph does not seem to allow; none if it exceeds the memory limit."""
+        return self._plans_like(plan, [{**plan.sizes, **change}])
 
     def fixed_by_graph(self, names: Sequence[str]) -> str:
         """What keeps dimensions from having other sizes, in words; empty if nothing in the graph does."""
@@ -192,40 +231,71 @@ class InputPlanner:
         names = self._symbols.dimensions.get(spec.name, {})
         return [names.get(axis, dim or 0) for axis, dim in enumerate(spec.shape or ())]
 
-    def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> list[InputPlan]:
-        free = {name: [plan.sizes[name]] for name in self._free() if name not in change}
-        for name, first in free.items():
-            first += [size for size in (*change.values(), *self._candidates(name)) if size not in first]
-        found = solve(free, self._symbols.requirements, self._fixed | dict(change))
-        plans = [self.plan(sizes) for sizes in islice(found, _MOST_VARIATIONS)]
-        for other in filter(None, plans):
+    def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> Iterator[InputPlan]:
+        """Ways to change some sizes."""
+        return self._plans_like(plan, self._solutions(plan, {}, [change], change))
+
+    def _solutions(
+        self,
+        plan: InputPlan,
+        choices: Mapping[str, Sequence[int]],
+        direct: Sequence[Mapping[str, int]],
+        fixed: Mapping[str, int] | None = None,
+    ) -> Iterator[dict[str, int]]:
+        """Sizes that the graph allows, none twice, those that change the fewest other dimensions of a plan first.
+
+        Args:
+            plan: Whose sizes are changed.
+            choices: Dimension -> sizes to try.
+            direct: Changes that are looked at first, with everything else as it is.
+            fixed: Changes that are not a choice; other dimensions may have to take the same sizes.
+        """
+        requirements = self._symbols.requirements
+        found = [{**plan.sizes, **change} for change in direct]
+        found = [sizes for sizes in found if all(each.holds(sizes) for each in requirements)]
+        yield from found
+        settled = self._holding(plan) | dict(fixed or {})
+        rest = {
+            name: [plan.sizes[name], *(fixed or {}).values(), *self._candidates(name)]
+            for name in self._movable
+            if name not in choices and name not in settled
+        }
+        solved = list(islice(solve({**rest, **choices}, requirements, settled), _MOST_REJECTED))
+        solved.sort(key=lambda sizes: _differ(sizes, plan.sizes, tuple(rest)))
+        yield from (sizes for sizes in solved if sizes not in found)
+
+    def _holding(self, plan: InputPlan) -> dict[str, int]:
+        """The sizes that stay as they are in a plan."""
+        return {name: size for name, size in plan.sizes.items() if name not in self._movable}
+
+    def _plans_like(self, plan: InputPlan, found: Iterable[Mapping[str, int]]) -> Iterator[InputPlan]:
+        """The first plans at other sizes that keep to the memory limit, on the values of one."""
+        plans = (self.plan(sizes, chosen=True) for sizes in islice(found, _MOST_REJECTED))
+        for other in islice((each for each in plans if each is not None), _MOST_VARIATIONS):
             other.mildness = plan.mildness
             other.domains |= {name: plan.domains[name] for name in plan.corrected}
-        return [other for other in plans if other is not None]
+            yield other
+
+    @cached_property
+    def _movable(self) -> list[str]:
+        """The dimensions that can have other sizes than in the first draws."""
+        return [name for name in self._places if name not in self._held]
 
     def _free(self) -> list[str]:
         names = [name for dims in self._symbols.dimensions.values() for name in dims.values()]
         return [name for name in dict.fromkeys(names) if name not in self._fixed]
 
     def _shape(self, spec: InputSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        if spec.name in self._given:
+        if spec.name in self._arrays or (spec.name in self._given and spec.shape is None):
             return tuple(self._given[spec.name])
         names = self._symbols.dimensions.get(spec.name, {})
         return tuple(
             each if isinstance(each, int) else sizes[names[axis]] for axis, each in enumerate(spec.shape or ())
         )
 
-    def _places(self, name: str) -> Iterator[tuple[InputSpec, int]]:
-        """Where a dimension stands: inputs and axes."""
-        for spec in self._signature:
-            for axis, other in self._symbols.dimensions.get(spec.name, {}).items():
-                if other == name:
-                    yield spec, axis
-
     def _is_batch(self, name: str) -> bool:
         """A first axis, wherever it stands among inputs of two and more axes."""
-        places = list(self._places(name))
-        return bool(places) and places[0][1] == 0
+        return is_batch(self._places[name])
 
     @cached_property
     def _past(self) -> set[str]:
@@ -244,37 +314,12 @@ class InputPlanner:
     def _candidates(self, name: str) -> Sequence[int]:
         if name in self._past:
             return _PAST
-        spec, axis = next(self._places(name))
+        spec, axis = self._places[name][0]
         if self._is_batch(name):
             return BATCHES
-        return _sizes_of(spec.shape or (), axis)
+        return usual_sizes(spec.shape or (), axis)
 
 
-def _sizes_of(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]:
-    rank = len(shape)
-    if rank == _STATE and axis == 1 and isinstance(shape[0], int) and isinstance(shape[2], int):
-        return (*BATCHES, *_LENGTHS)
-    if rank not in (_IMAGE, _VIDEO):
-        return _LENGTHS
-    channels_last = isinstance(shape[-1], int) and not isinstance(shape[1], int)
-    spatial = axis if channels_last else axis - 1
-    if spatial == 0 or spatial == rank - 1:
-        return _CHANNELS
-    return _WIDTHS if spatial == rank - 2 else _HEIGHTS
-
-
-def _fixed(symbols: SymbolicShapes, given: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Sizes that the given shapes fix.
-
-    Raises:
-        UsageError: They give one dimension two sizes.
-    """
-    sizes: dict[str, int] = {}
-    for name, shape in given.items():
-        for axis, called in symbols.dimensions.get(name, {}).items():
-            if sizes.setdefault(called, shape[axis]) != shape[axis]:
-                raise UsageError(
-                    f"the given shapes make {called!r} both {sizes[called]} and {shape[axis]}",
-                    hint="give it the same size in every input",
-                )
-    return sizes
+def _differ(sizes: Mapping[str, int], before: Mapping[str, int], names: Sequence[str]) -> int:
+    """How many of the dimensions have another size."""
+    return sum(sizes[name] != before[name] for name in names)

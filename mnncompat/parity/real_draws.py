@@ -10,12 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from onnx import GraphProto
+
+from mnncompat.graph.model_file import Model
+from mnncompat.inference.model_view import view_model
+from mnncompat.inference.shape_propagation import Propagation
 from mnncompat.parity.given_inputs import GivenDraw, checked, given_draws
 from mnncompat.parity.input_plan import InputPlan, NamedFeeds
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import default_limit
-from mnncompat.parity.reference import Reference, run_plan, run_reference
+from mnncompat.parity.plan_runs import run_plan
+from mnncompat.parity.reference import Reference, run_reference
 from mnncompat.parity.sampling import DRAWS
+from mnncompat.parity.size_coverage import dimensions_of, places
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 
     from mnncompat.parity.real_data import RealData
     from mnncompat.parity.runners import InputSpec, Runner
+    from mnncompat.parity.size_coverage import Dimension
 
 
 class Feeder:
@@ -66,6 +74,17 @@ class Feeder:
     def planner(self, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> InputPlanner:
         """What finds the inputs that are not given."""
         return InputPlanner(self._proto, self._signature, shapes, arrays, seed=self.seed, memory=self._memory)
+
+    def dimensions(self, settled: Mapping[str, str]) -> tuple[Dimension, ...]:
+        """The dynamic dimensions.
+
+        Args:
+            settled: Why one of them has no other sizes, by its name.
+        """
+        view = view_model(Model(proto=self._proto)).main
+        assert isinstance(view.graph, GraphProto)  # noqa: S101 - the main graph
+        named = Propagation(view, infer=False).declare_inputs(view.graph)
+        return dimensions_of(places(self._signature, named), settled)
 
     def is_complete(self, draw: GivenDraw) -> bool:
         """Whether every input is given."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnncompat.parity.input_plan import GIVEN, InputPlan, NamedFeeds
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.memory import bounded, is_out_of_memory
-from mnncompat.parity.refinement import refine
+from mnncompat.parity.memory import is_out_of_memory
+from mnncompat.parity.other_sizes import explore
+from mnncompat.parity.plan_runs import bounded_run, run_plan
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.results.failures import Failure
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 """Seconds in which a way to feed the model is looked for."""
-_MOST_REFINEMENTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Reference:
         assumptions: What was assumed of the inputs.
         plan: How the first draws were fed; None if everything was given.
         given: Names of the draws that are the user's data.
+        settled: Why a dynamic dimension has no other sizes, by its name.
     """
 
     feeds: list[NamedFeeds]
@@ -48,6 +49,7 @@ class Reference:
     assumptions: tuple[InputAssumption, ...] = ()
     plan: InputPlan | None = None
     given: tuple[str, ...] = ()
+    settled: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str] = DRAWS) -> Reference:
@@ -81,27 +83,6 @@ def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str]
     return Reference(feeds=[], outputs=planner.refusal(refusals))
 
 
-def run_plan(plan: InputPlan, runner: Runner, draws: Sequence[str]) -> tuple[list[NamedFeeds], Outputs] | Failure:
-    """The draws of a plan and what comes of them; a plan that the runtime's words correct is tried again."""
-    for attempt in range(_MOST_REFINEMENTS):
-        feeds = plan.feeds(draws)
-        outputs = _bounded_run(plan, runner, feeds)
-        if not isinstance(outputs, Failure):
-            return feeds, outputs
-        if attempt == _MOST_REFINEMENTS - 1 or is_out_of_memory(outputs) or not refine(plan, outputs):
-            return outputs
-    raise AssertionError  # the loop ends with a return
-
-
-def _bounded_run(plan: InputPlan, runner: Runner, feeds: Sequence[NamedFeeds]) -> Outputs | Failure:
-    """Run within the memory limit, where sizes were chosen. What the model itself takes is not counted."""
-    load = getattr(runner, "load", None)
-    if load is not None and plan.bound is not None:
-        load()
-    with bounded(plan.bound):
-        return runner.run([feed.arrays for feed in feeds])
-
-
 def _evaluated(plan: InputPlan, runner: Runner) -> Reference | None:
     """By ONNX's reference evaluator, on data that the user gave: ONNX Runtime may have no kernel for the model."""
     evaluate = getattr(runner, "evaluate", None)
@@ -116,38 +97,18 @@ def _complete(
     planner: InputPlanner | None, plan: InputPlan, runner: Runner, feeds: list[NamedFeeds], outputs: Outputs
 ) -> Reference:
     """Replace draws that show nothing, and add the variations."""
-    notes = list(_bring_to_life(plan, runner, feeds, outputs))
-    for words, plans in planner.variations(plan) if planner is not None else ():
-        found = _first_that_runs(plans, runner, words)
-        if found is None:
-            why = planner.fixed_by_graph(planner.batches) if planner is not None else ""
-            reason = f"the graph does not allow it ({why})" if why else "it takes more memory than the limit"
-            notes.append(f"{words}: not compared, {reason}")
-        elif not isinstance(found, Failure):
-            feeds, outputs = feeds + found[0], outputs + found[1]
-        elif is_out_of_memory(found):
-            notes.append(f"{words}: not compared, because there is not enough memory for it ({found.message})")
-        elif words.startswith("batch"):
-            notes.append(
-                f"the model declares a dynamic batch, but does not accept one of {words.removeprefix('batch ')}"
-            )
-        else:
-            notes.append(f"the model does not accept an {words}")
-    return Reference(feeds=feeds, outputs=outputs, notes=tuple(notes), assumptions=plan.assumptions(), plan=plan)
-
-
-def _first_that_runs(
-    plans: Sequence[InputPlan], runner: Runner, words: str
-) -> tuple[list[NamedFeeds], Outputs] | Failure | None:
-    """One draw of the first plan that the reference takes; else how it refuses the first."""
-    refusal: Failure | None = None
-    for plan in plans:
-        feeds = plan.feeds(DRAWS[:1], suffix=f", {words}")
-        found = _bounded_run(plan, runner, feeds)
-        if not isinstance(found, Failure):
-            return feeds, found
-        refusal = refusal or found
-    return refusal
+    notes = tuple(_bring_to_life(plan, runner, feeds, outputs))
+    found = Reference(feeds=feeds, outputs=outputs, notes=notes, assumptions=plan.assumptions(), plan=plan)
+    if planner is None:
+        return found
+    other = explore(planner, plan, runner, outputs)
+    return replace(
+        found,
+        feeds=[*feeds, *other.feeds],
+        outputs=[*outputs, *other.outputs],
+        notes=(*notes, *other.notes),
+        settled=other.settled,
+    )
 
 
 def _bring_to_life(plan: InputPlan, runner: Runner, feeds: list[NamedFeeds], outputs: Outputs) -> Iterator[str]:
@@ -161,7 +122,7 @@ def _bring_to_life(plan: InputPlan, runner: Runner, feeds: list[NamedFeeds], out
             continue
         while best < 1.0 and plan.milder(feed.name):
             (again,) = plan.feeds([feed.name])
-            found = _bounded_run(plan, runner, [again])
+            found = bounded_run(plan, runner, [again])
             if not isinstance(found, Failure) and _finite(found[0]) > best:
                 best = _finite(found[0])
                 feeds[place], outputs[place] = again, found[0]

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     import onnx
 
     from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.size_coverage import Dimension
     from mnncompat.results.parity_report import ParityReport, Tolerance
 
     Outputs = list[dict[str, np.ndarray]]
 
 MANIFEST = "mnncompat-data.json"
 """Name of the manifest."""
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Of the manifest. The second number grows with additions, the first with anything that breaks a reader."""
 DRAW = re.compile(r"draw-[0-9]+\.npz")
 """Names of the files of draws."""
@@ -64,6 +65,7 @@ class Saving:
         actual: Outputs,
         report: ParityReport,
         tolerances: Mapping[str, Tolerance],
+        dimensions: Sequence[Dimension] = (),
     ) -> None:
         """Write everything, or nothing.
 
@@ -73,6 +75,7 @@ class Saving:
             actual: For each draw, what MNN computed; empty if it failed.
             report: What was found.
             tolerances: By output.
+            dimensions: The dynamic ones.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -99,6 +102,7 @@ class Saving:
                     for name in outputs
                 ],
                 "draws": draws,
+                "dimensions": [asdict(each) for each in dimensions],
                 **_findings(report),
             }
             (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
@@ -110,6 +114,7 @@ def _findings(report: ParityReport) -> dict[str, Any]:
         "failures": [{"runner": each.runner, **asdict(each.failure)} for each in report.failures],
         "notes": list(report.notes),
         "seed": report.seed,
+        "power": None if report.power is None else asdict(report.power),
         "given": list(report.given),
         "undetermined": [asdict(each) for each in report.undetermined],
         "assumptions": [asdict(each) for each in report.assumptions],

@@ -15,6 +15,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.save_data import DRAW, MANIFEST, SCHEMA_VERSION, sha256
+from mnncompat.parity.size_coverage import Dimension, coverage
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.parity_report import (
     InputAssumption,
@@ -23,6 +24,7 @@ from mnncompat.results.parity_report import (
     Tolerance,
     UndeterminedOutput,
 )
+from mnncompat.results.proof_strength import Power
 
 if TYPE_CHECKING:
     from mnncompat.parity.judge import Found
@@ -44,7 +46,8 @@ class SavedData:
         actual: For each draw, what MNN computed; empty if it failed.
         tolerances: By output.
         half: Outputs that are float16.
-        report: Failures, notes, seed, assumptions, draws of data and random outputs, without judged outputs.
+        report: Failures, notes, seed, assumptions, power, draws of data and random outputs, without judged outputs.
+        dimensions: The dynamic dimensions of the inputs; empty in data of older versions.
         inconclusive: For an output and a draw that rounding explained: whether it still is proof.
     """
 
@@ -57,6 +60,7 @@ class SavedData:
     tolerances: Mapping[str, Tolerance]
     half: frozenset[str]
     report: ParityReport
+    dimensions: tuple[Dimension, ...]
     inconclusive: Mapping[tuple[str, str], bool]
 
     def require_same(self, *, model: Path | None = None, mnn_file: Path | None = None) -> None:
@@ -81,7 +85,7 @@ class SavedData:
         """Judge the outputs again, without running anything.
 
         What rounding explained when the data were saved is inconclusive for the same tolerance; for another one nothing
-        is, because that takes runs.
+        is, because that takes runs. Likewise the power is known for the same tolerances alone.
 
         Args:
             tolerance: Of outputs that are not named in `tolerances`; None for that of the time when they were saved.
@@ -100,6 +104,7 @@ class SavedData:
         outputs = judge.outputs(self.feeds, self.expected, self.actual, without=random) if self.actual else ()
         problems = problems_of(outputs, self.report.failures, self.report.undetermined)
         report = replace(self.report, outputs=outputs, problems=problems)
+        report = replace(report, sizes=coverage(report, self.dimensions), power=None if other else report.power)
         return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
     def _explain(self, _: Sequence[NamedFeeds], name: str, found: Found) -> tuple[tuple[Comparison, ...], list[str]]:
@@ -169,8 +174,10 @@ def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
             seed=int(manifest["seed"]),
             assumptions=tuple(_assumption(each) for each in manifest["assumptions"]),
             given=tuple(map(str, manifest["given"])),
+            power=_power(manifest.get("power")),
             undetermined=tuple(_undetermined(each) for each in manifest["undetermined"]),
         ),
+        dimensions=tuple(_dimension(each) for each in manifest.get("dimensions", ())),
         inconclusive={(each["output"], each["draw"]): bool(each["proof"]) for each in manifest["inconclusive"]},
     )
 
@@ -179,6 +186,25 @@ def _failure(found: Mapping[str, Any]) -> RunnerFailure:
     kind, stage = FailureKind(found["kind"]), Stage(found["stage"])
     failure = Failure(kind=kind, stage=stage, message=str(found["message"]), words=str(found["words"]))
     return RunnerFailure(runner=str(found["runner"]), failure=failure)
+
+
+def _power(found: Mapping[str, Any] | None) -> Power | None:
+    if found is None:
+        return None
+    exercised, silent, untried = (tuple(map(str, found[key])) for key in ("exercised", "silent", "untried"))
+    return Power(
+        exercised=exercised,
+        silent=silent,
+        untried=untried,
+        remembered=bool(found["remembered"]),
+        seconds=float(found["seconds"]),
+    )
+
+
+def _dimension(found: Mapping[str, Any]) -> Dimension:
+    places = tuple((str(name), int(axis)) for name, axis in found["places"])
+    needed, settled = int(found["needed"]), str(found["settled"])
+    return Dimension(title=str(found["title"]), places=places, needed=needed, settled=settled)
 
 
 def _assumption(found: Mapping[str, Any]) -> InputAssumption:

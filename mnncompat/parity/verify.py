@@ -22,6 +22,7 @@ from mnncompat.parity.reference import Reference
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
 from mnncompat.parity.save_data import Saving
+from mnncompat.parity.size_coverage import coverage
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
 from mnncompat.results.failures import Failure
@@ -260,8 +261,10 @@ def _compared(
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs))
+    dimensions = feeder.dimensions(found.settled)
+    report = replace(report, sizes=coverage(report, dimensions))
     if saving is not None:
-        saving.save(fed, expected, actual, report, judge.tolerances)
+        saving.save(fed, expected, actual, report, judge.tolerances, dimensions)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
 

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 
 from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
+from mnncompat.report.verdict import agreement, exercised, size_reason
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
-from mnncompat.results.rules import FIX_REFUSED, NOT_PROVEN, PARITY_FAILED, conversion_failed
+from mnncompat.results.proof_strength import ProofVerdict
+from mnncompat.results.rules import (
+    FIX_REFUSED,
+    NOT_EXERCISED,
+    NOT_PROVEN,
+    ONE_SIZE,
+    PARITY_FAILED,
+    WITHIN,
+    conversion_failed,
+)
 
 if TYPE_CHECKING:
     from mnncompat.results.parity_report import OutputParity, ParityReport
@@ -21,10 +31,11 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
 
     * A check: its findings.
     * A fix: MNN091 for each rewrite that was rolled back or whose proof failed, MNN094 for each refusal.
-    * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, then the check's findings that the rewrites
-      did not remove. After a conversion that was proven equal these are warnings at most, because the proof shows
-      that MNN computes this model correctly on this machine.
-    * A parity report: MNN093 for each output that differs and each side that did not run.
+    * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, MNN095 and MNN096 for what the proof lacks,
+      then the findings on the model that was converted. Beside a published file these are warnings at most, because
+      the comparison shows that MNN computes this model correctly on this machine, or the user accepted what it lacks.
+    * A parity report: MNN093 for each output that differs or is random and each side that did not run, MNN095 and
+      MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal.
     """
     subject = subject_of(result)
     match subject:
@@ -35,21 +46,21 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
         case ConvertResult():
             return _of_conversion(subject)
         case Verified():
-            return list(_of_parity(subject.parity, Location(model=subject.source)))
+            return _of_verification(subject)
 
 
-def remaining(result: ConvertResult) -> tuple[Diagnostic, ...]:
-    """The check's findings that the rewrites did not remove."""
-    applied = {fix.rewrite for fix in result.fix.applied} if result.fix else set()
-    return tuple(each for each in result.check.diagnostics if not (each.fixable and each.remedy in applied))
+def _of_verification(result: Verified) -> list[Diagnostic]:
+    found = list(_of_parity(result.parity, Location(model=result.source)))
+    return [_at_most_warning(each) for each in found] if result.accepted else found
 
 
 def _of_conversion(result: ConvertResult) -> list[Diagnostic]:
-    left = list(remaining(result))
     rewrites = list(_not_proven(result.fix)) if result.fix else []
     if result.verdict is Verdict.CONVERTED:
-        return [_at_most_warning(each) for each in (*rewrites, *left)]
-    return [*_failure(result, rewrites), *left]
+        at = Location(model=result.source)
+        proof = [] if result.parity is None else list(_of_parity(result.parity, at))
+        return [_at_most_warning(each) for each in (*proof, *rewrites, *result.remaining)]
+    return [*_failure(result, rewrites), *result.remaining]
 
 
 def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnostic]:
@@ -61,9 +72,10 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
     if result.verdict is Verdict.NOT_CONVERTED:
         return [conversion_failed(result.failure, at), *downgraded]
     found = list(_of_parity(result.parity, at)) if result.parity else []
-    if not found:
-        why = result.failure.message if result.failure else PARITY_FAILED.summary
-        found = [PARITY_FAILED.finding(at, why, status="wrong")]
+    if not any(each.severity is Severity.ERROR for each in found):
+        rule = {Verdict.NOT_EXERCISED: NOT_EXERCISED, Verdict.ONE_SIZE: ONE_SIZE}.get(result.verdict, PARITY_FAILED)
+        why = result.failure.message if result.failure else rule.summary
+        found = [rule.finding(at, why, status="wrong" if rule is PARITY_FAILED else "unknown"), *found]
     return [*found, *downgraded]
 
 
@@ -88,20 +100,35 @@ def _refusals(result: FixResult) -> Iterator[Diagnostic]:
 
 
 def _of_parity(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
-    if report.passed:
-        return
     for side in report.failures:
         yield PARITY_FAILED.finding(
             at, f"{side.runner} gave no outputs: {side.failure.message}", status=side.failure.kind.value
         )
     failing = [output for output in report.outputs if not output.passed]
     for output in failing:
-        yield PARITY_FAILED.finding(at, _difference(output), status="wrong")
+        rule, status = (NOT_EXERCISED, "unknown") if output.shows_nothing else (PARITY_FAILED, "wrong")
+        yield rule.finding(at, _difference(output), status=status)
     for random in report.undetermined:
         yield PARITY_FAILED.finding(at, f"output {random.name} {random.reason}", status="unknown")
-    if not failing and not report.failures and not report.undetermined:
+    if not (report.passed or failing or report.failures or report.undetermined):
         why = "; ".join(report.problems) or "nothing was compared"
         yield PARITY_FAILED.finding(at, why, status="wrong")
+    yield from _of_verdict(report, at)
+
+
+def _of_verdict(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
+    """What the comparison does not prove though nothing differs."""
+    if report.verdict is ProofVerdict.DIFFERENT:
+        return
+    power = report.power
+    if power is not None and not power.is_enough:
+        yield NOT_EXERCISED.finding(at, exercised(report), status="unknown", hint="give real data: --input")
+    elif power is not None and power.silent:
+        yield replace(NOT_EXERCISED, severity=Severity.INFO).finding(at, exercised(report), status="partial")
+    for each in report.few_sizes:
+        yield ONE_SIZE.finding(at, size_reason(each), status="unknown")
+    if report.is_rough:
+        yield WITHIN.finding(at, f"the outputs agree {agreement(report)}", status="partial")
 
 
 def _difference(output: OutputParity) -> str:

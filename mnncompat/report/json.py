@@ -16,12 +16,12 @@ from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.
 _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
-_DERIVED = ("path", "passed", "changed", "proven")
+_DERIVED = ("path", "passed", "changed", "proven", "is_proven", "is_enough", "verdict", "lacks", "snr_db")
 _KINDS = ((CheckResult, "check"), (FixResult, "fix"), (ConvertResult, "convert"), (Verified, "verify"))
 _MODELS = ("model", "approximated")  # what a fix holds beside its values
 

@@ -10,6 +10,7 @@ from mnncompat.results.outcomes import ConvertResult, FixResult
 
 if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
+    from mnncompat.results.proof_strength import ProofVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,13 @@ class Verified:
         source: Path of the ONNX model as the user gave it; empty for a model in memory.
         file: Path of the `.mnn` file as the user gave it; empty if unknown.
         parity: The report.
+        accepted: What the proof lacks and the user accepted.
     """
 
     source: str
     file: str
     parity: ParityReport
+    accepted: tuple[ProofVerdict, ...] = ()
 
 
 Subject = CheckResult | FixResult | ConvertResult | Verified

@@ -11,11 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat.results.diagnostics import CheckResult, Location
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
+    from mnncompat.results.proof_strength import ProofVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +140,17 @@ class Verdict(StrEnum):
     """How a conversion ended."""
 
     CONVERTED = "converted"
-    """The file was published: it loads, runs and is equal."""
+    """The file is published: it loads, runs and agrees; `ParityReport.verdict` says how far, and what was accepted."""
     NOT_PROVEN = "fix-not-proven"
     """A rewrite could not be proven equal."""
     NOT_CONVERTED = "not-converted"
     """MNN refused the model or failed on it."""
     NOT_EQUAL = "not-equal"
     """MNN's file computes other results, or could not be run."""
+    NOT_EXERCISED = "not-proven"
+    """Nothing differs, but the comparison would not have shown a wrong operator, or what it shows is random."""
+    ONE_SIZE = "one-size"
+    """MNN's file agrees, but was compared at too few sizes of a dynamic dimension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +162,8 @@ class ConvertResult:
         out: Where the `.mnn` file was published; None if it was not.
         verdict: How it ended.
         check: Findings on the model as it was given.
+        remaining: Findings on the model that was converted: those that the rewrites left.
+        accepted: What the proof lacks and the user accepted; empty if the file was not published.
         fix: What was rewritten before the conversion; None if fixing was switched off.
         failure: How the conversion failed; None if it did not.
         parity: ONNX Runtime on the original against MNN on the file; None if an earlier step failed.
@@ -173,6 +180,8 @@ class ConvertResult:
     fix: FixResult | None
     failure: Failure | None = None
     parity: ParityReport | None = None
+    remaining: tuple[Diagnostic, ...] = ()
+    accepted: tuple[ProofVerdict, ...] = ()
     ops: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
     words: str = ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
 from mnncompat.errors import UsageError
 from mnncompat.results.failures import Failure
-from mnncompat.results.proof_strength import Power, ProofVerdict, SizeCoverage
+from mnncompat.results.proof_strength import EQUAL_ATOL, EQUAL_RTOL, Power, ProofVerdict, SizeCoverage
 
 T = TypeVar("T")
 
@@ -42,6 +43,11 @@ class Tolerance:
                 "a tolerance is negative, or not a number",
                 hint="give rtol and atol of zero or more, and shares between 0 and 1",
             )
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether it is wider than that of float32: what agrees by it is within it, not equal."""
+        return self.snr_db is not None or self.rtol > EQUAL_RTOL or self.atol > EQUAL_ATOL or self.unequal > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +134,23 @@ class OutputParity:
     def passed(self) -> bool:
         """Whether every draw passed and at least one compared something."""
         return not self.problems
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether it fails, but not by a difference: no draw compared anything that would tell."""
+        compared = any(each.compared and each.discriminative for each in self.comparisons)
+        return not self.passed and not compared and all(each.passed for each in self.comparisons)
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether its tolerance is wider than that of float32, and it is not the same bit for bit."""
+        return self.tolerance.is_rough and self.snr_db < math.inf
+
+    @property
+    def snr_db(self) -> float:
+        """The lowest signal-to-noise ratio of the draws that are proof, in dB; infinite if there is no noise."""
+        proofs = [each for each in self.comparisons if each.discriminative and not each.inconclusive]
+        return min((each.snr_db for each in proofs if not math.isnan(each.snr_db)), default=math.inf)
 
     @property
     def worst(self) -> Comparison | None:
@@ -229,26 +252,41 @@ class ParityReport:
         if self.differs and not self.passed:
             return (ProofVerdict.DIFFERENT,)
         unproven = not self.passed or (self.power is not None and not self.power.is_enough)
-        few_sizes = not all(each.is_proven for each in self.sizes)
-        found = ((unproven, ProofVerdict.NOT_PROVEN), (few_sizes, ProofVerdict.ONE_SIZE))
+        found = ((unproven, ProofVerdict.NOT_PROVEN), (bool(self.few_sizes), ProofVerdict.ONE_SIZE))
         return tuple(verdict for lacking, verdict in found if lacking)
+
+    @property
+    def few_sizes(self) -> tuple[SizeCoverage, ...]:
+        """The dynamic dimensions that were compared at too few sizes."""
+        return tuple(each for each in self.sizes if not each.is_proven)
 
     @property
     def verdict(self) -> ProofVerdict:
         """What was proven, in one word."""
         if self.lacks:
             return self.lacks[0]
-        rough = any(each.tolerance.snr_db is not None for each in self.outputs)
-        return ProofVerdict.WITHIN if rough else ProofVerdict.EQUAL
+        return ProofVerdict.WITHIN if self.is_rough else ProofVerdict.EQUAL
 
-    def is_accepted(self, accepted: Collection[ProofVerdict] = ()) -> bool:
+    @property
+    def is_rough(self) -> bool:
+        """Whether an output is."""
+        return any(each.is_rough for each in self.outputs)
+
+    @property
+    def snr_db(self) -> float:
+        """The lowest signal-to-noise ratio of an output in dB, as `OutputParity.snr_db`."""
+        return min((each.snr_db for each in self.outputs), default=math.inf)
+
+    def is_accepted(self, accepted: Collection[ProofVerdict | str] = ()) -> bool:
         """Whether it is a proof, apart from what a user accepts to be missing."""
         return set(self.lacks) <= set(accepted) - {ProofVerdict.DIFFERENT}
 
     @property
     def differs(self) -> bool:
-        """False if it fails for nothing but outputs that are random."""
-        return bool(self.failures) or not self.undetermined or not all(each.passed for each in self.outputs)
+        """False if it fails for nothing but outputs that are random, or that show nothing."""
+        if self.failures or any(not each.passed and not each.shows_nothing for each in self.outputs):
+            return True
+        return not self.undetermined and not any(each.shows_nothing for each in self.outputs)
 
 
 def _renamed(old: str, new: str, value: T) -> T:

@@ -67,7 +67,48 @@ not be equal, or not better. The finding says which. This matters only if `mnnco
 """,
 )
 
-RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED)
+NOT_EXERCISED = RuleInfo(
+    code="MNN095",
+    name="not-exercised",
+    summary="the comparison would not have shown wrong operators, or could not compare an output",
+    severity=Severity.ERROR,
+    explanation="""\
+Nothing differs, but that proves too little. A fault was planted in every operator with weights, one at a time, and for
+fewer than nine tenths of them an output moved beyond its tolerance: had MNN computed the others wrongly, the comparison
+would have passed all the same. Mostly an output is saturated or dead on the inputs that were drawn. Or an output is
+random, or nearly zero in every draw, and shows nothing.
+
+Give real data, on which the outputs move: `--input name=file.npy`. `--accept not-proven` publishes the file unproven.
+""",
+)
+
+ONE_SIZE = RuleInfo(
+    code="MNN096",
+    name="one-size",
+    summary="a dynamic dimension was compared at too few sizes",
+    severity=Severity.ERROR,
+    explanation="""\
+Every output agrees, but a dimension that the model declares dynamic was compared at too few sizes: two prove it, three
+for the batch. MNN's converter may have stored the one size. A size that the graph itself fixes counts as proven.
+
+Other sizes are tried unless the data are all there is (`--data-only`) or the memory limit does not allow them
+(`--memory-limit`). If the application uses this size alone, fix it in the model: `mnncompat fix --shape`.
+`--accept one-size` publishes the file all the same.
+""",
+)
+
+WITHIN = RuleInfo(
+    code="MNN097",
+    name="within-tolerance",
+    summary="the outputs agree by a tolerance that is wider than that of float32",
+    severity=Severity.INFO,
+    explanation="""\
+Weights in float16 or in few bits, outputs in half precision, or a `--tolerance` that was given: the outputs are near
+those of the original, not equal. The finding gives the lowest signal-to-noise ratio that was measured.
+""",
+)
+
+RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED, NOT_EXERCISED, ONE_SIZE, WITHIN)
 """Rules of the findings about what `fix`, `convert` and `verify` did."""
 
 

@@ -42,16 +42,17 @@ def test_data_in_every_command(model: Path, capsys: Capture) -> None:
     assert "given data: sample few, sample more, feeds 1" in text
     assert "input image: float32 [1, 3, 4, 4]" in text
     assert "ids below 3 (Gather of table [3, 2])" in text
-    assert main(["verify", str(model), str(out), *data, *limit, "--data-only", "--save-data", str(saved)]) == 0
-    assert "3 draws" in capsys.readouterr().out
-    assert main(["verify", "--load-data", str(saved), "--output-format", "json"]) == 0
+    assert main(["verify", str(model), str(out), *data, *limit, "--data-only", "--save-data", str(saved)]) == 1
+    assert "equal for batch 1 and 2 only: 2 outputs in 3 draws" in capsys.readouterr().out
+    assert main(["verify", "--load-data", str(saved), "--output-format", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["schema_version"] == "1.1"
+    assert document["schema_version"] == "1.2"
     (result,) = document["results"]
     assert (result["source"], result["file"]) == (str(model), str(out))
     assert result["parity"]["given"] == result["parity"]["draws"] == ["sample few", "sample more", "feeds 1"]
     assert [each["name"] for each in result["parity"]["assumptions"]] == ["image"]
-    assert main(["verify", str(model), str(out), "--load-data", str(saved)]) == 0
+    accepted = ["--accept", "one-size"]
+    assert main(["verify", str(model), str(out), "--load-data", str(saved), *accepted]) == 0
     assert main(["fix", str(model), *data, *limit, "-o", str(model.parent / "fixed.onnx")]) == 0
     assert main(["check", str(model), "--probe", *data]) == 0
 
@@ -69,7 +70,11 @@ def test_images(model: Path, capsys: Capture) -> None:
 
 
 def test_data_alone(model: Path, capsys: Capture) -> None:
-    assert main(["convert", str(model), "-q", "--data-only", "--input", f"ids={model.parent / 'ids.npz'}"]) == 0
+    words = ["convert", str(model), "-q", "--data-only", "--input", f"ids={model.parent / 'ids.npz'}"]
+    assert main(words) == 1
+    assert not model.with_suffix(".mnn").exists()
+    assert "not published: equal for batch 1 and 2 only" in capsys.readouterr().out
+    assert main([*words, "--accept", "one-size"]) == 0
     assert "2 outputs in 2 draws" in capsys.readouterr().out
 
 

@@ -119,7 +119,7 @@ def test_noise_as_an_input_is_published(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["generator", "VAE", "scaled"])
 def test_conversion_names_the_node_and_an_option_that_helps(name: str) -> None:
     result = mnncompat.convert(model(FED[name]), None)
-    assert result.verdict is Verdict.NOT_EQUAL
+    assert result.verdict is Verdict.NOT_EXERCISED
     assert result.parity is not None
     assert not result.parity.differs
     (random,) = result.parity.undetermined
@@ -140,7 +140,7 @@ def test_outputs_that_depend_on_no_noise_are_compared() -> None:
 def test_refusal_is_told_and_advises_nothing_that_does_not_help(name: str, tmp_path: Path) -> None:
     text, words = REFUSED[name]
     result = mnncompat.convert(model(text), tmp_path / "model.mnn", unsafe=True)
-    assert result.verdict is Verdict.NOT_EQUAL
+    assert result.verdict is Verdict.NOT_EXERCISED
     assert words in result.hint
     assert "--unsafe-fixes" not in result.hint
     assert result.fix is not None

@@ -16,6 +16,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity import DRAWS, RealData, compare_models, read_input, real_data
 from mnncompat.parity.given_inputs import given_draws
 from mnncompat.parity.runners import InputSpec
+from mnncompat.results.proof_strength import ProofVerdict
 
 DOUBLED = "g (float[n,3] x) => (float[n,3] y) { y = Add (x, x) }"
 PICKED = """g (float[n,3] x, int64[n] i) => (float[m,3] y) {
@@ -218,8 +219,9 @@ def test_samples_are_draws_beside_the_drawn_ones_each_with_its_shape(tmp_path: P
     report = compare_models(model, model, inputs={"x": tmp_path / "x.npz"})
     assert report.passed
     assert report.given == ("sample a", "sample b")
-    assert report.draws == ("sample a", "sample b", *DRAWS)
-    assert [shapes["x"] for shapes in report.shapes] == [(2, 3), (4, 3), *[(2, 3)] * len(DRAWS)]
+    assert report.draws == ("sample a", "sample b", *DRAWS, "normal, batch 1", "normal, batch 3")
+    assert [shapes["x"] for shapes in report.shapes] == [(2, 3), (4, 3), *[(2, 3)] * len(DRAWS), (1, 3), (3, 3)]
+    assert report.verdict is ProofVerdict.EQUAL
 
 
 def test_data_alone() -> None:
@@ -228,6 +230,7 @@ def test_data_alone() -> None:
     assert report.passed
     assert report.draws == ("sample 1",)
     assert report.assumptions == ()
+    assert (report.verdict, report.sizes[0].sizes) == (ProofVerdict.ONE_SIZE, (2,))
 
 
 def test_inputs_without_data_are_drawn_beside_each_sample(tmp_path: Path) -> None:

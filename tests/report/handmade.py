@@ -10,7 +10,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from mnncompat.graph.model_file import Model
-from mnncompat.parity import FLOAT32
+from mnncompat.parity import FLOAT32, FP16_WEIGHTS
 from mnncompat.report import Subject, Verified
 from mnncompat.results.backend_placement import BackendReport, Fallback, Placement
 from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic, Location, RuleInfo, Severity
@@ -26,6 +26,7 @@ from mnncompat.results.outcomes import (
     Verdict,
 )
 from mnncompat.results.parity_report import Comparison, InputAssumption, OutputParity, ParityReport, RunnerFailure
+from mnncompat.results.proof_strength import Power, SizeCoverage
 
 SOURCE = "models/digits.onnx"
 ASSUMPTION = InputAssumption(name="image", dtype="float32", shape=(1, 1, 28, 28), values="numbers")
@@ -191,6 +192,18 @@ REFUSED = Failure(
     words="These Op Not Support: ai.onnx.ml::TreeEnsemble\n\x1b[31mNot Support: ai.onnx.ml::TreeEnsemble",
 )
 EQUAL = parity(output("logits", comparison("normal"), EXACT), notes=("the model does not accept a batch of 2",))
+SILENT = Power(exercised=("Conv 'head'",), silent=tuple(f"Conv 'layer_{n}'" for n in range(12)), seconds=0.5)
+FEW_SIZES = replace(
+    EQUAL,
+    sizes=(
+        SizeCoverage(dimension="N", inputs=("image",), sizes=(1,), needed=3),
+        SizeCoverage(dimension="image axis 2", inputs=("image",), sizes=(28,), needed=2, settled="Reshape to [1, 784]"),
+    ),
+)
+NEAR = replace(
+    parity(replace(output("logits", replace(comparison("normal"), snr_db=20.94), EXACT), tolerance=FP16_WEIGHTS)),
+    power=Power(exercised=("Conv 'a'", "Conv 'b'")),
+)
 TOO_FAR = "3 of 10 elements too far off, the worst 51 times at [0, 3]: 1.5 instead of 0.5"
 DIFFERENT = parity(
     output("logits", comparison("normal", problems=[TOO_FAR], error_ratio=51.0, max_abs=1.0), EXACT),
@@ -250,6 +263,7 @@ CONVERTED = ConvertResult(
     check=check(UNDECLARED, POOL, WIDE, UNKNOWN),
     fix=FIXED,
     parity=EQUAL,
+    remaining=(POOL, UNKNOWN),
     ops={"Input": 1, "Pooling": 2, "Convolution": 4},
     bytes=1_724_416,
     words="warning: [C] is unused",
@@ -264,8 +278,16 @@ NOT_RUN = replace(
     verdict=Verdict.NOT_EQUAL,
     parity=parity(failures=(RunnerFailure(runner="MNN", failure=CRASH),)),
 )
+ONE_SIZE = replace(CONVERTED, out=None, verdict=Verdict.ONE_SIZE, parity=FEW_SIZES)
+ACCEPTED = replace(CONVERTED, parity=FEW_SIZES, accepted=FEW_SIZES.lacks)
+UNEXERCISED = replace(EQUAL, power=SILENT)
 NOT_PROVEN = ConvertResult(
-    source=SOURCE, out=None, verdict=Verdict.NOT_PROVEN, check=check(UNDECLARED, WIDE), fix=ROLLED_BACK
+    source=SOURCE,
+    out=None,
+    verdict=Verdict.NOT_PROVEN,
+    check=check(UNDECLARED, WIDE),
+    fix=ROLLED_BACK,
+    remaining=(UNDECLARED, WIDE),
 )
 
 
@@ -342,6 +364,7 @@ def hostile(name: str) -> list[Subject]:
         fix=fixed,
         failure=failure,
         parity=report,
+        remaining=checked.diagnostics,
         ops={name: 1},
         bytes=1,
         words=name,
@@ -365,8 +388,14 @@ SUBJECTS: dict[str, list[Subject]] = {
     "convert-different": [NOT_EQUAL],
     "convert-crashed": [NOT_RUN],
     "convert-not-proven": [NOT_PROVEN],
+    "convert-one-size": [ONE_SIZE],
+    "convert-accepted": [ACCEPTED],
+    "convert-within": [replace(CONVERTED, parity=NEAR)],
+    "convert-not-exercised": [replace(ONE_SIZE, verdict=Verdict.NOT_EXERCISED, parity=UNEXERCISED)],
     "convert-dry": [replace(CONVERTED, out=None, fix=None)],
     "verify": [Verified(source=SOURCE, file="digits.mnn", parity=EQUAL)],
+    "verify-one-size": [Verified(source=SOURCE, file="digits.mnn", parity=FEW_SIZES)],
+    "verify-not-exercised": [Verified(source=SOURCE, file="digits.mnn", parity=UNEXERCISED)],
     "verify-different": [Verified(source=SOURCE, file="digits.mnn", parity=DIFFERENT)],
     "verify-nothing": [Verified(source="", file="digits.mnn", parity=parity())],
     "hostile": hostile(HOSTILE),

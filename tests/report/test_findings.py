@@ -8,13 +8,14 @@ import pytest
 from handmade import (
     CONVERTED,
     DIFFERENT,
+    EQUAL,
+    FEW_SIZES,
     FIXED,
     NOT_CONVERTED,
     NOT_EQUAL,
-    NOT_PROVEN,
     NOT_RUN,
-    POOL,
     ROLLED_BACK,
+    SILENT,
     SOURCE,
     SUBJECTS,
     UNDECLARED,
@@ -24,10 +25,10 @@ from handmade import (
     parity,
 )
 
-from mnncompat.report import Subject, findings
-from mnncompat.report.as_diagnostics import remaining
+from mnncompat.report import Subject, Verified, findings
 from mnncompat.results.diagnostics import RuleInfo, Severity
 from mnncompat.results.outcomes import ConvertResult, Verdict
+from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.rules import RESULT_RULES
 
 
@@ -47,7 +48,13 @@ def codes(subject: Subject) -> list[str]:
         ("convert-different", ["MNN093 error", "MNN093 error", "MNN212 error", "MNN002 info"]),
         ("convert-crashed", ["MNN093 error", "MNN212 error", "MNN002 info"]),
         ("convert-not-proven", ["MNN091 error", "MNN001 error", "MNN801 warning"]),
+        ("convert-one-size", ["MNN096 error", "MNN212 error", "MNN002 info"]),
+        ("convert-accepted", ["MNN096 warning", "MNN212 warning", "MNN002 info"]),
+        ("convert-within", ["MNN097 info", "MNN212 warning", "MNN002 info"]),
+        ("convert-not-exercised", ["MNN095 error", "MNN212 error", "MNN002 info"]),
         ("verify", []),
+        ("verify-one-size", ["MNN096 error"]),
+        ("verify-not-exercised", ["MNN095 error"]),
         ("verify-different", ["MNN093 error", "MNN093 error"]),
         ("verify-nothing", ["MNN093 error"]),
     ],
@@ -79,9 +86,23 @@ def test_a_conversion_that_was_proven_has_no_errors() -> None:
 
 
 def test_what_a_rewrite_removed_is_no_longer_a_finding() -> None:
-    assert remaining(CONVERTED) == (POOL, UNKNOWN)
-    assert UNDECLARED in remaining(replace(CONVERTED, fix=None))
-    assert UNDECLARED in remaining(NOT_PROVEN)
+    assert [each.code for each in findings(CONVERTED)] == [each.code for each in CONVERTED.remaining]
+    assert UNDECLARED not in findings(NOT_CONVERTED)
+
+
+def test_what_was_accepted_is_at_most_a_warning() -> None:
+    [found] = findings(Verified(source=SOURCE, file="m.mnn", parity=FEW_SIZES, accepted=FEW_SIZES.lacks))
+    assert (found.code, found.severity) == ("MNN096", Severity.WARNING)
+
+
+def test_all_that_a_proof_lacks_is_a_finding() -> None:
+    both = replace(FEW_SIZES, power=SILENT)
+    assert [each.code for each in findings(both)] == ["MNN095", "MNN096"]
+    assert both.verdict is ProofVerdict.NOT_PROVEN
+    assert (
+        findings(replace(EQUAL, power=replace(SILENT, exercised=tuple(f"Gemm {n}" for n in range(120)))))[0].severity
+        is Severity.INFO
+    )
 
 
 def test_a_refusal_of_the_converter_is_in_its_own_words() -> None:

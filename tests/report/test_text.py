@@ -6,13 +6,30 @@ import math
 from dataclasses import replace
 
 import pytest
-from handmade import CONVERTED, HOSTILE, POOL, RULES, UNDECLARED, check, many
+from handmade import (
+    CONVERTED,
+    EQUAL,
+    FEW_SIZES,
+    HOSTILE,
+    NEAR,
+    POOL,
+    RULES,
+    SILENT,
+    UNDECLARED,
+    UNKNOWN,
+    check,
+    many,
+)
 
 from mnncompat.report import OutputFormat, render
 from mnncompat.report.measures import cosine, counted, decibel, distance, share, size
 from mnncompat.report.text.page import Page
 from mnncompat.report.text.table import columns, write_table
+from mnncompat.report.verdict import exercised, label
 from mnncompat.results.diagnostics import Applicability
+from mnncompat.results.outcomes import Verdict
+from mnncompat.results.parity_report import ParityReport
+from mnncompat.results.proof_strength import Power, SizeCoverage
 
 
 def test_a_fixable_finding_says_how_and_an_unsafe_one_with_which_option() -> None:
@@ -37,8 +54,45 @@ def test_no_findings_is_said() -> None:
 
 def test_findings_that_a_rewrite_removed_are_not_held_against_a_conversion() -> None:
     text = render([CONVERTED], OutputFormat.TEXT)
-    assert "error[" not in text
+    assert UNDECLARED.message not in text
     assert "after the rewrites 1 error, 1 info" in text
+
+
+def test_errors_that_are_left_beside_a_published_file_are_named() -> None:
+    text = render([CONVERTED], OutputFormat.TEXT)
+    assert "Findings of the check after the rewrites, which the comparison did not confirm:\nerror[MNN212]" in text
+    assert "Findings" not in render([replace(CONVERTED, remaining=(UNKNOWN,))], OutputFormat.TEXT)
+
+
+@pytest.mark.parametrize("subject", [FEW_SIZES, replace(FEW_SIZES, power=SILENT), replace(EQUAL, power=SILENT), NEAR])
+def test_only_what_is_equal_is_said_to_be(subject: ParityReport) -> None:
+    for verdict in (Verdict.CONVERTED, Verdict.ONE_SIZE):
+        text = render([replace(CONVERTED, verdict=verdict, parity=subject)], OutputFormat.TEXT)
+        assert "computes what" not in text
+        assert " yes" not in text
+        assert "NO" not in text.replace("NOT", "")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([(("N", 3), (1, 2))], "equal for batch 1 and 2 only"),
+        ([(("x axis 2", 2), (48,)), (("x axis 3", 2), (96, 64))], "equal for x axis 2 = 48 only"),
+        ([(("N", 3), (1,)), (("width", 2), (96,))], "equal for batch 1, width = 96 only"),
+        ([(("N", 3), (1, 2, 3)), (("width", 2), (64, 96))], "equal"),
+    ],
+)
+def test_sizes_are_named(sizes: list[tuple[tuple[str, int], tuple[int, ...]]], said: str) -> None:
+    covered = tuple(
+        SizeCoverage(dimension=name, inputs=("x",), sizes=found, needed=needed) for (name, needed), found in sizes
+    )
+    assert label(replace(EQUAL, sizes=covered)) == said
+
+
+def test_ten_silent_operators_are_named_and_the_rest_counted() -> None:
+    assert exercised(replace(EQUAL, power=SILENT)).endswith("Conv 'layer_9' and 2 more")
+    assert exercised(EQUAL) == "power not measured"
+    assert exercised(replace(EQUAL, power=Power())) == "no operators with weights"
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80])

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mnncompat.report.as_diagnostics import remaining
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import counted, size
 from mnncompat.report.printable import printable
 from mnncompat.report.text import check, fix, parity
 from mnncompat.report.text.page import Page, Style
+from mnncompat.report.verdict import compared_sizes, exercised, label, reasons, way_out
 from mnncompat.results.diagnostics import Applicability, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
+from mnncompat.results.proof_strength import ProofVerdict
+
+if TYPE_CHECKING:
+    from mnncompat.results.parity_report import ParityReport
 
 _VERDICTS = {
     Verdict.CONVERTED: "converted",
     Verdict.NOT_PROVEN: "not converted: a rewrite could not be proven equal",
     Verdict.NOT_CONVERTED: "not converted: MNN failed",
     Verdict.NOT_EQUAL: "not published: MNN does not compute the same",
+    Verdict.NOT_EXERCISED: "not published: not proven",
+    Verdict.ONE_SIZE: "not published",
 }
 
 
@@ -39,12 +46,21 @@ def write(page: Page, result: ConvertResult, applicability: Mapping[str, Applica
         _step(page, "parity", f"MNN could not run the file: {printable(result.failure.message)}")
         page.words(result.failure.words, said=result.failure.message)
     _verdict(page, result)
-    left = [each for each in remaining(result) if each.severity is not Severity.INFO]
-    if result.verdict is not Verdict.CONVERTED and left:
-        page.blank()
-        after = " after the rewrites" if result.fix and result.fix.changed else ""
-        page.line(f"Findings of the check{after}:", style=Style.BOLD)
-        check.write_findings(page, left, result.check.mnn_version, applicability)
+    _findings(page, result, applicability)
+
+
+def _findings(page: Page, result: ConvertResult, applicability: Mapping[str, Applicability]) -> None:
+    """What the check still finds; beside a published file its errors alone."""
+    published = result.verdict is Verdict.CONVERTED
+    least = Severity.ERROR if published else Severity.WARNING
+    left = [each for each in result.remaining if each.severity.rank <= least.rank]
+    if not left:
+        return
+    page.blank()
+    after = " after the rewrites" if result.fix and result.fix.changed else ""
+    told = ", which the comparison did not confirm" if published else ""
+    page.line(f"Findings of the check{after}{told}:", style=Style.BOLD)
+    check.write_findings(page, left, result.check.mnn_version, applicability)
 
 
 def _step(page: Page, name: str, text: str) -> None:
@@ -54,9 +70,8 @@ def _step(page: Page, name: str, text: str) -> None:
 def _check(result: ConvertResult) -> str:
     given = result.check
     text = check.summary(given.diagnostics, given.nodes, given.mnn_version)
-    left = remaining(result)
-    if len(left) < len(given.diagnostics):
-        text += f"; after the rewrites {check.counts(left) or 'none'}"
+    if result.remaining != given.diagnostics:
+        text += f"; after the rewrites {check.counts(result.remaining) or 'none'}"
     return text
 
 
@@ -95,23 +110,54 @@ def _by_count(ops: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _verdict(page: Page, result: ConvertResult) -> None:
-    label = _VERDICTS[result.verdict]
-    if result.parity is not None and result.parity.failures:
-        label = "not published: the comparison could not be made"
-    elif result.parity is not None and not result.parity.differs:
-        label = "not published: what is random cannot be compared"
-    if result.verdict is not Verdict.CONVERTED:
-        page.line(label, style=Style.BAD)
-        if result.hint:
-            page.line(f"hint: {result.hint}", lead="  ")
+    if result.verdict is Verdict.CONVERTED:
+        _published(page, result)
         return
+    page.line(_refused(result), style=Style.BAD)
+    report = result.parity
+    if report is not None and result.verdict in (Verdict.NOT_EXERCISED, Verdict.ONE_SIZE):
+        for reason in reasons(report):
+            page.line(printable(reason), lead="  ")
+        page.line(way_out(report, "publishes it all the same"), lead="  hint: ")
+    if result.hint:
+        page.line(f"hint: {result.hint}", lead="  ")
+
+
+def _refused(result: ConvertResult) -> str:
+    report = result.parity
+    if report is None:
+        return _VERDICTS[result.verdict]
+    if report.failures:
+        return "not published: the comparison could not be made"
+    if result.verdict in (Verdict.NOT_EXERCISED, Verdict.ONE_SIZE):
+        return f"not published: {label(report)}; {exercised(report)}"
+    return _VERDICTS[result.verdict]
+
+
+def _published(page: Page, result: ConvertResult) -> None:
+    """What the file is, as far as that was proven."""
     source = model_name(result.source)
     rough = "" if result.fix is None or result.fix.approximation is None else " without its rounding"
     if result.fix is not None and result.fix.recorded is not None:
         rough += " with its noise as an input"
-    told = (
-        f"{printable(str(result.out))} computes what {source} computes{rough}"
-        if result.out
-        else f"{source}, not written"
-    )
-    page.labelled(f"{label}:", Style.GOOD, f" {told}", indent=4)
+    computed = f"what {source} computes{rough}"
+    told = f"{printable(str(result.out))} {_proven(result.parity, computed)}"
+    if result.out is None:
+        told = f"{source}, not written" + (f": {label(result.parity)}" if result.parity else "")
+    if result.accepted:
+        told += " (accepted)"
+    power = "" if result.parity is None else f"; {exercised(result.parity)}"
+    page.labelled("converted:", Style.WARN if result.accepted else Style.GOOD, f" {told}{power}", indent=4)
+    for reason in reasons(result.parity) if result.parity is not None else ():
+        page.line(printable(reason), lead="  ")
+
+
+def _proven(report: ParityReport | None, computed: str) -> str:
+    """`computes what model.onnx computes`, `is within 20.9 dB of what model.onnx computes`, or what was not proven."""
+    if report is None or report.verdict is ProofVerdict.EQUAL:
+        return f"computes {computed}"
+    if report.verdict is ProofVerdict.WITHIN:
+        return f"is {label(report)} of {computed}"
+    if report.verdict is ProofVerdict.ONE_SIZE and not report.is_rough:
+        return f"is equal to {computed} for {compared_sizes(report.few_sizes)} only"
+    return f"against {computed}: {label(report)}"

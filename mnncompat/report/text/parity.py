@@ -10,8 +10,12 @@ from mnncompat.report.printable import printable
 from mnncompat.report.subject import Verified
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
+from mnncompat.report.verdict import exercised, label, reasons, way_out
+from mnncompat.results.proof_strength import ProofVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnncompat.results.parity_report import InputAssumption, OutputParity, ParityReport, UndeterminedOutput
 
 _HEADER = ("output", "shape", "dtype", "worst draw", "max abs", "max rel", "cosine", "SNR", "top-1", "equal")
@@ -25,9 +29,21 @@ def write(page: Page, result: Verified) -> None:
     """Write a verified pair of files."""
     page.line(title(result), style=Style.BOLD)
     write_report(page, result.parity)
-    verdict = "equal" if result.parity.passed else "NOT equal" if result.parity.differs else "cannot be compared"
-    style = Style.GOOD if result.parity.passed else Style.BAD
-    page.labelled(f"{verdict}:", style, f" {scope(result.parity)}", indent=4)
+    write_verdict(page, result.parity, result.accepted)
+
+
+def write_verdict(page: Page, report: ParityReport, accepted: Sequence[ProofVerdict]) -> None:
+    """Write what was proven, and what is missing."""
+    style = Style.BAD if report.lacks and not accepted else Style.WARN if report.lacks else Style.GOOD
+    told = "accepted, " if accepted else ""
+    power = "" if report.verdict is ProofVerdict.DIFFERENT else f"; {exercised(report)}"
+    page.labelled(f"{label(report)}:", style, f" {told}{scope(report)}{power}", indent=4)
+    if report.verdict is ProofVerdict.DIFFERENT:
+        return
+    for reason in reasons(report):
+        page.line(printable(reason), lead="  ")
+    if report.lacks and not accepted:
+        page.line(way_out(report, "makes this exit with 0"), lead="  hint: ")
 
 
 def title(result: Verified) -> str:
@@ -37,7 +53,7 @@ def title(result: Verified) -> str:
 
 def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
     """Write the table, the notes, and the problems."""
-    rows = [*map(_row, report.outputs), *map(_random_row, report.undetermined)]
+    rows = [*(_row(each, report) for each in report.outputs), *map(_random_row, report.undetermined)]
     if rows:
         write_table(page, _HEADER, rows, left=_LEFT, indent=indent)
     _write_inputs(page, report, indent)
@@ -96,9 +112,21 @@ def proof(report: ParityReport) -> str:
     return f"{scope(report)}; {of_several} {printable(name)}: {measures(worst)}"
 
 
-def _row(output: OutputParity) -> list[Cell]:
+def _cell(output: OutputParity, report: ParityReport) -> tuple[str, Style]:
+    """`yes` is what is equal and proven to be."""
+    if output.shows_nothing:
+        return "unknown", Style.WARN
+    if not output.passed:
+        return "NO", Style.BAD
+    if output.is_rough:
+        return "within", Style.GOOD
+    unproven = report.few_sizes or (report.power is not None and not report.power.is_enough)
+    return ("agrees", Style.WARN) if unproven else ("yes", Style.GOOD)
+
+
+def _row(output: OutputParity, report: ParityReport) -> list[Cell]:
     worst = output.worst
-    verdict = ("yes", Style.GOOD) if output.passed else ("NO", Style.BAD)
+    verdict = _cell(output, report)
     if worst is None:
         return [_short(output.name), *(["-"] * (len(_HEADER) - 2)), verdict]
     return [

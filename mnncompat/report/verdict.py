@@ -1,0 +1,102 @@
+"""What a comparison proved, in words: the same in every format.
+
+label(report)       `equal`, `equal for batch 1 only`, `within 20.9 dB`, `not proven`, `NOT equal`
+reasons(report)     what is missing for a proof, one line each
+exercised(report)   `exercised 45 of 47 operators with weights; silent: Conv 'a', Conv 'b'`
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnncompat.report.measures import counted, decibel
+from mnncompat.report.printable import printable
+from mnncompat.results.proof_strength import BATCH_SIZES, ENOUGH, ProofVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnncompat.results.parity_report import ParityReport
+    from mnncompat.results.proof_strength import SizeCoverage
+
+_MOST_NAMES = 10
+
+
+def label(report: ParityReport) -> str:
+    """What was proven, in a few words."""
+    match report.verdict:
+        case ProofVerdict.DIFFERENT:
+            return "NOT equal"
+        case ProofVerdict.NOT_PROVEN:
+            return "not proven"
+        case ProofVerdict.ONE_SIZE:
+            return f"{agreement(report)} for {compared_sizes(report.few_sizes)} only"
+    return agreement(report)
+
+
+def agreement(report: ParityReport) -> str:
+    """How the outputs that agree do so: `equal`, `within 20.9 dB`."""
+    return f"within {decibel(report.snr_db)}" if report.is_rough else "equal"
+
+
+def compared_sizes(few: Sequence[SizeCoverage]) -> str:
+    """`batch 1`, `batch 1 and 2, x axis 2 = 48`."""
+    return ", ".join(_compared(each) for each in few)
+
+
+def _compared(each: SizeCoverage) -> str:
+    sizes = _listed([str(size) for size in each.sizes]) or "no size"
+    if each.needed == BATCH_SIZES:
+        return f"batch {sizes}"
+    return f"{printable(each.dimension)} = {sizes}"
+
+
+def reasons(report: ParityReport) -> list[str]:
+    """What is missing for a proof, one line each: operators that are not exercised, sizes, random outputs."""
+    power = report.power
+    found = []
+    if power is not None and not power.is_enough:
+        found.append(f"wrong operators may not show: a proof exercises {ENOUGH:.0%} of the operators with weights")
+    if not report.differs:
+        found += report.problems
+    found += [size_reason(each) for each in report.few_sizes]
+    return found
+
+
+def way_out(report: ParityReport, effect: str) -> str:
+    """What helps, and which option accepts it: `give real data with --input; --accept not-proven ...`."""
+    data = "real data may show more: --input; " if ProofVerdict.NOT_PROVEN in report.lacks else ""
+    return f"{data}`--accept {','.join(report.lacks)}` {effect}"
+
+
+def size_reason(each: SizeCoverage) -> str:
+    """Which sizes are missing, in one line."""
+    what = f"the batch ({printable(each.dimension)})" if each.needed == BATCH_SIZES else printable(each.dimension)
+    sizes = _listed([str(size) for size in each.sizes])
+    at = f"at {sizes} alone" if sizes else "at no size"
+    return f"{what} is dynamic, and was proven {at}: a proof takes {counted(each.needed, 'size')}"
+
+
+def exercised(report: ParityReport) -> str:
+    """Which operators with weights the comparison would have caught, had they been wrong."""
+    power = report.power
+    if power is None:
+        return "power not measured"
+    if not power.tried and not power.untried:
+        return "no operators with weights"
+    text = f"exercised {len(power.exercised)} of {counted(power.tried, 'operator')} with weights"
+    for what, names in (("silent", power.silent), ("not tried", power.untried)):
+        if names:
+            text += f"; {what}: {shortened(names)}"
+    return text
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first ten names, and how many more there are."""
+    left = len(names) - _MOST_NAMES
+    return ", ".join(map(printable, names[:_MOST_NAMES])) + (f" and {left} more" if left > 0 else "")
+
+
+def _listed(words: Sequence[str]) -> str:
+    """`1`, `1 and 2`, `1, 2 and 3`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
-from mnncompat.parity.metrics import compare
+from mnncompat.parity.outliers import examine
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
 from mnncompat.results.parity_report import Comparison, OutputParity, Tolerance
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.outliers import Examined
     from mnncompat.results.parity_report import ParityReport, RunnerFailure, UndeterminedOutput
 
     Outputs = list[dict[str, np.ndarray]]
-    Found = Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]]
-    Explain = Callable[[Sequence[NamedFeeds], str, Found], tuple[tuple[Comparison, ...], list[str]]]
+    Explain = Callable[
+        [Sequence[NamedFeeds], str, Sequence[Examined], Tolerance], tuple[tuple[Comparison, ...], list[str]]
+    ]
 
 
 def tolerances_by_output(
@@ -54,8 +56,9 @@ class Judge:
 
     Args:
         tolerances: Of every output.
-        explain: Examines the draws of an output that failed; returns the comparisons, with those that prove nothing
-            marked as inconclusive, and notes. None takes failures as they are.
+        explain: Examines the draws of an output that failed; returns the comparisons, with outliers excused and those
+            that prove nothing marked as inconclusive, and notes. None takes failures as they are, but for the share of
+            outliers that the tolerance allows.
         unexplained: Outputs whose failures are taken as they are.
     """
 
@@ -85,16 +88,22 @@ class Judge:
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
         tolerance = self.tolerances[name]
-        comparisons = tuple(
-            compare(wanted[name], found.get(name), tolerance, draw=feed.name)
-            for feed, wanted, found in zip(feeds, expected, actual, strict=True)
+        draws = examine(
+            [each[name] for each in expected],
+            [each.get(name) for each in actual],
+            [feed.name for feed in feeds],
+            tolerance,
         )
-        failed = not all(each.passed for each in comparisons)
+        comparisons = tuple(each.by_share for each in draws)
+        failed = not all(each.comparison.passed for each in draws)
         if failed and self._explain is not None and name not in self._unexplained:
-            pairs = zip(comparisons, expected, actual, strict=True)
-            again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
-            comparisons, notes = self._explain(feeds, name, again)
+            comparisons, notes = self._explain(feeds, name, draws, tolerance)
             self.notes.extend(notes)
+        if _leaves_too_few(comparisons):
+            comparisons = tuple(
+                draw.comparison if each.inconclusive else each for draw, each in zip(draws, comparisons, strict=True)
+            )
+            self.notes.append(f"output {name!r}: without inconclusive draws too few are left as proof")
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
         has_elements = any(wanted[name].size for wanted in expected)
         if not problems and has_elements and not any(each.compared for each in comparisons):
@@ -106,6 +115,12 @@ class Judge:
         ):
             problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
         return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+
+
+def _leaves_too_few(comparisons: Sequence[Comparison]) -> bool:
+    """Whether draws are inconclusive, and fewer than half of all agree and would have shown a dead output."""
+    proofs = sum(each.passed and each.discriminative and not each.inconclusive for each in comparisons)
+    return any(each.inconclusive for each in comparisons) and 2 * proofs < len(comparisons)
 
 
 def problems_of(

@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import onnx
 
     from mnncompat.parity.input_plan import NamedFeeds
-    from mnncompat.results.parity_report import ParityReport, Tolerance
+    from mnncompat.results.parity_report import Comparison, ParityReport, Tolerance
 
     Outputs = list[dict[str, np.ndarray]]
 
 MANIFEST = "mnncompat-data.json"
 """Name of the manifest."""
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Of the manifest. The second number grows with additions, the first with anything that breaks a reader."""
 DRAW = re.compile(r"draw-[0-9]+\.npz")
 """Names of the files of draws."""
@@ -113,13 +113,19 @@ def _findings(report: ParityReport) -> dict[str, Any]:
         "given": list(report.given),
         "undetermined": [asdict(each) for each in report.undetermined],
         "assumptions": [asdict(each) for each in report.assumptions],
-        "inconclusive": [
-            {"output": output.name, "draw": each.draw, "proof": each.discriminative}
-            for output in report.outputs
-            for each in output.comparisons
-            if each.inconclusive
-        ],
+        "inconclusive": _places(report, lambda each: each.inconclusive),
+        "outliers": _places(report, lambda each: each.outliers > 0),
     }
+
+
+def _places(report: ParityReport, test: Callable[[Comparison], bool]) -> list[dict[str, str]]:
+    """Outputs and draws of which something is true."""
+    return [
+        {"output": output.name, "draw": each.draw}
+        for output in report.outputs
+        for each in output.comparisons
+        if test(each)
+    ]
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

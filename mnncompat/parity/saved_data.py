@@ -25,7 +25,7 @@ from mnncompat.results.parity_report import (
 )
 
 if TYPE_CHECKING:
-    from mnncompat.parity.judge import Found
+    from mnncompat.parity.outliers import Examined
     from mnncompat.results.parity_report import Comparison
 
     Outputs = list[dict[str, np.ndarray]]
@@ -45,7 +45,8 @@ class SavedData:
         tolerances: By output.
         half: Outputs that are float16.
         report: Failures, notes, seed, assumptions, draws of data and random outputs, without judged outputs.
-        inconclusive: For an output and a draw that rounding explained: whether it still is proof.
+        inconclusive: Outputs and draws that rounding explained.
+        excused: Outputs and draws whose outliers were excused.
     """
 
     model: str
@@ -57,7 +58,8 @@ class SavedData:
     tolerances: Mapping[str, Tolerance]
     half: frozenset[str]
     report: ParityReport
-    inconclusive: Mapping[tuple[str, str], bool]
+    inconclusive: frozenset[tuple[str, str]]
+    excused: frozenset[tuple[str, str]]
 
     def require_same(self, *, model: Path | None = None, mnn_file: Path | None = None) -> None:
         """Files that are given are those that were run.
@@ -102,16 +104,20 @@ class SavedData:
         report = replace(self.report, outputs=outputs, problems=problems)
         return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
-    def _explain(self, _: Sequence[NamedFeeds], name: str, found: Found) -> tuple[tuple[Comparison, ...], list[str]]:
+    def _explain(
+        self, _: Sequence[NamedFeeds], name: str, draws: Sequence[Examined], tolerance: Tolerance
+    ) -> tuple[tuple[Comparison, ...], list[str]]:
         judged: list[Comparison] = []
         notes: list[str] = []
-        for comparison, _expected, _actual in found:
-            proof = self.inconclusive.get((name, comparison.draw))
-            if comparison.passed or proof is None:
-                judged.append(comparison)
-                continue
-            judged.append(replace(comparison, problems=(), inconclusive=True, discriminative=proof))
-            notes.append(f"output {name!r}, {comparison.draw}: inconclusive, as when the data were saved")
+        for draw in draws:
+            comparison, place = draw.comparison, (name, draw.comparison.draw)
+            if not comparison.passed and draw.beyond is not None and place in self.excused:
+                comparison = draw.excused(tolerance)
+                notes.append(f"output {name!r}, {comparison.draw}: outliers, as when the data were saved")
+            elif not comparison.passed and place in self.inconclusive:
+                comparison = replace(comparison, problems=(), inconclusive=True, discriminative=False)
+                notes.append(f"output {name!r}, {comparison.draw}: inconclusive, as when the data were saved")
+            judged.append(comparison)
         return tuple(judged), notes
 
 
@@ -171,8 +177,13 @@ def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
             given=tuple(map(str, manifest["given"])),
             undetermined=tuple(_undetermined(each) for each in manifest["undetermined"]),
         ),
-        inconclusive={(each["output"], each["draw"]): bool(each["proof"]) for each in manifest["inconclusive"]},
+        inconclusive=_places(manifest["inconclusive"]),
+        excused=_places(manifest.get("outliers", ())),
     )
+
+
+def _places(found: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    return frozenset((str(each["output"]), str(each["draw"])) for each in found)
 
 
 def _failure(found: Mapping[str, Any]) -> RunnerFailure:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.parity.outliers import examine
+from mnncompat.parity.output_scale import fitted
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
 from mnncompat.results.parity_report import Comparison, OutputParity, Tolerance
 
@@ -60,6 +61,9 @@ class Judge:
             that prove nothing marked as inconclusive, and notes. None takes failures as they are, but for the share of
             outliers that the tolerance allows.
         unexplained: Outputs whose failures are taken as they are.
+        defaults: Outputs whose tolerance is a default: its absolute part follows the output's size when they are
+            judged, see `mnncompat.parity.output_scale`.
+        coarse: Outputs that are functions which saturate.
     """
 
     def __init__(
@@ -67,11 +71,17 @@ class Judge:
         tolerances: Mapping[str, Tolerance],
         explain: Explain | None = None,
         unexplained: Collection[str] = (),
+        *,
+        defaults: Collection[str] = (),
+        coarse: Collection[str] = (),
     ) -> None:
-        self.tolerances = tolerances
+        self.tolerances = dict(tolerances)
+        """Of every output, as they were used."""
         self.notes: list[str] = []
         self._explain = explain
         self._unexplained = unexplained
+        self._defaults = defaults
+        self._coarse = coarse
 
     def outputs(
         self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs, *, without: Collection[str] = ()
@@ -84,6 +94,9 @@ class Judge:
             actual: For each draw, what is compared with it; outputs may be missing.
             without: Outputs that cannot be judged, because they are random.
         """
+        for name in self._defaults:
+            values = [each[name] for each in expected]
+            self.tolerances[name] = fitted(self.tolerances[name], values, is_coarse=name in self._coarse)
         return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:

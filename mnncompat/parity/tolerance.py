@@ -40,7 +40,8 @@ FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005)
 """MNN's float32 against ONNX Runtime's. Measured (MNN 3.6.1, x86-64, largest ratio of difference to allowance): MNIST
 convolution net 0.04, PP-OCRv4 recognition 0.07, its orientation classifier 0.01, Silero VAD 0.03, PP-OCRv4 detection
 0.12 on ordinary draws; on inputs of up to 255 up to 30 times in 0.7 % of the elements, and PP-OCRv5 detection up to 50
-times in 1.7 % (20 seeds and two sizes each): outliers. Most of it is Winograd's convolution. A wrong factor of 1.01 comes out at 5 or more."""
+times in 1.7 % (20 seeds and two sizes each): outliers. Most of it is Winograd's convolution. A wrong factor of 1.01
+comes out at 5 or more. The absolute part of each default follows small outputs, see `mnncompat.parity.output_scale`."""
 
 FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5, outliers=0.005)
 """Outputs of float16 models: here the reference rounds every tensor to 11 bits (5e-4) and MNN computes in float32.

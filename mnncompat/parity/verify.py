@@ -13,6 +13,7 @@ from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits, interface
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
@@ -85,7 +86,14 @@ def verify(  # noqa: PLR0913 - options
     subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits)
     explain = partial(inconclusive, Rounding(lambda: _with_weights(model))) if tolerance is None else None
     # Rounding runs the original again, which draws other noise: it explains nothing about random outputs.
-    judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained={*(tolerances or ()), *random})
+    defaults = _defaults(proto, tolerance, tolerances)
+    judge = Judge(
+        _tolerances(proto, tolerance, tolerances),
+        explain,
+        unexplained={*(tolerances or ()), *random},
+        defaults=defaults,
+        coarse=coarse_outputs(proto, defaults),
+    )
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
     return _compared(feeder, _recording(recorder, model), subject, judge, reached, recorder=recorder, saving=saving)
@@ -128,9 +136,17 @@ def compare_models(  # noqa: PLR0913 - options
     signature = _narrowed(input_signature(first), input_signature(second))
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
-    judge = Judge(_tolerances(first, tolerance or REWRITE, tolerances))
+    random = random_outputs(first)
+    defaults = _defaults(first, tolerance, tolerances)
+    judge = Judge(
+        _tolerances(first, tolerance or REWRITE, tolerances),
+        partial(inconclusive, Rounding(lambda: _with_weights(original))) if tolerance is None else None,
+        unexplained={*(tolerances or ()), *random},
+        defaults=defaults,
+        coarse=coarse_outputs(first, defaults),
+    )
     feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    return _compared(feeder, reference, subject, judge, random_outputs(first))
+    return _compared(feeder, reference, subject, judge, random)
 
 
 def _tolerances(
@@ -138,6 +154,15 @@ def _tolerances(
 ) -> dict[str, Tolerance]:
     half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
     return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
+
+
+def _defaults(
+    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
+) -> tuple[str, ...]:
+    """The outputs to which the user gave no tolerance: ratios of signal to noise follow from how weights are stored."""
+    if tolerance is not None and tolerance.snr_db is None:
+        return ()
+    return tuple(each for each in output_names(model) if each not in (overrides or ()))
 
 
 def compare_recorded(
@@ -169,7 +194,8 @@ def compare_recorded(
         RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
     """
     recorder = NoiseRecorder(original)
-    judge = Judge(_tolerances(original, REWRITE, None))
+    defaults = _defaults(original, None, None)
+    judge = Judge(_tolerances(original, REWRITE, None), defaults=defaults, coarse=coarse_outputs(original, defaults))
     reference = OnnxRunner(recorder.model, name=ORIGINAL)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
     signature = input_signature(original)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.parity.outliers import examine
 from mnncompat.parity.output_scale import fitted
+from mnncompat.parity.scores import NO_SCORES, Scores, excuse_ties
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
 from mnncompat.results.parity_report import Comparison, OutputParity, Tolerance
 
@@ -64,6 +66,7 @@ class Judge:
         defaults: Outputs whose tolerance is a default: its absolute part follows the output's size when they are
             judged, see `mnncompat.parity.output_scale`.
         coarse: Outputs that are functions which saturate.
+        scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Judge:
         *,
         defaults: Collection[str] = (),
         coarse: Collection[str] = (),
+        scores: Scores = NO_SCORES,
     ) -> None:
         self.tolerances = dict(tolerances)
         """Of every output, as they were used."""
@@ -82,6 +86,8 @@ class Judge:
         self._unexplained = unexplained
         self._defaults = defaults
         self._coarse = coarse
+        self.scores = scores
+        """What outputs of whole numbers are made from."""
 
     def outputs(
         self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs, *, without: Collection[str] = ()
@@ -97,6 +103,10 @@ class Judge:
         for name in self._defaults:
             values = [each[name] for each in expected]
             self.tolerances[name] = fitted(self.tolerances[name], values, is_coarse=name in self._coarse)
+        other = {name for name in self.scores.labels if not _have_one_shape(name, expected, actual)}
+        for name in other:
+            del self.tolerances[name]
+            self.notes.append(f"{self.scores.labels[name]}: not compared, the file's {name!r} is another tensor")
         return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
@@ -107,6 +117,8 @@ class Judge:
             [feed.name for feed in feeds],
             tolerance,
         )
+        if name in self.scores.choices:
+            draws = self._without_ties(name, draws, expected)
         comparisons = tuple(each.by_share for each in draws)
         failed = not all(each.comparison.passed for each in draws)
         if failed and self._explain is not None and name not in self._unexplained:
@@ -127,7 +139,31 @@ class Judge:
             and not any(each.discriminative for each in comparisons)
         ):
             problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
-        return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+        label = self.scores.labels.get(name, name)
+        return OutputParity(name=label, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+
+    def _without_ties(self, name: str, draws: Sequence[Examined], expected: Outputs) -> list[Examined]:
+        """Excuse indices that differ between scores that tie."""
+        choice = self.scores.choices[name]
+        if choice.scores not in self.tolerances:
+            return list(draws)
+        found = []
+        for draw, outputs in zip(draws, expected, strict=True):
+            scores = (outputs[choice.scores], self.tolerances[choice.scores])
+            judged = excuse_ties(draw.comparison, draw.expected, draw.actual, choice, scores)
+            if judged.passed and not draw.comparison.passed:
+                self.notes.append(
+                    f"output {name!r}, {judged.draw}: {judged.outliers} of {judged.compared} indices differ, each "
+                    "between scores that are equal within their tolerance"
+                )
+            found.append(replace(draw, comparison=judged, by_share=judged))
+        return found
+
+
+def _have_one_shape(name: str, expected: Outputs, actual: Outputs) -> bool:
+    """Whether a tensor has the same shape on both sides, in every draw."""
+    pairs = zip(expected, actual, strict=True)
+    return all(name in found and found[name].shape == wanted[name].shape for wanted, found in pairs)
 
 
 def _leaves_too_few(comparisons: Sequence[Comparison]) -> bool:

@@ -22,11 +22,13 @@ import numpy as np
 
 from mnncompat.errors import OutputError
 from mnncompat.graph.atomic_files import require_folder_around, umask
+from mnncompat.parity.scores import NO_SCORES
 
 if TYPE_CHECKING:
     import onnx
 
     from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.scores import Scores
     from mnncompat.results.parity_report import Comparison, ParityReport, Tolerance
 
     Outputs = list[dict[str, np.ndarray]]
@@ -64,6 +66,7 @@ class Saving:
         actual: Outputs,
         report: ParityReport,
         tolerances: Mapping[str, Tolerance],
+        scores: Scores = NO_SCORES,
     ) -> None:
         """Write everything, or nothing.
 
@@ -73,6 +76,7 @@ class Saving:
             actual: For each draw, what MNN computed; empty if it failed.
             report: What was found.
             tolerances: By output.
+            scores: What outputs of whole numbers are made from, some of which are among the outputs.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -98,6 +102,10 @@ class Saving:
                     {"name": name, "dtype": expected[0][name].dtype.name, "tolerance": asdict(tolerances[name])}
                     for name in outputs
                 ],
+                "scores": {
+                    "labels": dict(scores.labels),
+                    "choices": {name: asdict(each) for name, each in scores.choices.items()},
+                },
                 "draws": draws,
                 **_findings(report),
             }

@@ -15,6 +15,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.save_data import DRAW, MANIFEST, SCHEMA_VERSION, sha256
+from mnncompat.parity.scores import Choice, Scores
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.parity_report import (
     InputAssumption,
@@ -47,6 +48,7 @@ class SavedData:
         report: Failures, notes, seed, assumptions, draws of data and random outputs, without judged outputs.
         inconclusive: Outputs and draws that rounding explained.
         excused: Outputs and draws whose outliers were excused.
+        scores: What outputs of whole numbers are made from.
     """
 
     model: str
@@ -60,6 +62,7 @@ class SavedData:
     report: ParityReport
     inconclusive: frozenset[tuple[str, str]]
     excused: frozenset[tuple[str, str]]
+    scores: Scores
 
     def require_same(self, *, model: Path | None = None, mnn_file: Path | None = None) -> None:
         """Files that are given are those that were run.
@@ -97,7 +100,7 @@ class SavedData:
         if tolerance is None:
             chosen = {name: chosen[name] if name in overrides else each for name, each in self.tolerances.items()}
         other = {name for name, each in chosen.items() if each != self.tolerances[name]}
-        judge = Judge(chosen, self._explain, unexplained=other)
+        judge = Judge(chosen, self._explain, unexplained=other, scores=self.scores)
         random = {each.name for each in self.report.undetermined}
         outputs = judge.outputs(self.feeds, self.expected, self.actual, without=random) if self.actual else ()
         problems = problems_of(outputs, self.report.failures, self.report.undetermined)
@@ -110,7 +113,7 @@ class SavedData:
         judged: list[Comparison] = []
         notes: list[str] = []
         for draw in draws:
-            comparison, place = draw.comparison, (name, draw.comparison.draw)
+            comparison, place = draw.comparison, (self.scores.labels.get(name, name), draw.comparison.draw)
             if not comparison.passed and draw.beyond is not None and place in self.excused:
                 comparison = draw.excused(tolerance)
                 notes.append(f"output {name!r}, {comparison.draw}: outliers, as when the data were saved")
@@ -179,11 +182,17 @@ def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
         ),
         inconclusive=_places(manifest["inconclusive"]),
         excused=_places(manifest.get("outliers", ())),
+        scores=_scores(manifest.get("scores", {"labels": {}, "choices": {}})),
     )
 
 
 def _places(found: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     return frozenset((str(each["output"]), str(each["draw"])) for each in found)
+
+
+def _scores(found: Mapping[str, Any]) -> Scores:
+    choices = {str(name): Choice(**each) for name, each in found["choices"].items()}
+    return Scores(labels={str(name): str(label) for name, label in found["labels"].items()}, choices=choices, types={})
 
 
 def _failure(found: Mapping[str, Any]) -> RunnerFailure:

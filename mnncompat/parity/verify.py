@@ -19,8 +19,9 @@ from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.reference import Reference
 from mnncompat.parity.rounding import Rounding, inconclusive
-from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import InputSpec, OnnxRunner, input_signature, output_names
 from mnncompat.parity.save_data import Saving
+from mnncompat.parity.scores import NO_SCORES, ScoringRunner, scores_in_file, scores_of
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
 from mnncompat.results.failures import Failure
@@ -83,20 +84,25 @@ def verify(  # noqa: PLR0913 - options
     limits = limits or Limits().with_memory(memory)
     random = random_outputs(proto)
     recorder = _recorder(proto, mnn_file, limits) if random else None
-    subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits)
-    explain = partial(inconclusive, Rounding(lambda: _with_weights(model))) if tolerance is None else None
     # Rounding runs the original again, which draws other noise: it explains nothing about random outputs.
-    defaults = _defaults(proto, tolerance, tolerances)
+    scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file, limits)
+    scored = scores.exposed(proto)
+    subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
+    rounding = Rounding(lambda: scores.exposed(_with_weights(model)))
+    defaults = _defaults(scored, tolerance, tolerances)
     judge = Judge(
-        _tolerances(proto, tolerance, tolerances),
-        explain,
+        _tolerances(scored, tolerance, tolerances),
+        partial(inconclusive, rounding) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
         defaults=defaults,
-        coarse=coarse_outputs(proto, defaults),
+        coarse=coarse_outputs(scored, defaults),
+        scores=scores,
     )
+    judge.notes += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
-    return _compared(feeder, _recording(recorder, model), subject, judge, reached, recorder=recorder, saving=saving)
+    reference = _reference(model, scored) if scores.labels else _recording(recorder, model)
+    return _compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving)
 
 
 def compare_models(  # noqa: PLR0913 - options
@@ -207,9 +213,12 @@ def compare_recorded(
 
 def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
     """The reference, which gives out its noise if somebody records it."""
-    if recorder is None:
-        return OnnxRunner(model)
-    return OnnxRunner(recorder.model, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+    return OnnxRunner(model) if recorder is None else _reference(model, recorder.model)
+
+
+def _reference(model: OnnxModel, instrumented: onnx.ModelProto) -> OnnxRunner:
+    """The reference with further outputs."""
+    return OnnxRunner(instrumented, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
 
 
 def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:
@@ -264,7 +273,7 @@ def _compared(
         outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
     if saving is not None:
-        saving.save(fed, expected, actual, report, judge.tolerances)
+        saving.save(fed, expected, actual, report, judge.tolerances, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
 

@@ -44,5 +44,6 @@ def test_it_has_limits() -> None:
     ],
 )
 def test_functions_that_saturate_are_coarse(nodes: str, is_coarse: bool) -> None:  # noqa: FBT001 - a table
-    text = f'<ir_version: 8, opset_import: ["": 17]> g (float[3,3] x) => (float[3,3] y) <float one = {{1.0}}> {{ {nodes} }}'
+    head = '<ir_version: 8, opset_import: ["": 17]> g (float[3,3] x) => (float[3,3] y) <float one = {1.0}>'
+    text = f"{head} {{ {nodes} }}"
     assert coarse_outputs(parser.parse_model(text), ["y"]) == ({"y"} if is_coarse else set())

@@ -502,11 +502,22 @@ def test_one_draw_without_a_finite_number_does_not_spoil_the_others() -> None:
     assert any(note.startswith("negative: left out") for note in report.notes)
 
 
-def test_a_reference_that_is_nearly_zero_everywhere_proves_nothing() -> None:
+def test_a_reference_that_is_zero_everywhere_proves_nothing() -> None:
     graph = "agraph (float[2] x) => (float[2] y) { y = Mul(x, c) }"
-    report = compare_models(_model(graph, c=np.array(1e-12, np.float32)), _model(graph, c=np.array(2e-12, np.float32)))
+    report = compare_models(_model(graph, c=np.array(0, np.float32)), _model(graph, c=np.array(1e-12, np.float32)))
     assert not report.passed
     assert "nothing was proven" in report.problems[0]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e-12, 1e-30])
+def test_outputs_are_judged_at_their_own_size(size: float) -> None:
+    graph = "agraph (float[1,300] x) => (float[1,300] y) { y = Mul(x, c) }"
+    original = _model(graph, c=np.array(size, np.float32))
+    assert compare_models(original, original).passed
+    for factor in (1.01, 1.08, -1, 0):
+        assert not compare_models(original, _model(graph, c=np.array(size * factor, np.float32))).passed
+    given = compare_models(original, _model(graph, c=np.array(size * 2, np.float32)), tolerance=FLOAT32)
+    assert given.outputs[0].tolerance == FLOAT32, "what the user gives is not changed"
 
 
 def test_a_model_without_inputs_is_compared() -> None:

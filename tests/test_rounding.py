@@ -13,9 +13,11 @@ from mnncompat import convert, mnn
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32, Tolerance, verify
 from mnncompat.parity.input_plan import NamedFeeds
-from mnncompat.parity.metrics import compare
+from mnncompat.parity.judge import Judge
+from mnncompat.parity.outliers import examine
 from mnncompat.parity.rounding import NOISE, Rounding, blur, inconclusive
 from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.parity_report import Comparison
 
 LIMITS = Limits(seconds=60, memory_bytes=2 << 30)
 KEYPOINTS = """g (float[N,3,24,24] x) => (int64[N,5] place) <int64[3] s = {0, 5, 576}> {
@@ -104,13 +106,13 @@ def _judged(model: ModelProto, factors: dict[str, float]) -> tuple[int, int]:
     expected = [OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"] for feed in feeds]  # type: ignore[index]
     noise = np.sign(draws.standard_normal(expected[0].shape)).astype(np.float32)
     actual = [each + noise * factor for each, factor in zip(expected, factors.values(), strict=True)]
-    found = [
-        (compare(one, two, FLOAT32, draw=feed.name), one, two)
-        for feed, one, two in zip(feeds, expected, actual, strict=True)
-    ]
-    assert [each.passed for each, _, _ in found] == [factor == 0 for factor in factors.values()]
-    judged, notes = inconclusive(Rounding(lambda: model), feeds, "y", found)
-    assert len(notes) == sum(each.inconclusive for each in judged)
+    found = examine(expected, actual, list(factors), FLOAT32)
+    assert [each.comparison.passed for each in found] == [factor == 0 for factor in factors.values()]
+    rounding = Rounding(lambda: model)
+    judge = Judge({"y": FLOAT32}, lambda *given: inconclusive(rounding, *given))
+    (output,) = judge.outputs(feeds, [{"y": each} for each in expected], [{"y": each} for each in actual])
+    judged = output.comparisons
+    assert output.passed == all(each.passed for each in judged)
     return sum(not each.passed for each in judged), sum(each.inconclusive for each in judged)
 
 
@@ -160,8 +162,75 @@ def test_what_is_not_finite_is_no_rounding() -> None:
     feed = NamedFeeds(name="a", arrays={"x": np.random.default_rng(5).standard_normal((4, 64)).astype(np.float32)})
     expected = OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"]  # type: ignore[index]
     actual = np.where(np.arange(64) == 3, np.float32(1), expected)
-    (judged,), notes = inconclusive(
-        Rounding(lambda: model), [feed], "y", [(compare(expected, actual, FLOAT32), expected, actual)]
-    )
+    found = examine([expected], [actual], ["a"], FLOAT32)
+    (judged,), notes = inconclusive(Rounding(lambda: model), [feed], "y", found, FLOAT32)
     assert not judged.passed
     assert not notes
+
+
+def cancelling() -> ModelProto:
+    """Two sums that are nearly the same: what is left of them is a hundred times the rounding in two draws."""
+    text = "g (float[8,64] x) => (float[8,64] y) { a = MatMul(x, w) y = Sub(a, x) }"
+    weights = np.eye(64) + 1e-5 * np.random.default_rng(8).standard_normal((64, 64))
+    return model_of(text, w=weights)
+
+
+@pytest.mark.parametrize("factor", [1.08, 0.9, -1.0, 0.0])
+def test_a_gain_is_no_rounding(factor: float) -> None:
+    """As large as the noise allows, but a multiple of the output in the whole draw."""
+    feeds = [
+        NamedFeeds(
+            name=str(seed), arrays={"x": np.random.default_rng(seed).standard_normal((8, 64)).astype(np.float32)}
+        )
+        for seed in range(5)
+    ]
+    runner = OnnxRuntimeRunner(cancelling())
+    expected = [runner.run([feed.arrays])[0] for feed in feeds]  # type: ignore[index]
+    actual = [*expected[:4], {"y": expected[4]["y"] * np.float32(factor)}]
+    rounding = Rounding(cancelling)
+    (output,) = Judge({"y": FLOAT32}, lambda *given: inconclusive(rounding, *given)).outputs(feeds, expected, actual)
+    assert not output.passed
+    assert not output.comparisons[4].inconclusive
+
+
+def test_inconclusive_draws_are_no_proof() -> None:
+    assert not any(each.discriminative for each in _inconclusive_of(steep()))
+
+
+def _inconclusive_of(model: ModelProto) -> list[Comparison]:
+    draws = np.random.default_rng(5)
+    feeds = [NamedFeeds(name=name, arrays={"x": draws.standard_normal((4, 64)).astype(np.float32)}) for name in "abc"]
+    runner = OnnxRuntimeRunner(model)
+    expected = [runner.run([feed.arrays])[0] for feed in feeds]  # type: ignore[index]
+    noise = np.sign(draws.standard_normal((4, 64))).astype(np.float32) * np.float32(0.02)
+    actual = [*expected[:2], {"y": expected[2]["y"] + noise}]
+    rounding = Rounding(lambda: model)
+    (output,) = Judge({"y": FLOAT32}, lambda *given: inconclusive(rounding, *given)).outputs(feeds, expected, actual)
+    found = [each for each in output.comparisons if each.inconclusive]
+    assert found
+    return found
+
+
+def amplified() -> ModelProto:
+    """Rounding is amplified in the first quarter of the columns alone."""
+    text = "g (float[8,64] x) => (float[8,64] y) { m = MatMul(x, w) d = Sub(m, x) s = Mul(d, large) y = Add(s, x) }"
+    return model_of(text, w=np.eye(64), large=np.where(np.arange(64) < 16, 3e3, 0.0))
+
+
+@pytest.mark.parametrize(("column", "outliers"), [(3, 1), (40, 0)])
+def test_an_outlier_lies_where_rounding_is_amplified(column: int, outliers: int) -> None:
+    names = ["normal", "uniform", "large"]
+    feeds = [
+        NamedFeeds(name=name, arrays={"x": np.random.default_rng(n).standard_normal((8, 64)).astype(np.float32)})
+        for n, name in enumerate(names)
+    ]
+    runner = OnnxRuntimeRunner(amplified())
+    expected = [runner.run([feed.arrays])[0] for feed in feeds]  # type: ignore[index]
+    wrong = expected[2]["y"].copy()
+    wrong[5, column] += np.float32(0.05)
+    rounding = Rounding(amplified)
+    judge = Judge({"y": FLOAT32}, lambda *given: inconclusive(rounding, *given))
+    (output,) = judge.outputs(feeds, expected, [*expected[:2], {"y": wrong}])
+    assert output.passed == bool(outliers)
+    assert output.comparisons[2].outliers == outliers
+    assert any("1 of 512 elements are off by up to" in each for each in judge.notes) == bool(outliers)

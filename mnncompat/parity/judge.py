@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
-from mnncompat.parity.metrics import compare
+from mnncompat.parity.outliers import examine
+from mnncompat.parity.output_scale import fitted
+from mnncompat.parity.scores import NO_SCORES, Scores, excuse_ties
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, REWRITE
 from mnncompat.results.parity_report import Comparison, OutputParity, Tolerance
 
@@ -16,11 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.outliers import Examined
     from mnncompat.results.parity_report import ParityReport, RunnerFailure, UndeterminedOutput
 
     Outputs = list[dict[str, np.ndarray]]
-    Found = Sequence[tuple[Comparison, np.ndarray, np.ndarray | None]]
-    Explain = Callable[[Sequence[NamedFeeds], str, Found], tuple[tuple[Comparison, ...], list[str]]]
+    Explain = Callable[
+        [Sequence[NamedFeeds], str, Sequence[Examined], Tolerance], tuple[tuple[Comparison, ...], list[str]]
+    ]
 
 
 def tolerances_by_output(
@@ -54,9 +59,14 @@ class Judge:
 
     Args:
         tolerances: Of every output.
-        explain: Examines the draws of an output that failed; returns the comparisons, with those that prove nothing
-            marked as inconclusive, and notes. None takes failures as they are.
+        explain: Examines the draws of an output that failed; returns the comparisons, with outliers excused and those
+            that prove nothing marked as inconclusive, and notes. None takes failures as they are, but for the share of
+            outliers that the tolerance allows.
         unexplained: Outputs whose failures are taken as they are.
+        defaults: Outputs whose tolerance is a default: its absolute part follows the output's size when they are
+            judged, see `mnncompat.parity.output_scale`.
+        coarse: Outputs that are functions which saturate.
+        scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
     """
 
     def __init__(
@@ -64,11 +74,31 @@ class Judge:
         tolerances: Mapping[str, Tolerance],
         explain: Explain | None = None,
         unexplained: Collection[str] = (),
+        *,
+        defaults: Collection[str] = (),
+        coarse: Collection[str] = (),
+        scores: Scores = NO_SCORES,
     ) -> None:
-        self.tolerances = tolerances
+        self.tolerances = dict(tolerances)
+        """Of every output, as they were used."""
+        self._given = dict(tolerances)
         self.notes: list[str] = []
         self._explain = explain
         self._unexplained = unexplained
+        self._defaults = defaults
+        self._coarse = coarse
+        self.scores = scores
+        """What outputs of whole numbers are made from."""
+
+    def fit(self, expected: Outputs) -> None:
+        """Let default tolerances follow the size of the outputs.
+
+        Args:
+            expected: For each draw, what the reference computed.
+        """
+        for name in self._defaults:
+            values = [each[name] for each in expected]
+            self.tolerances[name] = fitted(self._given[name], values, is_coarse=name in self._coarse)
 
     def outputs(
         self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs, *, without: Collection[str] = ()
@@ -81,20 +111,33 @@ class Judge:
             actual: For each draw, what is compared with it; outputs may be missing.
             without: Outputs that cannot be judged, because they are random.
         """
+        self.fit(expected)
+        other = {name for name in self.scores.labels if not _have_one_shape(name, expected, actual)}
+        for name in other:
+            del self.tolerances[name]
+            self.notes.append(f"{self.scores.labels[name]}: not compared, the file's {name!r} is another tensor")
         return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
         tolerance = self.tolerances[name]
-        comparisons = tuple(
-            compare(wanted[name], found.get(name), tolerance, draw=feed.name)
-            for feed, wanted, found in zip(feeds, expected, actual, strict=True)
+        draws = examine(
+            [each[name] for each in expected],
+            [each.get(name) for each in actual],
+            [feed.name for feed in feeds],
+            tolerance,
         )
-        failed = not all(each.passed for each in comparisons)
+        if name in self.scores.choices:
+            draws = self._without_ties(name, draws, expected)
+        comparisons = tuple(each.by_share for each in draws)
+        failed = not all(each.comparison.passed for each in draws)
         if failed and self._explain is not None and name not in self._unexplained:
-            pairs = zip(comparisons, expected, actual, strict=True)
-            again = [(each, wanted[name], found.get(name)) for each, wanted, found in pairs]
-            comparisons, notes = self._explain(feeds, name, again)
+            comparisons, notes = self._explain(feeds, name, draws, tolerance)
             self.notes.extend(notes)
+        if _leaves_too_few(comparisons):
+            comparisons = tuple(
+                draw.comparison if each.inconclusive else each for draw, each in zip(draws, comparisons, strict=True)
+            )
+            self.notes.append(f"output {name!r}: without inconclusive draws too few are left as proof")
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
         has_elements = any(wanted[name].size for wanted in expected)
         if not problems and has_elements and not any(each.compared for each in comparisons):
@@ -105,7 +148,37 @@ class Judge:
             and not any(each.discriminative for each in comparisons)
         ):
             problems = ["nothing was proven: the reference is nearly zero in every draw; give real data with --input"]
-        return OutputParity(name=name, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+        label = self.scores.labels.get(name, name)
+        return OutputParity(name=label, tolerance=tolerance, comparisons=comparisons, problems=tuple(problems))
+
+    def _without_ties(self, name: str, draws: Sequence[Examined], expected: Outputs) -> list[Examined]:
+        """Excuse indices that differ between scores that tie."""
+        choice = self.scores.choices[name]
+        if choice.scores not in self.tolerances:
+            return list(draws)
+        found = []
+        for draw, outputs in zip(draws, expected, strict=True):
+            scores = (outputs[choice.scores], self.tolerances[choice.scores])
+            judged = excuse_ties(draw.comparison, draw.expected, draw.actual, choice, scores)
+            if judged.passed and not draw.comparison.passed:
+                self.notes.append(
+                    f"output {name!r}, {judged.draw}: {judged.outliers} of {judged.compared} indices differ, each "
+                    "between scores that are equal within their tolerance"
+                )
+            found.append(replace(draw, comparison=judged, by_share=judged))
+        return found
+
+
+def _have_one_shape(name: str, expected: Outputs, actual: Outputs) -> bool:
+    """Whether a tensor has the same shape on both sides, in every draw."""
+    pairs = zip(expected, actual, strict=True)
+    return all(name in found and found[name].shape == wanted[name].shape for wanted, found in pairs)
+
+
+def _leaves_too_few(comparisons: Sequence[Comparison]) -> bool:
+    """Whether draws are inconclusive, and fewer than half of all agree and would have shown a dead output."""
+    proofs = sum(each.passed and each.discriminative and not each.inconclusive for each in comparisons)
+    return any(each.inconclusive for each in comparisons) and 2 * proofs < len(comparisons)
 
 
 def problems_of(

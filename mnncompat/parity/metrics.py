@@ -120,6 +120,7 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
     wanted_finite, found_finite = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
     measured = _measured(wanted_finite[finite], found_finite[finite])
     error_ratio, why = _error_ratio(wanted_finite, found_finite, measured["snr_db"], tolerance)
+    passed = not problems and not why
     return Comparison(
         draw=draw,
         **_described(expected, actual),
@@ -129,7 +130,12 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
         error_ratio=math.inf if problems else error_ratio,
         discriminative=_is_discriminative(wanted_finite, tolerance),
         problems=(*problems, *why),
+        outliers=_beyond(wanted_finite, found_finite, tolerance) if passed and tolerance.outliers else 0,
     )
+
+
+def _beyond(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> int:
+    return int(np.count_nonzero(ratios(expected, actual, tolerance) > 1))
 
 
 def _special(expected: np.ndarray, actual: np.ndarray) -> list[str]:
@@ -165,16 +171,13 @@ def _error_ratio(
     expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance
 ) -> tuple[float, list[str]]:
     """Largest ratio of difference to allowance, and the problem if it is above 1."""
-    difference = np.abs(actual - expected)
     if tolerance.snr_db is not None:
-        beyond = difference > tolerance.atol
+        beyond = np.abs(actual - expected) > tolerance.atol
         error_ratio = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
         return error_ratio, [
             f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB required"
         ] if error_ratio > 1 else []
-    allowed = tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(difference == 0, 0.0, difference / allowed)
+    ratio = ratios(expected, actual, tolerance)
     largest = float(ratio.max(initial=0.0))
     error_ratio = _without_outliers(ratio, largest, tolerance)
     if error_ratio <= 1:
@@ -197,6 +200,34 @@ def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -
 def _is_discriminative(expected: np.ndarray, tolerance: Tolerance) -> bool:
     silence = np.zeros_like(expected)
     return _error_ratio(expected, silence, 0.0, tolerance)[0] > 1
+
+
+def ratios(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> np.ndarray:
+    """Each element's difference, as a multiple of what is allowed; 0 where either number is not finite.
+
+    Args:
+        expected: Floating-point numbers.
+        actual: As many.
+        tolerance: One with `rtol` and `atol`, see `allowance`.
+    """
+    finite = np.isfinite(expected) & np.isfinite(actual)
+    wanted, found = (np.where(finite, each, 0).astype(np.float64) for each in (expected, actual))
+    difference = np.abs(found - wanted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(difference == 0, 0.0, difference / allowance(wanted, tolerance))
+
+
+def allowance(expected: np.ndarray, tolerance: Tolerance) -> np.ndarray:
+    """How far each element may be off; by a signal-to-noise ratio, the RMS of the noise that it allows.
+
+    Args:
+        expected: float64, finite.
+        tolerance: Of the output.
+    """
+    if tolerance.snr_db is not None:
+        rms = math.sqrt(float(np.mean(expected**2))) if expected.size else 0.0
+        return np.full(expected.shape, tolerance.atol + rms * 10 ** (-tolerance.snr_db / 20))
+    return np.asarray(tolerance.atol + tolerance.rtol * (np.abs(expected) + scale(expected)))
 
 
 def scale(expected: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,15 @@ import numpy as np
 
 from mnncompat.errors import OutputError
 from mnncompat.graph.atomic_files import require_folder_around, umask
+from mnncompat.parity.scores import NO_SCORES
 
 if TYPE_CHECKING:
     import onnx
 
     from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.scores import Scores
     from mnncompat.parity.size_coverage import Dimension
-    from mnncompat.results.parity_report import ParityReport, Tolerance
+    from mnncompat.results.parity_report import Comparison, ParityReport, Tolerance
 
     Outputs = list[dict[str, np.ndarray]]
 
@@ -66,6 +68,7 @@ class Saving:
         report: ParityReport,
         tolerances: Mapping[str, Tolerance],
         dimensions: Sequence[Dimension] = (),
+        scores: Scores = NO_SCORES,
     ) -> None:
         """Write everything, or nothing.
 
@@ -76,6 +79,7 @@ class Saving:
             report: What was found.
             tolerances: By output.
             dimensions: The dynamic ones.
+            scores: What outputs of whole numbers are made from, some of which are among the outputs.
 
         Raises:
             OutputError: The folder cannot be written.
@@ -101,6 +105,10 @@ class Saving:
                     {"name": name, "dtype": expected[0][name].dtype.name, "tolerance": asdict(tolerances[name])}
                     for name in outputs
                 ],
+                "scores": {
+                    "labels": dict(scores.labels),
+                    "choices": {name: asdict(each) for name, each in scores.choices.items()},
+                },
                 "draws": draws,
                 "dimensions": [asdict(each) for each in dimensions],
                 **_findings(report),
@@ -118,13 +126,19 @@ def _findings(report: ParityReport) -> dict[str, Any]:
         "given": list(report.given),
         "undetermined": [asdict(each) for each in report.undetermined],
         "assumptions": [asdict(each) for each in report.assumptions],
-        "inconclusive": [
-            {"output": output.name, "draw": each.draw, "proof": each.discriminative}
-            for output in report.outputs
-            for each in output.comparisons
-            if each.inconclusive
-        ],
+        "inconclusive": _places(report, lambda each: each.inconclusive),
+        "outliers": _places(report, lambda each: each.outliers > 0),
     }
+
+
+def _places(report: ParityReport, test: Callable[[Comparison], bool]) -> list[dict[str, str]]:
+    """Outputs and draws of which something is true."""
+    return [
+        {"output": output.name, "draw": each.draw}
+        for output in report.outputs
+        for each in output.comparisons
+        if test(each)
+    ]
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -15,6 +15,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.save_data import DRAW, MANIFEST, SCHEMA_VERSION, sha256
+from mnncompat.parity.scores import Choice, Scores
 from mnncompat.parity.size_coverage import Dimension, coverage
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.parity_report import (
@@ -27,7 +28,7 @@ from mnncompat.results.parity_report import (
 from mnncompat.results.proof_strength import Power
 
 if TYPE_CHECKING:
-    from mnncompat.parity.judge import Found
+    from mnncompat.parity.outliers import Examined
     from mnncompat.results.parity_report import Comparison
 
     Outputs = list[dict[str, np.ndarray]]
@@ -48,7 +49,9 @@ class SavedData:
         half: Outputs that are float16.
         report: Failures, notes, seed, assumptions, power, draws of data and random outputs, without judged outputs.
         dimensions: The dynamic dimensions of the inputs; empty in data of older versions.
-        inconclusive: For an output and a draw that rounding explained: whether it still is proof.
+        inconclusive: Outputs and draws that rounding explained.
+        excused: Outputs and draws whose outliers were excused.
+        scores: What outputs of whole numbers are made from.
     """
 
     model: str
@@ -61,7 +64,9 @@ class SavedData:
     half: frozenset[str]
     report: ParityReport
     dimensions: tuple[Dimension, ...]
-    inconclusive: Mapping[tuple[str, str], bool]
+    inconclusive: frozenset[tuple[str, str]]
+    excused: frozenset[tuple[str, str]]
+    scores: Scores
 
     def require_same(self, *, model: Path | None = None, mnn_file: Path | None = None) -> None:
         """Files that are given are those that were run.
@@ -99,7 +104,7 @@ class SavedData:
         if tolerance is None:
             chosen = {name: chosen[name] if name in overrides else each for name, each in self.tolerances.items()}
         other = {name for name, each in chosen.items() if each != self.tolerances[name]}
-        judge = Judge(chosen, self._explain, unexplained=other)
+        judge = Judge(chosen, self._explain, unexplained=other, scores=self.scores)
         random = {each.name for each in self.report.undetermined}
         outputs = judge.outputs(self.feeds, self.expected, self.actual, without=random) if self.actual else ()
         problems = problems_of(outputs, self.report.failures, self.report.undetermined)
@@ -107,16 +112,20 @@ class SavedData:
         report = replace(report, sizes=coverage(report, self.dimensions), power=None if other else report.power)
         return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
-    def _explain(self, _: Sequence[NamedFeeds], name: str, found: Found) -> tuple[tuple[Comparison, ...], list[str]]:
+    def _explain(
+        self, _: Sequence[NamedFeeds], name: str, draws: Sequence[Examined], tolerance: Tolerance
+    ) -> tuple[tuple[Comparison, ...], list[str]]:
         judged: list[Comparison] = []
         notes: list[str] = []
-        for comparison, _expected, _actual in found:
-            proof = self.inconclusive.get((name, comparison.draw))
-            if comparison.passed or proof is None:
-                judged.append(comparison)
-                continue
-            judged.append(replace(comparison, problems=(), inconclusive=True, discriminative=proof))
-            notes.append(f"output {name!r}, {comparison.draw}: inconclusive, as when the data were saved")
+        for draw in draws:
+            comparison, place = draw.comparison, (self.scores.labels.get(name, name), draw.comparison.draw)
+            if not comparison.passed and draw.beyond is not None and place in self.excused:
+                comparison = draw.excused(tolerance)
+                notes.append(f"output {name!r}, {comparison.draw}: outliers, as when the data were saved")
+            elif not comparison.passed and place in self.inconclusive:
+                comparison = replace(comparison, problems=(), inconclusive=True, discriminative=False)
+                notes.append(f"output {name!r}, {comparison.draw}: inconclusive, as when the data were saved")
+            judged.append(comparison)
         return tuple(judged), notes
 
 
@@ -178,8 +187,19 @@ def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
             undetermined=tuple(_undetermined(each) for each in manifest["undetermined"]),
         ),
         dimensions=tuple(_dimension(each) for each in manifest.get("dimensions", ())),
-        inconclusive={(each["output"], each["draw"]): bool(each["proof"]) for each in manifest["inconclusive"]},
+        inconclusive=_places(manifest["inconclusive"]),
+        excused=_places(manifest.get("outliers", ())),
+        scores=_scores(manifest.get("scores", {"labels": {}, "choices": {}})),
     )
+
+
+def _places(found: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    return frozenset((str(each["output"]), str(each["draw"])) for each in found)
+
+
+def _scores(found: Mapping[str, Any]) -> Scores:
+    choices = {str(name): Choice(**each) for name, each in found["choices"].items()}
+    return Scores(labels={str(name): str(label) for name, label in found["labels"].items()}, choices=choices, types={})
 
 
 def _failure(found: Mapping[str, Any]) -> RunnerFailure:

@@ -14,14 +14,16 @@ from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits, interface
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.reference import Reference
 from mnncompat.parity.rounding import Rounding, inconclusive
-from mnncompat.parity.runners import InputSpec, MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import InputSpec, OnnxRunner, input_signature, output_names
 from mnncompat.parity.save_data import Saving
+from mnncompat.parity.scores import NO_SCORES, ScoringRunner, scores_in_file, scores_of
 from mnncompat.parity.size_coverage import coverage
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
@@ -87,14 +89,25 @@ def verify(  # noqa: PLR0913 - options
     limits = limits or Limits().with_memory(memory)
     random = random_outputs(proto)
     recorder = _recorder(proto, mnn_file, limits) if random else None
-    subject = MnnRunner(mnn_file, outputs=output_names(proto), limits=limits)
-    explain = partial(inconclusive, Rounding(lambda: _with_weights(model))) if tolerance is None else None
     # Rounding runs the original again, which draws other noise: it explains nothing about random outputs.
-    judge = Judge(_tolerances(proto, tolerance, tolerances), explain, unexplained={*(tolerances or ()), *random})
+    scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file, limits)
+    scored = scores.exposed(proto)
+    subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
+    rounding = Rounding(lambda: scores.exposed(_with_weights(model)))
+    defaults = _defaults(scored, tolerance, tolerances)
+    judge = Judge(
+        _tolerances(scored, tolerance, tolerances),
+        partial(inconclusive, rounding) if tolerance is None else None,
+        unexplained={*(tolerances or ()), *random},
+        defaults=defaults,
+        coarse=coarse_outputs(scored, defaults),
+        scores=scores,
+    )
+    judge.notes += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
-    analysis = _power_analysis(proto, model, recorder) if power else None
-    reference = _recording(recorder, model)
+    reference = _reference(model, scored) if scores.labels else _recording(recorder, model)
+    analysis = _power_analysis(scored, model, recorder) if power else None
     return _compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
 
 
@@ -135,9 +148,17 @@ def compare_models(  # noqa: PLR0913 - options
     signature = _narrowed(input_signature(first), input_signature(second))
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
-    judge = Judge(_tolerances(first, tolerance or REWRITE, tolerances))
+    random = random_outputs(first)
+    defaults = _defaults(first, tolerance, tolerances)
+    judge = Judge(
+        _tolerances(first, tolerance or REWRITE, tolerances),
+        partial(inconclusive, Rounding(lambda: _with_weights(original))) if tolerance is None else None,
+        unexplained={*(tolerances or ()), *random},
+        defaults=defaults,
+        coarse=coarse_outputs(first, defaults),
+    )
     feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    return _compared(feeder, reference, subject, judge, random_outputs(first))
+    return _compared(feeder, reference, subject, judge, random)
 
 
 def _tolerances(
@@ -145,6 +166,15 @@ def _tolerances(
 ) -> dict[str, Tolerance]:
     half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
     return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
+
+
+def _defaults(
+    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
+) -> tuple[str, ...]:
+    """The outputs to which the user gave no tolerance: ratios of signal to noise follow from how weights are stored."""
+    if tolerance is not None and tolerance.snr_db is None:
+        return ()
+    return tuple(each for each in output_names(model) if each not in (overrides or ()))
 
 
 def compare_recorded(
@@ -176,7 +206,8 @@ def compare_recorded(
         RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
     """
     recorder = NoiseRecorder(original)
-    judge = Judge(_tolerances(original, REWRITE, None))
+    defaults = _defaults(original, None, None)
+    judge = Judge(_tolerances(original, REWRITE, None), defaults=defaults, coarse=coarse_outputs(original, defaults))
     reference = OnnxRunner(recorder.model, name=ORIGINAL)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
     signature = input_signature(original)
@@ -188,9 +219,12 @@ def compare_recorded(
 
 def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
     """The reference, which gives out its noise if somebody records it."""
-    if recorder is None:
-        return OnnxRunner(model)
-    return OnnxRunner(recorder.model, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+    return OnnxRunner(model) if recorder is None else _reference(model, recorder.model)
+
+
+def _reference(model: OnnxModel, instrumented: onnx.ModelProto) -> OnnxRunner:
+    """The reference with further outputs."""
+    return OnnxRunner(instrumented, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
 
 
 def _power_analysis(proto: onnx.ModelProto, model: OnnxModel, recorder: NoiseRecorder | None) -> PowerAnalysis:
@@ -248,6 +282,7 @@ def _compared(
     unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
     found = replace(found, notes=(*found.notes, *remarks))
     if analysis is not None:
+        judge.fit(expected)
         random = {each.name for each in unknown}
         judged = {name: each for name, each in judge.tolerances.items() if name not in random}
         found, expected = analysis.measure(reference, found, expected, judged, took=took)
@@ -260,11 +295,11 @@ def _compared(
         outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
     if analysis is not None:
-        report = replace(report, power=analysis.conclude(report.outputs))
+        report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
     dimensions = feeder.dimensions(found.settled)
     report = replace(report, sizes=coverage(report, dimensions))
     if saving is not None:
-        saving.save(fed, expected, actual, report, judge.tolerances, dimensions)
+        saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
 
 

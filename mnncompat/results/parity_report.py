@@ -24,7 +24,7 @@ class Tolerance:
         snr_db: When given, the criterion is this signal-to-noise ratio in decibel over the whole output instead:
             `10 log10(sum(expected^2) / sum((actual - expected)^2))`.
         outliers: Share of the elements that may exceed the allowance, by `mnncompat.parity.tolerance.OUTLIER` times at
-            most.
+            most, where nothing is known about the cause; see `mnncompat.parity.outliers`. 0 allows none in any case.
         unequal: Share of the elements of an integer or boolean output that may differ.
 
     Raises:
@@ -75,6 +75,8 @@ class Comparison:
             tolerance proves nothing about the model.
         problems: Why it fails, one line each; empty when it passes.
         inconclusive: It would fail, but rounding alone moves the reference as far (see `mnncompat.parity.rounding`).
+        outliers: Number of elements beyond the tolerance that are excused (see `mnncompat.parity.outliers`), and of
+            indices that differ between equal scores (see `mnncompat.parity.scores`).
     """
 
     draw: str
@@ -92,6 +94,7 @@ class Comparison:
     discriminative: bool
     problems: tuple[str, ...]
     inconclusive: bool = False
+    outliers: int = 0
 
     @property
     def excess(self) -> float:

@@ -98,6 +98,13 @@ def test_a_tolerance_changes_the_verdict(tmp_path: Path) -> None:
 
 def test_what_rounding_explained_stays_inconclusive_for_the_same_tolerance_alone(tmp_path: Path) -> None:
     saved = load_data(kept(tmp_path, FEED * np.float32(1.01), report(inconclusive=True)))
+    assert not saved.judge().passed, "no draw is left as proof"
+    saved = replace(
+        saved,
+        feeds=[*saved.feeds, NamedFeeds(name="uniform", arrays={"x:0": FEED})],
+        expected=[*saved.expected, {"y/0": FEED}],
+        actual=[*saved.actual, {"y/0": FEED}],
+    )
     again = saved.judge()
     assert again.passed
     assert any("inconclusive, as when the data were saved" in note for note in again.notes)

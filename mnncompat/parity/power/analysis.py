@@ -97,12 +97,13 @@ class PowerAnalysis:
         notes = (f"not measured what the draws would show: {self._refusal}",) if self._refusal else ()
         return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes, *self._found.notes)), self._expected
 
-    def conclude(self, outputs: Sequence[OutputParity]) -> Power | None:
+    def conclude(self, outputs: Sequence[OutputParity], labels: Mapping[str, str] | None = None) -> Power | None:
         """What the proof would have caught.
 
         Args:
-            outputs: As they were judged. What was set aside there shows nothing; operators that only it had shown are
-                tried on the other draws.
+            outputs: As they were judged. What was set aside there, or not compared, shows nothing; operators that only
+                it had shown are tried on the other draws.
+            labels: What the report calls tensors that are no outputs of the model.
 
         Returns:
             The power; None if no faults can be planted in the model.
@@ -110,7 +111,7 @@ class PowerAnalysis:
         if self._refusal:
             return None
         start = time.monotonic()
-        without = {(each.draw, output.name) for output in outputs for each in output.comparisons if each.inconclusive}
+        without = self._not_compared(outputs, labels or {})
         records = self._found.records
         lost = [number for number, each in records.items() if is_exercised(each) and not is_exercised(each, without)]
         draws = {feed.name for feed in self._feeds}
@@ -130,6 +131,16 @@ class PowerAnalysis:
             remembered=self._remembered,
             seconds=self._seconds + time.monotonic() - start,
         )
+
+    def _not_compared(self, outputs: Sequence[OutputParity], labels: Mapping[str, str]) -> set[Pair]:
+        """The draws and outputs that prove nothing."""
+        judged = {output.name: output for output in outputs}
+        without: set[Pair] = set()
+        for name in self._tolerances:
+            output = judged.get(labels.get(name, name))
+            shown = [] if output is None else [each.draw for each in output.comparisons if not each.inconclusive]
+            without |= {(feed.name, name) for feed in self._feeds if feed.name not in shown}
+        return without
 
     def _state(self, number: int, without: Collection[Pair]) -> State:
         draws = [feed.name for feed in self._feeds]

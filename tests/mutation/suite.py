@@ -1,0 +1,118 @@
+"""Would `verify` notice? Faults planted in models, each converted and compared with the original: `make mutation`.
+
+A fault counts if it moves an output beyond its tolerance on realistic inputs, under ONNX Runtime. It has to be caught,
+or to lie in an operator that the report names as one that the inputs do not exercise.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+from plants import Plant, plants
+from subjects import SUBJECTS, Subject
+
+import mnncompat
+from mnncompat import mnn
+from mnncompat.mnn import ConvertOptions, Limits
+from mnncompat.parity import FLOAT32, verify
+from mnncompat.parity.judge import Judge
+from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.output_scale import coarse_outputs
+from mnncompat.parity.runners import OnnxRunner, output_names
+from mnncompat.parity.scores import Scores, scores_of
+from mnncompat.results.failures import Failure
+from mnncompat.results.parity_report import ParityReport
+
+FEEDS = 4
+CAUGHT, SILENT, UNMOVED, MISSED = "caught", "named as not exercised", "does not show on realistic inputs", "MISSED"
+REFUSED, CRASHED = "caught: not converted", "caught: does not run"
+
+
+class Tried(NamedTuple):
+    """What became of a fault."""
+
+    subject: str
+    kind: str
+    node: str
+    outcome: str
+
+
+def tried(name: str, count: int | None = None, seed: int = 0) -> list[Tried]:
+    """Plant faults in one subject and look whether they are noticed."""
+    subject = SUBJECTS[name]
+    original = subject.build()
+    fixed = mnncompat.fix(original, shapes=subject.shapes, inputs=subject.inputs or None).model.proto
+    report = _verified(original, fixed, subject, seed)
+    if not isinstance(report, ParityReport) or not report.passed:
+        raise AssertionError(f"{name}: the model itself does not pass: {report}")
+    found = plants(fixed, count or subject.plants, seed)
+    return [Tried(name, each.kind, each.node, _outcome(original, fixed, each, subject, seed)) for each in found]
+
+
+def _outcome(original: ModelProto, fixed: ModelProto, plant: Plant, subject: Subject, seed: int) -> str:
+    if not _shows(fixed, plant.model, subject):
+        return UNMOVED
+    report = _verified(original, plant.model, subject, seed)
+    if isinstance(report, Failure):
+        return REFUSED
+    if not report.passed:
+        return CRASHED if report.failures else CAUGHT
+    power = report.power
+    return SILENT if power is not None and plant.node in (*power.silent, *power.untried) else MISSED
+
+
+def _verified(original: ModelProto, model: ModelProto, subject: Subject, seed: int) -> ParityReport | Failure:
+    """Convert a model, and compare the file with the original."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        converted = mnn.convert(path, path.with_suffix(".mnn"), options=ConvertOptions(), limits=Limits(seconds=120))
+        if isinstance(converted, Failure):
+            return converted
+        return verify(original, converted.path, shapes=subject.shapes, inputs=subject.inputs or None, seed=seed)
+
+
+def _shows(original: ModelProto, planted: ModelProto, subject: Subject) -> bool:
+    """Whether a fault moves an output, or the scores of one, beyond its tolerance on realistic inputs."""
+    draws = np.random.default_rng(7)
+    feeds = [NamedFeeds(name=str(place), arrays=subject.feeds(draws)) for place in range(FEEDS)]
+    scores: Scores = scores_of(original)
+    first, second = (scores.exposed(each) for each in (original, planted))
+    expected, actual = (OnnxRunner(each).run([feed.arrays for feed in feeds]) for each in (first, second))
+    if isinstance(expected, Failure):
+        raise AssertionError(expected.message)
+    if isinstance(actual, Failure):
+        return True
+    names = output_names(first)
+    judge = Judge(dict.fromkeys(names, FLOAT32), defaults=names, coarse=coarse_outputs(first, names), scores=scores)
+    return not all(each.passed for each in judge.outputs(feeds, expected, actual))
+
+
+def table(rows: list[Tried]) -> str:
+    """One line for each fault, and the sums."""
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = ["  ".join(f"{each:{width}}" for each, width in zip(row, widths, strict=False)) + f"  {row.outcome}" for row in rows]
+    counts = Counter(row.outcome for row in rows)
+    return "\n".join([*lines, "", *(f"{count:5}  {outcome}" for outcome, count in counts.most_common())])
+
+
+def main(names: list[str]) -> int:
+    """Try the subjects that are named, or all; 1 if a fault was missed."""
+    rows: list[Tried] = []
+    for name in names or SUBJECTS:
+        rows += tried(name)
+        print(name, dict(Counter(row.outcome for row in rows if row.subject == name)), file=sys.stderr, flush=True)
+    print(table(rows))
+    print(f"{len(rows)} faults in {len({row.subject for row in rows})} models")
+    return int(any(row.outcome == MISSED for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

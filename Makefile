@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests wheel docs bench evidence torch clean
+.PHONY: help demo test lint types imports tests wheel docs bench evidence mutation torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | wheel | docs | bench | evidence | torch | clean"
+	@echo "make lint | types | imports | tests | wheel | docs | bench | evidence | mutation | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev
 
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py
+
+mutation: $(VENV)/.dev
+	cd tests/mutation && PYTHONPATH=.. ../../$(BIN)/python suite.py
 
 torch: $(VENV)/.dev
 	$(BIN)/python tests/torchmodules/measure_torch.py

@@ -3,7 +3,8 @@
 Five indices of ArgMax show next to nothing of a model: most mistakes leave the largest where it is. The floating-point
 tensors from which whole-number outputs follow (`scores`) are therefore computed on both sides and compared like
 outputs: MNN computes any tensor whose name is asked for, and its converter mostly keeps ONNX's names. What ArgMax,
-ArgMin and TopK choose may differ where scores tie: both elements are then within their tolerance of each other.
+ArgMin and TopK choose may differ where scores tie: both elements are then within their tolerance of each other. Where
+they are equal to the last bit ONNX says which one is chosen, and only rounding excuses another (`rounding`).
 """
 
 from __future__ import annotations
@@ -241,4 +242,5 @@ def _gaps(
         (np.take_along_axis(values, each, axis), np.take_along_axis(allowed, each, axis)) for each in (wanted, found)
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(wanted == found, 0.0, np.abs(one - two) / (may_one + may_two))
+        gaps = np.where(one == two, np.inf, np.abs(one - two) / (may_one + may_two))
+    return np.where(wanted == found, 0.0, gaps)

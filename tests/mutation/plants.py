@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 Array = np.ndarray
+Planter = Callable[[ModelProto, NodeProto, np.random.Generator], bool]
 _WEIGHTED = {"Conv": 1, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1, "Gather": 0, "LSTM": 1}
 _ADDED = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "LSTM": 3, "InstanceNormalization": 2, "LayerNormalization": 2}
-_ATTRIBUTES = {
+_WITH_CONSTANTS = ("Add", "Mul", "Sub", "Div", "Pow")
+_ATTRIBUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "LeakyRelu": ("alpha", lambda value: value * 1.5),
     "HardSigmoid": ("alpha", lambda value: value * 1.1),
     "InstanceNormalization": ("epsilon", lambda value: max(value * 1e4, 1e-1)),
@@ -22,7 +23,7 @@ _ATTRIBUTES = {
     "AveragePool": ("count_include_pad", lambda value: 1 - value),
     "Transpose": ("perm", lambda value: [value[0], *reversed(value[1:])]),
 }
-_DEFAULTS = {"alpha": 0.2, "epsilon": 1e-5, "axis": -1, "count_include_pad": 0, "perm": [0, 2, 1]}
+_DEFAULTS: dict[str, Any] = {"alpha": 0.2, "epsilon": 1e-5, "axis": -1, "count_include_pad": 0, "perm": [0, 2, 1]}
 
 
 class Plant(NamedTuple):
@@ -76,9 +77,11 @@ def _kinds(model: ModelProto, node: NodeProto) -> Iterator[str]:
     added = _ADDED.get(node.op_type)
     if added is not None and added < len(node.input) and _weight(model, node.input[added]) is not None:
         yield "bias"
-    if node.op_type in ("Add", "Mul", "Sub", "Div", "Pow") and any(_weight(model, each) is not None for each in node.input):
+    if node.op_type in ("Add", "Mul", "Sub", "Div", "Pow") and any(
+        _weight(model, each) is not None for each in node.input
+    ):
         yield "constant"
-    if node.op_type == "Clip" and len(node.input) > 2 and _weight(model, node.input[2]) is not None:  # noqa: PLR2004
+    if node.op_type == "Clip" and len(node.input) > 2 and _weight(model, node.input[2]) is not None:
         yield "clip"
     if node.op_type == "Relu":
         yield "clip"
@@ -120,22 +123,37 @@ def _replace(model: ModelProto, node: NodeProto, place: int, array: Array) -> bo
     return not np.array_equal(before, array)
 
 
-def _on_weight(change: Callable[[Array, np.random.Generator], None]) -> Callable[[ModelProto, NodeProto, np.random.Generator], bool]:
+def _on_weight(
+    change: Callable[[Array, np.random.Generator], None],
+) -> Callable[[ModelProto, NodeProto, np.random.Generator], bool]:
     """Change a weight whose axis 0 are the results: (out, in, ...)."""
 
     def plant(model: ModelProto, node: NodeProto, draws: np.random.Generator) -> bool:
         place = _WEIGHTED[node.op_type]
         weight = _weight(model, node.input[place])
         assert weight is not None
-        is_turned = node.op_type in ("MatMul", "ConvTranspose") or (node.op_type == "Gemm" and not _attribute(node, "transB", 0))
-        axes = (-1, -2) if node.op_type == "MatMul" else (1, 0) if is_turned else (1, 2) if node.op_type == "LSTM" else (0, 1)
-        if weight.ndim < 2:  # noqa: PLR2004 - results and operands
+        axes = _axes(node)
+        if weight.ndim < 2:
             return False
         array = weight.copy()
         change(np.moveaxis(array, axes, (0, 1)), draws)
         return _replace(model, node, place, array)
 
     return plant
+
+
+def _axes(node: NodeProto) -> tuple[int, int]:
+    """The axes of a weight that are the results and the operands."""
+    match node.op_type:
+        case "MatMul":
+            return -1, -2
+        case "LSTM":
+            return 1, 2
+        case "ConvTranspose":
+            return 1, 0
+        case "Gemm" if not _attribute(node, "transB", 0):
+            return 1, 0
+    return 0, 1
 
 
 def _row(weight: Array, draws: np.random.Generator) -> None:
@@ -188,7 +206,7 @@ def _clip(model: ModelProto, node: NodeProto, _: np.random.Generator) -> bool:
     model.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "planted/high"))
     node.op_type = "Clip"
     node.input.extend(["planted/low", "planted/high"])
-    return next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx")) > 10  # noqa: PLR2004 - of Clip with operands
+    return next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx")) > 10
 
 
 def _pad(_: ModelProto, node: NodeProto, draws: np.random.Generator) -> bool:
@@ -218,15 +236,16 @@ def _attributes(_: ModelProto, node: NodeProto, __: np.random.Generator) -> bool
 
 def _fill(_: ModelProto, node: NodeProto, __: np.random.Generator) -> bool:
     value = numpy_helper.to_array(_attribute(node, "value", numpy_helper.from_array(np.zeros(1, np.float32))))
-    return _set(node, "value", numpy_helper.from_array(np.asarray(value * 1.2 + 0.01, value.dtype))) and value.dtype.kind == "f"
+    filled = numpy_helper.from_array(np.asarray(value * 1.2 + 0.01, value.dtype))
+    return value.dtype.kind == "f" and _set(node, "value", filled)
 
 
-def _attribute(node: NodeProto, name: str, default: object) -> object:
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
     found = next((each for each in node.attribute if each.name == name), None)
     return default if found is None else helper.get_attribute_value(found)
 
 
-def _set(node: NodeProto, name: str, value: object) -> bool:
+def _set(node: NodeProto, name: str, value: Any) -> bool:
     for place, each in enumerate(node.attribute):
         if each.name == name:
             del node.attribute[place]

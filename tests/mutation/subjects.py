@@ -11,6 +11,7 @@ import trained
 from onnx import ModelProto, numpy_helper, parser
 
 Feed = dict[str, np.ndarray]
+Weight = Sequence[int] | np.ndarray
 HEAD = '<ir_version: 8, opset_import: ["": 17]>'
 
 
@@ -33,22 +34,27 @@ class Subject(NamedTuple):
 
 
 def _image(draws: np.random.Generator, *shape: int) -> np.ndarray:
-    """A photograph in small: a few smooth blots of 0 to 255 with some grain, normalised to -1 .. 1."""
+    """A photograph of print: smooth blots of 0 to 255, lines of dark strokes, some grain; normalised to -1 .. 1."""
     rows, columns = np.mgrid[0 : shape[-2], 0 : shape[-1]]
-    image = np.full(shape, 255 * draws.random())
-    for _ in range(12):
+    image = np.full(shape, 100 + 155 * draws.random())
+    for _ in range(6):
         y, x, size = draws.random() * shape[-2], draws.random() * shape[-1], 2 + draws.random() * min(shape[-2:]) / 4
         blot = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * size**2))
-        image += 160 * draws.standard_normal((shape[0], shape[1], 1, 1)) * blot
+        image += 60 * draws.standard_normal((shape[0], shape[1], 1, 1)) * blot
+    for top in range(shape[-2] // 8, shape[-2] - 8, 24):
+        for left in range(8, shape[-1] - 16, 6):
+            height, width = draws.integers(4, 16), draws.integers(1, 4)
+            image[:, :, top + draws.integers(0, 4) : top + height, left : left + width] = 30 * draws.random()
     image = np.clip(np.round(image + 4 * draws.standard_normal(shape)), 0, 255)
-    return ((image / 255 - 0.5) / 0.5).astype(np.float32)
+    return np.asarray((image / 255 - 0.5) / 0.5, np.float32)
 
 
 def _sound(draws: np.random.Generator, length: int) -> np.ndarray:
-    """Tones under an envelope, with noise."""
+    """Four tones, with noise."""
     time = np.arange(length) / 16000
-    tones = sum(draws.random() * np.sin(2 * np.pi * draws.uniform(80, 3000) * time) for _ in range(4))
-    return (0.2 * draws.random() * tones + 0.02 * draws.standard_normal(length)).astype(np.float32)[None]
+    pitches, sizes = draws.uniform(80, 3000, (4, 1)), draws.random((4, 1))
+    sound = (sizes * np.sin(2 * np.pi * pitches * time)).sum(axis=0, keepdims=True)
+    return np.asarray(0.2 * draws.random() * sound + 0.02 * draws.standard_normal((1, length)), np.float32)
 
 
 def _trained(name: str) -> Callable[[], ModelProto]:
@@ -59,7 +65,7 @@ def _trained(name: str) -> Callable[[], ModelProto]:
     return build
 
 
-def _made(text: str, seed: int, **weights: Sequence[int] | np.ndarray) -> Callable[[], ModelProto]:
+def _made(text: str, seed: int, **weights: Weight) -> Callable[[], ModelProto]:
     """A model whose weights are given, or drawn from a normal distribution of variance 2 / inputs."""
 
     def build() -> ModelProto:
@@ -74,8 +80,8 @@ def _made(text: str, seed: int, **weights: Sequence[int] | np.ndarray) -> Callab
 
 
 def _drawn(draws: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    inputs = shape[0] if len(shape) == 2 else int(np.prod(shape[1:])) if len(shape) > 2 else 25  # noqa: PLR2004 - ranks
-    return (draws.standard_normal(shape) * np.sqrt(2 / inputs)).astype(np.float32)
+    inputs = shape[0] if len(shape) == 2 else int(np.prod(shape[1:])) if len(shape) > 2 else 25
+    return np.asarray(draws.standard_normal(shape) * np.sqrt(2 / inputs), np.float32)
 
 
 def _vector(value: float, size: int) -> np.ndarray:
@@ -95,7 +101,7 @@ _ATTENTION = """t = Gather(words, ids) p = Gather(places, positions) h = Add(t, 
     sm = Add(sc, pm) at = Softmax<axis=-1>(sm) ctx = MatMul(at, v) pr = MatMul(ctx, wo) res = Add(h, pr)
     ln = LayerNormalization<axis=-1, epsilon=1e-5>(res, gamma, beta)
     m1 = MatMul(ln, w1) m1b = Add(m1, b1) act = Relu(m1b) m2 = MatMul(act, w2) m2b = Add(m2, b2) out = Add(ln, m2b)"""
-_BLOCK = {
+_BLOCK: dict[str, Weight] = {
     "words": (100, 32),
     "places": (16, 32),
     "wq": (32, 32),
@@ -123,8 +129,11 @@ def _sentence(draws: np.random.Generator) -> Feed:
     return {"ids": ids[None].astype(np.int64), "mask": (np.arange(16) < length)[None].astype(np.int64)}
 
 
-def _picture(draws: np.random.Generator) -> Feed:
-    return {"x": _image(draws, 1, 3, 32, 32)}
+def _photograph(name: str, height: int, width: int) -> Callable[[np.random.Generator], Feed]:
+    return lambda draws: {name: _image(draws, 1, 3, height, width)}
+
+
+_picture = _photograph("x", 32, 32)
 
 
 def _vad(draws: np.random.Generator) -> Feed:
@@ -133,17 +142,17 @@ def _vad(draws: np.random.Generator) -> Feed:
 
 SUBJECTS = {
     "ocr-detection": Subject(
-        _trained("ocr-detection"), lambda draws: {"x": _image(draws, 1, 3, 96, 160)}, {"x": (1, 3, 96, 160)}, plants=28
+        _trained("ocr-detection"), _photograph("x", 96, 160), {"x": (1, 3, 96, 160)}, plants=28
     ),
     "ocr-recognition": Subject(
-        _trained("ocr-recognition"), lambda draws: {"x": _image(draws, 1, 3, 48, 160)}, {"x": (1, 3, 48, 160)}, plants=28
+        _trained("ocr-recognition"), _photograph("x", 48, 160), {"x": (1, 3, 48, 160)}, plants=28
     ),
     "ocr-direction": Subject(
-        _trained("ocr-direction"), lambda draws: {"x": _image(draws, 1, 3, 48, 192)}, {"x": (1, 3, 48, 192)}, plants=24
+        _trained("ocr-direction"), _photograph("x", 48, 192), {"x": (1, 3, 48, 192)}, plants=24
     ),
-    "vad": Subject(_trained("vad-half"), lambda draws: _vad(draws), trained.MODELS["vad-half"].shapes, plants=20),
-    "squeezenet": Subject(_trained("squeezenet"), lambda draws: {"data_0": _image(draws, 1, 3, 224, 224)}, plants=8),
-    "shufflenet": Subject(_trained("shufflenet"), lambda draws: {"gpu_0/data_0": _image(draws, 1, 3, 224, 224)}, plants=8),
+    "vad": Subject(_trained("vad-half"), _vad, trained.MODELS["vad-half"].shapes, plants=20),
+    "squeezenet": Subject(_trained("squeezenet"), _photograph("data_0", 224, 224), plants=8),
+    "shufflenet": Subject(_trained("shufflenet"), _photograph("gpu_0/data_0", 224, 224), plants=8),
     "encoder": Subject(
         _made(f"g ({_IDS}) => (float[1,16,32] out) {{ {_ATTENTION} }}", 1, **_BLOCK), _sentence, plants=20
     ),
@@ -176,7 +185,8 @@ SUBJECTS = {
         _made(f"""g ({_PICTURE}) => (float[1,12,16,16] y) {{ {_CONVOLUTIONS}
               m = MaxPool<kernel_shape=[2,2], strides=[2,2]>(ar) q = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(e)
               n = InstanceNormalization<epsilon=1e-5>(q, gamma, beta) l = LeakyRelu<alpha=0.1>(n)
-              o = Conv<kernel_shape=[1,1]>(m, k, j) r = HardSigmoid<alpha=0.2, beta=0.5>(o) y = Concat<axis=1>(l, r) }}""",
+              o = Conv<kernel_shape=[1,1]>(m, k, j) r = HardSigmoid<alpha=0.2, beta=0.5>(o)
+              y = Concat<axis=1>(l, r) }}""",
               8, **_SIZES, **_CLIP, gamma=_vector(0.9, 6), beta=(6,), k=(6, 16, 1, 1), j=(6,)), _picture, plants=20
     ),
 }  # fmt: skip

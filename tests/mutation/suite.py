@@ -6,6 +6,7 @@ or to lie in an operator that the report names as one that the inputs do not exe
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -22,8 +23,8 @@ import mnncompat
 from mnncompat import mnn
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32, verify
-from mnncompat.parity.judge import Judge
 from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.judge import Judge
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.runners import OnnxRunner, output_names
 from mnncompat.parity.scores import Scores, scores_of
@@ -42,6 +43,8 @@ class Tried(NamedTuple):
     kind: str
     node: str
     outcome: str
+    shown: float
+    """How many times the tolerance it moves an output on realistic inputs; infinite if it fails otherwise."""
 
 
 def tried(name: str, count: int | None = None, seed: int = 0) -> list[Tried]:
@@ -51,14 +54,16 @@ def tried(name: str, count: int | None = None, seed: int = 0) -> list[Tried]:
     fixed = mnncompat.fix(original, shapes=subject.shapes, inputs=subject.inputs or None).model.proto
     report = _verified(original, fixed, subject, seed)
     if not isinstance(report, ParityReport) or not report.passed:
-        raise AssertionError(f"{name}: the model itself does not pass: {report}")
+        raise RuntimeError(f"{name}: the model itself does not pass: {report}")
     found = plants(fixed, count or subject.plants, seed)
-    return [Tried(name, each.kind, each.node, _outcome(original, fixed, each, subject, seed)) for each in found]
+    shown = [_shown(fixed, each.model, subject) for each in found]
+    return [
+        Tried(name, each.kind, each.node, _outcome(original, each, subject, seed) if by > 1 else UNMOVED, by)
+        for each, by in zip(found, shown, strict=True)
+    ]
 
 
-def _outcome(original: ModelProto, fixed: ModelProto, plant: Plant, subject: Subject, seed: int) -> str:
-    if not _shows(fixed, plant.model, subject):
-        return UNMOVED
+def _outcome(original: ModelProto, plant: Plant, subject: Subject, seed: int) -> str:
     report = _verified(original, plant.model, subject, seed)
     if isinstance(report, Failure):
         return REFUSED
@@ -79,26 +84,25 @@ def _verified(original: ModelProto, model: ModelProto, subject: Subject, seed: i
         return verify(original, converted.path, shapes=subject.shapes, inputs=subject.inputs or None, seed=seed)
 
 
-def _shows(original: ModelProto, planted: ModelProto, subject: Subject) -> bool:
-    """Whether a fault moves an output, or the scores of one, beyond its tolerance on realistic inputs."""
+def _shown(original: ModelProto, planted: ModelProto, subject: Subject) -> float:
+    """How many times its tolerance a fault moves an output, or the scores of one, on realistic inputs; 0 if no more."""
     draws = np.random.default_rng(7)
     feeds = [NamedFeeds(name=str(place), arrays=subject.feeds(draws)) for place in range(FEEDS)]
     scores: Scores = scores_of(original)
     first, second = (scores.exposed(each) for each in (original, planted))
     expected, actual = (OnnxRunner(each).run([feed.arrays for feed in feeds]) for each in (first, second))
-    if isinstance(expected, Failure):
-        raise AssertionError(expected.message)
+    assert not isinstance(expected, Failure), expected
     if isinstance(actual, Failure):
-        return True
+        return math.inf
     names = output_names(first)
     judge = Judge(dict.fromkeys(names, FLOAT32), defaults=names, coarse=coarse_outputs(first, names), scores=scores)
-    return not all(each.passed for each in judge.outputs(feeds, expected, actual))
+    failed = [each for each in judge.outputs(feeds, expected, actual) if not each.passed]
+    return max((each.error_ratio for output in failed for each in output.comparisons), default=0.0)
 
 
 def table(rows: list[Tried]) -> str:
-    """One line for each fault, and the sums."""
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join(f"{each:{width}}" for each, width in zip(row, widths, strict=False)) + f"  {row.outcome}" for row in rows]
+    """One line for each fault, and the sums: model, kind, place, how far it shows, outcome."""
+    lines = [f"{row.subject:16}{row.kind:12}{row.node:48}{row.shown:9.3g}  {row.outcome}" for row in rows]
     counts = Counter(row.outcome for row in rows)
     return "\n".join([*lines, "", *(f"{count:5}  {outcome}" for outcome, count in counts.most_common())])
 
@@ -108,9 +112,8 @@ def main(names: list[str]) -> int:
     rows: list[Tried] = []
     for name in names or SUBJECTS:
         rows += tried(name)
-        print(name, dict(Counter(row.outcome for row in rows if row.subject == name)), file=sys.stderr, flush=True)
-    print(table(rows))
-    print(f"{len(rows)} faults in {len({row.subject for row in rows})} models")
+        sys.stderr.write(f"{name}: {len(rows)} faults so far\n")
+    sys.stdout.write(f"{table(rows)}\n{len(rows)} faults in {len({row.subject for row in rows})} models\n")
     return int(any(row.outcome == MISSED for row in rows))
 
 

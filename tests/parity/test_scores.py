@@ -100,15 +100,16 @@ def test_what_scores_are(nodes: str, output: str, scores: list[str], choice: Cho
         ([[1], [0]], False, True),
         ([[2], [0]], False, True),
         ([[0], [0]], False, False),
+        ([[2], [3]], False, False),
         ([[1], [3]], False, False),
         ([[1], [9]], False, False),
-        ([[2, 1], [0, 1]], True, True),
-        ([[2, 2], [0, 1]], True, False),
-        ([[1, 0], [0, 1]], True, False),
+        ([[2, 1], [0, 3]], True, True),
+        ([[2, 2], [0, 3]], True, False),
+        ([[1, 0], [0, 3]], True, False),
     ],
 )
 def test_indices_may_differ_between_ties(indices: list[list[int]], is_ranking: bool, passed: bool) -> None:  # noqa: FBT001 - a table
-    scores = np.array([[1, 5, 5.001, 2], [9, 7, 3, 1]], np.float32)
+    scores = np.array([[1, 5, 5.001, 2], [9, 7, 3, 9]], np.float32)
     expected = np.argsort(-scores, axis=1, kind="stable")[:, : len(indices[0])]
     actual = np.array(indices, np.int32)
     choice = Choice(scores="s", axis=-1, is_ranking=is_ranking)

@@ -83,12 +83,13 @@ def _rewrite(page: Page, result: FixResult) -> None:
         text = f" {printable(given_up.rewrite)}: {printable(given_up.reason)}"
         page.labelled(f"{'':<11}rolled back", Style.BAD, text, indent=13)
     if result.recorded is not None:
-        told = f"proven equal under ONNX Runtime, fed with what the original drew: {parity.proof(result.recorded)}"
+        proven = f"proven {label(result.recorded)} under ONNX Runtime"
+        told = f"{proven}, fed with what the original drew: {parity.proof(result.recorded)}"
         page.line(told, lead=" " * 11)
     if result.approximation is not None:
         page.line(f"near the original under ONNX Runtime: {parity.proof(result.approximation)}", lead=" " * 11)
     if result.proof is not None:
-        equal = "proven equal" if result.proof.passed else "NOT equal"
+        equal = f"proven {label(result.proof)}" if result.proof.passed else "NOT equal"
         page.line(f"{equal} under ONNX Runtime: {parity.proof(result.proof)}", lead=" " * 11)
 
 

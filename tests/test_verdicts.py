@@ -249,6 +249,25 @@ def test_dimensions_that_belong_together_vary_together() -> None:
     assert all(not each.settled for each in found.sizes)
 
 
+def test_quantised_weights_that_become_floats_are_told(capsys: Capture) -> None:
+    graph = "g (float[N,64] x) => (float[N,256] y) { d = DequantizeLinear(q, s) y = MatMul(x, d) }"
+    model = onnx.load(saved(graph))
+    stored = np.random.default_rng(2).integers(-127, 128, (64, 256)).astype(np.int8)
+    for name, array in {"q": stored, "s": np.array(0.01, np.float32)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    onnx.save(model, "model.onnx")
+    assert main(["convert", "model.onnx", "-o", "out.mnn", "-q", "--output-format", "json"]) == 0
+    result = document(capsys)
+    before, after = Path("model.onnx").stat().st_size, Path("out.mnn").stat().st_size
+    assert (result["source_bytes"], result["bytes"]) == (before, after)
+    assert result["became_floats"] == {"kinds": ["int8"], "bytes": 64 * 256}
+    assert main(["convert", "model.onnx", "-o", "out.mnn", "-q"]) == 0
+    told = capsys.readouterr().out
+    assert "16.4 kB of int8 weights became floats: the file grew from 16." in told
+    assert convert(LAYER, "--output-format", "json") == 0
+    assert document(capsys)["became_floats"] is None
+
+
 def test_words_of_the_library_are_those_of_the_command_line() -> None:
     assert acceptable(["one-size"]) == {ProofVerdict.ONE_SIZE}
     assert acceptable([]) == frozenset()

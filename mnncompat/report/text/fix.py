@@ -60,9 +60,8 @@ def write_proof(page: Page, result: FixResult) -> None:
     if result.proof is None:
         page.labelled("  not proven:", Style.WARN, " the comparison under ONNX Runtime was left out", indent=4)
     elif result.proof.passed:
-        page.labelled(
-            f"  proven {label(result.proof)}", Style.GOOD, f" under ONNX Runtime: {proof(result.proof)}", indent=4
-        )
+        proven = f"  proven {label(result.proof)}"
+        page.labelled(proven, Style.GOOD, f" under ONNX Runtime: {proof(result.proof)}", indent=4)
     else:
         page.labelled("  NOT equal", Style.BAD, f" under ONNX Runtime: {proof(result.proof)}", indent=4)
         for problem in result.proof.problems:

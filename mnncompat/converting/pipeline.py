@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
+from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
@@ -151,7 +152,7 @@ class _Gate:
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
         parity = self._verify(fixed, unquantised)
-        result = replace(result, parity=parity, ops=self._count(), bytes=self._size(), words=converted.words)
+        result = replace(self._with_sizes(result), parity=parity, ops=self._count(), words=converted.words)
         if not parity.is_accepted(self._accept):
             return replace(result, verdict=_VERDICTS[parity.verdict], hint=self._hint(parity, fixed))
         if out is not None:
@@ -264,9 +265,12 @@ class _Gate:
         counted = mnn.count_ops(self._mnn, limits=self._limits)
         return {} if isinstance(counted, mnn.Failure) else counted
 
-    def _size(self) -> int:
+    def _with_sizes(self, result: Conversion) -> Conversion:
         weights = self._mnn.with_name(f"{self._mnn.name}.weight")
-        return sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+        after = sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+        before = source_bytes(self._model)
+        floats = weights_that_became_floats(self._model, before, after)
+        return replace(result, bytes=after, source_bytes=before, became_floats=floats)
 
 
 _VERDICTS = {

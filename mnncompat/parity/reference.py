@@ -40,6 +40,7 @@ class Reference:
         plan: How the first draws were fed; None if everything was given.
         given: Names of the draws that are the user's data.
         settled: Why a dynamic dimension has no other sizes, by its name.
+        varied: How many of the draws, the last ones, have other sizes than the first.
     """
 
     feeds: list[NamedFeeds]
@@ -50,6 +51,7 @@ class Reference:
     plan: InputPlan | None = None
     given: tuple[str, ...] = ()
     settled: Mapping[str, str] = field(default_factory=dict)
+    varied: int = 0
 
 
 def run_reference(planner: InputPlanner, runner: Runner, *, draws: Sequence[str] = DRAWS) -> Reference:
@@ -108,6 +110,7 @@ def _complete(
         outputs=[*outputs, *other.outputs],
         notes=(*notes, *other.notes),
         settled=other.settled,
+        varied=len(other.feeds),
     )
 
 

@@ -31,7 +31,7 @@ from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -289,6 +289,7 @@ def _compared(
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
+        found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
         report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
         actual = []
     else:
@@ -301,6 +302,18 @@ def _compared(
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:
+    """A note if a model that fails runs at the first sizes alone."""
+    first = fed[: len(fed) - found.varied]
+    if not found.varied or isinstance(_ran(subject, [feed.arrays for feed in first], patient=found.evaluated), Failure):
+        return
+    other = ", ".join(feed.name for feed in fed[len(first) :])
+    yield (
+        f"without the draws at other sizes ({other}) {subject.name} gives outputs: it fails at these; if they are not "
+        "needed, `mnncompat fix --shape` fixes the sizes in the model"
+    )
 
 
 def _report(

@@ -52,13 +52,11 @@ def _compared(each: SizeCoverage) -> str:
 
 
 def reasons(report: ParityReport) -> list[str]:
-    """What is missing for a proof, one line each: operators that are not exercised, sizes, random outputs."""
+    """What is missing for a proof beside `ParityReport.problems`, one line each: operators and sizes."""
     power = report.power
     found = []
     if power is not None and not power.is_enough:
         found.append(f"wrong operators may not show: a proof exercises {ENOUGH:.0%} of the operators with weights")
-    if not report.differs:
-        found += report.problems
     found += [size_reason(each) for each in report.few_sizes]
     return found
 

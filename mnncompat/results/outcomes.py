@@ -154,6 +154,19 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerWeights:
+    """Quantised weights of the original.
+
+    Attributes:
+        kinds: Their types: ``int8``, ``uint8``, ``int4``, ``uint4``.
+        bytes: What they take there.
+    """
+
+    kinds: tuple[str, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertResult:
     """What `mnncompat convert` did.
 
@@ -169,6 +182,8 @@ class ConvertResult:
         parity: ONNX Runtime on the original against MNN on the file; None if an earlier step failed.
         ops: Ops of the converted file by MNN op type; empty if there is none.
         bytes: Size of the converted file; 0 if there is none.
+        source_bytes: Size of the original, with its external data.
+        became_floats: Quantised weights of the original, if the converted file has grown as if they were float32.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
     """
@@ -184,5 +199,7 @@ class ConvertResult:
     accepted: tuple[ProofVerdict, ...] = ()
     ops: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
+    source_bytes: int = 0
+    became_floats: IntegerWeights | None = None
     words: str = ""
     hint: str = ""

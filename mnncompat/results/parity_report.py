@@ -157,9 +157,9 @@ class OutputParity:
 
     @property
     def worst(self) -> Comparison | None:
-        """The draw that failed, or the one with the largest error ratio. None without draws."""
-        judged = [each for each in self.comparisons if not each.inconclusive]
-        return max(judged or self.comparisons, key=lambda each: (not each.passed, each.error_ratio), default=None)
+        """The draw that failed, or the one of those that are proof with the largest error ratio. None without draws."""
+        judged = [each for each in self.comparisons if not each.inconclusive] or self.comparisons
+        return max(judged, key=lambda each: (not each.passed, each.discriminative, each.error_ratio), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

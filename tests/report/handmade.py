@@ -20,6 +20,7 @@ from mnncompat.results.outcomes import (
     ChangeKind,
     ConvertResult,
     FixResult,
+    IntegerWeights,
     NodeChange,
     RefusedFix,
     RolledBack,
@@ -266,10 +267,20 @@ CONVERTED = ConvertResult(
     remaining=(POOL, UNKNOWN),
     ops={"Input": 1, "Pooling": 2, "Convolution": 4},
     bytes=1_724_416,
+    source_bytes=431_080,
+    became_floats=IntegerWeights(kinds=("int8",), bytes=430_000),
     words="warning: [C] is unused",
 )
 NOT_CONVERTED = replace(
-    CONVERTED, out=None, verdict=Verdict.NOT_CONVERTED, failure=REFUSED, parity=None, ops={}, bytes=0, words=""
+    CONVERTED,
+    out=None,
+    verdict=Verdict.NOT_CONVERTED,
+    failure=REFUSED,
+    parity=None,
+    ops={},
+    bytes=0,
+    became_floats=None,
+    words="",
 )
 NOT_EQUAL = replace(CONVERTED, out=None, verdict=Verdict.NOT_EQUAL, parity=DIFFERENT)
 NOT_RUN = replace(

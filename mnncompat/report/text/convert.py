@@ -13,7 +13,7 @@ from mnncompat.report.text import check, fix, parity
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.verdict import compared_sizes, exercised, label, reasons, way_out
 from mnncompat.results.diagnostics import Applicability, Severity
-from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
+from mnncompat.results.outcomes import ConvertResult, FixResult, IntegerWeights, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
 
 if TYPE_CHECKING:
@@ -83,12 +83,13 @@ def _rewrite(page: Page, result: FixResult) -> None:
         text = f" {printable(given_up.rewrite)}: {printable(given_up.reason)}"
         page.labelled(f"{'':<11}rolled back", Style.BAD, text, indent=13)
     if result.recorded is not None:
-        told = f"proven equal under ONNX Runtime, fed with what the original drew: {parity.proof(result.recorded)}"
+        proven = f"proven {label(result.recorded)} under ONNX Runtime"
+        told = f"{proven}, fed with what the original drew: {parity.proof(result.recorded)}"
         page.line(told, lead=" " * 11)
     if result.approximation is not None:
         page.line(f"near the original under ONNX Runtime: {parity.proof(result.approximation)}", lead=" " * 11)
     if result.proof is not None:
-        equal = "proven equal" if result.proof.passed else "NOT equal"
+        equal = f"proven {label(result.proof)}" if result.proof.passed else "NOT equal"
         page.line(f"{equal} under ONNX Runtime: {parity.proof(result.proof)}", lead=" " * 11)
 
 
@@ -100,9 +101,19 @@ def _conversion(page: Page, result: ConvertResult) -> None:
     total = sum(result.ops.values())
     ops = ", ".join(f"{count} {printable(name)}" for name, count in _by_count(result.ops))
     written = size(result.bytes)
+    if result.source_bytes:
+        written += f" from {size(result.source_bytes)}"
     text = f"{counted(total, 'op')}, {written}: {ops}" if ops else f"{written}; its ops could not be counted"
     _step(page, "convert", text)
+    if result.became_floats is not None:
+        page.line(_grown(result, result.became_floats), lead=" " * 11)
     page.words(result.words)
+
+
+def _grown(result: ConvertResult, weights: IntegerWeights) -> str:
+    kinds = " and ".join(weights.kinds)
+    grew = f"the file grew from {size(result.source_bytes)} to {size(result.bytes)}"
+    return f"{size(weights.bytes)} of {kinds} weights became floats: {grew}"
 
 
 def _by_count(ops: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.parity import proof
+from mnncompat.report.verdict import label
 from mnncompat.results.outcomes import ChangeKind, FixResult
 
 
@@ -32,11 +33,13 @@ def write(page: Page, result: FixResult) -> None:
 
 
 def headline(result: FixResult) -> str:
-    """`2 nodes rewritten`, `nothing to rewrite`, with the number of rewrites that were rolled back."""
+    """`2 nodes rewritten`, `nothing to rewrite`, with the nodes that were left alone and the rewrites rolled back."""
     if result.changed:
         text = f"{counted(len(result.applied), 'node')} rewritten"
     else:
         text = "nothing rewritten" if result.refused or result.rolled_back else "nothing to rewrite"
+    if result.refused:
+        text += f", {counted(len(result.refused), 'node')} left alone"
     if result.rolled_back:
         text += f", {counted(len(result.rolled_back), 'rewrite')} rolled back"
     return text
@@ -46,7 +49,7 @@ def write_proof(page: Page, result: FixResult) -> None:
     """Write the proof that the model still computes the same."""
     if result.recorded is not None:
         text = f" under ONNX Runtime, fed with what the original drew: {proof(result.recorded)}"
-        page.labelled("  proven equal", Style.GOOD, text, indent=4)
+        page.labelled(f"  proven {label(result.recorded)}", Style.GOOD, text, indent=4)
     if result.approximation is not None:
         verdict = (
             (" near the original", Style.WARN) if result.approximation.passed else (" NOT near the original", Style.BAD)
@@ -57,7 +60,8 @@ def write_proof(page: Page, result: FixResult) -> None:
     if result.proof is None:
         page.labelled("  not proven:", Style.WARN, " the comparison under ONNX Runtime was left out", indent=4)
     elif result.proof.passed:
-        page.labelled("  proven equal", Style.GOOD, f" under ONNX Runtime: {proof(result.proof)}", indent=4)
+        proven = f"  proven {label(result.proof)}"
+        page.labelled(proven, Style.GOOD, f" under ONNX Runtime: {proof(result.proof)}", indent=4)
     else:
         page.labelled("  NOT equal", Style.BAD, f" under ONNX Runtime: {proof(result.proof)}", indent=4)
         for problem in result.proof.problems:

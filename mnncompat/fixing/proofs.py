@@ -83,7 +83,7 @@ def require_reference(proof: ParityReport | None) -> None:
     Raises:
         RunnerError: The original gave no outputs.
     """
-    from mnncompat.parity.verify import ORIGINAL
+    from mnncompat.parity.rewritten import ORIGINAL
 
     if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
         raise RunnerError(

@@ -11,10 +11,11 @@ load_data(folder).judge(tolerance)     -> ParityReport, of outputs that were sav
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.real_data import Given, RealData, read_input, real_data
+from mnncompat.parity.rewritten import compare_models, compare_recorded
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.saved_data import SavedData, load_data
 from mnncompat.parity.tolerance import FLOAT16, FLOAT32, FP16_WEIGHTS, REWRITE, quantized
-from mnncompat.parity.verify import compare_models, compare_recorded, verify
+from mnncompat.parity.verify import verify
 from mnncompat.results.parity_report import Comparison, OutputParity, ParityReport, RunnerFailure, Tolerance
 
 __all__ = [

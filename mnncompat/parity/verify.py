@@ -1,9 +1,7 @@
-"""Run two models on the same feeds and judge their outputs."""
+"""Prove that an `.mnn` file computes what an ONNX model computes."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,37 +10,34 @@ import onnx
 
 from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits, interface
-from mnncompat.parity.input_plan import NamedFeeds
-from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.comparison import (
+    OnnxModel,
+    compared,
+    instrumented_reference,
+    tolerances_of,
+    with_weights,
+    without_tolerance,
+)
+from mnncompat.parity.judge import Judge
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.real_data import Given, real_data
-from mnncompat.parity.real_draws import Feeder, run_reference_on
+from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
-from mnncompat.parity.reference import Reference
 from mnncompat.parity.rounding import Rounding, inconclusive
-from mnncompat.parity.runners import InputSpec, OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import OnnxRunner, input_signature, output_names
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import NO_SCORES, ScoringRunner, scores_in_file, scores_of
-from mnncompat.parity.size_coverage import coverage
-from mnncompat.parity.tolerance import REWRITE
-from mnncompat.parity.undetermined import random_outputs, undetermined_outputs
+from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.failures import Failure
-from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
+from mnncompat.results.parity_report import ParityReport, Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     import numpy as np
 
-    from mnncompat.parity.runners import Runner
-
     Outputs = list[dict[str, np.ndarray]]
-
-ORIGINAL = "the original under onnxruntime"
-"""Name of the reference in `compare_models`."""
-
-OnnxModel = Path | str | onnx.ModelProto
 
 
 def verify(  # noqa: PLR0913 - options
@@ -93,10 +88,10 @@ def verify(  # noqa: PLR0913 - options
     scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file, limits)
     scored = scores.exposed(proto)
     subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
-    rounding = Rounding(lambda: scores.exposed(_with_weights(model)))
-    defaults = _defaults(scored, tolerance, tolerances)
+    rounding = Rounding(lambda: scores.exposed(with_weights(model)))
+    defaults = without_tolerance(scored, tolerance, tolerances)
     judge = Judge(
-        _tolerances(scored, tolerance, tolerances),
+        tolerances_of(scored, tolerance, tolerances),
         partial(inconclusive, rounding) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
         defaults=defaults,
@@ -106,125 +101,14 @@ def verify(  # noqa: PLR0913 - options
     judge.notes += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
-    reference = _reference(model, scored) if scores.labels else _recording(recorder, model)
+    reference = instrumented_reference(model, scored) if scores.labels else _recording(recorder, model)
     analysis = _power_analysis(scored, model, recorder) if power else None
-    return _compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
-
-
-def compare_models(  # noqa: PLR0913 - options
-    original: OnnxModel,
-    rewritten: OnnxModel,
-    *,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Given | None = None,
-    tolerance: Tolerance | None = None,
-    tolerances: Mapping[str, Tolerance] | None = None,
-    seed: int = 0,
-    memory: int | None = None,
-    folder: Path | None = None,
-) -> ParityReport:
-    """Prove that a rewritten ONNX model computes what the original computes, both under ONNX Runtime.
-
-    Args:
-        original: The reference.
-        rewritten: The rewritten model. If it fixes a dimension that was dynamic, that size is fed.
-        shapes: Shapes of inputs with dynamic dimensions; chosen when left out.
-        inputs: Real data, as for `verify`.
-        tolerance: For every floating-point output; None is `REWRITE`, or `FLOAT16` where the output is float16.
-        tolerances: Overrides by output name.
-        seed: What the feeds are drawn from.
-        memory: Bytes that a run may take at sizes that are chosen.
-        folder: Where the external data of models in memory lies.
-
-    Returns:
-        The verdict, per output and overall.
-
-    Raises:
-        UsageError: A shape, an array or an override does not fit the model.
-        ModelError: A model cannot be read.
-        RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
-    """
-    first, second = (load(each).proto if isinstance(each, (str, Path)) else each for each in (original, rewritten))
-    signature = _narrowed(input_signature(first), input_signature(second))
-    reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
-    subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
-    random = random_outputs(first)
-    defaults = _defaults(first, tolerance, tolerances)
-    judge = Judge(
-        _tolerances(first, tolerance or REWRITE, tolerances),
-        partial(inconclusive, Rounding(lambda: _with_weights(original))) if tolerance is None else None,
-        unexplained={*(tolerances or ()), *random},
-        defaults=defaults,
-        coarse=coarse_outputs(first, defaults),
-    )
-    feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    return _compared(feeder, reference, subject, judge, random)
-
-
-def _tolerances(
-    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
-) -> dict[str, Tolerance]:
-    half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
-    return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
-
-
-def _defaults(
-    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
-) -> tuple[str, ...]:
-    """The outputs to which the user gave no tolerance: ratios of signal to noise follow from how weights are stored."""
-    if tolerance is not None and tolerance.snr_db is None:
-        return ()
-    return tuple(each for each in output_names(model) if each not in (overrides or ()))
-
-
-def compare_recorded(
-    original: onnx.ModelProto,
-    rewritten: onnx.ModelProto,
-    *,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
-    inputs: Given | None = None,
-    seed: int = 0,
-    memory: int | None = None,
-) -> ParityReport:
-    """Prove that a model whose noise became inputs computes what the original computes, fed with what that draws.
-
-    Both run under ONNX Runtime, the original first. See `mnncompat.parity.recorded_noise`.
-
-    Args:
-        original: The reference, which draws.
-        rewritten: What the rewrite `noise-as-input` made of it.
-        shapes: Shapes of the original's inputs with dynamic dimensions; chosen when left out.
-        inputs: Real data for the original's inputs, see `mnncompat.parity.real_data`.
-        seed: What the feeds are drawn from.
-        memory: Bytes that a run may take at sizes that are chosen.
-
-    Returns:
-        The verdict, per output and overall.
-
-    Raises:
-        UsageError: A shape or an array does not fit the model.
-        RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
-    """
-    recorder = NoiseRecorder(original)
-    defaults = _defaults(original, None, None)
-    judge = Judge(_tolerances(original, REWRITE, None), defaults=defaults, coarse=coarse_outputs(original, defaults))
-    reference = OnnxRunner(recorder.model, name=ORIGINAL)
-    subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
-    signature = input_signature(original)
-    own = {spec.name for spec in signature}
-    given = {name: each for name, each in (shapes or {}).items() if name in own}
-    feeder = Feeder(original, signature, given, real_data(inputs).of(own), seed=seed, memory=memory)
-    return _compared(feeder, reference, subject, judge, recorder.left, recorder=recorder)
+    return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
 
 
 def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
     """The reference, which gives out its noise if somebody records it."""
-    return OnnxRunner(model) if recorder is None else _reference(model, recorder.model)
-
-
-def _reference(model: OnnxModel, instrumented: onnx.ModelProto) -> OnnxRunner:
-    """The reference with further outputs."""
-    return OnnxRunner(instrumented, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+    return OnnxRunner(model) if recorder is None else instrumented_reference(model, recorder.model)
 
 
 def _power_analysis(proto: onnx.ModelProto, model: OnnxModel, recorder: NoiseRecorder | None) -> PowerAnalysis:
@@ -240,130 +124,3 @@ def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRe
     found = interface(mnn_file, limits=limits)
     taken = set() if isinstance(found, Failure) else {each.name for each in found.inputs}
     return recorder if recorder.names and recorder.names <= taken else None
-
-
-def _with_weights(model: OnnxModel) -> onnx.ModelProto:
-    if isinstance(model, onnx.ModelProto):
-        return model
-    loaded = load(model)
-    loaded.load_weights()
-    return loaded.proto
-
-
-def _compared(
-    feeder: Feeder,
-    reference: OnnxRunner,
-    subject: Runner,
-    judge: Judge,
-    reached: Mapping[str, tuple[str, ...]],
-    *,
-    recorder: NoiseRecorder | None = None,
-    saving: Saving | None = None,
-    analysis: PowerAnalysis | None = None,
-) -> ParityReport:
-    """Run both sides and judge.
-
-    Args:
-        feeder: Finds the inputs.
-        reference: The original.
-        subject: What is compared with it.
-        judge: Of the outputs.
-        reached: Outputs that depend on random nodes whose numbers the subject is not fed with, and these nodes.
-        recorder: Of the noise that the reference draws and the subject is fed with.
-        saving: Where the data go.
-        analysis: Of the power; None to leave it out.
-    """
-    start = time.monotonic()
-    found = run_reference_on(feeder, reference)
-    took = time.monotonic() - start
-    expected = found.outputs
-    if isinstance(expected, Failure):
-        return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
-    unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
-    found = replace(found, notes=(*found.notes, *remarks))
-    if analysis is not None:
-        judge.fit(expected)
-        random = {each.name for each in unknown}
-        judged = {name: each for name, each in judge.tolerances.items() if name not in random}
-        found, expected = analysis.measure(reference, found, expected, judged, took=took)
-    fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
-    actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
-    if isinstance(actual, Failure):
-        found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
-        report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
-        actual = []
-    else:
-        outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
-        report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
-    if analysis is not None:
-        report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
-    dimensions = feeder.dimensions(found.settled)
-    report = replace(report, sizes=coverage(report, dimensions))
-    if saving is not None:
-        saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
-    return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
-
-
-def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:
-    """A note if a model that fails runs at the first sizes alone."""
-    first = fed[: len(fed) - found.varied]
-    if not found.varied or isinstance(_ran(subject, [feed.arrays for feed in first], patient=found.evaluated), Failure):
-        return
-    other = ", ".join(feed.name for feed in fed[len(first) :])
-    yield (
-        f"without the draws at other sizes ({other}) {subject.name} gives outputs: it fails at these; if they are not "
-        "needed, `mnncompat fix --shape` fixes the sizes in the model"
-    )
-
-
-def _report(
-    feeder: Feeder,
-    found: Reference,
-    fed: Sequence[NamedFeeds],
-    *,
-    outputs: tuple[OutputParity, ...] = (),
-    failure: RunnerFailure | None = None,
-    undetermined: Sequence[UndeterminedOutput] = (),
-) -> ParityReport:
-    """What was found, without the judge's notes."""
-    failures = () if failure is None else (failure,)
-    return ParityReport(
-        outputs=outputs,
-        failures=failures,
-        problems=problems_of(outputs, failures, undetermined),
-        draws=tuple(feed.name for feed in fed),
-        shapes=tuple(feed.shapes for feed in fed),
-        notes=found.notes,
-        seed=feeder.seed,
-        assumptions=found.assumptions,
-        given=found.given,
-        undetermined=tuple(undetermined),
-    )
-
-
-def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:
-    """Run a model; if the reference needed the reference evaluator, the other model may use it as well."""
-    actual = subject.run(feeds)
-    if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
-        return subject.evaluate(feeds) or actual
-    return actual
-
-
-def _narrowed(signature: Sequence[InputSpec], other: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
-    """The first signature, with the sizes that the other one fixes."""
-    fixed = {spec.name: spec.shape for spec in other}
-    return tuple(
-        InputSpec(name=spec.name, dtype=spec.dtype, shape=_narrow(spec.shape, fixed.get(spec.name)))
-        for spec in signature
-    )
-
-
-def _narrow(
-    shape: tuple[int | str | None, ...] | None, other: tuple[int | str | None, ...] | None
-) -> tuple[int | str | None, ...] | None:
-    if shape is None or other is None or len(shape) != len(other):
-        return shape if shape is not None else other
-    return tuple(
-        there if isinstance(there, int) and not isinstance(here, int) else here
-        for here, there in zip(shape, other, strict=True)
-    )

@@ -134,6 +134,8 @@ class PowerAnalysis:
 
     def _not_compared(self, outputs: Sequence[OutputParity], labels: Mapping[str, str]) -> set[Pair]:
         """The draws and outputs that prove nothing."""
+        if not outputs:
+            return set()
         judged = {output.name: output for output in outputs}
         without: set[Pair] = set()
         for name in self._tolerances:

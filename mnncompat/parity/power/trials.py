@@ -182,6 +182,6 @@ def is_exercised(record: Record, without: Collection[Pair] = ()) -> bool:
 
 
 def _strict(tolerance: Tolerance, expected: np.ndarray) -> Tolerance:
-    if tolerance.snr_db is None:
+    if not tolerance.is_rough or tolerance == FLOAT16:
         return tolerance
     return FLOAT16 if expected.dtype == np.float16 else FLOAT32

@@ -1,0 +1,165 @@
+"""One comparison: run the reference, then the other side on the same feeds, and judge the outputs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from mnncompat.graph.model_file import load
+from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
+from mnncompat.parity.power.analysis import PowerAnalysis
+from mnncompat.parity.real_draws import Feeder, run_reference_on
+from mnncompat.parity.recorded_noise import NoiseRecorder
+from mnncompat.parity.reference import Reference
+from mnncompat.parity.runners import OnnxRunner, output_names
+from mnncompat.parity.save_data import Saving
+from mnncompat.parity.size_coverage import coverage
+from mnncompat.parity.undetermined import undetermined_outputs
+from mnncompat.results.failures import Failure
+from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+
+    from mnncompat.parity.runners import Runner
+
+    Outputs = list[dict[str, np.ndarray]]
+
+OnnxModel = Path | str | onnx.ModelProto
+
+
+def compared(
+    feeder: Feeder,
+    reference: OnnxRunner,
+    subject: Runner,
+    judge: Judge,
+    reached: Mapping[str, tuple[str, ...]],
+    *,
+    recorder: NoiseRecorder | None = None,
+    saving: Saving | None = None,
+    analysis: PowerAnalysis | None = None,
+) -> ParityReport:
+    """Run both sides and judge.
+
+    Args:
+        feeder: Finds the inputs.
+        reference: The original.
+        subject: What is compared with it.
+        judge: Of the outputs.
+        reached: Outputs that depend on random nodes whose numbers the subject is not fed with, and these nodes.
+        recorder: Of the noise that the reference draws and the subject is fed with.
+        saving: Where the data go.
+        analysis: Of the power; None to leave it out.
+    """
+    start = time.monotonic()
+    found = run_reference_on(feeder, reference)
+    took = time.monotonic() - start
+    expected = found.outputs
+    if isinstance(expected, Failure):
+        return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
+    unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
+    found = replace(found, notes=(*found.notes, *remarks))
+    if analysis is not None:
+        judge.fit(expected)
+        random = {each.name for each in unknown}
+        judged = {name: each for name, each in judge.tolerances.items() if name not in random}
+        found, expected = analysis.measure(reference, found, expected, judged, took=took)
+    fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
+    actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
+    if isinstance(actual, Failure):
+        found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
+        report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
+        actual = []
+    else:
+        outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
+        report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
+    if analysis is not None:
+        report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
+    dimensions = feeder.dimensions(found.settled)
+    report = replace(report, sizes=coverage(report, dimensions))
+    if saving is not None:
+        saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
+    return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:
+    """A note if a model that fails runs at the first sizes alone."""
+    first = fed[: len(fed) - found.varied]
+    if not found.varied or isinstance(_ran(subject, [feed.arrays for feed in first], patient=found.evaluated), Failure):
+        return
+    other = ", ".join(feed.name for feed in fed[len(first) :])
+    yield (
+        f"without the draws at other sizes ({other}) {subject.name} gives outputs: it fails at these; if they are not "
+        "needed, `mnncompat fix --shape` fixes the sizes in the model"
+    )
+
+
+def _report(
+    feeder: Feeder,
+    found: Reference,
+    fed: Sequence[NamedFeeds],
+    *,
+    outputs: tuple[OutputParity, ...] = (),
+    failure: RunnerFailure | None = None,
+    undetermined: Sequence[UndeterminedOutput] = (),
+) -> ParityReport:
+    """What was found, without the judge's notes."""
+    failures = () if failure is None else (failure,)
+    return ParityReport(
+        outputs=outputs,
+        failures=failures,
+        problems=problems_of(outputs, failures, undetermined),
+        draws=tuple(feed.name for feed in fed),
+        shapes=tuple(feed.shapes for feed in fed),
+        notes=found.notes,
+        seed=feeder.seed,
+        assumptions=found.assumptions,
+        given=found.given,
+        undetermined=tuple(undetermined),
+    )
+
+
+def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:
+    """Run a model; if the reference needed the reference evaluator, the other model may use it as well."""
+    actual = subject.run(feeds)
+    if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
+        return subject.evaluate(feeds) or actual
+    return actual
+
+
+def tolerances_of(
+    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
+) -> dict[str, Tolerance]:
+    """The tolerance of each output: the user's, or the default of its type."""
+    half = {each.name for each in model.graph.output if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
+    return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
+
+
+def without_tolerance(
+    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
+) -> tuple[str, ...]:
+    """The outputs to which the user gave no tolerance: ratios of signal to noise follow from how weights are stored."""
+    if tolerance is not None and tolerance.snr_db is None:
+        return ()
+    return tuple(each for each in output_names(model) if each not in (overrides or ()))
+
+
+def instrumented_reference(model: OnnxModel, instrumented: onnx.ModelProto) -> OnnxRunner:
+    """The reference with further outputs."""
+    return OnnxRunner(instrumented, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+
+
+def with_weights(model: OnnxModel) -> onnx.ModelProto:
+    """The model, its external data loaded."""
+    if isinstance(model, onnx.ModelProto):
+        return model
+    loaded = load(model)
+    loaded.load_weights()
+    return loaded.proto

@@ -408,3 +408,14 @@ def test_a_model_without_room_for_its_weights_is_not_measured(monkeypatch: pytes
     told, _ = analysis.measure(reference, ran, ran.outputs, {"y": FLOAT32}, took=0)
     assert told.notes[-1] == "not measured what the draws would show: no space left on device"
     assert analysis.conclude([]) is None
+
+
+def test_a_number_repeated_is_no_weight() -> None:
+    text = """(float[2,8] x) => (float[2,4] y) {
+        s = Constant<value = int64[2] {8, 4}>() f = ConstantOfShape<value = float[1] {0.5}>(s) a = MatMul(x, f)
+        e = Expand(one, v) b = Mul(a, e) y = Add(b, w) }"""
+    one, shape = np.ones(1, np.float32), np.array([4], np.int64)
+    power, ran = measured(model(text, one=one, v=shape, w=numbers(4)))
+    assert power.exercised == ("Add 'y'",)
+    assert not power.silent
+    assert any("2 operators have one number repeated" in note for note in ran.notes)

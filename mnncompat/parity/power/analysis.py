@@ -176,6 +176,7 @@ class PowerAnalysis:
             self._found.records = trials.records
             search = self._search_from(plan, faulty, min(deadline, time.monotonic() + SEARCH_SECONDS))
             self._found.idle = self._idle(faulty, search)
+            self._found.notes += _told(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
 
@@ -191,6 +192,7 @@ class PowerAnalysis:
             for number, each in enumerate(faulty.operators)
             if each.address and self._state(number, ()) is not State.EXERCISED
         }
+        self._found.notes = ()
         if not inner:
             return frozenset()
         first = self._feeds[0].arrays
@@ -243,3 +245,10 @@ class PowerAnalysis:
 
 def _is_finite(outputs: Mapping[str, np.ndarray]) -> bool:
     return all(bool(np.isfinite(each).all()) for each in outputs.values() if each.dtype.kind == "f")
+
+
+def _told(placeholders: int) -> tuple[str, ...]:
+    if not placeholders:
+        return ()
+    which = "1 operator has" if placeholders == 1 else f"{placeholders} operators have"
+    return (f"{which} one number repeated for weights, which nobody trained: not counted among those with weights",)

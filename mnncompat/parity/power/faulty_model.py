@@ -12,7 +12,7 @@ from onnx import GraphProto, ModelProto, helper
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.validation import all_graphs
 from mnncompat.inference.model_view import view_model
-from mnncompat.parity.power.operators import operators_with_weights
+from mnncompat.parity.power.operators import operators_with_weights, with_placeholders
 from mnncompat.parity.power.planting import HALF, OFF, SWITCH, plant
 from mnncompat.parity.power.saturation import Saturating, saturating
 from mnncompat.parity.power.shell import shell_of
@@ -33,6 +33,7 @@ class FaultyModel:
 
     Attributes:
         operators: Those with weights.
+        placeholders: Number of those whose weights are one number repeated.
         outputs: Names of the model's outputs.
         saturating: Where outputs are flattened; these values come with the outputs of a run.
         unplanted: The model without functions, switches and large weights.
@@ -56,6 +57,7 @@ class FaultyModel:
             shell, weights = shell_of(model, folder or spare, spare)
             self.unplanted = _inlined(shell)
             self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted)
+            self.placeholders = with_placeholders(self.unplanted)
             self.outputs = tuple(value.name for value in self.unplanted.graph.output)
             self.saturating = _saturating(self.unplanted, self.outputs)
             self._runner = OnnxRuntimeRunner(self._planted(), folder=weights)

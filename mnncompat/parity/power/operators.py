@@ -12,6 +12,8 @@ An operator counts if one of its operands is a constant of more than one element
 
 What has constants that were not trained does not count: sizes, bounds, masks, windows of a Resize, scales of a
 quantisation, what is compared with, what is put beside. Single numbers do not count either: an epsilon, a temperature.
+Nor does one number repeated (ConstantOfShape, Expand): it stands where somebody took the weights out to make a small
+file, and such a network answers nearly the same to everything. `with_placeholders` counts these operators.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import NamedTuple
 from onnx import ModelProto, NodeProto, TensorProto
 
 from mnncompat.graph.model_file import Model
-from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT
+from mnncompat.graph.operator_traits import ARITHMETIC, CASTS, CONVOLUTIONS, MATRIX_PRODUCTS, MOVES, RECURRENT
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
@@ -70,18 +72,53 @@ def operators_with_weights(model: ModelProto) -> tuple[Operator, ...]:
     Args:
         model: Without local functions; its weights need not be loaded.
     """
-    views = view_model(Model(proto=model, weights_loaded=False)).graphs()
-    found = ((view, index) for view in views for index, node in enumerate(view.nodes) if _counts(view, node))
-    return tuple(_operator(view, index) for view, index in found)
+    return tuple(
+        _operator(view, index) for view, index in _nodes(model) if not _is_placeholder(view, view.nodes[index])
+    )
 
 
-def _counts(view: GraphView, node: NodeProto) -> bool:
+def with_placeholders(model: ModelProto) -> int:
+    """The number of operators all of whose weights are one number repeated.
+
+    Args:
+        model: Without local functions; its weights need not be loaded.
+    """
+    return sum(_is_placeholder(view, view.nodes[index]) for view, index in _nodes(model))
+
+
+def _nodes(model: ModelProto) -> Iterator[tuple[GraphView, int]]:
+    for view in view_model(Model(proto=model, weights_loaded=False)).graphs():
+        yield from ((view, index) for index, node in enumerate(view.nodes) if _has_weights(view, node))
+
+
+def _is_placeholder(view: GraphView, node: NodeProto) -> bool:
+    weights = [name for name in _operands(node) if _is_weight(view, name, _types(node))]
+    return all(_is_repeated(view, name) for name in weights)
+
+
+def _is_repeated(view: GraphView, name: str) -> bool:
+    """Whether a constant is computed from one number, by nodes that move elements or change their type."""
+    while (node := view.producer(name)) is not None and is_onnx(node):
+        if node.op_type == "ConstantOfShape":
+            return True
+        if node.op_type == "Expand" and _is_single(view, node.input[0]):
+            return True
+        if node.op_type not in MOVES and node.op_type not in CASTS:
+            return False
+        name = node.input[0]
+    return False
+
+
+def _types(node: NodeProto) -> tuple[int, ...]:
+    return FLOATS if is_onnx(node) and node.op_type in ARITHMETIC else _STORED
+
+
+def _has_weights(view: GraphView, node: NodeProto) -> bool:
     if is_onnx(node) and node.op_type not in _TRAINED and node.op_type not in ARITHMETIC:
         return False
     if any(subgraphs(node)) or all(is_constant(view, name) for name in node.input if name):
         return False
-    types = FLOATS if is_onnx(node) and node.op_type in ARITHMETIC else _STORED
-    return any(_is_weight(view, name, types) for name in _operands(node))
+    return any(_is_weight(view, name, _types(node)) for name in _operands(node))
 
 
 def _operands(node: NodeProto) -> Iterator[str]:
@@ -93,10 +130,14 @@ def _operands(node: NodeProto) -> Iterator[str]:
 def _is_weight(view: GraphView, name: str, types: tuple[int, ...]) -> bool:
     if not is_constant(view, name):
         return False
-    shape, element = view.shape(name), view.dtype(name)
+    element = view.dtype(name)
+    return not _is_single(view, name) and (element is None or element in types)
+
+
+def _is_single(view: GraphView, name: str) -> bool:
+    shape = view.shape(name)
     known = [dim for dim in shape or () if isinstance(dim, int)]
-    is_single = shape is not None and len(known) == len(shape) and prod(known) <= 1
-    return not is_single and (element is None or element in types)
+    return shape is not None and len(known) == len(shape) and prod(known) <= 1
 
 
 def _operator(view: GraphView, index: int) -> Operator:

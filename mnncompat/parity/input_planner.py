@@ -19,6 +19,7 @@ import onnx
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import attribute
+from mnncompat.inference.inlined_functions import without_functions
 from mnncompat.inference.input_domains import input_domains
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.noise_inputs import with_described
@@ -68,12 +69,13 @@ class InputPlanner:
         seed: int,
         memory: int,
     ) -> None:
+        self._proto = proto
         self._signature = signature
         self._given = given
         self._arrays = arrays
         self.seed = seed
         self._memory = memory
-        self._view = view_model(Model(proto=proto)).main
+        self._view = view_model(Model(proto=without_functions(proto))).main
         self._symbols = symbolic_shapes(self._view, infer=False)
         self.smallest: int | None = None
         """Bytes of the smallest plan that the memory limit ruled out; None if it ruled out none."""
@@ -111,7 +113,7 @@ class InputPlanner:
             signature=self._signature,
             sizes=dict(sizes),
             shapes={spec.name: self._shape(spec, sizes) for spec in self._signature},
-            domains=with_described(self._view.scope.proto, input_domains(self._view, self._symbols.shapes, sizes)),
+            domains=with_described(self._proto, input_domains(self._view, self._symbols.shapes, sizes)),
             arrays=self._arrays,
             seed=self.seed,
             estimate=needed,

@@ -38,6 +38,11 @@ def _pass(reading: Reading) -> Found:
         yield from reading.passed()
 
 
+def _split(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from (use for place in range(len(reading.node.output)) for use in reading.passed(place))
+
+
 def _cast(reading: Reading) -> Found:
     if attribute(reading.node, "to") == TensorProto.BOOL:
         yield from reading.claim(Kind.MASK, 0, 1, "cast to bool")
@@ -255,7 +260,7 @@ _WITH_AXES = ("CumSum", "Pad", "Squeeze", "Unsqueeze")
 _REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 _PASSED = (
     *("Identity", "Reshape", "Flatten", "Transpose", "Dropout", "Floor", "Ceil", "Round"),
-    *("DequantizeLinear", "Split", "DepthToSpace", "SpaceToDepth"),
+    *("DequantizeLinear", "DepthToSpace", "SpaceToDepth"),
 )
 
 RULES: Mapping[str, Rule] = {
@@ -282,6 +287,7 @@ RULES: Mapping[str, Rule] = {
     "OneHot": _one_hot,
     "ReverseSequence": _reverse_sequence,
     "Scan": scan,
+    "Split": _split,
     "TopK": _top_k,
     "Where": _where,
 }

@@ -190,4 +190,4 @@ def _kind(claims: Sequence[Claim], element: int) -> Kind:
 
 
 def _reasons(claims: Sequence[Claim]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(claim.reason for claim in claims))
+    return tuple(dict.fromkeys(claim.reason for claim in claims if claim.reason))

@@ -37,11 +37,13 @@ from mnncompat.mnn import Converted, ConvertOptions, Limits, convert
 from mnncompat.results.parity_report import ParityReport
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "inputs"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "seeds"))
 import networks
+import test_small_models
 import trained
 
-REAL, SMALL = "real", "small"
+REAL, SMALL, TINY = "real", "small", "tiny"
 SEEDS = 20
 CONVERTED = (
     *("Conv1d", "Conv2d_depthwise", "Conv2d_dilated", "Conv3d", "ConvTranspose2d", "ELU", "Embedding", "GLU"),
@@ -50,12 +52,16 @@ CONVERTED = (
 """Names among the ONNX package's tests that were converted from torch."""
 
 
+WRONG = frozenset(("count-rows-of-trips", "probability-below-noise", "probability-bernoulli"))
+"""Models of a few nodes that MNN crashes on or refuses, or whose outputs are random."""
+
+
 class Subject(NamedTuple):
     """A model.
 
     Attributes:
         name: What the table calls it.
-        kind: `REAL` or `SMALL`.
+        kind: `REAL`, `SMALL` or `TINY`.
         write: Puts it into a folder, or says where it is.
     """
 
@@ -86,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--models", nargs="*", default=[], metavar="NAME", help="only these")
-    parser.add_argument("--kind", choices=(REAL, SMALL), help="only those of this kind")
+    parser.add_argument("--kind", choices=(REAL, SMALL, TINY), help="only those of this kind")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="seeds per model (%(default)s)")
     parser.add_argument("--first-seed", type=int, default=0, help="the first of them (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names and end")
@@ -105,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def subjects() -> Iterator[Subject]:
-    """All models: trained ones and the ONNX package's networks, then small ones."""
+    """All models: trained ones and the ONNX package's networks, small ones, and those of a few nodes."""
     for name, model in trained.MODELS.items():
         yield Subject(name, REAL, lambda _, path=model.path: trained.wheels() / path)  # type: ignore[misc]
     for name, path in trained.MORE.items():
@@ -117,16 +123,24 @@ def subjects() -> Iterator[Subject]:
         case = cases[f"test_{name}"]
         yield Subject(f"torch-{name}", SMALL, lambda _, case=case: Path(case.model_dir) / "model.onnx")  # type: ignore[misc]
 
+    for name, small in test_small_models.MODELS.items():
+        if not name.startswith("random-") and name not in WRONG:
+            yield Subject(f"{TINY}-{name}", TINY, lambda folder, small=small: _saved(small.model(), folder))  # type: ignore[misc]
+
 
 def _exported(name: str, folder: Path) -> Path:
-    onnx.save(networks.export(name), folder / "network.onnx")
-    return folder / "network.onnx"
+    return _saved(networks.export(name), folder)
+
+
+def _saved(model: onnx.ModelProto, folder: Path) -> Path:
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
 
 
 def measure(chosen: Sequence[Subject], seeds: range) -> int:
     """Compare every model with every seed, and print a line for each and the sums."""
     total: dict[str, Counter[str]] = {}
-    print(f"{'model':<26}{'kind':<7}{'passed':>7}{'inputs':>7}{'differs':>8}{'mnn':>5}  worst ratio  inconcl.  slowest")
+    print(f"{'model':<37}{'kind':<7}{'passed':>7}{'inputs':>7}{'differs':>8}{'mnn':>5}  worst ratio  inconcl.  slowest")
     for subject in chosen:
         with tempfile.TemporaryDirectory() as folder:
             row = measured(subject, seeds, Path(folder))
@@ -135,7 +149,7 @@ def measure(chosen: Sequence[Subject], seeds: range) -> int:
         sums["right"] += row.ways["passed"] == len(seeds)
         sums.update(row.ways)
         print(
-            f"{subject.name:<26}{subject.kind:<7}{row.ways['passed']:>7}{row.ways['inputs']:>7}{row.ways['differs']:>8}"
+            f"{subject.name:<37}{subject.kind:<7}{row.ways['passed']:>7}{row.ways['inputs']:>7}{row.ways['differs']:>8}"
             f"{row.ways['mnn']:>5}  {row.ratio:>11.3f}  {row.inconclusive:>8}  {row.seconds:>6.2f}s  {row.words}",
             flush=True,
         )

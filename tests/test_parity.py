@@ -342,7 +342,7 @@ def _first(
 ) -> list[dict[str, tuple[int, ...]]]:
     planner = _fed(*signature, given=given)
     plan = next(planner.plans())
-    return [dict(each.shapes) for each in (plan, *(plans[0] for _, plans in planner.variations(plan)))]
+    return [dict(each.shapes) for each in (plan, *(next(plans) for _, plans in planner.variations(plan)))]
 
 
 @pytest.mark.parametrize(

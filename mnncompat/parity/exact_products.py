@@ -60,7 +60,8 @@ OPERANDS = {
 """Positions of the operands that are multiplied, each with that of its zero point."""
 _QUANTIZES_TO_UINT8 = frozenset((f"{_CONTRIB}DynamicQuantizeMatMul", f"{_CONTRIB}DynamicQuantizeLSTM"))
 """Operators whose other operand is float, and is quantised to uint8 by the operator."""
-_NAMES = tuple(sorted({op.removeprefix(_CONTRIB) for op in OPERANDS}))
+_NAMES = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantize")
+"""One of them is in the name of each of `OPERANDS`."""
 
 
 def with_exact_products(model: Path | str | bytes | ModelProto) -> ModelProto | None:

@@ -26,7 +26,7 @@ from mnncompat.inference.noise_inputs import with_described
 from mnncompat.inference.size_solver import solve
 from mnncompat.inference.symbolic_shapes import SymbolicShapes, symbolic_shapes
 from mnncompat.parity.input_plan import InputPlan
-from mnncompat.parity.memory import estimate, is_out_of_memory
+from mnncompat.parity.memory import Estimator, is_out_of_memory
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class InputPlanner:
         self._memory = memory
         self._view = view_model(Model(proto=without_functions(proto))).main
         self._symbols = symbolic_shapes(self._view, infer=False)
+        self._estimator = Estimator(self._view, self._symbols.shapes)
         self.smallest: int | None = None
         """Bytes of the smallest plan that the memory limit ruled out; None if it ruled out none."""
         self._fixed = _fixed(self._symbols, given)
@@ -104,7 +105,7 @@ class InputPlanner:
 
     def plan(self, sizes: Mapping[str, int]) -> InputPlan | None:
         """The plan for given sizes; None if it would take too much memory."""
-        needed = estimate(self._view, self._symbols.shapes, sizes)
+        needed = self._estimator.bytes(sizes)
         if needed > self._memory and self._free():
             self.smallest = min(needed, self.smallest or needed)
             return None
@@ -120,7 +121,7 @@ class InputPlanner:
             bound=self._memory if self._free() and not self._arrays else None,
         )
 
-    def variations(self, plan: InputPlan) -> Iterator[tuple[str, list[InputPlan]]]:
+    def variations(self, plan: InputPlan) -> Iterator[tuple[str, Iterator[InputPlan]]]:
         """The plan with other batch sizes, and with an empty past where there is one.
 
         Yields:
@@ -194,16 +195,15 @@ class InputPlanner:
         names = self._symbols.dimensions.get(spec.name, {})
         return [names.get(axis, dim or 0) for axis, dim in enumerate(spec.shape or ())]
 
-    def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> list[InputPlan]:
+    def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> Iterator[InputPlan]:
         free = {name: [plan.sizes[name]] for name in self._free() if name not in change}
         for name, first in free.items():
             first += [size for size in (*change.values(), *self._candidates(name)) if size not in first]
         found = solve(free, self._symbols.requirements, self._fixed | dict(change))
-        plans = [self.plan(sizes) for sizes in islice(found, _MOST_VARIATIONS)]
-        for other in filter(None, plans):
+        for other in filter(None, map(self.plan, islice(found, _MOST_VARIATIONS))):
             other.mildness = plan.mildness
             other.domains |= {name: plan.domains[name] for name in plan.corrected}
-        return [other for other in plans if other is not None]
+            yield other
 
     def _free(self) -> list[str]:
         names = [name for dims in self._symbols.dimensions.values() for name in dims.values()]

@@ -18,7 +18,7 @@ def parsed(model: Path | str | bytes | ModelProto, names: Sequence[str]) -> Mode
 
     Args:
         model: A file, a serialised model or a model in memory.
-        names: Of operators, or what they begin with.
+        names: Of operators, or parts of them.
 
     Returns:
         The model; None if it cannot hold such an operator, or ONNX Runtime will refuse it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -137,7 +137,7 @@ def _complete(
 
 
 def _first_that_runs(
-    plans: Sequence[InputPlan], runner: Runner, words: str
+    plans: Iterable[InputPlan], runner: Runner, words: str
 ) -> tuple[list[NamedFeeds], Outputs] | Failure | None:
     """One draw of the first plan that the reference takes; else how it refuses the first."""
     refusal: Failure | None = None

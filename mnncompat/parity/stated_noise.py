@@ -42,7 +42,7 @@ def with_stated_noise(model: Path | str | bytes | ModelProto) -> ModelProto | No
     Raises:
         ValueError: A node has a negative scale, or its low is above its high.
     """
-    proto = parsed(model, (_NORMAL, _UNIFORM))
+    proto = parsed(model, ("Random",))
     if proto is None or not any(map(_draws, nodes_of(proto))):
         return None
     copy = inlined_copy(proto)

@@ -23,8 +23,8 @@ def model_of(text: str) -> onnx.ModelProto:
 def test_a_bound_that_the_original_does_not_have(shape: str, bound: float, seed: int) -> None:
     original = model_of(f"(float[{shape}] x) => (float[{shape}] y) <float k = {{0.5}}> {{ y = Mul(x, k) }}")
     cut = model_of(
-        f"""(float[{shape}] x) => (float[{shape}] y) <float k = {{0.5}}, float a = {{-{bound}}}, float b = {{{bound}}}> {{
-        c = Clip(x, a, b) y = Mul(c, k) }}"""
+        f"""(float[{shape}] x) => (float[{shape}] y)
+        <float k = {{0.5}}, float a = {{-{bound}}}, float b = {{{bound}}}> {{ c = Clip(x, a, b) y = Mul(c, k) }}"""
     )
     assert compare_models(original, original, seed=seed).passed
     assert not compare_models(original, cut, seed=seed).passed

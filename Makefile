@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests wheel docs bench evidence mutation torch clean
+.PHONY: help demo test lint types imports tests wheel docs bench seeds evidence mutation torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | wheel | docs | bench | evidence | mutation | torch | clean"
+	@echo "make lint | types | imports | tests | wheel | docs | bench | seeds | evidence | mutation | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -45,6 +45,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/probe.py
 	$(BIN)/python tests/benchmarks/real_models.py
+
+seeds: $(VENV)/.dev
+	$(COMPILE)
+	$(BIN)/python tests/benchmarks/seeds.py
 
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py

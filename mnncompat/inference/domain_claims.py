@@ -30,21 +30,41 @@ class Kind(StrEnum):
     """Whole numbers of an image that is normalised by the model."""
     TIMESTEP = "timesteps"
     """Positions on a time scale, of which sine and cosine are taken."""
+    PROBABILITY = "probabilities"
+    """Floating-point numbers from 0 to 1."""
+    STATE = "states"
+    """What an earlier run left: zeros at first."""
     BOUNDED = "numbers within bounds"
     """Floating-point numbers."""
     NUMBERS = "numbers"
     """Floating-point numbers without bounds."""
     INTEGERS = "integers"
     """Whole numbers of which nothing is known."""
+    THRESHOLD = "thresholds"
+    """No kind of values, but single ones that matter."""
 
 
 class Use(NamedTuple):
-    """A value that depends on an input alone: ``scale * input + offset``, with offsets from `least` to `most`."""
+    """A value that depends on an input alone: ``scale * input + offset``, with offsets from `least` to `most`.
+
+    Attributes:
+        value: Its name.
+        scale: Factor.
+        least: Least offset.
+        most: Largest offset.
+        is_clipped: It was cut on the way, so that what is asked of it holds for any input.
+    """
 
     value: str
     scale: float = 1.0
     least: float = 0.0
     most: float = 0.0
+    is_clipped: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """True for the input itself."""
+        return (self.scale, self.least, self.most) == (1.0, 0.0, 0.0)
 
 
 class Claim(NamedTuple):
@@ -56,6 +76,9 @@ class Claim(NamedTuple):
         high: Largest value.
         reason: The node in words.
         values: Single values that matter.
+        exact: What they are near to, which integers can be.
+        is_clipped: Values beyond the bounds are cut on the way.
+        is_weak: It holds only where nothing reads the input as a number.
     """
 
     kind: Kind
@@ -63,6 +86,9 @@ class Claim(NamedTuple):
     high: float
     reason: str
     values: tuple[float, ...] = ()
+    exact: tuple[float, ...] = ()
+    is_clipped: bool = False
+    is_weak: bool = False
 
 
 class Reading(NamedTuple):
@@ -106,12 +132,15 @@ class Reading(NamedTuple):
         yield self.use._replace(value=self.node.output[position])
 
     def claim(self, kind: Kind, low: float, high: float, reason: str) -> Iterator[Claim]:
-        """A claim about the read value, told of the input."""
+        """A claim about the read value, told of the input; what is cut on the way needs no bounds."""
         scale, least, most = self.use.scale, self.use.least, self.use.most
-        if not scale:
+        if not scale or (self.use.is_clipped and kind is Kind.BOUNDED):
+            return
+        if self.use.is_plain:
+            yield Claim(kind, low, high, reason, is_clipped=self.use.is_clipped)
             return
         ends = ((low - least) / scale, (high - most) / scale)
-        yield Claim(kind, min(ends), max(ends), reason)
+        yield Claim(kind, min(ends), max(ends), reason, is_clipped=self.use.is_clipped)
 
     def words(self, position: int) -> str:
         """Operator and operand: ``Gather of word [500, 16]``."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
 
-import numpy as np
 from onnx import TensorProto
 
 from mnncompat.graph.protos import attribute
+from mnncompat.inference.bound_domains import activation, clip, compare, extremum
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.function_domains import FUNCTION_DOMAINS
+from mnncompat.inference.state_domains import concat, recurrent, scan
 
 Found = Iterator[Use | Claim]
 Rule = Callable[[Reading], Found]
@@ -25,8 +26,6 @@ _ADDED = frozenset(
     ("Add", "Cast", "Concat", "Expand", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 )
 """What reads a mask before it takes part in a softmax."""
-_WIDEST = 1e4
-"""Bounds of a Clip beyond it are guards, and say nothing about the values."""
 _MOST_SIZE, _MOST_COUNT = 4, 4
 _BYTE = 255.0
 _BYTE_DIVISORS = (255.0, 256.0, 127.5, 128.0)
@@ -39,8 +38,9 @@ def _pass(reading: Reading) -> Found:
         yield from reading.passed()
 
 
-def _concat(reading: Reading) -> Found:
-    yield from reading.passed()
+def _split(reading: Reading) -> Found:
+    if reading.position == 0:
+        yield from (use for place in range(len(reading.node.output)) for use in reading.passed(place))
 
 
 def _cast(reading: Reading) -> Found:
@@ -62,6 +62,8 @@ def _arithmetic(reading: Reading) -> Found:
     if changed is None:
         return
     yield from _pixels(reading, low, high)
+    if node.op_type == "Sub" and reading.position == 1 and low == high == 1 and use.is_plain:
+        yield from reading.claim(Kind.PROBABILITY, 0, 1, f"Sub from 1 ({node.output[0]})")
     yield from _hiding(reading, changed)
     yield changed._replace(value=node.output[0])
 
@@ -100,7 +102,7 @@ def _is_added(reading: Reading) -> bool:
 
 def _pixels(reading: Reading, low: float, high: float) -> Iterator[Claim]:
     """The first step of a normalisation of images."""
-    if reading.use[1:] != (1.0, 0.0, 0.0) or reading.position != 0:
+    if not reading.use.is_plain or reading.position != 0:
         return
     op = reading.node.op_type
     if low == high and ((op == "Div" and low in _BYTE_DIVISORS) or (op == "Mul" and low and _is_byte(1 / low))):
@@ -113,17 +115,6 @@ def _pixels(reading: Reading, low: float, high: float) -> Iterator[Claim]:
 
 def _is_byte(number: float) -> bool:
     return any(abs(number / each - 1) < 1e-4 for each in _BYTE_DIVISORS)  # noqa: PLR2004 - stored as float32
-
-
-def _clip(reading: Reading) -> Found:
-    if reading.position == 0:
-        bounds = [attribute(reading.node, name) for name in ("min", "max")]
-        for place in (1, 2):
-            value = reading.constant(place)
-            bounds[place - 1] = float(value.reshape(-1)[0]) if value is not None else bounds[place - 1]
-        low, high = (float(each) if each is not None else None for each in bounds)
-        if low is not None and high is not None and low < high and max(-low, high) <= _WIDEST:
-            yield from reading.claim(Kind.BOUNDED, low, high, f"Clip to {low:g} .. {high:g}")
 
 
 # ---- what selects --------------------------------------------------------------------------------------------------
@@ -193,45 +184,6 @@ def _where(reading: Reading) -> Found:
 
 def _logic(reading: Reading) -> Found:
     yield from reading.claim(Kind.MASK, 0, 1, f"operand of {reading.node.op_type}")
-
-
-def _compare(reading: Reading) -> Found:
-    """With 0 or 1 a mask is compared, with another number a value that matters; with positions, lengths are."""
-    other = reading.constant(1 - reading.position)
-    op = reading.node.op_type
-    if other is not None and other.size == 1:
-        number = float(other.reshape(-1)[0])
-        if number in (0.0, 0.5, 1.0):
-            yield from reading.claim(Kind.MASK, 0, 1, f"{op} with {number:g}")
-        elif reading.use.scale:
-            wanted = (number - reading.use.most) / reading.use.scale
-            yield Claim(Kind.INTEGERS, -inf, inf, f"{op} with {number:g}", (wanted,))
-        return
-    shape = reading.shape(reading.node.output[0])
-    if op != "Equal" and shape and shape[-1] and _is_positions(reading):
-        yield from reading.claim(Kind.LENGTH, 1, shape[-1], f"{op} with positions of {shape[-1]} steps")
-
-
-def _is_positions(reading: Reading) -> bool:
-    """The other operand comes from a Range, or is a stored one."""
-    name = reading.node.input[1 - reading.position]
-    node = reading.view.producer(name)
-    while node is not None and node.op_type in ("Cast", "Unsqueeze", "Reshape", "Expand", "Squeeze", "Identity"):
-        name = node.input[0]
-        node = reading.view.producer(name)
-    if node is not None and node.op_type == "Range":
-        return True
-    value = reading.view.stored_value(name)
-    return value is not None and value.size > 1 and np.array_equal(value.reshape(-1), np.arange(value.size))
-
-
-def _recurrent(reading: Reading) -> Found:
-    lengths = 4
-    shape = reading.shape(reading.node.input[0])
-    if reading.position == lengths and shape and shape[0]:
-        steps = shape[1 if attribute(reading.node, "layout", 0) else 0]
-        if steps:
-            yield from reading.claim(Kind.LENGTH, 1, steps, f"lengths of {reading.node.op_type} over {steps} steps")
 
 
 def _reverse_sequence(reading: Reading) -> Found:
@@ -308,7 +260,7 @@ _WITH_AXES = ("CumSum", "Pad", "Squeeze", "Unsqueeze")
 _REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
 _PASSED = (
     *("Identity", "Reshape", "Flatten", "Transpose", "Dropout", "Floor", "Ceil", "Round"),
-    *("DequantizeLinear", "Split", "DepthToSpace", "SpaceToDepth"),
+    *("DequantizeLinear", "DepthToSpace", "SpaceToDepth"),
 )
 
 RULES: Mapping[str, Rule] = {
@@ -316,22 +268,26 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_PASSED, _pass),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),
-    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compare),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), compare),
+    **dict.fromkeys(("Max", "Min"), extremum),
+    **dict.fromkeys(("Shrink", "ThresholdedRelu"), activation),
     **dict.fromkeys(("GatherElements", "Scatter", "ScatterElements"), _along_axis),
     **dict.fromkeys(("GatherND", "ScatterND"), _by_index),
     **dict.fromkeys((*_WITH_AXES, *(f"Reduce{kind}" for kind in _REDUCTIONS)), _axes),
     "TensorScatter": _write_indices,
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    **dict.fromkeys(("Attention", "GRU", "GroupQueryAttention", "LSTM", "MultiHeadAttention", "RNN"), recurrent),
     **dict.fromkeys(("ConstantOfShape", "Expand", "Range", "Resize", "Slice", "Tile"), _size),
     "Cast": _cast,
-    "Clip": _clip,
-    "Concat": _concat,
+    "Clip": clip,
+    "Concat": concat,
     "EmbedLayerNormalization": _embedding,
     "Gather": _gather,
     "If": _if,
     "Loop": _loop,
     "OneHot": _one_hot,
     "ReverseSequence": _reverse_sequence,
+    "Scan": scan,
+    "Split": _split,
     "TopK": _top_k,
     "Where": _where,
 }

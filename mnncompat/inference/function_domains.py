@@ -11,10 +11,28 @@ from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 
 Found = Iterator[Use | Claim]
 _TIMESTEPS = 1000
+_EPSILON = 1e-2
+"""Largest number that is added to a probability before its logarithm is taken."""
 
 
 def _positive(reading: Reading) -> Found:
     yield from reading.claim(Kind.BOUNDED, 1e-3, inf, f"operand of {reading.node.op_type}")
+
+
+def _log(reading: Reading) -> Found:
+    """Of a number and an epsilon: a probability, or 1 less a probability; of a number alone: what is above 0."""
+    use = reading.use
+    offset = use.least if use.least == use.most else inf
+    if use.scale == 1 and 0 < offset <= _EPSILON:
+        yield from reading.claim(Kind.PROBABILITY, offset, 1 + offset, f"Log of it and {offset:.3g}")
+    elif use.scale == -1 and 0 < offset - 1 <= _EPSILON:
+        yield from reading.claim(Kind.PROBABILITY, offset - 1, offset, f"Log of 1 less it and {offset - 1:.3g}")
+    else:
+        yield from _positive(reading)
+
+
+def _bernoulli(reading: Reading) -> Found:
+    yield from reading.claim(Kind.PROBABILITY, 0, 1, "probabilities of Bernoulli")
 
 
 def _pow(reading: Reading) -> Found:
@@ -40,10 +58,12 @@ def _angle(reading: Reading) -> Found:
 
 
 FUNCTION_DOMAINS: Mapping[str, Callable[[Reading], Found]] = {
-    **dict.fromkeys(("Log", "Sqrt", "Reciprocal"), _positive),
+    **dict.fromkeys(("Sqrt", "Reciprocal"), _positive),
     **dict.fromkeys(("Acos", "Asin", "Atanh"), _within_one),
     **dict.fromkeys(("Sin", "Cos"), _angle),
     "Acosh": _from_one,
+    "Bernoulli": _bernoulli,
+    "Log": _log,
     "Pow": _pow,
 }
 """By op type."""

@@ -201,13 +201,14 @@ def _with_rest(run: Propagation, shape: Shape | None, result: list[Size | None])
 def _quotient(shape: Shape, others: Sequence[Size | None]) -> Size | None:
     """The quotient of two products, common factors left out; None if that leaves a fraction."""
     above = [size for size in shape if size is not None]
+    below = []
     for size in others:
         if size in above and size is not None:
             above.remove(size)
-        elif size is not None and size.number != 1:
-            number = product(above) // size
-            return number if number.is_linear else None
-    return product(above)
+        elif size is not None:
+            below.append(size)
+    number = product(above) // product(below)
+    return number if not below or number.is_linear else None
 
 
 def _flatten(run: Propagation, node: NodeProto) -> list[Shape | None]:

@@ -11,7 +11,10 @@ from mnncompat.inference.reshaping_shapes import Function, axes_of
 from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size, product
 
-_FAR = 1 << 31
+_FAR = 1 << 16
+"""Ends from it on are the end of any dynamic axis: exporters write 2147483647, 1000000000 or 65536 for it."""
+_BELOW = -(1 << 30)
+"""The same for an axis that is read backwards."""
 """An end of a Slice at or beyond it means: to the last element."""
 
 
@@ -85,10 +88,11 @@ def _sliced(run: Propagation, size: Size, start: Size | None, end: Size | None, 
     if start is None or end is None or step.number is None:
         return None
     if step.number < 0:
-        whole = start.number == -1 and end.number is not None and end.number <= -_FAR // 2
+        whole = start.number == -1 and end.number is not None and end.number <= _BELOW
         return size.ceil_div(-step.number) if whole else None
     low = _counted(size, start)
-    high = size if end.number is not None and end.number >= _FAR - 1 else _counted(size, end)
+    is_far = size.number is None and end.number is not None and end.number >= _FAR
+    high = size if is_far else _counted(size, end)
     if low is None or high is None:
         return None
     if size.number is not None and high.number is not None:

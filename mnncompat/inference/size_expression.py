@@ -88,6 +88,8 @@ class Size:
 
     def __add__(self, other: Size | int) -> Size:
         other = as_size(other)
+        if not self.terms or not other.terms:
+            return Size(self.constant + other.constant, self.terms or other.terms)
         factors: dict[Atom, int] = dict(self.terms)
         for atom, factor in other.terms:
             factors[atom] = factors.get(atom, 0) + factor

@@ -37,13 +37,21 @@ def solve(
         Every dimension with its size, the assignment with the preferred sizes first; none twice.
     """
     seen: set[tuple[tuple[str, int], ...]] = set()
-    searches = [_Search(candidates, wanted, fixed).run() for wanted in _selections(requirements)]
+    once = list({(each.kind, each.left, each.right, each.branch): each for each in requirements}.values())
+    searches = [_searched(candidates, wanted, fixed) for wanted in _selections(once)]
     some = [islice(search, _FIRST) for search in searches[_WHOLE:]]
     for found in chain(*searches[:_WHOLE], *some, *searches[_WHOLE:]):
         key = tuple(sorted(found.items()))
         if key not in seen:
             seen.add(key)
             yield found
+
+
+def _searched(
+    candidates: Mapping[str, Sequence[int]], requirements: Sequence[Requirement], fixed: Mapping[str, int]
+) -> Iterator[dict[str, int]]:
+    """One search, which begins when its first solution is asked for."""
+    yield from _Search(candidates, requirements, fixed).run()
 
 
 def _selections(requirements: Sequence[Requirement]) -> Iterator[list[Requirement]]:
@@ -128,7 +136,7 @@ class _Search:
         ]
         first: list[int] = []
         limits: list[int] = []
-        for number in filter(None, numbers):
+        for number in (each for each in numbers if abs(each) > 1):  # of 1 there is nothing to learn
             divisors = _divisors(number)
             root = isqrt(number)
             first += sorted(divisors, key=lambda each: abs(each - root))[:_MOST_DIVISORS]

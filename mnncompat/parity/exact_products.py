@@ -27,19 +27,16 @@ https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/mlas/lib/pla
 
 from __future__ import annotations
 
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import qualified_op
-from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.model_view import view_model
+from mnncompat.parity.model_copies import inlined_copy, nodes_of, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +60,8 @@ OPERANDS = {
 """Positions of the operands that are multiplied, each with that of its zero point."""
 _QUANTIZES_TO_UINT8 = frozenset((f"{_CONTRIB}DynamicQuantizeMatMul", f"{_CONTRIB}DynamicQuantizeLSTM"))
 """Operators whose other operand is float, and is quantised to uint8 by the operator."""
-_NAMES = tuple(sorted({op.removeprefix(_CONTRIB) for op in OPERANDS}))
+_NAMES = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantize")
+"""One of them is in the name of each of `OPERANDS`."""
 
 
 def with_exact_products(model: Path | str | bytes | ModelProto) -> ModelProto | None:
@@ -77,52 +75,15 @@ def with_exact_products(model: Path | str | bytes | ModelProto) -> ModelProto | 
     Returns:
         The copy; None if there is nothing to change, which is known from the names of operators alone.
     """
-    proto = _parsed(model)
-    if proto is None or not any(qualified_op(node) in OPERANDS for node in _nodes_of(proto)):
+    proto = parsed(model, _NAMES)
+    if proto is None or not any(qualified_op(node) in OPERANDS for node in nodes_of(proto)):
         return None
-    copy = _inlined(proto)
+    copy = inlined_copy(proto)
     found = [(view, list(_mixed_operands(view))) for view in view_model(Model(copy, weights_loaded=False)).graphs()]
     for number, (view, operands) in reversed([*enumerate(found)]):  # graphs inside nodes before those that hold them
         if operands and isinstance(view.graph, GraphProto):
             _shift_operands(view.graph, operands, f"exact-products/{number}")
     return copy if any(operands for _, operands in found) else None
-
-
-def _parsed(model: Path | str | bytes | ModelProto) -> ModelProto | None:
-    """The model, without its external data; None if it cannot hold such a product, or ONNX Runtime will refuse it."""
-    if isinstance(model, ModelProto):
-        return model
-    try:
-        if isinstance(model, bytes):
-            return onnx.load_model_from_string(model) if _holds_a_name(model) else None
-        with Path(model).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            if not _holds_a_name(data):
-                return None
-        return onnx.load(model, load_external_data=False)
-    except (DecodeError, OSError, ValueError):  # ValueError: an empty file
-        return None
-
-
-def _holds_a_name(data: bytes | mmap) -> bool:
-    """Whether an operator may be in a serialised model: protobuf stores names as they are."""
-    return any(data.find(name.encode()) >= 0 for name in _NAMES)
-
-
-def _nodes_of(proto: ModelProto) -> Iterator[NodeProto]:
-    yield from all_nodes(proto.graph.node)
-    for function in proto.functions:
-        yield from all_nodes(function.node)
-
-
-def _inlined(proto: ModelProto) -> ModelProto:
-    """A copy without functions, as values inside them have no types."""
-    if proto.functions:
-        from onnx.inliner import inline_local_functions
-
-        return inline_local_functions(proto, convert_version=True)
-    copy = ModelProto()
-    copy.CopyFrom(proto)
-    return copy
 
 
 def _mixed_operands(view: GraphView) -> Iterator[tuple[int, int, int]]:

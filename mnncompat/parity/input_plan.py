@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.errors import UsageError
+from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
 from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
 from mnncompat.results.parity_report import InputAssumption
@@ -86,7 +87,10 @@ class InputPlan:
         if not free:
             draws = [GIVEN if self.signature else CONSTANT]
         return [
-            NamedFeeds(name=f"{draw}{suffix}", arrays=dict(self.arrays) | {s.name: self._drawn(s, draw) for s in free})
+            NamedFeeds(
+                name=f"{draw}{suffix}",
+                arrays=dict(self.arrays) | {s.name: self._drawn(s, draw, is_first=not suffix) for s in free},
+            )
             for draw in draws
         ]
 
@@ -111,15 +115,17 @@ class InputPlan:
             if spec.name not in self.arrays and spec.name in self.domains
         )
 
-    def _drawn(self, spec: InputSpec, draw: str) -> np.ndarray:
+    def _drawn(self, spec: InputSpec, draw: str, *, is_first: bool) -> np.ndarray:
+        """Values of an input; states of other sizes than the first are not zeros, so that their order is seen."""
         if spec.dtype is None:
             raise UsageError(
                 f"input {spec.name!r} is of a type that cannot be drawn at random",
                 hint="only tensors of floats, integers and booleans can be fed",
             )
         random = np.random.default_rng([self.seed, zlib.crc32(spec.name.encode()), DRAWS.index(draw)])
-        mild = self.mildness.get(draw, 0)
-        values = sample(self.domains[spec.name], self.shapes[spec.name], draw, random, mild=mild)
+        mild, domain = self.mildness.get(draw, 0), self.domains[spec.name]
+        form = "large" if domain.kind is Kind.STATE and not is_first else draw
+        values = sample(domain, self.shapes[spec.name], form, random, mild=mild)
         if spec.dtype.kind in "iu":
             limits = np.iinfo(spec.dtype)
             values = np.clip(values, limits.min, limits.max)

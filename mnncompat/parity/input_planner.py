@@ -18,6 +18,7 @@ import onnx
 
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import attribute
+from mnncompat.inference.inlined_functions import without_functions
 from mnncompat.inference.input_domains import input_domains
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.noise_inputs import with_described
@@ -25,7 +26,7 @@ from mnncompat.inference.size_solver import solve
 from mnncompat.inference.symbolic_shapes import symbolic_shapes
 from mnncompat.parity.given_inputs import given_sizes, stated_sizes
 from mnncompat.parity.input_plan import InputPlan
-from mnncompat.parity.memory import estimate, is_out_of_memory
+from mnncompat.parity.memory import Estimator, is_out_of_memory
 from mnncompat.parity.other_sizes import alternatives
 from mnncompat.parity.size_coverage import is_batch, places, title
 from mnncompat.parity.usual_sizes import BATCHES, MORE_BATCHES, usual_sizes
@@ -63,13 +64,15 @@ class InputPlanner:
         seed: int,
         memory: int,
     ) -> None:
+        self._proto = proto
         self._signature = signature
         self._given = given
         self._arrays = arrays
         self.seed = seed
         self._memory = memory
-        self._view = view_model(Model(proto=proto)).main
+        self._view = view_model(Model(proto=without_functions(proto))).main
         self._symbols = symbolic_shapes(self._view, infer=False)
+        self._estimator = Estimator(self._view, self._symbols.shapes)
         self.smallest: int | None = None
         """Bytes of the smallest plan that the memory limit ruled out; None if it ruled out none."""
         stated = stated_sizes(signature, self._symbols.dimensions)
@@ -122,7 +125,7 @@ class InputPlanner:
             chosen: True if they are other sizes than those that the user gave.
         """
         chosen = chosen or bool(self._free())
-        needed = estimate(self._view, self._symbols.shapes, sizes)
+        needed = self._estimator.bytes(sizes)
         if needed > self._memory and chosen:
             self.smallest = min(needed, self.smallest or needed)
             return None
@@ -131,7 +134,7 @@ class InputPlanner:
             signature=self._signature,
             sizes=dict(sizes),
             shapes={spec.name: self._shape(spec, sizes) for spec in self._signature},
-            domains=with_described(self._view.scope.proto, input_domains(self._view, self._symbols.shapes, sizes)),
+            domains=with_described(self._proto, input_domains(self._view, self._symbols.shapes, sizes)),
             arrays=self._arrays,
             seed=self.seed,
             estimate=needed,

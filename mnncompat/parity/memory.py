@@ -12,6 +12,7 @@ from onnx import GraphProto, helper
 
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.shape_propagation import Shape
+from mnncompat.inference.size_expression import Size
 from mnncompat.results.failures import Failure, FailureKind
 
 DEFAULT_LIMIT = 2_000_000_000
@@ -38,43 +39,73 @@ def _free() -> int | None:
     return None if found is None else int(found.split()[1]) * 1024
 
 
-def estimate(view: GraphView, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]) -> int:
-    """Bytes that a run of a model takes at most: what is alive at once, with a runtime's overhead.
+class Estimator:
+    """Estimates what a run of a model takes, at one choice of sizes after the other.
 
     Args:
         view: The main graph.
         shapes: Of its values. A size that is unknown counts as the largest of the node's operands does.
-        sizes: Of the dynamic dimensions.
     """
-    items = _items(view)
-    alive = {name: _bytes(items, name, shapes, sizes) or 0 for name in shapes if name not in view.producers}
-    last = {name: index for index, node in enumerate(view.nodes) for name in node.input}
-    total = most = sum(alive.values())
-    for index, node in enumerate(view.nodes):
-        largest = max((alive.get(name, 0) for name in node.input), default=0)
-        for name in filter(None, node.output):
-            known = _bytes(items, name, shapes, sizes)
-            alive[name] = largest if known is None else known
-            total += alive[name]
-        most = max(most, total)
-        for name in {*node.input, *node.output}:
-            if name in view.producers and last.get(name, -1) <= index and name not in view.outputs:
-                total -= alive.pop(name, 0)
-    return int(_OVERHEAD * most)
+
+    def __init__(self, view: GraphView, shapes: Mapping[str, Shape | None]) -> None:
+        self._shapes = shapes
+        self._items = _items(view)
+        self._given = [name for name in shapes if name not in view.producers]
+        last = {name: index for index, node in enumerate(view.nodes) for name in node.input}
+        self._steps: list[tuple[list[str], list[str], list[str]]] = []
+        for index, node in enumerate(view.nodes):
+            operands, results = list(node.input), [name for name in node.output if name]
+            over = [name for name in {*operands, *results} if name in view.producers and last.get(name, -1) <= index]
+            self._steps.append((operands, results, [name for name in over if name not in view.outputs]))
+
+    def bytes(self, sizes: Mapping[str, int]) -> int:
+        """Bytes that a run takes at most: what is alive at once, with a runtime's overhead.
+
+        Args:
+            sizes: Of the dynamic dimensions.
+        """
+        taken = _Bytes(self._items, self._shapes, sizes)
+        alive = {name: taken.of(name) or 0 for name in self._given}
+        total = most = sum(alive.values())
+        for operands, results, over in self._steps:
+            largest = max((alive.get(name, 0) for name in operands), default=0)
+            for name in results:
+                known = taken.of(name)
+                alive[name] = largest if known is None else known
+                total += alive[name]
+            most = max(most, total)
+            total -= sum(alive.pop(name, 0) for name in over)
+        return int(_OVERHEAD * most)
 
 
-def _bytes(
-    items: Mapping[str, int], name: str, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]
-) -> int | None:
-    shape = shapes.get(name)
-    if shape is None:
-        return None
-    try:
-        dims = [None if size is None else size.evaluate(sizes) for size in shape]
-    except (KeyError, ZeroDivisionError):
-        return None
-    known = [max(dim, 0) for dim in dims if dim is not None]
-    return prod(known) * items.get(name, _ITEM) if len(known) == len(dims) else None
+class _Bytes:
+    """How many bytes values take at given sizes; values share most of their shapes, and these their sizes."""
+
+    def __init__(self, items: Mapping[str, int], shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]) -> None:
+        self._items, self._shapes, self._sizes = items, shapes, sizes
+        self._counts: dict[int, int | None] = {}
+        self._numbers: dict[int, int] = {}
+
+    def of(self, name: str) -> int | None:
+        """Bytes of one value, None if its shape is not known."""
+        shape = self._shapes.get(name)
+        if shape is None:
+            return None
+        if id(shape) not in self._counts:
+            self._counts[id(shape)] = self._count(shape)
+        count = self._counts[id(shape)]
+        return None if count is None else count * self._items.get(name, _ITEM)
+
+    def _count(self, shape: Shape) -> int | None:
+        try:
+            return None if None in shape else prod(max(self._number(size), 0) for size in shape if size is not None)
+        except (KeyError, ZeroDivisionError):
+            return None
+
+    def _number(self, size: Size) -> int:
+        if id(size) not in self._numbers:
+            self._numbers[id(size)] = size.evaluate(self._sizes)
+        return self._numbers[id(size)]
 
 
 def _items(view: GraphView) -> dict[str, int]:

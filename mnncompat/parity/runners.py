@@ -20,6 +20,7 @@ from mnncompat.errors import RunnerError
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.memory import says_out_of_memory
+from mnncompat.parity.stated_noise import with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class OnnxRuntimeRunner:
     """The reference: ONNX Runtime on the CPU, one thread, silent, deterministic.
 
     It may neither fuse nor fold, so that it computes what the graph says. Products of uint8 and int8, which saturate on
-    some CPUs, are written as `mnncompat.parity.exact_products` does.
+    some CPUs, are written as `mnncompat.parity.exact_products` does; random nodes of spread 0, which end the process,
+    as `mnncompat.parity.stated_noise` does.
 
     Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
     `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
@@ -183,7 +185,8 @@ class OnnxRuntimeRunner:
         options.log_severity_level = _SILENT
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        exact = with_exact_products(self._model)
+        stated = with_stated_noise(self._model)
+        exact = with_exact_products(self._model if stated is None else stated) or stated
         folder = self._folder
         if exact is not None and isinstance(self._model, (str, Path)):
             folder = Path(self._model).parent

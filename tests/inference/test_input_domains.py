@@ -22,6 +22,9 @@ def domains(graph: str, **sizes: int) -> dict[str, Domain]:
 
 
 TABLE = "float[40,8] t"
+PROBABLE = (Kind.PROBABILITY, 0, 1)
+STATES = (Kind.STATE, -inf, inf)
+NUMBERS = (Kind.NUMBERS, -inf, inf)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,98 @@ TABLE = "float[40,8] t"
         ("(float[4] x) => (float[4] y) { y = Acos(x) }", Kind.BOUNDED, -1, 1),
         ("(float[4] x) => (float[4] y) <float a = {0.0}, float b = {6.0}> { y = Clip(x, a, b) }", Kind.BOUNDED, 0, 6),
         ("(float[4] x) => (float[4] y) { y = Tanh(x) }", Kind.NUMBERS, -inf, inf),
+        (
+            """(int64[2,5] x, float[40,8] t) => (float[A,B,C] y) <int64 a = {0}, int64 b = {30}> {
+            i = Clip(x, a, b) y = Gather(t, i) }""",
+            Kind.IDS,
+            0,
+            30,
+        ),
+        (
+            "(int64[2,5] x, float[40,8] t) => (float[A,B,C] y) <int64 b = {90}> { i = Min(x, b) y = Gather(t, i) }",
+            Kind.IDS,
+            0,
+            39,
+        ),
+        (
+            """(int32[1,9] x) => (bool[1,9,7] y) <int32[7] k = {0,1,2,3,4,5,6}, int64[1] ax = {2}> {
+            u = Unsqueeze(x, ax) y = Equal(u, k) }""",
+            Kind.IDS,
+            0,
+            6,
+        ),
+        ("(int64[4] x) => (float[4] y) { f = Cast<to=1>(x) y = Log(f) }", Kind.INTEGERS, 1, 9),
+        (
+            "(int64[1,3,8,8] x) => (float[1,3,8,8] y) <float k = {255.0}> { f = Cast<to=1>(x) y = Div(f, k) }",
+            Kind.PIXELS,
+            0,
+            255,
+        ),
+        (
+            "(int64[2] x) => (float[2] y) <float k = {0.1}> { f = Cast<to=1>(x) m = Mul(f, k) y = Sin(m) }",
+            Kind.TIMESTEP,
+            0,
+            999,
+        ),
+        ("(float[4] x) => (float[4] y) <float e = {1e-7}> { a = Add(x, e) y = Log(a) }", Kind.PROBABILITY, 0, 1),
+        (
+            """(float[4] x) => (float[4] y) <float e = {1e-7}, float one = {1}> {
+            q = Sub(one, x) a = Add(q, e) y = Log(a) }""",
+            Kind.PROBABILITY,
+            0,
+            1,
+        ),
+        (
+            "(float[4] x) => (float[4] y) <float one = {1}> { q = Sub(one, x) a = Log(x) b = Log(q) y = Add(a, b) }",
+            Kind.PROBABILITY,
+            1e-3,
+            0.999,
+        ),
+        ("(float[4] x, float[4] z) => (float[4] y) <float one = {1}> { q = Sub(one, x) y = Mul(q, z) }", *PROBABLE),
+        ("(float[4] x) => (bool[4] y) <float k = {0.3}> { y = Greater(x, k) }", *PROBABLE),
+        ("(float[4] x) => (bool[4] y) <float k = {0.5}> { y = Greater(x, k) }", *PROBABLE),
+        ("(float[4] x) => (bool[4] y) { r = RandomUniform<shape=[4]>() y = Less(r, x) }", *PROBABLE),
+        ("(float[4] x) => (float[4] y) { y = Bernoulli(x) }", *PROBABLE),
+        ("(float[4] x) => (float[4] y) <float e = {1e-5}> { c = Max(x, e) y = Log(c) }", *NUMBERS),
+        (
+            "(float[4] x) => (float[4] y) <float a={1e-7}, float b={0.9999999}> { c = Clip(x, a, b) y = Log(c) }",
+            *PROBABLE,
+        ),
+        (
+            """(float[4] x) => (float[4] y) <float z = {0}, float a = {0.1}> {
+            c = Greater(x, z) m = Mul(x, a) y = Where(c, x, m) }""",
+            Kind.NUMBERS,
+            -inf,
+            inf,
+        ),
+        (
+            "(float[4] x, float[4] z) => (float[4] y) <float k = {0}> { c = Greater(x, k) y = Where(c, z, z) }",
+            Kind.MASK,
+            0,
+            1,
+        ),
+        (
+            """(float[1,1,4] x, float[3,1,5] s, float[1,16,5] w, float[1,16,4] r) => (float[A,B,C,D] y) {
+            y = LSTM<hidden_size=4>(s, w, r, , , x, x) }""",
+            *STATES,
+        ),
+        (
+            """(float[2,1,4] x, float[3,1,5] s, float[1,12,5] w, float[1,12,4] r) => (float[A,B,C,D] y)
+            <int64[1] a = {0}, int64[1] b = {1}> { h = Slice(x, a, b) y = GRU<hidden_size=4>(s, w, r, , , h) }""",
+            *STATES,
+        ),
+        (
+            """(float[1,2,P,4] x, float[1,2,1,4] new) => (float[1,2,T,4] present, float[1,2,4,T] y) {
+            present = Concat<axis=2>(x, new) y = Transpose<perm=[0,1,3,2]>(present) }""",
+            *STATES,
+        ),
+        (
+            """(float[1,2,4] x, float[1,2,9] new) => (float[1,2,4] left, float[1,2,13] y)
+            <int64[1] a = {-4}, int64[1] b = {9223372036854775807}, int64[1] ax = {2}> {
+            all = Concat<axis=2>(x, new) left = Slice(all, a, b, ax) y = Tanh(all) }""",
+            *STATES,
+        ),
+        ("(float[2,3] x, float[2,4] z) => (float[2,7] y) { c = Concat<axis=1>(x, z) y = Tanh(c) }", *NUMBERS),
         ("(int64[4] x) => (int64[4] y) { y = Neg(x) }", Kind.INTEGERS, 0, 9),
         ("(uint8[4] x) => (float[4] y) { y = Cast<to=1>(x) }", Kind.INTEGERS, 0, 255),
     ],
@@ -162,3 +257,36 @@ def test_what_a_branch_captures_is_followed() -> None:
 def test_a_table_as_long_as_a_sequence() -> None:
     graph = "(float[T,4] x, int64[5] i) => (float[5,4] y) { y = Gather(x, i) }"
     assert domains(graph, T=11)["i"].high == 10
+
+
+@pytest.mark.parametrize(
+    ("graph", "values"),
+    [
+        ("(float[4] x) => (float[4] y) <float k = {200}> { y = Min(x, k) }", {150, 250}),
+        ("(float[4] x) => (float[4] y) <float k = {-100}> { y = Max(k, x) }", {-125, -75}),
+        ("(float[4] x) => (float[4] y) <float k = {100}> { y = Clip(x, , k) }", {75, 125}),
+        ("(float[4] x) => (float[4] y) <float k = {100}, float h = {0.5}> { m = Mul(x, h) y = Min(m, k) }", {150, 250}),
+        ("(float[4] x) => (float[4] y) { y = ThresholdedRelu<alpha=40.0>(x) }", {30, 50}),
+        ("(float[4] x) => (bool[4] y) <float k = {12}> { y = Greater(x, k) }", {9, 15}),
+        ("(int64[4] x) => (bool[4] y) <int64 k = {12}> { y = Greater(x, k) }", {12}),
+        ("(int64[4] x) => (bool[4] y) <int64 k = {16000}> { y = Equal(x, k) }", {16000}),
+    ],
+)
+def test_both_sides_of_a_threshold_are_wanted(graph: str, values: set[float]) -> None:
+    found = domains(graph)["x"]
+    assert set(found.values) == values
+    assert found.reasons
+
+
+@pytest.mark.parametrize("name", ["state", "past_key_0", "h_state", "cache.1", "hidden", "past"])
+def test_what_is_called_a_state_and_comes_back_is_one(name: str) -> None:
+    text = "(float[2,3] NAME, float[2,3] x) => (float[2,3] next, float[2,1] y) { next = Add(NAME, x) y = ReduceSum(x) }"
+    graph = text.replace("NAME", name.replace(".", "_"))
+    found = domains(graph)
+    assert found[name.replace(".", "_")].kind is Kind.STATE
+    assert found["x"].kind is Kind.NUMBERS
+
+
+@pytest.mark.parametrize("name", ["estate", "pasta", "x", "statement"])
+def test_other_names_are_no_states(name: str) -> None:
+    assert domains(f"(float[2,3] {name}) => (float[2,3] y) {{ y = Tanh({name}) }}")[name].kind is Kind.NUMBERS

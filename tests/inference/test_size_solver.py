@@ -29,6 +29,7 @@ def ask(kind: str, left: Size, right: Size | int, branch: str = "") -> Requireme
         ([ask("at-most", H, 20)], {"h": 16, "w": 16, "n": 16}),
         ([ask("broadcast", H, W)], {"h": 64, "w": 64, "n": 64}),
         ([ask("multiple", H, 7)], {"h": 0, "w": 64, "n": 64}),
+        ([ask("equal", (H - 1) // 32, 1)], {"h": 64, "w": 64, "n": 64}),
     ],
 )
 def test_the_first_solution(requirements: list[Requirement], wanted: dict[str, int]) -> None:

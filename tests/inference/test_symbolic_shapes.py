@@ -34,6 +34,21 @@ def requirements(found: SymbolicShapes) -> list[str]:
         ),
         ("(float[N,T,4] x) => (float[A,B,C] y) <int64[3] s = {0, -1, 2}> { y = Reshape(x, s) }", "[N, 2 * T, 2]"),
         (
+            """(float[N,12,150] x) => (float[A,B,C] y) <int64[2] s = {-1, 150}, int64[3] t = {-1, 12, 150}> {
+            flat = Reshape(x, s) y = Reshape(flat, t) }""",
+            "[N, 12, 150]",
+        ),
+        (
+            """(float[N,12,5] x) => (float[A,B,C] y) <int64[2] s = {-1, 5}, int64[3] t = {-1, 3, 20}> {
+            flat = Reshape(x, s) y = Reshape(flat, t) }""",
+            "[N, 3, 20]",
+        ),
+        (
+            """(float[N,T] x) => (float[A,B] y) <int64[2] a = {0, 1}, int64[2] b = {1000000000, 65536}> {
+            y = Slice(x, a, b) }""",
+            "[N, T - 1]",
+        ),
+        (
             """(float[N,T] x) => (int64[A] y) <int64 i = {1}, int64 zero = {0}, int64 one = {1}> {
             s = Shape(x) t = Gather(s, i) y = Range(zero, t, one) }""",
             "[T]",

@@ -22,7 +22,17 @@ def drawn(domain: Domain, shape: tuple[int, ...], draw: str, seed: int = 0, mild
 
 @given(
     st.sampled_from(
-        [Kind.IDS, Kind.LENGTH, Kind.COUNT, Kind.SIZE, Kind.PIXELS, Kind.MASK, Kind.TIMESTEP, Kind.BOUNDED]
+        [
+            Kind.IDS,
+            Kind.LENGTH,
+            Kind.COUNT,
+            Kind.SIZE,
+            Kind.PIXELS,
+            Kind.MASK,
+            Kind.TIMESTEP,
+            Kind.BOUNDED,
+            Kind.PROBABILITY,
+        ]
     ),
     st.integers(0, 3),
     st.integers(1, 500),
@@ -35,6 +45,8 @@ def test_values_lie_within_their_bounds(
     kind: Kind, low: int, width: int, shape: tuple[int, ...], draw: str, mild: int, seed: int
 ) -> None:
     domain = Domain(kind=kind, low=0, high=1) if kind is Kind.MASK else Domain(kind=kind, low=low, high=low + width)
+    if kind is Kind.PROBABILITY:
+        domain = Domain(kind=kind, low=low / 600, high=(low + width) / 600)
     if kind is Kind.PIXELS:
         domain = Domain(kind=kind, low=0, high=255)
     values = drawn(domain, shape, draw, seed, mild)
@@ -42,7 +54,7 @@ def test_values_lie_within_their_bounds(
     assert np.isfinite(values).all()
     assert (values >= domain.low).all()
     assert (values <= domain.high).all()
-    if kind is not Kind.BOUNDED:
+    if kind not in (Kind.BOUNDED, Kind.PROBABILITY):
         assert np.array_equal(values, np.floor(values))
 
 
@@ -80,6 +92,34 @@ def test_a_scalar_gets_the_value_that_it_is_compared_with() -> None:
     assert {float(drawn(domain, (), draw)) for draw in DRAWS} == {8000, 16000}
 
 
+@pytest.mark.parametrize("shape", [(9,), (2, 9), (1, 5, 7), (1, 3, 64, 64)])
+def test_a_few_large_numbers_are_far_from_zero(shape: tuple[int, ...]) -> None:
+    values = drawn(Domain(kind=Kind.NUMBERS), shape, "large")
+    assert 200 < np.abs(values).max() <= 255
+    assert np.mean(np.abs(values) > 80) <= 2 / 9
+    assert np.abs(drawn(Domain(kind=Kind.NUMBERS), shape, "large", mild=1)).max() <= 80
+
+
+def test_numbers_lie_on_both_sides_of_a_threshold() -> None:
+    domain = Domain(kind=Kind.NUMBERS, values=(150, 250))
+    for draw in ("normal", "uniform", "large"):
+        assert {150, 250} <= set(drawn(domain, (8,), draw).reshape(-1))
+
+
+def test_states_are_zeros_first_then_small() -> None:
+    domain = Domain(kind=Kind.STATE)
+    assert not drawn(domain, (2, 40), DRAWS[0]).any()
+    assert not drawn(domain, (2, 40), "zeros").any()
+    assert 0 < np.abs(drawn(domain, (2, 40), "uniform")).max() < 0.5
+    assert 0.5 < np.std(drawn(domain, (2, 40), "large")) < 1.5
+
+
+def test_clipped_ids_are_overstepped_once() -> None:
+    domain = Domain(kind=Kind.IDS, low=0, high=39, is_clipped=True)
+    assert drawn(domain, (200,), "large").max() == 49
+    assert drawn(domain, (200,), "normal").max() == 39
+
+
 @pytest.mark.parametrize(
     ("domain", "words"),
     [
@@ -88,6 +128,9 @@ def test_a_scalar_gets_the_value_that_it_is_compared_with() -> None:
         (Domain(kind=Kind.MASK, low=0, high=1), "a mask of 0 and 1"),
         (Domain(kind=Kind.PIXELS, low=0, high=255), "pixels from 0 to 255"),
         (Domain(kind=Kind.NUMBERS), "numbers"),
+        (Domain(kind=Kind.NUMBERS, values=(150, 250)), "numbers, 150, 250 among them"),
+        (Domain(kind=Kind.PROBABILITY, low=0, high=1), "probabilities from 0 to 1"),
+        (Domain(kind=Kind.STATE), "states, zeros at first"),
         (Domain(kind=Kind.LENGTH, low=1, high=7), "lengths from 1 to 7"),
         (Domain(kind=Kind.BOUNDED, low=0.5, high=inf), "numbers within bounds from 0.5"),
         (Domain(kind=Kind.INTEGERS, low=0, high=9, values=(4,)), "integers from 0 to 9, 4 among them"),

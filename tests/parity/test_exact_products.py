@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
 
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
+from mnncompat.parity import exact_products
 from mnncompat.parity.exact_products import OPERANDS, with_exact_products
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -426,3 +427,7 @@ def test_every_other_operator_of_the_table_is_shifted(op: str) -> None:
     assert copy is not None
     changed = {place for place, name in enumerate(copy.graph.node[-1].input) if name != node.input[place]}
     assert changed == set(OPERANDS[op][-1])
+
+
+def test_a_file_is_searched_for_what_is_in_every_name() -> None:
+    assert [op for op in OPERANDS if not any(part in op for part in exact_products._NAMES)] == []

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper, parser
 
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.memory import estimate
+from mnncompat.parity.memory import Estimator
 from mnncompat.parity.reference import Reference, run_reference
 from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
 from mnncompat.results.failures import Failure, FailureKind, Stage
@@ -99,7 +99,7 @@ def test_an_estimate_is_near_what_is_alive_at_once() -> None:
     plan = next(planner.plans())
     tensor = 4_000_000
     assert 2 * tensor <= plan.estimate <= 5 * tensor
-    assert estimate(plan.view, {}, {}) == 0
+    assert Estimator(plan.view, {}).bytes({}) == 0
 
 
 class Poor:

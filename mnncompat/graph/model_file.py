@@ -22,6 +22,7 @@ from mnncompat.graph.external_data import (
     tensors,
 )
 from mnncompat.graph.validation import check_structure
+from mnncompat.graph.wellformed import require_wellformed
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -85,6 +86,7 @@ def load(path: Path | str) -> Model:
     """
     path = Path(path)
     proto = _parse(path, _read(path))
+    require_wellformed(proto, str(path))
     check_structure(proto, str(path))
     external = [t for t in tensors(proto) if t.data_location == TensorProto.EXTERNAL]
     for tensor in external:
@@ -98,6 +100,7 @@ def from_proto(proto: ModelProto) -> Model:
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
+    require_wellformed(proto, "model")
     check_structure(proto, "model")
     for tensor in tensors(proto):
         if tensor.data_location == TensorProto.EXTERNAL:

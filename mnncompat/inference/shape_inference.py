@@ -71,7 +71,7 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
 def _infer(skeleton: ModelProto) -> ModelProto | None:
     try:
         return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=True)
-    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
+    except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
         return None
 
 

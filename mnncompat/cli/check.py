@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, note, progress_bar, report
-from mnncompat.errors import MnncompatError, UsageError
+from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.console import begin_work, check_format, progress_bar
+from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
+    from mnncompat.results.outcomes import Unfinished
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
@@ -58,11 +61,8 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
-    results, failed = _check_all(models, mnn, *chosen, additions)
-    if results:
-        report(results, output_format)
-    if failed:
-        raise typer.Exit(2)
+    reported, results = _check_all(models, mnn, *chosen, additions)
+    report_all(reported, results, output_format)
     _fail_on(fail_on, results)
 
 
@@ -82,7 +82,7 @@ def _check_all(
     select: Sequence[str],
     ignore: Sequence[str],
     additions: Sequence[Addition],
-) -> tuple[list[CheckResult], bool]:
+) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
     from mnncompat.graph.model_file import load
@@ -90,20 +90,15 @@ def _check_all(
 
     version = resolve_version(mnn)
     begin_work()
-    results: list[CheckResult] = []
-    failed = False
-    for path in models:
-        try:
-            model = load(path)
-            result = check_model(model, mnn_version=version, rewrites=None)
-            for add in additions:
-                result = add(model, result)
-        except MnncompatError as error:
-            note(f"error: {error.message}\nhint: {error.hint}")
-            failed = True
-        else:
-            results.append(_filtered(result, select, ignore))
-    return results, failed
+
+    def checked(path: Path) -> CheckResult:
+        model = load(path)
+        result = check_model(model, mnn_version=version, rewrites=None)
+        for add in additions:
+            result = add(model, result)
+        return _filtered(result, select, ignore)
+
+    return each_model(models, checked)
 
 
 def _require_installed(context: typer.Context, option: str, mnn: str | None) -> None:

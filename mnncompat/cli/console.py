@@ -10,7 +10,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mnncompat.cli.printing import emit, say
 from mnncompat.errors import UsageError
+
+__all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
 
 
 def begin_work() -> None:
@@ -19,26 +22,25 @@ def begin_work() -> None:
     gc.enable()
 
 
-def emit(text: str) -> None:
-    """Write a report to stdout."""
-    sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
-
-
 def note(text: str) -> None:
     """Write a progress line to stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    say(text)
 
 
 def use_color() -> bool:
     """True if stdout is a terminal and the user did not switch colours off (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, on a terminal only; yields a function that is called with what is done, and the total."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -57,7 +59,10 @@ def report(results: Sequence[Any], output_format: str) -> None:
     """
     from mnncompat.report import render
 
-    emit(render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()))
+    emit(
+        render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()),
+        output_format,
+    )
 
 
 def check_format(output_format: str) -> Any:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.console import begin_work, check_format, note
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ def _convert_all(
     from mnncompat.graph.model_file import load
 
     begin_work()
-    results: list[ConvertResult] = []
-    for path, out in zip(models, outputs, strict=True):
+    targets = dict(zip(models, outputs, strict=True))
+
+    def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        results.append(convert_model(model, out, options=mine, progress=(lambda _: None) if quiet else note))
-    report(results, output_format)
+        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if quiet else note)
+
+    reported, results = each_model(models, converted)
+    report_all(reported, results, output_format)
     if any(result.verdict != "converted" for result in results):
         raise typer.Exit(1)
 

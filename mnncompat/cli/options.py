@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _MOST_BYTES = 2**62
+MOST_SEED = 2**63 - 1
+"""The largest seed."""
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
 OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -84,7 +86,7 @@ MemoryLimit = Annotated[
         "most 2 GB]",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the drawn inputs.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
 Tolerances = Annotated[
     list[str] | None,
     typer.Option(
@@ -164,7 +166,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stder
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 
-Jobs = Annotated[int | None, typer.Option("--jobs", help="Cases at a time. [default: one per core]")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
 Recorded = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")]
 Python = Annotated[
     Path | None,

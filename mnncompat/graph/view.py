@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from mnncompat.graph.external_data import read_external
+from mnncompat.graph.external_data import ExternalFiles
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import (
     Dim,
@@ -251,7 +251,7 @@ class GraphView:
             if self.scope.model.path is None:
                 return None
             inline = TensorProto(data_type=tensor.data_type, dims=tensor.dims, name=tensor.name)
-            inline.raw_data = read_external(tensor, self.scope.model.path.parent)
+            inline.raw_data = ExternalFiles(self.scope.model.path).read(tensor)
             tensor = inline
             require_tensor(tensor, f"tensor '{tensor.name}'")
         return np.asarray(onnx.numpy_helper.to_array(tensor))

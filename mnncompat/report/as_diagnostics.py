@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
-from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
+from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished, Verdict
 from mnncompat.results.rules import FIX_REFUSED, NOT_PROVEN, PARITY_FAILED, conversion_failed
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
     * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, then the check's findings that the rewrites
       did not remove. After a conversion that was proven equal these are warnings at most, because the proof shows
       that MNN computes this model correctly on this machine.
+    * A model that the command could not do its work with: MNN090 or MNN095.
     * A parity report: MNN093 for each output that differs and each side that did not run.
     """
     subject = subject_of(result)
     match subject:
-        case CheckResult():
+        case CheckResult() | Unfinished():
             return list(subject.diagnostics)
         case FixResult():
             return [*_not_proven(subject), *_refusals(subject)]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat.results.diagnostics import CheckResult, Location
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
@@ -133,6 +133,19 @@ class FixResult:
     def proven(self) -> bool:
         """True if nothing had to be proven or the proof holds, and nothing was rolled back."""
         return not self.rolled_back and (not self.changed or self.proof is None or self.proof.passed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A model that a command could not do its work with.
+
+    Attributes:
+        source: Path of the model as the user gave it.
+        diagnostics: Why: one finding, MNN090 or MNN095.
+    """
+
+    source: str
+    diagnostics: tuple[Diagnostic, ...]
 
 
 class Verdict(StrEnum):

@@ -44,13 +44,14 @@ def run() -> NoReturn:
     frees the memory at once.
     """
     from mnncompat.cli.descriptors import take_over
+    from mnncompat.cli.supervisor import supervised
     from mnncompat.files.scratch import remove_stale, temporary_folder
 
     gc.disable()
     take_over()
     sys.unraisablehook = _unraisable
     remove_stale(temporary_folder())
-    os._exit(main())
+    os._exit(supervised(main))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def each_model(
         except Exception as error:
             if interrupted():
                 raise Interrupted from error
-            if len(models) == 1 and not isinstance(error, ModelError):
+            if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
                 raise
             reported.append(_unfinished(path, error))
             left.append(str(path))

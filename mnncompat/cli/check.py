@@ -41,6 +41,8 @@ def check(  # noqa: PLR0913 - options
     preprocess: options.Preprocessing = None,
     feeds: options.Feeds = None,
     seed: options.Seed = 0,
+    memory_limit: options.MemoryLimit = None,
+    timeout: options.Timeout = None,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
@@ -61,6 +63,11 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
+    begin_work(
+        seconds=options.parse_timeout(timeout),
+        memory=options.parse_memory(memory_limit),
+        runs=bool(additions),
+    )
     reported, results = _check_all(models, mnn, *chosen, additions)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results)
@@ -89,7 +96,6 @@ def _check_all(
     from mnncompat.support.releases import resolve_version
 
     version = resolve_version(mnn)
-    begin_work()
 
     def checked(path: Path) -> CheckResult:
         model = load(path)

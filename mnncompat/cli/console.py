@@ -12,12 +12,20 @@ from typing import Any
 
 from mnncompat.cli.printing import emit, say
 from mnncompat.errors import UsageError
+from mnncompat.files.allowance import allow
 
 __all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
 
 
-def begin_work() -> None:
-    """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`)."""
+def begin_work(*, seconds: float | None = None, memory: int | None = None, runs: bool = False) -> None:
+    """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`).
+
+    Args:
+        seconds: What each model may take; None for the default (`mnncompat.files.allowance`).
+        memory: Bytes; likewise.
+        runs: Models are run or converted, not only looked at.
+    """
+    allow(seconds=seconds, memory=memory, runs=runs)
     gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing
     gc.enable()
 

@@ -40,7 +40,7 @@ def convert(  # noqa: PLR0913 - options
     memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
     seed: options.Seed = 0,
-    timeout: options.Timeout = 300.0,
+    timeout: options.Timeout = None,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:
@@ -58,20 +58,22 @@ def convert(  # noqa: PLR0913 - options
     )
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
-    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, exact_gelu=exact_gelu)
+    seconds, memory = options.parse_timeout(timeout), options.parse_memory(memory_limit)
+    begin_work(seconds=seconds, memory=memory, runs=True)
+    gate = _gate(tolerance, seconds, memory, seed, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites)
     outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
 def _gate(
-    tolerance: list[str] | None, timeout: float, memory: int | None, seed: int, *, exact_gelu: bool
+    tolerance: list[str] | None, seconds: float | None, memory: int | None, seed: int, *, exact_gelu: bool
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
-    limits = Limits(seconds=timeout).with_memory(memory)
+    limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
     requested = ("exact-gelu",) if exact_gelu else ()
     return GateOptions(
         limits=limits, memory=memory, tolerance=general, tolerances=overrides, seed=seed, requested=requested
@@ -91,7 +93,6 @@ def _convert_all(
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.graph.model_file import load
 
-    begin_work()
     targets = dict(zip(models, outputs, strict=True))
 
     def converted(path: Path) -> ConvertResult:

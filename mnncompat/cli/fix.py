@@ -36,6 +36,7 @@ def fix(  # noqa: PLR0913 - options
     feeds: options.Feeds = None,
     data_only: options.DataOnly = False,
     memory_limit: options.MemoryLimit = None,
+    timeout: options.Timeout = None,
     seed: options.Seed = 0,
     output_format: options.Format = "text",
 ) -> None:
@@ -52,7 +53,7 @@ def fix(  # noqa: PLR0913 - options
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     memory = options.parse_memory(memory_limit)
     wanted = Target(mnn_version, arch=arch)
-    begin_work()
+    begin_work(seconds=options.parse_timeout(timeout), memory=memory, runs=True)
     fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
     reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))
     if show_diff and output_format == "text":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _MOST_BYTES = 2**62
+_MOST_SECONDS = 1e6
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
@@ -82,8 +83,8 @@ MemoryLimit = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="SIZE",
-        help="Memory that a run may take at sizes that are chosen: `4GB`, `512MB`. [default: half of what is free, at "
-        "most 2 GB]",
+        help="Memory that the work with one model may take beyond what its files do: `4GB`, `512MB`. Sizes that are "
+        "chosen keep to it. [default: 800 MB to look at a model, 1.6 GB to run it]",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
@@ -161,7 +162,14 @@ TargetVersion = Annotated[
 OptimizeLevel = Annotated[
     int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
 ]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds that one run of MNN may take.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Time that the work with one model may take, all of it. [default: 12 s, and more for larger files]",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
@@ -284,6 +292,17 @@ def parse_memory(value: str | None) -> int | None:
     if not 1 <= size < _MOST_BYTES:
         raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
     return int(size)
+
+
+def parse_timeout(value: float | None) -> float | None:
+    """Check a number of seconds.
+
+    Raises:
+        UsageError: It is not a positive one.
+    """
+    if value is not None and not 0 < value <= _MOST_SECONDS:
+        raise UsageError(f"--timeout {value:g} is no limit of time", hint="give a positive number of seconds, e.g. 300")
+    return value
 
 
 def parse_tolerances(values: Sequence[str] | None) -> tuple[Tolerance | None, dict[str, Tolerance]]:

@@ -47,7 +47,7 @@ def verify(  # noqa: PLR0913 - options
     memory_limit: options.MemoryLimit = None,
     tolerance: options.Tolerances = None,
     seed: options.Seed = 0,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds that MNN may take.")] = 300.0,
+    timeout: options.Timeout = None,
     output_format: options.Format = "text",
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
@@ -64,7 +64,9 @@ def verify(  # noqa: PLR0913 - options
 
         given = options.parse_data(data, preprocess, feeds, only=data_only)
         memory = options.parse_memory(memory_limit)
-        limits = Limits(seconds=timeout).with_memory(memory)
+        seconds = options.parse_timeout(timeout)
+        limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
+        begin_work(seconds=seconds, memory=memory, runs=True)
         verified = _compared(
             model, file, shape, tolerance, inputs=given, seed=seed, memory=memory, limits=limits, save_data=save_data
         )
@@ -96,7 +98,6 @@ def _compared(  # noqa: PLR0913 - options
         raise UsageError("MODEL and FILE.mnn are missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
-    begin_work()
     general, overrides = options.parse_tolerances(tolerance)
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.files.allowance import begin
 from mnncompat.graph.external_data import (
     ExternalFiles,
     Reference,
@@ -88,6 +89,7 @@ def load(path: Path | str) -> Model:
         ModelError: The file cannot be read, is not an ONNX model, or its graph is not valid.
     """
     path = Path(path)
+    begin(path)
     proto = _parse(path, _read(path))
     require_wellformed(proto, str(path))
     check_structure(proto, str(path))
@@ -97,6 +99,8 @@ def load(path: Path | str) -> Model:
             files.locate(tensor)
         elif tensor.external_data:
             files.require_inside(tensor)
+    if files.found:
+        begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
     return Model(proto=proto, path=path, weights_loaded=not files.found, data=files.found)
 
 

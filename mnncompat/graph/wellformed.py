@@ -78,9 +78,10 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     """
     if not _is_text(proto):
         _spell(proto)
+    used = {node.domain for node in all_nodes(proto.graph.node)}
     for entry in proto.opset_import:
-        least = 1 if entry.domain in ONNX_DOMAINS else 0
-        if not least <= entry.version <= _LARGEST_OPSET:
+        least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
+        if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
             domain = entry.domain or "ai.onnx"
             raise ModelError(f"{name}: imports opset {entry.version} of {domain}: there is no such", hint=_REEXPORT)
     _require_finite_calls(proto, name)
@@ -271,8 +272,7 @@ def _is_text(proto: ModelProto) -> bool:
 def _join_values(graph: GraphProto) -> None:
     "".join((graph.name, *(tensor.name for tensor in graph.initializer)))
     for value in (*graph.input, *graph.output, *graph.value_info):
-        value.name.encode()
-        "".join(dim.dim_param for dim in value.type.tensor_type.shape.dim)
+        "".join((value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim)))
     for tensor in graph.initializer:
         "".join(part for entry in tensor.external_data for part in (entry.key, entry.value))
 

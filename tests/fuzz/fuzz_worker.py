@@ -41,6 +41,7 @@ def outcome(words: list[str]) -> dict[str, Any]:
     status, place, said = 0, "", ""
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            _break(os.environ.get("FUZZ_BREAK", ""))
             status = main(words)
     except Exception as error:  # noqa: BLE001 - this is what is looked for
         place, said = f"{type(error).__name__} {_location(error)}", str(error)
@@ -51,6 +52,17 @@ def outcome(words: list[str]) -> dict[str, Any]:
         place = f"exit status {status}"
     said = said or next((line for line in err.getvalue().splitlines() if line.startswith("error:")), "")
     return {"status": status, "seconds": time.monotonic() - begin, "place": place, "said": said[:300]}
+
+
+def _break(how: str) -> None:
+    """Go wrong on purpose: the test of the fuzzer asks for it."""
+    held = []
+    while how in ("hang", "memory"):
+        time.sleep(0.01)
+        if how == "memory":
+            held.append(bytearray(b"1") * 50_000_000)
+    if how == "error":
+        raise ZeroDivisionError
 
 
 def _location(error: BaseException) -> str:

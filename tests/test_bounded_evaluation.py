@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mnncompat.inference.model_view import view_model
 
 INTS = {"big": [2**63 - 1], "many": [10**9], "square": [2**16, 2**16], "few": [3], "pads": [0, 10**10]}
 FLOATS = {"one": np.ones(1, np.float32), "column": np.ones((20000, 1), np.float32)}
-BOMBS = {
+BOMBS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "Expand": (["one", "big"], {}),
     "ConstantOfShape": (["many"], {}),
     "Range": (["zero", "billion", "unit"], {}),
@@ -67,7 +68,7 @@ def test_small_values_are_computed() -> None:
 
 
 def chain(op: str, length: int) -> ModelProto:
-    attributes = {"axis": 0} if op == "Concat" else {}
+    attributes: dict[str, Any] = {"axis": 0} if op == "Concat" else {}
     nodes = [helper.make_node(op, [f"v{i}"] * 2, [f"v{i + 1}"], **attributes) for i in range(length)]
     nodes.append(helper.make_node("Shape", [f"v{length}"], ["y"]))
     graph = helper.make_graph(

@@ -144,13 +144,16 @@ def test_malformed(case: str, tmp_path: Path) -> None:
     change(model)
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    for read in (lambda: from_proto(model), lambda: load(path)):
+    readers: tuple[Callable[[], object], ...] = (lambda: from_proto(model), lambda: load(path))
+    for read in readers:
         with pytest.raises(ModelError) as caught:
             read()
         assert expected in caught.value.message
 
 
-@pytest.mark.parametrize("case", ["dims-beyond-data", "raw-too-long", "unknown-dtype", "without-operands", "opset-zero"])
+@pytest.mark.parametrize(
+    "case", ["dims-beyond-data", "raw-too-long", "unknown-dtype", "without-operands", "opset-zero"]
+)
 def test_onnx_runtime_refuses_it_too(case: str) -> None:
     import onnxruntime
 
@@ -158,7 +161,7 @@ def test_onnx_runtime_refuses_it_too(case: str) -> None:
     MALFORMED[case][0](model)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    with pytest.raises(Exception, match="."):  # its exceptions share no base
+    with pytest.raises(Exception, match="ONNXRuntimeError"):  # its exceptions share no base
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

@@ -63,11 +63,7 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
-    begin_work(
-        seconds=options.parse_timeout(timeout),
-        memory=options.parse_memory(memory_limit),
-        runs=bool(additions),
-    )
+    begin_work(seconds=options.parse_timeout(timeout), memory=options.parse_memory(memory_limit), runs=bool(additions))
     reported, results = _check_all(models, mnn, *chosen, additions)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results)

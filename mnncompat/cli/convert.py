@@ -58,21 +58,21 @@ def convert(  # noqa: PLR0913 - options
     )
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
-    seconds, memory = options.parse_timeout(timeout), options.parse_memory(memory_limit)
-    begin_work(seconds=seconds, memory=memory, runs=True)
-    gate = _gate(tolerance, seconds, memory, seed, exact_gelu=exact_gelu)
+    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites)
     outputs = [None if dry_run else output or path.with_suffix(".mnn") for path in models]
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
 def _gate(
-    tolerance: list[str] | None, seconds: float | None, memory: int | None, seed: int, *, exact_gelu: bool
+    tolerance: list[str] | None, timeout: float | None, memory: int | None, seed: int, *, exact_gelu: bool
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
+    seconds = options.parse_timeout(timeout)
+    begin_work(seconds=seconds, memory=memory, runs=True)
     limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
     requested = ("exact-gelu",) if exact_gelu else ()
     return GateOptions(

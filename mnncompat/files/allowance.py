@@ -18,7 +18,7 @@ WORK_SECONDS, WORK_BYTES = 12.0, 1_600_000_000
 """For a model that is run or converted."""
 _CHECK_SECONDS_PER_MB, _WORK_SECONDS_PER_MB = 30.0, 300.0
 _COPIES, _EXTERNAL_COPIES = 16, 6
-"""How often the bytes of the file, and of files beside it, may be in memory at once: parsed, copied, serialised, run."""
+"""How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
 _ANSWER_SHARE = 0.6
 """Share of the time that one run of MNN may take, so that a hang of MNN's is a result."""
 

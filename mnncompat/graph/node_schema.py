@@ -37,7 +37,7 @@ def _demands(op: str, opset: int) -> _Demands | None:
         outputs=(schema.min_output, schema.max_output),
         single_inputs=frozenset(i for i, each in enumerate(schema.inputs) if each.option == single),
         single_outputs=frozenset(i for i, each in enumerate(schema.outputs) if each.option == single),
-        types={name: each.type.value for name, each in schema.attributes.items()},
+        types={name: int(each.type.value) for name, each in schema.attributes.items()},  # type: ignore[attr-defined]
         required=frozenset(name for name, each in schema.attributes.items() if each.required),
     )
 
@@ -70,7 +70,9 @@ def _count(what: str, names: object, bounds: tuple[int, int], single: frozenset[
     listed = list(names)  # type: ignore[call-overload]
     least, most = bounds
     if not least <= len(listed) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}" if len(listed) < 2**31 and most < 2**31 - 1 else ""
+        wanted = (
+            str(least) if least == most else f"{least} to {most}" if len(listed) < 2**31 and most < 2**31 - 1 else ""
+        )
         return f"has {len(listed)} {what}s; the operator has {wanted or f'{least} or more'}"
     missing = next((place for place, value in enumerate(listed) if not value and place in single), None)
     return "" if missing is None else f"leaves out {what} {missing}, which the operator needs"

@@ -1,12 +1,13 @@
-"""What must hold before anything looks at a model: names that are text, known types, data that fill their dimensions.
+r"""What must hold before anything looks at a model: names that are text, known types, data that fill their dimensions.
 
 ONNX Runtime refuses what is refused here, when it loads the model or when it runs it. Names that are no UTF-8, which
-it takes, are spelled with escapes (``fc\\xff``) instead.
+it takes, are spelled with escapes (``fc\xff``) instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
@@ -43,8 +44,8 @@ _STORED_IN: dict[int, tuple[str, int]] = {
     TensorProto.BFLOAT16: ("int32_data", 16),
 }
 """Element type -> the field that holds elements which are no raw bytes, and bits of an element in raw bytes."""
-_STORED_IN |= {number: ("int32_data", 8) for number in range(17, 21)}  # float8, four kinds
-_STORED_IN |= {number: ("int32_data", 4) for number in (21, 22, 23)}  # uint4, int4, float4
+_STORED_IN |= dict.fromkeys(range(17, 21), ("int32_data", 8))  # float8, four kinds
+_STORED_IN |= dict.fromkeys((21, 22, 23), ("int32_data", 4))  # uint4, int4, float4
 _STORED_IN |= {24: ("int32_data", 8), 25: ("int32_data", 2), 26: ("int32_data", 2)}  # float8e8m0, uint2, int2
 _FIELDS = {
     AttributeProto.FLOAT: "f",
@@ -63,7 +64,6 @@ _FIELDS = {
     AttributeProto.TYPE_PROTOS: "type_protos",
 }
 _MESSAGES = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR, AttributeProto.TYPE_PROTO)
-_CALLS = Callable[[tuple[str, str]], int]
 
 
 def require_wellformed(proto: ModelProto, name: str) -> None:
@@ -170,9 +170,7 @@ def require_tensor(tensor: TensorProto, where: str) -> None:
         parts = 2 if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128) else 1
         wanted, found, unit = -(-elements * parts // per), len(getattr(tensor, field)), "elements"
     if wanted != found:
-        raise ModelError(
-            f"{where} holds {found} {unit}, but its dimensions {list(dims)} take {wanted}", hint=_REEXPORT
-        )
+        raise ModelError(f"{where} holds {found} {unit}, but its dimensions {list(dims)} take {wanted}", hint=_REEXPORT)
 
 
 def _require_sparse(sparse: SparseTensorProto, where: str) -> None:
@@ -210,8 +208,8 @@ def _require_finite_calls(proto: ModelProto, name: str) -> None:
         return
     bodies = {(function.domain, function.name): function for function in proto.functions}
     if len(bodies) < len(proto.functions):
-        seen: set[tuple[str, str]] = set()
-        twice = next(f.name for f in proto.functions if (f.domain, f.name) in seen or seen.add((f.domain, f.name)))
+        counted = Counter((function.domain, function.name) for function in proto.functions)
+        twice = counted.most_common(1)[0][0][1]
         raise ModelError(f"{name}: two functions are called '{twice}'", hint="give each function a name of its own")
     calls = {
         key: [(node.domain, node.op_type) for node in all_nodes(function.node)] for key, function in bodies.items()

@@ -77,8 +77,7 @@ def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: st
     for node in evaluator.rt_nodes_:
         operands = [values[each] for each in node.input]
         _require_bounded(node.onnx_node, operands, opset)
-        for result, value in zip(node.output, node.run(*operands), strict=False):
-            values[result] = value
+        values |= dict(zip(node.output, node.run(*operands), strict=False))
     return values[name]
 
 
@@ -98,7 +97,9 @@ def _require_bounded(node: NodeProto, operands: Sequence[Any], opset: int) -> No
         if value.size <= _READ_BY_INFERENCE
     }
     schema = onnx.defs.get_schema(node.op_type, opset, "")
-    found = onnx.shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=[helper.make_opsetid("", opset)])
+    found = onnx.shape_inference.infer_node_outputs(
+        schema, node, types, data, opset_imports=[helper.make_opsetid("", opset)]
+    )
     for kind in found.values():
         elements = _elements(kind)
         if elements is None and (node.op_type not in _KEEPS_SIZE or given > LARGEST_VALUE_BYTES):

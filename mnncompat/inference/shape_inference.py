@@ -11,8 +11,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import evaluate_shape_operands
-from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
+from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.reshape_targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
@@ -137,6 +137,4 @@ def _skeleton(proto: ModelProto) -> ModelProto:
 
 
 def _is_large(tensor: TensorProto) -> bool:
-    return (
-        tensor.data_location == TensorProto.EXTERNAL or prod(tensor.dims) > _INFERENCE_ELEMENTS
-    )
+    return tensor.data_location == TensorProto.EXTERNAL or prod(tensor.dims) > _INFERENCE_ELEMENTS

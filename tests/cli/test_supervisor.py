@@ -90,7 +90,9 @@ def test_a_signal_ends_the_command_in_c_code(sent: signal.Signals, tmp_path: Pat
     model = saved(tmp_path / "bad.onnx", endless())
     command = [*RUN, "fix", str(model), "--in-place", "--timeout", "100"]
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
         time.sleep(4)
         begin = time.monotonic()
         parent.send_signal(sent)

@@ -95,10 +95,14 @@ class Worker:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             command = [sys.executable, str(Path(__file__).with_name("fuzz_worker.py"))]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             folder = {**environ, "TMPDIR": str(self._scratch), "HOME": str(self._scratch)}
             self._process = subprocess.Popen(
-                command, **pipes, env=folder, cwd=self._scratch.parent, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=folder,
+                cwd=self._scratch.parent,
+                start_new_session=True,
             )
         return self._process
 
@@ -113,9 +117,9 @@ def _resident(pid: int) -> int:
 def commands(counts: dict[str, int], seed: int, only: int | None) -> Iterator[tuple[str, int, list[str]]]:
     """Command, number of the mutant, and the options; the same number is another mutant for each command."""
     jobs = [(name, number) for name, count in counts.items() for number in range(count)]
-    Random(seed).shuffle(jobs)  # noqa: S311
+    Random(seed).shuffle(jobs)
     for place, (name, number) in enumerate(jobs if only is None else [(each, only) for each in counts]):
-        random = Random(f"{seed}:{name}:{number}")  # noqa: S311
+        random = Random(f"{seed}:{name}:{number}")
         words = ["--output-format", FORMATS[place % len(FORMATS)]]
         if name == "fix":
             words += random.choice(([], [], [], ["--no-verify"], ["--unsafe-fixes"], ["--diff"]))
@@ -124,7 +128,9 @@ def commands(counts: dict[str, int], seed: int, only: int | None) -> Iterator[tu
         yield name, number, words
 
 
-def run(counts: dict[str, int], seed: int, seconds: float, *, quick: bool, keep: Path | None, only: int | None) -> Findings:
+def run(
+    counts: dict[str, int], seed: int, seconds: float, *, quick: bool, keep: Path | None, only: int | None
+) -> Findings:
     """Run mutants until all are done or the time is over."""
     models = examples() if quick else corpus()
     found, end = Findings(), time.monotonic() + seconds
@@ -154,7 +160,11 @@ def _note(found: Findings, answer: dict[str, Any], name: str, number: int, seed:
     found.statuses[answer["status"]] += 1
     found.slowest = max(found.slowest, answer["seconds"])
     if answer["place"]:
-        found.errors[f"{name}: {answer['place']}"].append(f"{name}-{seed}-{number}: {answer.get('said', '')[:90]}" if len(found.errors[f"{name}: {answer['place']}"]) < 1 else f"{name}-{seed}-{number}")
+        found.errors[f"{name}: {answer['place']}"].append(
+            f"{name}-{seed}-{number}: {answer.get('said', '')[:90]}"
+            if len(found.errors[f"{name}: {answer['place']}"]) < 1
+            else f"{name}-{seed}-{number}"
+        )
 
 
 def _one(worker: Worker, name: str, words: list[str], data: bytes, place: Path) -> dict[str, Any]:

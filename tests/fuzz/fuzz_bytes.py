@@ -27,7 +27,7 @@ def truncation(data: bytes, random: Random) -> bytes:
 
 def not_utf8(data: bytes, random: Random) -> bytes:
     """A byte of a name that is no UTF-8."""
-    letters = [index for index, byte in enumerate(data) if 97 <= byte <= 122]  # noqa: PLR2004 - a to z
+    letters = [index for index, byte in enumerate(data) if 97 <= byte <= 122]
     changed = bytearray(data)
     for _ in range(random.choice((1, 1, 3))):
         changed[random.choice(letters)] = random.choice((0xFF, 0xC3, 0x80, 0xED))
@@ -64,7 +64,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         byte = data[position]
         value |= (byte & 127) << shift
         position, shift = position + 1, shift + 7
-        if byte < 128:  # noqa: PLR2004 - no continuation
+        if byte < 128:
             break
     return value, position
 
@@ -81,20 +81,17 @@ def _in_message(data: bytes, random: Random, depth: int) -> bytes:
     index = random.randrange(len(found))
     number, kind, begin, payload = found[index]
     end = found[index + 1][2] if index + 1 < len(found) else len(data)
-    if kind == _LENGTH and depth < 6 and random.random() < 0.8:  # noqa: PLR2004 - an attribute's graph is that deep
+    if kind == _LENGTH and depth < 6 and random.random() < 0.8:
         inner = _in_message(data[payload:end], random, depth + 1)
         return data[:begin] + _key(number, _LENGTH) + _encoded(len(inner)) + inner + data[end:]
-    match random.randrange(5):
-        case 0:
-            return data[:begin] + data[end:]
-        case 1:
-            return data[:end] + data[begin:end] * random.choice((1, 2, 50)) + data[end:]
-        case 2:
-            return data[:begin] + _key(random.randrange(1, 25), kind) + data[begin + 1 :]
-        case 3:
-            return data[:begin] + _key(number, _VARINT) + random.choice((_HUGE_VARINT, b"\0", b"\x7f")) + data[end:]
-        case _:
-            return data[:begin] + _key(number, _LENGTH) + b"\x03\xff\x00a" + data[end:]
+    instead = (
+        b"",
+        data[begin:end] * random.choice((2, 3, 50)),
+        _key(random.randrange(1, 25), kind) + data[begin + 1 : end],
+        _key(number, _VARINT) + random.choice((_HUGE_VARINT, b"\0", b"\x7f")),
+        _key(number, _LENGTH) + b"\x03\xff\x00a",
+    )
+    return data[:begin] + random.choice(instead) + data[end:]
 
 
 def _key(number: int, kind: int) -> bytes:
@@ -103,7 +100,7 @@ def _key(number: int, kind: int) -> bytes:
 
 def _encoded(value: int) -> bytes:
     parts = bytearray()
-    while value > 127:  # noqa: PLR2004 - seven bits a byte
+    while value > 127:
         parts.append(value & 127 | 128)
         value >>= 7
     return bytes((*parts, value))

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Sequence
 from random import Random
 
-from google.protobuf.message import DecodeError, EncodeError
-from onnx import ModelProto
-
 from fuzz_bytes import BYTE_MUTATIONS
 from fuzz_mutations import MUTATIONS
+from google.protobuf.message import DecodeError, EncodeError
+from onnx import ModelProto
 
 _INAPPLICABLE = (ValueError, IndexError, TypeError, KeyError, MemoryError, OverflowError, EncodeError, AttributeError)
 _BYTES_ONLY, _BOTH = 0.25, 0.35
@@ -19,7 +18,7 @@ _LARGEST_BYTES = 2_000_000
 
 def mutant(corpus: Sequence[bytes], seed: int, number: int) -> bytes:
     """A model of the corpus after one to four mutations."""
-    random = Random(f"{seed}:{number}")  # noqa: S311 - repeatable on purpose
+    random = Random(f"{seed}:{number}")
     data = random.choice(corpus)
     kind = random.random()
     if kind > _BYTES_ONLY:

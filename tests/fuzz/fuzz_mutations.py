@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,10 +12,42 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 Mutation = Callable[[ModelProto, Random], None]
 
-NUMBERS = (0, 1, -1, 2, -2, 3, 7, 255, 4096, 10**6, 10**9, 2**31 - 1, 2**31, -(2**31), 2**40, 2**62, 2**63 - 1, -(2**63))
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    -2,
+    3,
+    7,
+    255,
+    4096,
+    10**6,
+    10**9,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**40,
+    2**62,
+    2**63 - 1,
+    -(2**63),
+)
 REALS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, 3e38, float("inf"), float("-inf"), float("nan"))
 NAMES = ("", "x", "y", "a b", "x\n::error file=a,line=1::pwned", "\x1b[31mred", "é" * 300, "n" * 5000, "../x", "%s%n{}")
-LOCATIONS = ("gone.bin", "/etc/passwd", "../x", "a\0b", "n" * 300, "", ".", "dir/../../x", "C:\\x", "loop", "model.onnx")
+LOCATIONS = (
+    "gone.bin",
+    "/etc/passwd",
+    "../x",
+    "a\0b",
+    "n" * 300,
+    "",
+    ".",
+    "dir/../../x",
+    "C:\\x",
+    "loop",
+    "model.onnx",
+)
+_KINDS: list[Any] = list(AttributeProto.AttributeType.values())
 TYPES = (0, 1, 2, 6, 7, 8, 9, 10, 11, 14, 16, 17, 22, 23, 24, 25, 77, 2**31 - 1, -1)
 OPSETS = (0, -1, 1, 6, 9, 12, 13, 17, 22, 99, 2**31, 2**40, 2**63 - 1, -(2**63))
 
@@ -136,13 +169,13 @@ def attribute_value(model: ModelProto, random: Random) -> None:
 
 
 def attribute_kind(model: ModelProto, random: Random) -> None:
-    """Another kind: a wrong type field, or a consistent attribute of the wrong type; dropped, doubled or a reference."""
+    """Another kind: a wrong type field, a consistent attribute of a wrong type; dropped, doubled or a reference."""
     node = random.choice([node for node in nodes(model) if node.attribute])
     index = random.randrange(len(node.attribute))
     item = node.attribute[index]
     match random.randrange(6):
         case 0:
-            item.type = random.choice(AttributeProto.AttributeType.values())
+            item.type = random.choice(_KINDS)
         case 1 | 2:
             item.CopyFrom(_any_attribute(item.name, random, model.graph))
         case 3:
@@ -222,14 +255,16 @@ def declared(model: ModelProto, random: Random) -> None:
 def value_names(model: ModelProto, random: Random) -> None:
     """Names of inputs, outputs, initializers and graphs."""
     graph = random.choice(graphs(model))
-    named = [*graph.input, *graph.output, *graph.initializer, *graph.value_info, graph]
+    named: list[Any] = [*graph.input, *graph.output, *graph.initializer, *graph.value_info, graph]
     random.choice(named).name = random.choice((*NAMES, *_names(model)))
 
 
 def value_list(model: ModelProto, random: Random) -> None:
     """Inputs, outputs, initializers: dropped or repeated."""
     graph = random.choice(graphs(model))
-    listed = random.choice([each for each in (graph.input, graph.output, graph.initializer, graph.value_info) if each])
+    listed: Any = random.choice(
+        [each for each in (graph.input, graph.output, graph.initializer, graph.value_info) if each]
+    )
     if random.random() < 0.5:
         del listed[random.randrange(len(listed))]
     else:
@@ -309,7 +344,7 @@ def bomb(model: ModelProto, random: Random) -> None:
         model.graph.output.append(helper.make_tensor_value_info("exploded", random.choice((1, 7)), None))
 
 
-def _bombs(size: int, big: list[int]) -> Iterator[tuple[str, tuple[list[np.ndarray | None], dict[str, object]]]]:
+def _bombs(size: int, big: list[int]) -> Iterator[tuple[str, tuple[list[np.ndarray | None], dict[str, Any]]]]:
     one, ints = np.ones((1,), np.float32), np.array(big, np.int64)
     scalar = np.array(size, np.int64)
     image = np.ones((1, 1, 2, 2), np.float32)
@@ -329,7 +364,7 @@ def repeated_concat(model: ModelProto, random: Random) -> None:
     op, count = random.choice((("Concat", 45), ("Concat", 25), ("Add", 2000)))
     seed = numpy_helper.from_array(np.arange(2, dtype=np.int64), "chain_0")
     model.graph.initializer.append(seed)
-    attributes = {"axis": 0} if op == "Concat" else {}
+    attributes: dict[str, Any] = {"axis": 0} if op == "Concat" else {}
     for step in range(count):
         operands = [f"chain_{step}"] * 2
         model.graph.node.append(helper.make_node(op, operands, [f"chain_{step + 1}"], **attributes))

@@ -134,6 +134,23 @@ def _require_attribute(attribute: AttributeProto, node: NodeProto, name: str) ->
 _VALUE_FIELDS = frozenset(_FIELDS.values())
 
 
+def require_text_attributes(proto: ModelProto) -> None:
+    """Check that string attributes are UTF-8; ONNX allows any bytes.
+
+    Raises:
+        ModelError: One is not.
+    """
+    for node in all_nodes(proto.graph.node):
+        for attribute in node.attribute:
+            try:
+                b"\0".join((attribute.s, *attribute.strings)).decode()
+            except UnicodeDecodeError:
+                raise ModelError(
+                    f"attribute '{attribute.name}' of node '{label(node)}' is no UTF-8: the model cannot be rewritten",
+                    hint="convert it as it is: `mnncompat convert --no-fix`",
+                ) from None
+
+
 def _require_stored(graph: GraphProto, name: str) -> None:
     """Initializers that something reads must be well-formed; ONNX Runtime drops the others."""
     read = {value for node in all_nodes(graph.node) for value in node.input}

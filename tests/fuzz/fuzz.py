@@ -9,6 +9,7 @@ that fail. The exit status is 1 if anything failed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import selectors
 import shutil
@@ -20,7 +21,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from os import environ, getpgid, killpg, sysconf
+from os import environ, killpg, sysconf
 from pathlib import Path
 from random import Random
 from typing import IO, Any, cast
@@ -73,7 +74,8 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             while not selector.select(timeout=0.05):
-                self.largest = max(self.largest, used := _resident(process.pid))
+                used = max(map(_resident, _family(process.pid)))
+                self.largest = max(self.largest, used)
                 seconds = time.monotonic() - begin
                 if seconds > SECONDS or used > BYTES:
                     self.close()
@@ -87,15 +89,20 @@ class Worker:
 
     def close(self) -> None:
         """Kill the worker's process group."""
-        if self._process is not None and self._process.poll() is None and getpgid(self._process.pid):
-            killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                cast("IO[bytes]", pipe).close()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             command = [sys.executable, str(Path(__file__).with_name("fuzz_worker.py"))]
-            folder = {**environ, "TMPDIR": str(self._scratch), "HOME": str(self._scratch)}
+            folder = {**environ, "TMPDIR": str(self._scratch), "HOME": str(self._scratch), "ORT_DISABLE_TELEMETRY": "1"}
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -105,6 +112,15 @@ class Worker:
                 start_new_session=True,
             )
         return self._process
+
+
+def _family(pid: int) -> list[int]:
+    """A process, its children, and theirs."""
+    found = [pid]
+    for each in found:
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
+    return found
 
 
 def _resident(pid: int) -> int:

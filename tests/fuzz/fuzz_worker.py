@@ -1,7 +1,8 @@
-"""Runs commands on mutants, one after the other, in one process: `fuzz.py` starts it, and starts it again when it dies.
+"""Runs commands on mutants, one after the other: `fuzz.py` starts it, and starts it again when it dies.
 
-Reads a line of JSON for each (the words of a command), and answers with a line: exit status, seconds, and the traceback
-location of an unexpected exception, wherever it was caught.
+Each command runs in a fork of this process, which has imported everything, under the supervisor that `mnncompat` runs
+it under. Reads a line of JSON for each (the words of a command), and answers with a line: exit status, seconds, and the
+traceback location of an unexpected exception, wherever it was caught.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import onnxruntime  # noqa: F401 - imported here, not in each fork
+
 from mnncompat.cli import main
+from mnncompat.cli.supervisor import supervised
 
 _PACKAGE = Path(sys.modules["mnncompat"].__file__ or "").parent
-_CAUGHT = ("it failed: ", "internal error")
+_CAUGHT = ("it failed: ", "a bug in mnncompat", "internal error", "was ended by SIG")
 
 
 def serve() -> None:
@@ -29,9 +33,31 @@ def serve() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
+    import mnncompat.converting.pipeline
+    import mnncompat.fixing.transaction  # noqa: F401
+    from mnncompat.rewrites.index import all_rewrites
+
+    all_rewrites()
     for line in sys.stdin:
-        answers.write(json.dumps(outcome(json.loads(line))) + "\n")
+        answers.write(json.dumps(answered(json.loads(line))) + "\n")
         answers.flush()
+
+
+def answered(words: list[str]) -> dict[str, Any]:
+    """Run one command in a supervised fork; the answer of its last attempt."""
+    reading, writing = os.pipe()
+    begin = time.monotonic()
+
+    def work() -> int:
+        os.write(writing, (json.dumps(outcome(words)) + "\n").encode())
+        return 0
+
+    status = supervised(work)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        lines = stream.read().splitlines()
+    told = {"status": status, "place": f"ended with {status} without an answer"}
+    return {**(json.loads(lines[-1]) if lines else told), "seconds": time.monotonic() - begin}
 
 
 def outcome(words: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fuzz_corpus import examples
 from fuzz_mutants import mutant
 
 SEED = 11
-SECONDS = 45.0
+SECONDS = 35.0
 
 
 def test_the_corpus_is_large() -> None:

@@ -63,7 +63,8 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
-    begin_work(seconds=options.parse_timeout(timeout), memory=options.parse_memory(memory_limit), runs=bool(additions))
+    seconds, memory = options.parse_timeout(timeout), options.parse_memory(memory_limit)
+    begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
     reported, results = _check_all(models, mnn, *chosen, additions)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results)

@@ -17,15 +17,18 @@ from mnncompat.files.allowance import allow
 __all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
 
 
-def begin_work(*, seconds: float | None = None, memory: int | None = None, runs: bool = False) -> None:
+def begin_work(
+    *, seconds: float | None = None, memory: int | None = None, runs: bool = False, measures: bool = False
+) -> None:
     """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`).
 
     Args:
         seconds: What each model may take; None for the default (`mnncompat.files.allowance`).
         memory: Bytes; likewise.
         runs: Models are run or converted, not only looked at.
+        measures: Their nodes are measured one by one.
     """
-    allow(seconds=seconds, memory=memory, runs=runs)
+    allow(seconds=seconds, memory=memory, runs=runs, measures=measures)
     gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing
     gc.enable()
 

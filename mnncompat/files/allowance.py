@@ -16,6 +16,8 @@ CHECK_SECONDS, CHECK_BYTES = 12.0, 800_000_000
 """For a model that is only looked at."""
 WORK_SECONDS, WORK_BYTES = 12.0, 1_600_000_000
 """For a model that is run or converted."""
+MEASURE_SECONDS = 600.0
+"""More, if its nodes are measured one by one on MNN."""
 _CHECK_SECONDS_PER_MB, _WORK_SECONDS_PER_MB = 30.0, 300.0
 _COPIES, _EXTERNAL_COPIES = 16, 6
 """How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
@@ -43,6 +45,7 @@ class _State:
     seconds: float | None = None
     memory: int | None = None
     runs: bool = False
+    measures: bool = False
     current: tuple[str, Allowance] | None = None
     base: int = 0
 
@@ -61,15 +64,17 @@ def supervise(channel: int, stopped: dict[str, tuple[str, str]]) -> None:
     _STATE.channel, _STATE.stopped = channel, stopped
 
 
-def allow(*, seconds: float | None, memory: int | None, runs: bool) -> None:
+def allow(*, seconds: float | None, memory: int | None, runs: bool, measures: bool = False) -> None:
     """State what each model may take from now on.
 
     Args:
         seconds: Wall time; None for the default, which grows with the file.
         memory: Bytes; None for the default. What the files take is added.
         runs: The model is run or converted, not only looked at.
+        measures: Its nodes are measured one by one.
     """
-    _STATE.seconds, _STATE.memory, _STATE.runs, _STATE.current = seconds, memory, runs, None
+    _STATE.seconds, _STATE.memory, _STATE.current = seconds, memory, None
+    _STATE.runs, _STATE.measures = runs or measures, measures
 
 
 def begin(path: Path, *, external: int = 0) -> None:
@@ -107,6 +112,7 @@ def allowance(size: int, external: int) -> Allowance:
     seconds, memory = (WORK_SECONDS, WORK_BYTES) if _STATE.runs else (CHECK_SECONDS, CHECK_BYTES)
     per_mb = _WORK_SECONDS_PER_MB if _STATE.runs else _CHECK_SECONDS_PER_MB
     seconds += per_mb * (size + external) / 1e6 if _STATE.runs or size > 10**6 else 0.0
+    seconds += MEASURE_SECONDS if _STATE.measures else 0.0
     memory = memory if _STATE.memory is None else _STATE.memory
     return Allowance(
         seconds=seconds if _STATE.seconds is None else _STATE.seconds,

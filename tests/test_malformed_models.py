@@ -205,3 +205,18 @@ def test_a_name_that_is_no_text_is_spelled(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(name_that_is_no_text(linear()))
     assert load(path).proto.graph.node[1].name == "\\xffct"
+
+
+@pytest.mark.parametrize("case", ["unread", "bytes"])
+def test_what_is_in_the_way_of_a_rewrite_is_named(case: str, tmp_path: Path) -> None:
+    """Nothing reads it, so `check` looks past it; graphsurgeon reads all of a model that is edited."""
+    model = linear()
+    if case == "unread":
+        unread_initializer(model)
+    else:
+        model.graph.node[1].attribute.append(helper.make_attribute("note", b"\xff\xfe"))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert mnncompat.check(path).diagnostics
+    with pytest.raises(ModelError, match="'unread'" if case == "unread" else "'note' of node 'act'"):
+        mnncompat.fix(path)

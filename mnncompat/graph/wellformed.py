@@ -134,12 +134,15 @@ def _require_attribute(attribute: AttributeProto, node: NodeProto, name: str) ->
 _VALUE_FIELDS = frozenset(_FIELDS.values())
 
 
-def require_text_attributes(proto: ModelProto) -> None:
-    """Check that string attributes are UTF-8; ONNX allows any bytes.
+def require_editable(proto: ModelProto) -> None:
+    """Check what only matters when a model is rewritten: string attributes, and initializers that nothing reads.
 
     Raises:
-        ModelError: One is not.
+        ModelError: An attribute is no UTF-8, or the data of an initializer do not fill its dimensions.
     """
+    for graph in all_graphs(proto.graph):
+        for tensor in graph.initializer:
+            require_tensor(tensor, f"initializer '{tensor.name}', which nothing reads,")
     for node in all_nodes(proto.graph.node):
         for attribute in node.attribute:
             try:

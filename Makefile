@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests wheel docs bench seeds evidence mutation torch clean
+.PHONY: help demo test lint types imports tests fuzz wheel docs bench seeds evidence mutation torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | wheel | docs | bench | seeds | evidence | mutation | torch | clean"
+	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | seeds | evidence | mutation | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -31,6 +31,11 @@ imports: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	$(BIN)/pytest -n 2
+
+# make fuzz FUZZ="--seed 7 --check 10000 --fix 2000 --convert 300 --seconds 7200"
+FUZZ ?= --check 1000 --fix 200 --convert 30 --seconds 540
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/fuzz.py $(FUZZ)
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .

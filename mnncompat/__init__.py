@@ -117,7 +117,7 @@ def fix(  # noqa: PLR0913 - options
         data_only: Prove it on these data alone, not on drawn inputs as well.
         seed: Of the drawn inputs.
         memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
-            2 GB.
+            1.5 GB.
 
     Returns:
         The rewritten model (`FixedModel.model.proto`) and what was done.
@@ -184,7 +184,7 @@ def convert(  # noqa: PLR0913 - options
         tolerances: By output name.
         seed: Of the drawn inputs.
         memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
-            2 GB.
+            1.5 GB.
         power: Measure which operators the comparison would have caught, had they been wrong.
         accept: What may be missing for a proof: ``not-proven``, ``one-size``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from mnncompat.backends.node_origins import NodeOrigins
 from mnncompat.backends.placement import place
 from mnncompat.backends.registry import Backend, backend, require
 from mnncompat.errors import RunnerError
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import Model, save
 from mnncompat.inference.model_view import view_model
@@ -96,12 +96,12 @@ def analyze(
 
 def _converted(model: Model, source: Path | None, limits: mnn.Limits) -> mnn.MnnGraph | mnn.Failure:
     """The converted graph of the file `source`, or of the model if there is no file."""
-    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
-        target = Path(folder) / "model.mnn"
+    with ScratchFolder() as folder:
+        target, data = folder / "model.mnn", model.data
         if source is None:
-            source = Path(folder) / "model.onnx"
-            save(model, source)
-        converted = mnn.convert(source, target, options=mnn.ConvertOptions(), limits=limits)
+            source = folder / "model.onnx"
+            data = save(model, source)
+        converted = mnn.convert(source, target, options=mnn.ConvertOptions(), limits=limits, data=data)
         return converted if isinstance(converted, mnn.Failure) else mnn.dump(target, limits=limits)
 
 

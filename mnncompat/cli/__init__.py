@@ -7,26 +7,34 @@ hint and exit status 2.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import MnncompatError
+from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. It is no KeyboardInterrupt, because typer would choose another exit status for that."""
+    """Ctrl-C, SIGTERM or SIGHUP. It is no KeyboardInterrupt, for which typer would choose another exit status."""
 
 
 # Signals received: an exception that is raised while an extension module is imported becomes an ImportError.
 _SIGNALS: list[int] = []
 
 EXIT_OK, EXIT_ERROR = 0, 2
+_AGAIN_SECONDS = 0.02
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 def run() -> NoReturn:
@@ -35,10 +43,15 @@ def run() -> NoReturn:
     Together they take a quarter of the time of a check. Imports make no garbage, and at the end the operating system
     frees the memory at once.
     """
+    from mnncompat.cli.descriptors import take_over
+    from mnncompat.cli.supervisor import supervised
+    from mnncompat.files.scratch import remove_stale, temporary_folder
+
     gc.disable()
-    status = main()
-    sys.stderr.flush()
-    os._exit(status)
+    take_over()
+    sys.unraisablehook = _unraisable
+    remove_stale(temporary_folder())
+    os._exit(supervised(main))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,19 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 clean, 1 findings, failed parity or failed conversion, 2 the tool could not do its work.
     """
-    from mnncompat.cli.app import application
-    from mnncompat.cli.config import defaults
-
     _SIGNALS.clear()
     forget_outputs()
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        signal.signal(signal.SIGINT, _interrupted)
-        signal.signal(signal.SIGTERM, _interrupted)
     try:
+        _handle_signals()
+        from mnncompat.cli.app import application
+        from mnncompat.cli.config import defaults
+
         words = list(sys.argv[1:] if arguments is None else arguments)
         app = application(words)
         status = app(words, prog_name="mnncompat", standalone_mode=False, default_map=defaults(words))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MnncompatError as error:
         return _fail(error.message, error.hint) if not _SIGNALS else _interruption()
     except BrokenPipeError:
@@ -74,6 +86,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback
         return _unexpected(error) if not _SIGNALS else _interruption()
     return int(status or EXIT_OK)
+
+
+def interrupted() -> bool:
+    """Whether a signal came that ends the program, even if its exception was turned into another one."""
+    return bool(_SIGNALS)
+
+
+def _handle_signals() -> None:
+    """Let signals that end a program raise `Interrupted`; what the caller ignores stays ignored, as with nohup."""
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        for each in ENDING:
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, _interrupted)
+
+
+def _unraisable(unraisable: UnraisableHookArgs) -> None:
+    """An exception where none can be raised, as in a callback of an import: what ends the program is raised again."""
+    if isinstance(unraisable.exc_value, Interrupted):
+        signal.signal(signal.SIGALRM, _interrupted)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+    elif os.environ.get("MNNCOMPAT_TRACEBACK"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _interruption() -> int:
@@ -88,20 +122,24 @@ def _unexpected(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = getattr(context, "command_path", None) or "mnncompat"
         if context is not None and not describe():
-            sys.stderr.write(f"{context.get_help()}\n")
+            say(context.get_help())
             return EXIT_ERROR
         return _fail(describe().rstrip("."), f"see `{command} --help`")
     if isinstance(error, MemoryError):
         return _fail("not enough memory", "close other programs, or try a machine with more memory")
+    if isinstance(error, OSError) and error.errno in _UNWRITTEN:
+        return _fail(f"cannot write: {error}", "check space and permissions where output and temporary files go")
     if os.environ.get("MNNCOMPAT_TRACEBACK"):
-        raise error
+        import traceback
+
+        say("".join(traceback.format_exception(error)).rstrip())
+        return EXIT_ERROR
     hint = "this is a bug in mnncompat: set MNNCOMPAT_TRACEBACK=1, run again and report what it prints"
     return _fail(f"internal error: {type(error).__name__}: {error}", hint)
 
 
 def _fail(message: str, hint: str) -> int:
-    line = " ".join(message.split())
-    sys.stderr.write(f"error: {line}\nhint: {hint}\n")
+    say_error(message, hint)
     return EXIT_ERROR
 
 

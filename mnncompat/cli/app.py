@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated
@@ -43,9 +42,9 @@ def application(words: Sequence[str]) -> typer.Typer:
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
     if asked:
-        from mnncompat.cli.console import tool_version
+        from mnncompat.cli.console import emit, tool_version
 
-        sys.stdout.write(f"mnncompat {tool_version()}\n")
+        emit(f"mnncompat {tool_version()}")
         raise typer.Exit
 
 

@@ -37,7 +37,7 @@ def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None
                 found.append(each)
                 progress.advance(each.after.outcome.value)
     found.sort(key=lambda each: each.before.id)
-    emit(_json(found) if output_format == "json" else _text(found))
+    emit(_json(found) if output_format == "json" else _text(found), output_format)
 
 
 def _counts(found: Iterable[BeforeAfter]) -> Counter[str]:

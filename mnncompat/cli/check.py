@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, note, progress_bar, report
-from mnncompat.errors import MnncompatError, UsageError
+from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.console import begin_work, check_format, progress_bar
+from mnncompat.cli.limits import parse_memory, parse_timeout
+from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
+    from mnncompat.results.outcomes import Unfinished
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
@@ -38,6 +42,8 @@ def check(  # noqa: PLR0913 - options
     preprocess: options.Preprocessing = None,
     feeds: options.Feeds = None,
     seed: options.Seed = 0,
+    memory_limit: options.MemoryLimit = None,
+    timeout: options.Timeout = None,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
@@ -58,11 +64,10 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
-    results, failed = _check_all(models, mnn, *chosen, additions)
-    if results:
-        report(results, output_format)
-    if failed:
-        raise typer.Exit(2)
+    seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
+    begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
+    reported, results = _check_all(models, mnn, *chosen, additions)
+    report_all(reported, results, output_format)
     _fail_on(fail_on, results)
 
 
@@ -82,28 +87,22 @@ def _check_all(
     select: Sequence[str],
     ignore: Sequence[str],
     additions: Sequence[Addition],
-) -> tuple[list[CheckResult], bool]:
+) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
     from mnncompat.graph.model_file import load
     from mnncompat.support.releases import resolve_version
 
     version = resolve_version(mnn)
-    begin_work()
-    results: list[CheckResult] = []
-    failed = False
-    for path in models:
-        try:
-            model = load(path)
-            result = check_model(model, mnn_version=version, rewrites=None)
-            for add in additions:
-                result = add(model, result)
-        except MnncompatError as error:
-            note(f"error: {error.message}\nhint: {error.hint}")
-            failed = True
-        else:
-            results.append(_filtered(result, select, ignore))
-    return results, failed
+
+    def checked(path: Path) -> CheckResult:
+        model = load(path)
+        result = check_model(model, mnn_version=version, rewrites=None)
+        for add in additions:
+            result = add(model, result)
+        return _filtered(result, select, ignore)
+
+    return each_model(models, checked)
 
 
 def _require_installed(context: typer.Context, option: str, mnn: str | None) -> None:

@@ -22,6 +22,12 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "accept": (list, "accept", ("convert", "verify")),
 }
 
+# What runs code, reaches other machines, or writes files: a repository must not do that to whoever checks its models.
+_NEVER = (
+    *("export", "feeds", "metric", "transform", "python", "ssh", "host", "device", "remote"),
+    *("output", "out", "in-place", "save-data", "load-data", "evidence", "input", "preprocess"),
+)
+
 
 def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Defaults of the commands' options, for typer.
@@ -63,15 +69,21 @@ def _table(file: Path) -> dict[str, Any]:
 
     try:
         data = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: {error}", hint="correct the file") from error
-    table = data.get("tool", {}).get("mnncompat", {})
+    tools = data.get("tool", {})
+    table = tools.get("mnncompat", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"{file}: tool.mnncompat is not a table", hint="write [tool.mnncompat]")
     return table
 
 
 def _entry(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[str, ...]]:
+    if key.replace("_", "-").lower() in _NEVER:
+        raise UsageError(
+            f"{file}: '{key}' may not be in [tool.mnncompat]: it could run code, or read and write files, unasked",
+            hint="give it on the command line, and remove it from the file",
+        )
     if key not in _KEYS:
         raise UsageError(f"{file}: [tool.mnncompat] has no key '{key}'", hint=f"there are: {', '.join(_KEYS)}")
     kind = _KEYS[key][0]

@@ -10,35 +10,48 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from mnncompat.cli.printing import emit, say
 from mnncompat.errors import UsageError
+from mnncompat.files.allowance import allow
+
+__all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
 
 
-def begin_work() -> None:
-    """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`)."""
+def begin_work(
+    *, seconds: float | None = None, memory: int | None = None, runs: bool = False, measures: bool = False
+) -> None:
+    """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`).
+
+    Args:
+        seconds: What each model may take; None for the default (`mnncompat.files.allowance`).
+        memory: Bytes; likewise.
+        runs: Models are run or converted, not only looked at.
+        measures: Their nodes are measured one by one.
+    """
+    allow(seconds=seconds, memory=memory, runs=runs, measures=measures)
     gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing
     gc.enable()
 
 
-def emit(text: str) -> None:
-    """Write a report to stdout."""
-    sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
-
-
 def note(text: str) -> None:
     """Write a progress line to stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    say(text)
 
 
 def use_color() -> bool:
     """True if stdout is a terminal and the user did not switch colours off (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, on a terminal only; yields a function that is called with what is done, and the total."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -57,7 +70,10 @@ def report(results: Sequence[Any], output_format: str) -> None:
     """
     from mnncompat.report import render
 
-    emit(render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()))
+    emit(
+        render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()),
+        output_format,
+    )
 
 
 def check_format(output_format: str) -> Any:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.console import begin_work, check_format, note
+from mnncompat.cli.limits import parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def convert(  # noqa: PLR0913 - options
     accept: options.Accept = None,
     power: options.Power = True,
     seed: options.Seed = 0,
-    timeout: options.Timeout = 300.0,
+    timeout: options.Timeout = None,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:
@@ -59,14 +61,14 @@ def convert(  # noqa: PLR0913 - options
     )
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
-    gate = _gate(tolerance, timeout, options.parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
+    gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites, power=power)
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
 def _gate(
     tolerance: list[str] | None,
-    timeout: float,
+    timeout: float | None,
     memory: int | None,
     seed: int,
     accept: list[str] | None,
@@ -77,7 +79,9 @@ def _gate(
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
-    limits = Limits(seconds=timeout).with_memory(memory)
+    seconds = parse_timeout(timeout)
+    begin_work(seconds=seconds, memory=memory, runs=True)
+    limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
     requested = ("exact-gelu",) if exact_gelu else ()
     return GateOptions(
         limits=limits,
@@ -103,13 +107,15 @@ def _convert_all(
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.graph.model_file import load
 
-    begin_work()
-    results: list[ConvertResult] = []
-    for path, out in zip(models, outputs, strict=True):
+    targets = dict(zip(models, outputs, strict=True))
+
+    def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        results.append(convert_model(model, out, options=mine, progress=(lambda _: None) if quiet else note))
-    report(results, output_format)
+        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if quiet else note)
+
+    reported, results = each_model(models, converted)
+    report_all(reported, results, output_format)
     if any(result.verdict != "converted" for result in results):
         raise typer.Exit(1)
 

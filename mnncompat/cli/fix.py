@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import begin_work, check_format, emit, note, report, use_color
+from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
+from mnncompat.cli.limits import parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def fix(  # noqa: PLR0913 - options
     feeds: options.Feeds = None,
     data_only: options.DataOnly = False,
     memory_limit: options.MemoryLimit = None,
+    timeout: options.Timeout = None,
     seed: options.Seed = 0,
     output_format: options.Format = "text",
 ) -> None:
@@ -49,24 +52,24 @@ def fix(  # noqa: PLR0913 - options
 
     rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
-    memory = options.parse_memory(memory_limit)
+    memory = parse_memory(memory_limit)
     wanted = Target(mnn_version, arch=arch)
-    begin_work()
+    begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
     fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
-    results = [_fix_one(path, path if in_place else output, shape, fixing) for path in models]
-    _report(results, output_format, show_diff=show_diff)
+    reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))
+    if show_diff and output_format == "text":
+        _show_changes(results)
+    report_all(reported, results, output_format)
     unwritten = output is None and not in_place
     if any(not result.proven or (unwritten and result.changed) for result in results):
         raise typer.Exit(1)
 
 
-def _report(results: list[FixedModel], output_format: str, *, show_diff: bool) -> None:
-    if show_diff and output_format == "text":
-        from mnncompat.report import diff_text
+def _show_changes(results: Sequence[FixedModel]) -> None:
+    from mnncompat.report import diff_text
 
-        for result in results:
-            emit(diff_text(result.changes, color=use_color()))
-    report(results, output_format)
+    for result in results:
+        emit(diff_text(result.changes, color=use_color()))
 
 
 def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool, show_diff: bool) -> None:

@@ -50,7 +50,7 @@ def ops(
     version = resolve_version(mnn)
     found = tuple(op_overview(each, version) for each in op) if op else ops_overview(version)
     shown = tuple(each for each in found if not status or any(_has(each, wanted) for wanted in status))
-    emit(_rendered(shown, version, output_format, in_full=bool(op)))
+    emit(_rendered(shown, version, output_format, in_full=bool(op)), output_format)
 
 
 def _has(overview: OpOverview, status: str) -> bool:

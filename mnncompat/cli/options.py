@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mnncompat.results.proof_strength import ProofVerdict
     from mnncompat.rewrites.core.base import Rewrite
 
-_UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_MOST_BYTES = 2**62
+MOST_SEED = 2**63 - 1
+"""The largest seed."""
 
 Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
 OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -81,11 +81,11 @@ MemoryLimit = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="SIZE",
-        help="Memory that a run may take at sizes that are chosen: `4GB`, `512MB`. [default: half of what is free, at "
-        "most 2 GB]",
+        help="Memory that the work with one model may take beyond what its files do: `4GB`, `512MB`. Sizes that are "
+        "chosen keep to it. [default: 800 MB to look at a model, 1.6 GB to run it]",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the drawn inputs.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
 Tolerances = Annotated[
     list[str] | None,
     typer.Option(
@@ -174,12 +174,19 @@ TargetVersion = Annotated[
 OptimizeLevel = Annotated[
     int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
 ]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds that one run of MNN may take.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Time that the work with one model may take, all of it. [default: 12 s, and more for larger files]",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 
-Jobs = Annotated[int | None, typer.Option("--jobs", help="Cases at a time. [default: one per core]")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
 Recorded = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")]
 Python = Annotated[
     Path | None,
@@ -278,25 +285,6 @@ def _named_values(option: str, values: Sequence[str] | None, form: str) -> dict[
             raise UsageError(f"{option} names {name} twice", hint="several samples: an .npz, or a folder")
         found[name] = rest
     return found
-
-
-def parse_memory(value: str | None) -> int | None:
-    """Read ``4GB``, ``512MiB`` or a number of bytes.
-
-    Raises:
-        UsageError: It is not a positive size.
-    """
-    if value is None:
-        return None
-    number = value.strip().upper().removesuffix("B")
-    unit = next((each for each in _UNITS if number.endswith(each)), "")
-    try:
-        size = float(number.removesuffix(unit)) * _UNITS.get(unit, 1)
-    except ValueError:
-        size = 0.0
-    if not 1 <= size < _MOST_BYTES:
-        raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
-    return int(size)
 
 
 def parse_accepted(values: Sequence[str] | None) -> frozenset[ProofVerdict]:

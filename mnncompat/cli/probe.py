@@ -44,8 +44,8 @@ def probe(  # noqa: PLR0913 - one parameter an option
     ] = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
     code: _Codes = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
-    count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Size of the generated corpus.")] = None,
     jobs: options.Jobs = None,
     python: options.Python = None,
     out: options.Recorded = None,
@@ -116,7 +116,7 @@ def _measure(
             interrupted = True
         finally:
             recording.save()
-    emit(_json(header, recording) if output_format == "json" else _text(header, recording))
+    emit(_json(header, recording) if output_format == "json" else _text(header, recording), output_format)
     if interrupted:
         kept = f"; {out} keeps them: go on with --resume" if out else ""
         note(f"interrupted: {len(recording.found)} cases measured{kept}")

@@ -39,7 +39,7 @@ class _Bar:
 @contextlib.contextmanager
 def case_bar(selection: Selection, done: int) -> Iterator[Progress]:
     """A bar on standard error while cases are measured; none if that is no terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _Silence()
         return
     from rich import progress

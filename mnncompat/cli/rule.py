@@ -28,8 +28,8 @@ def rule(
         raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
     if code is None:
         rules = all_rule_infos()
-        emit(to_json(rules) if output_format == "json" else rule_list(rules, color=use_color()))
+        emit(to_json(rules) if output_format == "json" else rule_list(rules, color=use_color()), output_format)
     else:
         tell_renamed(code)
         found = find_rule(current_name(code))
-        emit(to_json([found]) if output_format == "json" else rule_text(found, color=use_color()))
+        emit(to_json([found]) if output_format == "json" else rule_text(found, color=use_color()), output_format)

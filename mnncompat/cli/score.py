@@ -31,8 +31,8 @@ def score(
         typer.Option("--corpus", metavar="NAME", help="As of `probe`. Repeatable. [default: node and node-const]"),
     ] = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the generated corpus.")] = 0,
-    count: Annotated[int | None, typer.Option("--count", help="Size of the generated corpus.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Size of the generated corpus.")] = None,
     evidence: Annotated[
         Path | None,
         typer.Option(
@@ -66,7 +66,7 @@ def score(
         raise UsageError(
             "nothing to judge: none of these cases was measured", hint="measure them: `mnncompat score --measure`"
         )
-    emit(_json(result, version) if output_format == "json" else _text(result, version))
+    emit(_json(result, version) if output_format == "json" else _text(result, version), output_format)
 
 
 def _measured(selection: Selection) -> tuple[str, Mapping[str, Measurement]]:

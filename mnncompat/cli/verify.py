@@ -12,6 +12,7 @@ import typer
 
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.limits import parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def verify(  # noqa: PLR0913 - options
     accept: options.Accept = None,
     power: options.Power = True,
     seed: options.Seed = 0,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds that MNN may take.")] = 300.0,
+    timeout: options.Timeout = None,
     output_format: options.Format = "text",
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
@@ -86,16 +87,19 @@ class _Drawn:
     def __init__(self, inputs: RealData, seed: int, memory_limit: str | None) -> None:
         self.inputs = inputs
         self.seed = seed
-        self.memory = options.parse_memory(memory_limit)
+        self.memory = parse_memory(memory_limit)
 
 
 def _run(
-    drawn: _Drawn, tolerances: _Tolerances, timeout: float, save_data: Path | None, *, power: bool
+    drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, save_data: Path | None, *, power: bool
 ) -> Callable[..., ParityReport]:
     """The comparison, but for the files and their shapes."""
     from mnncompat import parity
     from mnncompat.mnn import Limits
 
+    seconds = parse_timeout(timeout)
+    begin_work(seconds=seconds, memory=drawn.memory, runs=True)
+    limits = Limits() if seconds is None else Limits(seconds=seconds)
     return partial(
         parity.verify,
         inputs=drawn.inputs,
@@ -103,7 +107,7 @@ def _run(
         tolerances=tolerances[1],
         seed=drawn.seed,
         memory=drawn.memory,
-        limits=Limits(seconds=timeout).with_memory(drawn.memory),
+        limits=limits.with_memory(drawn.memory),
         save_data=save_data,
         power=power,
     )
@@ -124,7 +128,6 @@ def _compared(
         raise UsageError("MODEL and FILE.mnn are missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
-    begin_work()
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)
     result = run(model, file, shapes=shapes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat.checking.checker import check_model
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
 from mnncompat.results.outcomes import ConvertResult, Verdict
@@ -101,8 +101,8 @@ def convert_model(
         require_writable(out)
         if model.path is not None:
             require_different(model.path, out)
-    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
-        return _Gate(model, options or GateOptions(), progress, Path(folder)).run(out)
+    with ScratchFolder() as folder:
+        return _Gate(model, options or GateOptions(), progress, folder).run(out)
 
 
 class _Gate:
@@ -225,11 +225,10 @@ class _Gate:
         from mnncompat import mnn
 
         self._progress(f"convert: MNN {installed_version()}")
-        source = self._model.path
+        source, data = self._model.path, self._model.data
         if source is None or (fixed is not None and fixed.changed):
-            save(self._model if fixed is None else fixed.model, self._onnx)
-            source = self._onnx
-        return mnn.convert(source, self._mnn, options=converter, limits=self._limits)
+            source, data = self._onnx, save(self._model if fixed is None else fixed.model, self._onnx)
+        return mnn.convert(source, self._mnn, options=converter, limits=self._limits, data=data)
 
     def _verify(self, fixed: FixedModel | None, unquantised: ParityReport | None) -> ParityReport:
         """Compare the file; if its weights are rounded, what the proof with full weights exercised counts.

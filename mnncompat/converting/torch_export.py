@@ -7,7 +7,6 @@ import importlib
 import io
 import logging
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mnncompat.errors import ExportError, UsageError
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.atomic_files import require_writable
 from mnncompat.graph.model_file import Model, load, save
 
@@ -58,8 +58,8 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
     named = [_shape(shape, position) for position, shape in enumerate(shapes)]
     torch = _torch()
     module = _module(target, torch)
-    with tempfile.TemporaryDirectory(prefix="mnncompat-") as folder:
-        file = Path(folder) / "model.onnx"
+    with ScratchFolder() as folder:
+        file = folder / "model.onnx"
         with _quiet():
             try:
                 _export(torch, module, named, file, options)

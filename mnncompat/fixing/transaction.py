@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import onnx
 from onnx import ModelProto
 
-from mnncompat.errors import UsageError
+from mnncompat.errors import MnncompatError, UsageError
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.graph.diff import diff
 from mnncompat.graph.model_file import Model
@@ -213,6 +213,8 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
     for _ in range(_MAX_ROUNDS):
         try:
             proto, new, refused = _round(current, rewrites, target)
+        except (MnncompatError, MemoryError):
+            raise
         except Exception as error:  # noqa: BLE001 - a rewrite that fails is rolled back, whatever it raises
             return _Attempt(proto=model.proto, error=f"it failed: {type(error).__name__}: {error}")
         if not new:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnncompat.errors import OutputError, UsageError
+from mnncompat.files.destination import destination
+from mnncompat.files.scratch import ScratchFile, remove_stale
+from mnncompat.files.signals import signals_wait
 
 _OUTPUTS: list[Path] = []
 
@@ -25,7 +26,7 @@ def outputs_written() -> tuple[Path, ...]:
 
 
 def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
-    """Write `data` to a temporary file beside `path`, then rename it.
+    """Write `data` to a temporary file, then rename it to `path`, or to the file that `path` is a link to.
 
     Args:
         path: The file to write.
@@ -33,7 +34,7 @@ def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
         cache: The file is no output, and `outputs_written` does not return it.
 
     Raises:
-        OutputError: The folder does not exist or cannot be written, or `path` is a directory.
+        OutputError: The folder does not exist or cannot be written, or `path` is a directory, a device, ...
     """
     require_writable(path)
     with _replacing(path, outputs=not cache) as (temporary,):
@@ -48,12 +49,13 @@ def publish(source: Path, target: Path) -> None:
     """
     import shutil  # slow to import, like tempfile: the command line imports this module for every command
 
-    require_writable(target)
     sources, targets = [source], [target]
     weights = source.with_name(f"{source.name}.weight")
     if weights.exists():
         sources.append(weights)
         targets.append(target.with_name(f"{target.name}.weight"))
+    for each in targets:
+        require_writable(each)
     with _replacing(*targets, outputs=True) as temporaries:
         for each, temporary in zip(sources, temporaries, strict=True):
             shutil.copyfile(each, temporary)
@@ -61,65 +63,43 @@ def publish(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _replacing(*targets: Path, outputs: bool) -> Iterator[list[Path]]:
-    """Temporary files beside `targets` that replace them if no error occurs, and are deleted in any case."""
-    import tempfile
-
-    temporaries: list[Path] = []
-    target = targets[0]
-    try:
-        for target in targets:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-            os.close(handle)
-            temporaries.append(Path(name))
-        yield temporaries
-        with _signals_wait():
-            for temporary, target in zip(temporaries, targets, strict=True):
-                temporary.chmod(_mode_for(target))
-                temporary.replace(target)
-                if outputs:
-                    _OUTPUTS.append(target)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"cannot write {target}: {reason}", hint="check space and permissions") from error
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Delay signals that would end the process: two files are both renamed or neither, and are recorded as written.
-
-    A signal mask is not enough: in a process with several threads another one may receive the signal, and Python
-    handles it in this one.
-    """
-    if threading.current_thread() is not threading.main_thread():  # Python handles signals in the main thread only
-        yield
-        return
-    came: list[int] = []
-    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    handlers = {each: signal.signal(each, lambda number, _frame: came.append(number)) for each in ending}
-    try:
-        yield
-    finally:
-        for each, handler in handlers.items():
-            signal.signal(each, handler or signal.SIG_DFL)
-        for number in came[:1]:
-            signal.raise_signal(number)
+    """Temporary files that replace `targets`, or what they link to, if no error occurs, and are deleted in any case."""
+    with contextlib.ExitStack() as made:
+        target = targets[0]
+        places: list[Path] = []
+        temporaries: list[Path] = []
+        try:
+            for target in targets:
+                places.append(destination(target))
+                remove_stale(places[-1].parent)
+                temporaries.append(made.enter_context(ScratchFile(places[-1].parent)).path)
+            yield temporaries
+            with signals_wait():  # two files are both renamed or neither, and are recorded as written
+                for temporary, place, target in zip(temporaries, places, targets, strict=True):
+                    _inherit(temporary, place)
+                    temporary.replace(place)
+                    if outputs:
+                        _OUTPUTS.append(target)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {target}: {reason}", hint="check space and permissions") from error
 
 
 def require_writable(path: Path) -> None:
     """Fail early if `path` cannot be written.
 
     Raises:
-        OutputError: The folder does not exist or cannot be written, or `path` is a directory.
+        OutputError: It is a directory, a device, a pipe or a socket, or the folder of the file does not exist or cannot
+            be written.
     """
-    folder = path.parent
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a directory", hint="give the path of a file")
-    require_folder_around(path)
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise OutputError(f"cannot write {path}: permission denied", hint="choose another place with -o")
+    place = destination(path)
+    what = f"{path}" if place is path else f"{path}, a link to {place}"
+    folder = place.parent
+    if place is not path and not folder.is_dir():
+        raise OutputError(f"cannot write {what}: its folder does not exist", hint=f"create it: mkdir -p {folder}")
+    require_folder_around(place)
+    if not os.access(folder, os.W_OK) or (place.exists() and not os.access(place, os.W_OK)):
+        raise OutputError(f"cannot write {what}: permission denied", hint="choose another place with -o")
 
 
 def require_folder_around(path: Path) -> None:
@@ -147,10 +127,15 @@ def require_different(source: Path, out: Path) -> None:
         )
 
 
-def _mode_for(path: Path) -> int:
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    return 0o666 & ~umask()
+def _inherit(temporary: Path, place: Path) -> None:
+    """Give a new file the mode, and as far as this user may the owner, of the one that it replaces."""
+    if not place.exists():
+        temporary.chmod(0o666 & ~umask())
+        return
+    before = place.stat()
+    with contextlib.suppress(PermissionError):
+        os.chown(temporary, before.st_uid, before.st_gid)
+    temporary.chmod(before.st_mode & 0o777)
 
 
 def umask() -> int:

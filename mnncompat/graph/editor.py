@@ -21,6 +21,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from mnncompat.graph.protos import Dim, GraphAddress
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
+from mnncompat.graph.wellformed import require_editable
 
 # Up to IR version 3 every initializer has to be a graph input as well.
 _IR_INITIALIZERS_ARE_INPUTS = 3
@@ -193,6 +194,9 @@ class ModelEditor:
 
     Args:
         proto: The model; it is not changed. All its weights must be inline.
+
+    Raises:
+        ModelError: Something is malformed that does not matter as long as nothing is rewritten.
     """
 
     def __init__(self, proto: ModelProto) -> None:
@@ -200,6 +204,7 @@ class ModelEditor:
         self._proto = proto
         self._names = set(names_in_use(proto.graph))
         self._editors: dict[GraphAddress, GraphEditor] = {}
+        require_editable(proto)
         self._register(gs.import_onnx(proto), proto.graph, ())
 
     def graph(self, address: GraphAddress) -> GraphEditor:

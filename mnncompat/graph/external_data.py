@@ -1,113 +1,217 @@
 """Tensors that are stored beside the model: found, checked to be inside its folder, read and written.
 
 A reference that is absolute, leaves the model's folder, or goes through a link out of it is refused
-(https://onnx.ai/onnx/repo-docs/ExternalData.html).
+(https://onnx.ai/onnx/repo-docs/ExternalData.html). That is done when a model is loaded, before anything else reads it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from mnncompat.errors import ModelError
-from mnncompat.graph.validation import subgraphs
 
 Reference = list[tuple[str, str]]
 """Entries of `TensorProto.external_data`: location, offset, length."""
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
 _EXTERNAL_THRESHOLD_BYTES = 1024
+_DIGITS = 19
+"""Numbers with fewer digits fit into 63 bits."""
+_IN_MEMORY = "_ORT_MEM_ADDR_"
+"""What ONNX Runtime takes for an address in its own memory."""
 
 
 def tensors(proto: ModelProto) -> Iterator[TensorProto]:
-    """Every stored tensor of a model: initializers and attributes, in subgraphs and functions too."""
-    yield from _graph_tensors(proto.graph)
+    """Every stored tensor of a model, wherever the format can hold one, whatever the type of an attribute says.
+
+    A reader may take a tensor from an attribute that calls itself a number: MNN's does.
+    """
+    for graph in (proto.graph, *_training_graphs(proto)):
+        yield from _graph_tensors(graph)
     for function in proto.functions:
+        yield from _attribute_tensors(function.attribute_proto)
         for node in function.node:
-            yield from _node_tensors(node)
+            yield from _attribute_tensors(node.attribute)
+
+
+def _training_graphs(proto: ModelProto) -> Iterator[GraphProto]:
+    for training in proto.training_info:
+        yield from (training.initialization, training.algorithm)
 
 
 def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
+        yield from _sparse_tensors(sparse)
     for node in graph.node:
-        yield from _node_tensors(node)
+        yield from _attribute_tensors(node.attribute)
 
 
-def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.TENSOR:
+def _attribute_tensors(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
+    for attribute in attributes:
+        if attribute.HasField("t"):
             yield attribute.t
         yield from attribute.tensors
-    for _, graph in subgraphs(node):
-        yield from _graph_tensors(graph)
+        if attribute.HasField("sparse_tensor"):
+            yield from _sparse_tensors(attribute.sparse_tensor)
+        for sparse in attribute.sparse_tensors:
+            yield from _sparse_tensors(sparse)
+        if attribute.HasField("g"):
+            yield from _graph_tensors(attribute.g)
+        for graph in attribute.graphs:
+            yield from _graph_tensors(graph)
 
 
-def external_file(tensor: TensorProto, folder: Path) -> Path:
-    """Locate the file that holds a tensor.
+def _sparse_tensors(sparse: SparseTensorProto) -> Iterator[TensorProto]:
+    yield from (
+        part for name, part in (("values", sparse.values), ("indices", sparse.indices)) if sparse.HasField(name)
+    )
 
-    Raises:
-        ModelError: The reference names no file, leaves `folder`, or the file is missing.
+
+class ExternalFiles:
+    """The files that hold a model's tensors. They lie in its folder, links followed.
+
+    If the model itself is a link, they may also lie directly beside the file behind it: the cache of Hugging Face keeps
+    every file of a repository in one folder, and links to them.
+
+    Args:
+        model: The path of the model.
     """
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    what = f"external data of tensor '{tensor.name}'"
+
+    def __init__(self, model: Path) -> None:
+        self._folder = model.parent
+        self._real_folder = self._folder.resolve()
+        self._behind = model.resolve().parent if model.is_symlink() else None
+        self._sizes: dict[str, int] = {}
+        self.found: dict[str, Path] = {}
+        """The files that were located, by location."""
+
+    def locate(self, tensor: TensorProto) -> Path:
+        """The file that holds a tensor.
+
+        Raises:
+            ModelError: The reference names no file, or one that is outside, missing, no file, or too short.
+        """
+        what = f"external data of tensor '{tensor.name}'"
+        entries = _entries(tensor, what)
+        location = entries.get("location", "")
+        if location not in self.found:
+            self.found[location] = self._located(location, what)
+            self._sizes[location] = self.found[location].stat().st_size
+        file = self.found[location]
+        stored = _stored_bytes(tensor)
+        length = _number(entries, "length", what)
+        if "length" in entries and length < stored:
+            raise ModelError(f"{what} has {length} bytes, and its shape needs {stored}", hint=_REEXPORT)
+        if self._sizes[location] < _number(entries, "offset", what) + max(length, stored):
+            raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
+        return file
+
+    def require_inside(self, tensor: TensorProto) -> None:
+        """Check the reference of a tensor that says that it is stored inline: another reader may follow it.
+
+        Raises:
+            ModelError: It leads out of the model's folder.
+        """
+        what = f"external data of tensor '{tensor.name}'"
+        location = _entries(tensor, what).get("location", "")
+        if location:
+            self._inside(location, what)
+
+    def read(self, tensor: TensorProto) -> bytes:
+        """The bytes of a tensor, little-endian as ONNX stores them.
+
+        Raises:
+            ModelError: As for `locate`, or the file cannot be read.
+        """
+        file = self.locate(tensor)
+        what = f"external data of tensor '{tensor.name}'"
+        entries = _entries(tensor, what)
+        length = _number(entries, "length", what) if "length" in entries else -1
+        try:
+            with file.open("rb") as stream:
+                stream.seek(_number(entries, "offset", what))
+                data = stream.read(length)
+        except (OSError, ValueError, OverflowError) as error:
+            raise ModelError(f"external data {file} cannot be read: {error}", hint=_REEXPORT) from error
+        if len(data) < length:
+            raise ModelError(f"external data {file} is too short for tensor '{tensor.name}'", hint=_REEXPORT)
+        return data
+
+    def _located(self, location: str, what: str) -> Path:
+        file = self._inside(location, what)
+        if file.is_file():
+            return file
+        problem = f"is not a regular file: {file}" if file.exists() else f"is missing: {file}"
+        raise ModelError(f"{what} {problem}", hint="copy the data file beside the model")
+
+    def _inside(self, location: str, what: str) -> Path:
+        _require_plain(location, what)
+        file = self._folder / location
+        try:
+            real = file.resolve()
+            file.exists()
+        except (OSError, RuntimeError) as error:  # a name that is too long, or a loop of links
+            told = f"{what} names a file that there cannot be: {location[:100]}"
+            raise ModelError(told, hint="copy the data beside the model") from error
+        if not (real.is_relative_to(self._real_folder) or real.parent == self._behind):
+            raise ModelError(
+                f"{what} is a link out of the model's folder: {location}", hint="copy the data beside the model"
+            )
+        return file
+
+
+def _require_plain(location: str, what: str) -> None:
+    """Refuse a location that cannot be in the model's folder, or that readers take for different things."""
     if not location:
         raise ModelError(f"{what} names no file", hint=_REEXPORT)
-    if PurePosixPath(location).is_absolute() or PureWindowsPath(location).is_absolute() or "\\" in location:
+    if PurePosixPath(location).is_absolute() or PureWindowsPath(location).drive or location.startswith("\\"):
         raise ModelError(f"{what} has an absolute path: {location}", hint="keep the data beside the model")
-    if ".." in PurePosixPath(location).parts:
+    if ".." in PurePosixPath(location.replace("\\", "/")).parts:
         raise ModelError(f"{what} leaves the model's folder: {location}", hint="keep the data beside the model")
-    file = folder / location
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise ModelError(
-            f"{what} is a link out of the model's folder: {location}", hint="copy the data beside the model"
-        )
-    if not file.is_file():
-        raise ModelError(f"{what} is missing: {file}", hint="copy the data file beside the model")
-    length = _number(entries, "length") or _stored_bytes(tensor)
-    if file.stat().st_size < _number(entries, "offset") + length:
-        raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
-    return file
+    if "\0" in location or "\\" in location or location.endswith("/") or _IN_MEMORY in location:
+        raise ModelError(f"{what} names a file that there cannot be: {location}", hint=_REEXPORT)
+
+
+def _entries(tensor: TensorProto, what: str) -> dict[str, str]:
+    """The reference; a key that is given twice would mean one thing to one reader, and another to the next."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    if len(entries) < len(tensor.external_data):
+        raise ModelError(f"{what} states something twice", hint=_REEXPORT)
+    return entries
 
 
 def _stored_bytes(tensor: TensorProto) -> int:
-    """Size in bytes that shape and element type imply; 0 for types smaller than a byte, which are packed."""
-    element = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    packed = tensor.data_type in (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
-    return 0 if packed else math.prod(tensor.dims) * element.itemsize
-
-
-def _number(entries: dict[str, str], key: str) -> int:
+    """Size in bytes that shape and element type imply; 0 where a byte holds several elements, or nothing is known."""
     try:
-        return int(entries.get(key, 0))
-    except ValueError:
-        raise ModelError(f"external data has a malformed {key}: {entries[key]!r}", hint=_REEXPORT) from None
+        element = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    except KeyError:
+        return 0
+    packed = element.name in ("int4", "uint4", "float4_e2m1fn", "int2", "uint2")
+    return 0 if packed else max(0, math.prod(tensor.dims)) * element.itemsize
 
 
-def read_external(tensor: TensorProto, folder: Path) -> bytes:
-    """Read the bytes of an externally stored tensor, little-endian as ONNX stores them.
+def _number(entries: dict[str, str], key: str, what: str) -> int:
+    text = entries.get(key, "0")
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS):
+        raise ModelError(f"{what} has a malformed {key}: {text[:40]!r}", hint=_REEXPORT)
+    return int(text)
 
-    Raises:
-        ModelError: The file is missing, outside `folder`, unreadable or too short.
-    """
-    file = external_file(tensor, folder)
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    try:
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            data = stream.read(length) if length >= 0 else stream.read()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"external data {file} cannot be read: {error}", hint=_REEXPORT) from error
-    if len(data) < length:
-        raise ModelError(f"external data {file} is too short for tensor '{tensor.name}'", hint=_REEXPORT)
-    return data
+
+def locations(proto: ModelProto) -> set[str]:
+    """Where the tensors of a model that are stored externally lie."""
+    return {
+        entry.value
+        for tensor in tensors(proto)
+        if tensor.data_location == TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
 
 
 def restore_references(proto: ModelProto, external: dict[str, tuple[bytes, Reference]]) -> None:

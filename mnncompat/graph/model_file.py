@@ -13,15 +13,17 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.files.allowance import begin
 from mnncompat.graph.external_data import (
+    ExternalFiles,
     Reference,
-    external_file,
+    locations,
     move_weights_out,
-    read_external,
     restore_references,
     tensors,
 )
 from mnncompat.graph.validation import check_structure
+from mnncompat.graph.wellformed import require_wellformed
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -39,12 +41,14 @@ class Model:
         weights_loaded: True once no tensor of `proto` refers to a file.
         external: Original references (``location``, ``offset``, ``length``) by tensor name, kept when the weights
             are loaded so that a file written to the same folder can go on using them.
+        data: The files of external data that `path` refers to, by location.
     """
 
     proto: ModelProto
     path: Path | None = None
     weights_loaded: bool = True
     external: dict[str, tuple[bytes, Reference]] = field(default_factory=dict)
+    data: dict[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,10 +65,11 @@ class Model:
             return
         import hashlib
 
+        files = ExternalFiles(self.path)
         for tensor in tensors(self.proto):
             if tensor.data_location == TensorProto.EXTERNAL:
                 reference = [(entry.key, entry.value) for entry in tensor.external_data]
-                tensor.raw_data = read_external(tensor, self.path.parent)
+                tensor.raw_data = files.read(tensor)
                 tensor.data_location = TensorProto.DEFAULT
                 del tensor.external_data[:]
                 self.external[tensor.name] = (hashlib.sha256(tensor.raw_data).digest(), reference)
@@ -84,12 +89,19 @@ def load(path: Path | str) -> Model:
         ModelError: The file cannot be read, is not an ONNX model, or its graph is not valid.
     """
     path = Path(path)
+    begin(path)
     proto = _parse(path, _read(path))
+    require_wellformed(proto, str(path))
     check_structure(proto, str(path))
-    external = [t for t in tensors(proto) if t.data_location == TensorProto.EXTERNAL]
-    for tensor in external:
-        external_file(tensor, path.parent)
-    return Model(proto=proto, path=path, weights_loaded=not external)
+    files = ExternalFiles(path)
+    for tensor in tensors(proto):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            files.locate(tensor)
+        elif tensor.external_data:
+            files.require_inside(tensor)
+    if files.found:
+        begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
+    return Model(proto=proto, path=path, weights_loaded=not files.found, data=files.found)
 
 
 def from_proto(proto: ModelProto) -> Model:
@@ -98,6 +110,7 @@ def from_proto(proto: ModelProto) -> Model:
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
+    require_wellformed(proto, "model")
     check_structure(proto, "model")
     for tensor in tensors(proto):
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -108,11 +121,14 @@ def from_proto(proto: ModelProto) -> Model:
     return Model(proto=proto)
 
 
-def save(model: Model, path: Path | str) -> None:
+def save(model: Model, path: Path | str) -> dict[str, Path]:
     """Write a model; `path` is complete, or unchanged on failure.
 
     Tensors that were external and have not changed stay where they are if `path` is in the same folder; for another
     folder, or a model too large for one protobuf file, the weights go to ``<path>.data`` beside it.
+
+    Returns:
+        The files of external data that it refers to, by location.
 
     Raises:
         OutputError: The file cannot be written.
@@ -132,6 +148,7 @@ def save(model: Model, path: Path | str) -> None:
     if (was_external and not same_folder) or proto.ByteSize() > _MAX_INLINE_BYTES:
         move_weights_out(proto, path)
     write_atomically(path, proto.SerializeToString())
+    return {each: path.parent / each for each in locations(proto)}
 
 
 def _read(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
@@ -57,7 +58,7 @@ def check_structure(proto: ModelProto, name: str) -> None:
 def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
     defined: set[str] = set()
     for kind, names in (("input", [v.name for v in graph.input]), ("initializer", [t.name for t in graph.initializer])):
-        repeated = next((n for n in names if names.count(n) > 1), None) if len(set(names)) < len(names) else None
+        repeated = next((n for n, count in Counter(names).items() if count > 1), None)
         if repeated is not None:
             raise ModelError(f"{name}: two {kind}s are called '{repeated}'", hint="give each value a name of its own")
         defined |= set(names)
@@ -118,10 +119,19 @@ def _out_of_order(
 
 
 def _has_cycle(nodes: list[NodeProto], producers: dict[str, NodeProto]) -> bool:
-    waiting = {id(n): {id(producers[v]) for v in _uses(n) if v in producers} for n in nodes}
-    while waiting:
-        ready = {key for key, needs in waiting.items() if not needs & waiting.keys()}
-        if not ready:
-            return True
-        waiting = {key: needs for key, needs in waiting.items() if key not in ready}
-    return False
+    """Whether nodes are left when those that wait for nothing are taken away, one after the other."""
+    needs = {id(node): {id(producers[value]) for value in _uses(node) if value in producers} for node in nodes}
+    waiting = {key: len(each) for key, each in needs.items()}
+    users: dict[int, list[int]] = {}
+    for key, each in needs.items():
+        for producer in each:
+            users.setdefault(producer, []).append(key)
+    ready = [key for key, count in waiting.items() if not count]
+    done = 0
+    while ready:
+        done += 1
+        for user in users.get(ready.pop(), ()):
+            waiting[user] -= 1
+            if not waiting[user]:
+                ready.append(user)
+    return done < len(nodes)

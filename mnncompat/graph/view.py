@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from mnncompat.graph.external_data import read_external
+from mnncompat.graph.external_data import ExternalFiles
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import (
     Dim,
@@ -28,10 +28,14 @@ from mnncompat.graph.protos import (
     qualified_op,
 )
 from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
 
 Infer = Callable[[ModelProto], ModelProto | None]
 """Infers the shapes of a model without its weights; None if inference fails."""
+
+
+_ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
 
 
 class ModelView:
@@ -188,7 +192,7 @@ class GraphView:
         if tensor is not None:
             return int(tensor.data_type)
         value = self._values.get(name)
-        if value is not None and value.type.tensor_type.elem_type:
+        if value is not None and value.type.tensor_type.elem_type in _ELEMENT_TYPES:
             return int(value.type.tensor_type.elem_type)
         return self.parent.dtype(name) if self.parent is not None and name not in self.producers else None
 
@@ -247,8 +251,9 @@ class GraphView:
             if self.scope.model.path is None:
                 return None
             inline = TensorProto(data_type=tensor.data_type, dims=tensor.dims, name=tensor.name)
-            inline.raw_data = read_external(tensor, self.scope.model.path.parent)
+            inline.raw_data = ExternalFiles(self.scope.model.path).read(tensor)
             tensor = inline
+            require_tensor(tensor, f"tensor '{tensor.name}'")
         return np.asarray(onnx.numpy_helper.to_array(tensor))
 
 

@@ -1,14 +1,36 @@
-"""A few nodes of a graph, evaluated by ONNX's reference evaluator."""
+"""A few nodes of a graph, evaluated by ONNX's reference evaluator, each bounded before it is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
+
+from mnncompat.errors import ModelError
+from mnncompat.graph.wellformed import require_tensor
+
+LARGEST_VALUE_BYTES = 1 << 26
+"""No value above it is computed, not even in between."""
+_READ_BY_INFERENCE = 1024
+"""Elements of an operand whose value inference may look at."""
+_MOST_PRODUCTS = 1 << 28
+"""Elements of operands times elements of the result: the evaluator is numpy and Python."""
+_KEEPS_SIZE = frozenset(
+    (
+        *("Compress", "GatherND", "GroupNormalization", "MeanVarianceNormalization", "NonMaxSuppression", "NonZero"),
+        *("Slice", "Squeeze", "TopK", "Unique", "Unsqueeze"),
+    )
+)
+"""Operators whose result may be of an unknown size, but not much larger than their operands."""
+
+
+class _TooLarge(Exception):  # noqa: N818 - a result, not an error
+    """A value would be larger than `LARGEST_VALUE_BYTES`."""
 
 
 def evaluate(
@@ -23,10 +45,10 @@ def evaluate(
         name: The value.
 
     Returns:
-        None if the evaluator fails.
+        None if the evaluator fails, or if it or a value on the way would be larger than `LARGEST_VALUE_BYTES`.
     """
     if name in stored:
-        return numpy_helper.to_array(stored[name])
+        return stored_array(stored[name])
     from onnx.reference import ReferenceEvaluator
 
     graph = GraphProto(name="evaluated", node=nodes, initializer=stored.values())
@@ -34,7 +56,71 @@ def evaluate(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     try:
         with np.errstate(all="ignore"):
-            (result,) = ReferenceEvaluator(model).run([name], {})
+            result = _run(ReferenceEvaluator(model), stored, opset, name)
     except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
         return None
     return np.asarray(result)
+
+
+def stored_array(tensor: TensorProto) -> NDArray[Any] | None:
+    """The value of a stored tensor; None if its data do not fill its dimensions, or are not in the model."""
+    try:
+        require_tensor(tensor, tensor.name)
+    except ModelError:
+        return None
+    return None if tensor.data_location == TensorProto.EXTERNAL else numpy_helper.to_array(tensor)
+
+
+def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: str) -> Any:
+    """Run the nodes one by one, as `ReferenceEvaluator.run` does."""
+    values: dict[str, Any] = {"": None, **{each: numpy_helper.to_array(stored[each]) for each in stored}}
+    for node in evaluator.rt_nodes_:
+        operands = [values[each] for each in node.input]
+        _require_bounded(node.onnx_node, operands, opset)
+        values |= dict(zip(node.output, node.run(*operands), strict=False))
+    return values[name]
+
+
+def _require_bounded(node: NodeProto, operands: Sequence[Any], opset: int) -> None:
+    """Infer what the node would compute.
+
+    Raises:
+        _TooLarge: It is too large, or may be.
+    """
+    given = sum(each.nbytes for each in operands if isinstance(each, np.ndarray))
+    named = dict(zip(node.input, operands, strict=False))
+    arrays = {each: value for each, value in named.items() if isinstance(value, np.ndarray) and each}
+    types = {each: _type(value) for each, value in arrays.items()}
+    data = {
+        each: numpy_helper.from_array(np.asarray(value), each)
+        for each, value in arrays.items()
+        if value.size <= _READ_BY_INFERENCE
+    }
+    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    found = onnx.shape_inference.infer_node_outputs(
+        schema, node, types, data, opset_imports=[helper.make_opsetid("", opset)]
+    )
+    for kind in found.values():
+        elements = _elements(kind)
+        if elements is None and (node.op_type not in _KEEPS_SIZE or given > LARGEST_VALUE_BYTES):
+            raise _TooLarge
+        if elements is not None and 8 * elements > max(LARGEST_VALUE_BYTES, 2 * given):
+            raise _TooLarge
+        if node.op_type in ("MatMul", "Gemm", "Conv", "Einsum") and (elements or 1) * given > _MOST_PRODUCTS:
+            raise _TooLarge
+    if not found:
+        raise _TooLarge
+
+
+def _type(value: NDArray[Any]) -> TypeProto:
+    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+
+
+def _elements(kind: TypeProto) -> int | None:
+    """Elements of a tensor; None if a size is unknown, or it is no tensor."""
+    shape = kind.tensor_type.shape
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    if not all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in shape.dim):
+        return None
+    return prod(dim.dim_value for dim in shape.dim)

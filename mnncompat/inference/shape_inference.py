@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from math import prod
+
 import onnx
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
+from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
+from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.reshape_targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
 _INFERENCE_ELEMENTS = 1024
 # Each round follows computed sizes one further down a chain of them.
 _INFERENCE_ROUNDS = 8
+_LONGEST_VALUE = 100_000
+_MOST_AXES = 64
+# Operators whose results ONNX's inference computes, where it knows the operands.
+_PROPAGATES = frozenset(
+    ("Add", "Cast", "Concat", "Constant", "Gather", "Mul", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze")
+)
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 
 
@@ -69,10 +79,41 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
 
 
 def _infer(skeleton: ModelProto) -> ModelProto | None:
-    try:
-        return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=True)
-    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
-        return None
+    """Infer; without following values where they may be long, or turn out to be."""
+    for follow in (True, False):
+        if follow and _has_long_values(skeleton.graph):
+            continue
+        try:
+            return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=follow)
+        except MemoryError:
+            continue
+        except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
+            return None
+    return None
+
+
+def _has_long_values(graph: GraphProto) -> bool:
+    """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
+    for node in all_nodes(graph.node):
+        if node.op_type == "ConstantOfShape" and _is_enormous(node, stored):
+            return True
+        if not is_onnx(node) or node.op_type not in _PROPAGATES:
+            continue
+        operands = [lengths.get(name, 0) for name in node.input]
+        length = sum(operands) if node.op_type == "Concat" else max((_MOST_AXES, *operands))
+        if length > _LONGEST_VALUE:
+            return True
+        lengths |= dict.fromkeys(node.output, length)
+    return False
+
+
+def _is_enormous(node: NodeProto, stored: Mapping[str, TensorProto]) -> bool:
+    """True if a ConstantOfShape makes more elements than inference should list: it lists them."""
+    tensor = stored.get(node.input[0]) if node.input else None
+    sizes = None if tensor is None else stored_array(tensor)
+    return sizes is not None and sizes.dtype.kind == "i" and abs(prod(sizes.reshape(-1).tolist())) > _LONGEST_VALUE
 
 
 def _skeleton(proto: ModelProto) -> ModelProto:
@@ -96,6 +137,4 @@ def _skeleton(proto: ModelProto) -> ModelProto:
 
 
 def _is_large(tensor: TensorProto) -> bool:
-    return (
-        tensor.data_location == TensorProto.EXTERNAL or int(np.prod(tensor.dims, dtype=np.int64)) > _INFERENCE_ELEMENTS
-    )
+    return tensor.data_location == TensorProto.EXTERNAL or prod(tensor.dims) > _INFERENCE_ELEMENTS

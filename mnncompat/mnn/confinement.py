@@ -1,4 +1,4 @@
-"""What the child sets up before MNN is loaded: limits, no core dumps, no network, no output lost in a crash.
+"""What the child sets up for itself: limits, no core dumps, no network, no output lost in a crash, few files.
 
 Runs in the child only. Everything here is best effort, as platforms differ; the parent enforces time and output.
 """
@@ -11,12 +11,18 @@ import os
 import resource
 import signal
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any
+
+from mnncompat.mnn.landlock import confine_files
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 _LINE_BUFFERED = {"linux": 1, "darwin": 1}  # _IOLBF of stdio.h
 _STDOUT = {"linux": "stdout", "darwin": "__stdoutp"}
 _GRACE_SECONDS = 30
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/proc", "/sys", "/etc/ld.so.cache", "/dev/urandom")
 _NETWORK = frozenset(
     {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"}
 )
@@ -48,6 +54,20 @@ def bound(limits: dict[str, Any], *, parent: int) -> None:
     _limit(resource.RLIMIT_CPU, int(limits["seconds"]) + _GRACE_SECONDS)
     with contextlib.suppress(OSError, AttributeError):
         _die_with(parent)
+
+
+def see_only(paths: list[str]) -> bool:
+    """Give up every file but these, what Python and its libraries need, and the working directory, which is writable.
+
+    Called after MNN is loaded, before it reads anything of the user's.
+
+    Returns:
+        Whether the system can do it: Linux with Landlock.
+    """
+    installed = {sys.prefix, sys.base_prefix, *sys.path, *sysconfig.get_paths().values(), str(_PACKAGE)}
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    readable = (*_SYSTEM, *filter(None, (*installed, *libraries)), *paths)
+    return confine_files(readable=readable, writable=(Path.cwd(), os.devnull))
 
 
 def forbid_network() -> None:

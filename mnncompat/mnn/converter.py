@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.errors import OutputError
+from mnncompat.files.destination import destination
+from mnncompat.files.scratch import ScratchFile
 from mnncompat.mnn.converter_log import SUCCESS, last_line
 from mnncompat.mnn.outcome import Converted
 from mnncompat.mnn.process import working_directory
@@ -21,15 +24,24 @@ if TYPE_CHECKING:
 
 _WRITTEN = "converted.mnn"
 _WEIGHTS = ".weight"
+_SOURCE = "source"
+NO_DATA: Mapping[str, Path] = MappingProxyType({})
+"""A model without external data."""
 
 
 def convert(
-    model: Path, out: Path, *, options: ConvertOptions, limits: Limits, performer: Performer = perform
+    model: Path,
+    out: Path,
+    *,
+    options: ConvertOptions,
+    limits: Limits,
+    performer: Performer = perform,
+    data: Mapping[str, Path] = NO_DATA,
 ) -> Converted | Failure:
     """Convert an ONNX file.
 
-    External data is read from the folder of `model`. Conversions do not interfere: each has a working directory of its
-    own, into which the converter also writes `.__convert_external_data.bin`.
+    Conversions do not interfere: each has a working directory of its own, into which the converter also writes
+    `.__convert_external_data.bin`. There the model and its external data are links in a folder that holds nothing else.
 
     Args:
         model: The ONNX file.
@@ -38,6 +50,7 @@ def convert(
         options: Options of the converter.
         limits: What the child process may use.
         performer: Carries out the request.
+        data: The files of the model's external data, by location: relative paths without `..`.
 
     Returns:
         The converted file, or how the conversion failed.
@@ -46,8 +59,8 @@ def convert(
         OutputError: `out` cannot be written.
         RunnerError: MNN is not installed.
     """
-    arguments = {"model": str(model.resolve()), "argv": options.argv()}
     with working_directory() as directory:
+        arguments = {**_staged(model, data, directory / _SOURCE), "argv": options.argv()}
         answer = performer("convert", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
@@ -58,6 +71,16 @@ def convert(
             _publish(weights, out.with_name(out.name + _WEIGHTS))
         _publish(directory / _WRITTEN, out)
         return Converted(path=out, words=answer.words, seconds=answer.seconds)
+
+
+def _staged(model: Path, data: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+    """Links to the model and its data in a new folder: the model's path there, and the files that are to be read."""
+    name = model.name if model.name not in data else f"{uuid.uuid4().hex}.onnx"  # a tensor may lie in the model's file
+    linked = {folder / name: model.resolve(), **{folder / place: file.resolve() for place, file in data.items()}}
+    for link, file in linked.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    return {"model": str(folder / name), "readable": [str(file) for file in linked.values()]}
 
 
 def _nothing_written(answer: Answer) -> Failure:
@@ -71,13 +94,11 @@ def _nothing_written(answer: Answer) -> Failure:
 
 def _publish(source: Path, target: Path) -> None:
     """Move a file into place in one step, also from another file system."""
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    place = destination(target)
     try:
-        try:
-            shutil.move(source, part)
-            os.replace(part, target)  # noqa: PTH105 - equal, and more explicit
-        finally:
-            part.unlink(missing_ok=True)
+        with ScratchFile(place.parent) as part:
+            shutil.move(source, part.path)
+            part.path.replace(place)
     except OSError as error:
         raise OutputError(
             f"{target} cannot be written: {error.strerror or error}",

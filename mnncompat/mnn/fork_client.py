@@ -7,7 +7,6 @@ import json
 import os
 import select
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from mnncompat.errors import RunnerError
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn.process import Ending, Exit
 from mnncompat.mnn.request import Answer, environment, judged, python_command
 from mnncompat.mnn.worker import CONVERTING
@@ -128,7 +128,7 @@ class _Server:
     def __init__(self, task: str, python: Path | None, fill: int | None) -> None:
         self._command = python_command("server", python=python)
         self._task, self._fill = task, fill
-        self._home = tempfile.TemporaryDirectory(prefix="mnncompat-server-", ignore_cleanup_errors=True)
+        self._home = ScratchFolder()
         self._pending = bytearray()
         self._popen: subprocess.Popen[bytes] | None = None
         self._hello: ServedEnvironment | None = None
@@ -196,7 +196,7 @@ class _Server:
         return cast("dict[str, Any]", json.loads(line))
 
     def _start(self) -> None:
-        home = Path(self._home.name)
+        home = self._home.path
         self._pending.clear()
         self._hello = None
         try:

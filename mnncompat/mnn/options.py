@@ -10,6 +10,7 @@ from mnncompat.errors import UsageError
 _TARGET_VERSION = re.compile(r"[0-9]\.[0-9]")
 _LOWEST_WEIGHT_BITS, _HIGHEST_WEIGHT_BITS = 2, 8
 _BLOCK_STEP = 16
+_MOST_SECONDS = 10**9
 
 MIB = 1024 * 1024
 """Bytes in a mebibyte."""
@@ -33,6 +34,19 @@ class Limits:
     memory_bytes: int = 8192 * MIB
     output_bytes: int = 16 * MIB
     file_bytes: int = 16384 * MIB
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UsageError: A limit is not positive, or time is not a number that a clock can count.
+        """
+        if not 0 < self.seconds <= _MOST_SECONDS:
+            raise UsageError(
+                f"{self.seconds:g} is no limit of time", hint="give a positive number of seconds, e.g. 300"
+            )
+        if min(self.memory_bytes, self.output_bytes, self.file_bytes) < 1:
+            raise UsageError("a limit of memory, output or files is below 1 byte", hint="give a positive size")
 
     def with_memory(self, memory_bytes: int | None) -> Limits:
         """These limits, with more memory where more is asked for; never with less."""

@@ -12,13 +12,15 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn, Self, cast
+
+from mnncompat.files.scratch import ScratchFolder
+from mnncompat.files.signals import signals_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,28 +76,32 @@ def run_child(command: Sequence[str], *, directory: Path, environment: Mapping[s
     Raises:
         OSError: The program cannot be started.
     """
-    popen = subprocess.Popen(  # noqa: S603 - the command is the worker's, built from sys.executable
-        command,
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    with cast("IO[bytes]", popen.stdout) as stream, Child(popen.pid, stream.fileno()) as child:
-        try:
-            return child.outcome(limits)
-        finally:
+    started: list[tuple[subprocess.Popen[bytes], Child]] = []
+    try:
+        with signals_wait():  # one in the middle of the start would leave a child that nobody knows
+            popen = subprocess.Popen(  # noqa: S603 - the command is the worker's, built from sys.executable
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            started.append((popen, Child(popen.pid, cast("IO[bytes]", popen.stdout).fileno())))
+        return started[0][1].outcome(limits)
+    finally:
+        for popen, child in started:
             child.end()
             popen.returncode = child.status  # collected here, with its resource usage, which `wait` discards
+            cast("IO[bytes]", popen.stdout).close()
 
 
 @contextlib.contextmanager
 def working_directory() -> Iterator[Path]:
     """A new temporary directory, gone afterwards, also when the parent is told to end by SIGTERM or SIGHUP."""
-    with _unwinding_on_signals(), tempfile.TemporaryDirectory(prefix="mnncompat-", ignore_cleanup_errors=True) as name:
-        yield Path(name).resolve()
+    with _unwinding_on_signals(), ScratchFolder() as folder:
+        yield folder
 
 
 class _Terminated(BaseException):

@@ -11,12 +11,13 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mnncompat.errors import RunnerError
+from mnncompat.files.allowance import bounds_of_children
 from mnncompat.mnn.converter_log import relevant_lines
 from mnncompat.mnn.process import Ending, Exit, run_child
 from mnncompat.results.failures import Failure, FailureKind, Stage
@@ -103,6 +104,8 @@ def perform(
     Raises:
         RunnerError: MNN is not installed or cannot be imported, or no process can be started.
     """
+    seconds, memory = bounds_of_children(limits.seconds, limits.memory_bytes)
+    limits = replace(limits, seconds=seconds, memory_bytes=memory)
     if command is None:
         command = python_command("worker")
     request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits), "parent": os.getpid()}

@@ -111,7 +111,7 @@ def _child(request: dict[str, Any], writing: int, server: int) -> NoReturn:
     os.environ["HOME"] = os.environ["TMPDIR"] = str(directory)
     bound(request["limits"], parent=server)
     worker.enter(Stage.START)
-    result = worker.perform(request["task"], request["arguments"])
+    result = worker.perform_confined(request["task"], request["arguments"])
     worker.enter(Stage.EXIT)
     worker.publish(result)
     gc.collect()

@@ -9,6 +9,7 @@ extension module `_tools`, the runtime is `MNN.nn` and `MNN.expr`.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
-from mnncompat.mnn.confinement import confine
+from mnncompat.mnn.confinement import confine, see_only
 from mnncompat.results.failures import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -297,6 +298,16 @@ def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return _failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
 
 
+def perform_confined(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Carry out a task in a process that ends afterwards: it sees no file but those that the task is about."""
+    with contextlib.suppress(ImportError):  # `perform` says what is missing
+        preload(task)
+    model = arguments.get("model")
+    mentioned = [] if model is None else [model, f"{model}.weight"]
+    see_only([*mentioned, *arguments.get("readable", ())])
+    return perform(task, arguments)
+
+
 def _failure(kind: FailureKind, message: str) -> dict[str, Any]:
     *_, stage = Path("stage").read_text(encoding="utf-8").split()
     return {"failure": kind.value, "message": message, "stage": stage}
@@ -332,7 +343,7 @@ def main() -> None:
     request = json.loads(Path("request.json").read_text(encoding="utf-8"))
     confine(request["limits"], parent=request["parent"])
     enter(Stage.START)
-    result = perform(request["task"], request["arguments"])
+    result = perform_confined(request["task"], request["arguments"])
     enter(Stage.EXIT)
     publish(result)
     gc.collect()

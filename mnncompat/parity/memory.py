@@ -15,8 +15,8 @@ from mnncompat.inference.shape_propagation import Shape
 from mnncompat.inference.size_expression import Size
 from mnncompat.results.failures import Failure, FailureKind
 
-DEFAULT_LIMIT = 2_000_000_000
-"""Bytes that a run may take at most, where nothing else is said."""
+DEFAULT_LIMIT = 1_500_000_000
+"""Bytes that a run may take at most, where nothing else is said; less than the command as a whole may take."""
 _OVERHEAD = 1.5
 """What a runtime takes above the tensors that are alive: packed weights, work space, an allocator's rounding."""
 _ITEM = 4

@@ -55,10 +55,10 @@ class Saving:
     """
 
     def __init__(self, folder: Path, model: Path | str | onnx.ModelProto, mnn_file: Path) -> None:
-        self._folder = folder.absolute()
+        self._folder = _behind(folder)
         self._model = None if not isinstance(model, Path | str) else Path(model)
         self._mnn_file = mnn_file
-        _require_replaceable(folder)
+        _require_replaceable(self._folder)
 
     def save(
         self,
@@ -158,11 +158,31 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _behind(folder: Path) -> Path:
+    """The folder that a link stands for, or the path itself, absolute.
+
+    Raises:
+        OutputError: There is something that is no folder.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(
+                f"cannot write {folder}: it is no folder, and holds other things than saved data",
+                hint="name a new or an empty folder",
+            )
+        return folder.resolve() if folder.is_symlink() else folder.absolute()
+    except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, or a loop of links
+        raise OutputError(
+            f"cannot write {str(folder)[:100]}: {getattr(error, 'strerror', None) or error}",
+            hint="name a new or an empty folder",
+        ) from error
+
+
 def _require_replaceable(folder: Path) -> None:
     if not folder.exists():
         require_folder_around(folder)
         return
-    names = {each.name for each in folder.iterdir()} if folder.is_dir() else {folder.name}
+    names = {each.name for each in folder.iterdir()}
     if names and (MANIFEST not in names or any(name != MANIFEST and not DRAW.fullmatch(name) for name in names)):
         raise OutputError(
             f"cannot write {folder}: it holds other things than saved data", hint="name a new or an empty folder"
@@ -176,11 +196,11 @@ def _replacing(target: Path) -> Iterator[Path]:
 
     made: list[Path] = []
     try:
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=".mnncompat-", suffix=".tmp"))
         made.append(folder)
         yield folder
         folder.chmod(0o777 & ~umask())
-        before = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".old"))
+        before = Path(tempfile.mkdtemp(dir=target.parent, prefix=".mnncompat-", suffix=".old"))
         made.append(before)
         _exchange(target, folder, before)
     except OSError as error:

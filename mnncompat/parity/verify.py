@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.graph.model_file import load
+from mnncompat.graph.model_file import from_proto, load
 from mnncompat.mnn import Limits, interface
 from mnncompat.parity.comparison import (
     OnnxModel,
@@ -79,7 +79,7 @@ def verify(  # noqa: PLR0913 - options
         RunnerError: MNN or ONNX Runtime is not installed.
         OutputError: The folder for the data cannot be written, or holds something else.
     """
-    proto = load(model).proto if isinstance(model, (str, Path)) else model
+    proto = (load(model) if isinstance(model, (str, Path)) else from_proto(model)).proto
     saving = None if save_data is None else Saving(save_data, model, mnn_file)
     limits = limits or Limits().with_memory(memory)
     random = random_outputs(proto)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from mnncompat import mnn
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn import ConvertOptions, ForkServer, Limits, ServedEnvironment
 from mnncompat.probe.case import is_representable
 from mnncompat.probe.judge import judge
@@ -61,8 +62,7 @@ class Prober:
     def __init__(self, *, python: Path | None = None, limits: Limits = LIMITS) -> None:
         self._limits = limits
         with ExitStack() as stack:
-            place = tempfile.TemporaryDirectory(prefix="mnncompat-probe-", ignore_cleanup_errors=True)
-            self._place = Path(stack.enter_context(place))
+            self._place = stack.enter_context(ScratchFolder())
             self._servers = [stack.enter_context(ForkServer(python=python, fill=fill)) for fill in FILLS]
             self._stack = stack.pop_all()
 

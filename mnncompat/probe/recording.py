@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat.errors import OutputError, UsageError
+from mnncompat.errors import UsageError
+from mnncompat.graph.atomic_files import require_writable, write_atomically
 from mnncompat.probe.evidence import read_evidence, written
 
 if TYPE_CHECKING:
@@ -27,11 +27,14 @@ class Recording:
         resume: Whether to continue with the measurements in the file.
 
     Raises:
+        OutputError: The file cannot be written.
         TableError: The file to continue is damaged.
         UsageError: It was measured in another environment.
     """
 
     def __init__(self, path: Path | None, header: Mapping[str, str], *, resume: bool) -> None:
+        if path is not None:
+            require_writable(path)
         self._path, self._header = path, dict(header)
         self.found: dict[str, Measurement] = {}
         if resume and path is not None and path.exists():
@@ -59,14 +62,4 @@ class Recording:
         self._saved = time.monotonic()
         if self._path is None:
             return
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        try:
-            try:
-                part.write_text(written(self._header, self.found.values()), encoding="utf-8")
-                part.replace(self._path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"{self._path} cannot be written: {error.strerror or error}", hint="check the folder and the disk"
-            ) from error
+        write_atomically(self._path, written(self._header, self.found.values()).encode())

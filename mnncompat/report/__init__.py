@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mnncompat.report.as_diagnostics import findings
     from mnncompat.report.subject import Subject, Verified
     from mnncompat.report.text.diff import diff_text
-    from mnncompat.results.outcomes import ConvertResult, FixResult
     from mnncompat.results.parity_report import ParityReport
 
 __all__ = ["OutputFormat", "Subject", "Verified", "diff_text", "findings", "render"]
@@ -41,7 +40,7 @@ class OutputFormat(StrEnum):
 
 
 def render(
-    results: Sequence[CheckResult | FixResult | ConvertResult | ParityReport | Verified],
+    results: Sequence[Subject | ParityReport],
     output_format: OutputFormat,
     *,
     rules: Sequence[RuleInfo] = (),
@@ -102,7 +101,7 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def _subject_of(result: CheckResult | FixResult | ConvertResult | ParityReport | Verified) -> Subject:
+def _subject_of(result: Subject | ParityReport) -> Subject:
     if isinstance(result, CheckResult):
         return result
     from mnncompat.report.subject import subject_of

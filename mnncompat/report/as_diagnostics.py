@@ -10,7 +10,7 @@ from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.report.verdict import agreement, exercised, size_reason
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
-from mnncompat.results.outcomes import ConvertResult, FixResult, Verdict
+from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.rules import (
     FIX_REFUSED,
@@ -34,12 +34,13 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
     * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, MNN095 and MNN096 for what the proof lacks,
       then the findings on the model that was converted. Beside a published file these are warnings at most, because
       the comparison shows that MNN computes this model correctly on this machine, or the user accepted what it lacks.
+    * A model that the command could not do its work with: MNN090 or MNN098.
     * A parity report: MNN093 for each output that differs or is random and each side that did not run, MNN095 and
       MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal.
     """
     subject = subject_of(result)
     match subject:
-        case CheckResult():
+        case CheckResult() | Unfinished():
             return list(subject.diagnostics)
         case FixResult():
             return [*_not_proven(subject), *_refusals(subject)]

@@ -14,7 +14,7 @@ from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import CheckResult, Severity
-from mnncompat.results.outcomes import ConvertResult, FixResult
+from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
 SCHEMA_VERSION = "1.2"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
@@ -22,7 +22,13 @@ SCHEMA_VERSION = "1.2"
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.
 _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
 _DERIVED = ("path", "passed", "changed", "proven", "is_proven", "is_enough", "verdict", "lacks", "snr_db")
-_KINDS = ((CheckResult, "check"), (FixResult, "fix"), (ConvertResult, "convert"), (Verified, "verify"))
+_KINDS = (
+    (CheckResult, "check"),
+    (FixResult, "fix"),
+    (ConvertResult, "convert"),
+    (Verified, "verify"),
+    (Unfinished, "unfinished"),
+)
 _MODELS = ("model", "approximated")  # what a fix holds beside its values
 
 

@@ -34,7 +34,10 @@ def full_name(location: Location) -> str:
 def relative(path: str) -> str:
     """The path with forward slashes, relative to the working directory if it is inside."""
     found = Path(path)
-    folder = Path.cwd()
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed
+        return found.as_posix()
     if found.is_absolute() and found.is_relative_to(folder):
         found = found.relative_to(folder)
     return found.as_posix()

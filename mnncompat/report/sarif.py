@@ -19,6 +19,7 @@ from mnncompat.report.sarif_rules import LEVELS, descriptor
 from mnncompat.report.subject import Subject
 from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import Diagnostic, RuleInfo
+from mnncompat.results.outcomes import Unfinished
 from mnncompat.results.rules import RESULT_RULES
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -26,16 +27,35 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 def render(subjects: Sequence[Subject], *, rules: Sequence[RuleInfo] = ()) -> str:
     """Write one run over all results; a finding whose rule is not in `rules` gets one without texts."""
-    found = [each for subject in subjects for each in findings(subject)]
+    failed = [each for subject in subjects if isinstance(subject, Unfinished) for each in findings(subject)]
+    found = [each for subject in subjects if not isinstance(subject, Unfinished) for each in findings(subject)]
     listed = _rules(found, rules)
     numbers = {rule.code: number for number, rule in enumerate(listed)}
     driver = {"name": "mnncompat", "version": tool_version(), "rules": [descriptor(rule) for rule in listed]}
+    notified = {each.code: each for each in failed}
+    if notified:
+        driver["notifications"] = [descriptor(rule) for rule in RESULT_RULES if rule.code in notified]
     run = {
         "tool": {"driver": driver},
+        "invocations": [_invocation(failed)],
         "columnKind": "unicodeCodePoints",
         "results": list(_results(found, numbers)),
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
+
+
+def _invocation(failed: Sequence[Diagnostic]) -> dict[str, Any]:
+    """Whether the command did its work with every model; a notification for each where it did not."""
+    notes = [
+        {
+            "descriptor": {"id": each.code},
+            "level": LEVELS[each.severity],
+            "message": {"text": _message(each)},
+            "locations": [_location(each)],
+        }
+        for each in failed
+    ]
+    return {"executionSuccessful": not failed} | ({"toolExecutionNotifications": notes} if notes else {})
 
 
 def _rules(found: Sequence[Diagnostic], given: Sequence[RuleInfo]) -> list[RuleInfo]:

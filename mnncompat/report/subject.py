@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnncompat.results.diagnostics import CheckResult
-from mnncompat.results.outcomes import ConvertResult, FixResult
+from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
 if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
@@ -30,13 +30,13 @@ class Verified:
     accepted: tuple[ProofVerdict, ...] = ()
 
 
-Subject = CheckResult | FixResult | ConvertResult | Verified
+Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished
 
 
-def subject_of(result: CheckResult | FixResult | ConvertResult | ParityReport | Verified) -> Subject:
+def subject_of(result: Subject | ParityReport) -> Subject:
     """Wrap a bare parity report; every other result names its model."""
     # ParityReport is recognised by exclusion: importing it would import numpy.
-    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified):
+    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified | Unfinished):
         return result
     return Verified(source="", file="", parity=result)
 

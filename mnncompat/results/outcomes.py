@@ -136,6 +136,19 @@ class FixResult:
         return not self.rolled_back and (not self.changed or self.proof is None or self.proof.passed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A model that a command could not do its work with.
+
+    Attributes:
+        source: Path of the model as the user gave it.
+        diagnostics: Why: one finding, MNN090 or MNN098.
+    """
+
+    source: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
 class Verdict(StrEnum):
     """How a conversion ended."""
 

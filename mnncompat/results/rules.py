@@ -5,6 +5,30 @@ from __future__ import annotations
 from mnncompat.results.diagnostics import Diagnostic, Location, RuleInfo, Severity
 from mnncompat.results.failures import Failure
 
+UNREADABLE = RuleInfo(
+    code="MNN090",
+    name="unreadable-model",
+    summary="the file is not a model that can be read: nothing is known about it",
+    severity=Severity.ERROR,
+    explanation="""\
+The file is missing, is no ONNX model, is truncated or damaged, refers to data that is missing or outside its folder, or
+its graph is not valid. The finding says which, and what to do. The other models of the same command are not affected;
+the exit status is 2.
+""",
+)
+
+NOT_FINISHED = RuleInfo(
+    code="MNN098",
+    name="not-finished",
+    summary="the command could not do its work with this model",
+    severity=Severity.ERROR,
+    explanation="""\
+The model could be read, but an option does not fit it, its result cannot be written, or something that the work needs
+is missing or failed. The finding says which, and what to do. The other models of the same command are not affected; the
+exit status is 2.
+""",
+)
+
 NOT_PROVEN = RuleInfo(
     code="MNN091",
     name="fix-not-proven",
@@ -108,8 +132,18 @@ those of the original, not equal. The finding gives the lowest signal-to-noise r
 """,
 )
 
-RESULT_RULES = (NOT_PROVEN, CONVERSION_FAILED, PARITY_FAILED, FIX_REFUSED, NOT_EXERCISED, ONE_SIZE, WITHIN)
-"""Rules of the findings about what `fix`, `convert` and `verify` did."""
+RESULT_RULES = (
+    UNREADABLE,
+    NOT_PROVEN,
+    CONVERSION_FAILED,
+    PARITY_FAILED,
+    FIX_REFUSED,
+    NOT_EXERCISED,
+    ONE_SIZE,
+    WITHIN,
+    NOT_FINISHED,
+)
+"""Rules of the findings about what the commands did, or could not do."""
 
 
 def conversion_failed(failure: Failure | None, at: Location) -> Diagnostic:

@@ -11,7 +11,7 @@ import pytest
 from onnx import parser
 
 from mnncompat.cli import main
-from mnncompat.cli.options import parse_memory
+from mnncompat.cli.limits import parse_memory
 from mnncompat.errors import UsageError
 
 Capture = pytest.CaptureFixture[str]

@@ -362,8 +362,30 @@ def test_external_data_is_found_beside_the_model(onnx_file: WRITE, limits: Limit
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     assert (tmp_path / "weights.bin").exists()
     values = np.ones((1, 600), np.float32)
-    found = _ran(_converted(path, limits), limits, ["y"], {"x": values})[0]["y"]
+    data = {"weights.bin": tmp_path / "weights.bin"}
+    converted = mnn.convert(path, tmp_path / "out.mnn", options=PLAIN, limits=limits, data=data)
+    assert isinstance(converted, mnn.Converted)
+    found = _ran(converted.path, limits, ["y"], {"x": values})[0]["y"]
     np.testing.assert_allclose(found, values @ weight, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_not_named_as_external_data_is_out_of_reach(onnx_file: WRITE, limits: Limits, tmp_path: Path) -> None:
+    import onnx
+
+    secret = tmp_path / "secret" / "key"
+    secret.parent.mkdir()
+    secret.write_bytes(mark := b"\x3f\x9d\xf3\xb6" * 64)
+    for location in ("key", "secret/key", str(secret), "../secret/key"):
+        path = onnx_file("agraph (float[64] x) => (float[64] y) { y = Add(x, w) }", w=np.zeros(64, np.float32))
+        model = onnx.load(path)
+        tensor = model.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        path.write_bytes(model.SerializeToString())
+        out = tmp_path / "out.mnn"
+        mnn.convert(path, out, options=ConvertOptions(), limits=limits)
+        assert not out.exists() or mark not in out.read_bytes()
 
 
 def test_mnn_that_is_not_installed_is_a_runner_error(

@@ -21,10 +21,26 @@ def mnnconvert(argv):
 '''
 
 
+_UNCONFINED = """
+from mnncompat.mnn import worker
+
+worker.see_only = lambda paths: False
+"""
+
+
 @pytest.fixture(scope="session")
 def fake_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter for which `_tools` and `MNN` are fakes, and everything else is as here."""
-    folder = tmp_path_factory.mktemp("environment")
+    return _environment(tmp_path_factory.mktemp("environment"), _TOOLS)
+
+
+@pytest.fixture(scope="session")
+def unconfined_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, whose children may reach files and processes outside: how a test hears from them."""
+    return _environment(tmp_path_factory.mktemp("unconfined"), _TOOLS + _UNCONFINED)
+
+
+def _environment(folder: Path, tools: str) -> Path:
     packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     packages.mkdir(parents=True)
     (folder / "bin").mkdir()
@@ -33,7 +49,7 @@ def fake_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python.symlink_to(base)
     (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
     (packages / "real.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    (packages / "_tools.py").write_text(_TOOLS)
+    (packages / "_tools.py").write_text(tools)
     (packages / "MNN").mkdir()
     for module in ("__init__", "expr", "nn"):
         (packages / "MNN" / f"{module}.py").write_text("")

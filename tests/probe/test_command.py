@@ -87,7 +87,10 @@ def test_an_interruption_keeps_what_was_measured(
         (["--output-format", "sarif"], "unknown output format: sarif"),
         (["node:test_nothing"], "there is no case 'node:test_nothing'"),
         (["--python", "/nothing/python", "--op", "Relu"], "/nothing/python cannot be started"),
-        (["--out", "/nothing/out.tsv", "--op", "Relu"], "/nothing/out.tsv cannot be written"),
+        (
+            ["--out", "/nothing/out.tsv", "--op", "Relu"],
+            "cannot write /nothing/out.tsv: the folder /nothing does not exist",
+        ),
     ],
 )
 def test_bad_input_is_a_message(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

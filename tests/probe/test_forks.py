@@ -15,12 +15,14 @@ import pytest
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
-from mnncompat.mnn import Converted, ConvertOptions, ForkServer, Limits
+from mnncompat.mnn import Converted, ConvertOptions, ForkServer, Limits, landlock
 from mnncompat.mnn.fork_client import _filling
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.support.releases import installed_version
 
 MIB = 1024 * 1024
+NEWEST_SCOPE = 6
+"""The version of Landlock from which on signals are confined, too."""
 FINE = 'written.write_bytes(b"model")'
 Convert = Callable[..., Any]
 
@@ -44,6 +46,13 @@ def convert(server: ForkServer, tmp_path: Path) -> Iterator[Convert]:
     """Convert what a fake converter executes; afterwards, the server still serves."""
     yield lambda source, **limits: converted(server, tmp_path, source, **limits)
     assert isinstance(converted(server, tmp_path, FINE), Converted)
+
+
+@pytest.fixture
+def unconfined(unconfined_python: Path, tmp_path: Path) -> Iterator[Convert]:
+    """The same, with a converter that may reach what is outside."""
+    with ForkServer(python=unconfined_python) as server:
+        yield lambda source, **limits: converted(server, tmp_path, source, **limits)
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGFPE", "SIGBUS", "SIGILL"])
@@ -106,7 +115,7 @@ def test_children_share_nothing(convert: Convert) -> None:
     mark = f"""
 import os
 assert not state and "MARK" not in os.environ, "something is left of the other child"
-assert [each for each in os.listdir(".") if each not in ("stage", "converted.mnn")] == [], os.listdir(".")
+assert [each for each in os.listdir(".") if each not in ("stage", "source", "converted.mnn")] == [], os.listdir(".")
 state.append(1); os.environ["MARK"] = "1"; open("left.txt", "w").close()
 {FINE}
 """
@@ -121,7 +130,40 @@ def test_the_network_is_out_of_reach(convert: Convert) -> None:
     assert "no network access while MNN runs" in failure.message
 
 
-def test_a_lost_server_is_started_again(convert: Convert, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outside", ["/etc/passwd", "{tmp}/secret", "/proc/self/root/etc/passwd", "link"])
+def test_a_child_reads_nothing_but_the_model(convert: Convert, tmp_path: Path, outside: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    outside = outside.format(tmp=tmp_path)
+    made = "pathlib.Path('link').symlink_to('/etc/passwd')" if outside == "link" else "pass"
+    found = convert(f"import pathlib; {made}; pathlib.Path({outside!r}).read_text(); {FINE}")
+    if landlock.version():
+        assert isinstance(found, Failure)
+        assert "Permission denied" in found.message
+    else:
+        assert isinstance(found, Converted)
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "pathlib.Path({tmp!r}, 'made').touch()",
+        "pathlib.Path({tmp!r}, 'made').mkdir()",
+        "pathlib.Path({tmp!r}, 'model.onnx').unlink()",
+        "os.truncate(pathlib.Path({tmp!r}, 'model.onnx'), 0)",
+        "os.listdir({tmp!r})",
+        "os.kill(os.getppid(), 9)",
+    ],
+)
+def test_a_child_changes_nothing_outside(convert: Convert, tmp_path: Path, deed: str) -> None:
+    if landlock.version() < NEWEST_SCOPE:
+        deed = "raise PermissionError"  # the kernel has less to refuse: see SECURITY.md
+    found = convert(f"import os, pathlib; {deed.format(tmp=str(tmp_path))}; {FINE}")
+    assert isinstance(found, Failure)
+    assert "PermissionError" in found.message
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_lost_server_is_started_again(unconfined: Convert, tmp_path: Path) -> None:
     once = tmp_path / "once"
     source = f"""
 import os, pathlib, signal, time
@@ -131,12 +173,12 @@ if not pathlib.Path({str(once)!r}).exists():
     time.sleep(60)
 {FINE}
 """
-    assert isinstance(convert(source), Converted)
+    assert isinstance(unconfined(source), Converted)
 
 
-def test_a_server_that_is_lost_twice_is_given_up(convert: Convert) -> None:
+def test_a_server_that_is_lost_twice_is_given_up(unconfined: Convert) -> None:
     with pytest.raises(RunnerError, match="twice in a row"):
-        convert("import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
+        unconfined("import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
 
 
 def test_abandoning_ends_a_request_that_another_thread_waits_for(fake_python: Path, tmp_path: Path) -> None:
@@ -150,10 +192,10 @@ def test_abandoning_ends_a_request_that_another_thread_waits_for(fake_python: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
-def test_closing_ends_the_servers_and_their_children(fake_python: Path, tmp_path: Path) -> None:
+def test_closing_ends_the_servers_and_their_children(unconfined_python: Path, tmp_path: Path) -> None:
     told = tmp_path / "pid"
     source = f"import os, pathlib, time; pathlib.Path({str(told)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    with ForkServer(python=fake_python) as server:
+    with ForkServer(python=unconfined_python) as server:
 
         def abandon() -> None:
             _await(lambda: told.exists() and told.read_text() != "")

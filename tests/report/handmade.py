@@ -24,10 +24,12 @@ from mnncompat.results.outcomes import (
     NodeChange,
     RefusedFix,
     RolledBack,
+    Unfinished,
     Verdict,
 )
 from mnncompat.results.parity_report import Comparison, InputAssumption, OutputParity, ParityReport, RunnerFailure
 from mnncompat.results.proof_strength import Power, SizeCoverage
+from mnncompat.results.rules import NOT_FINISHED, UNREADABLE
 
 SOURCE = "models/digits.onnx"
 ASSUMPTION = InputAssumption(name="image", dtype="float32", shape=(1, 1, 28, 28), values="numbers")
@@ -381,8 +383,30 @@ def hostile(name: str) -> list[Subject]:
         words=name,
     )
     refused = replace(converted, verdict=Verdict.NOT_CONVERTED, parity=None)
-    return [checked, fixed, converted, refused, Verified(source=name, file=name, parity=report)]
+    unread = UNREADABLE.finding(Location(model=name), name, status="error", hint=name)
+    unfinished = Unfinished(source=name, diagnostics=(unread,))
+    return [checked, fixed, converted, refused, Verified(source=name, file=name, parity=report), unfinished]
 
+
+UNREAD = Unfinished(
+    source="bad.onnx",
+    diagnostics=(
+        UNREADABLE.finding(
+            Location(model="bad.onnx"), "the file is empty", status="error", hint="export the model again"
+        ),
+    ),
+)
+UNWRITTEN = Unfinished(
+    source="full.onnx",
+    diagnostics=(
+        NOT_FINISHED.finding(
+            Location(model="full.onnx"),
+            "cannot write full.mnn: No space left on device",
+            status="error",
+            hint="clear it",
+        ),
+    ),
+)
 
 SUBJECTS: dict[str, list[Subject]] = {
     "check": [check(WHOLE_MODEL, UNDECLARED, POOL, WIDE, UNKNOWN)],
@@ -409,6 +433,7 @@ SUBJECTS: dict[str, list[Subject]] = {
     "verify-not-exercised": [Verified(source=SOURCE, file="digits.mnn", parity=UNEXERCISED)],
     "verify-different": [Verified(source=SOURCE, file="digits.mnn", parity=DIFFERENT)],
     "verify-nothing": [Verified(source="", file="digits.mnn", parity=parity())],
+    "unfinished": [check(WIDE), UNREAD, replace(check(), model="third.onnx"), UNWRITTEN],
     "hostile": hostile(HOSTILE),
     "long": hostile(LONG),
     "none": [],

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from mnncompat.graph.external_data import external_file, refer, tensors
+from mnncompat.graph.external_data import ExternalFiles, refer, tensors
 from mnncompat.graph.protos import is_onnx
 
 _FILE = "weights"
@@ -58,7 +58,8 @@ def digest_of(model: ModelProto, folder: Path | None) -> bytes:
     found = hashlib.sha256(small)
     found.update(large.digest())
     external = (each for each in tensors(model) if each.data_location == TensorProto.EXTERNAL and folder is not None)
-    for file in sorted({external_file(tensor, folder or Path()) for tensor in external}):
+    files = ExternalFiles((folder or Path()) / "model.onnx")
+    for file in sorted({files.locate(tensor) for tensor in external}):
         with file.open("rb") as stream:
             found.update(hashlib.file_digest(stream, "sha256").digest())
     return found.digest()

@@ -19,7 +19,7 @@ def render(
     color: bool = False,
     width: int | None = None,
 ) -> str:
-    """Write one section for each result, and a summary line if there are several checks."""
+    """Write one section for each result, and a summary line if there are several checks, or one was not finished."""
     page = Page(color=color, width=width)
     applicability = {rule.remedy or rule.name: rule.applicability for rule in rules if rule.applicability}
     for number, subject in enumerate(subjects):
@@ -32,6 +32,10 @@ def render(
 
         page.blank()
         check.write_total(page, checks)
+    if len(subjects) > 1 and len(checks) < len(subjects):
+        from mnncompat.report.text import unfinished
+
+        unfinished.write_total(page, subjects)
     return page.text()
 
 
@@ -42,7 +46,7 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
         check.write(page, subject, applicability)
         return
     from mnncompat.report.subject import Verified
-    from mnncompat.results.outcomes import ConvertResult, FixResult
+    from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
     match subject:
         case FixResult():
@@ -53,6 +57,10 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
             from mnncompat.report.text import convert
 
             convert.write(page, subject, applicability)
+        case Unfinished():
+            from mnncompat.report.text import unfinished
+
+            unfinished.write(page, subject)
         case Verified():
             from mnncompat.report.text import parity
 

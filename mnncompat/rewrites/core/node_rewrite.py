@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mnncompat.errors import MnncompatError
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 
@@ -58,13 +60,24 @@ class NodeRewrite(Rewrite):
         return any(match.row.remedy == self.name for match in target.hazards(view, index))
 
     def match_node(self, view: GraphView, index: int, target: Target) -> Match | Refusal:
-        """Emit the replacement of one node, or refuse with a reason."""
+        """Emit the replacement of one node, or refuse with a reason.
+
+        A rewrite that fails refuses too, so that a defect in one takes nothing away from the others; the reason says
+        that it is a defect. With MNNCOMPAT_TRACEBACK set, as in the fuzzer, the exception is raised.
+        """
         node = target.facts(view, index)
         builder = SubgraphBuilder(node)
         try:
             builder.finish(self.build(node, builder))
         except NotApplicable as refusal:
             return Refusal(rewrite=self.name, index=index, reason=str(refusal))
+        except (MnncompatError, MemoryError):
+            raise
+        except Exception as error:
+            if os.environ.get("MNNCOMPAT_TRACEBACK"):
+                raise
+            reason = f"it failed, which is a bug in mnncompat: {type(error).__name__}: {error}"
+            return Refusal(rewrite=self.name, index=index, reason=reason)
         notes = ((index, self.note(node)),)
         return Match(rewrite=self.name, nodes=frozenset((index,)), notes=notes, plan=builder)
 

@@ -1,0 +1,92 @@
+"""The same work with each of several models: one that fails takes nothing away from the others, nor from the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from mnncompat.cli import EXIT_ERROR, Interrupted, interrupted
+from mnncompat.cli.console import report
+from mnncompat.cli.printing import say, say_error
+from mnncompat.errors import MnncompatError, ModelError
+
+if TYPE_CHECKING:
+    from mnncompat.results.outcomes import Unfinished
+
+Result = TypeVar("Result")
+
+
+def each_model(
+    models: Sequence[Path], work: Callable[[Path], Result]
+) -> tuple[list[Result | Unfinished], tuple[Result, ...]]:
+    """Do the work with each model, whatever happens to another one, and tell each error on stderr.
+
+    Args:
+        models: The models.
+        work: Called with each.
+
+    Returns:
+        For the report: a result for each model, in order. And the results of those that the work was done with.
+
+    Raises:
+        MnncompatError: There is only one model, and the error is not about reading it.
+        Exception: There is only one model, and the work failed in a way that nobody foresaw.
+    """
+    reported: list[Result | Unfinished] = []
+    done: list[Result] = []
+    left: list[str] = []
+    for path in models:
+        try:
+            done.append(work(path))
+        except Exception as error:
+            if interrupted():
+                raise Interrupted from error
+            if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
+                raise
+            reported.append(_unfinished(path, error))
+            left.append(str(path))
+        else:
+            reported.append(done[-1])
+    if left and len(models) > 1:
+        say(f"{len(left)} of {len(models)} models could not be worked on: {', '.join(left)}")
+    return reported, tuple(done)
+
+
+def report_all(reported: Sequence[Any], done: Sequence[Any], output_format: str) -> None:
+    """Report on every model, and end with status 2 if the work was not done with all of them.
+
+    Args:
+        reported: The first that `each_model` returned.
+        done: The second.
+        output_format: The format.
+    """
+    report(reported, output_format)
+    if len(done) < len(reported):
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _unfinished(path: Path, error: Exception) -> Unfinished:
+    from mnncompat.results.diagnostics import Location
+    from mnncompat.results.outcomes import Unfinished
+    from mnncompat.results.rules import NOT_FINISHED, UNREADABLE
+
+    message, hint = _words(error)
+    say_error(message, hint)
+    rule = UNREADABLE if isinstance(error, ModelError) else NOT_FINISHED
+    told = " ".join(message.split()).removeprefix(f"{path}: ")
+    found = rule.finding(Location(model=str(path)), told, status="error", hint=hint)
+    return Unfinished(source=str(path), diagnostics=(found,))
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    if isinstance(error, MnncompatError):
+        return error.message, error.hint
+    if isinstance(error, MemoryError):
+        return "not enough memory", "close other programs, or try a machine with more memory"
+    hint = (
+        "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
+    )
+    return f"internal error: {type(error).__name__}: {error}", hint

@@ -1,0 +1,39 @@
+"""What `--memory-limit` and `--timeout` say."""
+
+from __future__ import annotations
+
+from mnncompat.errors import UsageError
+
+_UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_MOST_BYTES = 2**62
+_MOST_SECONDS = 1e6
+
+
+def parse_memory(value: str | None) -> int | None:
+    """Read ``4GB``, ``512MiB`` or a number of bytes.
+
+    Raises:
+        UsageError: It is not a positive size.
+    """
+    if value is None:
+        return None
+    number = value.strip().upper().removesuffix("B")
+    unit = next((each for each in _UNITS if number.endswith(each)), "")
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS.get(unit, 1)
+    except ValueError:
+        size = 0.0
+    if not 1 <= size < _MOST_BYTES:
+        raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
+    return int(size)
+
+
+def parse_timeout(value: float | None) -> float | None:
+    """Check a number of seconds.
+
+    Raises:
+        UsageError: It is not a positive one.
+    """
+    if value is not None and not 0 < value <= _MOST_SECONDS:
+        raise UsageError(f"--timeout {value:g} is no limit of time", hint="give a positive number of seconds, e.g. 300")
+    return value

@@ -1,0 +1,146 @@
+"""What the work with one model may take. The process that supervises this one (`mnncompat.cli.supervisor`) enforces it.
+
+Time and memory are counted from the moment a model is read. Memory is what the process takes beyond what it had then;
+it is also this process's `RLIMIT_DATA`, so that an allocation beyond it fails before it is made.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from mnncompat.errors import ModelError
+
+CHECK_SECONDS, CHECK_BYTES = 12.0, 800_000_000
+"""For a model that is only looked at."""
+WORK_SECONDS, WORK_BYTES = 12.0, 1_600_000_000
+"""For a model that is run or converted."""
+MEASURE_SECONDS = 600.0
+"""More, if its nodes are measured one by one on MNN."""
+_CHECK_SECONDS_PER_MB, _WORK_SECONDS_PER_MB = 30.0, 300.0
+_COPIES, _EXTERNAL_COPIES = 16, 6
+"""How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
+_ANSWER_SHARE = 0.6
+"""Share of the time that one run of MNN may take, so that a hang of MNN's is a result."""
+
+
+class Allowance(NamedTuple):
+    """What one model may take.
+
+    Attributes:
+        seconds: Wall time.
+        memory: Bytes beyond what the process had before.
+        strict: The user said how many seconds: a busy machine makes no difference.
+    """
+
+    seconds: float
+    memory: int
+    strict: bool
+
+
+class _State:
+    channel: int = -1
+    stopped: dict[str, tuple[str, str]]
+    seconds: float | None = None
+    memory: int | None = None
+    runs: bool = False
+    measures: bool = False
+    current: tuple[str, Allowance] | None = None
+    base: int = 0
+
+
+_STATE = _State()
+_STATE.stopped = {}
+
+
+def supervise(channel: int, stopped: dict[str, tuple[str, str]]) -> None:
+    """Report to a supervisor from now on.
+
+    Args:
+        channel: Descriptor to write to.
+        stopped: Path -> message and hint, of models that were stopped in an earlier attempt.
+    """
+    _STATE.channel, _STATE.stopped = channel, stopped
+
+
+def allow(*, seconds: float | None, memory: int | None, runs: bool, measures: bool = False) -> None:
+    """State what each model may take from now on.
+
+    Args:
+        seconds: Wall time; None for the default, which grows with the file.
+        memory: Bytes; None for the default. What the files take is added.
+        runs: The model is run or converted, not only looked at.
+        measures: Its nodes are measured one by one.
+    """
+    _STATE.seconds, _STATE.memory, _STATE.current = seconds, memory, None
+    _STATE.runs, _STATE.measures = runs or measures, measures
+
+
+def begin(path: Path, *, external: int = 0) -> None:
+    """Start the clock of a model; again, with the size of its external data, once that is known.
+
+    Raises:
+        ModelError: The model was stopped in an earlier attempt of the same command.
+    """
+    name = str(path)
+    if name in _STATE.stopped:
+        message, hint = _STATE.stopped[name]
+        raise ModelError(message, hint=hint)
+    if _STATE.channel < 0 or (_STATE.current is not None and _STATE.current[0] == name and not external):
+        return
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        return
+    if not external:
+        _STATE.base = _data_bytes()
+    found = allowance(size, external)
+    _STATE.current = name, found
+    _limit_data(_STATE.base + found.memory)
+    words = (f"{found.seconds}", f"{found.memory}", f"{int(found.strict)}", os.fsencode(name).hex())
+    os.write(_STATE.channel, f"{' '.join(words)}\n".encode())
+
+
+def allowance(size: int, external: int) -> Allowance:
+    """What a model may take.
+
+    Args:
+        size: Bytes of its file.
+        external: Bytes of the files beside it.
+    """
+    seconds, memory = (WORK_SECONDS, WORK_BYTES) if _STATE.runs else (CHECK_SECONDS, CHECK_BYTES)
+    per_mb = _WORK_SECONDS_PER_MB if _STATE.runs else _CHECK_SECONDS_PER_MB
+    seconds += per_mb * (size + external) / 1e6 if _STATE.runs or size > 10**6 else 0.0
+    seconds += MEASURE_SECONDS if _STATE.measures else 0.0
+    memory = memory if _STATE.memory is None else _STATE.memory
+    return Allowance(
+        seconds=seconds if _STATE.seconds is None else _STATE.seconds,
+        memory=memory + _COPIES * size + _EXTERNAL_COPIES * external,
+        strict=_STATE.seconds is not None,
+    )
+
+
+def bounds_of_children(seconds: float, memory: int) -> tuple[float, int]:
+    """What a child may take of seconds and bytes that it is given, so that it ends before this process is stopped."""
+    if _STATE.current is None:
+        return seconds, memory
+    mine = _STATE.current[1]
+    return min(seconds, _ANSWER_SHARE * mine.seconds), min(memory, mine.memory)
+
+
+def _data_bytes() -> int:
+    """Private writable memory of this process; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _limit_data(wanted: int) -> None:
+    import resource
+
+    if not _STATE.base:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

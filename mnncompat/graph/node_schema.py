@@ -1,0 +1,90 @@
+"""What ONNX's schemas demand of a node: how many operands and results, and attributes of which types."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import onnx
+from onnx import AttributeProto, NodeProto
+
+from mnncompat.errors import ModelError
+
+_HINT = "the exporter wrote a node that ONNX does not define: export the model again"
+
+
+class _Demands(NamedTuple):
+    inputs: tuple[int, int]
+    outputs: tuple[int, int]
+    single_inputs: frozenset[int]
+    single_outputs: frozenset[int]
+    types: dict[str, int]
+    required: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _demands(op: str, opset: int) -> _Demands | None:
+    """Demands of an operator; None if ONNX does not define it in that opset."""
+    try:
+        schema = onnx.defs.get_schema(op, opset, "")
+    except onnx.defs.SchemaError:
+        return None
+    if schema.deprecated:
+        return None
+    single = onnx.defs.OpSchema.FormalParameterOption.Single
+    return _Demands(
+        inputs=(schema.min_input, schema.max_input),
+        outputs=(schema.min_output, schema.max_output),
+        single_inputs=frozenset(i for i, each in enumerate(schema.inputs) if each.option == single),
+        single_outputs=frozenset(i for i, each in enumerate(schema.outputs) if each.option == single),
+        types={name: int(each.type.value) for name, each in schema.attributes.items()},  # type: ignore[attr-defined]
+        required=frozenset(name for name, each in schema.attributes.items() if each.required),
+    )
+
+
+def require_schema(node: NodeProto, opset: int, name: str) -> None:
+    """Check a node of ONNX's own domain against the operator's schema, as ONNX Runtime does.
+
+    Attributes that the operator does not have are left alone.
+
+    Args:
+        node: The node.
+        opset: Of ONNX's own operators.
+        name: What the message begins with.
+
+    Raises:
+        ModelError: It has too few or too many operands or results, or an attribute is missing or of another type.
+    """
+    demands = _demands(node.op_type, opset)
+    if demands is None:
+        return
+    problem = _count("operand", node.input, demands.inputs, demands.single_inputs)
+    problem = problem or _count("result", node.output, demands.outputs, demands.single_outputs)
+    problem = problem or _attributes(node, demands)
+    if problem:
+        label = node.name or next(filter(None, node.output), node.op_type)
+        raise ModelError(f"{name}: node '{label}' ({node.op_type}, opset {opset}) {problem}", hint=_HINT)
+
+
+def _count(what: str, names: object, bounds: tuple[int, int], single: frozenset[int]) -> str:
+    listed = list(names)  # type: ignore[call-overload]
+    least, most = bounds
+    if not least <= len(listed) <= most:
+        wanted = (
+            str(least) if least == most else f"{least} to {most}" if len(listed) < 2**31 and most < 2**31 - 1 else ""
+        )
+        return f"has {len(listed)} {what}s; the operator has {wanted or f'{least} or more'}"
+    missing = next((place for place, value in enumerate(listed) if not value and place in single), None)
+    return "" if missing is None else f"leaves out {what} {missing}, which the operator needs"
+
+
+def _attributes(node: NodeProto, demands: _Demands) -> str:
+    given = set()
+    for attribute in node.attribute:
+        given.add(attribute.name)
+        wanted = demands.types.get(attribute.name, attribute.type)
+        if wanted != attribute.type and not attribute.ref_attr_name:
+            kinds = AttributeProto.AttributeType
+            return f"has attribute '{attribute.name}' of type {kinds.Name(attribute.type)}, not {kinds.Name(wanted)}"
+    missing = next(iter(sorted(demands.required - given)), None)
+    return "" if missing is None else f"does not state attribute '{missing}', which the operator needs"

@@ -1,0 +1,321 @@
+r"""What must hold before anything looks at a model: names that are text, known types, data that fill their dimensions.
+
+ONNX Runtime refuses what is refused here, when it loads the model or when it runs it. Names that are no UTF-8, which
+it takes, are spelled with escapes (``fc\xff``) instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import prod
+from typing import Any
+
+from google.protobuf.message import Message
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto
+
+from mnncompat.errors import ModelError
+from mnncompat.graph.node_schema import require_schema
+from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset
+from mnncompat.graph.validation import all_graphs, all_nodes
+
+_REEXPORT = "export the model again, or fetch it again if it was downloaded"
+_LARGEST_OPSET = 2**31 - 1
+_MOST_AXES = 64
+"""numpy's limit."""
+_MOST_INLINED = 500_000
+"""Nodes that calls of local functions may come to; ONNX's inference and ONNX Runtime visit each of them."""
+_STORED_IN: dict[int, tuple[str, int]] = {
+    TensorProto.FLOAT: ("float_data", 32),
+    TensorProto.UINT8: ("int32_data", 8),
+    TensorProto.INT8: ("int32_data", 8),
+    TensorProto.UINT16: ("int32_data", 16),
+    TensorProto.INT16: ("int32_data", 16),
+    TensorProto.INT32: ("int32_data", 32),
+    TensorProto.INT64: ("int64_data", 64),
+    TensorProto.STRING: ("string_data", 0),
+    TensorProto.BOOL: ("int32_data", 8),
+    TensorProto.FLOAT16: ("int32_data", 16),
+    TensorProto.DOUBLE: ("double_data", 64),
+    TensorProto.UINT32: ("uint64_data", 32),
+    TensorProto.UINT64: ("uint64_data", 64),
+    TensorProto.COMPLEX64: ("float_data", 64),
+    TensorProto.COMPLEX128: ("double_data", 128),
+    TensorProto.BFLOAT16: ("int32_data", 16),
+}
+"""Element type -> the field that holds elements which are no raw bytes, and bits of an element in raw bytes."""
+_STORED_IN |= dict.fromkeys(range(17, 21), ("int32_data", 8))  # float8, four kinds
+_STORED_IN |= dict.fromkeys((21, 22, 23), ("int32_data", 4))  # uint4, int4, float4
+_STORED_IN |= {24: ("int32_data", 8), 25: ("int32_data", 2), 26: ("int32_data", 2)}  # float8e8m0, uint2, int2
+_FIELDS = {
+    AttributeProto.FLOAT: "f",
+    AttributeProto.INT: "i",
+    AttributeProto.STRING: "s",
+    AttributeProto.TENSOR: "t",
+    AttributeProto.GRAPH: "g",
+    AttributeProto.SPARSE_TENSOR: "sparse_tensor",
+    AttributeProto.TYPE_PROTO: "tp",
+    AttributeProto.FLOATS: "floats",
+    AttributeProto.INTS: "ints",
+    AttributeProto.STRINGS: "strings",
+    AttributeProto.TENSORS: "tensors",
+    AttributeProto.GRAPHS: "graphs",
+    AttributeProto.SPARSE_TENSORS: "sparse_tensors",
+    AttributeProto.TYPE_PROTOS: "type_protos",
+}
+_MESSAGES = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR, AttributeProto.TYPE_PROTO)
+
+
+def require_wellformed(proto: ModelProto, name: str) -> None:
+    """Check the parts of a model, each by itself; `mnncompat.graph.validation.check_structure` checks how they fit.
+
+    Args:
+        proto: The model; names that are no UTF-8 are replaced in place.
+        name: What messages call it.
+
+    Raises:
+        ModelError: Something is malformed; the message names the node, tensor or value.
+    """
+    if not _is_text(proto):
+        _spell(proto)
+    used = {node.domain for node in all_nodes(proto.graph.node)}
+    for entry in proto.opset_import:
+        least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
+        if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
+            domain = entry.domain or "ai.onnx"
+            raise ModelError(f"{name}: imports opset {entry.version} of {domain}: there is no such", hint=_REEXPORT)
+    _require_finite_calls(proto, name)
+    local = {(function.domain, function.name) for function in proto.functions}
+    opset = onnx_opset(proto.opset_import)
+    _require_nodes(all_nodes(proto.graph.node), opset, local, name)
+    for function in proto.functions:
+        own = onnx_opset(function.opset_import) or opset
+        _require_nodes(all_nodes(function.node), own, local, f"{name}: function {function.name}")
+    for graph in all_graphs(proto.graph):
+        _require_stored(graph, name)
+    for value in (*proto.graph.input, *proto.graph.output):
+        _require_type(value, name)
+
+
+def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tuple[str, str]], name: str) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            _require_attribute(attribute, node, name)
+        if opset is not None and node.domain in ONNX_DOMAINS and (node.domain, node.op_type) not in local:
+            require_schema(node, opset, name)
+
+
+def label(node: NodeProto) -> str:
+    """What messages call a node: its name, or its first result."""
+    return node.name or next(filter(None, node.output), node.op_type)
+
+
+def _require_attribute(attribute: AttributeProto, node: NodeProto, name: str) -> None:
+    """The value must be in the field that the type says, and only there; tensors in it must be well-formed."""
+    if attribute.ref_attr_name:
+        return
+    where = f"{name}: attribute '{attribute.name}' of node '{label(node)}'"
+    own = _FIELDS.get(attribute.type)
+    if own is None:
+        raise ModelError(f"{where} states no type that ONNX has ({attribute.type})", hint=_REEXPORT)
+    used = [field.name for field, _ in attribute.ListFields() if field.name in _VALUE_FIELDS]
+    other = next((field for field in used if field != own), None)
+    if other is not None:
+        stated = AttributeProto.AttributeType.Name(attribute.type)
+        raise ModelError(f"{where} is of type {stated}, but holds a value in the field '{other}'", hint=_REEXPORT)
+    if attribute.type in _MESSAGES and not used:
+        raise ModelError(f"{where} has no value", hint=_REEXPORT)
+    for tensor in (*((attribute.t,) if own == "t" else ()), *attribute.tensors):
+        require_tensor(tensor, where)
+    for sparse in (*((attribute.sparse_tensor,) if own == "sparse_tensor" else ()), *attribute.sparse_tensors):
+        _require_sparse(sparse, where)
+
+
+_VALUE_FIELDS = frozenset(_FIELDS.values())
+
+
+def require_editable(proto: ModelProto) -> None:
+    """Check what only matters when a model is rewritten: string attributes, and initializers that nothing reads.
+
+    Raises:
+        ModelError: An attribute is no UTF-8, or the data of an initializer do not fill its dimensions.
+    """
+    for graph in all_graphs(proto.graph):
+        for tensor in graph.initializer:
+            require_tensor(tensor, f"initializer '{tensor.name}', which nothing reads,")
+    for node in all_nodes(proto.graph.node):
+        for attribute in node.attribute:
+            try:
+                b"\0".join((attribute.s, *attribute.strings)).decode()
+            except UnicodeDecodeError:
+                raise ModelError(
+                    f"attribute '{attribute.name}' of node '{label(node)}' is no UTF-8: the model cannot be rewritten",
+                    hint="convert it as it is: `mnncompat convert --no-fix`",
+                ) from None
+
+
+def _require_stored(graph: GraphProto, name: str) -> None:
+    """Initializers that something reads must be well-formed; ONNX Runtime drops the others."""
+    read = {value for node in all_nodes(graph.node) for value in node.input}
+    read |= {value.name for inner in all_graphs(graph) for value in inner.output}
+    for tensor in graph.initializer:
+        if tensor.name in read:
+            require_tensor(tensor, f"{name}: initializer '{tensor.name}'")
+    for sparse in graph.sparse_initializer:
+        _require_sparse(sparse, f"{name}: initializer '{sparse.values.name}'")
+
+
+def require_tensor(tensor: TensorProto, where: str) -> None:
+    """Check the type, the dimensions and the amount of data of a stored tensor; those in files are only located.
+
+    Raises:
+        ModelError: They do not fit together; the message begins with `where`.
+    """
+    if tensor.data_type not in _STORED_IN:
+        raise ModelError(f"{where} is of no type that ONNX has ({tensor.data_type})", hint=_REEXPORT)
+    dims = tuple(tensor.dims)
+    if any(dim < 0 for dim in dims) or len(dims) > _MOST_AXES:
+        shown = f"{list(dims[:8])}" + (" ..." if len(dims) > len(dims[:8]) else "")
+        raise ModelError(f"{where} has impossible dimensions: {shown}", hint=_REEXPORT)
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return
+    field, bits = _STORED_IN[tensor.data_type]
+    elements = prod(dims)
+    if tensor.HasField("raw_data"):
+        wanted, found, unit = -(-elements * bits // 8), len(tensor.raw_data), "bytes"
+        if field == "string_data":
+            raise ModelError(f"{where} holds strings as raw bytes", hint=_REEXPORT)
+    else:
+        per = 8 // bits if bits in (2, 4) else 1
+        parts = 2 if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128) else 1
+        wanted, found, unit = -(-elements * parts // per), len(getattr(tensor, field)), "elements"
+    if wanted != found:
+        raise ModelError(f"{where} holds {found} {unit}, but its dimensions {list(dims)} take {wanted}", hint=_REEXPORT)
+
+
+def _require_sparse(sparse: SparseTensorProto, where: str) -> None:
+    """Check both tensors, that there is an index for each value, and that all are inside."""
+    require_tensor(sparse.values, where)
+    require_tensor(sparse.indices, where)
+    count, axes = prod(sparse.values.dims), len(sparse.dims)
+    fits = list(sparse.indices.dims) in ([count], [count, axes]) and sparse.indices.data_type == TensorProto.INT64
+    if len(sparse.values.dims) != 1 or not fits or any(dim < 0 for dim in sparse.dims):
+        raise ModelError(f"{where} is sparse, and its indices do not fit its values", hint=_REEXPORT)
+    if _is_outside(sparse):
+        raise ModelError(f"{where} is sparse, and has an index outside of {list(sparse.dims)}", hint=_REEXPORT)
+
+
+def _is_outside(sparse: SparseTensorProto) -> bool:
+    import numpy as np
+    from onnx import numpy_helper
+
+    if sparse.indices.data_location == TensorProto.EXTERNAL:
+        return False
+    indices = numpy_helper.to_array(sparse.indices)
+    bound = np.array(sparse.dims if indices.ndim > 1 else [min(prod(sparse.dims), 2**63 - 1)], np.int64)
+    return bool(((indices < 0) | (indices >= bound)).any())
+
+
+def _require_type(value: ValueInfoProto, name: str) -> None:
+    kind = value.type.tensor_type.elem_type
+    if value.type.HasField("tensor_type") and kind and kind not in _STORED_IN:
+        raise ModelError(f"{name}: '{value.name}' is declared of no type that ONNX has ({kind})", hint=_REEXPORT)
+
+
+def _require_finite_calls(proto: ModelProto, name: str) -> None:
+    """Local functions must not call themselves, and must not come to too many nodes where they are called."""
+    if not proto.functions:
+        return
+    bodies = {(function.domain, function.name): function for function in proto.functions}
+    if len(bodies) < len(proto.functions):
+        counted = Counter((function.domain, function.name) for function in proto.functions)
+        twice = counted.most_common(1)[0][0][1]
+        raise ModelError(f"{name}: two functions are called '{twice}'", hint="give each function a name of its own")
+    calls = {
+        key: [(node.domain, node.op_type) for node in all_nodes(function.node)] for key, function in bodies.items()
+    }
+    sizes: dict[tuple[str, str], int] = {}
+    for key in _callees_first(calls, name):
+        sizes[key] = sum(sizes.get(each, 1) for each in calls[key])
+    total = sum(sizes.get((node.domain, node.op_type), 1) for node in all_nodes(proto.graph.node))
+    if total > _MOST_INLINED and total > sum(map(len, calls.values())):
+        raise ModelError(
+            f"{name}: with its functions written where they are called it has more than {_MOST_INLINED} nodes",
+            hint="export it without functions that call one another many times",
+        )
+
+
+def _callees_first(calls: dict[tuple[str, str], list[tuple[str, str]]], name: str) -> Iterator[tuple[str, str]]:
+    """Functions in an order in which each comes after those that it calls.
+
+    Raises:
+        ModelError: One calls itself.
+    """
+    waiting = {key: {each for each in called if each in calls} for key, called in calls.items()}
+    callers: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for key, called in waiting.items():
+        for each in called:
+            callers.setdefault(each, []).append(key)
+    ready = [key for key, called in waiting.items() if not called]
+    done = 0
+    while ready:
+        key = ready.pop()
+        done += 1
+        yield key
+        for caller in callers.get(key, ()):
+            waiting[caller].discard(key)
+            if not waiting[caller]:
+                ready.append(caller)
+    if done < len(calls):
+        circle = next(key for key, called in waiting.items() if called)
+        raise ModelError(f"{name}: the function '{circle[1]}' calls itself, or one that does", hint=_REEXPORT)
+
+
+def _is_text(proto: ModelProto) -> bool:
+    """False if a name is no UTF-8: protobuf gives it as bytes then."""
+    try:
+        "".join(entry.domain for entry in proto.opset_import)
+        for graph in all_graphs(proto.graph):
+            _join_values(graph)
+            _join_nodes(graph.node)
+        for function in proto.functions:
+            "".join((function.name, function.domain, *function.input, *function.output, *function.attribute))
+            "".join(entry.domain for entry in function.opset_import)
+            _join_nodes(all_nodes(function.node))
+    except (TypeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _join_values(graph: GraphProto) -> None:
+    "".join((graph.name, *(tensor.name for tensor in graph.initializer)))
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        "".join((value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim)))
+    for tensor in graph.initializer:
+        "".join(part for entry in tensor.external_data for part in (entry.key, entry.value))
+
+
+def _join_nodes(nodes: Iterable[NodeProto]) -> None:
+    for node in nodes:
+        "".join((node.name, node.op_type, node.domain, *node.input, *node.output))
+        "".join(part for attribute in node.attribute for part in (attribute.name, attribute.ref_attr_name))
+
+
+def _spell(message: Message) -> None:
+    """Replace every string that is no UTF-8 by one with escapes, in place."""
+    for field in message.DESCRIPTOR.fields:
+        repeated = field.is_repeated
+        if field.type == field.TYPE_STRING:
+            value = getattr(message, field.name)
+            if repeated and any(isinstance(each, bytes) for each in value):
+                value[:] = [_spelled(each) for each in value]
+            elif isinstance(value, bytes):
+                setattr(message, field.name, _spelled(value))
+        elif field.type == field.TYPE_MESSAGE:
+            held: Any = getattr(message, field.name)
+            for each in held if repeated else (held,) if message.HasField(field.name) else ():
+                _spell(each)
+
+
+def _spelled(value: str | bytes) -> str:
+    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else value

@@ -1,0 +1,168 @@
+"""The command is ended at its limits, whatever code runs, and everything else is still reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+RUN = [sys.executable, "-m", "mnncompat"]
+
+
+def saved(path: Path, model: ModelProto) -> Path:
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def less(source: list[Any], **weights: np.ndarray) -> ModelProto:
+    """Some nodes that make `e`, and a comparison that `fix` rewrites, so that ONNX Runtime runs it."""
+    nodes = [*source, helper.make_node("Less", ["e", "x"], ["l"]), helper.make_node("Cast", ["l"], ["y"], to=1)]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def endless() -> ModelProto:
+    flag, value = helper.make_tensor_value_info("c", 9, []), helper.make_tensor_value_info("v", 1, [1])
+    results = [helper.make_tensor_value_info("co", 9, []), helper.make_tensor_value_info("w", 1, [1])]
+    steps = [helper.make_node("Identity", ["c"], ["co"]), helper.make_node("Neg", ["v"], ["w"])]
+    body = helper.make_graph(steps, "b", [helper.make_tensor_value_info("i", 7, []), flag, value], results)
+    return less([helper.make_node("Loop", ["n", "", "x"], ["e"], body=body)], n=np.array(2**62, np.int64))
+
+
+def enormous() -> ModelProto:
+    return less([helper.make_node("ConstantOfShape", ["n"], ["e"])], n=np.array([10**9], np.int64))
+
+
+def fine() -> ModelProto:
+    return less([helper.make_node("Neg", ["x"], ["e"])])
+
+
+def fixed(*arguments: object, scratch: Path) -> subprocess.CompletedProcess[str]:
+    command = [*RUN, "fix", *map(str, arguments), "--output-format", "json"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def messages(report: str) -> list[str]:
+    return [each["message"] for result in json.loads(report)["results"] for each in result.get("diagnostics", ())]
+
+
+@pytest.mark.parametrize(
+    ("build", "limit", "expected"),
+    [
+        (endless, ["--timeout", "3"], "the work took more than 3 s"),
+        (enormous, ["--memory-limit", "300MB"], "memory"),
+    ],
+)
+def test_limits_hold_in_c_code(build: Any, limit: list[str], expected: str, tmp_path: Path) -> None:
+    """ONNX Runtime is in a loop of 2^62, or asks for 4 GB: the other models are fixed and reported all the same."""
+    (tmp_path / "tmp").mkdir()
+    bad = saved(tmp_path / "bad.onnx", build())
+    first, last = saved(tmp_path / "a.onnx", fine()), saved(tmp_path / "b.onnx", fine())
+    done = fixed(first, bad, last, "--in-place", *limit, scratch=tmp_path / "tmp")
+    assert done.returncode == 2, done.stderr
+    report = json.loads(done.stdout)
+    assert expected in done.stdout
+    assert len(report["results"]) == 3, done.stdout
+    assert first.read_bytes() == last.read_bytes() != fine().SerializeToString()
+    assert bad.read_bytes() == build().SerializeToString()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_command_in_c_code(sent: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    model = saved(tmp_path / "bad.onnx", endless())
+    command = [*RUN, "fix", str(model), "--in-place", "--timeout", "100"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        time.sleep(4)
+        begin = time.monotonic()
+        parent.send_signal(sent)
+        _, stderr = parent.communicate(timeout=60)
+    assert time.monotonic() - begin < 30
+    assert parent.returncode == 2
+    assert stderr.startswith("error: interrupted\n")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+from mnncompat.cli.supervisor import supervised
+from mnncompat.errors import ModelError
+from mnncompat.files import allowance
+
+def work():
+    allowance.allow(seconds=2, memory=200_000_000, runs=False)
+    try:
+        allowance.begin(Path(sys.argv[2]))
+    except ModelError as error:
+        print("told:", error.message, flush=True)
+        return 2
+    print("began", os.getpid(), flush=True)
+    held = []
+    while sys.argv[1] == "hold":
+        held.append(bytearray(b"1") * 20_000_000)
+        time.sleep(0.01)
+    while sys.argv[1] == "wait":
+        time.sleep(0.1)
+    if sys.argv[1] == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return 7
+
+sys.exit(supervised(work))
+"""
+
+
+def supervised(how: str, model: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, how, str(model)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+def test_a_crash_is_told(tmp_path: Path) -> None:
+    done = supervised("crash", saved(tmp_path / "a b.onnx", fine()))
+    assert done.returncode == 2
+    assert f"told: {tmp_path}/a b.onnx: the process that worked on it was ended by SIGSEGV" in done.stdout
+
+
+def test_time_is_told(tmp_path: Path) -> None:
+    done = supervised("wait", saved(tmp_path / "model.onnx", fine()))
+    assert done.returncode == 2
+    assert "model.onnx: the work took more than 2 s" in done.stdout
+
+
+def test_an_end_of_its_own_keeps_its_status(tmp_path: Path) -> None:
+    assert supervised("end", saved(tmp_path / "model.onnx", fine())).returncode == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SIGIO for a closed pipe is Linux's")
+def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM.replace("seconds=2", "seconds=50"), "wait"]
+    command.append(str(saved(tmp_path / "model.onnx", fine())))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline().split()[1])
+        parent.kill()
+        parent.wait()
+        end = time.monotonic() + 20
+        while Path(f"/proc/{child}/stat").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+    assert not Path(f"/proc/{child}/stat").exists()

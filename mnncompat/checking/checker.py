@@ -265,7 +265,7 @@ def _remedied(
 ) -> _Finding:
     """Name the rewrite that replaces the node, or state why one refused it."""
     site, diagnostic = finding
-    if diagnostic.severity is Severity.INFO:
+    if diagnostic.severity is Severity.INFO and diagnostic.status != "told":
         return finding
     reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None

@@ -21,6 +21,7 @@ from mnncompat.graph.external_data import (
     restore_references,
     tensors,
 )
+from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
 from mnncompat.graph.validation import check_structure
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -39,12 +40,14 @@ class Model:
         weights_loaded: True once no tensor of `proto` refers to a file.
         external: Original references (``location``, ``offset``, ``length``) by tensor name, kept when the weights
             are loaded so that a file written to the same folder can go on using them.
+        unsorted: Graphs whose nodes were not sorted in the file; in `proto` they are.
     """
 
     proto: ModelProto
     path: Path | None = None
     weights_loaded: bool = True
     external: dict[str, tuple[bytes, Reference]] = field(default_factory=dict)
+    unsorted: tuple[Unsorted, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ class Model:
 
 
 def load(path: Path | str) -> Model:
-    """Read a model and check its structure.
+    """Read a model, sort its nodes where they are not, and check its structure.
 
     Args:
         path: An ``.onnx`` file.
@@ -85,19 +88,21 @@ def load(path: Path | str) -> Model:
     """
     path = Path(path)
     proto = _parse(path, _read(path))
+    unsorted = sort_nodes(proto, str(path))
     check_structure(proto, str(path))
     external = [t for t in tensors(proto) if t.data_location == TensorProto.EXTERNAL]
     for tensor in external:
         external_file(tensor, path.parent)
-    return Model(proto=proto, path=path, weights_loaded=not external)
+    return Model(proto=proto, path=path, weights_loaded=not external, unsorted=unsorted)
 
 
 def from_proto(proto: ModelProto) -> Model:
-    """Wrap a model in memory after checking its structure; the proto is shared, not copied.
+    """Wrap a model in memory after checking its structure; the proto is shared, and copied only to sort its nodes.
 
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
+    proto, unsorted = _sorted_copy(proto)
     check_structure(proto, "model")
     for tensor in tensors(proto):
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -105,7 +110,15 @@ def from_proto(proto: ModelProto) -> Model:
                 f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
                 hint="load its external data first, or pass the path of the model",
             )
-    return Model(proto=proto)
+    return Model(proto=proto, unsorted=unsorted)
+
+
+def _sorted_copy(proto: ModelProto) -> tuple[ModelProto, tuple[Unsorted, ...]]:
+    if is_sorted(proto):
+        return proto, ()
+    copy = ModelProto()
+    copy.CopyFrom(proto)
+    return copy, sort_nodes(copy, "model")
 
 
 def save(model: Model, path: Path | str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from google.protobuf.message import EncodeError
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
+from mnncompat.graph.ordering import sort_nodes
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.memory import says_out_of_memory
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _SILENT = 4  # ONNX Runtime's severity "fatal"
 _MOST_EVALUATED = 500
+_UNSORTED = "must be topologically sorted"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -180,14 +183,21 @@ class OnnxRuntimeRunner:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         exact = with_exact_products(self._model)
+        model = self._model if exact is None else exact
+        start = partial(onnxruntime.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
         folder = self._folder
         if exact is not None and isinstance(self._model, (str, Path)):
             folder = Path(self._model).parent
         if folder is not None:
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
-        return onnxruntime.InferenceSession(
-            _source(self._model if exact is None else exact), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            return start(_source(model))
+        except Exception as error:  # its exceptions share no base but Exception
+            if _UNSORTED not in str(error):
+                raise
+        if isinstance(model, (str, Path)):
+            options.add_session_config_entry(_EXTERNAL_FOLDER, str(Path(model).parent))
+        return start(_source(_with_sorted_nodes(model)))
 
 
 class OnnxRunner:
@@ -294,6 +304,17 @@ class MnnRunner:
         """
         ran = mnn.run(self._path, feeds, output_names=self._outputs, limits=self._limits)
         return ran if isinstance(ran, Failure) else ran.outputs
+
+
+def _with_sorted_nodes(model: Path | str | bytes | onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model with its nodes sorted; ONNX Runtime sorts those of the main graph itself."""
+    copy = onnx.ModelProto()
+    if isinstance(model, onnx.ModelProto):
+        copy.CopyFrom(model)
+    else:
+        copy.ParseFromString(model if isinstance(model, bytes) else Path(model).read_bytes())
+    sort_nodes(copy, "model")
+    return copy
 
 
 def _source(model: Path | str | bytes | onnx.ModelProto) -> str | bytes:

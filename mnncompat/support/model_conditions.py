@@ -7,6 +7,7 @@ does there (status, reason, remedy, releases) is stated by the row. The docstrin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -233,6 +234,20 @@ def _random_numbers(scope: Scope) -> Iterator[HazardLocation]:
 
 def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]]:
     return reversed(random_nodes(scope.model).items())  # the first output that a node reaches is the one that is named
+
+
+# ---- order ----------------------------------------------------------------------------------------------------------
+
+
+@_search("reader", "value")
+def _nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
+    """A graph whose nodes were not sorted in the file."""
+    for each in scope.model.model.unsorted:
+        held = (
+            view for view in scope.graphs if view.address == each.address and view.path[: len(each.root)] == each.root
+        )
+        for view in islice(held, 1):  # those of the main graph come first
+            yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------

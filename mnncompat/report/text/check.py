@@ -18,6 +18,7 @@ _OUTCOMES = {
     "error": "fails at load or run",
     "wrong": "computes it wrongly",
     "partial": "supports it in part",
+    "told": "computes it right",
     "unknown": "may support it or not: not measured",
 }
 _LOCATIONS = 10

@@ -250,6 +250,18 @@ def _nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
 
 
+# Their converters leave an empty operand out themselves.
+_DROP_EMPTY_OPERANDS = ("Resize", "Slice")
+
+
+@_search("op")
+def _empty_operand_in_body(scope: Scope) -> Iterator[HazardLocation]:
+    """A node of a branch or a body whose last operand is left out by an empty name."""
+    for view, index, node in scope.nodes():
+        if view.parent is not None and node.input and not node.input[-1] and node.op_type not in _DROP_EMPTY_OPERANDS:
+            yield HazardLocation(view=view, position=index, values={"op": node.op_type})
+
+
 # ---- inputs and outputs --------------------------------------------------------------------------------------------
 
 

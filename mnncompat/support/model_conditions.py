@@ -20,6 +20,7 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
+from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 
@@ -250,16 +251,7 @@ def _nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
 
 
-# Their converters leave an empty operand out themselves.
-_DROP_EMPTY_OPERANDS = ("Resize", "Slice")
-
-
-@_search("op")
-def _empty_operand_in_body(scope: Scope) -> Iterator[HazardLocation]:
-    """A node of a branch or a body whose last operand is left out by an empty name."""
-    for view, index, node in scope.nodes():
-        if view.parent is not None and node.input and not node.input[-1] and node.op_type not in _DROP_EMPTY_OPERANDS:
-            yield HazardLocation(view=view, position=index, values={"op": node.op_type})
+_search("op")(empty_operand_in_body)
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------

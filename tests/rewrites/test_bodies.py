@@ -69,8 +69,8 @@ def inside(kind: str, nodes: str) -> tuple[str, dict[str, object]]:
         )
     return (
         f"""agraph (float[2,T,6] x, int64 m) => (float y, float[K,A,B,C] z) {CONSTANTS} {{
-        t = Constant<value=bool {{1}}>() y, z = Loop<body = body (int64 j, bool c, float s) => (bool d, float r, float[A,B,C] p)
-        {{ {nodes} d = Identity(c) r = Add(s, hi) }}>(m, t, hi) }}""",
+        t = Constant<value=bool {{1}}>() y, z = Loop<body = body (int64 j, bool c, float s) =>
+        (bool d, float r, float[A,B,C] p) {{ {nodes} d = Identity(c) r = Add(s, hi) }}>(m, t, hi) }}""",
         {"m": 2, "T": 4},
     )
 

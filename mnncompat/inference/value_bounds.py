@@ -8,7 +8,7 @@ from math import inf
 import numpy as np
 from onnx import NodeProto, TensorProto
 
-from mnncompat.graph.operator_traits import MOVES, NEVER_NEGATIVE, ROUNDINGS
+from mnncompat.graph.operator_traits import CASTS, MOVES, NEVER_NEGATIVE, ROUNDINGS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 
@@ -16,11 +16,13 @@ _FURTHEST = 40
 """Longest chain of operators that is followed."""
 _UNSIGNED = (TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64, TensorProto.BOOL)
 # Operators whose result is one of the first operand's elements, rounded or converted at most.
-_FIRST = MOVES | ROUNDINGS | frozenset(("Cast", "CastLike", "ReduceMax", "ReduceMin", "Relu"))
+_FIRST = MOVES | ROUNDINGS | frozenset(("Cast", "CastLike", "ReduceMax", "ReduceMin"))
 # Sums of several elements: not negative if these are not.
 _SUMS = frozenset(("CumSum", "ReduceSum", "ReduceMean", "AveragePool", "GlobalAveragePool", "ReduceProd"))
+_SELECTIONS = ("Compress", "NonMaxSuppression", "NonZero")
+_MOVING = MOVES | frozenset(CASTS)
 _ASSUMED_SIZE = 1
-"""Dimensions that are not static are taken for at least this."""
+"""Dimensions that are not static are taken for at least this, but for those of a selection."""
 
 
 def lower_bound(view: GraphView, name: str) -> float:
@@ -55,29 +57,55 @@ _Bound = Callable[[str], float]
 
 def _of_node(view: GraphView, node: NodeProto, name: str, bound: _Bound) -> float:
     op = node.op_type
-    if op == "TopK" and name in node.output[1:]:
-        return 0.0
+    found = -inf
     if op in ("Shape", "Size"):
-        return _least_size(view, node)
-    if op in _FIRST:
+        found = _least_size(view, node)
+    elif (op == "TopK" and name in node.output[1:]) or op in NEVER_NEGATIVE or _counts_from_start(view, node):
+        found = 0.0
+    elif op in _FIRST:
         found = bound(node.input[0])
-        return max(found, 0.0) if op == "Relu" else float(np.floor(found)) if op in (*ROUNDINGS, "Cast") else found
-    if op in _SUMS:
-        return min(0.0, bound(node.input[0])) if bound(node.input[0]) >= 0 else -inf
-    if op in NEVER_NEGATIVE:
-        return 0.0
-    rule = _RULES.get(op)
-    return -inf if rule is None else rule(node, bound)
+        found = float(np.floor(found)) if op in (*ROUNDINGS, *CASTS) else found
+    elif op in _SUMS:
+        found = 0.0 if bound(node.input[0]) >= 0 else -inf
+    elif op in _RULES:
+        found = _RULES[op](node, bound)
+    return found
+
+
+def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
+    """``Where(Less(i, 0), i + size, i)``; the size is assumed to be that of an axis."""
+    test = view.producer(node.input[0]) if node.op_type == "Where" else None
+    if test is None or test.op_type != "Less":
+        return False
+    zero = view.stored_value(test.input[1])
+    return zero is not None and not zero.any() and test.input[0] == node.input[2]
 
 
 def _least_size(view: GraphView, node: NodeProto) -> float:
     shape = view.shape(node.input[0])
     if shape is None:
         return 0.0
-    sizes = [dim if isinstance(dim, int) else _ASSUMED_SIZE for dim in shape]
+    open_size = 0 if _is_selection(view, node.input[0]) else _ASSUMED_SIZE
+    sizes = [dim if isinstance(dim, int) else open_size for dim in shape]
     if node.op_type == "Size":
         return float(np.prod(sizes))
     return float(min(sizes[slice(attribute(node, "start", 0), attribute(node, "end"))], default=0))
+
+
+def _is_selection(view: GraphView, name: str) -> bool:
+    """The size of a value depends on how many elements were selected, and that may be none."""
+    pending, seen = [name], set[str]()
+    while pending and len(seen) < _FURTHEST:
+        name = pending.pop()
+        node = view.producer(name)
+        if name in seen or node is None or not is_onnx(node):
+            continue
+        seen.add(name)
+        if node.op_type in _SELECTIONS:
+            return True
+        if node.op_type in _MOVING:
+            pending.extend(filter(None, node.input))
+    return False
 
 
 def _sum(node: NodeProto, bound: _Bound) -> float:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from onnx import NodeProto
-
-from mnncompat.graph.view import GraphView
 from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
@@ -21,19 +18,7 @@ def indices_are_never_negative(facts: NodeFacts) -> bool:
     Or they are made so by ``Where(Less(indices, 0), indices + size, indices)``.
     """
     name = facts.operand(0 if facts.node.op_type == "OneHot" else 1)
-    if name is None:
-        return False
-    node = facts.view.producer(name)
-    return lower_bound(facts.view, name) >= 0 or (node is not None and _counts_from_start(facts.view, node))
-
-
-def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
-    """``Where(Less(i, 0), i + size, i)``; the size is assumed to be that of the axis."""
-    test = view.producer(node.input[0]) if node.op_type == "Where" else None
-    if test is None or test.op_type != "Less":
-        return False
-    zero = view.stored_value(test.input[1])
-    return zero is not None and not zero.any() and test.input[0] == node.input[2]
+    return name is not None and lower_bound(facts.view, name) >= 0
 
 
 @relation(

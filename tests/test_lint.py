@@ -16,7 +16,7 @@ from mnncompat.errors import UsageError
 from mnncompat.graph.editor import GraphEditor
 from mnncompat.graph.model_file import from_proto, load
 from mnncompat.graph.view import GraphView
-from mnncompat.report import render
+from mnncompat.report import OutputFormat, render
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.support import rule_files
@@ -104,7 +104,7 @@ def test_text_names_what_the_model_does_not_say_in_one_line() -> None:
     nodes = " ".join(f"v{n + 1} = Softmax(v{n})" for n in range(30))
     proto = parser.parse_model(graph(f"{nodes} y = Softmax(v30)", "float[N] v0", "float[M] y", '"": 11'))
     proto.graph.input[0].type.tensor_type.ClearField("shape")
-    lines = render([check(proto)], "text").splitlines()
+    lines = render([check(proto)], OutputFormat.TEXT).splitlines()
     told = [line for line in lines if "cannot tell from the model" in line]
     assert told == [
         "info cannot tell from the model whether these hold: MNN220 (31 nodes); --output-format concise lists them"

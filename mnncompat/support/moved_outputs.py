@@ -68,8 +68,12 @@ def moved_outputs(view: GraphView) -> Iterator[MovedOutput]:
     for node in view.nodes:
         if not is_onnx(node) or not node.output or not _ends_in_reshape(view, node):
             continue
-        names = frozenset((node.output[0], *_copies(view, node.output[0])))
-        if names.isdisjoint(view.outputs) or not names.isdisjoint(view.captured):
+        result = node.output[0]
+        same = {result, *_copies(view, result, shaped=False)}
+        if same.isdisjoint(view.outputs):
+            continue
+        names = frozenset((result, *_copies(view, result, shaped=True)))
+        if not names.isdisjoint(view.captured):
             continue
         operands = _fused_by_operand(view) if operands is None else operands
         yield from _moved(view, node, names, operands)
@@ -113,11 +117,13 @@ def _is_dead(view: GraphView, index: int) -> bool:
     return not any(view.is_external_use(name) or name in view.consumers for name in view.nodes[index].output if name)
 
 
-def _copies(view: GraphView, name: str) -> Iterator[str]:
+def _copies(view: GraphView, name: str, *, shaped: bool) -> Iterator[str]:
+    """The copies of a value, those in other shapes too if wanted."""
     for index in dict.fromkeys(view.consumers.get(name, ())):
-        for copy in _copied(view, view.nodes[index], name):
-            yield copy
-            yield from _copies(view, copy)
+        if shaped or view.nodes[index].op_type not in RESHAPES:
+            for copy in _copied(view, view.nodes[index], name):
+                yield copy
+                yield from _copies(view, copy, shaped=shaped)
 
 
 def _copied(view: GraphView, node: NodeProto, name: str | None = None) -> tuple[str, ...]:

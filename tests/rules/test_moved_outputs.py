@@ -79,3 +79,9 @@ def test_spectrum_and_its_power(ignored: tuple[str, ...], tmp_path: Path) -> Non
     assert done.out is not None
     assert done.parity is not None
     assert done.parity.passed
+
+
+def test_an_output_is_named_once_and_no_value_before_it() -> None:
+    text = f"{HEAD} {{ p = Flatten(x) r = Reshape(p, n) y = Mul(r, r) }}"
+    found = [each for each in check(onnx.parser.parse_model(text)).diagnostics if each.code == "MNN035"]
+    assert [each.message.split(": ")[1].split(" has")[0] for each in found] == ["the output 'r'"]

@@ -33,7 +33,7 @@ from mnncompat.parity import (
 from mnncompat.parity.given_inputs import checked
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.runners import InputSpec
+from mnncompat.parity.signature import InputSpec
 from mnncompat.results.failures import FailureKind
 from mnncompat.results.parity_report import Comparison
 

@@ -25,8 +25,9 @@ TABLE = SupportTable()
 
 
 def facts(text: str, result: str = "y") -> NodeFacts:
-    """The node of a model in ONNX text that computes a value."""
-    view = view_model(from_proto(parser.parse_model(text))).main
+    """The node of a model in ONNX text that computes a value, in any of its graphs."""
+    views = view_model(from_proto(parser.parse_model(text))).graphs()
+    view = next(each for each in views if result in each.producers)
     index = view.producers[result]
     return NodeFacts(view, index, TABLE.file(view.nodes[index].op_type).defaults)
 

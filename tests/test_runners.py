@@ -16,14 +16,8 @@ import mnncompat
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import ConvertOptions, Limits
-from mnncompat.parity.runners import (
-    InputSpec,
-    MnnRunner,
-    OnnxRunner,
-    OnnxRuntimeRunner,
-    input_signature,
-    output_names,
-)
+from mnncompat.parity.runners import MnnRunner, OnnxRunner, OnnxRuntimeRunner
+from mnncompat.parity.signature import InputSpec, input_signature, output_names
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 ROOT = Path(mnncompat.__path__[0]).parent

@@ -94,7 +94,7 @@ class _Check:
         found = [*self._graph_findings(), *self._node_findings()]
         matches, refusals = self._search(found)
         yield from (_remedied(finding, matches, refusals) for finding in found)
-        flagged = {site for site, item in found if item.severity is not Severity.INFO}
+        flagged = {site for site, item in found if item.severity is not Severity.INFO or item.status == "told"}
         for site, rewrite, match in matches:
             if not rewrite.is_remedy or flagged.isdisjoint(_NodeLocation(site.graph, each) for each in match.nodes):
                 yield from self._notes(site, rewrite, match)
@@ -107,7 +107,6 @@ class _Check:
 
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
-        unsure: dict[tuple[str, str], list[_Finding]] = {}
         for number, view in enumerate(self.graphs):
             for index, node in enumerate(view.nodes):
                 if not is_onnx(node):
@@ -116,9 +115,8 @@ class _Check:
                 if not self.releases.declares(node.op_type, self.version):
                     yield site, undeclared(view, index, self.releases, self.version, self._table)
                     continue
-                yield from self._rows(site, view, node, unknown, unsure)
+                yield from self._rows(site, view, node, unknown)
         yield from unknown.values()
-        yield from (_first_of(findings) for findings in unsure.values())
 
     def _rows(
         self,
@@ -126,17 +124,13 @@ class _Check:
         view: GraphView,
         node: NodeProto,
         unknown: dict[str, _Finding],
-        unsure: dict[tuple[str, str], list[_Finding]],
     ) -> Iterator[_Finding]:
         index = site.position or 0
         matches = self._table.match(view, index, self.version)
         hazards = [match for match in matches if match.row.status != "supported"]
         for match in hazards:
             diagnostic = _from_row(match.row, match.reason, view, index)
-            if match.certain:
-                yield site, diagnostic
-            else:
-                unsure.setdefault((node.op_type, match.row.code), []).append((site, diagnostic))
+            yield site, diagnostic if match.certain else _undecided(diagnostic)
         if not matches:
             unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
 
@@ -164,7 +158,11 @@ class _Check:
         return matches, refusals
 
     def _remedies(self, findings: Sequence[_Finding]) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
-        named = {(site, item.remedy) for site, item in findings if item.remedy and item.severity is not Severity.INFO}
+        named = {
+            (site, item.remedy)
+            for site, item in findings
+            if item.remedy and (item.severity is not Severity.INFO or item.status == "told")
+        }
         for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
             rewrite = rewrite_named(name or "")
             view = self.graphs[site.graph]
@@ -250,12 +248,10 @@ def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diag
     )
 
 
-def _first_of(findings: list[_Finding]) -> _Finding:
-    """One finding at level info for all nodes of an op type for which a row may hold."""
-    site, diagnostic = findings[0]
-    others = f" (and {len(findings) - 1} more like it)" if len(findings) > 1 else ""
-    message = f"cannot tell from the model whether this holds{others}: {diagnostic.message}"
-    return site, replace(diagnostic, severity=Severity.INFO, status="unknown", message=message)
+def _undecided(diagnostic: Diagnostic) -> Diagnostic:
+    """A finding at level info: the model does not say whether the row holds."""
+    message = f"cannot tell from the model whether this holds: {diagnostic.message}"
+    return replace(diagnostic, severity=Severity.INFO, status="unknown", message=message)
 
 
 def _remedied(
@@ -265,7 +261,7 @@ def _remedied(
 ) -> _Finding:
     """Name the rewrite that replaces the node, or state why one refused it."""
     site, diagnostic = finding
-    if diagnostic.severity is Severity.INFO:
+    if diagnostic.severity is Severity.INFO and diagnostic.status != "told":
         return finding
     reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None

@@ -98,6 +98,7 @@ _DOES = {
     "error": "the converted model fails at load or run, or returns no output",
     "wrong": "values, shape or type of the result are wrong, without any message",
     "partial": "the result is wrong for some inputs, without any message",
+    "told": "the result is right",
 }
 
 

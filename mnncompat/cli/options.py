@@ -233,7 +233,7 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     Raises:
         UsageError: It is neither.
     """
-    from mnncompat.parity.runners import input_signature
+    from mnncompat.parity.signature import input_signature
 
     names = [spec.name for spec in input_signature(model.proto)]
     shapes: dict[str, tuple[int, ...]] = {}

@@ -22,6 +22,7 @@ from mnncompat.graph.external_data import (
     restore_references,
     tensors,
 )
+from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
 from mnncompat.graph.validation import check_structure
 from mnncompat.graph.wellformed import require_wellformed
 
@@ -42,6 +43,7 @@ class Model:
         external: Original references (``location``, ``offset``, ``length``) by tensor name, kept when the weights
             are loaded so that a file written to the same folder can go on using them.
         data: The files of external data that `path` refers to, by location.
+        unsorted: Graphs whose nodes were not sorted in the file; in `proto` they are.
     """
 
     proto: ModelProto
@@ -49,6 +51,7 @@ class Model:
     weights_loaded: bool = True
     external: dict[str, tuple[bytes, Reference]] = field(default_factory=dict)
     data: dict[str, Path] = field(default_factory=dict)
+    unsorted: tuple[Unsorted, ...] = ()
 
     @property
     def name(self) -> str:
@@ -77,7 +80,7 @@ class Model:
 
 
 def load(path: Path | str) -> Model:
-    """Read a model and check its structure.
+    """Read a model, sort its nodes where they are not, and check its structure.
 
     Args:
         path: An ``.onnx`` file.
@@ -92,6 +95,7 @@ def load(path: Path | str) -> Model:
     begin(path)
     proto = _parse(path, _read(path))
     require_wellformed(proto, str(path))
+    unsorted = sort_nodes(proto, str(path))
     check_structure(proto, str(path))
     files = ExternalFiles(path)
     for tensor in tensors(proto):
@@ -101,16 +105,17 @@ def load(path: Path | str) -> Model:
             files.require_inside(tensor)
     if files.found:
         begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
-    return Model(proto=proto, path=path, weights_loaded=not files.found, data=files.found)
+    return Model(proto=proto, path=path, weights_loaded=not files.found, data=files.found, unsorted=unsorted)
 
 
 def from_proto(proto: ModelProto) -> Model:
-    """Wrap a model in memory after checking its structure; the proto is shared, not copied.
+    """Wrap a model in memory after checking its structure; the proto is shared, and copied only to sort its nodes.
 
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
     require_wellformed(proto, "model")
+    proto, unsorted = _sorted_copy(proto)
     check_structure(proto, "model")
     for tensor in tensors(proto):
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -118,7 +123,15 @@ def from_proto(proto: ModelProto) -> Model:
                 f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
                 hint="load its external data first, or pass the path of the model",
             )
-    return Model(proto=proto)
+    return Model(proto=proto, unsorted=unsorted)
+
+
+def _sorted_copy(proto: ModelProto) -> tuple[ModelProto, tuple[Unsorted, ...]]:
+    if is_sorted(proto):
+        return proto, ()
+    copy = ModelProto()
+    copy.CopyFrom(proto)
+    return copy, sort_nodes(copy, "model")
 
 
 def save(model: Model, path: Path | str) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Validate graphs: each value is defined once and before it is used, without cycles, in every nested scope."""
+"""Validate graphs whose nodes are sorted: each value is defined once, and before it is used, in every nested scope."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 def check_structure(proto: ModelProto, name: str) -> None:
     """Check that a model has nodes and an opset, and that each value is defined once and before it is used.
 
+    Args:
+        proto: The model, with its nodes sorted (`mnncompat.graph.ordering.sort_nodes`).
+        name: What errors call it.
+
     Raises:
         ModelError: One of these does not hold.
     """
@@ -72,19 +76,20 @@ def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
 
 def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> None:
     available = set(available)
-    producers: dict[str, NodeProto] = {}
+    produced: set[str] = set()
     _check_labels(nodes, name)
     for node in nodes:
         for output in filter(None, node.output):
-            if output in producers or output in available:
+            if output in produced or output in available:
                 raise ModelError(
                     f"{name}: the value '{output}' is defined more than once", hint="give each value a name of its own"
                 )
-            producers[output] = node
+            produced.add(output)
     for node in nodes:
-        for value in _uses(node):
+        for value in filter(None, node.input):
             if value not in available:
-                raise _out_of_order(nodes, producers, node, value, name)
+                label = node.name or next(iter(node.output), node.op_type)
+                raise ModelError(f"{name}: node '{label}' reads '{value}', which nothing computes", hint=_REEXPORT)
         for _, graph in subgraphs(node):
             _check_graph(graph, frozenset(available), name)
         available |= set(node.output)
@@ -98,40 +103,3 @@ def _check_labels(nodes: list[NodeProto], name: str) -> None:
             raise ModelError(f"{name}: two nodes are called '{node.name}'", hint="give each node a name of its own")
         if node.name and node.op_type != "Constant":
             labels.add(node.name)
-
-
-def _uses(node: NodeProto) -> Iterator[str]:
-    yield from filter(None, node.input)
-
-
-def _out_of_order(
-    nodes: list[NodeProto], producers: dict[str, NodeProto], node: NodeProto, value: str, name: str
-) -> ModelError:
-    label = node.name or next(iter(node.output), node.op_type)
-    if value not in producers:
-        return ModelError(f"{name}: node '{label}' reads '{value}', which nothing computes", hint=_REEXPORT)
-    if _has_cycle(nodes, producers):
-        return ModelError(f"{name}: the graph has a cycle through '{value}'", hint=_REEXPORT)
-    return ModelError(
-        f"{name}: the nodes are not sorted: '{label}' reads '{value}' before it is computed",
-        hint="sort the graph, for instance with onnx_graphsurgeon's Graph.toposort()",
-    )
-
-
-def _has_cycle(nodes: list[NodeProto], producers: dict[str, NodeProto]) -> bool:
-    """Whether nodes are left when those that wait for nothing are taken away, one after the other."""
-    needs = {id(node): {id(producers[value]) for value in _uses(node) if value in producers} for node in nodes}
-    waiting = {key: len(each) for key, each in needs.items()}
-    users: dict[int, list[int]] = {}
-    for key, each in needs.items():
-        for producer in each:
-            users.setdefault(producer, []).append(key)
-    ready = [key for key, count in waiting.items() if not count]
-    done = 0
-    while ready:
-        done += 1
-        for user in users.get(ready.pop(), ()):
-            waiting[user] -= 1
-            if not waiting[user]:
-                ready.append(user)
-    return done < len(nodes)

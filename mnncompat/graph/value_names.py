@@ -52,4 +52,5 @@ def rename_captured(graph: GraphProto, names: Mapping[str, str]) -> None:
 
 def _defined(graph: GraphProto) -> set[str]:
     own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {sparse.values.name for sparse in graph.sparse_initializer}
     return own | {name for node in graph.node for name in node.output}

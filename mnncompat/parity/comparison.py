@@ -16,8 +16,9 @@ from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.reference import Reference
-from mnncompat.parity.runners import OnnxRunner, output_names
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
+from mnncompat.parity.signature import output_names
 from mnncompat.parity.size_coverage import coverage
 from mnncompat.parity.undetermined import undetermined_outputs
 from mnncompat.results.failures import Failure

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mnncompat.parity.real_data import InputData, RealData, Sample
-    from mnncompat.parity.runners import InputSpec
+    from mnncompat.parity.signature import InputSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ import numpy as np
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.parity.runners import InputSpec
+    from mnncompat.parity.signature import InputSpec
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Suffixes of files that are read as images."""

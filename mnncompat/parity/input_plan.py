@@ -17,7 +17,7 @@ from mnncompat.results.parity_report import InputAssumption
 
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
-    from mnncompat.parity.runners import InputSpec
+    from mnncompat.parity.signature import InputSpec
 
 GIVEN = "given"
 """Name of the draw when the user gave every input."""

@@ -33,7 +33,7 @@ from mnncompat.parity.usual_sizes import BATCHES, MORE_BATCHES, usual_sizes
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
-    from mnncompat.parity.runners import InputSpec
+    from mnncompat.parity.signature import InputSpec
 
 _PAST = (8, 0, 16, 4, 1)
 _NOTHING_FITS = "no sizes were found that fit the model"

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     import onnx
 
     from mnncompat.parity.real_data import RealData
-    from mnncompat.parity.runners import InputSpec, Runner
+    from mnncompat.parity.runners import Runner
+    from mnncompat.parity.signature import InputSpec
     from mnncompat.parity.size_coverage import Dimension
 
 

@@ -22,7 +22,8 @@ from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
-from mnncompat.parity.runners import InputSpec, OnnxRunner, input_signature
+from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.signature import InputSpec, input_signature
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.parity_report import ParityReport, Tolerance

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from google.protobuf.message import EncodeError
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
+from mnncompat.graph.ordering import sort_nodes
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.memory import says_out_of_memory
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _SILENT = 4  # ONNX Runtime's severity "fatal"
 _MOST_EVALUATED = 500
+_UNSORTED = "must be topologically sorted"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -48,59 +50,6 @@ class Runner(Protocol):
         Returns:
             For each of the feeds: output name -> array; or how it failed.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputSpec:
-    """A graph input that has to be fed.
-
-    Attributes:
-        name: Its name.
-        dtype: numpy's dtype, None for types that numpy arrays do not hold (sequences, optionals, strings, bfloat16,
-            float8).
-        shape: Its shape: an int where it is static, the parameter's name where it is symbolic, None where nothing is
-            known; None altogether when the rank is unknown.
-    """
-
-    name: str
-    dtype: np.dtype[Any] | None
-    shape: tuple[int | str | None, ...] | None
-
-
-def input_signature(model: onnx.ModelProto) -> tuple[InputSpec, ...]:
-    """The inputs that a caller has to feed: graph inputs that no initializer gives a default."""
-    given = {each.name for each in model.graph.initializer} | {
-        each.values.name for each in model.graph.sparse_initializer
-    }
-    return tuple(_spec(each) for each in model.graph.input if each.name not in given)
-
-
-def output_names(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the graph outputs, in order."""
-    return tuple(each.name for each in model.graph.output)
-
-
-def _spec(value: onnx.ValueInfoProto) -> InputSpec:
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        return InputSpec(name=value.name, dtype=_dtype(tensor.elem_type), shape=None)
-    return InputSpec(
-        name=value.name, dtype=_dtype(tensor.elem_type), shape=tuple(_dimension(each) for each in tensor.shape.dim)
-    )
-
-
-def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    if dimension.HasField("dim_value") and dimension.dim_value >= 0:
-        return int(dimension.dim_value)
-    return dimension.dim_param or None
-
-
-def _dtype(element: int) -> np.dtype[Any] | None:
-    try:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return dtype if dtype.kind in "biuf" and dtype.isbuiltin == 1 else None
 
 
 class OnnxRuntimeRunner:
@@ -187,14 +136,21 @@ class OnnxRuntimeRunner:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         stated = with_stated_noise(self._model)
         exact = with_exact_products(self._model if stated is None else stated) or stated
+        model = self._model if exact is None else exact
+        start = partial(onnxruntime.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
         folder = self._folder
         if exact is not None and isinstance(self._model, (str, Path)):
             folder = Path(self._model).parent
         if folder is not None:
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
-        return onnxruntime.InferenceSession(
-            _source(self._model if exact is None else exact), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            return start(_source(model))
+        except Exception as error:  # its exceptions share no base but Exception
+            if _UNSORTED not in str(error):
+                raise
+        if isinstance(model, (str, Path)):
+            options.add_session_config_entry(_EXTERNAL_FOLDER, str(Path(model).parent))
+        return start(_source(_with_sorted_nodes(model)))
 
 
 class OnnxRunner:
@@ -306,6 +262,17 @@ class MnnRunner:
         """
         ran = mnn.run(self._path, feeds, output_names=self._outputs, limits=self._limits)
         return ran if isinstance(ran, Failure) else ran.outputs
+
+
+def _with_sorted_nodes(model: Path | str | bytes | onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model with its nodes sorted; ONNX Runtime sorts those of the main graph itself."""
+    copy = onnx.ModelProto()
+    if isinstance(model, onnx.ModelProto):
+        copy.CopyFrom(model)
+    else:
+        copy.ParseFromString(model if isinstance(model, bytes) else Path(model).read_bytes())
+    sort_nodes(copy, "model")
+    return copy
 
 
 def _source(model: Path | str | bytes | onnx.ModelProto) -> str | bytes:

@@ -10,7 +10,7 @@ from mnncompat.results.proof_strength import BATCH_SIZES, OTHER_SIZES, SizeCover
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mnncompat.parity.runners import InputSpec
+    from mnncompat.parity.signature import InputSpec
     from mnncompat.results.parity_report import ParityReport
 
 

@@ -25,9 +25,10 @@ from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
-from mnncompat.parity.runners import OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import NO_SCORES, ScoringRunner, scores_in_file, scores_of
+from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import ParityReport, Tolerance

@@ -25,8 +25,9 @@ from mnncompat.inference.model_view import view_model
 from mnncompat.parity.real_data import Given, RealData, real_data
 from mnncompat.parity.real_draws import Feeder, run_on_data
 from mnncompat.parity.reference import run_reference
-from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
+from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.parity.sampling import DRAWS
+from mnncompat.parity.signature import input_signature
 from mnncompat.probe.case import Case
 from mnncompat.probe.node_fingerprint import node_fingerprint
 from mnncompat.results.failures import Failure

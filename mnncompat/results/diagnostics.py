@@ -79,7 +79,8 @@ class Diagnostic:
         severity: See `Severity`.
         message: One line: the cause and what the target MNN does, with the actual values.
         location: Where.
-        status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``unknown``,
+        status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``told``,
+            ``unknown``,
             ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and ``fallback``.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here (`mnncompat fix` would apply it).

@@ -7,6 +7,7 @@ does there (status, reason, remedy, releases) is stated by the row. The docstrin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,9 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
+from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.model_scope import HazardLocation, Scope
-from mnncompat.support.relations.activation_fusion import ends_in_reshape, is_moved, output_behind
+from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 
 _SOFTMAX_COERCES_BELOW = 13
 # MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
@@ -235,6 +237,23 @@ def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]
     return reversed(random_nodes(scope.model).items())  # the first output that a node reaches is the one that is named
 
 
+# ---- order ----------------------------------------------------------------------------------------------------------
+
+
+@_search("reader", "value")
+def _nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
+    """A graph whose nodes were not sorted in the file."""
+    for each in scope.model.model.unsorted:
+        held = (
+            view for view in scope.graphs if view.address == each.address and view.path[: len(each.root)] == each.root
+        )
+        for view in islice(held, 1):  # those of the main graph come first
+            yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
+
+
+_search("op")(empty_operand_in_body)
+
+
 # ---- inputs and outputs --------------------------------------------------------------------------------------------
 
 
@@ -248,14 +267,8 @@ def _pass_through_output(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=main, position=index, values={"output": node.output[0]})
 
 
-@_search("op", "before", "output")
-def _output_moved(scope: Scope) -> Iterator[HazardLocation]:
-    """A change of shape whose result is a graph output and is read by one node alone, which MNN moves before it."""
-    for view, index, node in scope.nodes():
-        before = output_behind(view, index) if is_moved(view, node) else None
-        if before is not None and ends_in_reshape(view, before):
-            values = {"op": node.op_type, "before": before.op_type, "output": before.output[0]}
-            yield HazardLocation(view=view, position=index, values=values)
+for _find_moved in (output_moved, output_moved_since_3_0_1):
+    _search("op", "before", "output")(_find_moved)
 
 
 # Types that MNN has tensors for; it has none for narrower integers and floats.

@@ -24,9 +24,10 @@ from mnncompat.support.reason_text import PLACEHOLDERS, describe, require_placeh
 from mnncompat.support.releases import contains
 from mnncompat.support.three_valued import Truth, all_of, negation
 
-STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial")
+STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial", "told")
 """What MNN does: the right result; a refusal by the converter; a dead process; a failure at load or run, such as an
-empty list of outputs; other numbers, shapes or types; the right result for some inputs only."""
+empty list of outputs; other numbers, shapes or types; the right result for some inputs only; the right result, of
+something that a user should know (findings at level info)."""
 
 OBSTACLES = ("type", "strings", "sequences", "training", "image codec", "dynamic")
 """Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, an

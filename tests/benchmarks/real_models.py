@@ -23,7 +23,7 @@ import onnx
 import mnncompat
 from mnncompat.mnn import Converted, ConvertOptions, Limits, convert, worker
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.runners import input_signature, output_names
+from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.results.diagnostics import Severity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -111,15 +111,6 @@ def cyclic(folder: Path) -> Path:
     return saved(model, folder)
 
 
-def unsorted(folder: Path) -> Path:
-    model = linear()
-    nodes = list(model.graph.node)[::-1]
-    reordered = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(reordered)
-    return saved(model, folder)
-
-
 def dangling(folder: Path) -> Path:
     model = linear()
     model.graph.node[0].input[1] = "nowhere"
@@ -182,8 +173,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (missing, "no such file"),
     "no-nodes": (without_nodes, "has no nodes"),
     "no-opset": (without_opset, "imports no opset"),
-    "cyclic": (cyclic, "has a cycle"),
-    "unsorted": (unsorted, "not sorted"),
+    "cyclic": (cyclic, "has a cycle: '"),
     "dangling": (dangling, "which nothing computes"),
     "duplicate-values": (duplicate_values, "'y' is defined more than once"),
     "duplicate-initializers": (duplicate_initializers, "two initializers are called 'w'"),

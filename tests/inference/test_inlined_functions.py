@@ -9,7 +9,8 @@ from onnx import numpy_helper, parser
 from mnncompat.inference.inlined_functions import without_functions
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.reference import run_reference
-from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.parity.signature import input_signature
 from mnncompat.results.failures import Failure
 
 TEXT = """<ir_version: 9, opset_import: ["" : 17, "my" : 1]>

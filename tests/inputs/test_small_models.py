@@ -16,7 +16,8 @@ from small_model import Small
 import mnncompat
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.reference import Reference, run_reference
-from mnncompat.parity.runners import OnnxRunner, input_signature
+from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.signature import input_signature
 from mnncompat.results.failures import Failure
 
 KINDS: dict[str, dict[str, Small]] = {

@@ -26,8 +26,9 @@ from mnncompat.parity import FLOAT32, verify
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge
 from mnncompat.parity.output_scale import coarse_outputs
-from mnncompat.parity.runners import OnnxRunner, output_names
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.scores import Scores, scores_of
+from mnncompat.parity.signature import output_names
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import ParityReport
 

@@ -13,7 +13,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity import read_input, real_data
 from mnncompat.parity.given_inputs import given_draws
 from mnncompat.parity.images import Preprocess, parse_preprocess
-from mnncompat.parity.runners import InputSpec
+from mnncompat.parity.signature import InputSpec
 
 
 def spec(dtype: type, *shape: int | str | None) -> InputSpec:

@@ -20,7 +20,8 @@ from mnncompat.parity.power.faulty_model import FaultyModel
 from mnncompat.parity.power.findings import KeptFindings
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
-from mnncompat.parity.runners import OnnxRunner, input_signature
+from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.signature import input_signature
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity
 

@@ -15,7 +15,7 @@ from onnx import parser
 from mnncompat.errors import UsageError
 from mnncompat.parity import DRAWS, RealData, compare_models, read_input, real_data
 from mnncompat.parity.given_inputs import given_draws
-from mnncompat.parity.runners import InputSpec
+from mnncompat.parity.signature import InputSpec
 from mnncompat.results.proof_strength import ProofVerdict
 
 DOUBLED = "g (float[n,3] x) => (float[n,3] y) { y = Add (x, x) }"

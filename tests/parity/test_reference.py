@@ -12,7 +12,8 @@ from onnx import numpy_helper, parser
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import Estimator
 from mnncompat.parity.reference import Reference, run_reference
-from mnncompat.parity.runners import OnnxRuntimeRunner, input_signature
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.parity.signature import input_signature
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 GB = 1 << 30

@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 from mnncompat import mnn
 from mnncompat.parity import DRAWS
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.runners import MnnRunner, OnnxRunner, input_signature, output_names
+from mnncompat.parity.runners import MnnRunner, OnnxRunner
+from mnncompat.parity.signature import input_signature, output_names
 
 if TYPE_CHECKING:
     from pathlib import Path

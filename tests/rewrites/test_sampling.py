@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto
+from onnx import ModelProto, parser
 from remedied import Arrays, assert_remedied, one_node, random
 
 from mnncompat.probe.prober import Prober
@@ -118,3 +118,49 @@ def test_pooled_region_is_right(prober: Prober, data: st.DataObject) -> None:
         coordinate_transformation_mode=data.draw(st.sampled_from([None, "output_half_pixel"])) if opset >= 16 else None,
     )
     assert_remedied(model, prober, feeds)
+
+
+@st.composite
+def dynamic_resizes(draw: st.DrawFn) -> tuple[ModelProto, Arrays]:
+    """Height and width known only at run time; scales constant, or sizes computed from another input."""
+    opset = draw(st.sampled_from([13, 18, 19]))
+    mode = draw(st.sampled_from(["cubic", "cubic", "nearest", "linear"]))
+    attributes: dict[str, Any] = {
+        "mode": mode,
+        "coordinate_transformation_mode": draw(st.sampled_from(COORDINATES[: 5 if opset >= 19 else 4])),
+    }
+    if mode == "nearest":
+        attributes["nearest_mode"] = draw(st.sampled_from(["floor", "ceil"]))
+        assume(attributes["coordinate_transformation_mode"] != "align_corners")
+    elif mode == "cubic":
+        attributes["cubic_coeff_a"] = draw(st.sampled_from([None, -0.5]))
+        attributes["exclude_outside"] = draw(st.sampled_from([None, 1]))
+    stated = ", ".join(
+        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
+        for name, value in attributes.items()
+        if value is not None
+    )
+    before = draw(st.lists(st.integers(1, 7), min_size=2, max_size=2))
+    feeds = {"x": random([1, 2, *before])}
+    if draw(st.booleans()):
+        scales = draw(st.lists(st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0]), min_size=2, max_size=2))
+        assume(all(size * scale >= 1 for size, scale in zip(before, scales, strict=True)))
+        constants, inputs, nodes = f"float[4] s = {{1.0, 1.0, {scales[0]}, {scales[1]}}}", "", ""
+        operands = "x, , s"
+    else:
+        after = draw(st.lists(st.integers(1, 12), min_size=2, max_size=2))
+        if mode == "nearest":  # quotients of other sizes are not exact, and rounding them decides
+            after = [size * draw(st.sampled_from([1, 2, 4])) for size in before]
+        feeds["like"] = random([1, 1, *after])
+        constants, inputs = "int64[1] zero = {0}, int64[1] two = {2}, int64[1] four = {4}", ", float[1,1,P,Q] like"
+        nodes = "a = Shape(x) b = Shape(like) c = Slice(a, zero, two) d = Slice(b, two, four) n = Concat<axis=0>(c, d)"
+        operands = "x, , , n"
+    text = f"""<ir_version: 8, opset_import: ["" : {opset}]> agraph (float[1,2,H,W] x{inputs}) => (float[1,2,G,K] y)
+        <{constants}> {{ {nodes} y = Resize<{stated}>({operands}) }}"""
+    return parser.parse_model(text), feeds
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(dynamic_resizes())
+def test_resize_of_dynamic_size_is_right(prober: Prober, drawn: tuple[ModelProto, Arrays]) -> None:
+    assert_remedied(drawn[0], prober, drawn[1])

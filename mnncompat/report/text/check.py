@@ -18,8 +18,10 @@ _OUTCOMES = {
     "error": "fails at load or run",
     "wrong": "computes it wrongly",
     "partial": "supports it in part",
+    "told": "computes it right",
     "unknown": "may support it or not: not measured",
 }
+_UNMEASURED = "unmeasured-op"
 _LOCATIONS = 10
 _EVIDENCE = 2
 _EVIDENCE_LENGTH = 80
@@ -46,10 +48,15 @@ def write_findings(
 ) -> None:
     """Write one block for each group of findings that differ only in the node; for INFO, only in node and message."""
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    undecided = [each for each in found if _is_undecided(each)]
     for each in found:
-        groups.setdefault(_group_key(each), []).append(each)
+        if not _is_undecided(each):
+            groups.setdefault(_group_key(each), []).append(each)
     for group in groups.values():
         _write_group(page, group, mnn_version, applicability)
+        page.blank()
+    if undecided:
+        _write_undecided(page, undecided)
         page.blank()
 
 
@@ -115,6 +122,23 @@ def _write_group(
         page.line(f"... and {len(group) - _LOCATIONS} more: --output-format concise lists all", lead="      ")
     for note in _notes(found, mnn_version, applicability):
         page.line(note, lead="   = ")
+
+
+def _is_undecided(found: Diagnostic) -> bool:
+    """A row of the table of which the model does not say whether it holds."""
+    return found.severity is Severity.INFO and found.status == "unknown" and found.name != _UNMEASURED
+
+
+def _write_undecided(page: Page, found: Sequence[Diagnostic]) -> None:
+    """What cannot be told from the model, in one line: such findings are many in ordinary models."""
+    rules = Counter(each.code for each in found)
+    told = ", ".join(f"{printable(code)} ({counted(count, 'node')})" for code, count in rules.items())
+    page.labelled(
+        "info",
+        STYLES[Severity.INFO],
+        f" cannot tell from the model whether these hold: {told}; --output-format concise lists them",
+        indent=4,
+    )
 
 
 def _write_operators(page: Page, group: Sequence[Diagnostic]) -> None:

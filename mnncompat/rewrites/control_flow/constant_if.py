@@ -14,19 +14,17 @@ from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnncompat.graph.view import GraphView
     from mnncompat.support.node_facts import NodeFacts
-    from mnncompat.support.target import Target
 
 
 class ConstantIf(NodeRewrite):
     """Replace an If whose condition is constant by the branch that is taken.
 
-    **What.** If over a condition that is stored or computed from constants and static shapes alone, where a node of a
-    branch or the If itself has a hazard. Exporters write such conditions for tests of a rank or a size; `mnncompat fix
-    --shape` settles more of them.
+    **What.** If over a condition that is stored or computed from constants and static shapes alone. Exporters write
+    such conditions for tests of a rank or a size; `mnncompat fix --shape` settles more of them.
 
-    **Why.** MNN converts both branches, whichever is taken, and refuses the model for either.
+    **Why.** MNN converts both branches, whichever is taken, and refuses the model for either. A model with an If runs
+    in the Module API only: in MNN's Session nothing comes out.
 
     **Before and after**::
 
@@ -42,15 +40,6 @@ class ConstantIf(NodeRewrite):
     name = "constant-if"
     summary = "its condition is constant: the branch that it takes is written in its place"
     op_types = ("If",)
-
-    def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
-        """True if the condition is constant and the node, or one in its branches, has a hazard."""
-        if not target.facts(view, index).is_constant(view.nodes[index].input[0]):
-            return False
-        inside = (graph for graph in view.scope.graphs() if _is_within(graph, view, index))
-        return bool(target.hazards(view, index)) or any(
-            target.hazards(graph, position) for graph in inside for position in range(len(graph.nodes))
-        )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
         """Emit the branch."""
@@ -79,8 +68,10 @@ class ConstantIf(NodeRewrite):
                 becomes="Mul, Relu",
                 w=(3,),
             ),
-            unchanged(
-                "healthy branches", f"(float[2,3] x) => (float[2,3] y) <bool c = {{1}}> {{ y = If{healthy}(c) }}"
+            rewritten(
+                "healthy branches",
+                f"(float[2,3] x) => (float[2,3] y) <bool c = {{0}}> {{ y = If{healthy}(c) }}",
+                becomes="Neg",
             ),
             unchanged(
                 "condition is an input",
@@ -88,8 +79,3 @@ class ConstantIf(NodeRewrite):
                 w=(3,),
             ),
         )
-
-
-def _is_within(graph: GraphView, outer: GraphView, index: int) -> bool:
-    depth = len(outer.address)
-    return len(graph.address) > depth and graph.address[:depth] == outer.address and graph.address[depth][0] == index

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 class ClipBounds(NodeRewrite):
     """Write Clip as Max and Min, or with the bound that is missing, or drop it.
 
-    **What.** Clip whose ``min`` is above its ``max``, Clip of integers without bounds, and, before MNN 3.2.3, Clip
-    without a lower bound.
+    **What.** Clip whose ``min`` is above its ``max``, Clip of integers without bounds, before MNN 3.2.3 Clip without a
+    lower bound, and Clip with one bound of a value of the graph around a branch or a body.
 
     **Why.** MNN gives ``min`` where ONNX gives ``max``; without bounds it uses those of floats for integers; and the
-    older releases use the smallest positive number as the lowest.
+    older releases use the smallest positive number as the lowest. In a branch or a body MNN takes a value of the graph
+    around it for int32, and the bound that is left out for an integer.
 
     **Before and after**::
 
@@ -62,10 +63,18 @@ class ClipBounds(NodeRewrite):
                 becomes="Max, Min",
             ),
             rewritten("no bounds", "(int32[6] x) => (int32[6] y) { y = Clip(x) }", becomes="Identity"),
+            rewritten("captured, lower bound", _branch("Clip(x, a)"), becomes="If{Max | Neg}"),
+            rewritten("captured, upper bound", _branch('Clip(x, "", a)'), becomes="If{Clip | Neg}"),
+            unchanged("captured, both bounds", _branch("Clip(x, a, b)")),
             unchanged(
                 "in order", "(float[6] x) => (float[6] y) <float a = {-0.5}, float b = {0.5}> { y = Clip(x, a, b) }"
             ),
         )
+
+
+def _branch(node: str) -> str:
+    return f"""(float[6] x, bool c) => (float[6] y) <float a = {{-0.5}}, float b = {{0.5}}> {{ y = If<then_branch =
+        one () => (float[6] p) {{ p = {node} }}, else_branch = two () => (float[6] q) {{ q = Neg(x) }}>(c) }}"""
 
 
 def _stated(node: NodeFacts, new: SubgraphBuilder, name: str) -> Value | None:

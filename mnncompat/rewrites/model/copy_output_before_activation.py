@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+from mnncompat.support.moved_outputs import moved_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,9 @@ _MAX_TAKES_INTEGERS = 12  # opset
 class CopyOutputBeforeActivation(NodeRewrite):
     """Let an operator read a copy of the graph output before it.
 
-    **What.** Operators of one operand, such as Sigmoid, that alone read a graph output which a change of shape or a
-    product with a constant matrix computes: a classifier that returns its logits and their sigmoid.
+    **What.** Operators of one operand, such as Sigmoid, and groups that MNN makes one of, such as a square or SiLU,
+    that alone read a graph output which a change of shape or a product with a constant matrix computes: a classifier
+    that returns its logits and their sigmoid, a spectrum and its power.
 
     **Why.** MNN moves such an operator before the change of shape, without checking the graph's outputs: the output is
     lost, and its name stands for the result of the operator, in the shape before the change.
@@ -31,6 +33,8 @@ class CopyOutputBeforeActivation(NodeRewrite):
 
         logits = Gemm(x, w, b)               logits = Gemm(x, w, b)
         y = Sigmoid(logits)                  y = Sigmoid(Max(logits, logits))
+
+        y = Mul(r, Sigmoid(r))               y = Mul(Max(r, r), Sigmoid(r))
 
     **Algebra.** Max(a, a) = a.
 
@@ -49,11 +53,15 @@ class CopyOutputBeforeActivation(NodeRewrite):
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value]:
         """Emit the copy and the node."""
-        operand = new.input(0)
-        others = [new.input(position) if new.has(position) else None for position in range(1, len(node.node.input))]
-        if new.opset < _MAX_TAKES_INTEGERS and not operand.is_float:
+        names = next((each.names for each in moved_outputs(node.view) if each.index == node.index), frozenset[str]())
+        operands = [new.input(position) if new.has(position) else None for position in range(len(node.node.input))]
+        read = next((each for each in operands if each is not None and each.name in names), None)
+        if read is None:
+            raise NotApplicable("it reads no graph output that MNN loses")
+        if new.opset < _MAX_TAKES_INTEGERS and not read.is_float:
             raise NotApplicable(f"opset {new.opset} has no Max of integers")
-        return new.clone_node(new.op("Max", operand, operand), *others)
+        copy = new.op("Max", read, read)
+        return new.clone_node(*(copy if each is not None and each.name == read.name else each for each in operands))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -62,6 +70,9 @@ class CopyOutputBeforeActivation(NodeRewrite):
         return (
             *_changes_of_shape(),
             *_products(),
+            *_groups(),
+            unchanged("sum with itself", f"{_FLAT} {{ s = Flatten(x) y = Add(s, s) }}"),
+            unchanged("cube", f"{_FLAT} <float c = {{3.0}}> {{ s = Flatten(x) y = Pow(s, c) }}"),
             unchanged(
                 "sums of products, turned",
                 """(float[5,12] x) => (float[3,5] s, float[3,5] y)
@@ -70,7 +81,7 @@ class CopyOutputBeforeActivation(NodeRewrite):
                 w=_W,
             ),
             unchanged("no output", "(float[2,3,4] x) => (float[2,12] y) { s = Flatten(x) y = Sigmoid(s) }"),
-            unchanged("read elsewhere", f"{_FLAT} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(s, t) }}"),
+            unchanged("read elsewhere", f"{_FLAT} {{ s = Flatten(x) t = Sigmoid(s) y = Add(s, t) }}"),
             unchanged("Softmax", f"{_FLAT} {{ s = Flatten(x) y = Softmax(s) }}"),
             unchanged("no change of shape", f"{turned} {{ s = Transpose<perm=[0,2,1]>(x) y = Sigmoid(s) }}"),
         )
@@ -107,6 +118,47 @@ def _changes_of_shape() -> tuple[Example, ...]:
             "in a branch",
             f"(float[2,12] x, bool c) => (float[24] s, float[24] y) <int64[1] n = {{24}}> {{ s, y = If<{branch}>(c) }}",
             becomes="If{Abs, Max, Reshape | Exp, Max, Reshape}",
+        ),
+    )
+
+
+def _groups() -> tuple[Example, ...]:
+    """Nodes of which MNN makes one operator."""
+    return (
+        rewritten("square", f"{_FLAT} {{ s = Flatten(x) y = Mul(s, s) }}", becomes="Flatten, Max, Mul"),
+        rewritten(
+            "power of 2",
+            f"{_FLAT} <float two = {{2.0}}> {{ s = Flatten(x) y = Pow(s, two) }}",
+            becomes="Flatten, Max, Pow",
+        ),
+        rewritten(
+            "SiLU",
+            f"{_FLAT} {{ s = Flatten(x) t = Sigmoid(s) y = Mul(t, s) }}",
+            becomes="Flatten, Max, Mul, Sigmoid",
+        ),
+        rewritten(
+            "HardSwish written out",
+            f"""{_FLAT} <float three = {{3.0}}, float low = {{0.0}}, float six = {{6.0}}>
+            {{ s = Flatten(x) a = Add(s, three) c = Clip(a, low, six) m = Mul(s, c) y = Div(m, six) }}""",
+            becomes="Add, Clip, Div, Flatten, Max, Mul",
+        ),
+        rewritten(
+            "GELU by Tanh",
+            f"""{_FLAT} <float three = {{3.0}}, float k = {{0.044715}}, float r = {{0.7978846}}, float one = {{1.0}},
+            float half = {{0.5}}> {{ s = Flatten(x) p = Pow(s, three) q = Mul(p, k) a = Add(s, q) b = Mul(a, r)
+            t = Tanh(b) d = Add(t, one) h = Mul(d, half) y = Mul(s, h) }}""",
+            becomes="2 Add, Flatten, Max, 4 Mul, Pow, Tanh",
+        ),
+        rewritten(
+            "read by equal nodes",
+            f"{_FLAT} {{ s = Flatten(x) a = Neg(s) b = Neg(s) c = Exp(a) d = Abs(b) y = Add(c, d) }}",
+            becomes="Abs, Add, Exp, Flatten, 2 Max, 2 Neg",
+        ),
+        rewritten(
+            "behind another change of shape",
+            f"""{_FLAT} <int64[1] n = {{24}}, int64[2] m = {{2, 12}}>
+            {{ s = Flatten(x) f = Reshape(s, n) e = Exp(f) y = Reshape(e, m) }}""",
+            becomes="Exp, Flatten, Max, 2 Reshape",
         ),
     )
 

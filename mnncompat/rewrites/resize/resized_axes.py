@@ -45,6 +45,12 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     return found
 
 
+def amounts_of(node: NodeFacts, new: SubgraphBuilder, count: int) -> tuple[list[Numbers] | None, list[Numbers] | None]:
+    """Scales and sizes of each axis as float32 of shape (1,), as far as the node states them."""
+    scales = _scales(node, new, count)
+    return scales, _elements(new, _SIZES, count) if scales is None and new.has(_SIZES) else None
+
+
 def _is_unscaled(node: NodeFacts, new: SubgraphBuilder, axis: int, scale: Numbers, shape: Sequence[Dim] | None) -> bool:
     """Scaled by 1: the axis is not changed, whatever its size."""
     if isinstance(scale, Value) or float(scale[0]) != 1:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mnncompat.graph.operator_traits import RESHAPES, ROUNDINGS, SIZES
+from mnncompat.inference.constant_folding import constant_value
+from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
@@ -57,3 +59,46 @@ def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
         found.add(node.op_type)
         node = facts.view.producer(node.input[0])
     return found
+
+
+_COLLECTING = (
+    "({}float x) => (float y, float[K] z) <bool t = {{1}}{}> {{ y, z = Loop<body = b (int64 i, bool c, float s) => "
+    "(bool d, float r, float e) {{ d = Identity(c) r = Neg(s) e = Abs(s) }}>({}, x) }}"
+)
+
+
+@relation(
+    holds=_COLLECTING.format("", ", int64 n = {0}", "n, t"),
+    fails=_COLLECTING.format("", ", int64 n = {2}", "n, t"),
+)
+def loop_collects_in_no_iteration(facts: NodeFacts) -> bool | None:
+    """A Loop with scan outputs has a constant count of 0, or a condition that is constant and false."""
+    return _collects(facts) and (_stated(facts, 0) == 0 or _stated(facts, 1) == 0)
+
+
+@relation(
+    holds=_COLLECTING.format("int64 n, ", "", "n, t"),
+    fails=_COLLECTING.format("float[A] a, ", "", "n, t").replace("{ y, z", "{ n = Size(a) y, z"),
+)
+def loop_may_collect_in_no_iteration(facts: NodeFacts) -> bool:
+    """A Loop with scan outputs may run no iteration: its count may be 0, or its first condition false.
+
+    Dimensions without a size are taken for at least 1.
+    """
+    if not _collects(facts) or loop_collects_in_no_iteration(facts):
+        return False
+    count = facts.operand(0)
+    runs = count is None or lower_bound(facts.view, count) >= 1
+    return not (runs and (facts.operand(1) is None or bool(_stated(facts, 1))))
+
+
+def _collects(facts: NodeFacts) -> bool:
+    """The body has more results than the condition and the states."""
+    body = facts.attribute("body")
+    return body is not None and len(body.output) > len(body.input) - 1
+
+
+def _stated(facts: NodeFacts, position: int) -> int | None:
+    name = facts.operand(position)
+    value = None if name is None else constant_value(facts.view, name)
+    return None if value is None or value.size != 1 else int(value.reshape(()))

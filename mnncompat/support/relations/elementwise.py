@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from mnncompat.graph.operator_traits import MOVES
+from mnncompat.graph.protos import attribute
+from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count, operand_shape
 from mnncompat.support.relations.registry import relation
+
+_LONGEST = 20
+_OF_ALL = ("Concat", "Max", "Min", "Mul")
+_OF_FIRST = MOVES | frozenset(("Cast", "ReduceMax", "ReduceMin"))
 
 _SATURATED = ("Sigmoid", "Tanh")
 
@@ -110,3 +119,40 @@ def readers_distinguish_large_results(facts: NodeFacts) -> bool:
         reader.op_type not in _SATURATED and not (reader.op_type == "Max" and operand in reader.input)
         for reader in readers
     )
+
+
+@relation(
+    holds="(float[2] a, float[2] b) => (bool[2] y) { r = Relu(a) s = Mul(r, r) y = Less(b, s) }",
+    fails="(float[2] a, float[2] b) => (bool[2] y) { r = Neg(a) y = Less(b, r) }",
+)
+def one_operand_is_never_negative(facts: NodeFacts) -> bool:
+    """An operand holds no negative number, whatever the model is fed with: the operators that compute it tell."""
+    return any(lower_bound(facts.view, name) >= 0 for name in facts.node.input)
+
+
+@relation(
+    holds=(
+        "(float[2] a, float[2] b) => (bool[2] y) { c = Greater(a, b) d = Cast<to=7>(c) e = Mul(d, d) "
+        "y = Cast<to=9>(e) }"
+    ),
+    fails="(int64[2] a, int64[2] b) => (bool[2] y) { d = Add(a, b) y = Cast<to=9>(d) }",
+)
+def operand_holds_truth_values(facts: NodeFacts) -> bool:
+    """Input 0 holds nothing but 0 and 1: truth values, products of them, or positions along an axis of two."""
+    return _holds_truth(facts, facts.node.input[0], _LONGEST)
+
+
+def _holds_truth(facts: NodeFacts, name: str, further: int) -> bool:
+    value = facts.view.stored_value(name)
+    if value is not None:
+        return bool(np.isin(value, (0, 1)).all())
+    if facts.dtype(name) == "BOOL":
+        return True
+    node = facts.view.producer(name)
+    if node is None or not further:
+        return False
+    if node.op_type in ("ArgMax", "ArgMin"):
+        shape = facts.shape(node.input[0])
+        return shape is not None and shape[attribute(node, "axis", 0)] == 2  # noqa: PLR2004 - positions 0 and 1
+    operands = node.input if node.op_type in _OF_ALL else node.input[:1] if node.op_type in _OF_FIRST else ()
+    return bool(operands) and all(_holds_truth(facts, each, further - 1) for each in operands if each)

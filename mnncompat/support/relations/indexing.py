@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from onnx import NodeProto
-
-from mnncompat.graph.operator_traits import MOVES, NEVER_NEGATIVE, ROUNDINGS
-from mnncompat.graph.protos import attribute, is_onnx
-from mnncompat.graph.view import GraphView
+from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
 from mnncompat.support.relations.registry import relation
-
-# Operators whose result is not negative if their first operand is not negative.
-_UNARY = MOVES | ROUNDINGS | {"Cast", "CumSum", "ReduceMax", "ReduceMin", "ReduceSum"}
-
-# Operators whose result is not negative if none of their operands is negative.
-_JOINING = frozenset(("Concat", "Add", "Mul", "Min", "Max"))
-
-_FURTHEST = 32
 
 
 @relation(
@@ -32,44 +18,7 @@ def indices_are_never_negative(facts: NodeFacts) -> bool:
     Or they are made so by ``Where(Less(indices, 0), indices + size, indices)``.
     """
     name = facts.operand(0 if facts.node.op_type == "OneHot" else 1)
-    return name is not None and _never_negative(facts.view, name, _FURTHEST)
-
-
-def _never_negative(view: GraphView, name: str, further: int) -> bool:
-    constant = view.stored_value(name)
-    if constant is not None:
-        return constant.dtype.kind in "biuf" and not (constant < 0).any()
-    node = view.producer(name)
-    if node is None or not is_onnx(node) or not further:
-        return False
-    if node.op_type in NEVER_NEGATIVE or _is_position(node, name) or _counts_from_start(view, node):
-        return True
-    operands = _operands_that_decide_sign(node)
-    return bool(operands) and all(_never_negative(view, each, further - 1) for each in operands)
-
-
-def _operands_that_decide_sign(node: NodeProto) -> Sequence[str]:
-    """The operands that must not be negative, so that the result is not negative."""
-    if node.op_type in _UNARY:
-        return node.input[:1]
-    if node.op_type in _JOINING:
-        return node.input
-    if node.op_type == "Where" or (node.op_type == "Mod" and attribute(node, "fmod", 0) == 0):
-        return node.input[1:]
-    return ()
-
-
-def _is_position(node: NodeProto, name: str) -> bool:
-    return node.op_type == "TopK" and name in node.output[1:]
-
-
-def _counts_from_start(view: GraphView, node: NodeProto) -> bool:
-    """``Where(Less(i, 0), i + size, i)``; the size is assumed to be that of the axis."""
-    test = view.producer(node.input[0]) if node.op_type == "Where" else None
-    if test is None or test.op_type != "Less":
-        return False
-    zero = view.stored_value(test.input[1])
-    return zero is not None and not zero.any() and test.input[0] == node.input[2]
+    return name is not None and lower_bound(facts.view, name) >= 0
 
 
 @relation(

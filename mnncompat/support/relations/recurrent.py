@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from onnx import FunctionProto
+import numpy as np
+from onnx import FunctionProto, NodeProto
 
-from mnncompat.graph.protos import dims_of
+from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS
+from mnncompat.graph.protos import attribute, dims_of
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import operand_shape
 from mnncompat.support.relations.registry import relation
+
+_FURTHEST = 200
+_KEEPS_AXES = (
+    ARITHMETIC
+    | FLOAT_FUNCTIONS
+    | frozenset(
+        (
+            *("AveragePool", "BatchNormalization", "Cast", "Clip", "Conv", "Dropout", "Elu", "Identity"),
+            *("LayerNormalization", "LeakyRelu", "MatMul", "MaxPool", "PRelu", "Relu"),
+        )
+    )
+)
+"""Operators whose result has the axes of the first operand, where both have the same rank."""
 
 
 @relation(
@@ -62,11 +77,11 @@ def sequence_has_one_step(facts: NodeFacts) -> bool:
 def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
     """The number of steps of a recurrent operator (axis 0 of input 0) is a symbol or unknown.
 
-    MNN's converter assumes 1 for axis 0 of an input of the model where that is not fixed, and leaves other sizes open.
-    After a Pad that makes the sequence longer it assumes more than 1.
+    MNN's converter assumes 1 for axis 0 of an input of the model where that is not fixed, and leaves other sizes open,
+    also where a Transpose brings them to the front. After a Pad that makes the sequence longer it assumes more than 1.
     """
     shape = facts.shape(facts.node.input[0])
-    if not _has_open_first_axis(facts.view):
+    if not _has_open_first_axis(facts.view) or _comes_from_other_axis(facts):
         return False
     producer = facts.view.producer(facts.node.input[0])
     if producer is not None and producer.op_type == "Pad" and shape and len(producer.input) > 1:
@@ -74,6 +89,49 @@ def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
         if widths is not None and widths.size == 2 * len(shape) and widths[0] + widths[len(shape)] > 0:
             return False
     return None if not shape else not isinstance(shape[0], int)
+
+
+def _comes_from_other_axis(facts: NodeFacts) -> bool:
+    """Axis 0 of input 0 is another axis than the first one of an input of the model, or has its symbol."""
+    view, name, axis = facts.view, facts.node.input[0], 0
+    if view.parent is not None or isinstance(view.graph, FunctionProto):
+        return False
+    shape = facts.shape(name)
+    found = {value.name: dims_of(value) or () for value in view.graph.input if value.name not in view.initializers}
+    symbol = shape[0] if shape else None
+    firsts = {dims[0] for dims in found.values() if dims}
+    others = {dim for dims in found.values() for dim in dims[1:]}
+    if isinstance(symbol, str) and symbol in others and symbol not in firsts:
+        return True
+    for _ in range(_FURTHEST):
+        node = view.producer(name)
+        if node is None:
+            return axis > 0 and name in found
+        before = _axis_before(facts, node, axis)
+        if before is None:
+            return False
+        name, axis = node.input[0], before
+    return False
+
+
+def _axis_before(facts: NodeFacts, node: NodeProto, axis: int) -> int | None:
+    """The axis of a node's first operand that an axis of its result is; None if that is not known."""
+    before, after = facts.rank(node.input[0]), facts.rank(node.output[0])
+    if before is None or after is None:
+        return None
+    if node.op_type == "Transpose":
+        perm = attribute(node, "perm") or list(range(before))[::-1]
+        return int(perm[axis])
+    if node.op_type in ("Squeeze", "Unsqueeze"):
+        axes = facts.value_through_casts(node.input[1]) if len(node.input) > 1 else attribute(node, "axes")
+        if axes is None:
+            return None
+        rank = before if node.op_type == "Squeeze" else after
+        moved = {int(each) % rank for each in np.asarray(axes).reshape(-1)}
+        if node.op_type == "Squeeze":
+            return [each for each in range(rank) if each not in moved][axis]
+        return None if axis in moved else axis - sum(each < axis for each in moved)
+    return axis if before == after and node.op_type in _KEEPS_AXES else None
 
 
 def _has_open_first_axis(view: GraphView) -> bool:

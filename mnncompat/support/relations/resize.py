@@ -37,6 +37,18 @@ def resize_enlarges_spatial_axes(facts: NodeFacts) -> bool | None:
 
 
 @relation(
+    holds='(float[1,1,H,4] x, int64[4] n) => (float[1,1,G,K] y) { y = Resize<mode="nearest">(x, , , n) }',
+    fails=(
+        "(float[1,1,H,4] x) => (float[1,1,G,8] y) <float[4] s = {1.0, 1.0, 2.0, 2.0}> { y = "
+        'Resize<mode="nearest">(x, , s) }'
+    ),
+)
+def resize_may_enlarge(facts: NodeFacts) -> bool:
+    """It is not known whether a spatial dimension (axis 2 and up) of the result is larger than that of input 0."""
+    return resize_enlarges_spatial_axes(facts) is None
+
+
+@relation(
     holds=(
         "(float[1,1,4,4] x) => (float[1,1,2,2] y) <float[4] s = {1.0, 1.0, 0.5, 0.5}> { y = "
         'Resize<mode="nearest">(x, , s) }'

@@ -1,0 +1,203 @@
+"""Outputs of a graph that MNN's converter loses, because it moves the operator that reads them before their producer.
+
+``tools/converter/source/optimizer/postconvert/MoveUnaryOpBeforeReshape.cpp`` of MNN 3.6.1 exchanges a change of shape
+and an operator of one operand that alone reads its result, and does not look at the outputs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from onnx import NodeProto
+
+from mnncompat.graph.operator_traits import MATRIX_PRODUCTS, RESHAPES
+from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.constant_folding import is_constant
+from mnncompat.support.model_scope import HazardLocation, Scope
+from mnncompat.support.relations.activation_fusion import is_bias
+from mnncompat.support.unary_fusion import Fused, fused_at, is_scalar
+
+_SINCE_3_0_1 = frozenset(("Mul", "ReduceL2", "ReduceSumSquare", "SiLU"))
+"""Labels of what 3.0.0 leaves several operators, or an operator of two operands."""
+_SOFTMAX_COERCES_BELOW = 13
+_KEEPING = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class MovedOutput:
+    """An output that is lost.
+
+    Attributes:
+        index: A node that reads it, and that could read a copy instead.
+        label: What is moved: an operator, or several that become one.
+        before: The node that computes the output.
+        names: The output's name, and those of its copies in any shape.
+    """
+
+    index: int
+    label: str
+    before: NodeProto
+    names: frozenset[str]
+
+
+def output_moved(scope: Scope) -> Iterator[HazardLocation]:
+    """A change of shape whose result is a graph output, and which MNN exchanges with the operator that reads it."""
+    return _locations(scope, since_3_0_1=False)
+
+
+def output_moved_since_3_0_1(scope: Scope) -> Iterator[HazardLocation]:
+    """The same for a square written as Mul, ReduceL2 or ReduceSumSquare, and for SiLU."""
+    return _locations(scope, since_3_0_1=True)
+
+
+def _locations(scope: Scope, *, since_3_0_1: bool) -> Iterator[HazardLocation]:
+    for view in scope.graphs:
+        for found in moved_outputs(view):
+            if (found.label in _SINCE_3_0_1) is since_3_0_1:
+                values = {"op": found.label, "before": found.before.op_type, "output": found.before.output[0]}
+                yield HazardLocation(view=view, position=found.index, values=values)
+
+
+def moved_outputs(view: GraphView) -> Iterator[MovedOutput]:
+    """The outputs of a graph that are lost."""
+    operands: dict[str, list[Fused]] | None = None
+    for node in view.nodes:
+        if not is_onnx(node) or not node.output or not _ends_in_reshape(view, node):
+            continue
+        result = node.output[0]
+        same = {result, *_copies(view, result, shaped=False)}
+        if same.isdisjoint(view.outputs):
+            continue
+        names = frozenset((result, *_copies(view, result, shaped=True)))
+        if not names.isdisjoint(view.captured):
+            continue
+        operands = _fused_by_operand(view) if operands is None else operands
+        yield from _moved(view, node, names, operands)
+
+
+def _fused_by_operand(view: GraphView) -> dict[str, list[Fused]]:
+    found: dict[str, list[Fused]] = defaultdict(list)
+    for index in range(len(view.nodes)):
+        for group in fused_at(view, index):
+            found[group.operand].append(group)
+    return found
+
+
+def _moved(
+    view: GraphView, node: NodeProto, names: frozenset[str], operands: Mapping[str, list[Fused]]
+) -> Iterator[MovedOutput]:
+    """The output, if all that reads it becomes one operator of one operand."""
+    readers = {index for name in names for index in view.consumers.get(name, ())}
+    readers = {
+        index for index in readers if names.isdisjoint(_copied(view, view.nodes[index])) and not _is_dead(view, index)
+    }
+    kinds: dict[tuple[object, ...], list[Fused]] = defaultdict(list)
+    for name in names:
+        for group in operands.get(name, ()):
+            kinds[group.kind].append(group)
+    for groups in kinds.values():
+        covered = frozenset[int]().union(*(group.nodes for group in groups))
+        if readers and covered >= readers and _is_closed(view, covered, {max(group.nodes) for group in groups}):
+            for group in groups:
+                yield MovedOutput(max(readers & group.nodes), group.label, node, names)
+            return
+
+
+def _is_closed(view: GraphView, nodes: frozenset[int], last: set[int]) -> bool:
+    """Nothing but these nodes reads the values that they compute, those of the last ones aside."""
+    between = {name for index in nodes - last for name in view.nodes[index].output if name}
+    return all(not view.is_external_use(name) and nodes.issuperset(view.consumers.get(name, ())) for name in between)
+
+
+def _is_dead(view: GraphView, index: int) -> bool:
+    return not any(view.is_external_use(name) or name in view.consumers for name in view.nodes[index].output if name)
+
+
+def _copies(view: GraphView, name: str, *, shaped: bool) -> Iterator[str]:
+    """The copies of a value, those in other shapes too if wanted."""
+    for index in dict.fromkeys(view.consumers.get(name, ())):
+        if shaped or view.nodes[index].op_type not in RESHAPES:
+            for copy in _copied(view, view.nodes[index], name):
+                yield copy
+                yield from _copies(view, copy, shaped=shaped)
+
+
+def _copied(view: GraphView, node: NodeProto, name: str | None = None) -> tuple[str, ...]:
+    """The result of a copy or change of shape that the converter moves an operator over; nothing for other nodes."""
+    if not is_onnx(node) or not node.input or name not in (None, node.input[0]):
+        return ()
+    op, operand, results = node.op_type, node.input[0], tuple(node.output[:1])
+    if op in ("Identity", "Dropout", *RESHAPES):
+        return results
+    if op == "Concat" and len(node.input) == 1:
+        return results
+    if op == "Cast" and view.dtype(operand) is not None and view.dtype(operand) == attribute(node, "to"):
+        return results
+    return results if op in _KEEPING and is_scalar(view, node.input[1], _KEEPING[op]) else ()
+
+
+def _ends_in_reshape(view: GraphView, node: NodeProto) -> bool:
+    """The converter writes the node as a change of shape, or as other operators followed by one."""
+    match node.op_type:
+        case "ArgMax" | "ArgMin":
+            found = attribute(node, "keepdims", 1) == 1
+        case "Add":
+            producers = [view.producer(name) for name in node.input] if is_bias(view, node) else []
+            found = any(each is not None and each.op_type == "MatMul" and _is_layer(view, each) for each in producers)
+        case "Softmax":
+            found = view.opset < _SOFTMAX_COERCES_BELOW and attribute(node, "axis", 1) != -1
+        case "MaxUnpool":
+            found = len(node.input) == 2  # noqa: PLR2004 - without the shape of its result
+        case "Einsum":
+            found = _einsum_ends_in_reshape(node)
+        case op:
+            found = op in RESHAPES or (op in MATRIX_PRODUCTS and _is_layer(view, node))
+    return bool(found)
+
+
+def _is_layer(view: GraphView, node: NodeProto) -> bool:
+    """A product is a fully connected layer there, and nothing is multiplied or added behind it."""
+    weight = view.shape(node.input[1])
+    if not is_constant(view, node.input[1]) or weight is None or len(weight) != 2:  # noqa: PLR2004 - a matrix
+        return False
+    is_scaled = node.op_type == "Gemm" and attribute(node, "alpha", 1.0) != 1.0
+    if is_scaled or not any(node.input[2:]):
+        return not is_scaled
+    bias, columns = view.shape(node.input[2]), weight[0 if attribute(node, "transB", 0) else 1]
+    sizes = [dim for dim in bias or () if isinstance(dim, int)]
+    return bias is not None and is_constant(view, node.input[2]) and prod(sizes) == columns
+
+
+def _einsum_ends_in_reshape(node: NodeProto) -> bool:
+    """The converter writes the Einsum as a product of matrices whose result it reshapes, and does not permute."""
+    equation = str(attribute(node, "equation", b"").decode()).replace(" ", "")
+    operands, arrow, result = equation.replace("...", ".").partition("->")
+    terms = operands.split(",")
+    if not arrow or not result or len(terms) != 2 or equation == "i,i...->...":  # noqa: PLR2004 - of two operands
+        return False
+    one, two = terms
+    if _is_plain_product(one, two, result):
+        return False
+    if result[0] == ".":  # an ellipsis is treated as one axis until the end
+        return True
+    order = [
+        *(index for index in result if index in one and index in two),
+        *(index for index in result if index not in two),
+        *(index for index in result if index not in one),
+    ]
+    return not set(one) <= set(result) and order == list(result)
+
+
+def _is_plain_product(one: str, two: str, result: str) -> bool:
+    """The converter writes an Einsum of these terms as a product of matrices alone."""
+    summed = next((index for index in one if index not in result), None)
+    if len(result) == len(one) == len(two) == 4 and summed is not None:  # noqa: PLR2004 - two batches and a matrix
+        kept = one.replace(summed, "")
+        return result == kept + "".join(index for index in two if index != summed and index not in kept)
+    if len(result) == len(one) == len(two) == 3:  # noqa: PLR2004 - a batch and a matrix
+        return one[0] == two[0] == result[0] and not set(one[1:]).isdisjoint(two[1:])
+    return False

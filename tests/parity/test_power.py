@@ -91,7 +91,7 @@ def test_an_operator_that_no_input_reaches_is_named() -> None:
 
 
 def test_a_layer_that_wakes_up_with_larger_inputs_gets_them() -> None:
-    far = np.full(4, -150, np.float32)
+    far = np.full(4, -2000, np.float32)
     power, ran = measured(model(DEAD, w=numbers(8, 4), v=numbers(8, 4), far=far))
 
     assert not power.silent

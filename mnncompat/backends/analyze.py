@@ -102,7 +102,7 @@ def _converted(model: Model, source: Path | None, limits: mnn.Limits) -> mnn.Mnn
             source = folder / "model.onnx"
             data = save(model, source)
         converted = mnn.convert(source, target, options=mnn.ConvertOptions(), limits=limits, data=data)
-        return converted if isinstance(converted, mnn.Failure) else mnn.dump(target, limits=limits)
+        return converted if isinstance(converted, mnn.Failure) else mnn.read_graph(target)
 
 
 def _placement(model: Model, graph: mnn.MnnGraph | mnn.Failure | None, chosen: Backend) -> Placement | None:

@@ -2,10 +2,11 @@
 
     convert(model.onnx, out.mnn)  -> Converted | Failure
     run(out.mnn, feeds)           -> Ran | Failure
-    dump(out.mnn)                 -> MnnGraph | Failure
-    count_ops(out.mnn)            -> {op type: count} | Failure
     interface(out.mnn)            -> MnnInterface | Failure
     declared_ops()                -> op types | Failure
+
+    read_graph(out.mnn)           -> MnnGraph: from the file, without MNN
+    count_ops(out.mnn)            -> {op type: count}
 
     with ForkServer() as server:  -> `convert` and `run` with `performer=server.perform`: milliseconds for each child
 
@@ -14,9 +15,9 @@ Importing this package imports neither MNN nor numpy.
 
 from mnncompat.mnn.converter import convert
 from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
-from mnncompat.mnn.graph import count_ops, declared_ops, dump
+from mnncompat.mnn.graph import count_ops, declared_ops, read_graph
 from mnncompat.mnn.options import ConvertOptions, Limits
-from mnncompat.mnn.outcome import Converted, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran
+from mnncompat.mnn.outcome import Converted, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran, Weights
 from mnncompat.mnn.session import interface, run
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
@@ -34,10 +35,11 @@ __all__ = [
     "Ran",
     "ServedEnvironment",
     "Stage",
+    "Weights",
     "convert",
     "count_ops",
     "declared_ops",
-    "dump",
     "interface",
+    "read_graph",
     "run",
 ]

@@ -16,7 +16,6 @@ _ROUTINE = re.compile(
       | outputTensors\ ?:.*
       | Converted\ (?:Success!|Failed!)
       | Don't\ has\ bizCode.*
-      | MNNModel\ .*\ has\ convert\ to\ JsonFile\ .*
       | Fuse\w+\ as\ .*
       | gen\ Static\ Model.*
       | Use\ While\ to\ compute\ .*

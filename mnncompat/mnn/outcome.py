@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -42,16 +43,31 @@ class Ran:
     seconds: float
 
 
+class Weights(StrEnum):
+    """How a convolution, a fully connected layer or a constant holds its numbers."""
+
+    NONE = "none"
+    """There are none, or the op is of another kind."""
+    PLAIN = "plain"
+    """As an array of one of MNN's types."""
+    ENCODED = "encoded"
+    """As float16, as integers with scales or sparse (`quanParameter`), or for integer arithmetic (`symmetricQuan`)."""
+
+
 class MnnOp(NamedTuple):
     """One op of a converted graph.
 
     Attributes:
-        type: MNN's op type (`Convolution`, `Reshape`).
+        type: MNN's op type (`Convolution`, `Reshape`); `OpType 612` where MNN 3.6.1 has no name for it.
         name: The op's name, mostly that of an ONNX value.
         inputs: Numbers of the values that it reads, unique in its graph.
         outputs: Numbers of the values that it computes.
         values: Names of the values that it computes.
         body: Name of the subgraph that holds it; empty in the main graph.
+        parameter: Kind of its parameters (`Convolution2D`); empty if it has none.
+        custom: Of an op that MNN itself does not know (`Extra`, `Plugin`): its own type.
+        weights: How it holds its weights.
+        external: True if they are in a file of their own.
     """
 
     type: str
@@ -60,21 +76,27 @@ class MnnOp(NamedTuple):
     outputs: tuple[int, ...] = ()
     values: tuple[str, ...] = ()
     body: str = ""
+    parameter: str = ""
+    custom: str = ""
+    weights: Weights = Weights.NONE
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MnnGraph:
-    """The graph of an `.mnn` file, as the converter's JSON dump has it.
+    """The graph of an `.mnn` file, as it is written there.
 
     Attributes:
         ops: The main graph's ops in file order, then those of the subgraphs (bodies of If and Loop).
         outputs: Names of the graph's outputs.
         version: MNN version that wrote the file, empty when the file does not say.
+        inputs: The main graph's inputs in file order, with the layouts of the file.
     """
 
     ops: tuple[MnnOp, ...]
     outputs: tuple[str, ...]
     version: str
+    inputs: tuple[MnnInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

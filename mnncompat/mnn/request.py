@@ -193,7 +193,7 @@ def _told(values: dict[str, Any], words: str) -> Failure:
 _WHERE = {
     Stage.START: "before MNN was used",
     Stage.CONVERT: "while converting",
-    Stage.DUMP: "while dumping the graph",
+    Stage.LIST: "while listing the operators",
     Stage.LOAD: "while loading the converted model",
     Stage.RUN: "while running the converted model",
     Stage.EXIT: "at exit, after the result was written",

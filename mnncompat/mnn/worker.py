@@ -13,7 +13,6 @@ import contextlib
 import gc
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
 
 CONVERTED = "converted.mnn"
 """Name of the file that `convert` writes in the working directory."""
-DUMPED = "dumped.json"
 FEEDS = "feeds"
 OUTPUTS = "outputs"
-_PLAUSIBLE_LINE = 4096
 
 
 class TaskError(Exception):
@@ -52,26 +49,9 @@ def convert(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"bytes": _size(CONVERTED)}
 
 
-def dump(arguments: dict[str, Any]) -> dict[str, Any]:
-    """List the ops of `model` (a path), through the converter's JSON dump."""
-    enter(Stage.DUMP)
-    _converter("-f", "MNN", "--modelFile", arguments["model"], "--JsonFile", DUMPED)
-    if not _size(DUMPED):
-        raise TaskError(FailureKind.ERROR, "the converter dumped nothing")
-    graph = _without_weights(Path(DUMPED))
-    bodies = [("", graph.get("oplists", []), graph.get("tensorName", []))] + [
-        (body.get("name", ""), body.get("nodes", []), body.get("tensors", [])) for body in graph.get("subgraphs", [])
-    ]
-    return {
-        "ops": [_described_op(node, names, body) for body, nodes, names in bodies for node in nodes],
-        "outputs": graph.get("outputName", []),
-        "version": graph.get("extraInfo", {}).get("version", ""),
-    }
-
-
 def declare(arguments: dict[str, Any]) -> dict[str, Any]:
     """Print the op types that the converter declares for a `framework`. They are in what was printed."""
-    enter(Stage.DUMP)
+    enter(Stage.LIST)
     _converter("-f", arguments["framework"], "--OP")
     return {}
 
@@ -108,9 +88,9 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-CONVERTING = frozenset({"convert", "dump", "declare"})
+CONVERTING = frozenset({"convert", "declare"})
 """The tasks that load the converter; the others load the runtime."""
-TASKS: dict[str, Task] = {"convert": convert, "dump": dump, "declare": declare, "inspect": inspect, "run": run}
+TASKS: dict[str, Task] = {"convert": convert, "declare": declare, "inspect": inspect, "run": run}
 
 
 def _converter(*arguments: str) -> None:
@@ -124,35 +104,6 @@ def _size(name: str) -> int:
         return Path(name).stat().st_size
     except OSError:
         return 0
-
-
-_STRING_OR_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?\b(?:inf|nan)\b', re.DOTALL)
-_NOT_FINITE = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN", "-nan": "NaN"}
-"""What a dump prints, which is no JSON."""
-
-
-def _without_weights(path: Path) -> dict[str, Any]:
-    """Parse a dump without its weights: each array of numbers is one line, and can be a gigabyte of text."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        kept = ("[]\n" if len(line) > _PLAUSIBLE_LINE and line.startswith("[ ") else line for line in lines)
-        text = "".join(kept)
-    try:
-        graph: dict[str, Any] = json.loads(text, strict=False)
-    except ValueError:
-        graph = json.loads(_STRING_OR_NUMBER.sub(_as_json_reads_it, text), strict=False)
-    return graph
-
-
-def _as_json_reads_it(found: re.Match[str]) -> str:
-    """Numbers that are not finite as Python's json names them; strings as they are."""
-    return _NOT_FINITE.get(found[0], found[0])
-
-
-def _described_op(node: dict[str, Any], names: list[str], body: str) -> dict[str, Any]:
-    inputs, outputs = node.get("inputIndexes", []), node.get("outputIndexes", [])
-    values = [names[index] for index in outputs if index < len(names)]
-    described = {"type": node["type"], "name": node.get("name", ""), "inputs": inputs, "outputs": outputs}
-    return described | {"values": values, "body": body}
 
 
 def load(path: str, inputs: list[str], outputs: list[str]) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from mnncompat import mnn
+from mnncompat.errors import ModelError
 from mnncompat.graph.operator_traits import CASTS, RESHAPES, SIZES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.inference.shape_inference import infer
@@ -162,28 +163,27 @@ class ScoringRunner:
         self.name = self._plain.name
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
-        """Run the model on each of the feeds, see `Runner`."""
+        """Run the model on each of the feeds, see `Runner`. Without the scores, where MNN gives the outputs alone."""
         found = self._plain.run(feeds)
         if self._scores is None or isinstance(found, Failure):
             return found
         scores = self._scores.run(feeds)
-        if isinstance(scores, Failure):
-            return scores
-        return [one | two for one, two in zip(found, scores, strict=True)]
+        return found if isinstance(scores, Failure) else [one | two for one, two in zip(found, scores, strict=True)]
 
 
-def scores_in_file(scores: Scores, path: Path, limits: Limits) -> tuple[Scores, list[str]]:
+def scores_in_file(scores: Scores, path: Path) -> tuple[Scores, list[str]]:
     """The scores that a converted file has as well, and a note for each that it has not.
 
     Args:
         scores: Of the original.
         path: The `.mnn` file.
-        limits: What the child process that lists its tensors may use.
     """
     if not scores.labels:
         return scores, []
-    graph = mnn.dump(path, limits=limits)
-    held = set() if isinstance(graph, Failure) else {name for op in graph.ops if not op.body for name in op.values}
+    try:
+        held = {name for op in mnn.read_graph(path).ops if not op.body for name in op.values}
+    except ModelError:
+        held = set()
     missing = [name for name in scores.labels if name not in held]
     notes = [
         f"{scores.labels[name]}: not compared, the file has no tensor {name!r}; whole numbers show little of a model"

@@ -86,7 +86,7 @@ def verify(  # noqa: PLR0913 - options
     random = random_outputs(proto)
     recorder = _recorder(proto, mnn_file, limits) if random else None
     # Rounding runs the original again, which draws other noise: it explains nothing about random outputs.
-    scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file, limits)
+    scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file)
     scored = scores.exposed(proto)
     subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
     rounding = Rounding(lambda: scores.exposed(with_weights(model)))

@@ -32,7 +32,8 @@ class Stage(StrEnum):
 
     START = "start"
     CONVERT = "convert"
-    DUMP = "dump"
+    LIST = "list"
+    """While the converter lists what it declares."""
     LOAD = "load"
     RUN = "run"
     EXIT = "exit"

@@ -250,56 +250,6 @@ def test_nothing_to_run_is_a_usage_error(tmp_path: Path, limits: Limits) -> None
             mnn.run(tmp_path / "any.mnn", feeds, output_names=outputs, limits=limits)
 
 
-def test_ops_are_listed_and_counted(onnx_file: WRITE, weight: np.ndarray, limits: Limits) -> None:
-    path = onnx_file(CONV.replace("[N,", "[1,"), w=weight)
-    model = _converted(path, limits)
-    graph = mnn.dump(model, limits=limits)
-    assert isinstance(graph, mnn.MnnGraph)
-    assert [op.type for op in graph.ops] == ["Input", "ConvertTensor", "Convolution", "ConvertTensor"]
-    assert graph.outputs == ("z",)
-    assert mnn.count_ops(model, limits=limits) == {"ConvertTensor": 2, "Convolution": 1, "Input": 1}
-
-
-def test_a_dump_with_numbers_that_are_not_finite_is_read(onnx_file: WRITE, limits: Limits) -> None:
-    import onnx
-
-    far = np.array([-np.inf, np.inf, np.nan, 1], np.float32)
-    path = onnx_file("agraph (float[2,4] x, bool[2,4] mask) => (float[2,4] y) { y = Where(mask, x, far) }", far=far)
-    model = onnx.load(path)
-    named = "a -inf, nan"
-    model.graph.output[0].name = model.graph.node[0].output[0] = named
-    onnx.save(model, path)
-    graph = mnn.dump(_converted(path, limits), limits=limits)
-    assert isinstance(graph, mnn.MnnGraph)
-    assert sorted(op.type for op in graph.ops) == ["Const", "Input", "Input", "Select"]
-    assert graph.outputs == (named,)
-
-
-def test_a_dump_with_large_weights_is_read(onnx_file: WRITE, limits: Limits) -> None:
-    graph = "agraph (float[1, 500] x) => (float[1, 300] y) { y = MatMul(x, w) }"
-    weight = np.random.default_rng(0).standard_normal((500, 300)).astype(np.float32)
-    counts = mnn.count_ops(_converted(onnx_file(graph, w=weight), limits), limits=limits)
-    assert isinstance(counts, dict)
-    assert counts["Convolution"] == 1
-
-
-def test_metadata_adds_no_op(onnx_file: WRITE, limits: Limits) -> None:
-    import onnx
-
-    path = onnx_file("agraph (float[2] x) => (float[2] z) { z = Neg(x) }")
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, {"names": "cat, dog"})
-    onnx.save(model, path)
-    assert mnn.count_ops(_converted(path, limits), limits=limits) == {"Input": 1, "UnaryOp": 1}
-
-
-def test_a_dump_of_no_model_is_a_failure(tmp_path: Path, limits: Limits) -> None:
-    path = tmp_path / "broken.mnn"
-    path.write_bytes(b"nothing" * 10)
-    assert isinstance(mnn.dump(path, limits=limits), Failure)
-    assert isinstance(mnn.count_ops(tmp_path / "absent.mnn", limits=limits), Failure)
-
-
 def test_declared_ops_are_names_without_the_lines_around_them(limits: Limits) -> None:
     ops = mnn.declared_ops(limits=limits)
     assert isinstance(ops, tuple)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,11 @@ os.environ.setdefault("PIP_CACHE_DIR", str(Path(_HOME) / "pip"))
 _CACHES = tempfile.mkdtemp(prefix="mnncompat-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHES
 atexit.register(shutil.rmtree, _CACHES, ignore_errors=True)
+
+# A shell starts its background jobs with these ignored, and children inherit that: tests that send them would wait.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

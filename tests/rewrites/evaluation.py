@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from mnncompat import mnn
 from mnncompat.parity import DRAWS
+from mnncompat.parity.input_plan import InputPlan
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.runners import MnnRunner, OnnxRunner
 from mnncompat.parity.signature import input_signature, output_names
@@ -37,8 +38,23 @@ def feeds_of(model: ModelProto, seed: int = 0) -> list[Values]:
     for batch in BATCHES if dynamic else (1,):
         shapes = {s.name: tuple(dim if isinstance(dim, int) else batch for dim in s.shape or ()) for s in signature}
         plan = next(InputPlanner(model, signature, shapes, {}, seed=seed, memory=MEMORY).plans())
-        result += [each.arrays for each in plan.feeds(draws)]
+        result += [_finite_feed(model, plan, draw) for draw in draws]
     return result
+
+
+def _finite_feed(model: ModelProto, plan: InputPlan, draw: str) -> Values:
+    """A draw, made milder as `verify` does while that makes the outputs finite; as it is if nothing does."""
+    (first,) = (feed,) = plan.feeds([draw])
+    while not _is_finite(model, feed.arrays):
+        if not plan.milder(draw):
+            return first.arrays
+        (feed,) = plan.feeds([draw])
+    return feed.arrays
+
+
+def _is_finite(model: ModelProto, arrays: Values) -> bool:
+    (outputs,) = evaluated(model, [arrays])
+    return all(np.isfinite(each).all() for each in outputs.values() if each.dtype.kind == "f")
 
 
 def evaluated(model: ModelProto, feeds: list[Values]) -> list[Values]:

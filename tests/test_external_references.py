@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +161,8 @@ HOLDERS: tuple[Callable[[ModelProto, TensorProto], None], ...] = (
     in_branch,
     in_sparse_initializer,
 )
+REFUSED = r"external data of tensor 'w'|but holds a value in the field '[tg]'|states no type that ONNX has"
+"""Some holders are malformed in themselves, which is told first; either way nothing follows the reference."""
 COMMANDS = {
     "check": ["check", "{model}", "--backend", "nnapi"],
     "probe": ["check", "{model}", "--probe"],
@@ -190,7 +193,7 @@ def test_no_command_reads_a_file_outside(
     (inner / "model.onnx").write_bytes(proto.SerializeToString())
     words = [word.format(model=inner / "model.onnx", out=inner / "out") for word in COMMANDS[command]]
     assert main(words) == 2
-    assert "external data of tensor 'w'" in capsys.readouterr().err
+    assert re.search(REFUSED, capsys.readouterr().err)
     assert sorted(path.name for path in inner.iterdir()) == ["folder", "link.bin", "model.onnx"]
 
 
@@ -303,7 +306,7 @@ def test_strange_references_are_refused(
     (tmp_path / "w.bin").write_bytes(bytes(256))
     holder(proto, make(tmp_path))
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
-    with pytest.raises(ModelError, match=STRANGE[make]):
+    with pytest.raises(ModelError, match=f"{STRANGE[make]}|{REFUSED.partition('|')[2]}"):
         load(tmp_path / "model.onnx")
 
 
@@ -341,7 +344,7 @@ def test_a_link_out_is_allowed_to_the_folder_of_the_file_behind_the_model_alone(
 
 def test_a_model_in_memory_refers_to_no_file(tmp_path: Path) -> None:
     proto = model()
-    in_constant_that_says_float(proto, external("w.bin"))
+    in_initializer(proto, external("w.bin"))
     with pytest.raises(ModelError, match="refers to an external file"):
         verify(proto, tmp_path / "out.mnn")
 

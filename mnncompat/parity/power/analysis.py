@@ -250,5 +250,5 @@ def _is_finite(outputs: Mapping[str, np.ndarray]) -> bool:
 def _told(placeholders: int) -> tuple[str, ...]:
     if not placeholders:
         return ()
-    which = "1 operator has" if placeholders == 1 else f"{placeholders} operators have"
-    return (f"{which} one number repeated for weights, which nobody trained: not counted among those with weights",)
+    which = "1 operator with weights does" if placeholders == 1 else f"{placeholders} operators with weights do"
+    return (f"{which} not count: their weights, or those behind them, are one number repeated",)

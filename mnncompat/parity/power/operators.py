@@ -13,7 +13,8 @@ An operator counts if one of its operands is a constant of more than one element
 What has constants that were not trained does not count: sizes, bounds, masks, windows of a Resize, scales of a
 quantisation, what is compared with, what is put beside. Single numbers do not count either: an epsilon, a temperature.
 Nor does one number repeated (ConstantOfShape, Expand): it stands where somebody took the weights out to make a small
-file, and such a network answers nearly the same to everything. `with_placeholders` counts these operators.
+file. Such a product or convolution flattens what comes before, so that operators of which nothing reaches an output
+past it do not count either. `with_placeholders` counts all of these.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.graph.operator_traits import ARITHMETIC, CASTS, CONVOLUTIONS, MATRIX_PRODUCTS, MOVES, RECURRENT
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.value_names import captured
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import is_constant
 from mnncompat.inference.model_view import view_model
@@ -72,26 +74,57 @@ def operators_with_weights(model: ModelProto) -> tuple[Operator, ...]:
     Args:
         model: Without local functions; its weights need not be loaded.
     """
-    return tuple(
-        _operator(view, index) for view, index in _nodes(model) if not _is_placeholder(view, view.nodes[index])
-    )
+    return tuple(_operator(view, index) for view, index, is_placeholder in _found(model) if not is_placeholder)
 
 
 def with_placeholders(model: ModelProto) -> int:
-    """The number of operators all of whose weights are one number repeated.
+    """The number of operators that do not count because of weights that are one number repeated.
 
     Args:
         model: Without local functions; its weights need not be loaded.
     """
-    return sum(_is_placeholder(view, view.nodes[index]) for view, index in _nodes(model))
+    return sum(is_placeholder for view, index, is_placeholder in _found(model))
 
 
-def _nodes(model: ModelProto) -> Iterator[tuple[GraphView, int]]:
-    for view in view_model(Model(proto=model, weights_loaded=False)).graphs():
-        yield from ((view, index) for index, node in enumerate(view.nodes) if _has_weights(view, node))
+def _found(model: ModelProto) -> Iterator[tuple[GraphView, int, bool]]:
+    """The operators with weights, and whether only placeholders are seen of them."""
+    views = list(view_model(Model(proto=model, weights_loaded=False)).graphs())
+    seen = _seen(views[0])
+    for view in views:
+        for index, node in enumerate(view.nodes):
+            if _has_weights(view, node):
+                if not _is_repeated_throughout(view, node):
+                    hidden = view is views[0] and index not in seen
+                    yield view, index, hidden
+                elif node.op_type in _TRAINED:
+                    yield view, index, True
 
 
-def _is_placeholder(view: GraphView, node: NodeProto) -> bool:
+def _seen(main: GraphView) -> set[int]:
+    """Nodes of which something reaches an output past the products and convolutions with placeholders.
+
+    These flatten what comes before: a sum with equal weights is the same for every order of its operands.
+    """
+    pending, seen = list(main.outputs), set[int]()
+    while pending:
+        index = main.producers.get(pending.pop())
+        if index is None or index in seen:
+            continue
+        node = main.nodes[index]
+        is_product = node.op_type in CONVOLUTIONS or node.op_type in MATRIX_PRODUCTS
+        if is_product and _has_weights(main, node) and _is_repeated(main, node.input[1]):
+            continue
+        seen.add(index)
+        pending += [name for name in (*node.input, *_captured(node)) if name]
+    return seen
+
+
+def _captured(node: NodeProto) -> Iterator[str]:
+    for _, graph in subgraphs(node):
+        yield from captured(graph)
+
+
+def _is_repeated_throughout(view: GraphView, node: NodeProto) -> bool:
     weights = [name for name in _operands(node) if _is_weight(view, name, _types(node))]
     return all(_is_repeated(view, name) for name in weights)
 

@@ -15,8 +15,6 @@ Nothing heavy is imported before it is needed: not MNN, not ONNX Runtime, not to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.errors import (
@@ -30,6 +28,9 @@ from mnncompat.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
     from onnx import ModelProto
 
     from mnncompat.converting.pipeline import Conversion
@@ -194,6 +195,8 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
+    from pathlib import Path
+
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.converting.pipeline import GateOptions, convert_model
     from mnncompat.fixing.transaction import choose_rewrites
@@ -235,6 +238,8 @@ def verify(  # noqa: PLR0913 - options
     See `mnncompat.parity.verify` for the arguments, the metrics and the criterion. `data_only` compares on the given
     data alone, not on drawn inputs as well.
     """
+    from pathlib import Path
+
     from mnncompat import parity
 
     return parity.verify(
@@ -266,6 +271,8 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
         UsageError: An argument does not fit.
         OutputError: `out` cannot be written.
     """
+    from pathlib import Path
+
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
@@ -280,6 +287,8 @@ def _data(inputs: Given | None, *, only: bool) -> RealData | None:
 
 
 def _model(model: Path | str | ModelProto) -> Model:
+    from pathlib import Path
+
     from mnncompat.graph.model_file import from_proto, load
 
     return load(model) if isinstance(model, (str, Path)) else from_proto(model)

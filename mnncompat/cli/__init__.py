@@ -104,8 +104,7 @@ def _handle_signals() -> None:
 def _unraisable(unraisable: UnraisableHookArgs) -> None:
     """An exception where none can be raised, as in a callback of an import: what ends the program is raised again."""
     if isinstance(unraisable.exc_value, Interrupted):
-        signal.signal(signal.SIGALRM, _interrupted)
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        _raise_later()
     elif os.environ.get("MNNCOMPAT_TRACEBACK"):
         sys.__unraisablehook__(unraisable)
 
@@ -143,6 +142,23 @@ def _fail(message: str, hint: str) -> int:
     return EXIT_ERROR
 
 
-def _interrupted(number: int, _frame: FrameType | None) -> None:
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Raise `Interrupted`, but not in an import: extension modules may not survive an exception while they load."""
     _SIGNALS.append(number)
+    if _is_importing(frame):
+        _raise_later()
+        return
     raise Interrupted
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _raise_later() -> None:
+    signal.signal(signal.SIGALRM, _interrupted)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)

@@ -123,3 +123,56 @@ def test_a_backend_that_does_not_fit_is_refused(
     write(configured, line)
     assert main(["check", str(tutorial)]) == 2
     assert "backend" in capsys.readouterr().err
+
+
+UNASKED = (
+    "export",
+    "feeds",
+    "metric",
+    "transform",
+    "python",
+    "ssh",
+    "output",
+    "in-place",
+    "in_place",
+    "save-data",
+    "input",
+)
+
+
+@pytest.mark.parametrize("key", UNASKED)
+@pytest.mark.parametrize("value", ['"evil.py:run"', '["evil.py:run"]', "true"])
+def test_a_repository_cannot_make_it_run_code_or_write_files(
+    configured: Path, tutorial: Path, key: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (configured.parent / "evil.py").write_text("import pathlib\npathlib.Path('ran').touch()\ndef run(): return []\n")
+    write(configured, f"{key} = {value}")
+    for command in (
+        ["check", str(tutorial)],
+        ["convert", str(tutorial), "--dry-run"],
+        ["fix", str(tutorial), "--diff"],
+    ):
+        assert main(command) == 2
+        assert f"'{key}' may not be in [tool.mnncompat]" in capsys.readouterr().err
+    assert not (configured.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["tool = 1", "[tool]\nmnncompat = 3 # tool.mnncompat", "# tool.mnncompat\nx = " + "[" * 9999]
+)
+def test_a_damaged_file_is_a_message(
+    configured: Path, tutorial: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured.write_text(f"{text}\n# tool.mnncompat\n")
+    status = main(["check", str(tutorial), "--fail-on", "never"])
+    captured = capsys.readouterr()
+    assert "internal error" not in captured.err
+    assert status == (0 if text == "tool = 1" else 2)
+
+
+def test_values_of_the_file_are_checked_as_on_the_command_line(
+    configured: Path, tutorial: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(configured, "seed = -1")
+    assert main(["convert", str(tutorial), "--dry-run", "-q"]) == 2
+    assert "-1" in capsys.readouterr().err

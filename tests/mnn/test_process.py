@@ -37,7 +37,7 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def _wait_until(condition: Callable[[], bool], seconds: float = 50) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -89,8 +89,9 @@ os.kill(os.getpid(), signal.SIGSEGV)
 
 def test_a_hang_is_killed_at_the_limit(tmp_path: Path, fake: Fake, short: Limits) -> None:
     start = time.monotonic()
-    failure = _failed(tmp_path, fake("open('stage', 'w').write('run')\nwhile True: pass"), short)
-    assert time.monotonic() - start < 5
+    source = "import time\nopen('stage', 'w').write('run')\nend = time.time() + 60\nwhile time.time() < end: pass"
+    failure = _failed(tmp_path, fake(source), short)
+    assert time.monotonic() - start < 50, "it ran until its own end"
     assert (failure.kind, failure.stage) == (FailureKind.HANG, Stage.RUN)
     assert failure.message == "no end after 1 s while running the converted model"
 
@@ -114,7 +115,7 @@ print(child.pid, flush=True)
 """
     start = time.monotonic()
     result = run_child(fake(source), directory=tmp_path, environment={}, limits=limits)
-    assert time.monotonic() - start < 20, "the grandchild held the pipe open"
+    assert time.monotonic() - start < 50, "the grandchild held the pipe open"
     assert (result.ending, result.status) == (Ending.OWN, 0)
     assert _wait_until(lambda: not _alive(int(result.output)))
 
@@ -223,11 +224,11 @@ def test_a_signal_to_the_parent_leaves_no_orphan_and_no_directory(tmp_path: Path
     note = tmp_path / "note"
     script = textwrap.dedent(PARENT).format(root=str(ROOT), note=str(note))
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as parent:
-        assert _wait_until(lambda: note.exists() and " " in note.read_text(encoding="utf-8"), 30)
+        assert _wait_until(lambda: note.exists() and " " in note.read_text(encoding="utf-8"))
         pid, directory = note.read_text(encoding="utf-8").split(" ", 1)
         assert _alive(int(pid))
         parent.send_signal(number)
-        status = parent.wait(timeout=20)
+        status = parent.wait(timeout=50)
     assert status == -number
     assert _wait_until(lambda: not _alive(int(pid)))
     assert not Path(directory).exists()
@@ -250,7 +251,7 @@ def test_a_confined_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> 
     child = KILLED.format(root=str(ROOT), note=str(note))
     script = f"import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', {child!r}], start_new_session=True)"
     with subprocess.Popen([sys.executable, "-c", script]) as parent:
-        assert _wait_until(lambda: note.exists() and " " in note.read_text(encoding="utf-8"), 30)
+        assert _wait_until(lambda: note.exists() and " " in note.read_text(encoding="utf-8"))
         pid = int(note.read_text(encoding="utf-8").split()[0])
         assert _alive(pid)
         parent.kill()
@@ -271,3 +272,37 @@ def test_handlers_of_the_application_are_left_alone() -> None:
     with working_directory():
         assert signal.getsignal(signal.SIGTERM) not in (handler, signal.SIG_DFL)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+STARTING = """
+import os, signal, subprocess, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from mnncompat.mnn import Limits
+from mnncompat.mnn.process import working_directory
+from mnncompat.mnn.request import perform
+
+real = subprocess.Popen
+class Popen(real):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        Path({note!r}).write_text(f"{{self.pid}} {{options['cwd']}}")
+        os.kill(os.getpid(), {number})
+subprocess.Popen = Popen
+with working_directory() as directory:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    perform("run", {{}}, directory=directory, limits=Limits(), command=command)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_a_child_is_started_leaves_no_orphan(tmp_path: Path, number: signal.Signals) -> None:
+    """A slow machine can be in the middle of it: the child runs, and the parent does not know it yet."""
+    note = tmp_path / "note"
+    script = textwrap.dedent(STARTING).format(root=str(ROOT), note=str(note), number=int(number))
+    done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.DEVNULL, timeout=50, check=False)
+    assert done.returncode == -number
+    pid, directory = note.read_text(encoding="utf-8").split(" ", 1)
+    assert _wait_until(lambda: not _alive(int(pid)))
+    assert not Path(directory).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -86,7 +85,7 @@ state.append(mine); state.clear(); del mine
 def test_a_hang_that_ignores_signals_is_killed_at_the_limit(convert: Convert) -> None:
     begin = time.monotonic()
     failure = convert("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)", seconds=0.5)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 50
     assert (failure.kind, failure.stage) == (FailureKind.HANG, Stage.CONVERT)
 
 
@@ -188,7 +187,7 @@ def test_abandoning_ends_a_request_that_another_thread_waits_for(fake_python: Pa
         begin = time.monotonic()
         with pytest.raises(RunnerError):
             converted(server, tmp_path, "import time; time.sleep(60)")
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 50
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
@@ -209,17 +208,17 @@ def test_closing_ends_the_servers_and_their_children(unconfined_python: Path, tm
 
 
 def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 50
     while time.monotonic() < deadline and not condition():
         time.sleep(0.02)
 
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[:1]
+    return state != "Z"
 
 
 def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:

@@ -85,3 +85,24 @@ def test_inference_follows_no_long_values(op: str, size: int) -> None:
     assert view.shape("v45") == (size,)
     assert constant_value(view, "y").tolist() == [size]  # type: ignore[union-attr]
     assert time.process_time() - begin < 20
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"), [("Identity", {}), ("Neg", {}), ("Cast", {"to": 1}), ("Relu", {}), ("Reshape", {})]
+)
+def test_a_long_chain_needs_no_recursion(op: str, attributes: dict[str, Any]) -> None:
+    """Twice as long as Python's stack is deep."""
+    import mnncompat
+
+    extra = ["shape"] if op == "Reshape" else []
+    nodes = [helper.make_node(op, [f"v{i}", *extra], [f"v{i + 1}"], **attributes) for i in range(2000)]
+    nodes.append(helper.make_node("Add", ["v2000", "x"], ["y"]))
+    kinds = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in ("x", "y")]
+    stored_values = [np.array([2, 3]), np.ones((2, 3), np.float32)]
+    for inner in ("shape", "v0"):
+        inputs = [kinds[0]] if inner == "v0" else [kinds[0], helper.make_tensor_value_info("v0", 1, [2, 3])]
+        names = ("shape", "v0")[: 1 + (inner == "v0")]
+        weights = [numpy_helper.from_array(value, name) for name, value in zip(names, stored_values, strict=False)]
+        graph = helper.make_graph(nodes, "g", inputs, [kinds[1]], weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        assert mnncompat.check(model).nodes == 2001

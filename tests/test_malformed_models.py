@@ -70,6 +70,11 @@ def unknown_input_type(model: ModelProto) -> None:
     model.graph.input[0].type.tensor_type.elem_type = -1
 
 
+def unknown_type_in_a_sequence(model: ModelProto) -> None:
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(77, [2]))
+    model.graph.value_info.append(helper.make_value_info("h", kind))
+
+
 def many_axes(model: ModelProto) -> None:
     tensor = model.graph.initializer[0]
     tensor.dims[:] = [1] * 80
@@ -124,6 +129,7 @@ MALFORMED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
     "raw-too-long": (raw_too_long, "initializer 'w' holds 49 bytes, but its dimensions [3, 4] take 48"),
     "unknown-dtype": (unknown_dtype, "initializer 'w' is of no type that ONNX has (77)"),
     "unknown-input-type": (unknown_input_type, "'x' is declared of no type that ONNX has (-1)"),
+    "unknown-type-in-a-sequence": (unknown_type_in_a_sequence, "'h' is declared of no type that ONNX has (77)"),
     "many-axes": (many_axes, "initializer 'w' has impossible dimensions"),
     "without-operands": (without_operands, "node 'fc' (Gemm, opset 17) has 0 operands; the operator has 2 to 3"),
     "without-results": (without_results, "node 'fc' (Gemm, opset 17) leaves out result 0"),

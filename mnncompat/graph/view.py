@@ -214,18 +214,17 @@ class GraphView:
         Raises:
             ModelError: The tensor is stored externally and cannot be read.
         """
+        node = self.producer(name)
+        while node is not None and node.op_type == "Identity" and is_onnx(node):
+            name = node.input[0]
+            node = self.producer(name)
         tensor = self.tensor(name)
         if tensor is not None:
             return self._array(tensor)
-        node = self.producer(name)
         if node is None:
             is_outer = self.parent is not None and not self._is_input(name)
             return self.parent.stored_value(name) if self.parent is not None and is_outer else None
-        if not is_onnx(node):
-            return None
-        if node.op_type == "Identity":
-            return self.stored_value(node.input[0])
-        return constant_array(node) if node.op_type == "Constant" else None
+        return constant_array(node) if node.op_type == "Constant" and is_onnx(node) else None
 
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from google.protobuf.message import Message
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
@@ -93,8 +93,7 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
         _require_nodes(all_nodes(function.node), own, local, f"{name}: function {function.name}")
     for graph in all_graphs(proto.graph):
         _require_stored(graph, name)
-    for value in (*proto.graph.input, *proto.graph.output):
-        _require_type(value, name)
+        _require_types(graph, name)
 
 
 def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tuple[str, str]], name: str) -> None:
@@ -216,10 +215,19 @@ def _is_outside(sparse: SparseTensorProto) -> bool:
     return bool(((indices < 0) | (indices >= bound)).any())
 
 
-def _require_type(value: ValueInfoProto, name: str) -> None:
-    kind = value.type.tensor_type.elem_type
-    if value.type.HasField("tensor_type") and kind and kind not in _STORED_IN:
-        raise ModelError(f"{name}: '{value.name}' is declared of no type that ONNX has ({kind})", hint=_REEXPORT)
+def _require_types(graph: GraphProto, name: str) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        kind = _element_type(value.type)
+        if kind and kind not in _STORED_IN:
+            raise ModelError(f"{name}: '{value.name}' is declared of no type that ONNX has ({kind})", hint=_REEXPORT)
+
+
+def _element_type(kind: TypeProto) -> int:
+    """Type of the elements of a tensor, or of the tensors in a sequence, an optional or a map; 0 if none is stated."""
+    while (which := kind.WhichOneof("value")) in ("sequence_type", "optional_type", "map_type"):
+        held = getattr(kind, which)
+        kind = held.value_type if which == "map_type" else held.elem_type
+    return int(getattr(kind, which).elem_type) if which in ("tensor_type", "sparse_tensor_type") else 0
 
 
 def _require_finite_calls(proto: ModelProto, name: str) -> None:

@@ -88,19 +88,24 @@ class NodeFacts:
 
     def value_through_casts(self, name: str) -> NDArray[Any] | None:
         """The value if it is stored, or is Cast, CastLike or Neg of a stored value; else None."""
+        passed: list[NodeProto] = []
         value = self.view.stored_value(name)
-        if value is not None:
-            return value
-        node = self.view.producer(name)
-        if node is None or not is_onnx(node):
-            return None
-        if node.op_type == "Neg":
-            value = self.value_through_casts(node.input[0])
-            return None if value is None else np.asarray(-value)
-        if node.op_type not in CASTS:
-            return None
-        value, dtype = self.value_through_casts(node.input[0]), self.view.dtype(name)
-        return None if value is None or dtype not in _NUMBERS else value.astype(tensor_dtype_to_np_dtype(dtype))
+        while value is None:
+            node = self.view.producer(name)
+            if node is None or not is_onnx(node) or node.op_type not in ("Neg", *CASTS):
+                return None
+            passed.append(node)
+            name = node.input[0]
+            value = self.view.stored_value(name)
+        for node in reversed(passed):
+            dtype = self.view.dtype(node.output[0])
+            if node.op_type == "Neg":
+                value = np.asarray(-value)
+            elif dtype in _NUMBERS:
+                value = value.astype(tensor_dtype_to_np_dtype(dtype))
+            else:
+                return None
+        return value
 
     def constant_value(self, name: str) -> NDArray[Any] | None:
         """The value of a constant, evaluated if need be; None if it is no constant, or cannot be evaluated."""

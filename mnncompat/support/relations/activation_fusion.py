@@ -73,11 +73,13 @@ def is_bias(view: GraphView, node: NodeProto) -> bool:
 
 
 def _copies(view: GraphView, name: str) -> Iterator[str]:
-    for index in view.consumers.get(name, ()):
-        copy = _copied(view.nodes[index])
-        if copy is not None:
-            yield copy
-            yield from _copies(view, copy)
+    pending = [name]
+    while pending:
+        for index in view.consumers.get(pending.pop(), ()):
+            copy = _copied(view.nodes[index])
+            if copy is not None:
+                yield copy
+                pending.append(copy)
 
 
 def _copied(node: NodeProto) -> str | None:

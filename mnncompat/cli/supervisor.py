@@ -2,8 +2,7 @@
 
 A model may make a library hang, take all memory or crash, in C code that no exception reaches. The child says which
 model it works on and what that may take (`mnncompat.files.allowance`). If it passes that or dies, the command is run
-again, and the model is reported as one that was stopped. Signals end the command whatever the child does. The fork
-costs 1 ms.
+again, and the model is reported as one that was stopped. Signals end the command whatever the child does.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ MEASURE_SECONDS = 600.0
 _CHECK_SECONDS_PER_MB, _WORK_SECONDS_PER_MB = 30.0, 300.0
 _COPIES, _EXTERNAL_COPIES = 16, 6
 """How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
+_RUNS = 40.0
+"""How many times longer than the first draws all the work may take: proofs of both steps, and what they examine."""
 _ANSWER_SHARE = 0.6
 """Share of the time that one run of MNN may take, so that a hang of MNN's is a result."""
 
@@ -96,8 +98,26 @@ def begin(path: Path, *, external: int = 0) -> None:
     if not external:
         _STATE.base = _data_bytes()
     found = allowance(size, external)
-    _STATE.current = name, found
+    _tell(name, found)
     _limit_data(_STATE.base + found.memory)
+
+
+def extend(took: float) -> None:
+    """Give the current model more time, as its first draws took so long, unless the user said how much it has.
+
+    Args:
+        took: Seconds of the first draws under ONNX Runtime.
+    """
+    if _STATE.current is None or _STATE.channel < 0:
+        return
+    name, found = _STATE.current
+    seconds = WORK_SECONDS + _RUNS * took
+    if not found.strict and seconds > found.seconds:
+        _tell(name, found._replace(seconds=seconds))
+
+
+def _tell(name: str, found: Allowance) -> None:
+    _STATE.current = name, found
     words = (f"{found.seconds}", f"{found.memory}", f"{int(found.strict)}", os.fsencode(name).hex())
     os.write(_STATE.channel, f"{' '.join(words)}\n".encode())
 

@@ -166,3 +166,23 @@ def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
         while Path(f"/proc/{child}/stat").exists() and time.monotonic() < end:
             time.sleep(0.05)
     assert not Path(f"/proc/{child}/stat").exists()
+
+
+def test_a_slow_model_earns_time_and_a_stated_limit_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mnncompat.files import allowance
+
+    reader, writer = os.pipe()
+    monkeypatch.setattr(allowance._STATE, "channel", writer)
+    monkeypatch.setattr(allowance, "_limit_data", lambda _wanted: None)
+    told = []
+    for stated in (None, 20.0):
+        allowance.allow(seconds=stated, memory=None, runs=True)
+        allowance.begin(saved(tmp_path / "m.onnx", fine()))
+        allowance.extend(5.0)
+        told.append([float(line.split()[0]) for line in os.read(reader, 65536).decode().splitlines()])
+    allowance.allow(seconds=None, memory=None, runs=False)
+    os.close(reader)
+    os.close(writer)
+    assert told[0][0] < 13
+    assert told[0][1] == allowance.WORK_SECONDS + 5 * 40
+    assert told[1] == [20.0]

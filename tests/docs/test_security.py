@@ -23,7 +23,7 @@ from mnncompat.parity.runners import _MOST_EVALUATED
 
 LIMITS = Limits()
 ROWS = {
-    "time": f"`--timeout`, {LIMITS.seconds:g} s",
+    "time": f"six tenths of `--timeout`, at most {LIMITS.seconds:g} s",
     "memory": f"{LIMITS.memory_bytes // (1024 * MIB)} GiB, more if `--memory-limit` is more",
     "a file that it writes": f"{LIMITS.file_bytes // (1024 * MIB)} GiB",
     "what it prints": f"{LIMITS.output_bytes // MIB} MiB",
@@ -34,7 +34,7 @@ ROWS = {
     "the reference evaluator of ONNX": f"{_MOST_EVALUATED} nodes",
     "looking for a way to feed a model": f"{_PATIENCE:g} s, {_MOST_PLANS} plans",
     "memory of runs at sizes that are chosen": (
-        f"`--memory-limit`; half of what is free, at most {DEFAULT_LIMIT // 10**9} GB"
+        f"`--memory-limit`; half of what is free, at most {DEFAULT_LIMIT / 1e9:g} GB"
     ),
     "rounds of rewriting": f"{_MAX_ROUNDS}",
     "feeds of a `--feeds` function": f"{MOST}",

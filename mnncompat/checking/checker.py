@@ -94,7 +94,7 @@ class _Check:
         found = [*self._graph_findings(), *self._node_findings()]
         matches, refusals = self._search(found)
         yield from (_remedied(finding, matches, refusals) for finding in found)
-        flagged = {site for site, item in found if item.severity is not Severity.INFO or item.status == "told"}
+        flagged = {site for site, item in found if item.is_certain}
         for site, rewrite, match in matches:
             if not rewrite.is_remedy or flagged.isdisjoint(_NodeLocation(site.graph, each) for each in match.nodes):
                 yield from self._notes(site, rewrite, match)
@@ -158,11 +158,7 @@ class _Check:
         return matches, refusals
 
     def _remedies(self, findings: Sequence[_Finding]) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
-        named = {
-            (site, item.remedy)
-            for site, item in findings
-            if item.remedy and (item.severity is not Severity.INFO or item.status == "told")
-        }
+        named = {(site, item.remedy) for site, item in findings if item.remedy and item.is_certain}
         for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
             rewrite = rewrite_named(name or "")
             view = self.graphs[site.graph]
@@ -261,7 +257,7 @@ def _remedied(
 ) -> _Finding:
     """Name the rewrite that replaces the node, or state why one refused it."""
     site, diagnostic = finding
-    if diagnostic.severity is Severity.INFO and diagnostic.status != "told":
+    if not diagnostic.is_certain:
         return finding
     reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
     whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None

@@ -80,8 +80,8 @@ class Diagnostic:
         message: One line: the cause and what the target MNN does, with the actual values.
         location: Where.
         status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``told``,
-            ``unknown``,
-            ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and ``fallback``.
+            ``unknown``, ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and
+            ``fallback``.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
         hint: What to do next if no rewrite applies; may be empty.
@@ -98,6 +98,11 @@ class Diagnostic:
     fixable: bool = False
     hint: str = ""
     evidence: tuple[str, ...] = ()
+
+    @property
+    def is_certain(self) -> bool:
+        """False where the model does not say whether the rule holds, or nothing is known about the node."""
+        return self.status != "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.row_cases import GRAPH, RowCase, row_cases
-from mnncompat.results.diagnostics import Severity
 from mnncompat.support.releases import contains
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
@@ -191,9 +190,7 @@ def unflagged(found: Sequence[Shown], version: str, table: SupportTable) -> list
             continue
         result = check_model(from_proto(case.model()), mnn_version=version, table=table)
         reported = {
-            item.code
-            for item in result.diagnostics
-            if item.severity is not Severity.INFO and case.op in (GRAPH, item.location.op_type)
+            item.code for item in result.diagnostics if item.is_certain and case.op in (GRAPH, item.location.op_type)
         }
         if (case.code in reported) is not bool(each.flagging(version)):
             messages.append(f"{case.id}: `check` for {version} reports {', '.join(sorted(reported)) or 'nothing'}")

@@ -27,6 +27,7 @@ ALWAYS = {
     ("MNN261", "Det"),
     ("MNN510", "QuantizeLinear"),
     ("MNN560", "DynamicQuantizeLinear"),
+    ("MNN667", "SoftmaxCrossEntropyLoss"),
 }
 
 

@@ -13,18 +13,22 @@ from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.normalization.softmax_axis import SINGLE_AXIS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
     from mnncompat.support.node_facts import NodeFacts
+
+_PARTS = "LogSoftmax, NegativeLogLikelihoodLoss"
 
 
 class LossParts(NodeRewrite):
     """Write SoftmaxCrossEntropyLoss as LogSoftmax and NegativeLogLikelihoodLoss, and give classes a weight of one.
 
-    **What.** The loss functions with ``ignore_index`` and a mean over what is not ignored; SoftmaxCrossEntropyLoss
-    whose logarithms of probabilities are read.
+    **What.** SoftmaxCrossEntropyLoss; NegativeLogLikelihoodLoss with ``ignore_index`` and a mean over what is not
+    ignored.
 
-    **Why.** Without weights MNN takes the mean over all elements, the ignored ones included, and it has no second
-    output.
+    **Why.** MNN takes the logarithm of the softmax: where scores are more than 87 apart, that is of zero, and the loss
+    is NaN. It has no second output. Without weights it takes the mean over all elements, the ignored ones included.
 
     **Before and after**::
 
@@ -53,15 +57,13 @@ class LossParts(NodeRewrite):
             weights = _ones(new, scores)
         if node.node.op_type == "NegativeLogLikelihoodLoss":
             return [new.clone_node(scores, labels, weights)[0]]
-        if not new.is_output_used(1):
-            return [new.clone_node(scores, labels, weights, outputs=1)[0]]
         logarithms = _log_softmax(new, scores)
         (loss,) = new.clone_node(logarithms, labels, weights, op="NegativeLogLikelihoodLoss", outputs=1)
         return [loss, logarithms]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """Ignored labels, a second output by opset, a dynamic number of classes; and losses without the hazard."""
+        """Scores, ignored labels, a second output by opset, a dynamic number of classes; a loss without the hazard."""
         labels = np.array([0, 2, 1], np.int64)
         grid = np.arange(12).reshape(3, 4) % 5
         return (
@@ -74,33 +76,45 @@ class LossParts(NodeRewrite):
             rewritten(
                 "ignored, positions",
                 "(float[3,5,4] x) => (float y) { y = SoftmaxCrossEntropyLoss<ignore_index=2>(x, t) }",
-                becomes="SoftmaxCrossEntropyLoss",
+                becomes=_PARTS,
                 t=grid,
             ),
             rewritten(
-                "second output",
-                """(float[3,5,4] x) => (float[3,4] y, float[3,5,4] p) {
-                y, p = SoftmaxCrossEntropyLoss<reduction="none">(x, t) }""",
-                becomes="LogSoftmax, NegativeLogLikelihoodLoss",
-                t=grid,
+                "scores",
+                "(float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss(x, t) }",
+                becomes=_PARTS,
+                t=labels,
             ),
-            rewritten(
-                "second output, weights, opset 12",
-                "(float[3,5,4] x) => (float y, float[3,5,4] p) { y, p = SoftmaxCrossEntropyLoss(x, t, varw) }",
-                becomes="LogSoftmax, NegativeLogLikelihoodLoss, 2 Transpose",
-                opset=12,
-                t=grid,
-                varw=(5,),
-            ),
+            *_with_logarithms(grid),
             rewritten(
                 "open number of classes",
-                """(float[3,C] x) => (float y) {
-                p = Exp(x) y = NegativeLogLikelihoodLoss<ignore_index=1>(p, t) }""",
+                "(float[3,C] x) => (float y) { p = Exp(x) y = NegativeLogLikelihoodLoss<ignore_index=1>(p, t) }",
                 becomes="ConstantOfShape, Exp, NegativeLogLikelihoodLoss, Shape, Slice",
                 t=np.array([0, 0, 1], np.int64),
             ),
-            unchanged("plain", "(float[3,5] x) => (float y) { y = SoftmaxCrossEntropyLoss(x, t) }", t=labels),
+            unchanged("plain", "(float[3,5] x) => (float y) { y = NegativeLogLikelihoodLoss(x, t) }", t=labels),
         )
+
+
+def _with_logarithms(grid: NDArray[np.int64]) -> tuple[Example, ...]:
+    """Examples whose second output is read."""
+    return (
+        rewritten(
+            "second output",
+            """(float[3,5,4] x) => (float[3,4] y, float[3,5,4] p) {
+            y, p = SoftmaxCrossEntropyLoss<reduction="none">(x, t) }""",
+            becomes=_PARTS,
+            t=grid,
+        ),
+        rewritten(
+            "second output, weights, opset 12",
+            "(float[3,5,4] x) => (float y, float[3,5,4] p) { y, p = SoftmaxCrossEntropyLoss(x, t, varw) }",
+            becomes=f"{_PARTS}, 2 Transpose",
+            opset=12,
+            t=grid,
+            varw=(5,),
+        ),
+    )
 
 
 def _log_softmax(new: SubgraphBuilder, x: Value) -> Value:

@@ -7,6 +7,7 @@ A reference that is absolute, leaves the model's folder, or goes through a link 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -212,6 +213,33 @@ def locations(proto: ModelProto) -> set[str]:
         for entry in tensor.external_data
         if entry.key == "location"
     }
+
+
+def follow_links(proto: ModelProto, model: Path) -> Path:
+    """Have the references of a model name the files behind links, in place; ONNX Runtime refuses links out of a folder.
+
+    Args:
+        proto: The model, with its references.
+        model: Its path.
+
+    Returns:
+        The folder that the references are relative to.
+
+    Raises:
+        ModelError: As for `ExternalFiles.locate`.
+    """
+    files = ExternalFiles(model)
+    external = [tensor for tensor in tensors(proto) if tensor.data_location == TensorProto.EXTERNAL]
+    found = [files.locate(tensor).resolve() for tensor in external]
+    folder = model.parent.resolve()
+    if all(file.is_relative_to(folder) for file in found):
+        return model.parent
+    shared = Path(os.path.commonpath([file.parent for file in found]))
+    for tensor, file in zip(external, found, strict=True):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = file.relative_to(shared).as_posix()
+    return shared
 
 
 def restore_references(proto: ModelProto, external: dict[str, tuple[bytes, Reference]]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.graph.model_file import load
+from mnncompat.graph.external_data import follow_links
+from mnncompat.graph.model_file import from_proto, load
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.power.analysis import PowerAnalysis
@@ -152,9 +153,16 @@ def without_tolerance(
     return tuple(each for each in output_names(model) if each not in (overrides or ()))
 
 
-def instrumented_reference(model: OnnxModel, instrumented: onnx.ModelProto) -> OnnxRunner:
-    """The reference with further outputs."""
-    return OnnxRunner(instrumented, folder=None if isinstance(model, onnx.ModelProto) else Path(model).parent)
+def loaded(model: OnnxModel) -> tuple[onnx.ModelProto, Path | None]:
+    """A model that runs in memory: its weights as it has them, and the folder of its external data if it is a file.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    if isinstance(model, onnx.ModelProto):
+        return from_proto(model).proto, None
+    proto = load(model).proto
+    return proto, follow_links(proto, Path(model))
 
 
 def with_weights(model: OnnxModel) -> onnx.ModelProto:

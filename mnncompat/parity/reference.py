@@ -15,6 +15,7 @@ from mnncompat.parity.memory import is_out_of_memory
 from mnncompat.parity.other_sizes import explore
 from mnncompat.parity.plan_runs import bounded_run, run_plan
 from mnncompat.parity.sampling import DRAWS
+from mnncompat.parity.unread_rows import read_other_rows, unread_rows
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -103,12 +104,14 @@ def _complete(
     found = Reference(feeds=feeds, outputs=outputs, notes=notes, assumptions=plan.assumptions(), plan=plan)
     if planner is None:
         return found
+    more, of_more = read_other_rows(plan, runner, feeds)
     other = explore(planner, plan, runner, outputs)
+    drawn = [*feeds, *more, *other.feeds]
     return replace(
         found,
-        feeds=[*feeds, *other.feeds],
-        outputs=[*outputs, *other.outputs],
-        notes=(*notes, *other.notes),
+        feeds=drawn,
+        outputs=[*outputs, *of_more, *other.outputs],
+        notes=(*notes, *other.notes, *unread_rows(plan, drawn)),
         settled=other.settled,
         varied=len(other.feeds),
     )

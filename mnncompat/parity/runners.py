@@ -17,6 +17,7 @@ from google.protobuf.message import EncodeError
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
+from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
@@ -140,7 +141,7 @@ class OnnxRuntimeRunner:
         start = partial(onnxruntime.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
         folder = self._folder
         if exact is not None and isinstance(self._model, (str, Path)):
-            folder = Path(self._model).parent
+            folder = follow_links(exact, Path(self._model))
         if folder is not None:
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
         try:
@@ -148,9 +149,10 @@ class OnnxRuntimeRunner:
         except Exception as error:  # its exceptions share no base but Exception
             if _UNSORTED not in str(error):
                 raise
+        copy = _with_sorted_nodes(model)
         if isinstance(model, (str, Path)):
-            options.add_session_config_entry(_EXTERNAL_FOLDER, str(Path(model).parent))
-        return start(_source(_with_sorted_nodes(model)))
+            options.add_session_config_entry(_EXTERNAL_FOLDER, str(follow_links(copy, Path(model))))
+        return start(_source(copy))
 
 
 class OnnxRunner:

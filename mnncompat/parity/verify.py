@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.graph.model_file import from_proto, load
 from mnncompat.mnn import Limits, interface
 from mnncompat.parity.comparison import (
     OnnxModel,
     compared,
-    instrumented_reference,
+    loaded,
     tolerances_of,
     with_weights,
     without_tolerance,
@@ -80,7 +79,7 @@ def verify(  # noqa: PLR0913 - options
         RunnerError: MNN or ONNX Runtime is not installed.
         OutputError: The folder for the data cannot be written, or holds something else.
     """
-    proto = (load(model) if isinstance(model, (str, Path)) else from_proto(model)).proto
+    proto, folder = loaded(model)
     saving = None if save_data is None else Saving(save_data, model, mnn_file)
     limits = limits or Limits().with_memory(memory)
     random = random_outputs(proto)
@@ -102,21 +101,14 @@ def verify(  # noqa: PLR0913 - options
     judge.notes += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     reached = random if recorder is None else recorder.left
-    reference = instrumented_reference(model, scored) if scores.labels else _recording(recorder, model)
-    analysis = _power_analysis(scored, model, recorder) if power else None
+    shown = recorder.model if recorder is not None else scored if scores.labels else None
+    reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
+    analysis = PowerAnalysis(shown or scored, folder=folder, noise=_recorded(recorder)) if power else None
     return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
 
 
-def _recording(recorder: NoiseRecorder | None, model: OnnxModel) -> OnnxRunner:
-    """The reference, which gives out its noise if somebody records it."""
-    return OnnxRunner(model) if recorder is None else instrumented_reference(model, recorder.model)
-
-
-def _power_analysis(proto: onnx.ModelProto, model: OnnxModel, recorder: NoiseRecorder | None) -> PowerAnalysis:
-    folder = None if isinstance(model, onnx.ModelProto) else Path(model).parent
-    if recorder is None:
-        return PowerAnalysis(proto, folder=folder)
-    return PowerAnalysis(recorder.model, folder=folder, noise=recorder.recorded)
+def _recorded(recorder: NoiseRecorder | None) -> dict[str, str]:
+    return {} if recorder is None else recorder.recorded
 
 
 def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:

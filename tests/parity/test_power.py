@@ -269,6 +269,34 @@ def test_external_weights_stay_where_they_are(tmp_path: Path) -> None:
     assert len(concluded(analysis).exercised) == 1
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "other.onnx"])
+def test_external_weights_behind_links_are_found(tmp_path: Path, name: str) -> None:
+    snapshot, blobs = tmp_path / "snapshots" / "1", tmp_path / "blobs"
+    for folder in (snapshot, blobs, tmp_path / "plain"):
+        folder.mkdir(parents=True)
+    proto = model(
+        "(float[1,8,4,4] x) => (int64[1,1,4,4] y) { s = Conv(x, w) y = ArgMax<axis=1>(s) }",
+        w=numbers(16, 8, 1, 1),
+    )
+    plain = tmp_path / "plain" / name
+    onnx.save(proto, tmp_path / "model.onnx")
+    onnx.save(proto, plain, save_as_external_data=True, location="weights", size_threshold=0)
+    converted = mnn.convert(
+        tmp_path / "model.onnx", tmp_path / "model.mnn", options=mnn.ConvertOptions(), limits=mnn.Limits()
+    )
+    assert not isinstance(converted, Failure)
+    for number, file in enumerate((name, "weights")):
+        (plain.parent / file).replace(blobs / str(number))
+        (snapshot / file).symlink_to(f"../../blobs/{number}")
+    for again in (False, True):
+        report = verify(snapshot / name, converted.path)
+        assert report.passed, report.problems
+        assert {each.name for each in report.outputs} == {"y", "scores of y"}
+        assert report.power is not None
+        assert report.power.exercised == ("Conv 's'",)
+        assert report.power.remembered is again
+
+
 def test_fed_noise_does_not_hide_a_fault() -> None:
     text = "(float[1,8] x) => (float[1,4] y) { n = RandomNormalLike(x) a = Add(x, n) [product] y = MatMul(a, w) }"
     recorder = NoiseRecorder(model(text, w=numbers(8, 4)))

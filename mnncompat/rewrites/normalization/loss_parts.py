@@ -46,7 +46,7 @@ class LossParts(NodeRewrite):
 
     code = "MNN831"
     name = "loss-parts"
-    summary = "written as LogSoftmax and a loss with weights"
+    summary = "its softmax and weights are written out"
     op_types = ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:

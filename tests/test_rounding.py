@@ -234,3 +234,43 @@ def test_an_outlier_lies_where_rounding_is_amplified(column: int, outliers: int)
     assert output.passed == bool(outliers)
     assert output.comparisons[2].outliers == outliers
     assert any("1 of 512 elements are off by up to" in each for each in judge.notes) == bool(outliers)
+
+
+LOGARITHMS = {
+    "rest of a sigmoid": "q = Sigmoid(x) r = Sub(one, q) s = Add(r, e) y = Log(s)",
+    "power": "d = Mul(x, small) p = Pow(d, two) s = Add(p, tiny) y = Log(s)",
+    "rest of a square": "q = Tanh(x) p = Mul(q, q) r = Sub(one, p) s = Add(r, e) y = Log(s)",
+}
+
+
+@pytest.mark.parametrize("opset", [9, 17])
+@pytest.mark.parametrize("body", LOGARITHMS.values(), ids=LOGARITHMS)
+def test_noise_takes_no_function_out_of_its_range(body: str, opset: int) -> None:
+    constants = {"one": np.ones(()), "two": np.full((), 2), "e": np.full((), 1e-7), "small": np.full((), 1e-3)}
+    constants["tiny"] = np.full((), 1e-12)
+    model = model_of(f"g (float[1,8] x) => (float[1,8] y) {{ {body} }}", **constants)
+    model.opset_import[0].version = opset
+    feed = NamedFeeds(name="far", arrays={"x": np.array([[20, 17, 16, 15, 1e-4, 3, 12, 18]], np.float32)})
+    expected = OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"]  # type: ignore[index]
+    assert np.isfinite(expected).all()
+    blurred = blur(model, 0)
+    assert blurred is not None
+    runs = OnnxRuntimeRunner(blurred).run([feed.arrays] * 20)
+    assert all(np.isfinite(each["y"]).all() for each in runs)  # type: ignore[union-attr]
+    assert len({each["y"].tobytes() for each in runs}) == 20  # type: ignore[union-attr]
+
+
+def test_runs_that_are_not_finite_are_left_out() -> None:
+    """The noise of a difference is of both signs, and half of its logarithms are no numbers."""
+    body = "a = MatMul(x, w) s = Sub(a, x) z = Sub(s, low) y = Log(z)"
+    weights = {"w": np.eye(4), "low": np.full((1, 4), -1e-6)}
+    model = model_of(f"g (float[1,4] x) => (float[1,4] y) {{ {body} }}", **weights)
+    feed = NamedFeeds(name="one", arrays={"x": np.ones((1, 4), np.float32)})
+    expected = OnnxRuntimeRunner(model).run([feed.arrays])[0]["y"]  # type: ignore[index]
+    runs = OnnxRuntimeRunner(blur(model, 0)).run([feed.arrays] * 8)  # type: ignore[arg-type]
+    finite = [bool(np.isfinite(each["y"]).all()) for each in runs]  # type: ignore[union-attr]
+    assert 0 < sum(finite) < len(finite)
+    moved = Rounding(lambda: model).movement(feed, "y", expected)
+    assert moved is not None
+    assert np.isfinite(moved.largest)
+    assert moved.largest > 0

@@ -36,11 +36,13 @@ class Ran:
             returned (int64 and bool come back as int32, float64 and float16 as float32).
         words: What MNN printed, without the lines that it prints for every model.
         seconds: Wall time of the child process, start-up included.
+        inner: Tensors inside the model, of the first of the feeds: name -> array.
     """
 
     outputs: list[dict[str, np.ndarray]]
     words: str
     seconds: float
+    inner: dict[str, np.ndarray]
 
 
 class Weights(StrEnum):

@@ -196,6 +196,7 @@ _WHERE = {
     Stage.LIST: "while listing the operators",
     Stage.LOAD: "while loading the converted model",
     Stage.RUN: "while running the converted model",
+    Stage.INNER: "while computing tensors inside the converted model",
     Stage.EXIT: "at exit, after the result was written",
 }
 

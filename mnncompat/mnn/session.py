@@ -9,7 +9,7 @@ from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.outcome import MnnInput, MnnInterface, Ran
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import Performer, perform
-from mnncompat.mnn.worker import FEEDS, OUTPUTS
+from mnncompat.mnn.worker import FEEDS, INNER, OUTPUTS
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def run(
     feeds: Sequence[Feeds],
     *,
     output_names: Sequence[str],
+    inner: Sequence[str] = (),
     limits: Limits,
     performer: Performer = perform,
 ) -> Ran | Failure:
@@ -43,6 +44,8 @@ def run(
         model: The `.mnn` file.
         feeds: Input name -> array, ONNX shapes and dtypes. All feeds have the same names.
         output_names: The outputs to compute, in this order.
+        inner: Tensors inside the model that are computed of the first feed afterwards. The model is loaded again for
+            that, so that the outputs are those of the model as it is used.
         limits: What the child process may use, all feeds together.
         performer: Carries out the request.
 
@@ -67,15 +70,18 @@ def run(
             "model": str(model.resolve()),
             "inputs": names,
             "outputs": list(output_names),
+            "inner": list(inner),
             "feeds": len(feeds),
         }
         answer = performer("run", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
         found = read_arrays(directory / OUTPUTS)
+        inside = read_arrays(directory / INNER) if inner else []
     count = len(output_names)
     outputs = [dict(zip(output_names, found[at : at + count], strict=True)) for at in range(0, len(found), count)]
-    return Ran(outputs=outputs, words=answer.words, seconds=answer.seconds)
+    held = dict(zip(inner, inside, strict=True))
+    return Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds)
 
 
 def interface(model: Path, *, limits: Limits) -> MnnInterface | Failure:

@@ -31,6 +31,7 @@ CONVERTED = "converted.mnn"
 """Name of the file that `convert` writes in the working directory."""
 FEEDS = "feeds"
 OUTPUTS = "outputs"
+INNER = "inner"
 
 
 class TaskError(Exception):
@@ -73,9 +74,10 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run `model` (a path) on `FEEDS`, into `OUTPUTS`.
 
     `inputs` and `outputs` are names. Both files hold the arrays of one draw after the other, in the order of the names.
+    Tensors named in `inner` are computed of the first draw afterwards, into `INNER`.
     """
     enter(Stage.LOAD)
-    inputs, outputs = arguments["inputs"], arguments["outputs"]
+    inputs, outputs, inner = arguments["inputs"], arguments["outputs"], arguments["inner"]
     module = load(arguments["model"], inputs, outputs)
     entries = module.get_info()["inputs"]
     results: list[np.ndarray] = []
@@ -85,6 +87,13 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
         arrays = feeds[draw * len(inputs) : (draw + 1) * len(inputs)]
         results += forward(module, entries, inputs, arrays, outputs)
     write_arrays(Path(OUTPUTS), results)
+    if inner:
+        enter(Stage.INNER)
+        del module, entries
+        gc.collect()  # two would take twice the memory
+        module = load(arguments["model"], inputs, inner)
+        found = forward(module, module.get_info()["inputs"], inputs, feeds[: len(inputs)], inner)
+        write_arrays(Path(INNER), found)
     return {}
 
 

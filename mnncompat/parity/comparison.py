@@ -26,7 +26,7 @@ from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -68,9 +68,9 @@ def compared(
         return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
     unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
     found = replace(found, notes=(*found.notes, *remarks))
+    random = {each.name for each in unknown}
     if analysis is not None:
         judge.fit(expected)
-        random = {each.name for each in unknown}
         judged = {name: each for name, each in judge.tolerances.items() if name not in random}
         found, expected = analysis.measure(reference, found, expected, judged, took=took)
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
@@ -80,7 +80,7 @@ def compared(
         report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
         actual = []
     else:
-        outputs = judge.outputs(found.feeds, expected, actual, without={each.name for each in unknown})
+        outputs = _judged(judge, analysis, found, expected, actual, without=random)
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
@@ -89,6 +89,19 @@ def compared(
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _judged(
+    judge: Judge,
+    analysis: PowerAnalysis | None,
+    found: Reference,
+    expected: Outputs,
+    actual: Outputs,
+    *,
+    without: Collection[str],
+) -> tuple[OutputParity, ...]:
+    outputs = judge.outputs(found.feeds, expected, actual, without=without)
+    return outputs if analysis is None else analysis.before_functions(outputs, actual[0])
 
 
 def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:

@@ -7,6 +7,10 @@ result of the original's arithmetic is perturbed by `NOISE`, and the original is
 
     y' = y + NOISE * u * (|y| + mean |y|),    u uniform in -1 .. 1
 
+No rounding makes a sum of squares negative, or a sigmoid larger than 1, and the logarithm behind it not a number: where
+no element is negative, none becomes it, and functions with bounds keep to them. A run that is not finite where the
+original is shows nothing, and is left out.
+
 Operators that only move or compare data are not perturbed: equal inputs stay equal. Two questions are answered by it:
 
 - Are a few elements beyond their tolerance outliers (`mnncompat.parity.outliers`)? Only where noise moves the same
@@ -29,7 +33,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT, RESIZES, TRANSCENDENTAL
-from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.protos import attribute, is_onnx, onnx_opset
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -58,6 +62,14 @@ that are beyond their tolerance (if they are ten or more), and for all. Measured
 worst in 20 runs of PP-OCRv4 and PP-OCRv5 detection, which have five such convolutions; 11 for a single element right
 behind one of them."""
 _NOISE, _WINOGRAD = "blur/noise", "blur/winograd"
+_ZERO, _ONE, _MINUS_ONE = "blur/0", "blur/1", "blur/-1"
+_BOUNDED = {
+    **dict.fromkeys(("HardSigmoid", "Sigmoid", "Softmax"), (_ONE,)),
+    **dict.fromkeys(("Cos", "Erf", "Sin", "Softsign", "Tanh"), (_ONE, _MINUS_ONE)),
+}
+"""Functions of which no result is beyond 1; nor below -1, or negative as others of them are not."""
+_WHERE = 9
+"""The opset from which on ONNX has Where."""
 _NEAR = 2
 """Distance of a neighbour, along the two axes of an image."""
 _IMAGE_RANK = 4
@@ -241,10 +253,8 @@ class Rounding:
         key = feed.name, noise
         if key not in self._outputs:
             self._outputs[key] = self._run(feed, noise)
-        others = [each[name] for each in self._outputs[key]]
-        if not others or not all(_has_form_of(expected, each) for each in others):
-            return None
-        return _Movement(expected, others)
+        others = [each[name] for each in self._outputs[key] if _has_form_of(expected, each[name])]
+        return _Movement(expected, others) if others else None
 
     def _run(self, feed: NamedFeeds, noise: float) -> list[dict[str, np.ndarray]]:
         """The outputs with other noise in each run; none if no node is perturbed, or it does not run."""
@@ -273,6 +283,7 @@ def blur(model: ModelProto, seed: int, *, winograd: float = NOISE) -> ModelProto
     result = ModelProto()
     result.CopyFrom(model)
     del result.graph.node[:]
+    opset = onnx_opset(model.opset_import) or 0
     count = 0
     for node in model.graph.node:
         copy = result.graph.node.add()
@@ -283,11 +294,13 @@ def blur(model: ModelProto, seed: int, *, winograd: float = NOISE) -> ModelProto
             if name and name in floats:
                 copy.output[position] = exact = f"{name}/exact"
                 size = _WINOGRAD if _is_winograd(node) else _NOISE
-                result.graph.node.extend(_noise(exact, name, seed * len(model.graph.node) + count, size))
+                bound = _BOUNDED.get(node.op_type, ())
+                steps = _noise(exact, name, seed * len(model.graph.node) + count, size)
+                result.graph.node.extend(steps if opset < _WHERE else _within(steps, exact, name, bound))
                 count += 1
     if not count:
         return None
-    for each, noise in ((_NOISE, NOISE), (_WINOGRAD, winograd)):
+    for each, noise in ((_NOISE, NOISE), (_WINOGRAD, winograd), (_ZERO, 0.0), (_ONE, 1.0), (_MINUS_ONE, -1.0)):
         result.graph.initializer.append(numpy_helper.from_array(np.asarray(noise, np.float32), each))
     return result
 
@@ -310,3 +323,24 @@ def _noise(exact: str, name: str, seed: int, size: str) -> list[NodeProto]:
         helper.make_node("Mul", [parts["drawn"], parts["scaled"]], [parts["step"]]),
         helper.make_node("Add", [exact, parts["step"]], [name]),
     ]
+
+
+def _within(steps: list[NodeProto], exact: str, name: str, bounds: Sequence[str]) -> list[NodeProto]:
+    """Keep results with noise not negative where no exact one is, and within bounds."""
+    parts = {each: f"{name}/blur/{each}" for each in ("free", "minus", "below", "sum", "some", "above")}
+    steps[-1].output[0] = parts["free"]
+    kept = [
+        helper.make_node("Neg", [exact], [parts["minus"]]),
+        helper.make_node("Relu", [parts["minus"]], [parts["below"]]),
+        helper.make_node("ReduceSum", [parts["below"]], [parts["sum"]], keepdims=0),
+        helper.make_node("Greater", [parts["sum"], _ZERO], [parts["some"]]),
+        helper.make_node("Relu", [parts["free"]], [parts["above"]]),
+        helper.make_node("Where", [parts["some"], parts["free"], parts["above"]], [f"{name}/blur/within/0"]),
+    ]
+    for number, bound in enumerate(bounds):
+        value, is_beyond = f"{name}/blur/within/{number}", f"{name}/blur/beyond/{number}"
+        order = [value, bound] if bound == _ONE else [bound, value]
+        kept.append(helper.make_node("Greater", order, [is_beyond]))
+        kept.append(helper.make_node("Where", [is_beyond, bound, value], [f"{name}/blur/within/{number + 1}"]))
+    kept[-1].output[0] = name
+    return [*steps, *kept]

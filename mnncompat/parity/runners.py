@@ -240,12 +240,16 @@ class MnnRunner:
         outputs: Names of the outputs to compute.
         limits: What the child process may use.
         name: What reports call it.
+
+    Attributes:
+        inner: Tensors inside the model, computed of the first of the feeds after all outputs, and given with them.
     """
 
-    __slots__ = ("_limits", "_outputs", "_path", "name")
+    __slots__ = ("_limits", "_outputs", "_path", "inner", "name")
 
     def __init__(self, path: Path, *, outputs: Sequence[str], limits: Limits, name: str = "MNN") -> None:
         self.name = name
+        self.inner: tuple[str, ...] = ()
         self._path = path
         self._outputs = tuple(outputs)
         self._limits = limits
@@ -262,8 +266,11 @@ class MnnRunner:
         Raises:
             RunnerError: MNN is not installed.
         """
-        ran = mnn.run(self._path, feeds, output_names=self._outputs, limits=self._limits)
-        return ran if isinstance(ran, Failure) else ran.outputs
+        ran = mnn.run(self._path, feeds, output_names=self._outputs, inner=self.inner, limits=self._limits)
+        if isinstance(ran, Failure):
+            return ran
+        first, *others = ran.outputs
+        return [first | ran.inner, *others]
 
 
 def _with_sorted_nodes(model: Path | str | bytes | onnx.ModelProto) -> onnx.ModelProto:

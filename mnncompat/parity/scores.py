@@ -22,7 +22,7 @@ from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.metrics import allowance
 from mnncompat.parity.runners import MnnRunner
-from mnncompat.results.failures import Failure
+from mnncompat.results.failures import Failure, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -158,13 +158,22 @@ class ScoringRunner:
     """
 
     def __init__(self, path: Path, *, outputs: Sequence[str], scores: Sequence[str], limits: Limits) -> None:
+        self._path = path
         self._plain = MnnRunner(path, outputs=outputs, limits=limits)
         self._scores = MnnRunner(path, outputs=scores, limits=limits) if scores else None
         self.name = self._plain.name
 
+    def ask(self, names: Collection[str]) -> None:
+        """Give tensors inside the model with the outputs of the first of the feeds, as far as the file has them."""
+        held = _tensors(self._path) if names else set()
+        self._plain.inner = tuple(name for name in names if name in held)
+
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
         """Run the model on each of the feeds, see `Runner`. Without the scores, where MNN gives the outputs alone."""
         found = self._plain.run(feeds)
+        if isinstance(found, Failure) and self._plain.inner and found.stage in (Stage.INNER, Stage.EXIT):
+            self._plain.inner = ()
+            found = self._plain.run(feeds)
         if self._scores is None or isinstance(found, Failure):
             return found
         scores = self._scores.run(feeds)
@@ -180,16 +189,21 @@ def scores_in_file(scores: Scores, path: Path) -> tuple[Scores, list[str]]:
     """
     if not scores.labels:
         return scores, []
-    try:
-        held = {name for op in mnn.read_graph(path).ops if not op.body for name in op.values}
-    except ModelError:
-        held = set()
+    held = _tensors(path)
     missing = [name for name in scores.labels if name not in held]
     notes = [
         f"{scores.labels[name]}: not compared, the file has no tensor {name!r}; whole numbers show little of a model"
         for name in missing
     ]
     return scores.without(missing), notes
+
+
+def _tensors(path: Path) -> set[str]:
+    """The tensors of a file's main graph; none if it cannot be read."""
+    try:
+        return {name for op in mnn.read_graph(path).ops if not op.body for name in op.values}
+    except ModelError:
+        return set()
 
 
 def excuse_ties(

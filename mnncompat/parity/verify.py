@@ -26,14 +26,14 @@ from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
-from mnncompat.parity.scores import NO_SCORES, ScoringRunner, scores_in_file, scores_of
+from mnncompat.parity.scores import NO_SCORES, Scores, ScoringRunner, scores_in_file, scores_of
 from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import ParityReport, Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import numpy as np
 
@@ -88,9 +88,28 @@ def verify(  # noqa: PLR0913 - options
     scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file)
     scored = scores.exposed(proto)
     subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
+    judge = _judge(model, scored, scores, tolerance, tolerances, random)
+    judge.notes += notes
+    feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
+    shown = recorder.model if recorder is not None else scored if scores.labels else None
+    reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
+    reached = random if recorder is None else recorder.left
+    noise = None if recorder is None else recorder.recorded
+    analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask) if power else None
+    return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
+
+
+def _judge(
+    model: OnnxModel,
+    scored: onnx.ModelProto,
+    scores: Scores,
+    tolerance: Tolerance | None,
+    tolerances: Mapping[str, Tolerance] | None,
+    random: Collection[str],
+) -> Judge:
     rounding = Rounding(lambda: scores.exposed(with_weights(model)))
     defaults = without_tolerance(scored, tolerance, tolerances)
-    judge = Judge(
+    return Judge(
         tolerances_of(scored, tolerance, tolerances),
         partial(inconclusive, rounding) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
@@ -98,17 +117,6 @@ def verify(  # noqa: PLR0913 - options
         coarse=coarse_outputs(scored, defaults),
         scores=scores,
     )
-    judge.notes += notes
-    feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
-    reached = random if recorder is None else recorder.left
-    shown = recorder.model if recorder is not None else scored if scores.labels else None
-    reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
-    analysis = PowerAnalysis(shown or scored, folder=folder, noise=_recorded(recorder)) if power else None
-    return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
-
-
-def _recorded(recorder: NoiseRecorder | None) -> dict[str, str]:
-    return {} if recorder is None else recorder.recorded
 
 
 def _recorder(model: onnx.ModelProto, mnn_file: Path, limits: Limits) -> NoiseRecorder | None:

@@ -71,6 +71,19 @@ def test_one_loaded_model_runs_several_batch_sizes(onnx_file: WRITE, weight: np.
         np.testing.assert_allclose(found["z"], _convolved(image, weight), rtol=1e-4, atol=1e-4)
 
 
+def test_tensors_inside_are_computed_of_the_first_feed(onnx_file: WRITE, weight: np.ndarray, limits: Limits) -> None:
+    model = _converted(onnx_file(CONV, w=weight), limits)
+    image = np.random.default_rng(1).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    ran = mnn.run(model, [{"x": image}, {"x": 2 * image}], output_names=["z"], inner=["x", "z"], limits=limits)
+    assert isinstance(ran, mnn.Ran)
+    assert sorted(ran.inner) == ["x", "z"]
+    np.testing.assert_array_equal(ran.inner["z"], ran.outputs[0]["z"])
+    np.testing.assert_array_equal(ran.inner["x"], image)
+    failed = mnn.run(model, [{"x": image}], output_names=["z"], inner=["missing"], limits=limits)
+    assert isinstance(failed, mnn.Failure)
+    assert failed.stage is mnn.Stage.INNER
+
+
 def test_inputs_in_blocks_of_four_channels_are_converted(onnx_file: WRITE, weight: np.ndarray, limits: Limits) -> None:
     path = onnx_file(CONV.replace("[N,", "[1,"), w=weight)
     model = _converted(path, limits, ConvertOptions(keep_input_format=False))

@@ -13,13 +13,14 @@ from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.power.branches import never_taken
 from mnncompat.parity.power.faulty_model import FaultyModel
 from mnncompat.parity.power.findings import Findings, KeptFindings
+from mnncompat.parity.power.flattened import differences, flattened
 from mnncompat.parity.power.input_search import InputSearch
 from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import ENOUGH, Power
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from mnncompat.parity.runners import OnnxRunner
     from mnncompat.results.parity_report import OutputParity, Tolerance
 
-    Outputs = list[dict[str, np.ndarray]]
+    Outputs = dict[str, np.ndarray]
 
 LEAST_SECONDS, SHARE = 5.0, 2.0
 """Time for the faults: the larger of this many seconds, and this many times what the reference's runs took. The 72
@@ -51,14 +52,21 @@ class PowerAnalysis:
         model: The original, with its weights or references to them.
         folder: Where external data lie.
         noise: Results of random nodes -> outputs that give them out, where MNN is fed with them.
+        ask: Is told which tensors are wanted from inside the model, of the first draw, beside MNN's outputs.
     """
 
     def __init__(
-        self, model: ModelProto, *, folder: Path | None = None, noise: Mapping[str, str] | None = None
+        self,
+        model: ModelProto,
+        *,
+        folder: Path | None = None,
+        noise: Mapping[str, str] | None = None,
+        ask: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         self._model = model
         self._folder = folder
         self._noise = noise
+        self._ask = ask
         self._found = Findings()
         self._remembered = False
         self._refusal = ""
@@ -68,11 +76,11 @@ class PowerAnalysis:
         self,
         reference: OnnxRunner,
         ran: Reference,
-        expected: Outputs,
+        expected: list[Outputs],
         tolerances: Mapping[str, Tolerance],
         *,
         took: float,
-    ) -> tuple[Reference, Outputs]:
+    ) -> tuple[Reference, list[Outputs]]:
         """Plant the faults, or remember what they moved in an earlier run.
 
         Args:
@@ -93,9 +101,26 @@ class PowerAnalysis:
         reference.release()
         if not self._remembered:
             self._run((), None if ran.evaluated else ran.plan)
+        if self._ask is not None:
+            self._ask([each.value for each in self._found.flattened])
         self._seconds += time.monotonic() - start
         notes = (f"not measured what the draws would show: {self._refusal}",) if self._refusal else ()
         return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes, *self._found.notes)), self._expected
+
+    def before_functions(self, outputs: Sequence[OutputParity], first: Outputs) -> tuple[OutputParity, ...]:
+        """Judge classes that are saturated in every draw by what comes before the function, too.
+
+        Args:
+            outputs: As they were judged.
+            first: What MNN gave for the first draw; tensors from inside the model are taken out.
+        """
+        problems: dict[str, list[str]] = {}
+        inner = {each.value: first.pop(each.value, None) for each in self._found.flattened}
+        for each in self._found.flattened:
+            found = inner[each.value]
+            if found is not None and found.shape == each.expected.shape:
+                problems[each.output] = list(differences(each, found))
+        return tuple(replace(each, problems=(*each.problems, *problems.get(each.name, ()))) for each in outputs)
 
     def conclude(self, outputs: Sequence[OutputParity], labels: Mapping[str, str] | None = None) -> Power | None:
         """What the proof would have caught.
@@ -179,6 +204,8 @@ class PowerAnalysis:
             self._found.notes += _told(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
+            if self._ask is not None and not without and time.monotonic() < deadline:
+                self._found.flattened = list(flattened(faulty, self._feeds, self._expected, self._tolerances))
 
     def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
         pairs = zip(self._feeds, self._expected, strict=True)

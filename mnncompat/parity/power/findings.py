@@ -21,6 +21,7 @@ import numpy as np
 from mnncompat.errors import MnncompatError
 from mnncompat.graph.atomic_files import write_atomically
 from mnncompat.parity.input_plan import NamedFeeds
+from mnncompat.parity.power.flattened import Flattened
 from mnncompat.parity.power.shell import digest_of
 from mnncompat.parity.power.trials import Record
 from mnncompat.support.user_cache import cache_folder
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from mnncompat.results.parity_report import Tolerance
 
-VERSION = 1
+VERSION = 2
 """Of what is planted, and of the files."""
 _MOST_FILES = 100
 _MOST_BYTES = 1 << 24
@@ -50,6 +51,7 @@ class Findings:
         records: What the fault of each one moved, by position.
         searched: Draws that were added because they show more.
         notes: What a reader should know.
+        flattened: Outputs with classes that are saturated in every draw.
     """
 
     labels: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class Findings:
     records: dict[int, Record] = field(default_factory=dict)
     searched: list[NamedFeeds] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    flattened: list[Flattened] = field(default_factory=list)
 
 
 class KeptFindings:
@@ -93,7 +96,7 @@ class KeptFindings:
 
     def save(self, found: Findings) -> None:
         """Write the file, unless it would be large; the oldest files make room for it."""
-        if self._file is None or sum(a.nbytes for feed in found.searched for a in feed.arrays.values()) > _MOST_BYTES:
+        if self._file is None or sum(array.nbytes for array in _arrays(found).values()) > _MOST_BYTES:
             return
         with contextlib.suppress(OSError, MnncompatError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,16 +117,22 @@ def _written(found: Findings) -> bytes:
         "notes": found.notes,
         "records": {str(number): record for number, record in found.records.items()},
         "searched": [{"name": feed.name, "inputs": list(feed.arrays)} for feed in found.searched],
+        "flattened": [(each.output, each.function, each.value, list(each.slices.items())) for each in found.flattened],
     }
-    arrays: dict[str, Any] = {
-        f"{place}/{number}": array
-        for place, feed in enumerate(found.searched)
-        for number, array in enumerate(feed.arrays.values())
-    }
+    arrays: dict[str, Any] = _arrays(found)
     arrays[_TEXT] = np.frombuffer(json.dumps(text).encode(), np.uint8)
     data = io.BytesIO()
     np.savez(data, **arrays)
     return data.getvalue()
+
+
+def _arrays(found: Findings) -> dict[str, np.ndarray]:
+    arrays = {
+        f"{place}/{number}": array
+        for place, feed in enumerate(found.searched)
+        for number, array in enumerate(feed.arrays.values())
+    }
+    return arrays | {f"flattened/{place}": each.expected for place, each in enumerate(found.flattened)}
 
 
 def _read(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Findings:
@@ -141,6 +150,16 @@ def _read(text: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Findings
                 arrays={str(name): arrays[f"{place}/{number}"] for number, name in enumerate(feed["inputs"])},
             )
             for place, feed in enumerate(text["searched"])
+        ],
+        flattened=[
+            Flattened(
+                output=str(output),
+                function=str(function),
+                value=str(value),
+                expected=arrays[f"flattened/{place}"],
+                slices={int(axis): [int(each) for each in indices] for axis, indices in slices},
+            )
+            for place, (output, function, value, slices) in enumerate(text["flattened"])
         ],
     )
 

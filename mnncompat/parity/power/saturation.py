@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _FAR = 1e4
 """Larger values count as this one: they may be infinite."""
+_ONE_AXIS = 13
+"""The opset from which on a Softmax has one axis."""
 _HANDED_ON = frozenset((*CASTS, *RESHAPES, *ARITHMETIC, "Identity", "Transpose", "Slice", "Gather"))
 
 
@@ -37,6 +39,9 @@ class Steep(NamedTuple):
     side: Callable[[np.ndarray], int]
 
 
+Slope = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
 class Saturating(NamedTuple):
     """Where an output is flattened.
 
@@ -44,11 +49,15 @@ class Saturating(NamedTuple):
         value: What is flattened, a value of the main graph.
         element: Its element type (`onnx.TensorProto.DataType`).
         steep: Where the function is steep.
+        function: Type of the operator.
+        slope: Gives the function's result and its slope for float64 operands; None for other functions than those.
     """
 
     value: str
     element: int
     steep: Steep
+    function: str
+    slope: Slope | None
 
 
 def saturating(view: GraphView, output: str) -> Saturating | None:
@@ -66,7 +75,9 @@ def saturating(view: GraphView, output: str) -> Saturating | None:
         return None
     value = node.input[0]
     steep, element = _steep(node), view.dtype(value)
-    return None if steep is None or element is None else Saturating(value, element, steep)
+    if steep is None or element is None:
+        return None
+    return Saturating(value, element, steep, node.op_type, _slope(node, view.opset))
 
 
 def _steep(node: NodeProto) -> Steep | None:
@@ -82,6 +93,41 @@ def _steep(node: NodeProto) -> Steep | None:
         flip = -1 if node.op_type == "ArgMin" else 1
         return Steep(lambda value: _margin(flip * value, axis), lambda value: _winner(flip * value))
     return None
+
+
+def _slope(node: NodeProto, opset: int) -> Slope | None:
+    if node.op_type == "Sigmoid":
+        return _of_sigmoid
+    if node.op_type == "Tanh":
+        return lambda value: (np.tanh(value), 1 - np.square(np.tanh(value)))
+    if node.op_type == "HardSigmoid":
+        alpha, beta = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
+        return lambda value: _of_bounds(alpha * value + beta, alpha)
+    if node.op_type == "Softmax":
+        return lambda value: _of_softmax(value, _axes(node, opset, value.ndim))
+    return None
+
+
+def _axes(node: NodeProto, opset: int, rank: int) -> tuple[int, ...]:
+    """The axes along which a Softmax has the sum 1; before opset 13 all from one on."""
+    axis = attribute(node, "axis", -1 if opset >= _ONE_AXIS else 1) % max(rank, 1)
+    return (axis,) if opset >= _ONE_AXIS else tuple(range(axis, rank))
+
+
+def _of_sigmoid(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    result = 0.5 * (1 + np.tanh(value / 2))
+    return result, result * (1 - result)
+
+
+def _of_bounds(line: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.clip(line, 0, 1), np.where((line > 0) & (line < 1), slope, 0.0)
+
+
+def _of_softmax(value: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(value - value.max(axis=axes, keepdims=True, initial=-np.inf))
+        result = powers / powers.sum(axis=axes, keepdims=True)
+    return result, result * (1 - result)
 
 
 def _sign(value: np.ndarray) -> int:

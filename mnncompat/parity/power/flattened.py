@@ -1,0 +1,132 @@
+"""Classes that a function flattens in every draw are judged before it.
+
+Where five of six sigmoids are alive, a fault in any operator shows, but not one in the row of the sixth: the power of
+the draws is measured for operators. So where a slice of an output, along any of its axes but the first, is saturated in
+every draw, what comes before the function is compared too, on the first draw. MNN computes any tensor of its file.
+
+The tolerance is that of the output, put back through the function: where it is steepest, its result follows its
+operand, so an operand may be off by `OFF`, and by as much of its own size. It is asked of each slice's RMS, since one
+class in a thousand is what is looked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mnncompat.parity.metrics import allowance
+from mnncompat.parity.power.planting import FACTOR
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.power.faulty_model import FaultyModel
+    from mnncompat.parity.power.saturation import Saturating
+    from mnncompat.results.parity_report import Tolerance
+
+    Outputs = dict[str, np.ndarray]
+
+OFF = 1e-3
+"""How far an operand may be off, absolutely and as a share of its slice's RMS: the `rtol` of the default tolerance."""
+
+
+class Flattened(NamedTuple):
+    """An output with slices that are saturated in every draw.
+
+    Attributes:
+        output: Its name.
+        function: The operator that flattens it.
+        value: The tensor before it.
+        expected: That tensor in the first draw.
+        slices: Axis -> the indices of the slices.
+    """
+
+    output: str
+    function: str
+    value: str
+    expected: np.ndarray
+    slices: dict[int, list[int]]
+
+
+def flattened(
+    faulty: FaultyModel,
+    feeds: Sequence[NamedFeeds],
+    expected: Sequence[Outputs],
+    tolerances: Mapping[str, Tolerance],
+) -> Iterator[Flattened]:
+    """Find the slices that are saturated in all draws of one size.
+
+    Args:
+        faulty: The model.
+        feeds: The draws.
+        expected: For each draw, what the reference computed.
+        tolerances: Of the outputs that count; those that are judged by a signal-to-noise ratio are left out.
+    """
+    exact = {name for name, each in tolerances.items() if not each.is_rough}
+    goals = {name: each for name, each in faulty.saturating.items() if each.slope is not None and name in exact}
+    if not goals or not feeds:
+        return
+    alike = [pair for pair in zip(feeds, expected, strict=True) if pair[0].shapes == feeds[0].shapes]
+    ran = [faulty.run(feed.arrays, outputs) for feed, outputs in alike]
+    found = [each for each in ran if not isinstance(each, Failure)]
+    if len(found) < len(alike):
+        return
+    for name, goal in goals.items():
+        values = [each[goal.value] for each in found]
+        slices = _dead_slices(values, goal, tolerances[name])
+        if slices and values[0].size == expected[0][name].size and values[0].dtype == np.float32:
+            yield Flattened(name, goal.function, goal.value, values[0], slices)
+
+
+def _dead_slices(values: Sequence[np.ndarray], goal: Saturating, tolerance: Tolerance) -> dict[int, list[int]]:
+    dead = np.logical_and.reduce([_is_dead(value, goal, tolerance) for value in values])
+    found = {}
+    for axis in range(1, dead.ndim):
+        whole = dead.all(axis=tuple(each for each in range(dead.ndim) if each != axis))
+        if whole.any():
+            found[axis] = np.flatnonzero(whole).tolist()
+    return found
+
+
+def _is_dead(value: np.ndarray, goal: Saturating, tolerance: Tolerance) -> np.ndarray:
+    """Where the fault that is planted in operators would not be seen behind the function."""
+    assert goal.slope is not None  # noqa: S101 - the caller chose those that have one
+    exact = value.astype(np.float64)
+    result, slope = goal.slope(exact)
+    if not np.isfinite(result).all():
+        return np.zeros(value.shape, bool)
+    with np.errstate(invalid="ignore"):
+        moved = slope * (FACTOR - 1) * np.maximum(np.abs(exact), 1)
+        return np.asarray(~(moved > allowance(result, tolerance)))
+
+
+def differences(flat: Flattened, actual: np.ndarray) -> Iterator[str]:
+    """What is wrong before the function, in words.
+
+    Args:
+        flat: The output.
+        actual: The tensor before the function, of the same shape, in the first draw.
+    """
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(actual.astype(np.float64) - flat.expected)
+    distance[actual == flat.expected] = 0  # infinities, too
+    distance[np.isnan(distance)] = np.inf
+    known = np.where(np.isfinite(flat.expected), flat.expected, 0).astype(np.float64)
+    for axis, indices in flat.slices.items():
+        off, size = (_rms(np.take(each, indices, axis), axis) for each in (distance, known))
+        wrong = np.flatnonzero(~(off <= OFF * (1 + size)))
+        if wrong.size:
+            worst = wrong[np.argmax(off[wrong] / (1 + size[wrong]))]
+            yield (
+                f"{wrong.size} of {flat.expected.shape[axis]} slices along axis {axis}, saturated in every draw, are "
+                f"wrong before {flat.function} ({flat.value!r}): number {indices[worst]} is off by {off[worst]:.3g} "
+                f"where its RMS is {size[worst]:.3g}"
+            )
+
+
+def _rms(values: np.ndarray, axis: int) -> np.ndarray:
+    others = tuple(each for each in range(values.ndim) if each != axis)
+    return np.asarray(np.sqrt(np.mean(np.square(values), axis=others)))

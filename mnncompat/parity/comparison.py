@@ -68,10 +68,9 @@ def compared(
     unknown, remarks = undetermined_outputs(reached, reference, found.feeds, expected)
     found = replace(found, notes=(*found.notes, *remarks))
     if analysis is not None:
-        judge.fit(expected)
-        random = {each.name for each in unknown}
-        judged = {name: each for name, each in judge.tolerances.items() if name not in random}
+        judged = _judged(judge, expected, unknown)
         found, expected = analysis.measure(reference, found, expected, judged, took=took)
+    reference.release()
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
@@ -88,6 +87,13 @@ def compared(
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _judged(judge: Judge, expected: Outputs, unknown: Sequence[UndeterminedOutput]) -> dict[str, Tolerance]:
+    """The tolerances of the outputs that can be compared."""
+    judge.fit(expected)
+    random = {each.name for each in unknown}
+    return {name: each for name, each in judge.tolerances.items() if name not in random}
 
 
 def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:

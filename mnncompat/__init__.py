@@ -197,12 +197,10 @@ def convert(  # noqa: PLR0913 - options
     """
     from pathlib import Path
 
-    from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.converting.pipeline import GateOptions, convert_model
-    from mnncompat.fixing.transaction import choose_rewrites
 
     gate = GateOptions(
-        rewrites=choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule) if rewrite else (),
+        rewrites=_rewrites(select, ignore, unsafe=unsafe) if rewrite else (),
         requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,

@@ -11,7 +11,7 @@ from onnx import GraphProto, NodeProto
 
 from mnncompat.graph.protos import attribute, dims_of
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.size_expression import Size, as_size, dimension
+from mnncompat.inference.size_expression import Size, as_size, dimension, reduced
 
 Shape = tuple[Size | None, ...]
 """A size is None where it cannot be followed."""
@@ -208,6 +208,8 @@ class Propagation:
             return
         if kind in ("equal", "broadcast") and one == two:
             return
+        if kind in ("equal", "multiple"):
+            one, two = reduced(one, two)
         words = f"{self.op} of {' and '.join(map(text, shapes))}" if shapes else self.op
         self.requirements.append(
             Requirement(kind, one, two, self.index, words, branch=self.view.path[0] if self.view.path else "")

@@ -6,9 +6,10 @@ product of two dimensions, a maximum), which is kept and evaluated when the dime
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,11 @@ class Size:
         return _atom("mul", self, other)
 
     def __floordiv__(self, other: Size | int) -> Size:
-        other = as_size(other)
-        exact = self._exact(other)
-        if exact is not None:
-            return exact
-        return Size(1) if self == other else _atom("div", self, other)
+        if self == other:
+            return Size(1)
+        one, two = reduced(self, as_size(other))
+        exact = one._exact(two)
+        return exact if exact is not None else _atom("div", one, two)
 
     def ceil_div(self, other: Size | int) -> Size:
         """The quotient rounded up."""
@@ -189,6 +190,43 @@ def product(sizes: Iterable[Size]) -> Size:
     for size in sizes:
         result *= size
     return result
+
+
+def reduced(left: Size, right: Size) -> tuple[Size, Size]:
+    """Two products without the factors that both have: ``height * width``, 256 of ``4 * height * width``, 1024.
+
+    An equality, a quotient rounded down, and one being a multiple of the other stay what they are, as no size is 0.
+
+    Returns:
+        The products; the two sizes as they are if one is a sum.
+    """
+    one, two = _factors(left), _factors(right)
+    if one is None or two is None:
+        return left, right
+    number = gcd(one[0], two[0])
+    shared = one[1] & two[1]
+    if number == 1 and not shared:
+        return left, right
+    return _product_of(one[0] // number, one[1] - shared), _product_of(two[0] // number, two[1] - shared)
+
+
+def _factors(size: Size) -> tuple[int, Counter[Atom]] | None:
+    """The number and the atoms that a product consists of; None for a sum, a negative number and nothing."""
+    if not size.terms:
+        return (size.constant, Counter()) if size.constant > 0 else None
+    (atom, factor), *others = size.terms
+    if size.constant or others or factor < 0:
+        return None
+    if isinstance(atom, str) or atom.kind != "mul":
+        return factor, Counter([atom])
+    left, right = _factors(atom.left), _factors(atom.right)
+    if left is None or right is None:
+        return factor, Counter([atom])
+    return factor * left[0] * right[0], left[1] + right[1]
+
+
+def _product_of(number: int, atoms: Counter[Atom]) -> Size:
+    return product(Size(0, ((atom, 1),)) for atom in atoms.elements()) * number
 
 
 def _atom(kind: str, left: Size, right: Size) -> Size:

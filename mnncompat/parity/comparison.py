@@ -70,9 +70,9 @@ def compared(
     found = replace(found, notes=(*found.notes, *remarks))
     random = {each.name for each in unknown}
     if analysis is not None:
-        judge.fit(expected)
-        judged = {name: each for name, each in judge.tolerances.items() if name not in random}
+        judged = _judgeable(judge, expected, random)
         found, expected = analysis.measure(reference, found, expected, judged, took=took)
+    reference.release()
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
@@ -102,6 +102,12 @@ def _judged(
 ) -> tuple[OutputParity, ...]:
     outputs = judge.outputs(found.feeds, expected, actual, without=without)
     return outputs if analysis is None else analysis.before_functions(outputs, actual[0])
+
+
+def _judgeable(judge: Judge, expected: Outputs, random: Collection[str]) -> dict[str, Tolerance]:
+    """The tolerances of the outputs that can be compared."""
+    judge.fit(expected)
+    return {name: each for name, each in judge.tolerances.items() if name not in random}
 
 
 def _at_first_sizes(subject: Runner, found: Reference, fed: Sequence[NamedFeeds]) -> Iterator[str]:

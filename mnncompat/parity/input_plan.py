@@ -59,6 +59,7 @@ class InputPlan:
         bound: Bytes that a run may take at most; None where the user said all sizes.
         mildness: How often a draw was made milder, see `mnncompat.parity.sampling`.
         corrected: Inputs whose domain a runtime's words corrected.
+        relations: Input -> what the graph requires of its sizes, in words.
     """
 
     view: GraphView
@@ -72,6 +73,7 @@ class InputPlan:
     bound: int | None = None
     mildness: dict[str, int] = field(default_factory=dict)
     corrected: set[str] = field(default_factory=set)
+    relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def feeds(self, draws: Sequence[str] = DRAWS, *, suffix: str = "") -> list[NamedFeeds]:
         """The draws; a single one where nothing is left to draw.
@@ -110,6 +112,7 @@ class InputPlan:
                 shape=self.shapes[spec.name],
                 values=describe(self.domains[spec.name]),
                 reasons=self.domains[spec.name].reasons,
+                relations=self.relations.get(spec.name, ()),
             )
             for spec in self.signature
             if spec.name not in self.arrays and spec.name in self.domains

@@ -26,9 +26,10 @@ from mnncompat.inference.size_solver import solve
 from mnncompat.inference.symbolic_shapes import symbolic_shapes
 from mnncompat.parity.given_inputs import given_sizes, stated_sizes
 from mnncompat.parity.input_plan import InputPlan
-from mnncompat.parity.memory import Estimator, is_out_of_memory
+from mnncompat.parity.memory import COMFORTABLE, Estimator, is_out_of_memory
 from mnncompat.parity.other_sizes import alternatives
 from mnncompat.parity.size_coverage import is_batch, places, title
+from mnncompat.parity.size_relations import size_relations
 from mnncompat.parity.usual_sizes import BATCHES, MORE_BATCHES, usual_sizes
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
@@ -39,6 +40,7 @@ _PAST = (8, 0, 16, 4, 1)
 _NOTHING_FITS = "no sizes were found that fit the model"
 _MOST_PLANS = 10
 _MOST_REJECTED = 64
+_MOST_PUT_OFF = 16
 _MOST_VARIATIONS = 4
 
 
@@ -102,10 +104,13 @@ class InputPlanner:
         return [size for size in (*BATCHES, *MORE_BATCHES) if size != here]
 
     def plans(self) -> Iterator[InputPlan]:
-        """Ways to feed the model, the preferred ones first; none that is estimated to exceed the memory limit."""
+        """Ways to feed the model, the preferred ones first; none that is estimated to exceed the memory limit.
+
+        Those that take much come after others, as far as there are any among the first.
+        """
         candidates = {name: self._candidates(name) for name in self._free()}
         found = rejected = 0
-        for sizes in solve(candidates, self._symbols.requirements, self._fixed):
+        for sizes in self._comfortable_first(solve(candidates, self._symbols.requirements, self._fixed)):
             plan = self.plan(sizes)
             if plan is None:
                 rejected += 1
@@ -116,6 +121,20 @@ class InputPlanner:
             found += 1
             if found == _MOST_PLANS:
                 return
+
+    def _comfortable_first(self, choices: Iterator[dict[str, int]]) -> Iterator[dict[str, int]]:
+        """The same choices of sizes; the first ones that take much come after others."""
+        most = self._estimator.fixed + COMFORTABLE
+        large: list[dict[str, int]] = []
+        for sizes in choices:
+            if self._estimator.bytes(sizes) <= most:
+                yield sizes
+                continue
+            large.append(sizes)
+            if len(large) == _MOST_PUT_OFF:
+                break
+        yield from large
+        yield from choices
 
     def plan(self, sizes: Mapping[str, int], *, chosen: bool = False) -> InputPlan | None:
         """The plan for given sizes; None if it would take too much memory.
@@ -139,6 +158,7 @@ class InputPlanner:
             seed=self.seed,
             estimate=needed,
             bound=self._memory if chosen and not self._arrays else None,
+            relations=size_relations(self._symbols.dimensions, self._symbols.requirements, sizes),
         )
 
     def at_batch(self, plan: InputPlan, size: int) -> Iterator[InputPlan]:

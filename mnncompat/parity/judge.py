@@ -113,6 +113,7 @@ class Judge:
         """
         self.fit(expected)
         scores = [name for name in self.scores.labels if name in self.tolerances]
+        actual = [each | _in_shape_of(wanted, each, scores) for wanted, each in zip(expected, actual, strict=True)]
         other = [name for name in scores if not _have_one_shape(name, expected, actual)]
         for name in other:
             del self.tolerances[name]
@@ -168,6 +169,18 @@ class Judge:
                 )
             found.append(replace(draw, comparison=judged, by_share=judged))
         return found
+
+
+def _in_shape_of(
+    expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Tensors that have other axes of size 1, as those of a rewritten layer may, in the shape of the original's."""
+    found = {}
+    for name in names:
+        wanted, each = expected[name].shape, actual.get(name)
+        if each is not None and [n for n in each.shape if n != 1] == [n for n in wanted if n != 1]:
+            found[name] = each.reshape(wanted)
+    return found
 
 
 def _have_one_shape(name: str, expected: Outputs, actual: Outputs) -> bool:

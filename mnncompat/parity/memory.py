@@ -17,6 +17,9 @@ from mnncompat.results.failures import Failure, FailureKind
 
 DEFAULT_LIMIT = 1_500_000_000
 """Bytes that a run may take at most, where nothing else is said; less than the command as a whole may take."""
+COMFORTABLE = 200_000_000
+"""Bytes beyond the weights that the first sizes should take: with noise in the arithmetic a run takes up to four times
+as much, and some hundred runs are made."""
 _OVERHEAD = 1.5
 """What a runtime takes above the tensors that are alive: packed weights, work space, an allocator's rounding."""
 _ITEM = 4
@@ -51,6 +54,9 @@ class Estimator:
         self._shapes = shapes
         self._items = _items(view)
         self._given = [name for name in shapes if name not in view.producers]
+        taken = _Bytes(self._items, shapes, {})
+        self.fixed = int(_OVERHEAD * sum(taken.of(name) or 0 for name in self._given))
+        """Bytes of weights, and of inputs without dynamic dimensions, with the overhead; a part of all others."""
         last = {name: index for index, node in enumerate(view.nodes) for name in node.input}
         self._steps: list[tuple[list[str], list[str], list[str]]] = []
         for index, node in enumerate(view.nodes):

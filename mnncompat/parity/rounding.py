@@ -35,6 +35,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT, RESIZES, TRANSCENDENTAL
 from mnncompat.graph.protos import attribute, is_onnx, onnx_opset
 from mnncompat.inference.shape_inference import infer
+from mnncompat.parity.memory import is_out_of_memory
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
 
@@ -70,6 +71,7 @@ _BOUNDED = {
 """Functions of which no result is beyond 1; nor below -1, or negative as others of them are not."""
 _WHERE = 9
 """The opset from which on ONNX has Where."""
+_STARVED = "how far rounding alone moves it was not measured, for want of memory; allow more with --memory-limit"
 _NEAR = 2
 """Distance of a neighbour, along the two axes of an image."""
 _IMAGE_RANK = 4
@@ -119,7 +121,7 @@ def _judged(
         return comparison, ""
     moved = rounding.movement(feed, name, draw.expected)
     if moved is None:
-        return draw.by_share, ""
+        return draw.by_share, _STARVED if rounding.starved else ""
     rough = None if draw.beyond is None else rounding.movement(feed, name, draw.expected, noise=WINOGRAD)
     if rough is not None and draw.beyond is not None and rough.reaches(draw.beyond, actual):
         return draw.excused(tolerance), (
@@ -240,6 +242,8 @@ class Rounding:
         self._model = model
         self._runners: dict[float, OnnxRuntimeRunner | None] = {}
         self._outputs: dict[tuple[str, float], list[dict[str, np.ndarray]]] = {}
+        self.starved = False
+        """Whether a run with noise failed for want of memory."""
 
     def movement(self, feed: NamedFeeds, name: str, expected: np.ndarray, *, noise: float = NOISE) -> _Movement | None:
         """How far the noise moves an output on a draw; None if that is not known.
@@ -260,10 +264,13 @@ class Rounding:
         """The outputs with other noise in each run; none if no node is perturbed, or it does not run."""
         if noise not in self._runners:
             blurred = blur(self._model(), 0, winograd=noise)
-            self._runners[noise] = None if blurred is None else OnnxRuntimeRunner(blurred)
+            self._runners[noise] = None if blurred is None else OnnxRuntimeRunner(blurred, frees=True)
         runner = self._runners[noise]
         outputs = None if runner is None else runner.run([feed.arrays] * RUNS)
-        return [] if outputs is None or isinstance(outputs, Failure) else outputs
+        if isinstance(outputs, Failure):
+            self.starved = self.starved or is_out_of_memory(outputs)
+            return []
+        return outputs or []
 
 
 def blur(model: ModelProto, seed: int, *, winograd: float = NOISE) -> ModelProto | None:

@@ -228,7 +228,8 @@ def _dimension(found: Mapping[str, Any]) -> Dimension:
 
 
 def _assumption(found: Mapping[str, Any]) -> InputAssumption:
-    return InputAssumption(**{**found, "shape": tuple(found["shape"]), "reasons": tuple(found["reasons"])})
+    lists = {name: tuple(found.get(name, ())) for name in ("shape", "reasons", "relations")}
+    return InputAssumption(**{**found, **lists})
 
 
 def _undetermined(found: Mapping[str, Any]) -> UndeterminedOutput:

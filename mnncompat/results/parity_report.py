@@ -203,6 +203,8 @@ class InputAssumption:
         shape: Its shape in the first draws.
         values: What its values are, such as ``ids below 500``.
         reasons: What in the graph says so, such as ``Gather of word [500, 16]``; empty if nothing does.
+        relations: What the graph requires of the sizes, such as ``total = past + new (Concat of ...)``. A relation
+            between several inputs is told with the last of them.
     """
 
     name: str
@@ -210,6 +212,7 @@ class InputAssumption:
     shape: tuple[int, ...]
     values: str
     reasons: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnncompat.inference.size_expression import Size, dimension, product
+from mnncompat.inference.size_expression import Size, dimension, product, reduced
 
 N, M = dimension("n"), dimension("m")
 SIZES = st.fixed_dictionaries({"n": st.integers(1, 50), "m": st.integers(1, 50)})
@@ -43,6 +43,26 @@ def test_what_is_divided_exactly_stays_linear() -> None:
     assert not ((N + 1) // 2).is_linear
     assert Size(0) == N - N
     assert (N * 0).number == 0
+
+
+@given(SIZES, st.integers(1, 6), st.integers(1, 6))
+def test_common_factors_change_no_statement(sizes: dict[str, int], one: int, two: int) -> None:
+    left, right = N * M * (one * 2), M * (two * 2)
+    less, fewer = reduced(left, right)
+    whole, part = left.evaluate(sizes), right.evaluate(sizes)
+    short, shorter = less.evaluate(sizes), fewer.evaluate(sizes)
+    assert (whole == part) == (short == shorter)
+    assert (whole % part == 0) == (short % shorter == 0)
+    assert (left // right).evaluate(sizes) == whole // part
+    assert "m" not in less.dimensions() | fewer.dimensions()
+
+
+def test_products_lose_their_common_factors_and_sums_do_not() -> None:
+    assert reduced(N * 4 * M, Size(1024)) == (N * M, Size(256))
+    assert reduced(N * M * 60, N * 420) == (M, Size(7))
+    assert (N * M) // (N * 2) == M // 2
+    assert reduced(N + M, N * 2) == (N + M, N * 2)
+    assert reduced(N * 2, Size(0)) == (N * 2, Size(0))
 
 
 def test_expressions_read_well() -> None:

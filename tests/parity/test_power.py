@@ -127,6 +127,18 @@ def test_a_saturated_classifier_is_brought_to_life(tmp_path: Path) -> None:
     assert verify(right.with_suffix(".onnx"), right, power=False).power is None
 
 
+def test_a_classifier_that_is_certain_of_one_class_is_brought_to_life() -> None:
+    text = (
+        "(float[1,8] x) => (float[1,4] y) { p = Abs(x) [first] a = MatMul(p, w) [last] b = Mul(a, k) y = Softmax(b) }"
+    )
+    w = np.abs(numbers(8, 4)) * np.array([1, 9, 1, 1], np.float32)
+    power, ran = measured(model(text, w=w, k=np.array([1e5, 1e5, 1e5, 1e5], np.float32)))
+
+    assert power.exercised == ("MatMul 'first'", "Mul 'last'")
+    assert ran.feeds[-1].name == "searched"
+    assert np.any(ran.feeds[-1].arrays["x"])
+
+
 def test_data_alone_stay_alone() -> None:
     data = real_data({"x": numbers(1, 4, 16)})
     power, ran = measured(saturated(), inputs=replace(data, only=True))

@@ -10,6 +10,8 @@ import pytest
 from onnx import ModelProto, numpy_helper, parser
 
 from mnncompat import mnn
+from mnncompat.fixing.transaction import fix_model
+from mnncompat.graph.model_file import from_proto
 from mnncompat.parity import FLOAT32, load_data, verify
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.scores import Choice, excuse_ties, scores_of
@@ -25,10 +27,15 @@ SHAPES = {"w": (16, 3, 3, 3), "b": (16,), "v": (5, 16, 1, 1), "c": (5,), "m": (1
 
 
 def segmentation() -> ModelProto:
-    model = parser.parse_model(f"{HEAD} {SEGMENTATION}")
+    return weighted(SEGMENTATION, *SHAPES)
+
+
+def weighted(graph: str, *names: str) -> ModelProto:
+    model = parser.parse_model(f"{HEAD} {graph}")
     draws = np.random.default_rng(0)
-    for name, shape in SHAPES.items():
-        model.graph.initializer.append(numpy_helper.from_array(draws.standard_normal(shape).astype(np.float32), name))
+    for name in names:
+        values = draws.standard_normal(SHAPES[name]).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(values, name))
     return model
 
 
@@ -75,6 +82,26 @@ def test_a_file_without_the_tensor_says_so(tmp_path: Path) -> None:
     assert report.passed
     assert [each.name for each in report.outputs] == ["classes", "best", "scores of best"]
     assert any("scores of classes: not compared, the file has no tensor 's'" in note for note in report.notes)
+
+
+CLASSIFIER = """g (float[b,3,12,12] x) => (int64[b,1] y) {
+    a = Conv<kernel_shape=[3,3]>(x, w, b) r = Relu(a) p = GlobalAveragePool(r) f = Flatten(p)
+    s = MatMul(f, m) y = ArgMax<axis=1>(s) }"""
+
+
+@pytest.mark.parametrize(("factor", "failed"), [(1.0, set()), (1.05, {"scores of y"})])
+def test_scores_of_a_rewritten_head_are_compared(factor: float, failed: set[str], tmp_path: Path) -> None:
+    original, subject = (weighted(CLASSIFIER, "w", "b", "m") for _ in range(2))
+    values = numpy_helper.to_array(subject.graph.initializer[2]).copy()
+    values[:, 3] *= factor
+    subject.graph.initializer[2].CopyFrom(numpy_helper.from_array(values, "m"))
+    fixed = fix_model(from_proto(subject))
+    assert [each.rewrite for each in fixed.applied] == ["fully-connected-to-convolution"]
+    report = verified(original, fixed.model.proto, tmp_path)
+    assert [each.name for each in report.outputs] == ["y", "scores of y"]
+    assert {each.name for each in report.outputs if not each.passed} == failed
+    assert report.power is not None
+    assert report.power.is_enough
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ pixels are whole, ids, masks and lengths are drawn anew, and data that the user 
 
 Against saturation an output is followed to what is flattened (`mnncompat.parity.power.saturation`). A logit of 40 here
 and -40 there is 0 between them: lines between draws on different sides, and between draws far out, are halved until the
-function is steep. From the best point on, random steps are taken as long as they come nearer.
+function is steep, or else the draws themselves. Zeros show no error, however steep it is there. From the best point on,
+random steps are taken as long as they come nearer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _SCALES = (8.0, 1 / 8, 64.0, 1 / 64)
 _OFFSETS = (1.0, -1.0, 4.0, -4.0)
 _FAR = (8.0, 64.0)
+_NEAR = 1.0
+"""Distance from where a function is steep at which it is steep enough."""
 _HALVINGS = 16
 _MOST_LINES = 4
 _MOST_STEPS = 200
@@ -116,9 +119,12 @@ class InputSearch:
 
     def _alive(self, goal: Saturating) -> Arrays:
         """The inputs nearest to where a function is steep."""
-        reached = [point for arrays in self._ends() if (point := self._point(arrays, goal)) is not None]
+        ends = [arrays for arrays in self._ends() if any(np.any(arrays[name]) for name in self._free)]
+        reached = [point for arrays in ends if (point := self._point(arrays, goal)) is not None]
         for first, second in _lines(reached):
             reached += self._on_line(first, second, goal)
+        if all(point.distance > _NEAR for point in reached):
+            reached += [each for point in reached[: len(self._draws)] for each in self._towards_zero(point, goal)]
         best = min(reached, key=lambda point: point.distance, default=_Point(self._draws[0][0], np.inf, 0))
         return self._nearer(best, goal)
 
@@ -141,11 +147,21 @@ class InputSearch:
             else:
                 high = middle
 
+    def _towards_zero(self, start: _Point, goal: Saturating) -> Iterator[_Point]:
+        """Halve the inputs until the function is steep."""
+        for halvings in range(1, _HALVINGS + 1):
+            point = self._point(self._scaled(start.arrays, 0.5**halvings, 0.0), goal)
+            if point is None:
+                return
+            yield point
+            if point.distance <= _NEAR:
+                return
+
     def _nearer(self, best: _Point, goal: Saturating) -> Arrays:
         """Random steps, each kept if it comes nearer; their size adapts."""
         size = 0.5
         for _ in range(_MOST_STEPS):
-            if best.distance <= 1:
+            if best.distance <= _NEAR:
                 break
             steps = {name: best.arrays[name] + self._step(best.arrays[name], size) for name in self._free}
             point = self._point(self._changed(best.arrays, steps), goal)

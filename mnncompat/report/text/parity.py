@@ -81,7 +81,8 @@ def assumption(assumed: InputAssumption) -> str:
     """`tokens: int64 [1, 12], ids below 500 (Gather of word [500, 16])`."""
     reasons = f" ({'; '.join(assumed.reasons)})" if assumed.reasons else ""
     sizes = ", ".join(map(str, assumed.shape))
-    return printable(f"{assumed.name}: {assumed.dtype} [{sizes}], {assumed.values}{reasons}")
+    relations = f" with {'; '.join(assumed.relations)}" if assumed.relations else ""
+    return printable(f"{assumed.name}: {assumed.dtype} [{sizes}]{relations}, {assumed.values}{reasons}")
 
 
 def _more(left: int) -> str:

@@ -58,9 +58,18 @@ class RegionBuilder:
             op = self._view.nodes[step.node].op_type
             inputs = [self._operand(operand, step.node) for operand in step.what.operands]
             attributes = self._editor.attributes(step.node) | dict(step.what.attributes)
-        output = self._editor.variable(f"{step.output}_4d", self._view.dtype(step.output), _dims(step.form))
+        output = self._output(step)
         self._editor.insert(step.node, op, inputs, [output], attributes, name=self._name(step))
         self._held[step.output] = output
+
+    def _output(self, step: Step) -> gs.Tensor:
+        """The 4-D value of a step. It keeps the name, by which `verify` finds scores, if no 2-D value needs that."""
+        dims = _dims(step.form)
+        if step.output in self._region.exits or not step.form.pointwise:
+            return self._editor.variable(f"{step.output}_4d", self._view.dtype(step.output), dims)
+        kept = self._editor.tensor(step.output)
+        kept.shape = list(dims)
+        return kept
 
     def _convolution(self, layer: Layer) -> tuple[str, list[gs.Tensor], dict[str, Any]]:
         form = self._region.forms[layer.value]

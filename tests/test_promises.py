@@ -10,7 +10,8 @@ from mnncompat.report import OutputFormat, render
 from mnncompat.results.diagnostics import CheckResult, Diagnostic
 
 MNN = "3.6.1"
-SCATTER = """<ir_version: 8, opset_import: ["": 18]> g (float[2,4] d, int64[{n},4] i, float[{n},4] u) => (float[2,4] y) {{
+SCATTER = """<ir_version: 8, opset_import: ["": 18]> g (float[2,4] d, int64[{n},4] i, float[{n},4] u)
+    => (float[2,4] y) {{
     sc = ScatterElements<axis = 0, reduction = "max">(d, i, u) y = Relu(sc) }}"""
 IN_FUNCTION = """<ir_version: 8, opset_import: ["": 17, "my": 1]> g (float[2,3] x) => (float[2,3] y) { y = my.F(x) }
     <domain: "my", opset_import: ["": 17]> F (x) => (y) { n = IsNaN(x) z = Sub(x, x) y = Where(n, z, x) }"""

@@ -20,13 +20,14 @@ from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite
 from mnncompat.rewrites.index import rewrite_named, searches, searching_rewrites
 from mnncompat.support.releases import Releases, releases, resolve_version
+from mnncompat.support.row_choice import UNDECLARED_CODE, UNDECLARED_NAME
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-UNDECLARED = "MNN001"
+UNDECLARED = UNDECLARED_CODE
 UNKNOWN = "MNN002"
 MEASURED = "MNN003"
 
@@ -237,7 +238,7 @@ def undeclared(view: GraphView, index: int, known: Releases, version: str, table
     rows = [match.row for match in table.match(view, index, version) if match.certain and match.row.code == UNDECLARED]
     return Diagnostic(
         code=UNDECLARED,
-        name="undeclared-op",
+        name=UNDECLARED_NAME,
         severity=Severity.ERROR,
         message=f"{node.op_type} is not in MNN {version} ({known.history(node.op_type)})",
         location=view.location(index),

@@ -50,10 +50,10 @@ def fix(  # noqa: PLR0913 - options
     from mnncompat.fixing.transaction import fix_model
     from mnncompat.support.target import Target
 
-    rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
+    rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     memory = parse_memory(memory_limit)
-    wanted = Target(mnn_version, arch=arch)
+    wanted = Target(mnn_version, arch=arch, choice=rows)
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
     fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
     reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))

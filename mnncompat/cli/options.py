@@ -13,10 +13,10 @@ from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
 if TYPE_CHECKING:
+    from mnncompat.fixing.selection import Chosen
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
-    from mnncompat.rewrites.core.base import Rewrite
 
 MOST_SEED = 2**63 - 1
 """The largest seed."""
@@ -214,17 +214,18 @@ def tell_renamed(name: str) -> None:
         note(f"note: {told}")
 
 
-def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> tuple[Rewrite, ...]:
-    """The rewrites that the options choose.
+def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> Chosen:
+    """The rewrites that the options choose, and the findings to remove by them.
 
     Raises:
         UsageError: An entry means no rule at all.
     """
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.transaction import choose_rewrites
+    from mnncompat.checking.rule_catalog import is_rule, require_rules
+    from mnncompat.fixing.selection import choose
 
     chosen = chosen_rules(select, ignore)
-    return choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
+    require_rules((*chosen[0], *chosen[1]))
+    return choose(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
 
 
 def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:

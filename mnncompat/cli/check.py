@@ -63,6 +63,8 @@ def check(  # noqa: PLR0913 - options
     if probe:
         _require_installed(context, "--probe", mnn)
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
+    elif shape:
+        additions.append(_reader(shape))
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
@@ -131,6 +133,16 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
             return with_backends(result, model, analyze(model, names, rewrites=rewrites, progress=progress))
 
     return add
+
+
+def _reader(shape: list[str]) -> Addition:
+    """Without `--probe` nothing runs at these shapes, but one that fits no input is an error all the same."""
+
+    def read(model: Model, result: CheckResult) -> CheckResult:
+        options.parse_shapes(shape, model)
+        return result
+
+    return read
 
 
 def _measurer(shape: list[str] | None, inputs: RealData, seed: int) -> Addition:

@@ -143,6 +143,7 @@ class _Gate:
             check=check,
             fix=fixed,
             remaining=self._remaining(check, fixed),
+            shapes=self._options.shapes,
         )
         if fixed is not None and fixed.rolled_back:
             return replace(result, hint=self._random_hint())

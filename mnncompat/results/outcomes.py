@@ -197,6 +197,7 @@ class ConvertResult:
         bytes: Size of the converted file; 0 if there is none.
         source_bytes: Size of the original, with its external data.
         became_floats: Quantised weights of the original, if the converted file has grown as if they were float32.
+        shapes: Shapes of inputs that the comparison began with, as the user gave them; the file is not fixed to them.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
     """
@@ -214,5 +215,6 @@ class ConvertResult:
     bytes: int = 0
     source_bytes: int = 0
     became_floats: IntegerWeights | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""

@@ -128,11 +128,11 @@ def fix(  # noqa: PLR0913 - options
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
-    from mnncompat.fixing.transaction import fix_model
+    from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
     rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
-    return fix_model(
+    return fix_and_check(
         _model(model),
         rewrites=rewrites,
         target=Target(mnn, choice=rows),

@@ -64,6 +64,7 @@ def check_model(
     model: Model,
     *,
     mnn_version: str | None = None,
+    arch: str | None = None,
     rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
 ) -> CheckResult:
@@ -72,6 +73,7 @@ def check_model(
     Args:
         model: The model; main graph, subgraphs and called functions are looked at.
         mnn_version: The release, see `mnncompat.support.releases.resolve_version`.
+        arch: Leave out what holds on other architectures only; None leaves out nothing.
         rewrites: Rewrites to search with; their matches become findings and remedies. None for all rewrites.
         table: The table to use; by default the one that ships with mnncompat.
 
@@ -83,7 +85,8 @@ def check_model(
         TableError: The rules are damaged.
         ModelError: An external tensor cannot be read.
     """
-    check = _Check(model, resolve_version(mnn_version), rewrites, table or SupportTable())
+    target = Target(resolve_version(mnn_version), arch=arch, table=table)
+    check = _Check(model, target, rewrites)
     findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
     return CheckResult(
         model=model.name,
@@ -96,14 +99,14 @@ def check_model(
 class _Check:
     """One run over one model."""
 
-    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite] | None, table: SupportTable) -> None:
-        self.version = version
+    def __init__(self, model: Model, target: Target, rewrites: Sequence[Rewrite] | None) -> None:
+        self.version = target.version
         self.view = view_model(model)
-        self.target = Target(version, table=table)
+        self.target = target
         self.graphs = self.target.graphs(self.view)
         self.releases = releases()
         self._rewrites = rewrites
-        self._table = table
+        self._table = target.table
         self._order = {id(view): number for number, view in enumerate(self.graphs)}
 
     def findings(self) -> Iterator[_Finding]:
@@ -143,7 +146,9 @@ class _Check:
     ) -> Iterator[_Finding]:
         index = site.position or 0
         matches = self._table.match(view, index, self.version)
-        hazards = [match for match in matches if match.row.status != "supported"]
+        hazards = [
+            match for match in matches if match.row.status != "supported" and self.target.is_for_architecture(match.row)
+        ]
         for match in hazards:
             diagnostic = _from_row(match.row, match.reason, view, index)
             yield site, diagnostic if match.certain else _undecided(diagnostic)

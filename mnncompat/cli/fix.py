@@ -43,11 +43,12 @@ def fix(  # noqa: PLR0913 - options
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
 
-    Exit status 1 if a rewrite had to be given up, or if --diff alone shows changes.
+    The result is checked again. Exit status 1 if errors remain, if a rewrite had to be given up, or if --diff alone
+    shows changes.
     """
     check_format(output_format)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
-    from mnncompat.fixing.transaction import fix_model
+    from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
@@ -55,13 +56,15 @@ def fix(  # noqa: PLR0913 - options
     memory = parse_memory(memory_limit)
     wanted = Target(mnn_version, arch=arch, choice=rows)
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
-    fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
+    fixing = partial(
+        fix_and_check, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory
+    )
     reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)
     unwritten = output is None and not in_place
-    if any(not result.proven or (unwritten and result.changed) for result in results):
+    if any(not result.proven or result.errors or (unwritten and result.changed) for result in results):
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
@@ -114,6 +114,7 @@ class FixResult:
             None if there were none, or no proof was wanted.
         recorded: Comparison of the model whose noise became inputs with the original, fed with what the original drew;
             None if there was none, or no proof was wanted.
+        remaining: Findings of a check of the result; None if it was not checked.
     """
 
     source: str
@@ -124,6 +125,12 @@ class FixResult:
     proof: ParityReport | None = None
     approximation: ParityReport | None = None
     recorded: ParityReport | None = None
+    remaining: tuple[Diagnostic, ...] | None = None
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The errors that remain."""
+        return tuple(each for each in self.remaining or () if each.severity is Severity.ERROR)
 
     @property
     def changed(self) -> bool:

@@ -58,7 +58,9 @@ class Target:
 
     Attributes:
         version: The release.
+        arch: The architecture; None for all.
         table: The table.
+        choice: Rows that count.
 
     Raises:
         UsageError: There is no such release, or no such architecture.
@@ -76,8 +78,8 @@ class Target:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
         self.version = resolve_version(version)
         self.table = table or SupportTable()
-        self._arch = arch
-        self._choice = choice
+        self.arch = arch
+        self.choice = choice
         self._releases = releases()
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
@@ -119,14 +121,12 @@ class Target:
             rewrite: Its name.
             has_own_code: It makes findings of its own: ignoring others does not concern it.
         """
-        if self._choice is EVERYTHING:
+        if self.choice is EVERYTHING:
             return True
         taken = [
-            self._choice.takes(code, name, remedy)
-            for index in nodes
-            for code, name, remedy in self._stated(view, index)
+            self.choice.takes(code, name, remedy) for index in nodes for code, name, remedy in self._stated(view, index)
         ]
-        return any(taken) or ((has_own_code or not taken) and self._choice.is_free(rewrite))
+        return any(taken) or ((has_own_code or not taken) and self.choice.is_free(rewrite))
 
     def _stated(self, view: GraphView, index: int) -> Iterator[tuple[str, str, str | None]]:
         """Code, name and remedy of each finding about a node, chosen or not."""
@@ -163,8 +163,8 @@ class Target:
         return self._last
 
     def _counts(self, row: Row) -> bool:
-        return self._choice.takes_row(row) and self.is_for_architecture(row)
+        return self.choice.takes_row(row) and self.is_for_architecture(row)
 
     def is_for_architecture(self, row: Row) -> bool:
         """True if a row holds on the architecture, or on any if none was named."""
-        return self._arch is None or not row.arch or self._arch in row.arch
+        return self.arch is None or not row.arch or self.arch in row.arch

@@ -7,12 +7,12 @@ from typing import Any
 
 from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
-from mnncompat.fixing.transaction import FixedModel, fix_model
+from mnncompat.fixing import transaction
 from mnncompat.graph.model_file import Model
 from mnncompat.support.target import Target
 
 
-def fix_and_check(model: Model, *, target: Target, **options: Any) -> FixedModel:
+def fix_and_check(model: Model, *, target: Target, **options: Any) -> transaction.FixedModel:
     """`mnncompat.fixing.transaction.fix_model`, with the findings on the result.
 
     Args:
@@ -27,6 +27,6 @@ def fix_and_check(model: Model, *, target: Target, **options: Any) -> FixedModel
         ModelError: External data cannot be read.
         UsageError: An option does not fit the model.
     """
-    fixed = fix_model(model, target=target, **options)
+    fixed = transaction.fix_model(model, target=target, **options)
     found = check_model(fixed.model, mnn_version=target.version, arch=target.arch, rewrites=None)
     return replace(fixed, remaining=chosen_findings(found.diagnostics, target.choice))

@@ -59,12 +59,10 @@ def check(  # noqa: PLR0913 - options
 
     chosen = options.chosen_rules(select, ignore)
     require_rules((*chosen[0], *chosen[1]))
-    additions: list[Addition] = []
+    additions = [_reader(shape)]
     if probe:
         _require_installed(context, "--probe", mnn)
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
-    elif shape:
-        additions.append(_reader(shape))
     if backend:
         _require_installed(context, "--backend", mnn)
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
@@ -135,7 +133,7 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
     return add
 
 
-def _reader(shape: list[str]) -> Addition:
+def _reader(shape: list[str] | None) -> Addition:
     """Without `--probe` nothing runs at these shapes, but one that fits no input is an error all the same."""
 
     def read(model: Model, result: CheckResult) -> CheckResult:

@@ -63,9 +63,12 @@ def fix(  # noqa: PLR0913 - options
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)
-    unwritten = output is None and not in_place
-    if any(not result.proven or result.errors or (unwritten and result.changed) for result in results):
+    if any(_is_unfinished(result, written=output is not None or in_place) for result in results):
         raise typer.Exit(1)
+
+
+def _is_unfinished(result: FixedModel, *, written: bool) -> bool:
+    return bool(not result.proven or result.errors or (result.changed and not written))
 
 
 def _show_changes(results: Sequence[FixedModel]) -> None:

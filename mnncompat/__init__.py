@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from mnncompat.converting.pipeline import Conversion
+    from mnncompat.fixing.selection import Chosen
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import ConvertOptions, Limits
@@ -106,8 +107,8 @@ def fix(  # noqa: PLR0913 - options
 
     Args:
         model: Path of an ONNX file, or a model in memory.
-        select: Only these rewrites: codes, starts of codes, or names.
-        ignore: Not these rewrites.
+        select: Only these rewrites, or rewrites of these findings: codes, starts of codes, or names.
+        ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
         freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
@@ -127,15 +128,14 @@ def fix(  # noqa: PLR0913 - options
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+    from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
-    rewrites = choose_rewrites(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
-    return fix_model(
+    rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
+    return fix_and_check(
         _model(model),
         rewrites=rewrites,
-        target=Target(mnn),
+        target=Target(mnn, choice=rows),
         freeze=freeze,
         prove=prove,
         shapes=shapes,
@@ -172,8 +172,8 @@ def convert(  # noqa: PLR0913 - options
         model: Path of an ONNX file, or a model in memory.
         out: The `.mnn` file; None does everything but write it.
         rewrite: Rewrite before the conversion.
-        select: Only these rewrites.
-        ignore: Not these rewrites.
+        select: Only these rewrites, or rewrites of these findings.
+        ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         exact_gelu: Compute GELU with Erf, not by MNN's approximation.
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
@@ -195,12 +195,12 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
-    from pathlib import Path
-
     from mnncompat.converting.pipeline import GateOptions, convert_model
 
+    rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
     gate = GateOptions(
-        rewrites=_rewrites(select, ignore, unsafe=unsafe) if rewrite else (),
+        rewrites=rewrites if rewrite else (),
+        rows=rows,
         requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,
@@ -213,7 +213,7 @@ def convert(  # noqa: PLR0913 - options
         power=power,
         accept=accept,
     )
-    return convert_model(_model(model), None if out is None else Path(out), options=gate)
+    return convert_model(_model(model), _path(out), options=gate)
 
 
 def verify(  # noqa: PLR0913 - options
@@ -274,6 +274,19 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
+
+
+def _path(out: Path | str | None) -> Path | None:
+    from pathlib import Path
+
+    return None if out is None else Path(out)
+
+
+def _chosen(select: Sequence[str], ignore: Sequence[str], *, unsafe: bool) -> Chosen:
+    from mnncompat.checking.rule_catalog import is_rule
+    from mnncompat.fixing.selection import choose
+
+    return choose(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
 
 
 def _data(inputs: Given | None, *, only: bool) -> RealData | None:

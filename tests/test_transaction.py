@@ -13,7 +13,8 @@ from models import array, head, model_of
 from onnx import helper
 
 from mnncompat import RunnerError, UsageError, fix
-from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.fixing.selection import choose_rewrites
+from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.editor import GraphEditor
 from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.view import GraphView

@@ -17,15 +17,17 @@ from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
-from mnncompat.rewrites.index import rewrite_named, searching_rewrites
+from mnncompat.rewrites.core.model_rewrite import ModelRewrite
+from mnncompat.rewrites.index import rewrite_named, searches, searching_rewrites
 from mnncompat.support.releases import Releases, releases, resolve_version
+from mnncompat.support.row_choice import UNDECLARED_CODE, UNDECLARED_NAME
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-UNDECLARED = "MNN001"
+UNDECLARED = UNDECLARED_CODE
 UNKNOWN = "MNN002"
 MEASURED = "MNN003"
 
@@ -44,10 +46,25 @@ class _NodeLocation(NamedTuple):
 _Finding = tuple[_NodeLocation, Diagnostic]
 
 
+class _Tried(NamedTuple):
+    """What the rewrites said about the nodes with findings.
+
+    Attributes:
+        matches: Location, rewrite, match.
+        refusals: Location, rewrite, refusal.
+        whole: Locations that each rewrite of whole models would change, by its name.
+    """
+
+    matches: list[tuple[_NodeLocation, Rewrite, Match]]
+    refusals: list[tuple[_NodeLocation, Rewrite, Refusal]]
+    whole: dict[str, set[_NodeLocation]]
+
+
 def check_model(
     model: Model,
     *,
     mnn_version: str | None = None,
+    arch: str | None = None,
     rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
 ) -> CheckResult:
@@ -56,6 +73,7 @@ def check_model(
     Args:
         model: The model; main graph, subgraphs and called functions are looked at.
         mnn_version: The release, see `mnncompat.support.releases.resolve_version`.
+        arch: Leave out what holds on other architectures only; None leaves out nothing.
         rewrites: Rewrites to search with; their matches become findings and remedies. None for all rewrites.
         table: The table to use; by default the one that ships with mnncompat.
 
@@ -67,7 +85,8 @@ def check_model(
         TableError: The rules are damaged.
         ModelError: An external tensor cannot be read.
     """
-    check = _Check(model, resolve_version(mnn_version), rewrites, table or SupportTable())
+    target = Target(resolve_version(mnn_version), arch=arch, table=table)
+    check = _Check(model, target, rewrites)
     findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
     return CheckResult(
         model=model.name,
@@ -80,22 +99,22 @@ def check_model(
 class _Check:
     """One run over one model."""
 
-    def __init__(self, model: Model, version: str, rewrites: Sequence[Rewrite] | None, table: SupportTable) -> None:
-        self.version = version
+    def __init__(self, model: Model, target: Target, rewrites: Sequence[Rewrite] | None) -> None:
+        self.version = target.version
         self.view = view_model(model)
-        self.target = Target(version, table=table)
+        self.target = target
         self.graphs = self.target.graphs(self.view)
         self.releases = releases()
         self._rewrites = rewrites
-        self._table = table
+        self._table = target.table
         self._order = {id(view): number for number, view in enumerate(self.graphs)}
 
     def findings(self) -> Iterator[_Finding]:
         found = [*self._graph_findings(), *self._node_findings()]
-        matches, refusals = self._search(found)
-        yield from (_remedied(finding, matches, refusals) for finding in found)
+        tried = self._search(found)
+        yield from (self._remedied(finding, tried) for finding in found)
         flagged = {site for site, item in found if item.is_certain}
-        for site, rewrite, match in matches:
+        for site, rewrite, match in tried.matches:
             if not rewrite.is_remedy or flagged.isdisjoint(_NodeLocation(site.graph, each) for each in match.nodes):
                 yield from self._notes(site, rewrite, match)
 
@@ -127,17 +146,17 @@ class _Check:
     ) -> Iterator[_Finding]:
         index = site.position or 0
         matches = self._table.match(view, index, self.version)
-        hazards = [match for match in matches if match.row.status != "supported"]
+        hazards = [
+            match for match in matches if match.row.status != "supported" and self.target.is_for_architecture(match.row)
+        ]
         for match in hazards:
             diagnostic = _from_row(match.row, match.reason, view, index)
             yield site, diagnostic if match.certain else _undecided(diagnostic)
         if not matches:
             unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
 
-    def _search(
-        self, findings: Sequence[_Finding]
-    ) -> tuple[list[tuple[_NodeLocation, Rewrite, Match]], list[tuple[_NodeLocation, Rewrite, Refusal]]]:
-        """The matches of the rewrites; those that rows name as remedies are imported only if a finding names them."""
+    def _search(self, findings: Sequence[_Finding]) -> _Tried:
+        """Try the rewrites; those that rows name as remedies are imported only if a finding names them."""
         has_hazard = any(item.severity is not Severity.INFO for _, item in findings)
         searching = searching_rewrites(with_hazard=has_hazard) if self._rewrites is None else self._rewrites
         found = [
@@ -146,26 +165,57 @@ class _Check:
             for rewrite in searching
             for item in rewrite.find(view, self.target)
         ]
+        tried = _Tried([], [], {})
         if self._rewrites is None:
-            found += self._remedies(findings)
-        matches: list[tuple[_NodeLocation, Rewrite, Match]] = []
-        refusals: list[tuple[_NodeLocation, Rewrite, Refusal]] = []
+            found += self._remedies(findings, tried.whole)
         for number, rewrite, item in found:
             if isinstance(item, Match):
-                matches.append((_NodeLocation(graph=number, position=min(item.nodes)), rewrite, item))
+                tried.matches.append((_NodeLocation(graph=number, position=min(item.nodes)), rewrite, item))
             else:
-                refusals.append((_NodeLocation(graph=number, position=item.index), rewrite, item))
-        return matches, refusals
+                tried.refusals.append((_NodeLocation(graph=number, position=item.index), rewrite, item))
+        return tried
 
-    def _remedies(self, findings: Sequence[_Finding]) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
+    def _remedies(
+        self, findings: Sequence[_Finding], whole: dict[str, set[_NodeLocation]]
+    ) -> Iterator[tuple[int, Rewrite, Match | Refusal]]:
+        """Try on each node the remedies that its findings name; what those of whole models change goes to `whole`."""
         named = {(site, item.remedy) for site, item in findings if item.remedy and item.is_certain}
         for site, name in sorted(named, key=lambda each: (each[0].key, each[1] or "")):
             rewrite = rewrite_named(name or "")
             view = self.graphs[site.graph]
-            if rewrite is not None and site.position is not None and not view.is_function:
+            if isinstance(rewrite, ModelRewrite):
+                if rewrite.name not in whole:
+                    whole[rewrite.name] = self._changed_by(rewrite)
+            elif rewrite is not None and site.position is not None and not view.is_function:
                 found = rewrite.match_node(view, site.position, self.target)
                 if found is not None:
                     yield site.graph, rewrite, found
+
+    def _changed_by(self, rewrite: ModelRewrite) -> set[_NodeLocation]:
+        numbers = {(view.address, view.path): number for number, view in enumerate(self.graphs)}
+        return {
+            _NodeLocation(graph=numbers[spot.view.address, spot.view.path], position=spot.position)
+            for spot in rewrite.search(self.view, self.target)
+            if (spot.view.address, spot.view.path) in numbers
+        }
+
+    def _remedied(self, finding: _Finding, tried: _Tried) -> _Finding:
+        """Say which rewrite removes the finding: for certain if it matches the node, perhaps if that was not tried."""
+        site, diagnostic = finding
+        if not diagnostic.is_certain:
+            return finding
+        promised = _promised(site, diagnostic, tried)
+        reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in tried.refusals if at == site]
+        if promised is None and reasons:
+            return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
+        return site, promised or replace(diagnostic, may_fix=self._is_untried(site, diagnostic))
+
+    def _is_untried(self, site: _NodeLocation, diagnostic: Diagnostic) -> bool:
+        """True if the remedy could not be tried on the node: a function is rewritten where it is called."""
+        rewrite = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
+        if rewrite is None or self._rewrites is not None or isinstance(rewrite, ModelRewrite):
+            return False
+        return site.position is None or self.graphs[site.graph].is_function
 
     def _notes(self, site: _NodeLocation, rewrite: Rewrite, match: Match) -> Iterator[_Finding]:
         for index, message in match.notes:
@@ -193,7 +243,7 @@ def undeclared(view: GraphView, index: int, known: Releases, version: str, table
     rows = [match.row for match in table.match(view, index, version) if match.certain and match.row.code == UNDECLARED]
     return Diagnostic(
         code=UNDECLARED,
-        name="undeclared-op",
+        name=UNDECLARED_NAME,
         severity=Severity.ERROR,
         message=f"{node.op_type} is not in MNN {version} ({known.history(node.op_type)})",
         location=view.location(index),
@@ -250,24 +300,22 @@ def _undecided(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity=Severity.INFO, status="unknown", message=message)
 
 
-def _remedied(
-    finding: _Finding,
-    matches: list[tuple[_NodeLocation, Rewrite, Match]],
-    refusals: list[tuple[_NodeLocation, Rewrite, Refusal]],
-) -> _Finding:
-    """Name the rewrite that replaces the node, or state why one refused it."""
-    site, diagnostic = finding
-    if not diagnostic.is_certain:
-        return finding
-    reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in refusals if at == site]
-    whole = rewrite_named(diagnostic.remedy) if diagnostic.remedy else None
-    if whole is not None and whole.is_whole and not reasons:
-        return site, replace(diagnostic, fixable=True)
-    names = [rewrite.name for at, rewrite, match in matches if at.graph == site.graph and site.position in match.nodes]
-    if diagnostic.remedy in names:
-        return site, replace(diagnostic, fixable=True)
-    if names and diagnostic.severity is Severity.ERROR:
-        return site, replace(diagnostic, remedy=names[0], fixable=True)
-    if reasons:
-        return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
-    return finding
+def _promised(site: _NodeLocation, diagnostic: Diagnostic, tried: _Tried) -> Diagnostic | None:
+    """The finding with the rewrite that matches its node and removes it; None if none was seen to.
+
+    That is the remedy that the row names, or a rewrite that replaces nodes whatever their hazard. The remedy of
+    another row leaves the finding where it is.
+    """
+    remedy = diagnostic.remedy or ""
+    touching = [each for at, each, match in tried.matches if at.graph == site.graph and site.position in match.nodes]
+    replacing = [rewrite.name for rewrite in touching if searches(rewrite)]
+    remedies = {rewrite.name for rewrite in touching if not searches(rewrite)}
+    if remedy in replacing or site in tried.whole.get(remedy, ()):
+        return replace(diagnostic, fixable=True)
+    if remedy in remedies:
+        # The first of several remedies replaces the node; whether the next one matches then was not tried.
+        alone = len(remedies) == 1
+        return replace(diagnostic, fixable=alone, may_fix=not alone)
+    if replacing and diagnostic.severity is Severity.ERROR:
+        return replace(diagnostic, remedy=replacing[0], fixable=True)
+    return None

@@ -9,6 +9,7 @@ from mnncompat.errors import UsageError
 from mnncompat.results.diagnostics import RuleInfo
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import all_rewrites, requested_rewrites
+from mnncompat.support.row_choice import means
 
 
 def all_rule_infos() -> tuple[RuleInfo, ...]:
@@ -45,16 +46,16 @@ def find_rule(name: str) -> RuleInfo:
     for rule in rules:
         if name.lower() in (rule.code.lower(), rule.name.lower()):
             return rule
-    import difflib
+    raise _no_rule(name, rules)
 
-    close = difflib.get_close_matches(name, [word for rule in rules for word in (rule.code, rule.name)], n=3)
+
+def _no_rule(name: str, rules: Iterable[RuleInfo]) -> UsageError:
+    from difflib import get_close_matches
+
+    words = {word.lower(): word for rule in rules for word in (rule.code, rule.name)}
+    close = [words[each] for each in get_close_matches(name.lower(), words, n=3)]
     hint = f"close to it: {', '.join(close)}" if close else "`mnncompat rule` lists them"
-    raise UsageError(f"no rule is called '{name}'", hint=hint)
-
-
-def means(entry: str, code: str, name: str) -> bool:
-    """True if an entry of --select or --ignore (code, start of a code, or name) means a rule."""
-    return entry.lower() == name.lower() or code.lower().startswith(entry.lower())
+    return UsageError(f"no rule is called '{name}'", hint=hint)
 
 
 def is_rule(entry: str) -> bool:
@@ -74,4 +75,4 @@ def require_rules(entries: Iterable[str]) -> None:
     rules = all_rule_infos()
     for entry in wanted:
         if not any(means(entry, rule.code, rule.name) for rule in rules):
-            raise UsageError(f"no rule is called '{entry}'", hint="`mnncompat rule` lists them")
+            raise _no_rule(entry, rules)

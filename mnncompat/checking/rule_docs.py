@@ -6,12 +6,13 @@ from mnncompat.backends.rules import BACKEND_RULES
 from mnncompat.checking.checker import MEASURED, UNDECLARED, UNKNOWN
 from mnncompat.results.diagnostics import RuleInfo, Severity
 from mnncompat.support.reason_text import in_words
+from mnncompat.support.row_choice import UNDECLARED_NAME
 from mnncompat.support.table import Row, SupportTable
 
 BUILT_IN = (
     RuleInfo(
         code=UNDECLARED,
-        name="undeclared-op",
+        name=UNDECLARED_NAME,
         summary="the MNN release does not declare the operator",
         severity=Severity.ERROR,
         explanation=(

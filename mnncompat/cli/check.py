@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.outcomes import Unfinished
+    from mnncompat.support.row_choice import RowChoice
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
@@ -54,10 +55,11 @@ def check(  # noqa: PLR0913 - options
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
     from mnncompat.checking.rule_catalog import require_rules
+    from mnncompat.support.row_choice import RowChoice
 
     chosen = options.chosen_rules(select, ignore)
     require_rules((*chosen[0], *chosen[1]))
-    additions: list[Addition] = []
+    additions = [_reader(shape)]
     if probe:
         _require_installed(context, "--probe", mnn)
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
@@ -66,7 +68,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_surveyor(options.split_names(backend), chosen[1]))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    reported, results = _check_all(models, mnn, *chosen, additions)
+    reported, results = _check_all(models, mnn, RowChoice(select=chosen[0], ignore=chosen[1]), additions)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results)
 
@@ -84,12 +86,12 @@ def _fail_on(level: str, results: Sequence[CheckResult]) -> None:
 def _check_all(
     models: options.Models,
     mnn: str | None,
-    select: Sequence[str],
-    ignore: Sequence[str],
+    choice: RowChoice,
     additions: Sequence[Addition],
 ) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
+    from mnncompat.checking.chosen_findings import chosen_findings
     from mnncompat.graph.model_file import load
     from mnncompat.support.releases import resolve_version
 
@@ -100,7 +102,7 @@ def _check_all(
         result = check_model(model, mnn_version=version, rewrites=None)
         for add in additions:
             result = add(model, result)
-        return _filtered(result, select, ignore)
+        return replace(result, diagnostics=chosen_findings(result.diagnostics, choice))
 
     return each_model(models, checked)
 
@@ -116,7 +118,7 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
     """The findings that `--backend` adds to the result of one model; ignored rewrites are not assumed to be applied."""
     from mnncompat.backends.registry import require
     from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.transaction import choose_rewrites
+    from mnncompat.fixing.selection import choose_rewrites
 
     require(names)
     rewrites = choose_rewrites(ignore=ignore, is_rule=is_rule)
@@ -129,6 +131,16 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
             return with_backends(result, model, analyze(model, names, rewrites=rewrites, progress=progress))
 
     return add
+
+
+def _reader(shape: list[str] | None) -> Addition:
+    """Without `--probe` nothing runs at these shapes, but one that fits no input is an error all the same."""
+
+    def read(model: Model, result: CheckResult) -> CheckResult:
+        options.parse_shapes(shape, model)
+        return result
+
+    return read
 
 
 def _measurer(shape: list[str] | None, inputs: RealData, seed: int) -> Addition:
@@ -144,15 +156,3 @@ def _measurer(shape: list[str] | None, inputs: RealData, seed: int) -> Addition:
         return merged(result, model, version, found)
 
     return measure
-
-
-def _filtered(result: CheckResult, select: Sequence[str], ignore: Sequence[str]) -> CheckResult:
-    from mnncompat.checking.rule_catalog import means
-
-    kept = tuple(
-        item
-        for item in result.diagnostics
-        if (not select or any(means(entry, item.code, item.name) for entry in select))
-        and not any(means(entry, item.code, item.name) for entry in ignore)
-    )
-    return replace(result, diagnostics=kept)

@@ -105,5 +105,5 @@ def _rules(results: Sequence[Any], output_format: str) -> Sequence[Any]:
         return all_rule_infos()
     checks = [getattr(result, "check", result) for result in results]
     found = [each for check in checks for each in getattr(check, "diagnostics", ())]
-    named = dict.fromkeys(each.remedy for each in found if each.remedy and each.fixable)
+    named = dict.fromkeys(each.remedy for each in found if each.remedy and (each.fixable or each.may_fix))
     return [rewrite_info(rewrite) for rewrite in map(rewrite_named, named) if rewrite is not None]

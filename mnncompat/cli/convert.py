@@ -60,9 +60,9 @@ def convert(  # noqa: PLR0913 - options
         fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
     )
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
-    rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes) if fix else ()
+    rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
-    gate = replace(gate, converter=converter, inputs=inputs, rewrites=rewrites, power=power)
+    gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 

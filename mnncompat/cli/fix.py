@@ -43,26 +43,32 @@ def fix(  # noqa: PLR0913 - options
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
 
-    Exit status 1 if a rewrite had to be given up, or if --diff alone shows changes.
+    The result is checked again. Exit status 1 if errors remain, if a rewrite had to be given up, or if --diff alone
+    shows changes.
     """
     check_format(output_format)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
-    from mnncompat.fixing.transaction import fix_model
+    from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
-    rewrites = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
+    rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     memory = parse_memory(memory_limit)
-    wanted = Target(mnn_version, arch=arch)
+    wanted = Target(mnn_version, arch=arch, choice=rows)
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
-    fixing = partial(fix_model, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory)
+    fixing = partial(
+        fix_and_check, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory
+    )
     reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)
-    unwritten = output is None and not in_place
-    if any(not result.proven or (unwritten and result.changed) for result in results):
+    if any(_is_unfinished(result, written=output is not None or in_place) for result in results):
         raise typer.Exit(1)
+
+
+def _is_unfinished(result: FixedModel, *, written: bool) -> bool:
+    return bool(not result.proven or result.errors or (result.changed and not written))
 
 
 def _show_changes(results: Sequence[FixedModel]) -> None:

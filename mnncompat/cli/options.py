@@ -13,10 +13,10 @@ from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
 if TYPE_CHECKING:
+    from mnncompat.fixing.selection import Chosen
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
-    from mnncompat.rewrites.core.base import Rewrite
 
 MOST_SEED = 2**63 - 1
 """The largest seed."""
@@ -44,7 +44,12 @@ Format = Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="
 Unsafe = Annotated[bool, typer.Option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
 Shapes = Annotated[
     list[str] | None,
-    typer.Option("--shape", metavar="NAME:DIMS", help="Shape of an input: `image:1,3,224,224`. Repeatable."),
+    typer.Option(
+        "--shape",
+        metavar="NAME:DIMS",
+        help="Shape of an input that the runs begin with: `image:1,3,224,224`. Nothing is fixed to it; "
+        "`mnncompat fix --shape` does that. Repeatable.",
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,
@@ -154,7 +159,8 @@ Freeze = Annotated[
         "--shape",
         metavar="NAME:DIMS",
         help="Fix a dynamic input to this shape, and fold what becomes constant: `image:1,3,224,224`. Unsafe by "
-        "nature: the result takes no other shape. Repeatable.",
+        "nature: the result takes no other shape. Of `convert`, `verify` and `check`, --shape fixes nothing. "
+        "Repeatable.",
     ),
 ]
 
@@ -214,28 +220,31 @@ def tell_renamed(name: str) -> None:
         note(f"note: {told}")
 
 
-def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> tuple[Rewrite, ...]:
-    """The rewrites that the options choose.
+def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, *, unsafe: bool) -> Chosen:
+    """The rewrites that the options choose, and the findings to remove by them.
 
     Raises:
         UsageError: An entry means no rule at all.
     """
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.transaction import choose_rewrites
+    from mnncompat.checking.rule_catalog import is_rule, require_rules
+    from mnncompat.fixing.selection import choose
 
     chosen = chosen_rules(select, ignore)
-    return choose_rewrites(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
+    require_rules((*chosen[0], *chosen[1]))
+    return choose(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
 
 
 def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[int, ...]]:
     """Read ``name:1,3,224,224``; the name may be left out if the model has one input, and may contain colons itself.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither, names no input of the model, or names one twice.
     """
+    from mnncompat.parity.given_inputs import require_inputs
     from mnncompat.parity.signature import input_signature
 
-    names = [spec.name for spec in input_signature(model.proto)]
+    signature = input_signature(model.proto) if values else ()
+    names = [spec.name for spec in signature]
     shapes: dict[str, tuple[int, ...]] = {}
     for value in values or ():
         name, colon, dims = value.rpartition(":")
@@ -243,11 +252,22 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
             if len(names) != 1:
                 raise UsageError(f"--shape {value} names no input", hint=f"the inputs are: {', '.join(names)}")
             name = names[0]
-        try:
-            shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(",") if dim.strip())
-        except ValueError:
-            raise UsageError(f"--shape {value} is not a shape", hint="write it as NAME:1,3,224,224") from None
+        sizes = _sizes(value, dims)
+        require_inputs(signature, {name: sizes})
+        if name in shapes:
+            raise UsageError(f"--shape names {name} twice", hint="give one shape for each input")
+        shapes[name] = sizes
     return shapes
+
+
+def _sizes(value: str, dims: str) -> tuple[int, ...]:
+    """The sizes of a shape, written with commas or with x."""
+    parts = [part.strip() for part in dims.replace("x", ",").split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"--shape {value} is not a shape", hint="write it as NAME:1,3,224,224; every size is at least 1"
+        )
+    return tuple(map(int, parts))
 
 
 def parse_data(

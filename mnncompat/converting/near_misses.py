@@ -71,7 +71,8 @@ def random_hint(
     """
     if not random_nodes(view_model(model)):
         return ""
-    from mnncompat.fixing.transaction import choose_rewrites, fix_model
+    from mnncompat.fixing.selection import choose_rewrites
+    from mnncompat.fixing.transaction import fix_model
 
     noise = tuple(each for each in choose_rewrites(unsafe=True) if each.adds_inputs)
     fixed = fix_model(model, rewrites=noise, shapes=shapes, inputs=inputs, seed=seed, memory=memory)

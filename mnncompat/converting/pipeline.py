@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
+from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.errors import ModelError
@@ -19,6 +20,8 @@ from mnncompat.results.proof_strength import ProofVerdict, acceptable
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites
 from mnncompat.support.releases import installed_version
+from mnncompat.support.row_choice import EVERYTHING, RowChoice
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
@@ -49,6 +52,7 @@ class GateOptions:
 
     Attributes:
         rewrites: Rewrites to apply before the conversion; empty for none.
+        rows: Findings to report and to remove.
         requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
@@ -64,6 +68,7 @@ class GateOptions:
     """
 
     rewrites: Sequence[Rewrite] = ()
+    rows: RowChoice = EVERYTHING
     requested: Sequence[str] = ()
     converter: ConvertOptions | None = None
     limits: Limits | None = None
@@ -138,6 +143,7 @@ class _Gate:
             check=check,
             fix=fixed,
             remaining=self._remaining(check, fixed),
+            shapes=self._options.shapes,
         )
         if fixed is not None and fixed.rolled_back:
             return replace(result, hint=self._random_hint())
@@ -188,12 +194,16 @@ class _Gate:
 
     def _check(self) -> CheckResult:
         self._progress("check: what does MNN refuse, or get wrong?")
-        return check_model(self._model, rewrites=None)
+        return self._checked(self._model)
 
     def _remaining(self, check: CheckResult, fixed: FixedModel | None) -> tuple[Diagnostic, ...]:
         if fixed is None or not fixed.changed:
             return check.diagnostics
-        return check_model(fixed.model, rewrites=None).diagnostics
+        return self._checked(fixed.model).diagnostics
+
+    def _checked(self, model: Model) -> CheckResult:
+        found = check_model(model, rewrites=None)
+        return replace(found, diagnostics=chosen_findings(found.diagnostics, self._options.rows))
 
     def _fix(self) -> FixedModel | None:
         if not self._rewrites:
@@ -204,6 +214,7 @@ class _Gate:
         return fix_model(
             self._model,
             rewrites=self._rewrites,
+            target=Target(choice=self._options.rows),
             shapes=self._options.shapes,
             inputs=self._data,
             seed=self._options.seed,

@@ -148,7 +148,7 @@ def _import(place: str) -> Any:
 def _shape(text: str, position: int) -> tuple[str, tuple[int, ...]]:
     name, _, dims = text.rpartition(":")
     try:
-        shape = tuple(int(dim) for dim in dims.split(",") if dim.strip())
+        shape = tuple(int(dim) for dim in dims.split(","))
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1:

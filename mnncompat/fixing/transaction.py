@@ -6,25 +6,24 @@ reported by name; the others stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import onnx
 from onnx import ModelProto
 
-from mnncompat.errors import MnncompatError, UsageError
+from mnncompat.errors import MnncompatError
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
+from mnncompat.fixing.selection import choose_rewrites
 from mnncompat.graph.diff import diff
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.inference.model_view import view_model
-from mnncompat.results.diagnostics import Applicability
 from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack
-from mnncompat.results.renamed_rules import accepted
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
-from mnncompat.rewrites.index import all_rewrites, requested_rewrite
+from mnncompat.rewrites.index import requested_rewrite, searches
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
@@ -47,41 +46,6 @@ class _Attempt:
     refused: tuple[RefusedFix, ...] = ()
     error: str = ""
     proof: ParityReport | None = field(default=None)
-
-
-def choose_rewrites(
-    *,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    unsafe: bool = False,
-    rewrites: Sequence[Rewrite] | None = None,
-    is_rule: Callable[[str], bool] = lambda _entry: False,
-) -> tuple[Rewrite, ...]:
-    """Choose rewrites by code, start of a code, or name.
-
-    Args:
-        select: Use only these; all if empty.
-        ignore: Leave these out.
-        unsafe: Use unsafe ones too.
-        rewrites: To choose from; by default all rewrites.
-        is_rule: Tells whether an entry means a rule that is no rewrite; such an entry chooses nothing.
-
-    Raises:
-        UsageError: An entry of `select` or `ignore` means no rule at all.
-    """
-    known = all_rewrites() if rewrites is None else tuple(rewrites)
-    select, ignore = tuple(map(accepted, select)), tuple(map(accepted, ignore))
-    for entry in (*select, *ignore):
-        if not any(_is_entry_for(entry, rewrite) for rewrite in known) and not is_rule(entry):
-            names = ", ".join(f"{rewrite.code} ({rewrite.name})" for rewrite in known)
-            raise UsageError(f"no rewrite is called '{entry}'", hint=f"there are: {names}")
-    return tuple(
-        rewrite
-        for rewrite in known
-        if (not select or any(_is_entry_for(entry, rewrite) for entry in select))
-        and not any(_is_entry_for(entry, rewrite) for entry in ignore)
-        and (unsafe or rewrite.applicability is Applicability.SAFE)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +209,11 @@ def _round(
             if locations:
                 return rewrite.rewrite(whole, locations), _applied_fixes(rewrite, locations), ()
     found = [
-        (view, rewrite, item) for view in whole.graphs() for rewrite in rewrites for item in rewrite.find(view, target)
+        (view, rewrite, item)
+        for view in whole.graphs()
+        for rewrite in rewrites
+        for item in rewrite.find(view, target)
+        if _is_admitted(view, rewrite, item, target)
     ]
     refused = tuple(
         RefusedFix(rewrite=item.rewrite, location=view.location(item.index), reason=item.reason)
@@ -256,6 +224,13 @@ def _round(
     if not matches:
         return model.proto, [], refused
     return *_apply(model, matches), refused
+
+
+def _is_admitted(view: GraphView, rewrite: Rewrite, item: Match | Refusal, target: Target) -> bool:
+    """False if a match is only about nodes whose findings the user left out."""
+    if isinstance(item, Refusal) or not searches(rewrite):
+        return True
+    return target.admits(view, item.nodes, rewrite.name, has_own_code=not rewrite.is_remedy)
 
 
 def _applied_fixes(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> list[AppliedFix]:
@@ -304,7 +279,3 @@ def _checker_error(proto: ModelProto) -> str:
 
 def _with(model: Model, proto: ModelProto) -> Model:
     return Model(proto=proto, path=model.path, external=model.external)
-
-
-def _is_entry_for(entry: str, rewrite: Rewrite) -> bool:
-    return entry == rewrite.name or rewrite.code.startswith(entry.upper())

@@ -30,7 +30,8 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
     """Map a result to diagnostics, in a fixed order.
 
     * A check: its findings.
-    * A fix: MNN091 for each rewrite that was rolled back or whose proof failed, MNN094 for each refusal.
+    * A fix: MNN091 for each rewrite that was rolled back or whose proof failed, the findings on the result, MNN094 for
+      each refusal.
     * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, MNN095 and MNN096 for what the proof lacks,
       then the findings on the model that was converted. Beside a published file these are warnings at most, because
       the comparison shows that MNN computes this model correctly on this machine, or the user accepted what it lacks.
@@ -43,7 +44,7 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
         case CheckResult() | Unfinished():
             return list(subject.diagnostics)
         case FixResult():
-            return [*_not_proven(subject), *_refusals(subject)]
+            return [*_not_proven(subject), *(subject.remaining or ()), *_refusals(subject)]
         case ConvertResult():
             return _of_conversion(subject)
         case Verified():

@@ -33,8 +33,9 @@ def _command(found: Diagnostic) -> str:
 def _message(found: Diagnostic) -> str:
     """The node and the message, then the remedy and the hint on lines of their own."""
     lines = [": ".join(filter(None, (node_name(found.location), printable(found.message))))]
-    if found.fixable and found.remedy:
-        lines.append(f"fix: `mnncompat fix` rewrites this ({printable(found.remedy)})")
+    if (found.fixable or found.may_fix) and found.remedy:
+        verb = "rewrites" if found.fixable else "may rewrite"
+        lines.append(f"fix: `mnncompat fix` {verb} this ({printable(found.remedy)})")
     if found.hint:
         lines.append(f"hint: {printable(found.hint)}")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.

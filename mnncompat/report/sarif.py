@@ -128,5 +128,6 @@ def _properties(found: Diagnostic) -> dict[str, Any]:
         "outputs": list(found.location.outputs),
         "remedy": found.remedy,
         "fixable": found.fixable,
+        "mayFix": found.may_fix,
         "evidence": list(found.evidence),
     }

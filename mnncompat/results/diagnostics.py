@@ -83,7 +83,8 @@ class Diagnostic:
             ``unknown``, ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and
             ``fallback``.
         remedy: Name of the rewrite that removes the finding, or None.
-        fixable: True if that rewrite matches here (`mnncompat fix` would apply it).
+        fixable: True if that rewrite matches here: `mnncompat fix` applies it.
+        may_fix: True if it was not tried here, or matches beside another one: `mnncompat fix` may apply it.
         hint: What to do next if no rewrite applies; may be empty.
         evidence: What the statement rests on: probe cases, source lines at a tag.
     """
@@ -96,6 +97,7 @@ class Diagnostic:
     status: str
     remedy: str | None = None
     fixable: bool = False
+    may_fix: bool = False
     hint: str = ""
     evidence: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
@@ -114,6 +114,7 @@ class FixResult:
             None if there were none, or no proof was wanted.
         recorded: Comparison of the model whose noise became inputs with the original, fed with what the original drew;
             None if there was none, or no proof was wanted.
+        remaining: Findings of a check of the result; None if it was not checked.
     """
 
     source: str
@@ -124,6 +125,12 @@ class FixResult:
     proof: ParityReport | None = None
     approximation: ParityReport | None = None
     recorded: ParityReport | None = None
+    remaining: tuple[Diagnostic, ...] | None = None
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The errors that remain."""
+        return tuple(each for each in self.remaining or () if each.severity is Severity.ERROR)
 
     @property
     def changed(self) -> bool:
@@ -197,6 +204,7 @@ class ConvertResult:
         bytes: Size of the converted file; 0 if there is none.
         source_bytes: Size of the original, with its external data.
         became_floats: Quantised weights of the original, if the converted file has grown as if they were float32.
+        shapes: Shapes of inputs that the comparison began with, as the user gave them; the file is not fixed to them.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
     """
@@ -214,5 +222,6 @@ class ConvertResult:
     bytes: int = 0
     source_bytes: int = 0
     became_floats: IntegerWeights | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""

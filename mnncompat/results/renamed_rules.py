@@ -41,5 +41,5 @@ def accepted(name: str) -> str:
     """Like `current_name`, with a `DeprecationWarning` about an old name: for callers from Python."""
     told = notice(name)
     if told:
-        warnings.warn(told, DeprecationWarning, stacklevel=4)
+        warnings.warn(told, DeprecationWarning, stacklevel=5)
     return current_name(name)

@@ -81,7 +81,7 @@ def searching_rewrites(*, with_hazard: bool) -> tuple[Rewrite, ...]:
         for file, source in sources
         if _may_search(source) and (with_hazard or b"\n    needs_hazard = True" not in source)
     )
-    return tuple(each for file in wanted for each in _rewrites(file) if _searches(each) and not each.on_request)
+    return tuple(each for file in wanted for each in _rewrites(file) if searches(each) and not each.on_request)
 
 
 @cache
@@ -101,14 +101,14 @@ def _require_visible(rewrite: Rewrite, name: str, file: str) -> None:
     if rewrite.name != name:
         own = rewrite.name.replace("-", "_")
         raise TypeError(f"{file}: the rewrite '{rewrite.name}' belongs into a file of its own, {own}.py")
-    if _searches(rewrite) and not _may_search(_source(file)):
+    if searches(rewrite) and not _may_search(_source(file)):
         raise TypeError(
             f"{file}: '{name}' has a `find` that `check` cannot see in this file: define it in the class, "
             "`def find(self, view, target)`, if only to call the one that it takes over"
         )
 
 
-def _searches(rewrite: Rewrite) -> bool:
+def searches(rewrite: Rewrite) -> bool:
     """True unless the nodes of a rewrite are found by rows of the table."""
     return not type(rewrite).find.__module__.startswith(_CORE)
 

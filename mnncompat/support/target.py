@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mnncompat.errors import UsageError
@@ -15,6 +15,7 @@ from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graph
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import fill
 from mnncompat.support.releases import releases, resolve_version
+from mnncompat.support.row_choice import EVERYTHING, UNDECLARED_CODE, UNDECLARED_NAME, RowChoice
 from mnncompat.support.table import ARCHITECTURES, Row, RowMatch, SupportTable
 
 _NodeKey = tuple[GraphAddress, tuple[str, ...], int | None]
@@ -53,23 +54,32 @@ class Target:
         arch: Machine architecture, such as ``aarch64``: rows about other architectures only are left out. None leaves
             out no row, because a model is converted on one machine and runs on others.
         table: The table; the one that ships with mnncompat by default.
+        choice: Rows that count; all by default.
 
     Attributes:
         version: The release.
+        arch: The architecture; None for all.
         table: The table.
+        choice: Rows that count.
 
     Raises:
         UsageError: There is no such release, or no such architecture.
     """
 
     def __init__(
-        self, version: str | None = None, *, arch: str | None = None, table: SupportTable | None = None
+        self,
+        version: str | None = None,
+        *,
+        arch: str | None = None,
+        table: SupportTable | None = None,
+        choice: RowChoice = EVERYTHING,
     ) -> None:
         if arch is not None and arch not in ARCHITECTURES:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
         self.version = resolve_version(version)
         self.table = table or SupportTable()
-        self._arch = arch
+        self.arch = arch
+        self.choice = choice
         self._releases = releases()
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
@@ -102,6 +112,32 @@ class Target:
         for hazards in self._model_hazards(model).by_location.values():
             yield from hazards
 
+    def admits(self, view: GraphView, nodes: Collection[int], rewrite: str, *, has_own_code: bool) -> bool:
+        """True if a rewrite that searches may replace these nodes, as far as rows and rewrites were chosen.
+
+        Args:
+            view: The graph.
+            nodes: Their positions.
+            rewrite: Its name.
+            has_own_code: It makes findings of its own: ignoring others does not concern it.
+        """
+        if self.choice is EVERYTHING:
+            return True
+        taken = [
+            self.choice.takes(code, name, remedy) for index in nodes for code, name, remedy in self._stated(view, index)
+        ]
+        return any(taken) or ((has_own_code or not taken) and self.choice.is_free(rewrite))
+
+    def _stated(self, view: GraphView, index: int) -> Iterator[tuple[str, str, str | None]]:
+        """Code, name and remedy of each finding about a node, chosen or not."""
+        node = view.nodes[index]
+        if is_onnx(node) and not self.declares(node.op_type):
+            yield UNDECLARED_CODE, UNDECLARED_NAME, None
+        elif is_onnx(node):
+            for match in self.table.match(view, index, self.version):
+                if match.certain and match.row.status != "supported" and self.is_for_architecture(match.row):
+                    yield match.row.code, match.row.name, match.row.remedy
+
     def graphs(self, model: ModelView) -> tuple[GraphView, ...]:
         """Main graph, subgraphs, and the local functions that are called; the same views every time."""
         return self._model_hazards(model).graphs
@@ -109,7 +145,7 @@ class Target:
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
         if is_onnx(view.nodes[index]):
             for match in self.table.match(view, index, self.version):
-                if match.certain and match.row.status != "supported" and self._is_for_architecture(match.row):
+                if match.certain and match.row.status != "supported" and self._counts(match.row):
                     yield match
         for hazard in self._model_hazards(view.scope).by_location.get((view.address, view.path, index), ()):
             yield RowMatch(row=hazard.row, certain=True, reason=hazard.reason)
@@ -120,11 +156,15 @@ class Target:
             scope = Scope(model=model, graphs=graphs, declares=self.declares)
             by_location: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
             for row in self.table.graph_rows():
-                if row.holds_for(self.version) and self._is_for_architecture(row):
+                if row.holds_for(self.version) and self._counts(row):
                     for found in SEARCHES[row.find].find(scope):
                         by_location[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
             self._last = _ModelHazards(model=model, graphs=graphs, by_location=dict(by_location))
         return self._last
 
-    def _is_for_architecture(self, row: Row) -> bool:
-        return self._arch is None or not row.arch or self._arch in row.arch
+    def _counts(self, row: Row) -> bool:
+        return self.choice.takes_row(row) and self.is_for_architecture(row)
+
+    def is_for_architecture(self, row: Row) -> bool:
+        """True if a row holds on the architecture, or on any if none was named."""
+        return self.arch is None or not row.arch or self.arch in row.arch

@@ -416,6 +416,15 @@ SUBJECTS: dict[str, list[Subject]] = {
     "check-several": [check(WIDE), replace(check(), model="other.onnx"), replace(check(UNKNOWN), model="third.onnx")],
     "fix": [FIXED],
     "fix-unproven": [replace(FIXED, proof=None)],
+    "fix-remaining": [
+        replace(
+            FIXED,
+            applied=FIXED.applied * 4,
+            refused=tuple(replace(each, reason=f"reason {n}") for n in range(7) for each in FIXED.refused),
+            remaining=(POOL, POOL, replace(POOL, severity=Severity.INFO)),
+        )
+    ],
+    "fix-nothing-remains": [replace(FIXED, remaining=())],
     "fix-nothing": [UNCHANGED],
     "fix-rolled-back": [ROLLED_BACK],
     "convert": [CONVERTED],

@@ -12,7 +12,8 @@ from rewriting import TARGET, findings, rewritten
 from structure import structure
 
 from mnncompat import mnn
-from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.fixing.selection import choose_rewrites
+from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.parity import DRAWS, Tolerance, compare_models, compare_recorded, quantized, verify
 from mnncompat.probe.case import Case

@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 
 from mnncompat.fixing import transaction
-from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.fixing.selection import choose_rewrites
+from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.rewrites.core.base import Match, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite

@@ -13,7 +13,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from remedied import assert_remedied, one_node, random
 from rewriting import TARGET
 
-from mnncompat.fixing.transaction import choose_rewrites, fix_model
+from mnncompat.fixing.selection import choose_rewrites
+from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.probe.prober import Prober
 

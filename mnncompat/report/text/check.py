@@ -34,13 +34,22 @@ def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicabi
         f"{model_name(result.model)}: {summary(result.diagnostics, result.nodes, result.mnn_version)}",
         style=Style.BOLD,
     )
-    fixable = [found.remedy for found in result.diagnostics if found.fixable]
-    unsafe = sum(applicability.get(remedy or "") is Applicability.UNSAFE for remedy in fixable)
-    for count, option in ((len(fixable) - unsafe, ""), (unsafe, " --unsafe-fixes")):
-        if count:
-            which = "all of them" if count == len(result.diagnostics) else f"{count} of them"
-            told = which if len(result.diagnostics) > 1 else "it"
-            page.line(f"`mnncompat fix{option}` removes {told}", style=Style.FAINT)
+    _write_promises(page, result.diagnostics, applicability)
+
+
+def _write_promises(page: Page, found: Sequence[Diagnostic], applicability: Mapping[str, Applicability]) -> None:
+    """How many findings rewrites match, and how many they may match; what is gone afterwards, `fix` tells."""
+    for verb, chosen in (("rewrites", [each for each in found if each.fixable]), ("may rewrite", _possible(found))):
+        unsafe = sum(applicability.get(each.remedy or "") is Applicability.UNSAFE for each in chosen)
+        for count, option in ((len(chosen) - unsafe, ""), (unsafe, " --unsafe-fixes")):
+            if count:
+                which = "all of them" if count == len(found) else f"{count} of them"
+                told = which if len(found) > 1 else "it"
+                page.line(f"`mnncompat fix{option}` {verb} {told}", style=Style.FAINT)
+
+
+def _possible(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    return [each for each in found if each.may_fix]
 
 
 def write_findings(
@@ -98,6 +107,7 @@ def _group_key(found: Diagnostic) -> tuple[object, ...]:
         found.status,
         found.remedy,
         found.fixable,
+        found.may_fix,
         found.hint,
     )
 
@@ -163,11 +173,11 @@ def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Appl
 
 def _remedy(found: Diagnostic, remedy: str, applicability: Mapping[str, Applicability]) -> str:
     name = printable(remedy)
-    if not found.fixable:
+    if not (found.fixable or found.may_fix):
         return f"fix: none here; the rewrite {name} does not match this node"
     unsafe = applicability.get(remedy) is Applicability.UNSAFE
     command = "mnncompat fix --unsafe-fixes" if unsafe else "mnncompat fix"
-    return f"fix: `{command}` rewrites this ({name})"
+    return f"fix: `{command}` {'rewrites' if found.fixable else 'may rewrite'} this ({name})"
 
 
 def _evidence(evidence: Sequence[str]) -> str:

@@ -37,6 +37,8 @@ def write(page: Page, result: ConvertResult, applicability: Mapping[str, Applica
         _step(page, "rewrite", "switched off")
     else:
         _rewrite(page, result.fix)
+    if result.shapes:
+        _step(page, "shape", _shapes(result.shapes))
     if result.verdict is not Verdict.NOT_PROVEN:
         _conversion(page, result)
     if result.parity is not None:
@@ -73,6 +75,11 @@ def _check(result: ConvertResult) -> str:
     if result.remaining != given.diagnostics:
         text += f"; after the rewrites {check.counts(result.remaining) or 'none'}"
     return text
+
+
+def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    listed = ", ".join(f"{printable(name)} {list(shape)}" for name, shape in shapes.items())
+    return f"the comparison begins at {listed}; nothing is fixed to it: `mnncompat fix --shape` does that"
 
 
 def _rewrite(page: Page, result: FixResult) -> None:

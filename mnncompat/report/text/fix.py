@@ -1,28 +1,33 @@
-"""What a fix did: nodes replaced, refusals, rewrites rolled back, and the proof."""
+"""What a fix did: nodes replaced, refusals, rewrites rolled back, the proof, and what a check of the result finds."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from mnncompat.report.location import model_name, node_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
+from mnncompat.report.text.check import STYLES, counts
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.parity import proof
 from mnncompat.report.verdict import label
+from mnncompat.results.diagnostics import Diagnostic, Location, Severity
 from mnncompat.results.outcomes import ChangeKind, FixResult
+
+_LOCATIONS = 5
+_Told = tuple[Location, str]
 
 
 def write(page: Page, result: FixResult) -> None:
     """Write one fixed model."""
     page.line(f"{model_name(result.source)}: {headline(result)}", style=Style.BOLD)
-    for done in result.applied:
-        label = f"  {printable(done.code)}"
-        text = f" {node_name(done.location)}: {printable(done.message)} ({printable(done.rewrite)})"
-        page.labelled(label, Style.GOOD, text, indent=4)
-    for left in result.refused:
-        text = f" {node_name(left.location)}: {printable(left.reason)} ({printable(left.rewrite)})"
-        page.labelled("  left alone", Style.NOTE, text, indent=4)
+    for (code, name), done in _grouped(result.applied, "code", "rewrite"):
+        told = [(each.location, each.message) for each in done]
+        _write_group(page, f"  {printable(code)}", Style.GOOD, name, told)
+    for (name,), left in _grouped(result.refused, "rewrite"):
+        _write_group(page, "  left alone", Style.NOTE, name, [(each.location, each.reason) for each in left])
     for given_up in result.rolled_back:
         page.labelled(
             "  rolled back", Style.BAD, f" {printable(given_up.rewrite)}: {printable(given_up.reason)}", indent=4
@@ -30,10 +35,14 @@ def write(page: Page, result: FixResult) -> None:
     if result.changed:
         page.line(_changes(result), lead="  nodes: ")
         write_proof(page, result)
+    if result.remaining:
+        _write_remaining(page, result.remaining)
+    elif result.remaining is not None and result.changed:
+        page.labelled("  checked again:", Style.GOOD, " no findings in the result", indent=4)
 
 
 def headline(result: FixResult) -> str:
-    """`2 nodes rewritten`, `nothing to rewrite`, with the nodes that were left alone and the rewrites rolled back."""
+    """`2 nodes rewritten`, `nothing to rewrite`, with what was left alone, rolled back, or is still an error."""
     if result.changed:
         text = f"{counted(len(result.applied), 'node')} rewritten"
     else:
@@ -42,7 +51,44 @@ def headline(result: FixResult) -> str:
         text += f", {counted(len(result.refused), 'node')} left alone"
     if result.rolled_back:
         text += f", {counted(len(result.rolled_back), 'rewrite')} rolled back"
+    if result.errors:
+        text += f", {counted(len(result.errors), 'error')} left"
     return text
+
+
+def _grouped(items: Sequence[Any], *fields: str) -> list[tuple[tuple[str, ...], list[Any]]]:
+    """The items that agree in these fields, in the order of the first of each group."""
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for item in items:
+        groups.setdefault(tuple(getattr(item, field) for field in fields), []).append(item)
+    return list(groups.items())
+
+
+def _write_group(page: Page, label: str, style: Style, rewrite: str, told: Sequence[_Told]) -> None:
+    """One line for one node; for several, one line and the first nodes, with their messages where they differ."""
+    location, message = told[0]
+    if len(told) == 1:
+        text = f" {node_name(location)}: {printable(message)} ({printable(rewrite)})"
+        page.labelled(label, style, text, indent=4)
+        return
+    alike = len({each for _, each in told}) == 1
+    shared = f": {printable(message)}" if alike else ""
+    page.labelled(label, style, f" {len(told)} nodes{shared} ({printable(rewrite)})", indent=4)
+    for at, own in told[:_LOCATIONS]:
+        page.line(node_name(at) if alike else f"{node_name(at)}: {printable(own)}", lead="    --> ")
+    if len(told) > _LOCATIONS:
+        page.line(f"... and {len(told) - _LOCATIONS} more: --output-format json lists all", lead="        ")
+
+
+def _write_remaining(page: Page, found: Sequence[Diagnostic]) -> None:
+    """What a check of the result finds: errors and warnings by rule, the rest by number."""
+    page.labelled("  remains", Style.NOTE, f" in the result, checked again: {counts(found)}", indent=4)
+    for (code, name, message, _), group in _grouped(found, "code", "name", "message", "severity"):
+        severity = group[0].severity
+        if severity is not Severity.INFO:
+            times = f" ({len(group)} nodes)" if len(group) > 1 else f" ({node_name(group[0].location)})"
+            text = f" {printable(name)}: {printable(message)}{times if group[0].location.node else ''}"
+            page.labelled(f"    {severity.value}[{printable(code)}]", STYLES[severity], text, indent=6)
 
 
 def write_proof(page: Page, result: FixResult) -> None:

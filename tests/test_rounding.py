@@ -12,10 +12,11 @@ from onnx import ModelProto, numpy_helper, parser
 from mnncompat import convert, mnn
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32, Tolerance, verify
+from mnncompat.parity.blurred_model import NOISE, blur
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge
 from mnncompat.parity.outliers import examine
-from mnncompat.parity.rounding import NOISE, Rounding, blur, inconclusive
+from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.parity_report import Comparison
 

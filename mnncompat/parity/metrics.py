@@ -55,7 +55,7 @@ def agrees(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> bo
     finite = np.isfinite(wanted)
     if not finite.all():
         wanted, found = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
-    return _error_ratio(wanted, found, math.nan, tolerance)[0] <= 1
+    return _error_ratio(wanted, found, math.nan, tolerance, allowance(wanted, tolerance))[0] <= 1
 
 
 def _structure(expected: np.ndarray, actual: np.ndarray | None) -> tuple[str, ...]:
@@ -119,7 +119,8 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
     finite = np.isfinite(wanted) & np.isfinite(found)
     wanted_finite, found_finite = np.where(finite, wanted, 0.0), np.where(finite, found, 0.0)
     measured = _measured(wanted_finite[finite], found_finite[finite])
-    error_ratio, why = _error_ratio(wanted_finite, found_finite, measured["snr_db"], tolerance)
+    allowed = allowance(wanted_finite, tolerance)
+    error_ratio, why = _error_ratio(wanted_finite, found_finite, measured["snr_db"], tolerance, allowed)
     passed = not problems and not why
     return Comparison(
         draw=draw,
@@ -128,7 +129,7 @@ def _compare_floats(expected: np.ndarray, actual: np.ndarray, tolerance: Toleran
         **measured,
         top1=_top1(wanted, found),
         error_ratio=math.inf if problems else error_ratio,
-        discriminative=_is_discriminative(wanted_finite, tolerance),
+        discriminative=_is_discriminative(wanted_finite, tolerance, allowed),
         problems=(*problems, *why),
         outliers=_beyond(wanted_finite, found_finite, tolerance) if passed and tolerance.outliers else 0,
     )
@@ -168,16 +169,16 @@ def _measured(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
 
 
 def _error_ratio(
-    expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance
+    expected: np.ndarray, actual: np.ndarray, snr_db: float, tolerance: Tolerance, allowed: np.ndarray
 ) -> tuple[float, list[str]]:
-    """Largest ratio of difference to allowance, and the problem if it is above 1."""
+    """Largest ratio of difference to allowance, and the problem if it is above 1; both arrays are finite."""
     if tolerance.snr_db is not None:
         beyond = np.abs(actual - expected) > tolerance.atol
         error_ratio = 10 ** ((tolerance.snr_db - snr_db) / 20) if beyond.any() else 0.0
         return error_ratio, [
             f"SNR {snr_db:.1f} dB, at least {tolerance.snr_db:g} dB required"
         ] if error_ratio > 1 else []
-    ratio = ratios(expected, actual, tolerance)
+    ratio = _ratios(np.abs(actual - expected), allowed)
     largest = float(ratio.max(initial=0.0))
     error_ratio = _without_outliers(ratio, largest, tolerance)
     if error_ratio <= 1:
@@ -197,9 +198,18 @@ def _without_outliers(ratio: np.ndarray, largest: float, tolerance: Tolerance) -
     return max(float(np.partition(ratio, -outliers - 1, axis=None)[-outliers - 1]), largest / OUTLIER)
 
 
-def _is_discriminative(expected: np.ndarray, tolerance: Tolerance) -> bool:
-    silence = np.zeros_like(expected)
-    return _error_ratio(expected, silence, 0.0, tolerance)[0] > 1
+def _is_discriminative(expected: np.ndarray, tolerance: Tolerance, allowed: np.ndarray) -> bool:
+    """Whether zeros would fail."""
+    if tolerance.snr_db is not None:
+        return _error_ratio(expected, np.zeros_like(expected), 0.0, tolerance, allowed)[0] > 1
+    ratio = _ratios(np.abs(expected), allowed)
+    largest = float(ratio.max(initial=0.0))
+    return largest > OUTLIER or _without_outliers(ratio, largest, tolerance) > 1
+
+
+def _ratios(difference: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(difference == 0, 0.0, difference / allowed)
 
 
 def ratios(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> np.ndarray:
@@ -212,9 +222,7 @@ def ratios(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance) -> np
     """
     finite = np.isfinite(expected) & np.isfinite(actual)
     wanted, found = (np.where(finite, each, 0).astype(np.float64) for each in (expected, actual))
-    difference = np.abs(found - wanted)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(difference == 0, 0.0, difference / allowance(wanted, tolerance))
+    return _ratios(np.abs(found - wanted), allowance(wanted, tolerance))
 
 
 def allowance(expected: np.ndarray, tolerance: Tolerance) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from mnncompat import mnn
 from mnncompat.parity import FLOAT16, FLOAT32, FP16_WEIGHTS, compare, real_data, verify
+from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.metrics import agrees
 from mnncompat.parity.power import analysis as power_analysis
 from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.power.faulty_model import FaultyModel
 from mnncompat.parity.power.findings import KeptFindings
+from mnncompat.parity.power.trials import Trials
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.runners import OnnxRunner
@@ -468,3 +471,16 @@ def test_a_mask_of_one_number_hides_nothing() -> None:
     power, ran = measured(model(text, v=numbers(8, 4), w=numbers(4)))
     assert power.exercised == ("MatMul 'a'", "Add 'y'")
     assert not any("do not count" in note for note in ran.notes)
+
+    assert any("2 operators have one number repeated" in note for note in ran.notes)
+
+
+def test_faults_are_planted_on_the_smallest_draw_first() -> None:
+    proto = model("(float[n,8] x) => (float[n,4] y) { y = MatMul(x, w) }", w=numbers(8, 4))
+    feeds = [NamedFeeds(name=str(size), arrays={"x": numbers(size, 8)}) for size in (3, 1, 2)]
+    expected = OnnxRunner(proto).run([feed.arrays for feed in feeds])
+    assert not isinstance(expected, Failure)
+    with closing(FaultyModel(proto)) as faulty:
+        trials = Trials(faulty, feeds, expected, {"y": FLOAT32})
+        trials.run(time.process_time() + 60)
+    assert trials.records == {0: {"1": ("y",)}}

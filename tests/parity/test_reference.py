@@ -150,3 +150,20 @@ def test_all_inputs_that_need_something_are_named(known: bool) -> None:  # noqa:
     assert "--shape x:A,B" in message
     assert ("--shape z:B,C" in message) is not known or "z:B" in message
     assert ("--input k=FILE.npy" in message) is not known
+
+
+def test_other_sizes_than_given_ones_are_smaller_where_the_graph_allows_it() -> None:
+    text = "g (float[n,3,h,w] x) => (float[n,4,a,b] y) { y = Conv<kernel_shape=[40,3]>(x, k) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}')
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((4, 3, 40, 3), np.float32), "k"))
+    planner = InputPlanner(model, input_signature(model), {"x": (1, 3, 48, 320)}, {}, seed=0, memory=GB)
+    plan = next(planner.plans())
+    others = [other.shapes["x"] for other in planner.at_other_sizes(plan, planner.others)]
+    assert all(height != 48 and width != 320 for _, _, height, width in others)
+    assert others[0][2] * others[0][3] < 48 * 320
+    found = run_reference(planner, OnnxRuntimeRunner(model))
+    assert not isinstance(found.outputs, Failure)
+    sizes = [int(np.prod(feed.shapes["x"][2:])) for feed in found.feeds]
+    assert sizes[:5] == [48 * 320] * 5
+    assert max(sizes[5:]) < 48 * 320
+    assert {feed.shapes["x"][0] for feed in found.feeds} == {1, 2, 3}

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     Outputs = dict[str, np.ndarray]
 
 LEAST_SECONDS, SHARE = 5.0, 2.0
-"""Time for the faults: the larger of this many seconds, and this many times what the reference's runs took. The 72
-operators of PP-OCRv4 recognition take 1.7 s; of a network with hundreds of operators a sample remains."""
+"""Processor time for the faults: the larger of this many seconds, and this many times what the reference's runs took.
+The 72 operators of PP-OCRv4 recognition take 1.7 s; of a network with hundreds of operators a sample remains."""
 SEARCH_SECONDS = 3.0
 """Time for the search of better inputs, out of that."""
 SEARCHED = "searched"
@@ -88,7 +88,7 @@ class PowerAnalysis:
             ran: How it was run.
             expected: For each draw, what it computed.
             tolerances: Of the outputs that can be compared.
-            took: Seconds of its runs.
+            took: Seconds of processor time of its runs.
 
         Returns:
             The second and the third, with further draws where they show more.
@@ -188,7 +188,7 @@ class PowerAnalysis:
 
     def _run(self, without: Collection[Pair], plan: InputPlan | None) -> None:
         """Try what is open, and search for better inputs if much stays silent and they may be drawn."""
-        deadline = time.monotonic() + self._limit
+        deadline = time.process_time() + self._limit
         try:
             model = FaultyModel(self._model, folder=self._folder, noise=self._noise)
         except (OSError, RuntimeError, ValueError) as error:  # no room for the weights; functions that are not inlined
@@ -199,12 +199,12 @@ class PowerAnalysis:
             trials.run(deadline, without)
             self._found.labels = tuple(each.label for each in faulty.operators)
             self._found.records = trials.records
-            search = self._search_from(plan, faulty, min(deadline, time.monotonic() + SEARCH_SECONDS))
+            search = self._search_from(plan, faulty, min(deadline, time.process_time() + SEARCH_SECONDS))
             self._found.idle = self._idle(faulty, search)
             self._found.notes += _told(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
-            if self._ask is not None and not without and time.monotonic() < deadline:
+            if self._ask is not None and not without:
                 self._found.flattened = list(flattened(faulty, self._feeds, self._expected, self._tolerances))
 
     def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
@@ -240,12 +240,16 @@ class PowerAnalysis:
         """Add draws that show operators which stayed silent, as long as too many do."""
         moved = {name for record in trials.records.values() for names in record.values() for name in names}
         dead = [name for name in self._tolerances if name not in moved]
-        over = self._is_enough() or time.monotonic() > search.deadline
+        over = self._is_enough() or time.process_time() > search.deadline
         for arrays in () if over else search.proposals(dead):
             outputs = search.run(arrays)
             if not isinstance(outputs, Failure) and _is_finite(outputs):
                 self._propose(arrays, {name: outputs[name] for name in faulty.outputs}, trials, search.deadline)
-            if self._is_enough() or len(self._found.searched) == _MOST_SEARCHED or time.monotonic() > search.deadline:
+            if (
+                self._is_enough()
+                or len(self._found.searched) == _MOST_SEARCHED
+                or time.process_time() > search.deadline
+            ):
                 return
 
     def _propose(

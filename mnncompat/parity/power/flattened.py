@@ -69,23 +69,27 @@ def flattened(
     goals = {name: each for name, each in faulty.saturating.items() if each.slope is not None and name in exact}
     if not goals or not feeds:
         return
-    alike = [pair for pair in zip(feeds, expected, strict=True) if pair[0].shapes == feeds[0].shapes]
-    ran = [faulty.run(feed.arrays, outputs) for feed, outputs in alike]
-    found = [each for each in ran if not isinstance(each, Failure)]
-    if len(found) < len(alike):
-        return
+    first: Outputs = {}
+    dead: dict[str, np.ndarray] = {}
+    for feed, outputs in zip(feeds, expected, strict=True):
+        if feed.shapes != feeds[0].shapes:
+            continue
+        found = faulty.run(feed.arrays, outputs)
+        if isinstance(found, Failure):
+            return
+        first = first or found
+        for name, goal in goals.items():
+            dead[name] = dead.get(name, True) & _is_dead(found[goal.value], goal, tolerances[name])
     for name, goal in goals.items():
-        values = [each[goal.value] for each in found]
-        slices = _dead_slices(values, goal, tolerances[name])
-        if slices and values[0].size == expected[0][name].size and values[0].dtype == np.float32:
-            yield Flattened(name, goal.function, goal.value, values[0], slices)
+        value, slices = first[goal.value], _whole_slices(dead[name])
+        if slices and value.size == expected[0][name].size and value.dtype == np.float32:
+            yield Flattened(name, goal.function, goal.value, value, slices)
 
 
-def _dead_slices(values: Sequence[np.ndarray], goal: Saturating, tolerance: Tolerance) -> dict[int, list[int]]:
-    dead = np.logical_and.reduce([_is_dead(value, goal, tolerance) for value in values])
+def _whole_slices(mask: np.ndarray) -> dict[int, list[int]]:
     found = {}
-    for axis in range(1, dead.ndim):
-        whole = dead.all(axis=tuple(each for each in range(dead.ndim) if each != axis))
+    for axis in range(1, mask.ndim):
+        whole = mask.all(axis=tuple(each for each in range(mask.ndim) if each != axis))
         if whole.any():
             found[axis] = np.flatnonzero(whole).tolist()
     return found

@@ -55,7 +55,7 @@ class InputSearch:
         plan: How the draws were made.
         faulty: The model.
         draws: Inputs and outputs of the draws to start from; all have the shapes of the plan.
-        deadline: In seconds of `time.monotonic`.
+        deadline: In seconds of `time.process_time`.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class InputSearch:
 
     def _point(self, arrays: Arrays, goal: Saturating) -> _Point | None:
         """Where some inputs lead; None if the model refuses them, or there is no time left."""
-        found = None if time.monotonic() > self.deadline else self.run(arrays)
+        found = None if time.process_time() > self.deadline else self.run(arrays)
         if found is None or isinstance(found, Failure):
             return None
         value = found[goal.value]

@@ -40,9 +40,10 @@ _LAST = "zeros"
 class Trials:
     """Plants faults and keeps what they moved.
 
-    Every operator is tried on the draw that has shown most so far: one half of its elements is wrong, and if that shows
-    nothing the other half. Those that moved no output are tried on a second draw, then on a third. Operators come in a
-    fixed pseudo-random order, so that those that were tried when time is over are a fair sample.
+    Every operator is tried on the draw that has shown most so far, at first on the smallest: one half of its elements
+    is wrong, and if that shows nothing the other half. Those that moved no output are tried on a second draw, then on a
+    third. Operators come in a fixed pseudo-random order, so that those that were tried when time is over are a fair
+    sample.
 
     An output judged by a signal-to-noise ratio is judged by `FLOAT32` here (`FLOAT16` where it is float16): the
     question is what the draws are able to show, and a ratio over the whole output asks for too little.
@@ -68,6 +69,7 @@ class Trials:
         self._expected = {feed.name: outputs for feed, outputs in zip(feeds, expected, strict=True)}
         self._tolerances = tolerances
         self._right: dict[str, Outputs | None] = {}
+        self._sizes = {feed.name: sum(array.size for array in feed.arrays.values()) for feed in feeds}
         self._hits = dict.fromkeys(self._feeds, 0)
         self._tries = dict.fromkeys(self._feeds, 0)
         self.records: dict[int, Record] = {number: dict(each) for number, each in (records or {}).items()}
@@ -76,7 +78,7 @@ class Trials:
         """Try the operators of which it is not known that a fault moves an output.
 
         Args:
-            deadline: In seconds of `time.monotonic`; what is not tried then stays open.
+            deadline: In seconds of `time.process_time`; what is not tried then stays open.
             without: Outputs on draws that do not count.
         """
         order = np.random.default_rng(0).permutation(len(self._faulty.operators)).tolist()
@@ -88,7 +90,7 @@ class Trials:
         """Try an operator on one more draw; True if there is nothing more to try."""
         record = self.records.setdefault(number, {})
         draw = next((each for each in self._best_first() if each not in record and self._counts(each, without)), None)
-        if draw is None or is_exercised(record, without) or time.monotonic() > deadline:
+        if draw is None or is_exercised(record, without) or time.process_time() > deadline:
             return True
         moved = self._moved(number, draw)
         if moved is None:
@@ -116,14 +118,16 @@ class Trials:
             self._right.pop(feed.name, None)
             return False
         self._tries[feed.name] = self._hits[feed.name] = 0
+        self._sizes[feed.name] = sum(array.size for array in feed.arrays.values())
         for number, names in moved.items():
             if names is not None:
                 self.records[number][feed.name] = names
         return True
 
     def _best_first(self) -> list[str]:
-        def rank(draw: str) -> tuple[float, bool]:
-            return -(self._hits[draw] + 1) / (self._tries[draw] + 2), draw.startswith(_LAST)
+        def rank(draw: str) -> tuple[float, bool, int]:
+            shown = (self._hits[draw] + 1) / (self._tries[draw] + 2)
+            return -shown, draw.startswith(_LAST), self._sizes[draw]
 
         return sorted(self._feeds, key=rank)
 

@@ -139,7 +139,7 @@ class _Gate:
             fix=fixed,
             remaining=self._remaining(check, fixed),
         )
-        if fixed is not None and fixed.rolled_back:
+        if fixed is not None and any(each.is_wrong for each in fixed.rolled_back):
             return replace(result, hint=self._random_hint())
         unquantised: ParityReport | None = None
         if is_lossy(self._converter):

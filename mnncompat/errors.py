@@ -18,6 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+WITHOUT_MEMORY = (
+    "not enough memory",
+    "allow more with --memory-limit, e.g. --memory-limit 4GB, if the machine has it",
+)
+"""Message and hint where an allocation fails."""
+
 
 class MnncompatError(Exception):
     """Base of the tree.

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from mnncompat.cli.printing import say, say_error
-from mnncompat.errors import MnncompatError
+from mnncompat.errors import WITHOUT_MEMORY, MnncompatError
 from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written
 
@@ -125,7 +125,7 @@ def _unexpected(error: Exception) -> int:
             return EXIT_ERROR
         return _fail(describe().rstrip("."), f"see `{command} --help`")
     if isinstance(error, MemoryError):
-        return _fail("not enough memory", "close other programs, or try a machine with more memory")
+        return _fail(*WITHOUT_MEMORY)
     if isinstance(error, OSError) and error.errno in _UNWRITTEN:
         return _fail(f"cannot write: {error}", "check space and permissions where output and temporary files go")
     if os.environ.get("MNNCOMPAT_TRACEBACK"):

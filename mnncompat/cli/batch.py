@@ -11,7 +11,7 @@ import typer
 from mnncompat.cli import EXIT_ERROR, Interrupted, interrupted
 from mnncompat.cli.console import report
 from mnncompat.cli.printing import say, say_error
-from mnncompat.errors import MnncompatError, ModelError
+from mnncompat.errors import WITHOUT_MEMORY, MnncompatError, ModelError
 
 if TYPE_CHECKING:
     from mnncompat.results.outcomes import Unfinished
@@ -85,7 +85,7 @@ def _words(error: Exception) -> tuple[str, str]:
     if isinstance(error, MnncompatError):
         return error.message, error.hint
     if isinstance(error, MemoryError):
-        return "not enough memory", "close other programs, or try a machine with more memory"
+        return WITHOUT_MEMORY
     hint = (
         "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
     )

@@ -182,7 +182,8 @@ class _Watch:
         waits = _cpu_seconds(self._pid) - self._cpu_before < allowed.seconds / 2
         if waits and not allowed.strict and seconds < _BUSY * allowed.seconds:
             return None
-        return f"{self._path}: the work took more than {allowed.seconds:.0f} s", "allow more with --timeout SECONDS"
+        limit = f"{allowed.seconds:.0f}" if allowed.seconds >= 1 else f"{allowed.seconds:g}"
+        return f"{self._path}: the work took more than {limit} s", "allow more with --timeout SECONDS"
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -125,7 +125,8 @@ def _compared(
     from mnncompat.report import Verified
 
     if model is None or file is None:
-        raise UsageError("MODEL and FILE.mnn are missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
+        missing = "MODEL and FILE.mnn are" if model is None else "FILE.mnn is"
+        raise UsageError(f"{missing} missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     loaded = load(model)

@@ -145,7 +145,7 @@ class _Gate:
             remaining=self._remaining(check, fixed),
             shapes=self._options.shapes,
         )
-        if fixed is not None and fixed.rolled_back:
+        if fixed is not None and any(each.is_wrong for each in fixed.rolled_back):
             return replace(result, hint=self._random_hint())
         unquantised: ParityReport | None = None
         if is_lossy(self._converter):

@@ -151,7 +151,8 @@ def _transaction(
             continue
         trial = _attempt(model, (*good, rewrite), target, prover)
         if trial.error:
-            rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error))
+            is_wrong = trial.proof is None or trial.proof.differs
+            rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error, is_wrong=is_wrong))
         else:
             good, best = (*good, rewrite), trial
             settled = view_model(_with(model, trial.proto))

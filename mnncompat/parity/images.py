@@ -84,7 +84,7 @@ class Preprocess:
         values = pixels if spec.dtype == np.uint8 else self._normalized(pixels, spec)
         values = values if layout.endswith("hwc") else np.moveaxis(values, -1, 0)
         array = np.ascontiguousarray(values[None] if layout.startswith("n") else values)
-        _require_size(spec, layout, array.shape)
+        _require_size(spec, layout, array.shape, declared=_declared_layout(spec))
         if spec.dtype == np.uint8 and (self.scale != 1 or self.mean or self.std):
             raise UsageError(
                 f"input {spec.name!r} takes bytes, so its images cannot be scaled",
@@ -117,8 +117,17 @@ class Preprocess:
                 f"--preprocess {spec.name}=layout:{self.layout}: the input has {len(spec.shape)} axes",
                 hint=f"its layout is {first} or {last}",
             )
-        is_last = spec.shape[-1] in _CHANNELS and spec.shape[-3] not in _CHANNELS
-        return self.layout or (last if is_last else first)
+        return self.layout or _declared_layout(spec) or first
+
+
+def _declared_layout(spec: InputSpec) -> str:
+    """The layout that the shape of an input says by its channels; empty where it says nothing."""
+    if spec.shape is None or len(spec.shape) not in _RANKS:
+        return ""
+    first, last = _RANKS[len(spec.shape)]
+    if spec.shape[-3] in _CHANNELS:
+        return first
+    return last if spec.shape[-1] in _CHANNELS else ""
 
 
 def parse_preprocess(option: str, text: str) -> Preprocess:
@@ -206,16 +215,21 @@ def _cropped(path: Path, pixels: np.ndarray, wanted: Size | None) -> np.ndarray:
     return pixels[top : top + height, left : left + width]
 
 
-def _require_size(spec: InputSpec, layout: str, shape: tuple[int, ...]) -> None:
-    """The image is as large as the input declares."""
-    declared = dict(zip(layout, spec.shape or (), strict=False))
+def _require_size(spec: InputSpec, layout: str, shape: tuple[int, ...], *, declared: str) -> None:
+    """The image is as large as the input declares; `declared` is the layout that its shape says, if any."""
+    sizes = dict(zip(layout, spec.shape or (), strict=False))
     found = dict(zip(layout, shape, strict=True))
-    wrong = [axis for axis, size in declared.items() if axis in "hw" and isinstance(size, int) and size != found[axis]]
+    wrong = [axis for axis, size in sizes.items() if axis in "hw" and isinstance(size, int) and size != found[axis]]
+    if wrong and declared and layout != declared:
+        raise UsageError(
+            f"layout:{layout} does not fit input {spec.name!r}, whose shape says {declared}",
+            hint="leave layout out: it is then what the input declares",
+        )
     if wrong:
-        height, width = (declared[axis] if isinstance(declared[axis], int) else found[axis] for axis in "hw")
+        height, width = (sizes[axis] if isinstance(sizes[axis], int) else found[axis] for axis in "hw")
         raise UsageError(
             f"the image for input {spec.name!r} is {found['h']}x{found['w']}, the model has {height}x{width}",
-            hint=f"add to --preprocess: resize:{height}x{width}",
+            hint=f"resize:{height}x{width} in --preprocess makes it so",
         )
 
 

@@ -172,7 +172,7 @@ def _read_images(name: str, files: Sequence[Path], preprocess: Preprocess | None
     if preprocess is None:
         raise UsageError(
             f"--input {name}: {files[0]} is an image, and nothing says how the model wants it",
-            hint=f"say it: --preprocess {name}=resize:224x224,scale:255,layout:nchw",
+            hint=f"say it, as for the training: --preprocess {name}=resize:224x224,scale:255",
         )
     samples = tuple(Sample(name=f"sample {each.name}", array=decode(each, preprocess)) for each in files)
     return InputData(samples=samples, preprocess=preprocess)

@@ -63,7 +63,8 @@ def reasons(report: ParityReport) -> list[str]:
 
 def way_out(report: ParityReport, effect: str) -> str:
     """What helps, and which option accepts it: `give real data with --input; --accept not-proven ...`."""
-    data = "real data may show more: --input; " if ProofVerdict.NOT_PROVEN in report.lacks else ""
+    may_show = ProofVerdict.NOT_PROVEN in report.lacks and not report.undetermined
+    data = "real data may show more: --input; " if may_show else ""
     return f"{data}`--accept {','.join(report.lacks)}` {effect}"
 
 

@@ -58,10 +58,12 @@ class RolledBack:
     Attributes:
         rewrite: Name of the rewrite.
         reason: What was wrong with its result.
+        is_wrong: False if nothing was: what is random, or shows nothing, cannot be compared.
     """
 
     rewrite: str
     reason: str
+    is_wrong: bool = True
 
 
 class ChangeKind(StrEnum):

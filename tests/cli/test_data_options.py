@@ -112,7 +112,7 @@ def test_bad_options_of_verify_are_told(model: Path, capsys: Capture) -> None:
         (["--load-data", str(model.parent)], "holds no saved data"),
         (["--load-data", str(model.parent), "--input", "ids=ids.npz"], "takes no inputs"),
         ([], "MODEL and FILE.mnn are missing"),
-        ([str(model)], "MODEL and FILE.mnn are missing"),
+        ([str(model)], "FILE.mnn is missing"),
         ([str(model), str(file), "--save-data", str(model.parent)], "holds other things than saved data"),
     ):
         assert main(["verify", *options]) == 2

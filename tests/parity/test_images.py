@@ -144,6 +144,7 @@ def test_steps_that_do_not_exist_are_refused(text: str, words: str) -> None:
         (spec(np.float32, 1, 3, 224, 224), "scale:255", "is 4x6, the model has 224x224"),
         (spec(np.float32, 1, 1, 4, 6), "scale:255", "has 3 on axis 1, the model has 1"),
         (spec(np.float32, 3, 4, 6), "layout:nchw", "the input has 3 axes"),
+        (spec(np.float32, 1, "h", "w", 3), "layout:nchw", "layout:nchw does not fit input 'x', whose shape says nhwc"),
         (FLOATS, "crop:5", "smaller than the crop"),
     ],
 )
@@ -153,9 +154,12 @@ def test_images_that_do_not_fit_are_refused(tmp_path: Path, wanted: InputSpec, s
     assert caught.value.hint
 
 
-def test_an_image_needs_steps(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nothing says how the model wants it"):
-        real_data({"x": saved(tmp_path, picture())})
+@pytest.mark.parametrize("shape", [(1, 3, "h", "w"), (1, "h", "w", 3)])
+def test_an_image_needs_steps(shape: tuple[int | str, ...], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing says how the model wants it") as caught:
+        real_data({"x": (path := saved(tmp_path, picture()))})
+    advised = caught.value.hint.partition("--preprocess x=")[2]
+    assert sorted(fed(path, advised, spec(np.float32, *shape)).shape) == [1, 3, 224, 224]
 
 
 def test_a_damaged_image_is_refused(tmp_path: Path) -> None:

@@ -127,6 +127,21 @@ def test_conversion_names_the_node_and_an_option_that_helps(name: str) -> None:
     assert "--unsafe-fixes" in result.hint
 
 
+def test_a_rewrite_that_noise_keeps_from_proof_stands_in_nobodys_way(tmp_path: Path) -> None:
+    ones = ", ".join(["1"] * 32)
+    text = f"""(float[N,8] x) => (float[N,4] y) <float[8,4] w = {{{ones}}}> {{
+        n = RandomNormalLike(x) a = Add(x, n) y = MatMul(a, w) }}"""
+    proto, out = model(text), tmp_path / "model.mnn"
+    result = mnncompat.convert(proto, out)
+    assert result.verdict is Verdict.NOT_EXERCISED
+    assert result.fix is not None
+    assert [each.is_wrong for each in result.fix.rolled_back] == [False]
+    assert "cannot be proven" in result.fix.rolled_back[0].reason
+    assert not out.exists()
+    assert mnncompat.convert(proto, out, accept=["not-proven", "one-size"]).verdict is Verdict.CONVERTED
+    assert out.exists()
+
+
 def test_outputs_that_depend_on_no_noise_are_compared() -> None:
     report = compare_models(model(VAE), model(VAE))
     assert [each.name for each in report.outputs] == ["mu"]

@@ -105,6 +105,9 @@ def _conversion(page: Page, result: ConvertResult) -> None:
         _step(page, "convert", f"{result.failure.kind}: {printable(result.failure.message)}")
         page.words(result.failure.words or result.words, said=result.failure.message)
         return
+    if not result.bytes:
+        _step(page, "convert", "with full weights first; the file with rounded weights was not made")
+        return
     total = sum(result.ops.values())
     ops = ", ".join(f"{count} {printable(name)}" for name, count in _by_count(result.ops))
     written = size(result.bytes)

@@ -54,12 +54,10 @@ def fix(  # noqa: PLR0913 - options
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     memory = parse_memory(memory_limit)
-    wanted = Target(mnn_version, arch=arch, choice=rows)
+    goal = Target(mnn_version, arch=arch, choice=rows)
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
-    fixing = partial(
-        fix_and_check, rewrites=rewrites, target=wanted, prove=verify, inputs=inputs, seed=seed, memory=memory
-    )
-    reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, fixing))
+    work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
+    reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, work))
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)

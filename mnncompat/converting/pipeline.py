@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
+from mnncompat.converting.attempts import shown
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
-from mnncompat.errors import ModelError
+from mnncompat.errors import MnncompatError, ModelError
+from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.atomic_files import publish, require_different, require_writable
 from mnncompat.graph.model_file import Model, save
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     from mnncompat.results.diagnostics import CheckResult, Diagnostic
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
+
+_ATTEMPT = 1.5
+"""How many times what was done before has to be left for an attempt with another rewrite."""
 
 Progress = Callable[[str], None]
 """Called with one line at the start of each step."""
@@ -128,6 +134,7 @@ class _Gate:
         self._limits = options.limits or Limits().with_memory(options.memory)
         self._data = real_data(options.inputs)
         self._progress = progress
+        self._started = time.monotonic()
         self._onnx = folder / "model.onnx"
         self._mnn = folder / "model.mnn"
 
@@ -174,9 +181,39 @@ class _Gate:
         if hint or not is_near(parity):
             return hint
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
-        return next(
-            filter(None, (each.suggestion(self._model.proto, applied) for each in self._suggesting_rewrites())), ""
-        )
+        for each in self._suggesting_rewrites():
+            advice = each.suggestion(self._model.proto, applied)
+            if advice and not each.on_request:
+                return advice
+            found = shown(parity, self._attempt(each)) if advice else ""
+            if found:
+                return f"{advice}; {found}"
+        return ""
+
+    def _attempt(self, rewrite: Rewrite) -> ParityReport | None:
+        """Compare once more with a rewrite on request; None if that fails, or would take too long."""
+        took = time.monotonic() - self._started
+        if seconds_left() < _ATTEMPT * took:
+            return None
+        limits = replace(self._limits, seconds=min(self._limits.seconds, took + 1.0))
+        requested = (*self._options.requested, rewrite.name)
+        options = replace(self._options, power=False, limits=limits, requested=requested)
+        self._progress(f"once more, with {rewrite.name}")
+        with ScratchFolder() as folder:
+            try:
+                return _Gate(self._model, options, self._progress, folder).compare_alone()
+            except MnncompatError:
+                return None
+
+    def compare_alone(self) -> ParityReport | None:
+        """Fix, convert and compare, no more; None if a step fails."""
+        from mnncompat.results.failures import Failure
+
+        fixed = self._fix()
+        if fixed is not None and fixed.rolled_back:
+            return None
+        converted = self._convert(fixed, self._converter)
+        return None if isinstance(converted, Failure) else self._verify(fixed, None)
 
     def _random_hint(self) -> str:
         """What makes random outputs comparable; empty if no output is random."""

@@ -7,6 +7,7 @@ it is also this process's `RLIMIT_DATA`, so that an allocation beyond it fails b
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ class _State:
     measures: bool = False
     current: tuple[str, Allowance] | None = None
     base: int = 0
+    started: float = 0.0
 
 
 _STATE = _State()
@@ -98,6 +100,7 @@ def begin(path: Path, *, external: int = 0) -> None:
     if not external:
         _STATE.base = _data_bytes()
     found = allowance(size, external)
+    _STATE.started = time.monotonic()
     _tell(name, found)
     _limit_data(_STATE.base + found.memory)
 
@@ -139,6 +142,13 @@ def allowance(size: int, external: int) -> Allowance:
         memory=memory + _COPIES * size + _EXTERNAL_COPIES * external,
         strict=_STATE.seconds is not None,
     )
+
+
+def seconds_left() -> float:
+    """What is left of the time of the current model; infinite if nobody supervises this process."""
+    if _STATE.current is None or _STATE.channel < 0:
+        return float("inf")
+    return _STATE.current[1].seconds - (time.monotonic() - _STATE.started)
 
 
 def bounds_of_children(seconds: float, memory: int) -> tuple[float, int]:

@@ -28,6 +28,7 @@ from mnncompat.inference.symbolic_shapes import symbolic_shapes
 from mnncompat.parity.given_inputs import given_sizes, stated_sizes
 from mnncompat.parity.input_plan import InputPlan
 from mnncompat.parity.memory import COMFORTABLE, Estimator, is_out_of_memory
+from mnncompat.parity.options_wanted import unfulfilled, wanted_options
 from mnncompat.parity.other_sizes import alternatives
 from mnncompat.parity.size_coverage import is_batch, places, title
 from mnncompat.parity.size_relations import size_relations
@@ -225,7 +226,7 @@ class InputPlanner:
             )
             return Failure(kind=FailureKind.MEMORY, stage=Stage.RUN, message=message, words="")
         if not failures:
-            conflict = self._conflict()
+            conflict = unfulfilled(self._symbols)
             message = f"no sizes of the dynamic dimensions fit the model: {conflict}" if conflict else _NOTHING_FITS
             failures = [Failure(kind=FailureKind.ERROR, stage=Stage.RUN, message=message, words="")]
         if all(map(is_out_of_memory, failures)):
@@ -234,35 +235,11 @@ class InputPlanner:
                 f"{self._memory / 1e9:.1f} GB: raise it with --memory-limit, or give --shape"
             )
             return replace(failures[-1], message=message)
-        wanted = self._wanted()
+        wanted = wanted_options(self._signature, self._symbols, self._given, self._arrays)
         if not wanted:
             return failures[0]
         message = f"the model accepts none of the inputs that were tried; give {wanted} ({failures[0].message})"
         return replace(failures[0], message=message)
-
-    def _conflict(self) -> str:
-        """A requirement that no size fulfils, in words."""
-        found = next((each for each in self._symbols.requirements if each.kind == "equal"), None)
-        return "" if found is None else f"{found.reason} requires {found.left} = {found.right}"
-
-    def _wanted(self) -> str:
-        """The options that say shapes and data of all inputs that were guessed, in one command."""
-        shapes = [
-            f"--shape {spec.name}:{','.join(str(each) for each in self._named(spec))}"
-            for spec in self._signature
-            if spec.name not in self._given and self._symbols.dimensions.get(spec.name)
-        ]
-        data = [
-            f"--input {spec.name}=FILE.npy"
-            for spec in self._signature
-            if spec.name not in self._arrays and spec.dtype is not None and spec.dtype.kind in "iu"
-        ]
-        ways = [f"shapes, {' '.join(shapes)} with numbers for the names"] if shapes else []
-        return " and ".join([*ways, *([f"data, {' '.join(data)}"] if data else [])])
-
-    def _named(self, spec: InputSpec) -> list[int | str]:
-        names = self._symbols.dimensions.get(spec.name, {})
-        return [names.get(axis, dim or 0) for axis, dim in enumerate(spec.shape or ())]
 
     def _variation(self, plan: InputPlan, change: Mapping[str, int]) -> Iterator[InputPlan]:
         """Ways to change some sizes."""

@@ -79,6 +79,7 @@ class Claim(NamedTuple):
         exact: What they are near to, which integers can be.
         is_clipped: Values beyond the bounds are cut on the way.
         is_weak: It holds only where nothing reads the input as a number.
+        step: Distance of two values that the node tells apart; below 1 for ids that are multiplied first.
     """
 
     kind: Kind
@@ -89,6 +90,7 @@ class Claim(NamedTuple):
     exact: tuple[float, ...] = ()
     is_clipped: bool = False
     is_weak: bool = False
+    step: float = 1.0
 
 
 class Reading(NamedTuple):
@@ -140,7 +142,8 @@ class Reading(NamedTuple):
             yield Claim(kind, low, high, reason, is_clipped=self.use.is_clipped)
             return
         ends = ((low - least) / scale, (high - most) / scale)
-        yield Claim(kind, min(ends), max(ends), reason, is_clipped=self.use.is_clipped)
+        step = 1 / max(abs(scale), 1.0)
+        yield Claim(kind, min(ends), max(ends), reason, is_clipped=self.use.is_clipped, step=step)
 
     def words(self, position: int) -> str:
         """Operator and operand: ``Gather of word [500, 16]``."""

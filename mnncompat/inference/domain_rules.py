@@ -27,6 +27,8 @@ _ADDED = frozenset(
 )
 """What reads a mask before it takes part in a softmax."""
 _MOST_SIZE, _MOST_COUNT = 4, 4
+_MOST_DIVISOR = 100_000
+"""Larger ones are those of hashes."""
 _BYTE = 255.0
 _BYTE_DIVISORS = (255.0, 256.0, 127.5, 128.0)
 _MEANS = (30.0, 225.0)
@@ -172,6 +174,16 @@ def _embedding(reading: Reading) -> Found:
         yield from reading.claim(Kind.IDS, 0, shape[0] - 1, reading.words(table))
 
 
+def _modulo(reading: Reading) -> Found:
+    """Whole numbers that are wrapped around: all remainders, twice."""
+    number = reading.constant(1) if reading.position == 0 else None
+    if number is None or number.size != 1 or number.dtype.kind not in "iu":
+        return
+    divisor = int(number.reshape(-1)[0])
+    if 1 < divisor <= _MOST_DIVISOR:
+        yield from reading.claim(Kind.IDS, 0, 2 * divisor - 1, f"Mod by {divisor}")
+
+
 # ---- masks, lengths, counts ----------------------------------------------------------------------------------------
 
 
@@ -284,6 +296,7 @@ RULES: Mapping[str, Rule] = {
     "Gather": _gather,
     "If": _if,
     "Loop": _loop,
+    "Mod": _modulo,
     "OneHot": _one_hot,
     "ReverseSequence": _reverse_sequence,
     "Scan": scan,

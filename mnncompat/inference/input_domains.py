@@ -47,6 +47,7 @@ class Domain:
         values: Values that the graph treats in different ways: at least one element should have each.
         reasons: What says so, in words, such as ``Gather of word [500, 16]``; empty if nothing does.
         is_clipped: The graph cuts the values at the bounds, so that values beyond them are allowed.
+        step: Of floating-point ids that the graph multiplies: the distance of one to the next.
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class Domain:
     values: tuple[float, ...] = ()
     reasons: tuple[str, ...] = ()
     is_clipped: bool = False
+    step: float = 1.0
 
 
 def input_domains(view: GraphView, shapes: Mapping[str, Shape | None], sizes: Mapping[str, int]) -> dict[str, Domain]:
@@ -133,6 +135,10 @@ def _joined(claims: Sequence[Claim], element: int) -> Domain:
     clips = [claim for claim in claims if claim.kind is Kind.BOUNDED and claim.reason.startswith("Clip")]
     if kind is Kind.MASK:
         return Domain(kind=kind, low=0, high=1, reasons=_reasons(named))
+    step = min((claim.step for claim in named), default=1.0)
+    if kind is Kind.IDS and is_float and step < 1:
+        low, high = _bounds(named)
+        return Domain(kind=kind, low=low, high=max(high, low), reasons=_reasons(named), step=step)
     if kind in _WHOLE:
         is_clipped = bool(clips) and all(claim.is_clipped for claim in named)
         return _whole(kind, [*named, *clips] if is_clipped else named, values, is_clipped=is_clipped)

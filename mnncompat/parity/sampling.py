@@ -49,6 +49,7 @@ _ROOM = 4
 _SMALL = 0.1
 """Standard deviation of the states of most draws."""
 _BEYOND = 0.25
+_ABOVE = 0.25
 
 Random = np.random.Generator
 Shape = tuple[int, ...]
@@ -158,10 +159,19 @@ def _ids(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> 
         high = low + UNKNOWN_HIGH
     if draw == "zeros":
         return np.full(shape, low)
+    if domain.step < 1:
+        return _fractions(domain, shape, random, mild)
     margin = ceil(_margin(domain, draw, mild))
     low, high = low - margin, high + margin
     found = random.integers(int(low), int(high if mild == 0 else min(high, low + 1)) + 1, shape).astype(np.float64)
     return _with(found, [high, low, *domain.values] if mild == 0 else [])
+
+
+def _fractions(domain: Domain, shape: Shape, random: Random, mild: int) -> Values:
+    """Ids as parts of a whole, a quarter of a step above each, so that rounding down or to the nearest gives the id."""
+    last = 1 if mild else round((domain.high - domain.low) / domain.step)
+    found = _with(random.integers(0, last + 1, shape).astype(np.float64), [last, 0])
+    return domain.low + (found + _ABOVE) * domain.step
 
 
 def _integers(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
@@ -241,6 +251,7 @@ def describe(domain: Domain) -> str:
     match domain.kind:
         case Kind.IDS:
             words = f"ids below {high + 1:g}" if low == 0 else f"ids from {low:g} to {high:g}"
+            words = words if domain.step == 1 else f"ids from {low:g} to {high:g} in steps of {domain.step:.3g}"
         case Kind.MASK:
             words = "a mask of 0 and 1"
         case Kind.PIXELS:

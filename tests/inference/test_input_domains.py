@@ -52,6 +52,21 @@ NUMBERS = (Kind.NUMBERS, -inf, inf)
             39,
         ),
         (
+            f"(int64[2,5] x, {TABLE}) => (float[A,B,C] y) <int64 k = {{40}}> {{ i = Mod(x, k) y = Gather(t, i) }}",
+            Kind.IDS,
+            0,
+            79,
+        ),
+        (
+            (
+                f"(float[2] x, {TABLE}) => (float[A,B] y) <float k = {{39.0}}> "
+                "{ p = Mul(x, k) i = Cast<to=7>(p) y = Gather(t, i) }"
+            ),
+            Kind.IDS,
+            0,
+            1,
+        ),
+        (
             "(int64[2] x) => (float[2,6] y) <int64 d = {6}, float[2] v = {0.0, 1.0}> { y = OneHot(x, d, v) }",
             Kind.IDS,
             0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -64,6 +65,19 @@ def test_the_least_and_the_largest_id_are_among_them() -> None:
         values = drawn(domain, (1, 12), draw)
         assert {0, 7, 49_999} <= set(values.reshape(-1))
         assert len(set(values.reshape(-1))) > 8, "ids are spread over the whole table"
+
+
+@pytest.mark.parametrize("rows", [2, 65, 1001])
+@pytest.mark.parametrize("rounding", [np.trunc, np.floor, np.round])
+def test_ids_that_are_multiplied_reach_all_rows(rows: int, rounding: Callable[[np.ndarray], np.ndarray]) -> None:
+    domain = Domain(kind=Kind.IDS, low=0, high=1, step=1 / (rows - 1))
+    found = set()
+    for draw in DRAWS:
+        scaled = (drawn(domain, (4, 2 * rows), draw).astype(np.float32) * np.float32(rows - 1)).astype(np.float32)
+        found |= set(rounding(scaled).reshape(-1))
+    assert {0, rows - 1} <= found <= set(range(rows))
+    assert len(found) > 0.9 * rows
+    assert describe(domain) == f"ids from 0 to 1 in steps of {domain.step:.3g}" if rows > 2 else "ids below 2"
 
 
 @given(st.integers(1, 5), st.integers(2, 9), st.integers(0, 20), st.sampled_from(["normal", "uniform", "large"]))

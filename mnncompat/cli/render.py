@@ -101,7 +101,7 @@ def _evidence(lines: Iterable[str]) -> list[Text]:
     from mnncompat.report.evidence import readable
     from mnncompat.support.rule_files import root
 
-    return [Text(f"- {readable(line, root())}", no_wrap=True, overflow="ignore") for line in lines]
+    return [Text(f"- {readable(line, root())}", no_wrap=True) for line in lines]
 
 
 def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
@@ -109,7 +109,7 @@ def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
     console = _console(color=color)
     with console.capture() as captured:
         for part in parts:
-            console.print(part)
+            console.print(part, soft_wrap=bool(getattr(part, "no_wrap", False)))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 

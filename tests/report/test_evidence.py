@@ -47,6 +47,6 @@ def test_the_report_names_the_command_and_it_prints_all_of_it(capsys: pytest.Cap
     assert "; `mnncompat ops MatMul` prints it" in render([check(UNDECLARED)], OutputFormat.TEXT)
     rule = find_rule("MNN321")
     assert main(["rule", "MNN321"]) == 0
-    told = "".join(capsys.readouterr().out.split())
-    assert all("".join(readable(line, root()).split()) in told for line in rule.evidence)
+    told = capsys.readouterr().out.splitlines()
+    assert all(f"- {readable(line, root())}" in told for line in rule.evidence)
     assert command(POOL) == "mnncompat rule MNN212"

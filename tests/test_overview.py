@@ -31,7 +31,7 @@ def test_one_operator_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     shown = ops(capsys, "softmax", "--mnn", "3.6.1")
     assert shown.startswith("Softmax\n")
     assert "MNN220" in shown
-    assert "src:tools/converter" in shown
+    assert "https://github.com/alibaba/MNN/blob/3.6.1/tools/converter" in shown
 
 
 def test_an_operator_that_no_release_declares(capsys: pytest.CaptureFixture[str]) -> None:

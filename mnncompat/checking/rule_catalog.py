@@ -49,13 +49,13 @@ def find_rule(name: str) -> RuleInfo:
     raise _no_rule(name, rules)
 
 
-def _no_rule(name: str, rules: Iterable[RuleInfo]) -> UsageError:
+def _no_rule(name: str, rules: Iterable[RuleInfo], what: str = "rule") -> UsageError:
     from difflib import get_close_matches
 
     words = {word.lower(): word for rule in rules for word in (rule.code, rule.name)}
     close = [words[each] for each in get_close_matches(name.lower(), words, n=3)]
     hint = f"close to it: {', '.join(close)}" if close else "`mnncompat rule` lists them"
-    return UsageError(f"no rule is called '{name}'", hint=hint)
+    return UsageError(f"no {what} is called '{name}'", hint=hint)
 
 
 def is_rule(entry: str) -> bool:
@@ -63,8 +63,12 @@ def is_rule(entry: str) -> bool:
     return any(means(entry, rule.code, rule.name) for rule in all_rule_infos())
 
 
-def require_rules(entries: Iterable[str]) -> None:
+def require_rules(entries: Iterable[str], *, what: str = "rule") -> None:
     """Refuse entries of --select or --ignore that mean no rule at all.
+
+    Args:
+        entries: The entries.
+        what: What a command chooses by them, for the message.
 
     Raises:
         UsageError: One of them does.
@@ -75,4 +79,4 @@ def require_rules(entries: Iterable[str]) -> None:
     rules = all_rule_infos()
     for entry in wanted:
         if not any(means(entry, rule.code, rule.name) for rule in rules):
-            raise _no_rule(entry, rules)
+            raise _no_rule(entry, rules, what)

@@ -230,7 +230,7 @@ def chosen_rewrites(select: Sequence[str] | None, ignore: Sequence[str] | None, 
     from mnncompat.fixing.selection import choose
 
     chosen = chosen_rules(select, ignore)
-    require_rules((*chosen[0], *chosen[1]))
+    require_rules((*chosen[0], *chosen[1]), what="rewrite")
     return choose(select=chosen[0], ignore=chosen[1], unsafe=unsafe, is_rule=is_rule)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from mnncompat.results.diagnostics import RuleInfo
     from mnncompat.support.table_page import OpOverview
@@ -53,7 +54,7 @@ def rule_text(rule: RuleInfo, *, color: bool) -> str:
         Markdown(rule.explanation),
     ]
     if rule.evidence:
-        parts += [Text("\nEvidence", style="bold"), *(Text(f"- {line}") for line in rule.evidence)]
+        parts += [Text("\nEvidence", style="bold"), *_evidence(rule.evidence)]
     return rendered(parts, color=color)
 
 
@@ -87,10 +88,20 @@ def op_text(overview: OpOverview, version: str, *, color: bool) -> str:
         parts += [Text(f"when: {row.condition}")] if row.condition else []
         parts += [Text(f"fix: {row.remedy}")] if row.remedy else []
         parts += [Text(f"advice: {row.advice}")] if row.advice else []
-        parts += [Text(f"- {line}") for line in row.evidence]
+        parts += _evidence(row.evidence)
     if not overview.rows:
         parts.append(Text("The table has no row about it."))
     return rendered(parts, color=color)
+
+
+def _evidence(lines: Iterable[str]) -> list[Text]:
+    """One line for each, with the place where it can be read; an address is not broken."""
+    from rich.text import Text
+
+    from mnncompat.report.evidence import readable
+    from mnncompat.support.rule_files import root
+
+    return [Text(f"- {readable(line, root())}", no_wrap=True) for line in lines]
 
 
 def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
@@ -98,7 +109,7 @@ def rendered(parts: Iterable[RenderableType], *, color: bool) -> str:
     console = _console(color=color)
     with console.capture() as captured:
         for part in parts:
-            console.print(part)
+            console.print(part, soft_wrap=bool(getattr(part, "no_wrap", False)))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from mnncompat.report.evidence import source_url
 from mnncompat.report.printable import printable
 from mnncompat.results.diagnostics import RuleInfo, Severity
 
@@ -14,7 +14,6 @@ LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 # GitHub cuts longer descriptions.
 _LONGEST = 1024
-_SOURCE = re.compile(r"src:(?P<path>[\w./+-]+)(?:#[^@\s]*)?@(?P<tag>\d[\w.]*)")
 
 
 def descriptor(rule: RuleInfo) -> dict[str, Any]:
@@ -36,9 +35,8 @@ def descriptor(rule: RuleInfo) -> dict[str, Any]:
 def help_uri(rule: RuleInfo) -> str | None:
     """MNN's source at the tag where the evidence names it, else ONNX's page of the operator, else None."""
     for evidence in rule.evidence:
-        source = _SOURCE.match(evidence)
-        if source:
-            return f"https://github.com/alibaba/MNN/blob/{source['tag']}/{source['path']}"
+        if source_url(evidence):
+            return source_url(evidence)
     for op_type in rule.op_types:
         if op_type.isidentifier():
             return f"https://onnx.ai/onnx/operators/onnx__{op_type}.html"

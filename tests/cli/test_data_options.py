@@ -46,7 +46,7 @@ def test_data_in_every_command(model: Path, capsys: Capture) -> None:
     assert "equal for batch 1 and 2 only: 2 outputs in 3 draws" in capsys.readouterr().out
     assert main(["verify", "--load-data", str(saved), "--output-format", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["schema_version"] == "1.2"
+    assert document["schema_version"] == "1.3"
     (result,) = document["results"]
     assert (result["source"], result["file"]) == (str(model), str(out))
     assert result["parity"]["given"] == result["parity"]["draws"] == ["sample few", "sample more", "feeds 1"]

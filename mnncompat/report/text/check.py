@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from mnncompat.report.evidence import command
 from mnncompat.report.location import full_name, model_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
@@ -167,7 +168,7 @@ def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Appl
     if found.hint:
         notes.append(f"hint: {printable(found.hint)}")
     if found.evidence:
-        notes.append(f"evidence: {_evidence(found.evidence)}")
+        notes.append(f"evidence: {_evidence(found.evidence)}{_where(found)}")
     return notes
 
 
@@ -184,6 +185,12 @@ def _evidence(evidence: Sequence[str]) -> str:
     shown = ", ".join(_shortened(printable(each)) for each in evidence[:_EVIDENCE])
     more = len(evidence) - _EVIDENCE
     return f"{shown} (+{more} more)" if more > 0 else shown
+
+
+def _where(found: Diagnostic) -> str:
+    """The command that prints all of the evidence, with the places where it can be read."""
+    told = printable(command(found))
+    return f"; `{told}` prints it" if told else ""
 
 
 def _shortened(text: str) -> str:

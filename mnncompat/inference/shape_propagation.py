@@ -210,6 +210,8 @@ class Propagation:
             return
         if kind in ("equal", "multiple"):
             one, two = reduced(one, two)
+            if one == two or (kind == "multiple" and two.number == 1):
+                return
         words = f"{self.op} of {' and '.join(map(text, shapes))}" if shapes else self.op
         self.requirements.append(
             Requirement(kind, one, two, self.index, words, branch=self.view.path[0] if self.view.path else "")

@@ -55,6 +55,17 @@ def first_plan(text: str) -> dict[str, tuple[tuple[int, ...], tuple[str, ...]]]:
             {"x": ((1, 16), ("n a multiple of 2 (Reshape of [b, n] and [b, -1, 2])",))},
         ),
         ("g (float[1,n] x) => (float[1,n] y) { y = Relu (x) }", {"x": ((1, 16), ())}),
+        (
+            """g (float[1,h,w] x) => (float[1,h,w] y)
+            <int64 one = {1}, int64 two = {2}, int64[1] head = {1}, int64[1] zero = {0}> {
+                s = Shape (x) h = Gather (s, one) w = Gather (s, two) n = Mul (w, h) u = Unsqueeze (n, zero)
+                t = Concat <axis = 0> (head, u) f = Reshape (x, t) y = Reshape (f, s) }""",
+            {"x": ((1, 16, 16), ())},
+        ),
+        (
+            "g (float[n,4,3] x) => (float[n,12] y) <int64[2] s = {0, -1}> { y = Reshape (x, s) }",
+            {"x": ((1, 4, 3), ())},
+        ),
     ],
 )
 def test_relations(text: str, told: dict[str, tuple[tuple[int, ...], tuple[str, ...]]]) -> None:

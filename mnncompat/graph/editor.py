@@ -70,6 +70,13 @@ class GraphEditor:
         """
         return self._tensors[name]
 
+    def reshaped(self, name: str, shape: Sequence[Dim]) -> gs.Tensor:
+        """The value of that name, which gets another shape; the one that the model states is replaced."""
+        tensor = self.tensor(name)
+        tensor.shape = list(shape)
+        self.variables.append(tensor)
+        return tensor
+
     def variable(self, name: str, dtype: int | None, shape: Sequence[Dim] | None) -> gs.Variable:
         """A new value of element type `dtype` (`TensorProto.DataType`) and `shape`; `name` is made unique."""
         element = None if dtype is None else onnx.helper.tensor_dtype_to_np_dtype(dtype)
@@ -302,7 +309,8 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
     graph.initializer.extend(_tensor_proto(c) for c in editor.constants if c.name in used)
     existing = used | {name for node in graph.node for name in node.output}
     existing |= {t.name for t in graph.initializer} | {value.name for value in graph.input}
-    _keep(graph.value_info, lambda value: value.name in existing)
+    stated = {variable.name for variable in editor.variables}
+    _keep(graph.value_info, lambda value: value.name in existing and value.name not in stated)
     _keep(graph.quantization_annotation, lambda note: note.tensor_name in existing)
     outputs = {value.name for value in graph.output}
     graph.value_info.extend(

@@ -63,16 +63,11 @@ class RegionBuilder:
         self._held[step.output] = output
 
     def _output(self, step: Step) -> gs.Tensor:
-        """The 4-D value of a step. It keeps the name, by which `verify` finds scores, if no 2-D value needs that.
-
-        In branches there are no scores, and a sibling may have a value of the same name.
-        """
+        """The 4-D value of a step. It keeps the name, by which `verify` finds scores, if no 2-D value needs that."""
         dims = _dims(step.form)
-        if self._view.parent is not None or step.output in self._region.exits or not step.form.pointwise:
+        if step.output in self._region.exits or not step.form.pointwise:
             return self._editor.variable(f"{step.output}_4d", self._view.dtype(step.output), dims)
-        kept = self._editor.tensor(step.output)
-        kept.shape = list(dims)
-        return kept
+        return self._editor.reshaped(step.output, dims)
 
     def _convolution(self, layer: Layer) -> tuple[str, list[gs.Tensor], dict[str, Any]]:
         form = self._region.forms[layer.value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 import tracemalloc
 from typing import Any
@@ -85,6 +86,27 @@ def test_inference_follows_no_long_values(op: str, size: int) -> None:
     assert view.shape("v45") == (size,)
     assert constant_value(view, "y").tolist() == [size]  # type: ignore[union-attr]
     assert time.process_time() - begin < 20
+
+
+@pytest.mark.parametrize(
+    ("op", "operands"),
+    [("ConstantOfShape", [[10**9]]), ("Expand", [1, [10**9]]), ("Tile", [[1], [10**9]]), ("Range", [0, 10**9, 1])],
+)
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_inference_lists_no_values_that_grow(op: str, operands: list[Any], *, is_stored: bool) -> None:
+    """ONNX's data propagation would take 137 bytes for each element, as long as there is memory."""
+    tensors = [numpy_helper.from_array(np.array(each), f"o{i}") for i, each in enumerate(operands)]
+    constants = [helper.make_node("Constant", [], [each.name], value=each) for each in tensors]
+    nodes = [helper.make_node(op, [each.name for each in tensors], ["v"]), helper.make_node("Cast", ["v"], ["y"], to=7)]
+    graph = helper.make_graph(
+        nodes if is_stored else [*constants, *nodes],
+        *("g", [], [helper.make_tensor_value_info("y", 7, [None])]),
+        tensors if is_stored else [],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert view_model(from_proto(proto)).main.shape("y") == (10**9,)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
 @pytest.mark.parametrize(

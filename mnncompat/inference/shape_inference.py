@@ -8,7 +8,7 @@ from math import prod
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from mnncompat.graph.protos import dims_of, is_onnx, onnx_opset
+from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
@@ -26,6 +26,8 @@ _PROPAGATES = frozenset(
     ("Add", "Cast", "Concat", "Constant", "Gather", "Mul", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze")
 )
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
+# Operators that make many elements of few, and the operands that say how many.
+_GROWS = {"ConstantOfShape": (0,), "Expand": (1,), "Range": (0, 1, 2), "Tile": (1,)}
 
 
 def infer(proto: ModelProto) -> ModelProto | None:
@@ -96,8 +98,9 @@ def _has_long_values(graph: GraphProto) -> bool:
     """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
+    constants = {node.output[0]: node for node in all_nodes(graph.node) if node.op_type == "Constant" and node.output}
     for node in all_nodes(graph.node):
-        if node.op_type == "ConstantOfShape" and _is_enormous(node, stored):
+        if node.op_type in _GROWS and _is_enormous(node, stored, constants):
             return True
         if not is_onnx(node) or node.op_type not in _PROPAGATES:
             continue
@@ -109,11 +112,23 @@ def _has_long_values(graph: GraphProto) -> bool:
     return False
 
 
-def _is_enormous(node: NodeProto, stored: Mapping[str, TensorProto]) -> bool:
-    """True if a ConstantOfShape makes more elements than inference should list: it lists them."""
-    tensor = stored.get(node.input[0]) if node.input else None
-    sizes = None if tensor is None else stored_array(tensor)
-    return sizes is not None and sizes.dtype.kind == "i" and abs(prod(sizes.reshape(-1).tolist())) > _LONGEST_VALUE
+def _is_enormous(node: NodeProto, stored: Mapping[str, TensorProto], constants: Mapping[str, NodeProto]) -> bool:
+    """True if a node makes more elements of constants than inference should list: it lists them."""
+    operands = []
+    for position in _GROWS[node.op_type]:
+        name = node.input[position] if position < len(node.input) else ""
+        value = stored_array(stored[name]) if name in stored else None
+        if name in constants:
+            value = constant_array(constants[name])
+        if value is None or value.dtype.kind not in "iuf":
+            return False
+        operands.append([float(each) for each in value.reshape(-1)])
+    if node.op_type != "Range":
+        return abs(prod(operands[0])) > _LONGEST_VALUE
+    if any(len(each) != 1 for each in operands):
+        return False
+    start, limit, step = (each[0] for each in operands)
+    return abs(limit - start) > _LONGEST_VALUE * abs(step)
 
 
 def _skeleton(proto: ModelProto) -> ModelProto:

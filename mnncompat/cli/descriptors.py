@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TextIO
 
 
 def take_over() -> None:
     """Keep stdout and stderr for this program.
 
-    ONNX, ONNX Runtime and others print from C, with names from the model in it, and in the middle of a report. They get
-    `/dev/null`; what matters of it comes as an error as well. With MNNCOMPAT_TRACEBACK set they print as they like.
+    ONNX, ONNX Runtime and others print from C, and warn in Python, with names from the model in it, and in the middle
+    of a report. They get `/dev/null`; what matters of it comes as an error as well. With MNNCOMPAT_TRACEBACK set they
+    print as they like.
 
     A descriptor that the caller closed would be given to the next file that is opened, and prints would go into it.
     """
@@ -19,6 +21,7 @@ def take_over() -> None:
         _occupy(descriptor)
     if os.environ.get("MNNCOMPAT_TRACEBACK"):
         return
+    warnings.simplefilter("ignore")
     sys.stdout = _moved(sys.stdout)
     sys.stderr = _moved(sys.stderr)
 

@@ -49,13 +49,19 @@ def emit(text: str, output_format: str = "text") -> None:
 
 
 def say(text: str) -> None:
-    """Write lines to stderr, whatever is in them; if that is closed or full, there is nobody to tell."""
+    """Write one line to stderr, whatever is in it; if that is closed or full, there is nobody to tell."""
     if sys.stderr is None:
         return
-    lines = [_ANYWHERE.sub(r"\\x23", _AT_START.sub(r"\1\\x3a", printable(line))) for line in text.split("\n")]
+    line = _ANYWHERE.sub(r"\\x23", _AT_START.sub(r"\1\\x3a", printable(text)))
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def say_lines(text: str) -> None:
+    """Write a text whose line breaks are meant: help, a traceback."""
+    for line in text.rstrip().split("\n"):
+        say(line)
 
 
 def say_error(message: str, hint: str) -> None:

@@ -207,7 +207,7 @@ class ModelEditor:
     """
 
     def __init__(self, proto: ModelProto) -> None:
-        gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL
+        gs.logger.G_LOGGER.severity = gs.logger.G_LOGGER.CRITICAL + 1  # it prints names, and raises as well
         self._proto = proto
         self._names = set(names_in_use(proto.graph))
         self._editors: dict[GraphAddress, GraphEditor] = {}

@@ -16,7 +16,8 @@ from onnx import ModelProto, TensorProto, helper
 from test_bad_input import linear
 
 from mnncompat.cli import main
-from mnncompat.cli.printing import emit, say
+from mnncompat.cli.printing import emit, say, say_lines
+from mnncompat.report.text.page import Page, Style
 
 EVIL = (
     "x\n::error file=a,line=1::pwned\r::warning::w\x1b[31m\x1b]0;title\x07\x9b31m\u202e\u2066\u2028"
@@ -227,18 +228,52 @@ sys.exit(cli.main(["check", "m.onnx"]))
 
 
 def test_the_printer(capsys: pytest.CaptureFixture[str]) -> None:
-    say("a\n ::error::b\n\x1b[1m")
+    say(" ::error::b\n::error::c")
+    say_lines("a\n ::error::b\n\x1b[1m\n")
     emit("\x1b[1m::x\x1b[0m\n::y ##[error]z")
     emit('{"name": "##[error]"}', "json")
     emit("::error title=t::m ##[debug]", "github")
     captured = capsys.readouterr()
-    assert captured.err == "a\n \\x3a:error::b\n\\x1b[1m\n"
+    assert captured.err == " \\x3a:error::b\\n::error::c\na\n \\x3a:error::b\n\\x1b[1m\n"
     first, second, third, fourth = captured.out.splitlines()
     assert first == "\x1b[1m\\x3a:x\x1b[0m"
     assert second == "\\x3a:y \\x23#[error]z"
     assert json.loads(third) == {"name": "##[error]"}
     assert "##[" not in third
     assert fourth == "::error title=t::m \\x23#[debug]"
+
+
+@pytest.mark.parametrize("width", [None, 30])
+def test_a_page_escapes_what_it_is_given(width: int | None) -> None:
+    page = Page(color=True, width=width)
+    page.line(EVIL, lead="  hint: ")
+    page.labelled("hint", Style.BAD, EVIL, indent=4)
+    page.line("plain", style=Style.GOOD)
+    text = re.sub("\x1b\\[(1;31|32|0)m", "", page.text())
+    assert text.replace("\n", "").isprintable()
+    assert not re.search(r"^\s*::", text, re.MULTILINE)
+
+
+def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
+    """ONNX warns about a key of external data that it does not know, and shows it."""
+    proto = linear()
+    (tmp_path / "w.bin").write_bytes(proto.graph.initializer[0].raw_data)
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.bin")
+    tensor.external_data.add(key=EVIL, value=EVIL)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    words = [sys.executable, "-m", "mnncompat", "convert", "m.onnx", "-q", "--output-format", "json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_harmless(done.stdout, "json")
+
+
+def test_a_line_break_in_an_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.onnx").write_bytes(linear().SerializeToString())
+    assert main(["fix", str(tmp_path / "m.onnx"), "-o", str(tmp_path / "a\nerror: b")]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"wrote {tmp_path}/a\\nerror: b"]
 
 
 PRINTS = """

@@ -37,20 +37,20 @@ class Page:
         return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
 
     def line(self, text: str = "", *, lead: str = "", style: Style | None = None) -> None:
-        """Add a line; wrapped, the rest is indented below the end of `lead`.
+        """Add a line, escaped; wrapped, the rest is indented below the end of `lead`.
 
         Args:
-            text: The text; already printable.
+            text: The text.
             lead: Indentation or a label in front of it, which is not wrapped.
             style: Of `text`.
         """
         pad = " " * len(lead)
-        for number, part in enumerate(self._wrap(text, len(lead))):
+        for number, part in enumerate(self._wrap(printable(text), len(lead))):
             self._lines.append((pad if number else lead) + (self.paint(part, style) if style else part))
 
     def labelled(self, label: str, style: Style, text: str, *, indent: int) -> None:
-        """Add a line that starts with a styled label; wrapped, the rest is indented by `indent` columns."""
-        head, *rest = self._wrap(f"{label}{text}", indent)
+        """Add a line, escaped, that starts with a styled label; wrapped, the rest is indented by `indent` columns."""
+        head, *rest = self._wrap(printable(f"{label}{text}"), indent)
         if head.startswith(label):
             head = self.paint(label, style) + head.removeprefix(label)
         self._lines.append(head)

@@ -135,12 +135,11 @@ class Judge:
         if failed and self._explain is not None and name not in self._unexplained:
             comparisons, notes = self._explain(feeds, name, draws, tolerance)
             self.notes.extend(notes)
-        if _leaves_too_few(comparisons):
-            comparisons = tuple(
-                draw.comparison if each.inconclusive else each for draw, each in zip(draws, comparisons, strict=True)
-            )
-            self.notes.append(f"output {name!r}: without inconclusive draws too few are left as proof")
         problems = [f"{each.draw}: {problem}" for each in comparisons for problem in each.problems]
+        if not problems and _leaves_too_few(comparisons):
+            aside = sum(each.inconclusive for each in comparisons)
+            told = f"rounding explains the difference in {aside} of {len(comparisons)} draws"
+            problems = [f"{told}: fewer than half are left as proof"]
         has_elements = any(wanted[name].size for wanted in expected)
         if not problems and has_elements and not any(each.compared for each in comparisons):
             problems = ["nothing was compared: no element of the reference is finite in any draw"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import MEASURED, UNKNOWN
+from mnncompat.errors import OutputError, TableError
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
 from mnncompat.probe.evidence import read_evidence, written
@@ -156,15 +158,12 @@ class _Kept:
         self._path = None if folder is None else folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
         self._header = dict(header)
         self.found: dict[str, Measurement] = {}
-        if self._path is not None and self._path.is_file():
-            before, kept = read_evidence(self._path)
+        with contextlib.suppress(TableError):  # there is none, or none that can be read: it is written anew
+            before, kept = read_evidence(self._path) if self._path is not None else ({}, {})
             self.found = kept if before == self._header else {}
 
     def save(self) -> None:
         """Write the file; a cache that cannot be written is ignored."""
-        import contextlib
-
-        from mnncompat.errors import OutputError
         from mnncompat.graph.atomic_files import write_atomically
 
         if self._path is None:

@@ -7,7 +7,6 @@ hint and exit status 2.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import signal
@@ -16,8 +15,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from mnncompat.cli.printing import say, say_error
-from mnncompat.errors import WITHOUT_MEMORY, MnncompatError
+from mnncompat.cli.failures import words
+from mnncompat.cli.printing import say_error, say_lines
+from mnncompat.errors import MnncompatError
 from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written
 
@@ -34,7 +34,7 @@ _SIGNALS: list[int] = []
 
 EXIT_OK, EXIT_ERROR = 0, 2
 _AGAIN_SECONDS = 0.02
-_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+_BUG = "this is a bug in mnncompat: set MNNCOMPAT_TRACEBACK=1, run again and report what it prints"
 
 
 def run() -> NoReturn:
@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from mnncompat.cli.app import application
         from mnncompat.cli.config import defaults
 
-        words = list(sys.argv[1:] if arguments is None else arguments)
-        app = application(words)
-        status = app(words, prog_name="mnncompat", standalone_mode=False, default_map=defaults(words))
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        app = application(given)
+        status = app(given, prog_name="mnncompat", standalone_mode=False, default_map=defaults(given))
         if sys.stdout is not None:
             sys.stdout.flush()
     except MnncompatError as error:
@@ -121,20 +121,16 @@ def _unexpected(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         command = getattr(context, "command_path", None) or "mnncompat"
         if context is not None and not describe():
-            say(context.get_help())
+            say_lines(context.get_help())
             return EXIT_ERROR
         return _fail(describe().rstrip("."), f"see `{command} --help`")
-    if isinstance(error, MemoryError):
-        return _fail(*WITHOUT_MEMORY)
-    if isinstance(error, OSError) and error.errno in _UNWRITTEN:
-        return _fail(f"cannot write: {error}", "check space and permissions where output and temporary files go")
-    if os.environ.get("MNNCOMPAT_TRACEBACK"):
+    message, hint = words(error, bug=_BUG)
+    if hint == _BUG and os.environ.get("MNNCOMPAT_TRACEBACK"):
         import traceback
 
-        say("".join(traceback.format_exception(error)).rstrip())
+        say_lines("".join(traceback.format_exception(error)))
         return EXIT_ERROR
-    hint = "this is a bug in mnncompat: set MNNCOMPAT_TRACEBACK=1, run again and report what it prints"
-    return _fail(f"internal error: {type(error).__name__}: {error}", hint)
+    return _fail(message, hint)
 
 
 def _fail(message: str, hint: str) -> int:

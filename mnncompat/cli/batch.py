@@ -10,13 +10,16 @@ import typer
 
 from mnncompat.cli import EXIT_ERROR, Interrupted, interrupted
 from mnncompat.cli.console import report
+from mnncompat.cli.failures import words
 from mnncompat.cli.printing import say, say_error
-from mnncompat.errors import WITHOUT_MEMORY, MnncompatError, ModelError
+from mnncompat.errors import ModelError
 
 if TYPE_CHECKING:
     from mnncompat.results.outcomes import Unfinished
 
 Result = TypeVar("Result")
+
+_BUG = "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
 
 
 def each_model(
@@ -73,20 +76,9 @@ def _unfinished(path: Path, error: Exception) -> Unfinished:
     from mnncompat.results.outcomes import Unfinished
     from mnncompat.results.rules import NOT_FINISHED, UNREADABLE
 
-    message, hint = _words(error)
-    say_error(message, hint)
+    message, hint = words(error, bug=_BUG)
+    say_error(message if str(path) in message else f"{path}: {message}", hint)
     rule = UNREADABLE if isinstance(error, ModelError) else NOT_FINISHED
     told = " ".join(message.split()).removeprefix(f"{path}: ")
     found = rule.finding(Location(model=str(path)), told, status="error", hint=hint)
     return Unfinished(source=str(path), diagnostics=(found,))
-
-
-def _words(error: Exception) -> tuple[str, str]:
-    if isinstance(error, MnncompatError):
-        return error.message, error.hint
-    if isinstance(error, MemoryError):
-        return WITHOUT_MEMORY
-    hint = (
-        "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
-    )
-    return f"internal error: {type(error).__name__}: {error}", hint

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mnncompat.errors import UsageError
+from mnncompat.files.reachable import is_file
 
 # Key in the file -> (type, parameter, commands that have it).
 _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
@@ -40,7 +41,7 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if not words or "--help" in words or "-h" in words:
         return {}
-    file = next((f / "pyproject.toml" for f in _folders() if (f / "pyproject.toml").is_file()), None)
+    file = next((f / "pyproject.toml" for f in _folders() if is_file(f / "pyproject.toml")), None)
     table = {} if file is None else _table(file)
     found: dict[str, dict[str, Any]] = {}
     for key, value in table.items():

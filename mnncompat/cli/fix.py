@@ -97,9 +97,10 @@ def _fix_one(path: Path, target: Path | None, shape: list[str] | None, fixing: C
 
 
 def _require_target(path: Path, target: Path | None) -> None:
+    from mnncompat.files.reachable import is_file
     from mnncompat.graph.atomic_files import require_different, require_writable
 
-    if target is not None and path.is_file():
+    if target is not None and is_file(path):
         require_writable(target)
         if target is not path:  # not in place
             require_different(path, target)

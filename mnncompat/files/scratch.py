@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from mnncompat.errors import OutputError
+from mnncompat.files.reachable import is_folder
 
 _PREFIX = "mnncompat-scratch-"
 _SUFFIX = ".tmp"
@@ -102,7 +103,7 @@ def remove_stale(folder: Path) -> None:
 def temporary_folder() -> Path:
     """Where temporary folders go, as `tempfile.gettempdir` has it, but found without writing a file to try."""
     named = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
-    return next((Path(each) for each in named if each and Path(each).is_dir()), Path("/tmp"))  # noqa: S108
+    return next((Path(each) for each in named if each and is_folder(Path(each))), Path("/tmp"))  # noqa: S108
 
 
 def _locked_folder(place: Path) -> tuple[Path, int]:

@@ -85,6 +85,7 @@ class ExternalFiles:
     """
 
     def __init__(self, model: Path) -> None:
+        self._model = model
         self._folder = model.parent
         self._real_folder = self._folder.resolve()
         self._behind = model.resolve().parent if model.is_symlink() else None
@@ -98,7 +99,7 @@ class ExternalFiles:
         Raises:
             ModelError: The reference names no file, or one that is outside, missing, no file, or too short.
         """
-        what = f"external data of tensor '{tensor.name}'"
+        what = self._what(tensor)
         entries = _entries(tensor, what)
         location = entries.get("location", "")
         if location not in self.found:
@@ -119,7 +120,7 @@ class ExternalFiles:
         Raises:
             ModelError: It leads out of the model's folder.
         """
-        what = f"external data of tensor '{tensor.name}'"
+        what = self._what(tensor)
         location = _entries(tensor, what).get("location", "")
         if location:
             self._inside(location, what)
@@ -131,7 +132,7 @@ class ExternalFiles:
             ModelError: As for `locate`, or the file cannot be read.
         """
         file = self.locate(tensor)
-        what = f"external data of tensor '{tensor.name}'"
+        what = self._what(tensor)
         entries = _entries(tensor, what)
         length = _number(entries, "length", what) if "length" in entries else -1
         try:
@@ -139,10 +140,13 @@ class ExternalFiles:
                 stream.seek(_number(entries, "offset", what))
                 data = stream.read(length)
         except (OSError, ValueError, OverflowError) as error:
-            raise ModelError(f"external data {file} cannot be read: {error}", hint=_REEXPORT) from error
+            raise ModelError(f"{what} cannot be read: {file}: {error}", hint=_REEXPORT) from error
         if len(data) < length:
-            raise ModelError(f"external data {file} is too short for tensor '{tensor.name}'", hint=_REEXPORT)
+            raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
         return data
+
+    def _what(self, tensor: TensorProto) -> str:
+        return f"{self._model}: external data of tensor '{tensor.name}'"
 
     def _located(self, location: str, what: str) -> Path:
         file = self._inside(location, what)
@@ -157,6 +161,9 @@ class ExternalFiles:
         try:
             real = file.resolve()
             file.exists()
+        except PermissionError as error:
+            told = f"{what} cannot be read: {location}: permission denied"
+            raise ModelError(told, hint="make the file readable for you") from error
         except (OSError, RuntimeError) as error:  # a name that is too long, or a loop of links
             told = f"{what} names a file that there cannot be: {location[:100]}"
             raise ModelError(told, hint="copy the data beside the model") from error

@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 from test_bad_input import assert_one_error, linear, saved
 
+import mnncompat
 from mnncompat.cli import Interrupted, _unraisable, main
-from mnncompat.errors import ModelError, UsageError
+from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits
 
@@ -102,6 +103,35 @@ def test_no_place_for_temporary_files(model: Path) -> None:
     assert done.returncode == 2
     assert_one_error(done.stderr, "no temporary folder can be made")
     assert not (model.parent / "out.mnn").exists()
+
+
+LONG = "x" * 300
+"""The system refuses to look at such a path, as it does where a folder may not be searched."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["check", LONG], ["fix", LONG, "-o", "out"], ["fix", LONG, "--in-place"], ["convert", LONG]),
+        *(["verify", LONG, "model.onnx"], ["verify", "model.onnx", LONG], ["verify", "--load-data", LONG]),
+        *(["convert", "model.onnx", "--input", f"x={LONG}"], ["convert", "model.onnx", "--feeds", f"{LONG}.py:f"]),
+        ["fix", LONG, "model.onnx", "--in-place"],
+    ],
+    ids=lambda words: "-".join(words).replace(LONG, "LONG"),
+)
+def test_paths_out_of_reach(
+    words: list[str], model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(model.parent)
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert_one_error(captured.err, "ile name too long")
+    assert "internal error" not in captured.err + captured.out
+
+
+def test_a_temporary_folder_out_of_reach(model: Path) -> None:
+    done = shell("mnncompat check model.onnx", model.parent, TMPDIR=f"/{LONG}")
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 OPTIONS = {
@@ -255,3 +285,23 @@ def test_the_order_of_nodes_is_judged_in_linear_time(tmp_path: Path, *, closed: 
     for path, length in ((small, 2_000), (large, 20_000)):
         path.write_bytes(chain(length, closed=closed).SerializeToString())
     assert seconds(large, closed=closed) < 60 * max(seconds(small, closed=closed), 0.01)
+
+
+def fan(count: int) -> onnx.ModelProto:
+    """Many readers of one value, each of which the table looks at; and as many findings, each with a remedy."""
+    nodes = [helper.make_node("Mish", ["x"], ["m"])]
+    nodes += [helper.make_node("Relu", ["m"], [f"r{i}"]) for i in range(count)]
+    nodes += [helper.make_node("Mish", [f"r{i}"], [f"y{i}"]) for i in range(count)]
+    kinds = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "m", "y0")}
+    graph = helper.make_graph(nodes, "fan", [kinds["x"]], [kinds["m"], kinds["y0"]])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def test_the_check_is_linear_in_readers_and_findings() -> None:
+    taken = []
+    for count in (10, 1_000, 8_000):
+        proto = fan(count)
+        begin = time.process_time()
+        assert sum(each.code == "MNN001" for each in mnncompat.check(proto).diagnostics) == count + 1
+        taken.append(time.process_time() - begin)
+    assert taken[2] < 20 * max(taken[1], 0.01)

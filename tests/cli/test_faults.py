@@ -18,7 +18,7 @@ from test_bad_input import assert_one_error, linear, saved
 
 import mnncompat
 from mnncompat.cli import Interrupted, _unraisable, main
-from mnncompat.errors import UsageError
+from mnncompat.errors import ModelError, UsageError
 from mnncompat.graph.model_file import load
 from mnncompat.mnn import Limits
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from onnx import NodeProto
 
 from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, VARIADIC
@@ -45,12 +43,11 @@ def output_behind(view: GraphView, index: int) -> NodeProto | None:
     while node is not None and node.op_type in _DROPPED and is_onnx(node):
         name = node.input[0]
         node = view.producer(name)
-    names = {name, *_copies(view, name)}
-    if node is None or not is_onnx(node) or names.isdisjoint(view.outputs) or not names.isdisjoint(view.captured):
+    if node is None or not is_onnx(node):
         return None
-    readers = {reader for each in names for reader in view.consumers.get(each, ())}
-    alone = all(reader == index or _copied(view.nodes[reader]) in names for reader in readers)
-    return node if alone else None
+    names = _read_by_it_alone(view, name, index)
+    is_output = not names.isdisjoint(view.outputs) and names.isdisjoint(view.captured)
+    return node if is_output else None
 
 
 def _is_arithmetic(view: GraphView, node: NodeProto) -> bool:
@@ -72,14 +69,19 @@ def is_bias(view: GraphView, node: NodeProto) -> bool:
     return behind and any(is_constant(view, name) for name in node.input)
 
 
-def _copies(view: GraphView, name: str) -> Iterator[str]:
+def _read_by_it_alone(view: GraphView, name: str, index: int) -> set[str]:
+    """A value and its copies, if one node alone reads them apart from copying; empty at the first other reader."""
+    names = {name}
     pending = [name]
     while pending:
-        for index in view.consumers.get(pending.pop(), ()):
-            copy = _copied(view.nodes[index])
-            if copy is not None:
-                yield copy
+        for reader in view.consumers.get(pending.pop(), ()):
+            copy = _copied(view.nodes[reader])
+            if copy is None and reader != index:
+                return set()
+            if copy is not None and copy not in names:
+                names.add(copy)
                 pending.append(copy)
+    return names
 
 
 def _copied(node: NodeProto) -> str | None:

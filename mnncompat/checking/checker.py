@@ -5,6 +5,7 @@ Nothing here imports MNN or ONNX Runtime: the answer comes from `rules/` and fro
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,13 +52,15 @@ class _Tried(NamedTuple):
 
     Attributes:
         matches: Location, rewrite, match.
-        refusals: Location, rewrite, refusal.
         whole: Locations that each rewrite of whole models would change, by its name.
+        replacing: The rewrites that match a node, by its location.
+        reasons: Why rewrites refused a node, by its location.
     """
 
     matches: list[tuple[_NodeLocation, Rewrite, Match]]
-    refusals: list[tuple[_NodeLocation, Rewrite, Refusal]]
     whole: dict[str, set[_NodeLocation]]
+    replacing: dict[_NodeLocation, list[Rewrite]]
+    reasons: dict[_NodeLocation, list[str]]
 
 
 def check_model(
@@ -165,14 +168,17 @@ class _Check:
             for rewrite in searching
             for item in rewrite.find(view, self.target)
         ]
-        tried = _Tried([], [], {})
+        tried = _Tried([], {}, defaultdict(list), defaultdict(list))
         if self._rewrites is None:
             found += self._remedies(findings, tried.whole)
         for number, rewrite, item in found:
             if isinstance(item, Match):
                 tried.matches.append((_NodeLocation(graph=number, position=min(item.nodes)), rewrite, item))
+                for index in item.nodes:
+                    tried.replacing[_NodeLocation(graph=number, position=index)].append(rewrite)
             else:
-                tried.refusals.append((_NodeLocation(graph=number, position=item.index), rewrite, item))
+                at = _NodeLocation(graph=number, position=item.index)
+                tried.reasons[at].append(f"{rewrite.name}: {item.reason}")
         return tried
 
     def _remedies(
@@ -205,7 +211,7 @@ class _Check:
         if not diagnostic.is_certain:
             return finding
         promised = _promised(site, diagnostic, tried)
-        reasons = [f"{rewrite.name}: {refusal.reason}" for at, rewrite, refusal in tried.refusals if at == site]
+        reasons = tried.reasons.get(site, [])
         if promised is None and reasons:
             return site, replace(diagnostic, hint="; ".join(filter(None, [*reasons, diagnostic.hint])))
         return site, promised or replace(diagnostic, may_fix=self._is_untried(site, diagnostic))
@@ -307,7 +313,7 @@ def _promised(site: _NodeLocation, diagnostic: Diagnostic, tried: _Tried) -> Dia
     another row leaves the finding where it is.
     """
     remedy = diagnostic.remedy or ""
-    touching = [each for at, each, match in tried.matches if at.graph == site.graph and site.position in match.nodes]
+    touching = tried.replacing.get(site, [])
     replacing = [rewrite.name for rewrite in touching if searches(rewrite)]
     remedies = {rewrite.name for rewrite in touching if not searches(rewrite)}
     if remedy in replacing or site in tried.whole.get(remedy, ()):

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import MEASURED, UNKNOWN
 from mnncompat.errors import OutputError, TableError
+from mnncompat.files.allowance import bounds_of_children
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
 from mnncompat.probe.evidence import read_evidence, written
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.nodes import NodeCase, node_cases_of
+from mnncompat.probe.prober import LIMITS
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.support.user_cache import cache_folder
 
@@ -71,10 +73,15 @@ def measure_nodes(
         for done, each in enumerate(pool.measure(missing), 1):
             kept.found[each.id] = each
             progress(done, len(missing))
-    if missing:
+    if missing and not _is_tightened():
         kept.save()
     found = tuple((site, None if site.case is None else kept.found[site.case.id]) for site in sites)
     return header["mnn"], found
+
+
+def _is_tightened() -> bool:
+    """Whether the user's limit of memory is below that of a measurement: what it ended counts for this run alone."""
+    return bounds_of_children(LIMITS.seconds, LIMITS.memory_bytes)[1] < LIMITS.memory_bytes
 
 
 def flagged(result: CheckResult) -> frozenset[int]:

@@ -12,7 +12,7 @@ import typer
 from mnncompat.cli import options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, progress_bar
-from mnncompat.cli.limits import parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def check(  # noqa: PLR0913 - options
     preprocess: options.Preprocessing = None,
     feeds: options.Feeds = None,
     seed: options.Seed = 0,
-    memory_limit: options.MemoryLimit = None,
-    timeout: options.Timeout = None,
+    memory_limit: MemoryLimit = None,
+    timeout: Timeout = None,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 

@@ -12,13 +12,18 @@ from typing import Any
 
 from mnncompat.cli.printing import emit, say
 from mnncompat.errors import UsageError
-from mnncompat.files.allowance import allow
+from mnncompat.files.allowance import allow, allow_command, bounds_memory
 
 __all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
 
 
 def begin_work(
-    *, seconds: float | None = None, memory: int | None = None, runs: bool = False, measures: bool = False
+    *,
+    seconds: float | None = None,
+    memory: int | None = None,
+    runs: bool = False,
+    measures: bool = False,
+    whole: bool = False,
 ) -> None:
     """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`).
 
@@ -27,8 +32,13 @@ def begin_work(
         memory: Bytes; likewise.
         runs: Models are run or converted, not only looked at.
         measures: Their nodes are measured one by one.
+        whole: The command is about no model of the user's: what is given bounds all of it, and there is no default.
     """
+    if memory is not None and not bounds_memory():
+        note("--memory-limit is not enforced on this system, which does not say how much memory a process has")
     allow(seconds=seconds, memory=memory, runs=runs, measures=measures)
+    if whole:
+        allow_command(seconds=seconds, memory=memory)
     gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing
     gc.enable()
 

@@ -11,7 +11,7 @@ import typer
 from mnncompat.cli import options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
-from mnncompat.cli.limits import parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ def convert(  # noqa: PLR0913 - options
     preprocess: options.Preprocessing = None,
     feeds: options.Feeds = None,
     data_only: options.DataOnly = False,
-    memory_limit: options.MemoryLimit = None,
+    memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
     power: options.Power = True,
     seed: options.Seed = 0,
-    timeout: options.Timeout = None,
+    timeout: Timeout = None,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, note
+from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 
 
 def export(
@@ -31,14 +32,16 @@ def export(
     opset: Annotated[int | None, typer.Option("--opset", help="ONNX opset. [default: the exporter's own]")] = None,
     exporter: Annotated[str, typer.Option("--exporter", help="dynamo or torchscript.")] = "torchscript",
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension dynamic.")] = False,
+    timeout: CommandTimeout = None,
+    memory_limit: CommandMemory = None,
 ) -> None:
     """Export a torch module to ONNX (needs the extra `torch`).
 
     The module is put into evaluation mode; the file is checked before it is written.
     """
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
-    begin_work()
     out = output or Path(f"{target.rpartition(':')[2]}.onnx")
     export_options = ExportOptions(opset=opset, exporter=exporter, dynamic_batch=dynamic_batch)
     export_module(target, shape, out, options=export_options)

@@ -12,7 +12,7 @@ import typer
 from mnncompat.cli import options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
-from mnncompat.cli.limits import parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def fix(  # noqa: PLR0913 - options
     preprocess: options.Preprocessing = None,
     feeds: options.Feeds = None,
     data_only: options.DataOnly = False,
-    memory_limit: options.MemoryLimit = None,
-    timeout: options.Timeout = None,
+    memory_limit: MemoryLimit = None,
+    timeout: Timeout = None,
     seed: options.Seed = 0,
     output_format: options.Format = "text",
 ) -> None:

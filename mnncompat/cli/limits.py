@@ -1,8 +1,42 @@
-"""What `--memory-limit` and `--timeout` say."""
+"""`--memory-limit` and `--timeout`: for each model, or for all that a command without models does."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from mnncompat.errors import UsageError
+
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory that the work with one model may take beyond what its files do: `4GB`, `512MB`. Sizes that are "
+        "chosen keep to it. [default: 800 MB to look at a model, 1.6 GB to run it]",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Time that the work with one model may take, all of it. [default: 12 s, and more for larger files]",
+    ),
+]
+CommandTimeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", help="Time that the command may take, all of it. [default: no limit]"),
+]
+CommandMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory that each process of the command may take: `4GB`, `512MB`. [default: no limit]",
+    ),
+]
 
 _UNITS = {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _MOST_BYTES = 2**62

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnncompat.cli import options
-from mnncompat.cli.console import emit, use_color
+from mnncompat.cli.console import begin_work, emit, use_color
+from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def ops(
     output_format: Annotated[
         str, typer.Option("--output-format", metavar="FORMAT", help="text, json or markdown.")
     ] = "text",
+    timeout: CommandTimeout = None,
+    memory_limit: CommandMemory = None,
 ) -> None:
     """Show which operators an MNN release declares, and the rows of the table about them.
 
@@ -44,6 +47,7 @@ def ops(
     from mnncompat.support.table import STATUSES
     from mnncompat.support.table_page import op_overview, ops_overview
 
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     for each in status or ():
         if each not in (*STATUSES, *_DECLARATIONS):
             raise UsageError(f"unknown status: {each}", hint=f"there are: {', '.join((*STATUSES, *_DECLARATIONS))}")

@@ -81,15 +81,6 @@ Feeds = Annotated[
 DataOnly = Annotated[
     bool, typer.Option("--data-only", help="Compare on --input and --feeds alone, not on drawn inputs as well.")
 ]
-MemoryLimit = Annotated[
-    str | None,
-    typer.Option(
-        "--memory-limit",
-        metavar="SIZE",
-        help="Memory that the work with one model may take beyond what its files do: `4GB`, `512MB`. Sizes that are "
-        "chosen keep to it. [default: 800 MB to look at a model, 1.6 GB to run it]",
-    ),
-]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
 Tolerances = Annotated[
     list[str] | None,
@@ -179,14 +170,6 @@ TargetVersion = Annotated[
 ]
 OptimizeLevel = Annotated[
     int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        metavar="SECONDS",
-        help="Time that the work with one model may take, all of it. [default: 12 s, and more for larger files]",
-    ),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnncompat.cli import Interrupted, options
-from mnncompat.cli.console import emit, note, use_color
+from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.progress import case_bar
 from mnncompat.cli.render import rendered
 from mnncompat.errors import UsageError
@@ -25,6 +26,14 @@ _ALL = "all"
 _INTERRUPTED = 2
 
 
+_Corpora = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corpus",
+        metavar="NAME",
+        help="node, node-const, converted, operator, simple, generated, rows or all. Repeatable. [default: node]",
+    ),
+]
 _Codes = Annotated[
     list[str] | None,
     typer.Option("--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."),
@@ -34,14 +43,7 @@ _Codes = Annotated[
 def probe(  # noqa: PLR0913 - one parameter an option
     case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--corpus",
-            metavar="NAME",
-            help="node, node-const, converted, operator, simple, generated, rows or all. Repeatable. [default: node]",
-        ),
-    ] = None,
+    corpus: _Corpora = None,
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
     code: _Codes = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
@@ -52,12 +54,15 @@ def probe(  # noqa: PLR0913 - one parameter an option
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    timeout: CommandTimeout = None,
+    memory_limit: CommandMemory = None,
 ) -> None:
     """Measure micro-models on MNN: convert, load, run and compare each in processes of its own.
 
     Ctrl-C keeps what was measured; --resume goes on.
     """
     _require_fit(case, out, output_format, resume=resume, fix=fix)
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     if case:
         _show(case, python)
         return

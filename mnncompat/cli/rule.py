@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mnncompat.cli.console import emit, use_color
+from mnncompat.cli.console import begin_work, emit, use_color
+from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.results.renamed_rules import current_name
 
 
@@ -16,12 +17,15 @@ def rule(
     ] = None,
     *,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    timeout: CommandTimeout = None,
+    memory_limit: CommandMemory = None,
 ) -> None:
     """Explain one rule, or list all."""
     from mnncompat.checking.rule_catalog import all_rule_infos, find_rule
     from mnncompat.cli.options import tell_renamed
     from mnncompat.cli.render import rule_list, rule_text, to_json
 
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     if output_format not in ("text", "json"):
         from mnncompat.errors import UsageError
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.render import rendered
 from mnncompat.errors import TableError, UsageError
 
@@ -23,8 +24,16 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 
+_Evidence = Annotated[
+    Path | None,
+    typer.Option("--evidence", metavar="FILE", help="File that `probe --out` wrote. [default: the evidence in rules/]"),
+]
+_Release = Annotated[
+    str | None, typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]")
+]
 
-def score(
+
+def score(  # noqa: PLR0913 - one parameter an option
     *,
     corpus: Annotated[
         list[str] | None,
@@ -33,18 +42,12 @@ def score(
     op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Size of the generated corpus.")] = None,
-    evidence: Annotated[
-        Path | None,
-        typer.Option(
-            "--evidence", metavar="FILE", help="File that `probe --out` wrote. [default: the evidence in rules/]"
-        ),
-    ] = None,
-    mnn: Annotated[
-        str | None,
-        typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]"),
-    ] = None,
+    evidence: _Evidence = None,
+    mnn: _Release = None,
     measure: Annotated[bool, typer.Option("--measure", help="Measure on the installed MNN instead.")] = False,
     output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    timeout: CommandTimeout = None,
+    memory_limit: CommandMemory = None,
 ) -> None:
     """How often the verdict of `check` comes true: any error-level finding against what the probe measured.
 
@@ -57,7 +60,7 @@ def score(
     from mnncompat.checking.score import Score, judged
     from mnncompat.probe.selection import Selection
 
-    begin_work()
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     names = tuple(corpus or ("node", "node-const"))
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
     version, found = _measured(selection) if measure else _recorded(evidence, mnn)

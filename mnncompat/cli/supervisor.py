@@ -2,7 +2,8 @@
 
 A model may make a library hang, take all memory or crash, in C code that no exception reaches. The child says which
 model it works on and what that may take (`mnncompat.files.allowance`). If it passes that or dies, the command is run
-again, and the model is reported as one that was stopped. Signals end the command whatever the child does.
+again, and the model is reported as one that was stopped; a command that is about no model ends. Signals end the command
+whatever the child does.
 """
 
 from __future__ import annotations
@@ -73,9 +74,9 @@ class _Watch:
         self._listened = [self._channel, self._woken]
         for each in (self._channel, self._woken, self._wake):
             os.set_blocking(each, False)
-        self._path = ""
+        self._said, self._path = b"", ""
         self._allowed: allowance.Allowance | None = None
-        self._begin = self._cpu_before = 0.0
+        self._begin, self._cpu_before = time.monotonic(), 0.0
         self._resident_before = 0
         self._signal = 0
         self._pid = os.fork()
@@ -154,10 +155,14 @@ class _Watch:
         if not said:  # the child is about to end
             self._listened.remove(self._channel)
             return
-        seconds, memory, strict, path = said.decode().splitlines()[-1].split()
+        *lines, self._said = (self._said + said).split(b"\n")
+        if not lines:
+            return
+        seconds, memory, strict, path = lines[-1].decode().split(" ")
         name = os.fsdecode(bytes.fromhex(path))
         if name != self._path or self._allowed is None:
-            self._begin, self._cpu_before = time.monotonic(), _cpu_seconds(self._pid)
+            self._begin = time.monotonic() if name else self._begin
+            self._cpu_before = _cpu_seconds(self._pid)
             self._resident_before = _resident(self._pid)
         self._path = name
         self._allowed = allowance.Allowance(seconds=float(seconds), memory=int(memory), strict=strict == "1")
@@ -173,7 +178,7 @@ class _Watch:
         used = _resident(self._pid) - self._resident_before
         if used > allowed.memory:
             return (
-                f"{self._path}: the work took more than {allowed.memory / 1e6:.0f} MB of memory",
+                f"{self._work} took more than {allowed.memory / 1e6:.0f} MB of memory",
                 "allow more with --memory-limit, e.g. --memory-limit 8GB",
             )
         seconds = now - self._begin
@@ -183,7 +188,11 @@ class _Watch:
         if waits and not allowed.strict and seconds < _BUSY * allowed.seconds:
             return None
         limit = f"{allowed.seconds:.0f}" if allowed.seconds >= 1 else f"{allowed.seconds:g}"
-        return f"{self._path}: the work took more than {limit} s", "allow more with --timeout SECONDS"
+        return f"{self._work} took more than {limit} s", "allow more with --timeout SECONDS"
+
+    @property
+    def _work(self) -> str:
+        return f"{self._path}: the work" if self._path else "the command"
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

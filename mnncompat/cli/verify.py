@@ -12,7 +12,7 @@ import typer
 
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, check_format, note, report
-from mnncompat.cli.limits import parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def verify(  # noqa: PLR0913 - options
     data_only: options.DataOnly = False,
     save_data: SaveData = None,
     load_data: LoadData = None,
-    memory_limit: options.MemoryLimit = None,
+    memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
     power: options.Power = True,
     seed: options.Seed = 0,
-    timeout: options.Timeout = None,
+    timeout: Timeout = None,
     output_format: options.Format = "text",
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
@@ -68,6 +68,7 @@ def verify(  # noqa: PLR0913 - options
     if load_data is not None:
         if shape or data or preprocess or feeds or data_only or save_data is not None:
             raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
+        begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
         drawn = _Drawn(options.parse_data(data, preprocess, feeds, only=data_only), seed, memory_limit)
@@ -143,7 +144,6 @@ def _judged(folder: Path, model: Path | None, file: Path | None, tolerances: _To
     from mnncompat.parity import load_data
     from mnncompat.report import Verified
 
-    begin_work()
     saved = load_data(folder)
     saved.require_same(model=model, mnn_file=file)
     source, converted = model or saved.model, file or saved.mnn_file

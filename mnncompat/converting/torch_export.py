@@ -63,6 +63,8 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
         with _quiet():
             try:
                 _export(torch, module, named, file, options)
+            except MemoryError:
+                raise
             except Exception as error:
                 lines = [line for line in str(error).splitlines() if line.strip()]
                 reason = lines[0] if lines else type(error).__name__
@@ -121,6 +123,8 @@ def _module(target: str, torch: Any) -> Any:
         raise UsageError(f"{place} has no {name}", hint="name a function or class that returns a torch.nn.Module")
     try:
         module = found if isinstance(found, torch.nn.Module) else found()
+    except MemoryError:
+        raise
     except Exception as error:
         raise ExportError(
             f"{target} failed: {type(error).__name__}: {error}", hint="it is called without arguments"
@@ -138,6 +142,8 @@ def _import(place: str) -> Any:
     sys.path.insert(0, str(path.parent) if is_file else "")
     try:
         module = importlib.import_module(path.stem if is_file else place)
+    except MemoryError:
+        raise
     except Exception as error:
         raise UsageError(
             f"{place} cannot be imported: {type(error).__name__}: {error}", hint="import it in Python first"

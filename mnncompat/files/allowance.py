@@ -1,7 +1,8 @@
 """What the work with one model may take. The process that supervises this one (`mnncompat.cli.supervisor`) enforces it.
 
 Time and memory are counted from the moment a model is read. Memory is what the process takes beyond what it had then;
-it is also this process's `RLIMIT_DATA`, so that an allocation beyond it fails before it is made.
+it is also this process's `RLIMIT_DATA`, so that an allocation beyond it fails before it is made. Commands that are
+about no model of the user's have limits for all that they do, if any are given.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _COPIES, _EXTERNAL_COPIES = 16, 6
 """How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
 _RUNS = 40.0
 """How many times longer than the first draws all the work may take: proofs of both steps, and what they examine."""
+_UNBOUNDED = 2**62
 _ANSWER_SHARE = 0.6
 """Share of the time that one run of MNN may take, so that a hang of MNN's is a result."""
 
@@ -49,6 +51,7 @@ class _State:
     memory: int | None = None
     runs: bool = False
     measures: bool = False
+    whole: bool = False
     current: tuple[str, Allowance] | None = None
     base: int = 0
     started: float = 0.0
@@ -78,7 +81,27 @@ def allow(*, seconds: float | None, memory: int | None, runs: bool, measures: bo
         measures: Its nodes are measured one by one.
     """
     _STATE.seconds, _STATE.memory, _STATE.current = seconds, memory, None
-    _STATE.runs, _STATE.measures = runs or measures, measures
+    _STATE.runs, _STATE.measures, _STATE.whole = runs or measures, measures, False
+
+
+def allow_command(*, seconds: float | None, memory: int | None) -> None:
+    """State what all the rest of the command may take, whatever it reads.
+
+    Args:
+        seconds: Wall time since the command began; None for no limit.
+        memory: Bytes of each of its processes; None for no limit.
+    """
+    if _STATE.channel < 0 or (seconds is None and memory is None):
+        return
+    _STATE.whole, _STATE.base, _STATE.started = True, _data_bytes(), time.monotonic()
+    found = Allowance(seconds or float("inf"), memory or _UNBOUNDED, strict=True)
+    _tell("", found)
+    _limit_data(_STATE.base + found.memory)
+
+
+def bounds_memory() -> bool:
+    """Whether limits of memory are enforced: where the system says how much a process has."""
+    return _data_bytes() > 0
 
 
 def begin(path: Path, *, external: int = 0) -> None:
@@ -91,7 +114,8 @@ def begin(path: Path, *, external: int = 0) -> None:
     if name in _STATE.stopped:
         message, hint = _STATE.stopped[name]
         raise ModelError(message, hint=hint)
-    if _STATE.channel < 0 or (_STATE.current is not None and _STATE.current[0] == name and not external):
+    known = _STATE.current is not None and _STATE.current[0] == name and not external
+    if _STATE.channel < 0 or _STATE.whole or known:
         return
     try:
         size = path.stat().st_size

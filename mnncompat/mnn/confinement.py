@@ -52,8 +52,7 @@ def bound(limits: dict[str, Any], *, parent: int) -> None:
     _limit(resource.RLIMIT_DATA, limits["memory_bytes"])
     _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _limit(resource.RLIMIT_CPU, int(limits["seconds"]) + _GRACE_SECONDS)
-    with contextlib.suppress(OSError, AttributeError):
-        _die_with(parent)
+    end_with(parent)
 
 
 def see_only(paths: list[str]) -> bool:
@@ -94,10 +93,11 @@ def _flush_lines() -> None:
     library.setvbuf(stdout, None, ctypes.c_int(_LINE_BUFFERED[sys.platform]), ctypes.c_size_t(0))
 
 
-def _die_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Linux: be killed when the parent's thread ends, even by SIGKILL, which leaves it no time to clean up."""
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:  # it ended before the call
         os._exit(1)

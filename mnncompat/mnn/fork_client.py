@@ -9,12 +9,13 @@ import select
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from mnncompat.errors import RunnerError
+from mnncompat.files.allowance import bounds_of_children
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn.process import Ending, Exit
 from mnncompat.mnn.request import Answer, environment, judged, python_command
@@ -108,7 +109,7 @@ class ForkServer:
             task: Name of one of the worker's tasks.
             arguments: Its arguments, as JSON.
             directory: An empty directory for this request, or one that holds the files that the task reads.
-            limits: What the child may use.
+            limits: What the child may use; less of memory where the whole work may take less.
 
         Returns:
             The worker's answer, or how it failed.
@@ -116,6 +117,8 @@ class ForkServer:
         Raises:
             RunnerError: MNN cannot be imported there, the server ended twice in a row, or it was abandoned.
         """
+        _, memory = bounds_of_children(limits.seconds, limits.memory_bytes)
+        limits = replace(limits, memory_bytes=memory)
         request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits), "directory": str(directory)}
         server = self._converter if task in CONVERTING else self._runtime
         ended = server.answer(request, limits.seconds + _GRACE_SECONDS)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from mnncompat.mnn import worker
-from mnncompat.mnn.confinement import bound, isolate
+from mnncompat.mnn.confinement import bound, end_with, isolate
 from mnncompat.mnn.options import Limits
 from mnncompat.mnn.process import Child, Exit
 from mnncompat.results.failures import Stage
@@ -33,6 +33,7 @@ def main() -> None:
     """Serve until the requests end."""
     requests, answers = _private_pipes()
     isolate()
+    end_with(os.getppid())
     try:
         hello = _environment(json.loads(requests.readline())["task"])
     except ImportError as error:

@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from mnncompat.cli import main
+from mnncompat.cli.app import _COMMANDS
 
 RUN = [sys.executable, "-m", "mnncompat"]
 
@@ -147,6 +152,59 @@ def test_time_is_told(tmp_path: Path) -> None:
     done = supervised("wait", saved(tmp_path / "model.onnx", fine()))
     assert done.returncode == 2
     assert "model.onnx: the work took more than 2 s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("limits", "how", "expected"),
+    [
+        ("seconds=1, memory=None", "wait", "the command took more than 1 s"),
+        ("seconds=50, memory=300_000_000", "hold", "memory"),
+    ],
+)
+def test_limits_of_a_command_hold_for_all_of_it(limits: str, how: str, expected: str, tmp_path: Path) -> None:
+    """Also where it reads a file of its own, which has other limits by default."""
+    program = PROGRAM.replace("allow(seconds=2, memory=200_000_000, runs=False)", f"allow_command({limits})")
+    program = program.replace("supervised(work)", "supervised(told)").replace("sys.exit", TELLING + "sys.exit")
+    command = [sys.executable, "-c", program, how, str(saved(tmp_path / "model.onnx", fine()))]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert expected in done.stdout + done.stderr
+    assert "model.onnx" not in done.stdout + done.stderr
+
+
+TELLING = """
+def told():
+    try:
+        return work()
+    except MemoryError:
+        print("out of memory", flush=True)
+        return 2
+
+"""
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_has_both_limits(command: str) -> None:
+    function = getattr(import_module(f"mnncompat.cli.{command}"), command)
+    assert {"timeout", "memory_limit"} <= set(signature(function).parameters)
+
+
+@pytest.mark.parametrize("command", [["ops", "Relu"], ["rule", "MNN801"], ["score", "--op", "Relu"]])
+def test_commands_without_models_end_at_their_limit(command: list[str]) -> None:
+    words = [*RUN, *command, "--timeout", "0.01"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the command took more than 0.01 s\n")
+
+
+def test_a_limit_of_memory_that_the_system_does_not_enforce_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mnncompat.cli.console.bounds_memory", lambda: False)
+    assert main(["rule", "MNN801", "--memory-limit", "1GB"]) == 0
+    assert "--memory-limit is not enforced on this system" in capsys.readouterr().err
+    assert main(["rule", "MNN801"]) == 0
+    assert not capsys.readouterr().err
 
 
 def test_an_end_of_its_own_keeps_its_status(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ class Worker:
         if self._process is None:
             command = [sys.executable, str(Path(__file__).with_name("fuzz_worker.py"))]
             folder = {**environ, "TMPDIR": str(self._scratch), "HOME": str(self._scratch), "ORT_DISABLE_TELEMETRY": "1"}
+            folder["XDG_CACHE_HOME"] = str(self._scratch.with_name("cache"))
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -193,12 +194,11 @@ def _one(worker: Worker, name: str, words: list[str], data: bytes, place: Path) 
     out = [] if name == "check" else ["-o", str(place / "out")]
     answer = worker.run([name, str(model), *out, *words, *(["--quiet"] if name == "convert" else [])])
     if not answer["place"]:
-        answer["place"] = _left_behind(worker, place, data)
+        answer["place"] = _left_behind(place, data)
     return answer
 
 
-def _left_behind(worker: Worker, place: Path, data: bytes) -> str:
-    del worker
+def _left_behind(place: Path, data: bytes) -> str:
     scratch = place.parent / "tmp"
     strange = [each.name for each in scratch.rglob("*") if each.is_file() or each.name.startswith("mnncompat-")]
     allowed = {"model.onnx", "loop", "out", "out.data", "out.weight"}

@@ -14,6 +14,7 @@ import pytest
 
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
+from mnncompat.files import allowance
 from mnncompat.mnn import Converted, ConvertOptions, ForkServer, Limits, landlock
 from mnncompat.mnn.fork_client import _filling
 from mnncompat.results.failures import Failure, FailureKind, Stage
@@ -205,6 +206,37 @@ def test_closing_ends_the_servers_and_their_children(unconfined_python: Path, tm
             converted(server, tmp_path, source)
     _await(lambda: not _alive(int(told.read_text())))
     assert not _alive(int(told.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux only")
+def test_servers_and_their_children_end_with_a_client_that_is_killed(unconfined_python: Path, tmp_path: Path) -> None:
+    told = tmp_path / "pids"
+    deed = f"import os, pathlib, time; p = (os.getpid(), os.getppid()); pathlib.Path({str(told)!r}).write_text(str(p))"
+    (tmp_path / "model.onnx").write_text(f"{deed}; time.sleep(60)")
+    client = f"""
+from pathlib import Path
+from mnncompat import mnn
+from mnncompat.mnn import ConvertOptions, ForkServer, Limits
+with ForkServer(python=Path({str(unconfined_python)!r})) as server:
+    files = Path({str(tmp_path / "model.onnx")!r}), Path({str(tmp_path / "out.mnn")!r})
+    mnn.convert(*files, options=ConvertOptions(), limits=Limits(seconds=60), performer=server.perform)
+"""
+    with subprocess.Popen([sys.executable, "-c", client]) as process:
+        _await(lambda: told.exists() and told.read_text().endswith(")"))
+        process.kill()
+    pids = [int(each) for each in told.read_text().strip("()").split(",")]
+    _await(lambda: not any(map(_alive, pids)))
+    assert not any(map(_alive, pids))
+
+
+def test_the_limit_of_the_whole_work_holds_for_forks(server: ForkServer, tmp_path: Path) -> None:
+    held = "held = bytearray(b'1') * (200 << 20); " + FINE
+    assert isinstance(converted(server, tmp_path, held), Converted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allowance._STATE, "current", ("model", allowance.Allowance(60.0, 100 * MIB, strict=True)))
+        failure = converted(server, tmp_path, held)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.MEMORY
 
 
 def _await(condition: Callable[[], bool]) -> None:

@@ -120,6 +120,17 @@ def test_another_word_does_not_accept_it() -> None:
 
 
 @pytest.mark.parametrize("command", ["convert", "verify"])
+@pytest.mark.parametrize("word", ["", ",", " "])
+def test_an_option_without_a_name_is_an_error(command: str, word: str, capsys: Capture) -> None:
+    files = [saved(LAYER), "-o", "out.mnn"] if command == "convert" else [saved(LAYER), "out.mnn"]
+    assert main([command, *files, "--accept", word]) == 2
+    assert capsys.readouterr().err == (
+        "error: --accept names nothing\nhint: leave --accept out, or name something after it\n"
+    )
+    assert not written()
+
+
+@pytest.mark.parametrize("command", ["convert", "verify"])
 @pytest.mark.parametrize("word", ["different", "equal", "everything", "one-size,nothing"])
 def test_nothing_else_can_be_accepted(command: str, word: str, capsys: Capture) -> None:
     files = [saved(LAYER), "-o", "out.mnn"] if command == "convert" else [saved(LAYER), "out.mnn"]

@@ -65,7 +65,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
         _require_installed(context, "--backend", mnn)
-        additions.append(_surveyor(options.split_names(backend), chosen[1]))
+        additions.append(_surveyor(options.split_names(backend, "--backend"), chosen[1]))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
     reported, results = _check_all(models, mnn, RowChoice(select=chosen[0], ignore=chosen[1]), additions)

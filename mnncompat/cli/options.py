@@ -183,14 +183,16 @@ Python = Annotated[
 ]
 
 
-def split_names(values: Sequence[str] | None) -> tuple[str, ...]:
-    """Names given one by one or separated by commas."""
+def split_names(values: Sequence[str] | None, option: str) -> tuple[str, ...]:
+    """Names given one by one or separated by commas; a `UsageError` for an option that names nothing."""
+    if any(not value.strip(", ") for value in values or ()):
+        raise UsageError(f"{option} names nothing", hint=f"leave {option} out, or name something after it")
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
 
 
 def chosen_rules(select: Sequence[str] | None, ignore: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What ``--select`` and ``--ignore`` name; old names are replaced by those of today, with a notice."""
-    chosen = split_names(select), split_names(ignore)
+    chosen = split_names(select, "--select"), split_names(ignore, "--ignore")
     for each in dict.fromkeys((*chosen[0], *chosen[1])):
         tell_renamed(each)
     return tuple(map(current_name, chosen[0])), tuple(map(current_name, chosen[1]))
@@ -298,7 +300,7 @@ def parse_accepted(values: Sequence[str] | None) -> frozenset[ProofVerdict]:
     """
     from mnncompat.results.proof_strength import acceptable
 
-    return acceptable(split_names(values))
+    return acceptable(split_names(values, "--accept"))
 
 
 def parse_tolerances(values: Sequence[str] | None) -> tuple[Tolerance | None, dict[str, Tolerance]]:

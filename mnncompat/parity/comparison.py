@@ -163,15 +163,6 @@ def tolerances_of(
     return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
 
 
-def without_tolerance(
-    model: onnx.ModelProto, tolerance: Tolerance | None, overrides: Mapping[str, Tolerance] | None
-) -> tuple[str, ...]:
-    """The outputs to which the user gave no tolerance: ratios of signal to noise follow from how weights are stored."""
-    if tolerance is not None and tolerance.snr_db is None:
-        return ()
-    return tuple(each for each in output_names(model) if each not in (overrides or ()))
-
-
 def loaded(model: OnnxModel) -> tuple[onnx.ModelProto, Path | None]:
     """A model that runs in memory: its weights as it has them, and the folder of its external data if it is a file.
 

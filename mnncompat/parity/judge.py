@@ -63,8 +63,6 @@ class Judge:
             that prove nothing marked as inconclusive, and notes. None takes failures as they are, but for the share of
             outliers that the tolerance allows.
         unexplained: Outputs whose failures are taken as they are.
-        defaults: Outputs whose tolerance is a default: its absolute part follows the output's size when they are
-            judged, see `mnncompat.parity.output_scale`.
         coarse: Outputs that are functions which saturate.
         scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
     """
@@ -75,7 +73,6 @@ class Judge:
         explain: Explain | None = None,
         unexplained: Collection[str] = (),
         *,
-        defaults: Collection[str] = (),
         coarse: Collection[str] = (),
         scores: Scores = NO_SCORES,
     ) -> None:
@@ -85,20 +82,20 @@ class Judge:
         self.notes: list[str] = []
         self._explain = explain
         self._unexplained = unexplained
-        self._defaults = defaults
         self._coarse = coarse
         self.scores = scores
         """What outputs of whole numbers are made from."""
 
     def fit(self, expected: Outputs) -> None:
-        """Let default tolerances follow the size of the outputs.
+        """Let tolerances follow the size of the outputs, where they may.
 
         Args:
             expected: For each draw, what the reference computed.
         """
-        for name in self._defaults:
-            values = [each[name] for each in expected]
-            self.tolerances[name] = fitted(self._given[name], values, is_coarse=name in self._coarse)
+        for name, given in self._given.items():
+            if given.scaled and name in self.tolerances:
+                values = [each[name] for each in expected]
+                self.tolerances[name] = fitted(given, values, is_coarse=name in self._coarse)
 
     def outputs(
         self, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs, *, without: Collection[str] = ()

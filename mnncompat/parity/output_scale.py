@@ -1,8 +1,9 @@
-"""The absolute part of a default tolerance follows the size of the output.
+"""The absolute part of a tolerance follows the size of the output.
 
-`FLOAT32` allows 1e-6 whatever the unit: outputs of 1e-6 might be wrong as a whole. The absolute part of a default is
-therefore at most `SHARE` of the output's RMS, in the draw in which that is largest; a draw that is dead beside the
-others keeps their tolerance. What a user gives is taken as it is.
+`FLOAT32` allows 1e-6 whatever the unit: outputs of 1e-6 might be wrong as a whole. Its absolute part is therefore at
+most `SHARE` of the output's RMS, in the draw in which that is largest; a draw that is dead beside the others keeps
+their tolerance. So is that of ``--tolerance``, which says the relative part alone; an absolute part that a user gives
+is taken as it is.
 
 Three things limit it. Numbers below the smallest normal float32 are flushed to zero by MNN. A float16 reference has
 steps of 6e-8 around zero. And functions that saturate
@@ -41,20 +42,20 @@ _COMBINING = frozenset(("Add", "Mul", "Neg", "Sub"))
 
 
 def fitted(tolerance: Tolerance, expected: Sequence[np.ndarray], *, is_coarse: bool = False) -> Tolerance:
-    """A default tolerance for an output of this size.
+    """The tolerance of an output of this size.
 
     Args:
-        tolerance: The default.
+        tolerance: One that follows it.
         expected: The output in all draws.
         is_coarse: Whether it is a function that saturates.
     """
     sizes = [_rms(each) for each in expected if each.dtype.kind == "f"]
     largest = max(sizes, default=0.0)
     if largest == 0:
-        return tolerance
+        return replace(tolerance, scaled=False)
     steps = [float(np.finfo(each.dtype).smallest_subnormal) for each in expected if each.dtype.kind == "f"]
     least = max(_SMALLEST, *(2 * each for each in steps), RESOLUTION if is_coarse else 0.0)
-    return replace(tolerance, atol=min(tolerance.atol, max(SHARE * largest, least)))
+    return replace(tolerance, atol=min(tolerance.atol, max(SHARE * largest, least)), scaled=False)
 
 
 def _rms(values: np.ndarray) -> float:

@@ -14,7 +14,6 @@ from mnncompat.parity.comparison import (
     compared,
     tolerances_of,
     with_weights,
-    without_tolerance,
 )
 from mnncompat.parity.judge import Judge
 from mnncompat.parity.output_scale import coarse_outputs
@@ -23,7 +22,7 @@ from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
-from mnncompat.parity.signature import InputSpec, input_signature
+from mnncompat.parity.signature import InputSpec, input_signature, output_names
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.parity_report import ParityReport, Tolerance
@@ -77,13 +76,11 @@ def compare_models(  # noqa: PLR0913 - options
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)
     random = random_outputs(first)
-    defaults = without_tolerance(first, tolerance, tolerances)
     judge = Judge(
         tolerances_of(first, tolerance or REWRITE, tolerances),
         partial(inconclusive, Rounding(lambda: with_weights(original))) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
-        defaults=defaults,
-        coarse=coarse_outputs(first, defaults),
+        coarse=coarse_outputs(first, output_names(first)),
     )
     feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
     return compared(feeder, reference, subject, judge, random)
@@ -118,8 +115,8 @@ def compare_recorded(
         RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
     """
     recorder = NoiseRecorder(original)
-    defaults = without_tolerance(original, None, None)
-    judge = Judge(tolerances_of(original, REWRITE, None), defaults=defaults, coarse=coarse_outputs(original, defaults))
+    coarse = coarse_outputs(original, output_names(original))
+    judge = Judge(tolerances_of(original, REWRITE, None), coarse=coarse)
     reference = OnnxRunner(recorder.model, name=ORIGINAL)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime")
     signature = input_signature(original)

@@ -171,7 +171,7 @@ class OnnxRunner:
         folder: Where the external data of a model in memory lies.
     """
 
-    __slots__ = ("_fast", "_folder", "_model", "_slow", "name")
+    __slots__ = ("_fast", "_folder", "_is_refused", "_model", "_slow", "name")
 
     def __init__(
         self, model: Path | str | onnx.ModelProto, *, name: str = "onnxruntime", folder: Path | None = None
@@ -181,6 +181,7 @@ class OnnxRunner:
         self._folder = folder
         self._fast = OnnxRuntimeRunner(model, name=name, folder=folder)
         self._slow: Any = None
+        self._is_refused = False
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
         """Run the model on each of the feeds.
@@ -194,10 +195,14 @@ class OnnxRunner:
         Raises:
             RunnerError: onnxruntime is not installed, or the model in memory is too large to be handed over.
         """
+        evaluated = self.evaluate(feeds) if self._is_refused else None
+        if evaluated is not None:
+            return evaluated
         found = self._fast.run(feeds)
         if not isinstance(found, Failure) or found.stage is not Stage.LOAD:
             return found
         evaluated = self.evaluate(feeds)
+        self._is_refused = evaluated is not None
         return found if evaluated is None else evaluated
 
     def load(self) -> None:
@@ -221,10 +226,11 @@ class OnnxRunner:
         from onnx.reference import ReferenceEvaluator
 
         try:
-            if len(self._proto().graph.node) > _MOST_EVALUATED:
-                return None
             if self._slow is None:
-                self._slow = ReferenceEvaluator(self._proto())
+                proto = self._proto()
+                if len(proto.graph.node) > _MOST_EVALUATED:
+                    return None
+                self._slow = ReferenceEvaluator(proto)
             names = list(self._slow.output_names)
             with np.errstate(all="ignore"):
                 found = [dict(zip(names, self._slow.run(None, dict(feed)), strict=True)) for feed in feeds]
@@ -234,7 +240,14 @@ class OnnxRunner:
         return arrays if all(_is_tensor(value) for each in arrays for value in each.values()) else None
 
     def _proto(self) -> onnx.ModelProto:
-        return self._model if isinstance(self._model, onnx.ModelProto) else onnx.load(self._model)
+        if not isinstance(self._model, onnx.ModelProto):
+            return onnx.load(self._model)
+        if self._folder is None:
+            return self._model
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self._model)
+        onnx.load_external_data_for_model(copy, str(self._folder))
+        return copy
 
 
 class MnnRunner:

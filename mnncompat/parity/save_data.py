@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "mnncompat-data.json"
 """Name of the manifest."""
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Of the manifest. The second number grows with additions, the first with anything that breaks a reader."""
 DRAW = re.compile(r"draw-[0-9]+\.npz")
 """Names of the files of draws."""

@@ -103,6 +103,7 @@ class SavedData:
         chosen = tolerances_by_output(list(self.tolerances), self.half, tolerance, overrides)
         if tolerance is None:
             chosen = {name: chosen[name] if name in overrides else each for name, each in self.tolerances.items()}
+        chosen = {name: self._fitted(name, each) for name, each in chosen.items()}
         other = {name for name, each in chosen.items() if each != self.tolerances[name]}
         judge = Judge(chosen, self._explain, unexplained=other, scores=self.scores)
         random = {each.name for each in self.report.undetermined}
@@ -111,6 +112,12 @@ class SavedData:
         report = replace(self.report, outputs=outputs, problems=problems)
         report = replace(report, sizes=coverage(report, self.dimensions), power=None if other else report.power)
         return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+    def _fitted(self, name: str, tolerance: Tolerance) -> Tolerance:
+        """A tolerance that follows the output's size, as it does when the data are saved; no finer than that was."""
+        if not tolerance.scaled:
+            return tolerance
+        return replace(tolerance, atol=min(tolerance.atol, self.tolerances[name].atol), scaled=False)
 
     def _explain(
         self, _: Sequence[NamedFeeds], name: str, draws: Sequence[Examined], tolerance: Tolerance
@@ -161,7 +168,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _read(folder: Path, manifest: Mapping[str, Any]) -> SavedData:
     inputs = [str(each["name"]) for each in manifest["inputs"]]
-    tolerances = {str(each["name"]): Tolerance(**each["tolerance"]) for each in manifest["outputs"]}
+    used = {str(each["name"]): Tolerance(**each["tolerance"]) for each in manifest["outputs"]}
+    tolerances = {name: replace(each, scaled=False) for name, each in used.items()}
     draws = [(str(each["name"]), _arrays(folder, each)) for each in manifest["draws"]]
     failures = tuple(_failure(each) for each in manifest["failures"])
     return SavedData(

@@ -36,24 +36,24 @@ OUTLIER = 20.0
 """How many times the allowance an outlier may reach."""
 
 
-FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005)
+FLOAT32 = Tolerance(rtol=1e-3, atol=1e-6, outliers=0.005, scaled=True)
 """MNN's float32 against ONNX Runtime's. Measured (MNN 3.6.1, x86-64, largest ratio of difference to allowance): MNIST
 convolution net 0.04, PP-OCRv4 recognition 0.07, its orientation classifier 0.01, Silero VAD 0.03, PP-OCRv4 detection
 0.12 on ordinary draws; on inputs of up to 255 up to 30 times in 0.7 % of the elements, and PP-OCRv5 detection up to 50
 times in 1.7 % (20 seeds and two sizes each): outliers. Most of it is Winograd's convolution. A wrong factor of 1.01
 comes out at 5 or more. The absolute part of each default follows small outputs, see `mnncompat.parity.output_scale`."""
 
-FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5, outliers=0.005)
+FLOAT16 = Tolerance(rtol=5e-3, atol=1e-5, outliers=0.005, scaled=True)
 """Outputs of float16 models: here the reference rounds every tensor to 11 bits (5e-4) and MNN computes in float32.
 Measured: 0.2 at most, MNIST and PP-OCRv4 in float16."""
 
-REWRITE = Tolerance(rtol=2e-4, atol=5e-7, outliers=0.005)
+REWRITE = Tolerance(rtol=2e-4, atol=5e-7, outliers=0.005, scaled=True)
 """A rewritten ONNX model against the original, both float32 under ONNX Runtime: only the order of additions may change.
 Measured: Gemm of 800 and 25088 terms against the convolution that replaces it 0.02, PP-OCRv4 detection with ONNX
 Runtime's own fusions on against off 0.7. A wrong factor of 1.001 comes out at 3 to 4, a channel shifted by one at
 thousands. `atol` is four units in the last place of 1, the rounding of a saturated sigmoid."""
 
-FP16_WEIGHTS = Tolerance(rtol=0, atol=1e-5, snr_db=20.0)
+FP16_WEIGHTS = Tolerance(rtol=0, atol=1e-5, snr_db=20.0, scaled=True)
 """Files converted with float16 weights. Each weight is off by up to 5e-4, which has no bound per element once layers
 saturate: a ratio over the whole output is what remains. Measured on random feeds: MNIST 56 dB, PP-OCRv4 classifier 41,
 recognition 22 to 32, detection 23, Silero VAD 27 and more. 20 dB is a tenth of the amplitude. It proves less than
@@ -76,4 +76,4 @@ def quantized(bits: int) -> Tolerance:
     Returns:
         A criterion on the signal-to-noise ratio.
     """
-    return Tolerance(rtol=0, atol=1e-5, snr_db=_QUANTIZED_DB - _DB_PER_BIT * (_FULL_BITS - bits))
+    return Tolerance(rtol=0, atol=1e-5, snr_db=_QUANTIZED_DB - _DB_PER_BIT * (_FULL_BITS - bits), scaled=True)

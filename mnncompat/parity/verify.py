@@ -15,7 +15,6 @@ from mnncompat.parity.comparison import (
     loaded,
     tolerances_of,
     with_weights,
-    without_tolerance,
 )
 from mnncompat.parity.judge import Judge
 from mnncompat.parity.output_scale import coarse_outputs
@@ -62,13 +61,15 @@ def verify(  # noqa: PLR0913 - options
         shapes: Shapes of inputs with dynamic dimensions; chosen when left out (see `mnncompat.parity.shapes`).
         inputs: Real data: arrays or paths by input name, or a series of feeds, see `mnncompat.parity.real_data`. They
             are draws beside the drawn ones; what is not given is drawn.
-        tolerance: For every floating-point output; None is `FLOAT32`, or `FLOAT16` where the output is float16.
+        tolerance: For every floating-point output; None is `FLOAT32`, or `FLOAT16` where the output is float16. With
+            `Tolerance.scaled` its absolute part follows small outputs.
         tolerances: Overrides by output name.
         seed: What the feeds are drawn from.
         memory: Bytes that a run may take at sizes that are chosen; None for `mnncompat.parity.memory.default_limit`.
         limits: What MNN's child process may use; None for the default, with as much memory as `memory` allows.
         save_data: A folder for the feeds and the outputs of both sides, see `mnncompat.parity.save_data`.
-        power: Whether to find out which operators the proof would have caught, see `mnncompat.parity.power`.
+        power: Whether to find out which operators the proof would have caught, see `mnncompat.parity.power`. Classes
+            that are saturated in every draw are judged before the function in any case.
 
     Returns:
         The verdict, per output and overall.
@@ -95,7 +96,7 @@ def verify(  # noqa: PLR0913 - options
     reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
     reached = random if recorder is None else recorder.left
     noise = None if recorder is None else recorder.recorded
-    analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask) if power else None
+    analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask, plants=power)
     return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
 
 
@@ -108,13 +109,11 @@ def _judge(
     random: Collection[str],
 ) -> Judge:
     rounding = Rounding(lambda: scores.exposed(with_weights(model)))
-    defaults = without_tolerance(scored, tolerance, tolerances)
     return Judge(
         tolerances_of(scored, tolerance, tolerances),
         partial(inconclusive, rounding) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
-        defaults=defaults,
-        coarse=coarse_outputs(scored, defaults),
+        coarse=coarse_outputs(scored, output_names(scored)),
         scores=scores,
     )
 

@@ -124,7 +124,8 @@ def _of_verdict(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
         return
     power = report.power
     if power is not None and not power.is_enough:
-        yield NOT_EXERCISED.finding(at, exercised(report), status="unknown", hint="give real data: --input")
+        hint = "give real data: --input" if power.is_sample else ""
+        yield NOT_EXERCISED.finding(at, exercised(report), status="unknown", hint=hint)
     elif power is not None and power.silent:
         yield replace(NOT_EXERCISED, severity=Severity.INFO).finding(at, exercised(report), status="partial")
     for each in report.few_sizes:

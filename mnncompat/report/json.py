@@ -15,6 +15,7 @@ from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
 from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
+from mnncompat.results.parity_report import Tolerance
 
 SCHEMA_VERSION = "1.3"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
@@ -29,7 +30,8 @@ _KINDS = (
     (Verified, "verify"),
     (Unfinished, "unfinished"),
 )
-_MODELS = ("model", "approximated")  # what a fix holds beside its values
+_LEFT_OUT: Mapping[type, tuple[str, ...]] = {FixResult: ("model", "approximated"), Tolerance: ("scaled",)}
+"""The models of a fix; and how a tolerance came about, of which the numbers are told that were used."""
 
 
 def render(subjects: Sequence[Subject]) -> str:
@@ -77,7 +79,7 @@ def _scalar(value: object) -> str | int | float | None:
 
 def _record(value: Any) -> dict[str, Any]:
     """A result with its fields, in their order, and what follows from them."""
-    left_out = _MODELS if isinstance(value, FixResult) else ()
+    left_out = next((names for each, names in _LEFT_OUT.items() if isinstance(value, each)), ())
     names = [each.name for each in fields(value) if each.name not in left_out]
     record = {_NAMES.get(name, name): _plain(getattr(value, name)) for name in names}
     return record | {name: _plain(getattr(value, name)) for name in _DERIVED if _has(value, name)}

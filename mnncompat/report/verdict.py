@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mnncompat.results.parity_report import ParityReport
-    from mnncompat.results.proof_strength import SizeCoverage
+    from mnncompat.results.proof_strength import Power, SizeCoverage
 
 _MOST_NAMES = 10
 
@@ -56,7 +56,7 @@ def reasons(report: ParityReport) -> list[str]:
     power = report.power
     found = []
     if power is not None and not power.is_enough:
-        found.append(f"wrong operators may not show: a proof exercises {ENOUGH:.0%} of the operators with weights")
+        found.append(power_reason(power))
     found += [size_reason(each) for each in report.few_sizes]
     return found
 
@@ -64,8 +64,17 @@ def reasons(report: ParityReport) -> list[str]:
 def way_out(report: ParityReport, effect: str) -> str:
     """What helps, and which option accepts it: `give real data with --input; --accept not-proven ...`."""
     may_show = ProofVerdict.NOT_PROVEN in report.lacks and not report.undetermined
-    data = "real data may show more: --input; " if may_show else ""
+    is_sample = report.power is None or report.power.is_sample
+    data = "real data may show more: --input; " if may_show and is_sample else ""
     return f"{data}`--accept {','.join(report.lacks)}` {effect}"
+
+
+def power_reason(power: Power) -> str:
+    """Why wrong operators may not show, in one line."""
+    if power.is_sample:
+        return f"wrong operators may not show: a proof exercises {ENOUGH:.0%} of the operators with weights"
+    tried = f"a fault could be tried in {power.tried} of {counted(power.tried + len(power.untried), 'operator')}"
+    return f"wrong operators may not show: {tried} with weights"
 
 
 def size_reason(each: SizeCoverage) -> str:

@@ -26,6 +26,8 @@ class Tolerance:
         outliers: Share of the elements that may exceed the allowance, by `mnncompat.parity.tolerance.OUTLIER` times at
             most, where nothing is known about the cause; see `mnncompat.parity.outliers`. 0 allows none in any case.
         unequal: Share of the elements of an integer or boolean output that may differ.
+        scaled: Whether `atol` is only the most that is allowed, and follows outputs that are smaller, see
+            `mnncompat.parity.output_scale`; else it is taken as it is.
 
     Raises:
         UsageError: A negative number, or a share above 1.
@@ -36,6 +38,7 @@ class Tolerance:
     snr_db: float | None = None
     outliers: float = 0.0
     unequal: float = 0.0
+    scaled: bool = False
 
     def __post_init__(self) -> None:
         if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1 and 0 <= self.outliers <= 1):

@@ -18,6 +18,8 @@ is half of the network and more. Nine tenths lies between the two, and near the 
 say. All of them would refuse good networks for one idle branch; half would pass a network with two outputs of which one
 is dead.
 """
+SAMPLE = 10
+"""Operators that are a sample of a network: of fewer, one that has no say would decide. Of small networks, half are."""
 EQUAL_RTOL, EQUAL_ATOL = 1e-3, 1e-6
 """Tolerances up to which agreement is called equality: those of float32, see `mnncompat.parity.tolerance`."""
 BATCH_SIZES, OTHER_SIZES = 3, 2
@@ -83,9 +85,14 @@ class Power:
         return len(self.exercised) + len(self.silent)
 
     @property
+    def is_sample(self) -> bool:
+        """Whether enough operators were tried to tell, or there is none to try."""
+        return self.tried >= min(SAMPLE, (self.tried + len(self.untried)) / 2)
+
+    @property
     def is_enough(self) -> bool:
-        """Whether at least `ENOUGH` of the operators that were tried are exercised."""
-        return len(self.exercised) >= ENOUGH * self.tried
+        """Whether at least `ENOUGH` of the operators that were tried are exercised, and enough of them were tried."""
+        return self.is_sample and len(self.exercised) >= ENOUGH * self.tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

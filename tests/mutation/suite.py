@@ -96,7 +96,7 @@ def _shown(original: ModelProto, planted: ModelProto, subject: Subject) -> float
     if isinstance(actual, Failure):
         return math.inf
     names = output_names(first)
-    judge = Judge(dict.fromkeys(names, FLOAT32), defaults=names, coarse=coarse_outputs(first, names), scores=scores)
+    judge = Judge(dict.fromkeys(names, FLOAT32), coarse=coarse_outputs(first, names), scores=scores)
     failed = [each for each in judge.outputs(feeds, expected, actual) if not each.passed]
     return max((each.error_ratio for output in failed for each in output.comparisons), default=0.0)
 

@@ -58,8 +58,10 @@ def test_a_wrong_class_that_is_saturated_is_noticed(function: str, tmp_path: Pat
     wrong = WEIGHT.copy()
     wrong[DEAD] *= 1.1
     file = converted(classifier(function, wrong), tmp_path)
-    assert verify(original, file, power=False).passed
+    without_power = verify(original, file, power=False)
     report = verify(original, file)
+    assert without_power.power is None
+    assert without_power.problems == report.problems
     assert report.power is not None
     assert report.power.remembered
     (problem,) = report.problems

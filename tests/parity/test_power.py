@@ -23,10 +23,11 @@ from mnncompat.parity.power.findings import KeptFindings
 from mnncompat.parity.power.trials import Trials
 from mnncompat.parity.real_draws import Feeder, run_reference_on
 from mnncompat.parity.recorded_noise import NoiseRecorder
-from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.runners import OnnxRunner, OnnxRuntimeRunner
 from mnncompat.parity.signature import input_signature
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity
+from mnncompat.results.proof_strength import Power
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from mnncompat.parity import Given, Tolerance
     from mnncompat.parity.reference import Reference
-    from mnncompat.results.proof_strength import Power
 
 RANDOM = np.random.default_rng(10)
 
@@ -451,7 +451,28 @@ def test_a_model_without_room_for_its_weights_is_not_measured(monkeypatch: pytes
     assert not isinstance(ran.outputs, Failure)
     told, _ = analysis.measure(reference, ran, ran.outputs, {"y": FLOAT32}, took=0)
     assert told.notes[-1] == "not measured what the draws would show: no space left on device"
-    assert analysis.conclude([]) is None
+    power = concluded(analysis)
+    assert power.untried == ("MatMul 'first'", "Add 'bias'", "MatMul 'last'")
+    assert not power.is_enough
+
+
+def test_what_onnx_runtime_does_not_load_is_measured_by_the_evaluator() -> None:
+    text = """(float[2,40] x) => (float[2,8] y) {
+        [first] a = MatMul(x, w) b = Relu(a) [last] c = MatMul(b, v)
+        d = Cast<to=11>(c) e = Sinh(d) y = Cast<to=1>(e) }"""
+    proto = model(text, w=0.05 * numbers(40, 32), v=0.1 * numbers(32, 8))  # 5 kB, which go to a file of their own
+    assert isinstance(OnnxRuntimeRunner(proto).run([{"x": numbers(2, 40)}]), Failure)
+    power, _ = measured(proto)
+    assert power.exercised == ("MatMul 'first'", "MatMul 'last'")
+
+
+@pytest.mark.parametrize(
+    ("exercised", "untried", "is_enough"),
+    [(0, 0, True), (0, 1, False), (1, 1, True), (1, 2, False), (9, 11, False), (10, 400, True)],
+)
+def test_a_sample_is_half_of_the_operators_or_ten(exercised: int, untried: int, is_enough: bool) -> None:  # noqa: FBT001
+    power = Power(exercised=tuple("e" * exercised), untried=tuple("u" * untried))
+    assert power.is_enough is is_enough
 
 
 def test_a_number_repeated_is_no_weight() -> None:

@@ -11,10 +11,11 @@ import numpy as np
 
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.power.branches import never_taken
-from mnncompat.parity.power.faulty_model import FaultyModel
+from mnncompat.parity.power.faulty_model import FaultyModel, inlined
 from mnncompat.parity.power.findings import Findings, KeptFindings
 from mnncompat.parity.power.flattened import differences, flattened
 from mnncompat.parity.power.input_search import InputSearch
+from mnncompat.parity.power.operators import operators_with_weights
 from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import ENOUGH, Power
@@ -53,6 +54,7 @@ class PowerAnalysis:
         folder: Where external data lie.
         noise: Results of random nodes -> outputs that give them out, where MNN is fed with them.
         ask: Is told which tensors are wanted from inside the model, of the first draw, beside MNN's outputs.
+        plants: False to plant no faults, and only find the classes that are saturated in every draw.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class PowerAnalysis:
         folder: Path | None = None,
         noise: Mapping[str, str] | None = None,
         ask: Callable[[Collection[str]], None] | None = None,
+        plants: bool = True,
     ) -> None:
         self._model = model
         self._folder = folder
         self._noise = noise
         self._ask = ask
+        self._plants = plants
         self._found = Findings()
         self._remembered = False
         self._refusal = ""
@@ -95,16 +99,19 @@ class PowerAnalysis:
         """
         start = time.monotonic()
         self._limit = max(LEAST_SECONDS, SHARE * took)
+        self._evaluated = ran.evaluated
         self._feeds, self._expected, self._tolerances = list(ran.feeds), list(expected), tolerances
-        self._kept = KeptFindings(self._model, self._folder, ran.feeds, tolerances)
-        self._remembered = self._remember(reference)
+        if self._plants:
+            self._kept = KeptFindings(self._model, self._folder, ran.feeds, tolerances)
+            self._remembered = self._remember(reference)
         reference.release()
         if not self._remembered:
             self._run((), None if ran.evaluated else ran.plan)
         if self._ask is not None:
             self._ask([each.value for each in self._found.flattened])
         self._seconds += time.monotonic() - start
-        notes = (f"not measured what the draws would show: {self._refusal}",) if self._refusal else ()
+        told = self._refusal and self._plants
+        notes = (f"not measured what the draws would show: {self._refusal}",) if told else ()
         return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes, *self._found.notes)), self._expected
 
     def before_functions(self, outputs: Sequence[OutputParity], first: Outputs) -> tuple[OutputParity, ...]:
@@ -131,10 +138,12 @@ class PowerAnalysis:
             labels: What the report calls tensors that are no outputs of the model.
 
         Returns:
-            The power; None if no faults can be planted in the model.
+            The power; None if no faults are to be planted. Where none can be, all operators are untried.
         """
-        if self._refusal:
+        if not self._plants:
             return None
+        if self._refusal:
+            return Power(untried=self._operators(), seconds=self._seconds)
         start = time.monotonic()
         without = self._not_compared(outputs, labels or {})
         records = self._found.records
@@ -188,13 +197,25 @@ class PowerAnalysis:
 
     def _run(self, without: Collection[Pair], plan: InputPlan | None) -> None:
         """Try what is open, and search for better inputs if much stays silent and they may be drawn."""
-        deadline = time.process_time() + self._limit
         try:
-            model = FaultyModel(self._model, folder=self._folder, noise=self._noise)
+            model = FaultyModel(
+                self._model,
+                folder=self._folder,
+                noise=self._noise,
+                evaluated=self._evaluated,
+                planted=self._plants,
+            )
         except (OSError, RuntimeError, ValueError) as error:  # no room for the weights; functions that are not inlined
             self._refusal = str(error).partition("\n")[0] or type(error).__name__
             return
+        deadline = time.process_time() + self._limit
         with closing(model) as faulty:
+            if (
+                self._ask is not None and not without
+            ):  # of the draws that everybody gets, not of those that are searched
+                self._found.flattened = list(flattened(faulty, self._feeds, self._expected, self._tolerances))
+            if not self._plants:
+                return
             trials = Trials(faulty, self._feeds, self._expected, self._tolerances, self._found.records)
             trials.run(deadline, without)
             self._found.labels = tuple(each.label for each in faulty.operators)
@@ -204,8 +225,6 @@ class PowerAnalysis:
             self._found.notes += _told(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
-            if self._ask is not None and not without:
-                self._found.flattened = list(flattened(faulty, self._feeds, self._expected, self._tolerances))
 
     def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
         pairs = zip(self._feeds, self._expected, strict=True)
@@ -265,10 +284,18 @@ class PowerAnalysis:
             self._found.searched.append(feed)
             trials.run(deadline)
 
+    def _operators(self) -> tuple[str, ...]:
+        """What the operators with weights are called, as far as they can be found; the model as a whole, if not."""
+        try:
+            return tuple(each.label for each in operators_with_weights(inlined(self._model)))
+        except (RuntimeError, ValueError):
+            return ("the model's operators",)
+
     def _counted(self) -> list[int]:
         return [number for number in range(len(self._found.labels)) if number not in self._found.idle]
 
     def _is_enough(self) -> bool:
+        """Whether further draws cannot show more, or need not."""
         states = [self._state(number, ()) for number in self._counted()]
         tried = sum(state is not State.UNTRIED for state in states)
         return states.count(State.EXERCISED) >= ENOUGH * tried

@@ -16,7 +16,7 @@ from mnncompat.parity.power.operators import operators_with_weights, with_placeh
 from mnncompat.parity.power.planting import HALF, OFF, SWITCH, plant
 from mnncompat.parity.power.saturation import Saturating, saturating
 from mnncompat.parity.power.shell import shell_of
-from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class FaultyModel:
     """A model under ONNX Runtime, with a switch per operator with weights.
 
-    It runs as the reference does: one thread, nothing fused. So with no fault it gives the reference's very outputs.
+    It runs as the reference does, by ONNX's evaluator where ONNX Runtime does not load the model. So with no fault it
+    gives the reference's very outputs.
     Close it after use: it keeps large weights in a temporary folder.
 
     Attributes:
@@ -42,25 +43,34 @@ class FaultyModel:
         model: The model; it is not changed.
         folder: Where its external data lie, if it has any.
         noise: Results of random nodes -> outputs of the model that give them out. They are fed, instead of drawn.
+        evaluated: Whether ONNX's evaluator computes it, since ONNX Runtime loads the model and fails to run it.
+        planted: False for a model without switches.
 
     Raises:
         OSError: There is no room for the weights.
     """
 
     def __init__(
-        self, model: ModelProto, *, folder: Path | None = None, noise: Mapping[str, str] | None = None
+        self,
+        model: ModelProto,
+        *,
+        folder: Path | None = None,
+        noise: Mapping[str, str] | None = None,
+        evaluated: bool = False,
+        planted: bool = True,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="mnncompat-power-")
         self._noise = dict(noise or {})
+        self._is_evaluated = evaluated
         try:
             spare = Path(self._temporary.name)
             shell, weights = shell_of(model, folder or spare, spare)
-            self.unplanted = _inlined(shell)
-            self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted)
-            self.placeholders = with_placeholders(self.unplanted)
+            self.unplanted = inlined(shell)
+            self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted) if planted else ()
+            self.placeholders = with_placeholders(self.unplanted) if planted else 0
             self.outputs = tuple(value.name for value in self.unplanted.graph.output)
             self.saturating = _saturating(self.unplanted, self.outputs)
-            self._runner = OnnxRuntimeRunner(self._planted(), folder=weights)
+            self._runner = OnnxRunner(self._planted(), folder=weights)
         except BaseException:
             self._temporary.cleanup()
             raise
@@ -88,7 +98,8 @@ class FaultyModel:
         """
         noise = {_fed(name): outputs[name] for name in self._noise.values()}
         switches = {SWITCH: np.asarray(wrong, np.int64), HALF: np.asarray(half, np.int64)}
-        found = self._runner.run([{**arrays, **noise, **switches}])
+        feeds = [{**arrays, **noise, **switches}]
+        found = (self._runner.evaluate(feeds) if self._is_evaluated else None) or self._runner.run(feeds)
         return found if isinstance(found, Failure) else found[0]
 
     def close(self) -> None:
@@ -97,7 +108,12 @@ class FaultyModel:
         self._temporary.cleanup()
 
 
-def _inlined(model: ModelProto) -> ModelProto:
+def inlined(model: ModelProto) -> ModelProto:
+    """The model without local functions.
+
+    Raises:
+        RuntimeError: They cannot be inlined.
+    """
     if not model.functions:
         return model
     from onnx.inliner import inline_local_functions

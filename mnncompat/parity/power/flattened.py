@@ -57,7 +57,7 @@ def flattened(
     expected: Sequence[Outputs],
     tolerances: Mapping[str, Tolerance],
 ) -> Iterator[Flattened]:
-    """Find the slices that are saturated in all draws of one size.
+    """Find the slices that are saturated in all draws of one size; most often the first one shows that there are none.
 
     Args:
         faulty: The model.
@@ -66,12 +66,14 @@ def flattened(
         tolerances: Of the outputs that count; those that are judged by a signal-to-noise ratio are left out.
     """
     exact = {name for name, each in tolerances.items() if not each.is_rough}
-    goals = {name: each for name, each in faulty.saturating.items() if each.slope is not None and name in exact}
-    if not goals or not feeds:
-        return
+    goals: dict[str, Saturating] = {
+        name: each for name, each in faulty.saturating.items() if each.slope is not None and name in exact
+    }
     first: Outputs = {}
     dead: dict[str, np.ndarray] = {}
     for feed, outputs in zip(feeds, expected, strict=True):
+        if not goals:
+            return
         if feed.shapes != feeds[0].shapes:
             continue
         found = faulty.run(feed.arrays, outputs)
@@ -80,9 +82,10 @@ def flattened(
         first = first or found
         for name, goal in goals.items():
             dead[name] = dead.get(name, True) & _is_dead(found[goal.value], goal, tolerances[name])
+        goals = {name: goal for name, goal in goals.items() if _whole_slices(dead[name])}
     for name, goal in goals.items():
         value, slices = first[goal.value], _whole_slices(dead[name])
-        if slices and value.size == expected[0][name].size and value.dtype == np.float32:
+        if value.size == expected[0][name].size and value.dtype == np.float32:
             yield Flattened(name, goal.function, goal.value, value, slices)
 
 

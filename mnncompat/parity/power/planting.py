@@ -36,7 +36,8 @@ HALF = "power/half"
 _FACTORS = "power/factors"
 _PERIOD = 65521
 """A prime number, so that the half does not repeat along rows or channels."""
-_CONTRIB = "com.microsoft"  # its Range is older than ONNX's, which needs opset 11
+_CONTRIB, _RANGE = "com.microsoft", 11
+"""ONNX Runtime's own Range, for models below the opset from which on ONNX has one."""
 
 
 def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
@@ -46,6 +47,7 @@ def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
         model: Without local functions.
         operators: Of this model; their positions are the numbers that the switch takes.
     """
+    domain = _domain_of_range(model)
     for operator in operators:
         node = _graph_at(model.graph, operator.address).node[operator.position]
         for name, _ in operator.results:
@@ -54,14 +56,21 @@ def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
     by_graph: dict[GraphAddress, dict[int, list[NodeProto]]] = {}
     for number, operator in enumerate(operators):
         if operator.results:
-            by_graph.setdefault(operator.address, {})[operator.position] = list(_switched(number, operator.results))
+            by_graph.setdefault(operator.address, {})[operator.position] = list(
+                _switched(number, operator.results, domain)
+            )
     for address in sorted(by_graph, key=len, reverse=True):  # inner graphs first: positions in outer ones stay
         _insert(_graph_at(model.graph, address), by_graph[address])
     model.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in (SWITCH, HALF))
     model.graph.initializer.append(numpy_helper.from_array(_factors(), _FACTORS))
     model.ir_version = max(model.ir_version, 4)  # before it, initializers have to be inputs as well
-    if all(entry.domain != _CONTRIB for entry in model.opset_import):
-        model.opset_import.add(domain=_CONTRIB, version=1)
+    if domain and all(entry.domain != domain for entry in model.opset_import):
+        model.opset_import.add(domain=domain, version=1)
+
+
+def _domain_of_range(model: ModelProto) -> str:
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    return "" if opset >= _RANGE else _CONTRIB
 
 
 def _factors() -> np.ndarray:
@@ -89,7 +98,7 @@ def _exact(name: str) -> str:
     return f"{name}/exact"
 
 
-def _switched(number: int, results: Iterable[tuple[str, int]]) -> Iterator[NodeProto]:
+def _switched(number: int, results: Iterable[tuple[str, int]], domain: str) -> Iterator[NodeProto]:
     results = list(results)
     own = f"power/{number}"
     yield _constant(np.int64(number), f"{own}/number")
@@ -97,7 +106,7 @@ def _switched(number: int, results: Iterable[tuple[str, int]]) -> Iterator[NodeP
     wrong, right = GraphProto(name=f"{own}/wrong"), GraphProto(name=f"{own}/right")
     for name, element in results:
         planted, exact = f"{name}/planted", f"{name}/unplanted"
-        wrong.node.extend(_planted(_exact(name), element, planted))
+        wrong.node.extend(_planted(_exact(name), element, planted, domain))
         right.node.append(helper.make_node("Identity", [_exact(name)], [exact]))
         wrong.output.append(helper.make_tensor_value_info(planted, element, None))
         right.output.append(helper.make_tensor_value_info(exact, element, None))
@@ -105,14 +114,14 @@ def _switched(number: int, results: Iterable[tuple[str, int]]) -> Iterator[NodeP
     yield helper.make_node("If", [f"{own}/on"], names, then_branch=wrong, else_branch=right)
 
 
-def _planted(name: str, element: int, result: str) -> Iterator[NodeProto]:
+def _planted(name: str, element: int, result: str, domain: str) -> Iterator[NodeProto]:
     """Multiply by the factors of one half: element i by the one at i modulo the period."""
     at = f"{result}/"
     yield helper.make_node("Size", [name], [f"{at}size"])
     yield _constant(np.int64(0), f"{at}0")
     yield _constant(np.int64(1), f"{at}1")
     yield _constant(np.int64(_PERIOD), f"{at}period")
-    yield helper.make_node("Range", [f"{at}0", f"{at}size", f"{at}1"], [f"{at}i"], domain=_CONTRIB)
+    yield helper.make_node("Range", [f"{at}0", f"{at}size", f"{at}1"], [f"{at}i"], domain=domain)
     yield helper.make_node("Div", [f"{at}i", f"{at}period"], [f"{at}rounds"])
     yield helper.make_node("Mul", [f"{at}rounds", f"{at}period"], [f"{at}before"])
     yield helper.make_node("Sub", [f"{at}i", f"{at}before"], [f"{at}place"])

@@ -234,6 +234,7 @@ class _Check:
                     message=message,
                     location=self.graphs[site.graph].location(index),
                     status="rewrite",
+                    category=rewrite.category,
                     remedy=rewrite.name,
                     fixable=True,
                 ),

@@ -30,6 +30,7 @@ def rewrite_info(rewrite: Rewrite) -> RuleInfo:
         summary=rewrite.summary,
         severity=rewrite.severity,
         explanation=inspect.getdoc(type(rewrite)) or rewrite.summary,
+        category=rewrite.category,
         remedy=rewrite.name,
         applicability=rewrite.applicability,
         op_types=rewrite.op_types,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
-_FAIL_ON = ("error", "warning", "never")
+_FAIL_ON = ("error", "warning", "performance", "never")
 
 
 def check(  # noqa: PLR0913 - options
@@ -49,7 +49,7 @@ def check(  # noqa: PLR0913 - options
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
     Reads the graph only, unless --probe or --backend is given: neither MNN nor ONNX Runtime is started. Exit status 1
-    if there are errors or warnings.
+    if there are errors or warnings about correctness, or others that were selected.
     """
     check_format(output_format)
     if fail_on not in _FAIL_ON:
@@ -68,18 +68,25 @@ def check(  # noqa: PLR0913 - options
         additions.append(_surveyor(options.split_names(backend, "--backend"), chosen[1]))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    reported, results = _check_all(models, mnn, RowChoice(select=chosen[0], ignore=chosen[1]), additions)
+    choice = RowChoice(select=chosen[0], ignore=chosen[1])
+    reported, results = _check_all(models, mnn, choice, additions)
     report_all(reported, results, output_format)
-    _fail_on(fail_on, results)
+    _fail_on(fail_on, results, choice)
 
 
-def _fail_on(level: str, results: Sequence[CheckResult]) -> None:
-    """End with status 1 if there is a finding of that level or above."""
+def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> None:
+    """End with status 1 if there is a finding of that level or above.
+
+    A finding that is not about correctness counts if the level asks for it, or if it was selected.
+    """
     if level == "never":
         return
-    from mnncompat.results.diagnostics import Severity
+    from mnncompat.results.diagnostics import Category, Severity
 
-    if any(result.at_least(Severity(level)) for result in results):
+    least = Severity.WARNING if level == "performance" else Severity(level)
+    every = level == "performance" or bool(choice.select)
+    found = (each for result in results for each in result.at_least(least))
+    if any(every or each.category is Category.CORRECTNESS for each in found):
         raise typer.Exit(1)
 
 

@@ -109,7 +109,12 @@ Power = Annotated[
 
 FailOn = Annotated[
     str,
-    typer.Option("--fail-on", metavar="LEVEL", help="Findings that make the exit status 1: error, warning or never."),
+    typer.Option(
+        "--fail-on",
+        metavar="LEVEL",
+        help="Findings that make the exit status 1: error, warning, performance (warnings about speed and size too) or "
+        "never.",
+    ),
 ]
 ProbeNodes = Annotated[
     bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")

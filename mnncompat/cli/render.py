@@ -21,7 +21,7 @@ _PLAIN_WIDTH = 100
 
 def to_json(items: Iterable[Any]) -> str:
     """Dataclasses as one JSON document with a schema version."""
-    document = {"schema_version": "1.0", "items": [dataclasses.asdict(item) for item in items]}
+    document = {"schema_version": "1.1", "items": [dataclasses.asdict(item) for item in items]}
     return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 
@@ -31,10 +31,11 @@ def rule_list(rules: Sequence[RuleInfo], *, color: bool) -> str:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("code", "severity", "name", "summary"):
+    for heading in ("code", "severity", "category", "name", "summary"):
         table.add_column(heading, overflow="fold")
     for rule in rules:
-        table.add_row(*(Text(part) for part in (rule.code, rule.severity.value, rule.name, rule.summary)))
+        parts = (rule.code, rule.severity.value, rule.category.value, rule.name, rule.summary)
+        table.add_row(*map(Text, parts))
     return rendered([table], color=color)
 
 
@@ -43,7 +44,7 @@ def rule_text(rule: RuleInfo, *, color: bool) -> str:
     from rich.markdown import Markdown
     from rich.text import Text
 
-    facts = [f"severity: {rule.severity.value}"]
+    facts = [f"severity: {rule.severity.value}", f"category: {rule.category.value}"]
     facts += [f"operators: {', '.join(rule.op_types)}"] if rule.op_types else []
     facts += [f"MNN: {rule.mnn}"] if rule.mnn else []
     facts += [f"fix: {rule.remedy} ({rule.applicability.value})"] if rule.remedy and rule.applicability else []

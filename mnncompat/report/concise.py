@@ -1,4 +1,7 @@
-"""One line for each finding: `model.onnx: /head/Gemm: error MNN212 [*] message`, `[*]` where a rewrite helps."""
+"""One line for each finding: `model.onnx: /head/Gemm: error MNN212 [*] message`, `[*]` where a rewrite helps.
+
+A category other than correctness follows in brackets: `warning MNN801 [*] [performance] message`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import model_name
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject
-from mnncompat.results.diagnostics import Diagnostic
+from mnncompat.results.diagnostics import Category, Diagnostic
 
 
 def render(subjects: Sequence[Subject]) -> str:
@@ -19,4 +22,5 @@ def render(subjects: Sequence[Subject]) -> str:
 def _line(found: Diagnostic) -> str:
     place = ": ".join(filter(None, (model_name(found.location.model), printable(found.location.path))))
     mark = "[*] " if found.fixable else ""
-    return f"{place}: {found.severity.value} {found.code} {mark}{printable(found.message)}"
+    about = "" if found.category is Category.CORRECTNESS else f"[{found.category.value}] "
+    return f"{place}: {found.severity.value} {found.code} {mark}{about}{printable(found.message)}"

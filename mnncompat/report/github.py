@@ -12,7 +12,7 @@ from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import node_name, relative
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject
-from mnncompat.results.diagnostics import Diagnostic, Severity
+from mnncompat.results.diagnostics import Category, Diagnostic, Severity
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -23,7 +23,8 @@ def render(subjects: Sequence[Subject]) -> str:
 
 
 def _command(found: Diagnostic) -> str:
-    properties = {"title": f"{found.code} {found.name}"}
+    about = "" if found.category is Category.CORRECTNESS else f" ({found.category.value})"
+    properties = {"title": f"{found.code} {found.name}{about}"}
     if found.location.model:
         properties = {"file": relative(found.location.model)} | properties
     written = ",".join(f"{name}={_property(printable(value))}" for name, value in properties.items())

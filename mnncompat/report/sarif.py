@@ -73,6 +73,7 @@ def _bare(found: Diagnostic) -> RuleInfo:
         summary=found.name.replace("-", " "),
         severity=found.severity,
         explanation="",
+        category=found.category,
         remedy=found.remedy,
     )
 
@@ -124,6 +125,7 @@ def _fingerprint(key: tuple[str, ...], occurrence: int) -> str:
 def _properties(found: Diagnostic) -> dict[str, Any]:
     return {
         "status": found.status,
+        "category": found.category.value,
         "opType": found.location.op_type,
         "outputs": list(found.location.outputs),
         "remedy": found.remedy,

@@ -26,7 +26,11 @@ def descriptor(rule: RuleInfo) -> dict[str, Any]:
         "fullDescription": {"text": _cut(rule.explanation.strip() or rule.summary)},
         "help": {"text": text, "markdown": text},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
-        "properties": {"problem.severity": _PROBLEM[rule.severity], "tags": ["mnn", "onnx"]},
+        "properties": {
+            "problem.severity": _PROBLEM[rule.severity],
+            "category": rule.category.value,
+            "tags": ["mnn", "onnx", rule.category.value],
+        },
     }
     link = help_uri(rule)
     return described | ({"helpUri": link} if link else {})

@@ -31,6 +31,19 @@ class Severity(Enum):
         return ("error", "warning", "info").index(self.value)
 
 
+class Category(Enum):
+    """What a finding is about; a model with correct results passes a check, whatever else could be better.
+
+    * ``CORRECTNESS``: whether MNN takes the model, and computes what it computes.
+    * ``PERFORMANCE``: the results are right, but MNN could be faster.
+    * ``SIZE``: the results are right, but the file could be smaller.
+    """
+
+    CORRECTNESS = "correctness"
+    PERFORMANCE = "performance"
+    SIZE = "size"
+
+
 class Applicability(Enum):
     """Whether a rewrite may be applied without asking.
 
@@ -82,6 +95,7 @@ class Diagnostic:
         status: What MNN does: ``refused``, ``crash``, ``error`` (at load or run), ``wrong``, ``partial``, ``told``,
             ``unknown``, ``rewrite`` for a node that a rewrite would improve, or of a backend ``placement`` and
             ``fallback``.
+        category: See `Category`.
         remedy: Name of the rewrite that removes the finding, or None.
         fixable: True if that rewrite matches here: `mnncompat fix` applies it.
         may_fix: True if it was not tried here, or matches beside another one: `mnncompat fix` may apply it.
@@ -95,6 +109,7 @@ class Diagnostic:
     message: str
     location: Location
     status: str
+    category: Category = Category.CORRECTNESS
     remedy: str | None = None
     fixable: bool = False
     may_fix: bool = False
@@ -140,6 +155,7 @@ class RuleInfo:
         summary: One line.
         severity: Severity of the findings it makes.
         explanation: Markdown: what it finds, why that is a hazard, what to do.
+        category: See `Category`.
         remedy: Name of the rewrite that removes the finding, or None.
         applicability: Of the rewrite; None where there is none.
         op_types: Operators that it is about.
@@ -152,6 +168,7 @@ class RuleInfo:
     summary: str
     severity: Severity
     explanation: str
+    category: Category = Category.CORRECTNESS
     remedy: str | None = None
     applicability: Applicability | None = None
     op_types: tuple[str, ...] = ()
@@ -175,6 +192,7 @@ class RuleInfo:
             message=message,
             location=at,
             status=status,
+            category=self.category,
             hint=hint,
             evidence=evidence,
         )

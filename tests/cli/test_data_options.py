@@ -13,6 +13,7 @@ from onnx import parser
 from mnncompat.cli import main
 from mnncompat.cli.limits import parse_memory
 from mnncompat.errors import UsageError
+from mnncompat.report.json import SCHEMA_VERSION
 
 Capture = pytest.CaptureFixture[str]
 
@@ -46,7 +47,7 @@ def test_data_in_every_command(model: Path, capsys: Capture) -> None:
     assert "equal for batch 1 and 2 only: 2 outputs in 3 draws" in capsys.readouterr().out
     assert main(["verify", "--load-data", str(saved), "--output-format", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["schema_version"] == "1.3"
+    assert document["schema_version"] == SCHEMA_VERSION
     (result,) = document["results"]
     assert (result["source"], result["file"]) == (str(model), str(out))
     assert result["parity"]["given"] == result["parity"]["draws"] == ["sample few", "sample more", "feeds 1"]

@@ -13,7 +13,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.parity import FLOAT32, FP16_WEIGHTS
 from mnncompat.report import Subject, Verified
 from mnncompat.results.backend_placement import BackendReport, Fallback, Placement
-from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic, Location, RuleInfo, Severity
+from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Location, RuleInfo, Severity
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.outcomes import (
     AppliedFix,
@@ -66,6 +66,7 @@ WIDE = Diagnostic(
     message="Gemm 500 -> 10 can be a 1x1 convolution",
     location=GEMM,
     status="rewrite",
+    category=Category.PERFORMANCE,
     remedy=REWRITE,
     fixable=True,
 )
@@ -109,6 +110,7 @@ RULES = (
         summary="a fully connected layer that can be a convolution",
         severity=Severity.WARNING,
         explanation="x @ W is a convolution with W as its kernel.",
+        category=Category.PERFORMANCE,
         remedy=REWRITE,
         applicability=Applicability.SAFE,
         op_types=("Gemm", "MatMul"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mnncompat.report.evidence import command
 from mnncompat.report.location import full_name, model_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
-from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic, Severity
+from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Severity
 
 STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO: Style.NOTE}
 _OUTCOMES = {
@@ -81,20 +81,32 @@ def write_total(page: Page, results: Sequence[CheckResult]) -> None:
     )
 
 
-def summary(found: Iterable[Diagnostic], nodes: int, mnn_version: str) -> str:
+def summary(found: Sequence[Diagnostic], nodes: int, mnn_version: str) -> str:
     """`2 errors, 1 warning, 1 info in 14 nodes (MNN 3.6.1)`."""
     return f"{counts(found) or 'no findings'} in {counted(nodes, 'node')} (MNN {printable(mnn_version)})"
 
 
-def counts(found: Iterable[Diagnostic]) -> str:
-    """`2 errors, 1 warning, 1 info`, empty for no findings."""
-    tally = Counter(each.severity for each in found)
+def counts(found: Sequence[Diagnostic]) -> str:
+    """`2 errors, 1 warning, 3 performance warnings, 1 info`, empty for no findings."""
+    tally = Counter((each.severity, each.category) for each in found if each.severity is not Severity.INFO)
+    infos = sum(each.severity is Severity.INFO for each in found)
     parts = [
-        f"{tally[severity]} info" if severity is Severity.INFO else counted(tally[severity], severity.value)
+        counted(tally[severity, category], f"{_about(category)}{severity.value}")
         for severity in Severity
-        if tally[severity]
+        for category in Category
+        if tally[severity, category]
     ]
-    return ", ".join(parts)
+    return ", ".join([*parts, *([f"{infos} info"] if infos else [])])
+
+
+def label(found: Diagnostic) -> str:
+    """`error[MNN212]`, `performance warning[MNN801]`."""
+    return f"{_about(found.category)}{found.severity.value}[{printable(found.code)}]"
+
+
+def _about(category: Category) -> str:
+    """A category before a noun; empty for correctness, which goes without saying."""
+    return "" if category is Category.CORRECTNESS else f"{category.value} "
 
 
 def _group_key(found: Diagnostic) -> tuple[object, ...]:
@@ -117,11 +129,10 @@ def _write_group(
     page: Page, group: Sequence[Diagnostic], mnn_version: str, applicability: Mapping[str, Applicability]
 ) -> None:
     found = group[0]
-    label = f"{found.severity.value}[{printable(found.code)}]"
     alike = len({each.message for each in group}) == 1
     message = printable(found.message) if alike else counted(len(group), "finding")
     times = f" ({len(group)} nodes)" if alike and len(group) > 1 else ""
-    page.labelled(label, STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
+    page.labelled(label(found), STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
     arrow = page.paint("-->", Style.FAINT)
     if not alike and found.status == "unknown":
         _write_operators(page, group)

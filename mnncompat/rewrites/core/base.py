@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from onnx import ModelProto
 
 from mnncompat.graph.view import GraphView
-from mnncompat.results.diagnostics import Applicability, Severity
+from mnncompat.results.diagnostics import Applicability, Category, Severity
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
@@ -72,6 +72,7 @@ class Rewrite(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     severity: ClassVar[Severity] = Severity.WARNING
+    category: ClassVar[Category] = Category.CORRECTNESS
     applicability: ClassVar[Applicability] = Applicability.SAFE
     approximate: ClassVar[bool] = False
     """True if its result differs by more than rounding: the result is judged by its signal-to-noise ratio."""

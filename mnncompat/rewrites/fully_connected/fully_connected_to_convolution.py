@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mnncompat.graph.view import GraphView
+from mnncompat.results.diagnostics import Category
 from mnncompat.rewrites.core.base import Example, Match, Refusal, Rewrite
 from mnncompat.rewrites.fully_connected.layers import Layer
 from mnncompat.rewrites.fully_connected.plan import Region, plan
@@ -54,6 +55,7 @@ class FullyConnectedToConvolution(Rewrite):
     code = "MNN801"
     name = "fully-connected-to-convolution"
     summary = "a fully connected layer runs better, and on more backends, as a convolution"
+    category = Category.PERFORMANCE
     op_types = ("Gemm", "MatMul")
     before = (
         (

@@ -41,6 +41,7 @@ wheel: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist .
 
 docs: $(VENV)/.dev
+	$(BIN)/mnncompat dev compile-rules
 	$(BIN)/mnncompat ops --mnn 3.6.1 --output-format markdown > rules/TABLE.md
 	$(BIN)/python tests/docs/row_language.py
 	$(BIN)/python tests/docs/console.py

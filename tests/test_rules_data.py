@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 
 from mnncompat.checking.checker import UNDECLARED
 from mnncompat.rewrites.index import all_rewrites
-from mnncompat.support import rule_files
+from mnncompat.support import compiled_rules, rule_files
 from mnncompat.support.releases import contains, releases
 from mnncompat.support.table import SupportTable
 
@@ -54,6 +55,37 @@ def test_follows_the_schema(path: Path) -> None:
         f"{path.name}: {trouble.json_path}: {trouble.message}\n"
         "docs/row-language.md lists what may be there; `make docs` brings new relations into rules/schema.json"
     )
+
+
+def test_the_compiled_rows_are_those_of_the_files() -> None:
+    """What is behind is read from TOML: right, and slow."""
+    behind = "run `mnncompat dev compile-rules`"
+    assert (ROOT / compiled_rules.FILE).read_bytes() == compiled_rules.compile_rules(ROOT), behind
+    for path in FILES:
+        source = path.read_bytes()
+        assert compiled_rules.compiled(ROOT, path.stem, source) == tomllib.loads(source.decode()), path
+        assert compiled_rules.compiled(ROOT, path.stem, source + b" ") is None, path
+
+
+def test_trusted_rows_are_those_that_are_checked() -> None:
+    trusted, checked = SupportTable(), SupportTable(trusted=False)
+    for op in trusted.ops():
+        for one, other in zip(trusted.rows(op), checked.rows(op), strict=True):
+            assert (one.code, one.mnn, one.reason, one.when.text) == (
+                other.code,
+                other.mnn,
+                other.reason,
+                other.when.text,
+            )
+
+
+def test_damaged_compiled_rows_are_not_read(tmp_path: Path) -> None:
+    for contents in (b"", b'["Add",1,{"a":1}]\n', b'["Add",907060870,{"a":\n', b'["Add",907060870,[]]\n'):
+        folder = tmp_path / str(len(contents))
+        folder.mkdir()
+        (folder / compiled_rules.FILE).write_bytes(contents)
+        assert compiled_rules.compiled(folder, "Add", b"hello") is None
+    assert zlib.crc32(b"hello") == 907060870
 
 
 def test_the_schema_itself_is_valid() -> None:

@@ -29,6 +29,14 @@ class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP. It is no KeyboardInterrupt, for which typer would choose another exit status."""
 
 
+class Ended(Exception):  # noqa: N818 - no error
+    """A command has done its work, and the program ends with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 # Signals received: an exception that is raised while an extension module is imported becomes an ImportError.
 _SIGNALS: list[int] = []
 
@@ -44,6 +52,7 @@ def run() -> NoReturn:
     frees the memory at once.
     """
     from mnncompat.cli.descriptors import take_over
+    from mnncompat.cli.onnx_on_demand import import_onnx_on_demand
     from mnncompat.cli.supervisor import supervised
     from mnncompat.files.scratch import remove_stale, temporary_folder
 
@@ -51,6 +60,7 @@ def run() -> NoReturn:
     take_over()
     sys.unraisablehook = _unraisable
     remove_stale(temporary_folder())
+    import_onnx_on_demand()
     os._exit(supervised(main))
 
 
@@ -67,16 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forget_outputs()
     try:
         _handle_signals()
-        from mnncompat.cli.app import application
-        from mnncompat.cli.config import defaults
-
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        app = application(given)
-        status = app(given, prog_name="mnncompat", standalone_mode=False, default_map=defaults(given))
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
         if sys.stdout is not None:
             sys.stdout.flush()
     except MnncompatError as error:
         return _fail(error.message, error.hint) if not _SIGNALS else _interruption()
+    except Ended as ended:
+        return ended.status
     except BrokenPipeError:
         # The reader closed the pipe (`| head`): that is no error, and Python must not print one at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,6 +93,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback
         return _unexpected(error) if not _SIGNALS else _interruption()
     return int(status or EXIT_OK)
+
+
+def _run(words: list[str]) -> int | None:
+    """Run the command that the words name; typer reads them if they are not plain."""
+    from mnncompat.cli.commands import COMMANDS, command_named
+    from mnncompat.cli.config import defaults
+
+    configured = defaults(words)
+    if words and words[0] in COMMANDS:
+        from mnncompat.cli.plain_words import plain_call
+
+        call = plain_call(command_named(words[0]), words[1:], configured.get(words[0], {}))
+        if call is not None:
+            call()
+            return EXIT_OK
+    from mnncompat.cli.app import application
+
+    status: int | None = application(words)(words, prog_name="mnncompat", standalone_mode=False, default_map=configured)
+    return status
 
 
 def interrupted() -> bool:

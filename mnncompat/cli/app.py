@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
-_COMMANDS = ("check", "fix", "convert", "verify", "export", "ops", "probe", "rule", "score")
+from mnncompat.cli.commands import COMMANDS, command_named
+from mnncompat.cli.declared import for_typer
+
 _DEV = "dev"
 
 
@@ -35,8 +36,8 @@ def application(words: Sequence[str]) -> typer.Typer:
 
         app.add_typer(dev, name=_DEV)
         return app
-    for name in words[:1] if words and words[0] in _COMMANDS else _COMMANDS:
-        app.command(name)(getattr(import_module(f"mnncompat.cli.{name}"), name))
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        app.command(name)(for_typer(command_named(name)))
     return app
 
 

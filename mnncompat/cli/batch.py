@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
-from mnncompat.cli import EXIT_ERROR, Interrupted, interrupted
+from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
 from mnncompat.cli.console import report
 from mnncompat.cli.failures import words
 from mnncompat.cli.printing import say, say_error
@@ -68,7 +66,7 @@ def report_all(reported: Sequence[Any], done: Sequence[Any], output_format: str)
     """
     report(reported, output_format)
     if len(done) < len(reported):
-        raise typer.Exit(EXIT_ERROR)
+        raise Ended(EXIT_ERROR)
 
 
 def _unfinished(path: Path, error: Exception) -> Unfinished:

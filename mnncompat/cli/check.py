@@ -7,9 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mnncompat.cli import options
+from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, progress_bar
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
@@ -28,7 +26,6 @@ _FAIL_ON = ("error", "warning", "performance", "never")
 
 
 def check(  # noqa: PLR0913 - options
-    context: typer.Context,
     models: options.Models,
     *,
     mnn: options.MnnVersion = None,
@@ -54,17 +51,19 @@ def check(  # noqa: PLR0913 - options
     check_format(output_format)
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
-    from mnncompat.checking.rule_catalog import require_rules
     from mnncompat.support.row_choice import RowChoice
 
     chosen = options.chosen_rules(select, ignore)
-    require_rules((*chosen[0], *chosen[1]))
+    if any(chosen):
+        from mnncompat.checking.rule_catalog import require_rules
+
+        require_rules((*chosen[0], *chosen[1]))
     additions = [_reader(shape)]
     if probe:
-        _require_installed(context, "--probe", mnn)
+        _require_installed("--probe", mnn)
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
-        _require_installed(context, "--backend", mnn)
+        _require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), chosen[1]))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
@@ -87,7 +86,7 @@ def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> N
     every = level == "performance" or bool(choice.select)
     found = (each for result in results for each in result.at_least(least))
     if any(every or each.category is Category.CORRECTNESS for each in found):
-        raise typer.Exit(1)
+        raise Ended(1)
 
 
 def _check_all(
@@ -114,11 +113,11 @@ def _check_all(
     return each_model(models, checked)
 
 
-def _require_installed(context: typer.Context, option: str, mnn: str | None) -> None:
+def _require_installed(option: str, mnn: str | None) -> None:
+    from mnncompat.cli.config import configured
     from mnncompat.support.releases import require_installed
 
-    source = context.get_parameter_source("mnn")
-    require_installed(mnn, option, configured=source is not None and source.name == "DEFAULT_MAP")
+    require_installed(mnn, option, configured=mnn is not None and mnn == configured("mnn"))
 
 
 def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:

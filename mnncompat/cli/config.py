@@ -31,7 +31,7 @@ _NEVER = (
 
 
 def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Defaults of the commands' options, for typer.
+    """Defaults of the commands' options, by command and parameter.
 
     Args:
         words: The command line; with --help no file is read.
@@ -41,7 +41,7 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if not words or "--help" in words or "-h" in words:
         return {}
-    file = next((f / "pyproject.toml" for f in _folders() if is_file(f / "pyproject.toml")), None)
+    file = _nearest()
     table = {} if file is None else _table(file)
     found: dict[str, dict[str, Any]] = {}
     for key, value in table.items():
@@ -49,6 +49,16 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
         for command in commands:
             found.setdefault(command, {})[parameter] = value
     return found
+
+
+def configured(key: str) -> Any:
+    """What the file states for a key, None if nothing."""
+    file = _nearest()
+    return None if file is None else _table(file).get(key)
+
+
+def _nearest() -> Path | None:
+    return next((f / "pyproject.toml" for f in _folders() if is_file(f / "pyproject.toml")), None)
 
 
 def _folders() -> tuple[Path, ...]:

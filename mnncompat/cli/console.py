@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -103,6 +102,8 @@ def check_format(output_format: str) -> Any:
 
 def tool_version() -> str:
     """Version of mnncompat."""
+    import importlib.metadata
+
     return importlib.metadata.version("mnncompat")
 
 

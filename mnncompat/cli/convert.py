@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mnncompat.cli import options
+from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
@@ -117,7 +115,7 @@ def _convert_all(
     reported, results = each_model(models, converted)
     report_all(reported, results, output_format)
     if any(result.verdict != "converted" for result in results):
-        raise typer.Exit(1)
+        raise Ended(1)
 
 
 def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:

@@ -28,6 +28,16 @@ def next_code(
     emit(skeletons.next_row_code(op) if kind == "row" else skeletons.next_rewrite_code())
 
 
+@dev.command("compile-rules")
+def compile_rules() -> None:
+    """Write rules/compiled.jsonl: the rows as `check` reads them, ten times as fast as from TOML."""
+    from mnncompat.support import compiled_rules, rule_files
+
+    file = skeletons.checkout() / "rules" / compiled_rules.FILE
+    file.write_bytes(compiled_rules.compile_rules(rule_files.root()))
+    emit(f"wrote {file}")
+
+
 @dev.command("new-row")
 def new_row(
     op: Annotated[str, typer.Argument(metavar="OP", help="The operator, as ONNX spells it.", show_default=False)],

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, note
+from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 
 
 def export(
     target: Annotated[
         str,
-        typer.Argument(
+        argument(
             metavar="MODULE:CALLABLE",
             help="Returns a torch.nn.Module; MODULE is importable or a .py file.",
             show_default=False,
@@ -24,14 +23,12 @@ def export(
     *,
     shape: Annotated[
         list[str],
-        typer.Option(
-            "--shape", metavar="[NAME:]DIMS", help="Shape of an input, in order: `image:1,3,224,224`. Repeatable."
-        ),
+        option("--shape", metavar="[NAME:]DIMS", help="Shape of an input, in order: `image:1,3,224,224`. Repeatable."),
     ],
     output: options.Out = None,
-    opset: Annotated[int | None, typer.Option("--opset", help="ONNX opset. [default: the exporter's own]")] = None,
-    exporter: Annotated[str, typer.Option("--exporter", help="dynamo or torchscript.")] = "torchscript",
-    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the first dimension dynamic.")] = False,
+    opset: Annotated[int | None, option("--opset", help="ONNX opset. [default: the exporter's own]")] = None,
+    exporter: Annotated[str, option("--exporter", help="dynamo or torchscript.")] = "torchscript",
+    dynamic_batch: Annotated[bool, option("--dynamic-batch", help="Leave the first dimension dynamic.")] = False,
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
 ) -> None:

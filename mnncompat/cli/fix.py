@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from mnncompat.cli import options
+from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
@@ -62,7 +60,7 @@ def fix(  # noqa: PLR0913 - options
         _show_changes(results)
     report_all(reported, results, output_format)
     if any(_is_unfinished(result, written=output is not None or in_place) for result in results):
-        raise typer.Exit(1)
+        raise Ended(1)
 
 
 def _is_unfinished(result: FixedModel, *, written: bool) -> bool:

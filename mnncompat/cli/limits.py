@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
 
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--memory-limit",
         metavar="SIZE",
         help="Memory that the work with one model may take beyond what its files do: `4GB`, `512MB`. Sizes that are "
@@ -19,7 +18,7 @@ MemoryLimit = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(
+    option(
         "--timeout",
         metavar="SECONDS",
         help="Time that the work with one model may take, all of it. [default: 12 s, and more for larger files]",
@@ -27,11 +26,11 @@ Timeout = Annotated[
 ]
 CommandTimeout = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", help="Time that the command may take, all of it. [default: no limit]"),
+    option("--timeout", metavar="SECONDS", help="Time that the command may take, all of it. [default: no limit]"),
 ]
 CommandMemory = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--memory-limit",
         metavar="SIZE",
         help="Memory that each process of the command may take: `4GB`, `512MB`. [default: no limit]",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, emit, use_color
+from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
@@ -19,21 +18,19 @@ _DECLARATIONS = ("declared", "undeclared")
 
 
 def ops(
-    op: Annotated[list[str] | None, typer.Argument(metavar="[OP]...", help="Operators, such as Resize.")] = None,
+    op: Annotated[list[str] | None, argument(metavar="[OP]...", help="Operators, such as Resize.")] = None,
     *,
     mnn: options.MnnVersion = None,
     status: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--status",
             metavar="STATUS",
             help="Only operators with such a row: supported, refused, crash, error, wrong or partial; or declared, "
             "undeclared. Repeatable.",
         ),
     ] = None,
-    output_format: Annotated[
-        str, typer.Option("--output-format", metavar="FORMAT", help="text, json or markdown.")
-    ] = "text",
+    output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text, json or markdown.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
 ) -> None:

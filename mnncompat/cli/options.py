@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from mnncompat.cli.console import note
+from mnncompat.cli.declared import argument, option
 from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
-Models = Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
-OneModel = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
-Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT", help="Where to write the result.")]
+Models = Annotated[list[Path], argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+OneModel = Annotated[Path, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+Out = Annotated[Path | None, option("-o", "--output", metavar="OUT", help="Where to write the result.")]
 MnnVersion = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--mnn",
         metavar="VERSION",
         help="MNN release to check against: 0.1.1.2 to the newest, or `latest`. [default: the installed one]",
@@ -34,17 +33,17 @@ MnnVersion = Annotated[
 ]
 Select = Annotated[
     list[str] | None,
-    typer.Option("--select", metavar="RULE", help="Only these rules: code, start of a code, or name. Repeatable."),
+    option("--select", metavar="RULE", help="Only these rules: code, start of a code, or name. Repeatable."),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="RULE", help="Not these rules: code, start of a code, or name. Repeatable."),
+    option("--ignore", metavar="RULE", help="Not these rules: code, start of a code, or name. Repeatable."),
 ]
-Format = Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text, concise, json, sarif or github.")]
-Unsafe = Annotated[bool, typer.Option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
+Format = Annotated[str, option("--output-format", metavar="FORMAT", help="text, concise, json, sarif or github.")]
+Unsafe = Annotated[bool, option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
 Shapes = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--shape",
         metavar="NAME:DIMS",
         help="Shape of an input that the runs begin with: `image:1,3,224,224`. Nothing is fixed to it; "
@@ -53,7 +52,7 @@ Shapes = Annotated[
 ]
 Inputs = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--input",
         metavar="NAME=PATH",
         help="Real data for an input: a .npy, an .npz with samples, a folder of .npy files, an image, or a folder of "
@@ -62,7 +61,7 @@ Inputs = Annotated[
 ]
 Preprocessing = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--preprocess",
         metavar="NAME=STEPS",
         help="How images become an input: "
@@ -72,19 +71,19 @@ Preprocessing = Annotated[
 ]
 Feeds = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--feeds",
         metavar="MODULE:FUNCTION",
         help="A function that yields dictionaries of arrays by input name: `feeds.py:draws`. Repeatable.",
     ),
 ]
 DataOnly = Annotated[
-    bool, typer.Option("--data-only", help="Compare on --input and --feeds alone, not on drawn inputs as well.")
+    bool, option("--data-only", help="Compare on --input and --feeds alone, not on drawn inputs as well.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
+Seed = Annotated[int, option("--seed", min=0, max=MOST_SEED, help="Seed of the drawn inputs.")]
 Tolerances = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--tolerance",
         metavar="[OUTPUT=]RTOL",
         help="Relative tolerance, for one output or for all: `logits=1e-2`. Repeatable.",
@@ -93,7 +92,7 @@ Tolerances = Annotated[
 
 Accept = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--accept",
         metavar="WORD",
         help="What may be missing for a proof: `not-proven` (too few operators exercised, or random outputs), "
@@ -102,14 +101,14 @@ Accept = Annotated[
 ]
 Power = Annotated[
     bool,
-    typer.Option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),
+    option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),
 ]
 
 # ---- of `check` ------------------------------------------------------------------------------------------------------
 
 FailOn = Annotated[
     str,
-    typer.Option(
+    option(
         "--fail-on",
         metavar="LEVEL",
         help="Findings that make the exit status 1: error, warning, performance (warnings about speed and size too) or "
@@ -117,11 +116,11 @@ FailOn = Annotated[
     ),
 ]
 ProbeNodes = Annotated[
-    bool, typer.Option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
+    bool, option("--probe", help="Measure each distinct node on the installed MNN as well; takes seconds.")
 ]
 Backends = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--backend",
         metavar="NAME",
         help="Also convert with the installed MNN, and say which ops run on this backend: nnapi, coreml, opencl, ... "
@@ -131,27 +130,25 @@ Backends = Annotated[
 
 # ---- of `fix` --------------------------------------------------------------------------------------------------------
 
-InPlace = Annotated[bool, typer.Option("--in-place", help="Overwrite the models.")]
+InPlace = Annotated[bool, option("--in-place", help="Overwrite the models.")]
 ShowDiff = Annotated[
     bool,
-    typer.Option("--diff", help="Show removed, added and changed nodes. Without -o or --in-place nothing is written."),
+    option("--diff", help="Show removed, added and changed nodes. Without -o or --in-place nothing is written."),
 ]
 FixVersion = Annotated[
     str | None,
-    typer.Option(
-        "--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"
-    ),
+    option("--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"),
 ]
 Arch = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--arch", metavar="NAME", help="Architecture to rewrite for: x86_64, aarch64 or armv7. [default: all at once]"
     ),
 ]
-Prove = Annotated[bool, typer.Option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")]
+Prove = Annotated[bool, option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")]
 Freeze = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--shape",
         metavar="NAME:DIMS",
         help="Fix a dynamic input to this shape, and fold what becomes constant: `image:1,3,224,224`. Unsafe by "
@@ -162,29 +159,27 @@ Freeze = Annotated[
 
 # ---- of `convert` ----------------------------------------------------------------------------------------------------
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but write the .mnn file.")]
-Rewritten = Annotated[bool, typer.Option("--fix/--no-fix", help="Rewrite before the conversion.")]
-Fp16 = Annotated[bool, typer.Option("--fp16", help="Store weights as float16.")]
-WeightBits = Annotated[int, typer.Option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")]
+DryRun = Annotated[bool, option("--dry-run", help="Do everything but write the .mnn file.")]
+Rewritten = Annotated[bool, option("--fix/--no-fix", help="Rewrite before the conversion.")]
+Fp16 = Annotated[bool, option("--fp16", help="Store weights as float16.")]
+WeightBits = Annotated[int, option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")]
 ExactGelu = Annotated[
-    bool, typer.Option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
+    bool, option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
 ]
 TargetVersion = Annotated[
     str | None,
-    typer.Option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
+    option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
 ]
-OptimizeLevel = Annotated[
-    int | None, typer.Option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
+OptimizeLevel = Annotated[int | None, option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")]
+Quiet = Annotated[bool, option("-q", "--quiet", help="No progress on stderr.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
-Recorded = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what was measured.")]
+Jobs = Annotated[int | None, option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
+Recorded = Annotated[Path | None, option("--out", metavar="FILE", help="Write what was measured.")]
 Python = Annotated[
     Path | None,
-    typer.Option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
+    option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
 ]
 
 
@@ -230,13 +225,15 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     Raises:
         UsageError: It is neither, names no input of the model, or names one twice.
     """
+    if not values:
+        return {}
     from mnncompat.parity.given_inputs import require_inputs
     from mnncompat.parity.signature import input_signature
 
-    signature = input_signature(model.proto) if values else ()
+    signature = input_signature(model.proto)
     names = [spec.name for spec in signature]
     shapes: dict[str, tuple[int, ...]] = {}
-    for value in values or ():
+    for value in values:
         name, colon, dims = value.rpartition(":")
         if not colon:
             if len(names) != 1:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from mnncompat.cli import Interrupted, options
+from mnncompat.cli import Ended, Interrupted, options
 from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.progress import case_bar
 from mnncompat.cli.render import rendered
@@ -28,7 +27,7 @@ _INTERRUPTED = 2
 
 _Corpora = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--corpus",
         metavar="NAME",
         help="node, node-const, converted, operator, simple, generated, rows or all. Repeatable. [default: node]",
@@ -36,24 +35,24 @@ _Corpora = Annotated[
 ]
 _Codes = Annotated[
     list[str] | None,
-    typer.Option("--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."),
+    option("--code", metavar="CODE", help="Only the micro-models of this row; of the corpus rows. Repeatable."),
 ]
 
 
 def probe(  # noqa: PLR0913 - one parameter an option
-    case: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
+    case: Annotated[list[str] | None, argument(metavar="[CASE]...", help="Cases to show in full.")] = None,
     *,
     corpus: _Corpora = None,
-    op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    op: Annotated[list[str] | None, option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
     code: _Codes = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Size of the generated corpus.")] = None,
+    seed: Annotated[int, option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, option("--count", min=1, help="Size of the generated corpus.")] = None,
     jobs: options.Jobs = None,
     python: options.Python = None,
     out: options.Recorded = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what FILE holds already.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
-    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    resume: Annotated[bool, option("--resume", help="Go on with what FILE holds already.")] = False,
+    fix: Annotated[bool, option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
+    output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
 ) -> None:
@@ -125,7 +124,7 @@ def _measure(
     if interrupted:
         kept = f"; {out} keeps them: go on with --resume" if out else ""
         note(f"interrupted: {len(recording.found)} cases measured{kept}")
-        raise typer.Exit(_INTERRUPTED)
+        raise Ended(_INTERRUPTED)
 
 
 def _text(header: Mapping[str, str], recording: Recording) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mnncompat.cli.console import begin_work, emit, use_color
+from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.results.renamed_rules import current_name
 
 
 def rule(
     code: Annotated[
-        str | None, typer.Argument(metavar="[CODE]", help="Code or name; without it all rules are listed.")
+        str | None, argument(metavar="[CODE]", help="Code or name; without it all rules are listed.")
     ] = None,
     *,
-    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
 ) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.declared import option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.render import rendered
 from mnncompat.errors import TableError, UsageError
@@ -26,10 +25,10 @@ _SHOWN = 3
 
 _Evidence = Annotated[
     Path | None,
-    typer.Option("--evidence", metavar="FILE", help="File that `probe --out` wrote. [default: the evidence in rules/]"),
+    option("--evidence", metavar="FILE", help="File that `probe --out` wrote. [default: the evidence in rules/]"),
 ]
 _Release = Annotated[
-    str | None, typer.Option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]")
+    str | None, option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]")
 ]
 
 
@@ -37,15 +36,15 @@ def score(  # noqa: PLR0913 - one parameter an option
     *,
     corpus: Annotated[
         list[str] | None,
-        typer.Option("--corpus", metavar="NAME", help="As of `probe`. Repeatable. [default: node and node-const]"),
+        option("--corpus", metavar="NAME", help="As of `probe`. Repeatable. [default: node and node-const]"),
     ] = None,
-    op: Annotated[list[str] | None, typer.Option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Size of the generated corpus.")] = None,
+    op: Annotated[list[str] | None, option("--op", metavar="OP", help="Only this operator. Repeatable.")] = None,
+    seed: Annotated[int, option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
+    count: Annotated[int | None, option("--count", min=1, help="Size of the generated corpus.")] = None,
     evidence: _Evidence = None,
     mnn: _Release = None,
-    measure: Annotated[bool, typer.Option("--measure", help="Measure on the installed MNN instead.")] = False,
-    output_format: Annotated[str, typer.Option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
+    measure: Annotated[bool, option("--measure", help="Measure on the installed MNN instead.")] = False,
+    output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
 ) -> None:

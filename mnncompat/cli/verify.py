@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from mnncompat.cli import options
+from mnncompat.cli import Ended, options
 from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
     _Tolerances = tuple[Tolerance | None, dict[str, Tolerance]]
 
-Model = Annotated[Path | None, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
-File = Annotated[Path | None, typer.Argument(metavar="FILE.mnn", help="The converted file.", show_default=False)]
+Model = Annotated[Path | None, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+File = Annotated[Path | None, argument(metavar="FILE.mnn", help="The converted file.", show_default=False)]
 SaveData = Annotated[
     Path | None,
-    typer.Option("--save-data", metavar="DIR", help="Keep the inputs and the outputs of both sides in a folder."),
+    option("--save-data", metavar="DIR", help="Keep the inputs and the outputs of both sides in a folder."),
 ]
 LoadData = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--load-data",
         metavar="DIR",
         help="Judge what --save-data kept, by --tolerance, and run nothing; MODEL and FILE.mnn may be left out.",
@@ -79,7 +78,7 @@ def verify(  # noqa: PLR0913 - options
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
     if not proven:
-        raise typer.Exit(1)
+        raise Ended(1)
 
 
 class _Drawn:

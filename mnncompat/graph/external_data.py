@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.tensor_values import element_dtype
 
 Reference = list[tuple[str, str]]
 """Entries of `TensorProto.external_data`: location, offset, length."""
@@ -197,7 +197,7 @@ def _entries(tensor: TensorProto, what: str) -> dict[str, str]:
 def _stored_bytes(tensor: TensorProto) -> int:
     """Size in bytes that shape and element type imply; 0 where a byte holds several elements, or nothing is known."""
     try:
-        element = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        element = element_dtype(tensor.data_type)
     except KeyError:
         return 0
     packed = element.name in ("int4", "uint4", "float4_e2m1fn", "int2", "uint2")

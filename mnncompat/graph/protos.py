@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
+
+from mnncompat.graph.tensor_values import tensor_array
 
 Dim = int | str | None
 """A dimension: its size, its symbol, or None if nothing is known."""
@@ -19,6 +21,24 @@ GraphAddress = tuple[tuple[int, str], ...]
 
 ONNX_DOMAINS = ("", "ai.onnx")
 """Both spell the domain of ONNX's own operators."""
+_ATTRIBUTE_FIELDS: dict[int, str] = {
+    AttributeProto.UNDEFINED: "",
+    AttributeProto.FLOAT: "f",
+    AttributeProto.INT: "i",
+    AttributeProto.STRING: "s",
+    AttributeProto.TENSOR: "t",
+    AttributeProto.GRAPH: "g",
+    AttributeProto.SPARSE_TENSOR: "sparse_tensor",
+    AttributeProto.TYPE_PROTO: "tp",
+    AttributeProto.FLOATS: "floats",
+    AttributeProto.INTS: "ints",
+    AttributeProto.STRINGS: "strings",
+    AttributeProto.TENSORS: "tensors",
+    AttributeProto.GRAPHS: "graphs",
+    AttributeProto.SPARSE_TENSORS: "sparse_tensors",
+    AttributeProto.TYPE_PROTOS: "type_protos",
+}
+_REPEATED = frozenset(("floats", "ints", "strings", "tensors", "graphs", "sparse_tensors", "type_protos"))
 _NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
 
 
@@ -29,15 +49,29 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """
     for item in node.attribute:
         if item.name == name and not item.ref_attr_name:
-            return onnx.helper.get_attribute_value(item)
+            return attribute_value(item)
     return default
+
+
+def attribute_value(item: AttributeProto) -> Any:
+    """Value of an attribute as `onnx.helper.get_attribute_value` gives it; None if it has no type.
+
+    Raises:
+        ValueError: It is taken from the caller of a function, or its type is not one of ONNX's.
+    """
+    if item.ref_attr_name or item.type not in _ATTRIBUTE_FIELDS:
+        raise ValueError(f"attribute {item.name} has no value of its own")
+    field = _ATTRIBUTE_FIELDS[item.type]
+    if not field:
+        return None
+    return list(getattr(item, field)) if field in _REPEATED else getattr(item, field)
 
 
 def constant_array(node: NodeProto) -> NDArray[Any] | None:
     """What a ``Constant`` states, as a tensor or as numbers; None of strings, sparse and externally stored tensors."""
     tensor = attribute(node, "value")
     if isinstance(tensor, TensorProto):
-        return None if tensor.data_location == TensorProto.EXTERNAL else onnx.numpy_helper.to_array(tensor)
+        return None if tensor.data_location == TensorProto.EXTERNAL else tensor_array(tensor)
     for name, dtype in _NUMBERS.items():
         value = attribute(node, name)
         if value is not None:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -27,6 +25,7 @@ from mnncompat.graph.protos import (
     onnx_opset,
     qualified_op,
 )
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
@@ -253,7 +252,7 @@ class GraphView:
             inline.raw_data = ExternalFiles(self.scope.model.path).read(tensor)
             tensor = inline
             require_tensor(tensor, f"tensor '{tensor.name}'")
-        return np.asarray(onnx.numpy_helper.to_array(tensor))
+        return tensor_array(tensor)
 
 
 def _walk(view: GraphView) -> Iterator[GraphView]:

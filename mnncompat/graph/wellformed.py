@@ -206,11 +206,12 @@ def _require_sparse(sparse: SparseTensorProto, where: str) -> None:
 
 def _is_outside(sparse: SparseTensorProto) -> bool:
     import numpy as np
-    from onnx import numpy_helper
+
+    from mnncompat.graph.tensor_values import tensor_array
 
     if sparse.indices.data_location == TensorProto.EXTERNAL:
         return False
-    indices = numpy_helper.to_array(sparse.indices)
+    indices = tensor_array(sparse.indices)
     bound = np.array(sparse.dims if indices.ndim > 1 else [min(prod(sparse.dims), 2**63 - 1)], np.int64)
     return bool(((indices < 0) | (indices >= bound)).any())
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto
 
 from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.inference.evaluation import evaluate
 
 _SHAPE_OPERANDS = {
@@ -95,7 +96,7 @@ class _Arithmetic:
             value = self._value(name)
             self._names[name] = None if value is None else f"{name} evaluated"
             if value is not None:
-                self._graph.initializer.append(numpy_helper.from_array(value, f"{name} evaluated"))
+                self._graph.initializer.append(array_tensor(value, f"{name} evaluated"))
         return self._names[name]
 
     def _value(self, name: str) -> NDArray[Any] | None:
@@ -130,19 +131,19 @@ class _Arithmetic:
         if node.input:
             return self._size(name, node)
         value = constant_array(node) if node.op_type == "Constant" else None
-        return None if value is None else numpy_helper.from_array(value, name)
+        return None if value is None else array_tensor(value, name)
 
     def _size(self, name: str, node: NodeProto) -> TensorProto | None:
         sizes = self.sizes(node.input[0])
         if node.op_type == "Size" and sizes is not None:
-            return numpy_helper.from_array(np.array(np.prod(sizes, dtype=np.int64)), name)
+            return array_tensor(np.array(np.prod(sizes, dtype=np.int64)), name)
         if node.op_type == "Shape":
             return self._selected_sizes(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])
-        return None if index is None else self._selected_sizes(name, producer, numpy_helper.to_array(index))
+        return None if index is None else self._selected_sizes(name, producer, tensor_array(index))
 
     def _selected_sizes(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
         """The sizes that are selected from a shape; its other sizes may be unknown."""
@@ -157,7 +158,7 @@ class _Arithmetic:
         sizes = [dims[position] for position in picked.reshape(-1)]
         if not all(isinstance(size, int) for size in sizes):
             return None
-        return numpy_helper.from_array(np.array(sizes, np.int64).reshape(picked.shape), name)
+        return array_tensor(np.array(sizes, np.int64).reshape(picked.shape), name)
 
     def _is_arithmetic(self, node: NodeProto) -> bool:
         if not is_onnx(node) or node.op_type not in _ARITHMETIC or len(node.output) != 1:

@@ -21,10 +21,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto, TensorProto
 
 from mnncompat.graph.operator_traits import RANDOM, SIZES
 from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.evaluation import evaluate
@@ -73,7 +74,7 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
             if value is None:
                 return None
         if value is not None:
-            stored[wanted] = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), wanted)
+            stored[wanted] = array_tensor(np.ascontiguousarray(value).reshape(value.shape), wanted)
         elif node is not None and index is not None:
             if not is_onnx(node) or any(subgraphs(node)):
                 return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 
-from onnx import NodeProto, TensorProto, helper
+import onnx
+from onnx import NodeProto, TensorProto
 
 CONTRIB_DOMAIN = "com.microsoft"
 """ONNX Runtime's own."""
@@ -48,7 +49,7 @@ _Form = Callable[[NodeProto], list[NodeProto]]
 
 def _node(node: NodeProto, op: str, inputs: Sequence[str], output: str = "", *, kept: Sequence[str] = ()) -> NodeProto:
     """A replacement of a node; a node that does not compute the first output is an extra one."""
-    made = helper.make_node(op, inputs, [output or node.output[0]], name=node.name)
+    made = onnx.helper.make_node(op, inputs, [output or node.output[0]], name=node.name)
     made.attribute.extend(each for each in node.attribute if each.name in kept)
     if output:
         made.doc_string = _EXTRA
@@ -84,9 +85,9 @@ def _window(op: str, *, is_last: bool = False) -> _Form:
         rank = len(stated["kernel_shape"].ints) + 2
         first, second = (f"{node.output[0]}/{_EXTRA}/{number}" for number in range(2))
         before = _node(node, "Transpose", node.input[:1], first)
-        before.attribute.append(helper.make_attribute("perm", [0, rank - 1, *range(1, rank - 1)]))
+        before.attribute.append(onnx.helper.make_attribute("perm", [0, rank - 1, *range(1, rank - 1)]))
         after = _node(node, "Transpose", [second])
-        after.attribute.append(helper.make_attribute("perm", [0, *range(2, rank), 1]))
+        after.attribute.append(onnx.helper.make_attribute("perm", [0, *range(2, rank), 1]))
         return [before, _node(node, op, [first, *operands[1:]], second, kept=_WINDOW), after]
 
     return form
@@ -115,7 +116,7 @@ def _integer_product(node: NodeProto) -> list[NodeProto]:
 
 def _as_float(node: NodeProto, value: str) -> NodeProto:
     made = _node(node, "Cast", [value])
-    made.attribute.append(helper.make_attribute("to", TensorProto.FLOAT))
+    made.attribute.append(onnx.helper.make_attribute("to", TensorProto.FLOAT))
     return made
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.wellformed import require_tensor
 
 LARGEST_VALUE_BYTES = 1 << 26
@@ -53,7 +54,7 @@ def evaluate(
 
     graph = GraphProto(name="evaluated", node=nodes, initializer=stored.values())
     graph.output.append(onnx.ValueInfoProto(name=name))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
     try:
         with np.errstate(all="ignore"):
             result = _run(ReferenceEvaluator(model), stored, opset, name)
@@ -68,12 +69,12 @@ def stored_array(tensor: TensorProto) -> NDArray[Any] | None:
         require_tensor(tensor, tensor.name)
     except ModelError:
         return None
-    return None if tensor.data_location == TensorProto.EXTERNAL else numpy_helper.to_array(tensor)
+    return None if tensor.data_location == TensorProto.EXTERNAL else tensor_array(tensor)
 
 
 def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: str) -> Any:
     """Run the nodes one by one, as `ReferenceEvaluator.run` does."""
-    values: dict[str, Any] = {"": None, **{each: numpy_helper.to_array(stored[each]) for each in stored}}
+    values: dict[str, Any] = {"": None, **{each: tensor_array(stored[each]) for each in stored}}
     for node in evaluator.rt_nodes_:
         operands = [values[each] for each in node.input]
         _require_bounded(node.onnx_node, operands, opset)
@@ -92,13 +93,13 @@ def _require_bounded(node: NodeProto, operands: Sequence[Any], opset: int) -> No
     arrays = {each: value for each, value in named.items() if isinstance(value, np.ndarray) and each}
     types = {each: _type(value) for each, value in arrays.items()}
     data = {
-        each: numpy_helper.from_array(np.asarray(value), each)
+        each: array_tensor(np.asarray(value), each)
         for each, value in arrays.items()
         if value.size <= _READ_BY_INFERENCE
     }
     schema = onnx.defs.get_schema(node.op_type, opset, "")
     found = onnx.shape_inference.infer_node_outputs(
-        schema, node, types, data, opset_imports=[helper.make_opsetid("", opset)]
+        schema, node, types, data, opset_imports=[onnx.helper.make_opsetid("", opset)]
     )
     for kind in found.values():
         elements = _elements(kind)
@@ -113,7 +114,7 @@ def _require_bounded(node: NodeProto, operands: Sequence[Any], opset: int) -> No
 
 
 def _type(value: NDArray[Any]) -> TypeProto:
-    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+    return onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
 
 
 def _elements(kind: TypeProto) -> int | None:

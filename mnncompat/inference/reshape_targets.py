@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto
 
 from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import attribute, constant_array, dims_of
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 
 _LONGEST = 16
 
@@ -51,7 +51,7 @@ def resolve_targets(graph: GraphProto, inferred: GraphProto) -> bool:
         target = evaluation.target(node)
         if target is not None:
             name = f"{node.input[1]} resolved {number}"
-            graph.initializer.append(onnx.numpy_helper.from_array(np.array(target, dtype=np.int64), name))
+            graph.initializer.append(array_tensor(np.array(target, dtype=np.int64), name))
             node.input[1] = name
             replaced = True
     return replaced
@@ -99,7 +99,7 @@ class _Evaluation:
         if name in self._stored:
             tensor = self._stored[name]
             is_external = tensor.data_location == TensorProto.EXTERNAL
-            return None if is_external else _numbers(onnx.numpy_helper.to_array(tensor))
+            return None if is_external else _numbers(tensor_array(tensor))
         node = self._producers.get(name)
         if node is None or depth > _LONGEST:
             return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from onnx import NodeProto
 
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size, operation, product
 
@@ -140,9 +141,7 @@ def _constant_of_shape(run: Propagation, node: NodeProto) -> list[Shape | None]:
     count = product(size for size in target if size is not None).number if None not in target else None
     value = run.attribute(node, "value")
     if count is not None and count <= _PAIR**6:
-        from onnx import numpy_helper
-
-        number = 0.0 if value is None else float(numpy_helper.to_array(value).reshape(-1)[0])
+        number = 0.0 if value is None else float(tensor_array(value).reshape(-1)[0])
         if number.is_integer():
             run.set_value(node.output[0], [Size(int(number))] * count)
     return [tuple(target)]

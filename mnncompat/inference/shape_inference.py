@@ -9,6 +9,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
+from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
@@ -71,7 +72,7 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
         kind = result.type.tensor_type.elem_type if result is not None else 0
         if result is None or not kind or dims_of(result) is not None or not entries or not isinstance(entries[0], int):
             continue
-        info = onnx.helper.make_tensor_value_info(node.output[0], kind, [None] * entries[0])
+        info = tensor_value_info(node.output[0], kind, [None] * entries[0])
         if node.output[0] in given:
             given[node.output[0]].CopyFrom(info)
         else:
@@ -146,7 +147,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     small = [t for t in proto.graph.initializer if not _is_large(t)]
     stored = {t.name for t in proto.graph.initializer}
     graph.input.extend(value for value in proto.graph.input if value.name not in stored)
-    graph.input.extend(onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
+    graph.input.extend(tensor_value_info(t.name, t.data_type, t.dims) for t in large)
     graph.initializer.extend(small)
     return bare
 

@@ -11,9 +11,9 @@ Evaluation is three-valued: True, False, or None where the model does not tell.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mnncompat.support.attribute_conditions import parse_attributes
 from mnncompat.support.condition_values import Word, fail, one_or_several, parse_count, require_known
@@ -25,41 +25,91 @@ from mnncompat.support.three_valued import Truth, all_of, any_of
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 
-class Condition(NamedTuple):
+class Condition:
     """A disjunction of conjunctions of tests, cheap tests first.
 
-    Attributes:
-        clauses: The conjunctions.
-        text: The condition as a row states it, on one line; empty if it always holds.
+    Args:
+        data: A list of tables of predicates, as TOML gave them.
+        where: File and row, for error messages.
+        defaults: Defaults of the op type's attributes.
     """
 
-    clauses: tuple[tuple[Test, ...], ...]
-    text: str = ""
+    __slots__ = ("_clauses", "_data")
+
+    def __init__(self, data: Sequence[Mapping[str, Any]], where: str, defaults: Mapping[str, Any]) -> None:
+        self._data = data
+        self._clauses = tuple(_Clause(clause, where, defaults) for clause in data)
+
+    @property
+    def text(self) -> str:
+        """The condition as a row states it, on one line; empty if it always holds."""
+        return " or ".join(filter(None, (", ".join(_stated(clause)) for clause in self._data)))
 
     def holds(self, facts: NodeFacts) -> Truth:
         """Evaluate the condition on a node; None if the model does not say enough, or the node is malformed."""
         try:
-            return any_of(all_of(test(facts) for test in clause) for clause in self.clauses)
+            return any_of(all_of(test(facts) for test in clause.tests()) for clause in self._clauses)
         except (IndexError, TypeError, ValueError, ZeroDivisionError):  # a node that onnx.checker would reject
             return None
 
+    def require_valid(self, where: str) -> None:
+        """Build all tests.
 
-def parse_condition(data: Any, where: str, defaults: Mapping[str, Any] = _NO_DEFAULTS) -> Condition:
+        Raises:
+            TableError: A predicate is not in the vocabulary, or its argument does not fit.
+        """
+        built = [tuple(clause.tests()) for clause in self._clauses]
+        if len(built) > 1 and () in built:
+            fail(where, "an empty table in a list of conditions makes the others pointless: it always holds")
+
+
+class _Clause:
+    """A conjunction. Tests are built when a node is first seen for which those before them hold."""
+
+    __slots__ = ("_built", "_defaults", "_left", "_where")
+
+    def __init__(self, data: Mapping[str, Any], where: str, defaults: Mapping[str, Any]) -> None:
+        if not isinstance(data, Mapping):
+            fail(where, f"a condition must be a table, not {data!r}")
+        for subject in data:
+            require_known(subject, tuple(PREDICATES), where, "predicate")
+        self._left = [(subject, data[subject]) for subject in PREDICATES if subject in data]
+        self._where, self._defaults = where, defaults
+        self._built: list[Test] = []
+
+    def tests(self) -> Iterator[Test]:
+        """The tests, in the order of their cost."""
+        yield from self._built
+        while self._left:
+            subject, data = self._left[0]
+            if subject == "attr":
+                tests = parse_attributes(data, self._where, self._defaults)
+            else:
+                tests = PREDICATES[subject].parse(data, self._where)
+            del self._left[0]
+            self._built += tests
+            yield from tests
+
+
+def parse_condition(
+    data: Any, where: str, defaults: Mapping[str, Any] = _NO_DEFAULTS, *, trusted: bool = False
+) -> Condition:
     """Build a condition from what TOML gave.
 
     Args:
         data: A table of predicates, or a list of them; an empty table always holds.
         where: File and row, for error messages.
         defaults: Defaults of the op type's attributes.
+        trusted: It was accepted before: what it says is looked at when it is first needed.
 
     Raises:
         TableError: A predicate is not in the vocabulary, or its argument does not fit.
     """
     clauses = one_or_several(data, where, "a condition")
-    tests = tuple(_parse_clause(clause, where, defaults) for clause in clauses)
-    if isinstance(data, list) and () in tests:
-        fail(where, "an empty table in a list of conditions makes the others pointless: it always holds")
-    return Condition(tests, " or ".join(filter(None, (", ".join(_stated(clause)) for clause in clauses))))
+    condition = Condition(clauses, where, defaults)
+    if not trusted:
+        condition.require_valid(where)
+    return condition
 
 
 def _stated(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -69,21 +119,6 @@ def _stated(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
             yield from _stated(value, f"{path}{key}.")
         else:
             yield f"{path}{key} = {json.dumps(value, ensure_ascii=False)}"
-
-
-def _parse_clause(data: Any, where: str, defaults: Mapping[str, Any]) -> tuple[Test, ...]:
-    if not isinstance(data, Mapping):
-        fail(where, f"a condition must be a table, not {data!r}")
-    for subject in data:
-        require_known(subject, tuple(PREDICATES), where, "predicate")
-    return tuple(
-        test
-        for subject, word in PREDICATES.items()
-        if subject in data
-        for test in (
-            parse_attributes(data[subject], where, defaults) if subject == "attr" else word.parse(data[subject], where)
-        )
-    )
 
 
 def _parse_opset(data: Any, where: str) -> list[Test]:

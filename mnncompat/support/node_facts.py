@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
-from onnx.helper import tensor_dtype_to_np_dtype
 
 from mnncompat.graph.operator_traits import CASTS
 from mnncompat.graph.protos import Dim, attribute, is_onnx
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, is_constant
 
@@ -102,7 +102,7 @@ class NodeFacts:
             if node.op_type == "Neg":
                 value = np.asarray(-value)
             elif dtype in _NUMBERS:
-                value = value.astype(tensor_dtype_to_np_dtype(dtype))
+                value = value.astype(element_dtype(dtype))
             else:
                 return None
         return value

@@ -6,7 +6,6 @@ The folder lies beside the package in a checkout or an editable install, and ins
 from __future__ import annotations
 
 import json
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,30 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         TableError: It is missing, unreadable or not TOML.
     """
+    return parse_toml(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file of `rules/`.
+
+    Raises:
+        TableError: It is missing or unreadable.
+    """
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
+        raise TableError(f"{path}: {error}", hint=_REINSTALL) from error
+
+
+def parse_toml(source: bytes, path: Path) -> dict[str, Any]:
+    """The contents of a TOML file.
+
+    Raises:
+        TableError: It is not TOML.
+    """
+    import tomllib
+
+    try:
+        return tomllib.loads(source.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: {error}", hint=_REINSTALL) from error

@@ -16,6 +16,7 @@ from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
+from mnncompat.support.compiled_rules import compiled
 from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
 from mnncompat.support.model_conditions import SEARCHES
@@ -126,10 +127,12 @@ class SupportTable:
 
     Args:
         root: A rules folder; the one that ships with mnncompat by default.
+        trusted: Take rows from the compiled file, unless that is behind.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, trusted: bool = True) -> None:
         self._root = root if root is not None else rule_files.root()
+        self._trusted = trusted
         self._files: dict[str, OpFile] = {}
         self._graph_rows: tuple[Row, ...] | None = None
 
@@ -142,7 +145,7 @@ class SupportTable:
         if op not in self._files:
             path = self._root / "ops" / f"{op}.toml"
             is_known = op.isidentifier() and path.is_file()
-            self._files[op] = _read_op(path, op) if is_known else OpFile(rows=(), defaults={})
+            self._files[op] = _op_file(self._read(path, op), op, path) if is_known else OpFile(rows=(), defaults={})
         return self._files[op]
 
     def rows(self, op: str) -> tuple[Row, ...]:
@@ -161,8 +164,15 @@ class SupportTable:
         """
         if self._graph_rows is None:
             path = self._root / "graph.toml"
-            self._graph_rows = _parse_rows(rule_files.read_toml(path), "graph", "", path, {})
+            data, trusted = self._read(path, "graph")
+            self._graph_rows = _parse_rows(data, "graph", "", path, {}, trusted=trusted)
         return self._graph_rows
+
+    def _read(self, path: Path, name: str) -> tuple[dict[str, Any], bool]:
+        """What a file of rows says, and whether it was accepted before."""
+        source = rule_files.read_bytes(path)
+        found = compiled(self._root, name, source) if self._trusted else None
+        return (rule_files.parse_toml(source, path), False) if found is None else (found, True)
 
     def ops(self) -> tuple[str, ...]:
         """Op types that have a file, sorted."""
@@ -214,47 +224,44 @@ GRAPH_KEYS = {**KEYS, "find": "name of the search that finds where the row holds
 _NEEDED = ("mnn", "evidence", "status")
 _NEEDED_OF_HAZARDS = ("code", "name", "reason")
 _ONLY_OF_HAZARDS = (*_NEEDED_OF_HAZARDS, "remedy", "obstacle")
-_NEVER = Condition(())
+_NEVER = Condition((), "", {})
 
 
-def _read_op(path: Path, op: str) -> OpFile:
-    data = rule_files.read_toml(path)
+def _op_file(read: tuple[dict[str, Any], bool], op: str, path: Path) -> OpFile:
+    data, trusted = read
     defaults = data.pop("defaults", {})
     if not isinstance(defaults, dict):
         raise TableError(f"{path}: defaults must be a table of attributes", hint=_HINT)
-    return OpFile(rows=_parse_rows(data, "support", op, path, defaults), defaults=defaults)
+    return OpFile(rows=_parse_rows(data, "support", op, path, defaults, trusted=trusted), defaults=defaults)
 
 
 def _parse_rows(
-    data: Mapping[str, Any], kind: str, op: str, path: Path, defaults: Mapping[str, Any]
+    data: Mapping[str, Any], kind: str, op: str, path: Path, defaults: Mapping[str, Any], *, trusted: bool
 ) -> tuple[Row, ...]:
     entries = data.get(kind)
     if set(data) != {kind} or not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise TableError(f"{path}: must hold [[{kind}]] tables and nothing else", hint=_HINT)
     return tuple(
-        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}", defaults)
+        _parse_row(entry, op, path, f"{path}: row {entry.get('code') or number}", defaults, trusted=trusted)
         for number, entry in enumerate(entries, 1)
     )
 
 
-def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str, defaults: Mapping[str, Any]) -> Row:
-    _require_keys(entry, op, where)
-    _require_specifier(entry["mnn"], where)
-    arch = entry.get("arch", [])
-    if "arch" in entry:
-        _require_texts(arch, where, "arch", ARCHITECTURES)
-    _require_texts(entry["evidence"], where, "evidence")
-    _require_reason(entry, op, where)
+def _parse_row(
+    entry: Mapping[str, Any], op: str, file: Path, where: str, defaults: Mapping[str, Any], *, trusted: bool
+) -> Row:
+    if not trusted:
+        _require_row(entry, op, where)
     return Row(
         file=str(file),
         op=op,
         code=entry.get("code", ""),
         name=entry.get("name", ""),
         mnn=entry["mnn"],
-        arch=tuple(arch),
+        arch=tuple(entry.get("arch", ())),
         find=entry.get("find", ""),
-        when=parse_condition(entry.get("when", {}), where, defaults),
-        unless=parse_condition(entry["unless"], where, defaults) if "unless" in entry else _NEVER,
+        when=parse_condition(entry.get("when", {}), where, defaults, trusted=trusted),
+        unless=parse_condition(entry["unless"], where, defaults, trusted=trusted) if "unless" in entry else _NEVER,
         status=entry["status"],
         reason=entry.get("reason", ""),
         remedy=entry.get("remedy"),
@@ -262,6 +269,16 @@ def _parse_row(entry: Mapping[str, Any], op: str, file: Path, where: str, defaul
         obstacle=entry.get("obstacle", ""),
         evidence=tuple(entry["evidence"]),
     )
+
+
+def _require_row(entry: Mapping[str, Any], op: str, where: str) -> None:
+    """Check all but the conditions."""
+    _require_keys(entry, op, where)
+    _require_specifier(entry["mnn"], where)
+    if "arch" in entry:
+        _require_texts(entry["arch"], where, "arch", ARCHITECTURES)
+    _require_texts(entry["evidence"], where, "evidence")
+    _require_reason(entry, op, where)
 
 
 def _require_keys(entry: Mapping[str, Any], op: str, where: str) -> None:

@@ -16,7 +16,7 @@ PEER = [sys.executable, "-c", "import sys, onnx; onnx.load(sys.argv[1])", str(MO
 OURS = [str(Path(sys.executable).with_name("mnncompat")), "check", str(MODEL)]
 HELP = [str(Path(sys.executable).with_name("mnncompat")), "--version"]
 ROUNDS = 21
-LIMIT = 1.3
+LIMIT = 1.1
 
 
 def main() -> int:

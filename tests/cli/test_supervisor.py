@@ -18,7 +18,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mnncompat.cli import main
-from mnncompat.cli.app import _COMMANDS
+from mnncompat.cli.commands import COMMANDS
 
 RUN = [sys.executable, "-m", "mnncompat"]
 
@@ -183,7 +183,7 @@ def told():
 """
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_both_limits(command: str) -> None:
     function = getattr(import_module(f"mnncompat.cli.{command}"), command)
     assert {"timeout", "memory_limit"} <= set(signature(function).parameters)

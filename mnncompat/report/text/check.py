@@ -88,7 +88,9 @@ def summary(found: Sequence[Diagnostic], nodes: int, mnn_version: str) -> str:
 
 def counts(found: Sequence[Diagnostic]) -> str:
     """`2 errors, 1 warning, 3 performance warnings, 1 info`, empty for no findings."""
-    tally = Counter((each.severity, each.category) for each in found if each.severity is not Severity.INFO)
+    tally: Counter[tuple[Severity, Category]] = Counter(
+        (each.severity, each.category) for each in found if each.severity is not Severity.INFO
+    )
     infos = sum(each.severity is Severity.INFO for each in found)
     parts = [
         counted(tally[severity, category], f"{_about(category)}{severity.value}")

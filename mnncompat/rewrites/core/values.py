@@ -6,9 +6,10 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from mnncompat.graph.protos import Dim
+from mnncompat.graph.tensor_values import element_dtype
 
 Operand: TypeAlias = "Value | float | NDArray[Any]"
 """An operand of an emitted node: a value, an array that becomes a constant, or a number of the other operand's type."""
@@ -66,7 +67,7 @@ class Value:
     @property
     def element(self) -> np.dtype[Any]:
         """Numpy's type of `dtype`."""
-        return np.dtype(helper.tensor_dtype_to_np_dtype(self.dtype))
+        return np.dtype(element_dtype(self.dtype))
 
     @property
     def is_float(self) -> bool:

@@ -1,0 +1,60 @@
+"""`import onnx` without what no check needs: its helpers, text formats and command lines, half of its time.
+
+The package is entered in `sys.modules` before it is executed. Its messages come from the module that defines them, and
+its modules are imported when they are asked for. Whatever else is asked of it executes the package as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+_MESSAGES = "onnx.onnx_ml_pb2"
+
+
+def import_onnx_on_demand() -> None:
+    """Enter the package; does nothing if it is imported already, or is not there."""
+    if "onnx" in sys.modules:
+        return
+    spec = importlib.util.find_spec("onnx")
+    if spec is None or spec.loader is None:
+        return
+    module = importlib.util.module_from_spec(spec)
+    module.__getattr__ = _Attributes(module).find  # type: ignore[method-assign]
+    sys.modules["onnx"] = module
+
+
+class _Attributes:
+    """What the package is asked for before it is executed."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def find(self, name: str) -> Any:
+        if name.startswith("__"):
+            return self._whole(name)
+        if name == "load_from_string":  # what shape inference ends with
+            return self._load
+        if hasattr(importlib.import_module(_MESSAGES), name):
+            found = getattr(sys.modules[_MESSAGES], name)
+            setattr(self._module, name, found)
+            return found
+        if importlib.util.find_spec(f"onnx.{name}") is not None:
+            return importlib.import_module(f"onnx.{name}")
+        return self._whole(name)
+
+    def _load(self, data: Any, *more: Any, **named: Any) -> Any:
+        """`onnx.load_from_string`: of bytes alone they are a serialised model."""
+        if more or named or not isinstance(data, bytes):
+            return self._whole("load_from_string")(data, *more, **named)
+        return self.find("ModelProto").FromString(data)
+
+    def _whole(self, name: str) -> Any:
+        """Execute the package, and ask it."""
+        spec = self._module.__spec__
+        if vars(self._module).pop("__getattr__", None) is not None and spec is not None and spec.loader is not None:
+            spec.loader.exec_module(self._module)
+        return getattr(self._module, name)

@@ -1,0 +1,97 @@
+"""Stored tensors to arrays and back, for the types that NumPy has itself.
+
+`onnx.helper` and `onnx.numpy_helper` do the same for all types. They take as long to import as everything else that a
+check of a small model does, so they are asked only where a model holds another type.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, ValueInfoProto
+
+_NATIVE: dict[int, np.dtype[Any]] = {
+    TensorProto.FLOAT: np.dtype(np.float32),
+    TensorProto.UINT8: np.dtype(np.uint8),
+    TensorProto.INT8: np.dtype(np.int8),
+    TensorProto.UINT16: np.dtype(np.uint16),
+    TensorProto.INT16: np.dtype(np.int16),
+    TensorProto.INT32: np.dtype(np.int32),
+    TensorProto.INT64: np.dtype(np.int64),
+    TensorProto.BOOL: np.dtype(np.bool_),
+    TensorProto.FLOAT16: np.dtype(np.float16),
+    TensorProto.DOUBLE: np.dtype(np.float64),
+    TensorProto.UINT32: np.dtype(np.uint32),
+    TensorProto.UINT64: np.dtype(np.uint64),
+}
+_DATA_TYPES = {dtype: data_type for data_type, dtype in _NATIVE.items()}
+# Where elements stand that are not raw, if they are stored as they are.
+_FIELDS: dict[int, str] = {
+    TensorProto.FLOAT: "float_data",
+    TensorProto.INT32: "int32_data",
+    TensorProto.INT64: "int64_data",
+    TensorProto.DOUBLE: "double_data",
+}
+_IS_LITTLE = sys.byteorder == "little"
+
+
+def tensor_array(tensor: TensorProto) -> NDArray[Any]:
+    """The values of a tensor that is stored inline, as `onnx.numpy_helper.to_array` has them.
+
+    Raises:
+        ValueError: The data do not fit the dimensions.
+        TypeError: It has no type.
+    """
+    dtype = _NATIVE.get(tensor.data_type)
+    if dtype is not None and _IS_LITTLE and not tensor.HasField("segment") and not _is_external(tensor):
+        if tensor.HasField("raw_data"):
+            return np.frombuffer(tensor.raw_data, dtype).reshape(tensor.dims)
+        if tensor.data_type in _FIELDS:
+            return np.array(getattr(tensor, _FIELDS[tensor.data_type]), dtype).reshape(tensor.dims)
+    found: NDArray[Any] = onnx.numpy_helper.to_array(tensor)
+    return found
+
+
+def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
+    """A tensor that holds an array, as `onnx.numpy_helper.from_array` makes it."""
+    data_type = _DATA_TYPES.get(array.dtype)
+    if data_type is None or not _IS_LITTLE:
+        made: TensorProto = onnx.numpy_helper.from_array(array, name)
+        return made
+    tensor = TensorProto(data_type=data_type, dims=array.shape, raw_data=array.tobytes())
+    if name:
+        tensor.name = name
+    return tensor
+
+
+def element_dtype(data_type: int) -> np.dtype[Any]:
+    """NumPy's type of the elements of a tensor (`onnx.TensorProto.DataType`).
+
+    Raises:
+        KeyError: There is none.
+    """
+    return _NATIVE[data_type] if data_type in _NATIVE else np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type))
+
+
+def tensor_value_info(name: str, data_type: int, shape: Sequence[int | str | None]) -> ValueInfoProto:
+    """What a graph states about a tensor, as `onnx.helper.make_tensor_value_info` makes it."""
+    info = ValueInfoProto(name=name)
+    tensor = info.type.tensor_type
+    tensor.elem_type = data_type
+    tensor.shape.SetInParent()
+    for size in shape:
+        dim = tensor.shape.dim.add()
+        if isinstance(size, str):
+            dim.dim_param = size
+        elif size is not None:
+            dim.dim_value = size
+    return info
+
+
+def _is_external(tensor: TensorProto) -> bool:
+    return tensor.HasField("data_location") and tensor.data_location == TensorProto.EXTERNAL

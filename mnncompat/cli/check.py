@@ -51,26 +51,35 @@ def check(  # noqa: PLR0913 - options
     check_format(output_format)
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
-    from mnncompat.support.row_choice import RowChoice
-
-    chosen = options.chosen_rules(select, ignore)
-    if any(chosen):
-        from mnncompat.checking.rule_catalog import require_rules
-
-        require_rules((*chosen[0], *chosen[1]))
+    choice = _choice(select, ignore)
     additions = [_reader(shape)]
     if probe:
         _require_installed("--probe", mnn)
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
         _require_installed("--backend", mnn)
-        additions.append(_surveyor(options.split_names(backend, "--backend"), chosen[1]))
+        additions.append(_surveyor(options.split_names(backend, "--backend"), choice.ignore))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    choice = RowChoice(select=chosen[0], ignore=chosen[1])
     reported, results = _check_all(models, mnn, choice, additions)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results, choice)
+
+
+def _choice(select: list[str] | None, ignore: list[str] | None) -> RowChoice:
+    """The rules that count.
+
+    Raises:
+        UsageError: An entry means no rule.
+    """
+    from mnncompat.support.row_choice import RowChoice
+
+    selected, ignored = options.chosen_rules(select, ignore)
+    if selected or ignored:
+        from mnncompat.checking.rule_catalog import require_rules
+
+        require_rules((*selected, *ignored))
+    return RowChoice(select=selected, ignore=ignored)
 
 
 def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> None:

@@ -2,6 +2,7 @@
 
     convert(model.onnx, out.mnn)  -> Converted | Failure
     run(out.mnn, feeds)           -> Ran | Failure
+    trace(out.mnn, feeds, wanted) -> Traced | Failure: tensors inside the model
     interface(out.mnn)            -> MnnInterface | Failure
     declared_ops()                -> op types | Failure
 
@@ -17,8 +18,8 @@ from mnncompat.mnn.converter import convert
 from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
 from mnncompat.mnn.graph import count_ops, declared_ops, read_graph
 from mnncompat.mnn.options import ConvertOptions, Limits
-from mnncompat.mnn.outcome import Converted, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran, Weights
-from mnncompat.mnn.session import interface, run
+from mnncompat.mnn.outcome import Converted, Held, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran, Traced, Weights
+from mnncompat.mnn.session import interface, run, trace
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Failure",
     "FailureKind",
     "ForkServer",
+    "Held",
     "Limits",
     "MnnGraph",
     "MnnInput",
@@ -35,6 +37,7 @@ __all__ = [
     "Ran",
     "ServedEnvironment",
     "Stage",
+    "Traced",
     "Weights",
     "convert",
     "count_ops",
@@ -42,4 +45,5 @@ __all__ = [
     "interface",
     "read_graph",
     "run",
+    "trace",
 ]

@@ -45,6 +45,33 @@ class Ran:
     inner: dict[str, np.ndarray]
 
 
+class Held(NamedTuple):
+    """How MNN holds a tensor.
+
+    Attributes:
+        layout: `NCHW`, `NHWC` or `NC4HW4` (channels in groups of four).
+        dtype: numpy's name of the dtype: `float32`, `int32`, `uint8`, `int8`, ...
+    """
+
+    layout: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """Tensors inside a model, of one run.
+
+    Attributes:
+        values: Name -> array, logical (NCHW) layout; without those that cannot be read.
+        held: How MNN holds each of them.
+        seconds: Wall time of the child process.
+    """
+
+    values: dict[str, np.ndarray]
+    held: dict[str, Held]
+    seconds: float
+
+
 class Weights(StrEnum):
     """How a convolution, a fully connected layer or a constant holds its numbers."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.mnn.arrays import read_arrays, write_arrays
-from mnncompat.mnn.outcome import MnnInput, MnnInterface, Ran
+from mnncompat.mnn.outcome import Held, MnnInput, MnnInterface, Ran, Traced
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import Performer, perform
 from mnncompat.mnn.worker import FEEDS, INNER, OUTPUTS
@@ -82,6 +82,51 @@ def run(
     outputs = [dict(zip(output_names, found[at : at + count], strict=True)) for at in range(0, len(found), count)]
     held = dict(zip(inner, inside, strict=True))
     return Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds)
+
+
+def trace(
+    model: Path,
+    feeds: Feeds,
+    *,
+    wanted: Sequence[str],
+    held: Mapping[str, Held],
+    limits: Limits,
+    performer: Performer = perform,
+) -> Traced | Failure:
+    """Run a part of a model: from given tensors to wanted ones, whatever lies before or beside them.
+
+    Args:
+        model: The `.mnn` file.
+        feeds: Inputs of the model or tensors inside its main graph -> array. Their producers are not run.
+        wanted: Tensors of the main graph to compute.
+        held: How MNN holds the tensors in `feeds` that are no inputs of the model, as an earlier trace told.
+        limits: What the child process may use.
+        performer: Carries out the request.
+
+    Returns:
+        The tensors, or how it failed.
+
+    Raises:
+        RunnerError: MNN is not installed.
+    """
+    stored = {name: _storable(array, name) for name, array in feeds.items()}
+    for each in stored.values():
+        if isinstance(each, Failure):
+            return each
+    with working_directory() as directory:
+        write_arrays(directory / FEEDS, [each for each in stored.values() if not isinstance(each, Failure)])
+        arguments = {
+            "model": str(model.resolve()),
+            "inputs": list(stored),
+            "outputs": list(wanted),
+            "held": {name: held[name] for name in stored if name in held},
+        }
+        answer = performer("trace", arguments, directory=directory, limits=limits)
+        if isinstance(answer, Failure):
+            return answer
+        arrays = iter(read_arrays(directory / OUTPUTS))
+    told = {name: Held(*each) for name, each in zip(wanted, answer.values["held"], strict=True) if each is not None}
+    return Traced(values={name: next(arrays) for name in told}, held=told, seconds=answer.seconds)
 
 
 def interface(model: Path, *, limits: Limits) -> MnnInterface | Failure:

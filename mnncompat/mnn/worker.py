@@ -97,9 +97,34 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def trace(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run `model` (a path) once, cut out between the tensors in `inputs` and those in `outputs`, into `OUTPUTS`.
+
+    Both may be any tensors of the main graph. `held` says how MNN holds those that are no inputs of the model: name ->
+    (layout, dtype). Returns the same of every output; None if it cannot be read.
+    """
+    enter(Stage.LOAD)
+    inputs, outputs = arguments["inputs"], arguments["outputs"]
+    module = load(arguments["model"], inputs, outputs)
+    known = {name: _entry(*held) for name, held in arguments["held"].items()}
+    entries = [known.get(name, entry) for name, entry in zip(inputs, module.get_info()["inputs"], strict=True)]
+    arrays = read_arrays(Path(FEEDS))
+    enter(Stage.RUN)
+    found: list[np.ndarray] = []
+    described: list[list[str] | None] = []
+    for variable, name in zip(_forward(module, entries, inputs, arrays, outputs), outputs, strict=True):
+        try:
+            found.append(_read(variable, name))
+            described.append(list(_described(variable)[:0:-1]))
+        except TaskError:
+            described.append(None)
+    write_arrays(Path(OUTPUTS), found)
+    return {"held": described}
+
+
 CONVERTING = frozenset({"convert", "declare"})
 """The tasks that load the converter; the others load the runtime."""
-TASKS: dict[str, Task] = {"convert": convert, "declare": declare, "inspect": inspect, "run": run}
+TASKS: dict[str, Task] = {"convert": convert, "declare": declare, "inspect": inspect, "run": run, "trace": trace}
 
 
 def _converter(*arguments: str) -> None:
@@ -141,6 +166,15 @@ def _described(entry: Any) -> tuple[list[int], str, str]:
     return list(shape or ()), _numpy_name(dtype), _layout_name(layout)
 
 
+def _entry(layout: str, dtype: str) -> tuple[None, Any, Any]:
+    """How MNN holds a tensor, as it describes inputs itself."""
+    from MNN import expr
+
+    dtypes = {"float64": expr.double, "int32": expr.int, "int64": expr.int64, "uint8": expr.uint8, "int8": expr.int8}
+    layouts = {"NHWC": expr.NHWC, "NC4HW4": expr.NC4HW4}
+    return None, layouts.get(layout, expr.NCHW), dtypes.get(dtype, expr.float)
+
+
 def _numpy_name(dtype: Any) -> str:
     from MNN import expr
 
@@ -173,6 +207,14 @@ def forward(
     Raises:
         TaskError: A value does not fit, or MNN cannot run the model.
     """
+    found = _forward(module, entries, inputs, arrays, outputs)
+    return [_read(variable, name) for variable, name in zip(found, outputs, strict=True)]
+
+
+def _forward(
+    module: Any, entries: list[Any], inputs: list[str], arrays: list[np.ndarray], outputs: list[str]
+) -> list[Any]:
+    """The output variables of one run."""
     held = [_held(array, entry, name) for array, entry, name in zip(arrays, entries, inputs, strict=True)]
     variables = [_variable(array, entry) for array, entry in zip(held, entries, strict=True)]
     try:
@@ -183,7 +225,7 @@ def forward(
         raise TaskError(FailureKind.ERROR, "MNN returned an empty list of outputs")
     if len(found) != len(outputs):
         raise TaskError(FailureKind.ERROR, f"MNN returned {len(found)} outputs of {len(outputs)}")
-    return [_read(variable, name) for variable, name in zip(found, outputs, strict=True)]
+    return list(found)
 
 
 def _held(array: np.ndarray, entry: Any, name: str) -> np.ndarray:
@@ -210,9 +252,8 @@ def _variable(array: np.ndarray, entry: Any) -> Any:
     from MNN import expr
 
     _, name, layout = _described(entry)
-    dtypes = {"float64": expr.double, "int32": expr.int, "int64": expr.int64, "uint8": expr.uint8, "int8": expr.int8}
     plain = expr.NHWC if layout == "NHWC" else expr.NCHW
-    variable = expr.const(array.ctypes.data, list(array.shape), plain, dtypes.get(name, expr.float))
+    variable = expr.const(array.ctypes.data, list(array.shape), plain, _entry(layout, name)[2])
     return expr.convert(variable, expr.NC4HW4) if layout == "NC4HW4" else variable
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.report.verdict import agreement, exercised, size_reason
+from mnncompat.results.diagnosis import Diagnosis, DiagnosisVerdict
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.rules import (
+    CONVERSION_FAILED,
     FIX_REFUSED,
     NOT_EXERCISED,
     NOT_PROVEN,
@@ -36,6 +38,7 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
       then the findings on the model that was converted. Beside a published file these are warnings at most, because
       the comparison shows that MNN computes this model correctly on this machine, or the user accepted what it lacks.
     * A model that the command could not do its work with: MNN090 or MNN098.
+    * A diagnosis: MNN092 or MNN093 for each culprit, at its first node; at the model as a whole if there is none.
     * A parity report: MNN093 for each output that differs or is random and each side that did not run, MNN095 and
       MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal.
     """
@@ -49,11 +52,30 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
             return _of_conversion(subject)
         case Verified():
             return _of_verification(subject)
+        case Diagnosis():
+            return list(_of_diagnosis(subject))
 
 
 def _of_verification(result: Verified) -> list[Diagnostic]:
     found = list(_of_parity(result.parity, Location(model=result.source)))
     return [_at_most_warning(each) for each in found] if result.accepted else found
+
+
+def _of_diagnosis(result: Diagnosis) -> Iterator[Diagnostic]:
+    for each in result.culprits:
+        at = each.nodes[0] if each.nodes else Location(model=result.source)
+        rule = CONVERSION_FAILED if each.stage == "convert" else PARITY_FAILED
+        yield rule.finding(at, each.reason, status=each.status)
+    if result.culprits or result.verdict is DiagnosisVerdict.AGREES:
+        return
+    at = Location(model=result.source)
+    if result.failure is not None:
+        yield conversion_failed(result.failure, at)
+    elif result.verdict is DiagnosisVerdict.ACCUMULATED:
+        told = "the outputs differ; every node by itself is within its tolerance"
+        yield PARITY_FAILED.finding(at, told, status="wrong")
+    else:
+        yield PARITY_FAILED.finding(at, "the outputs differ, and no node was found that explains it", status="wrong")
 
 
 def _of_conversion(result: ConvertResult) -> list[Diagnostic]:

@@ -13,6 +13,7 @@ from typing import Any
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
+from mnncompat.results.diagnosis import Diagnosis
 from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 from mnncompat.results.parity_report import Tolerance
@@ -22,13 +23,17 @@ SCHEMA_VERSION = "1.4"
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.
 _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
-_DERIVED = ("path", "passed", "changed", "proven", "is_proven", "is_enough", "verdict", "lacks", "snr_db")
+_DERIVED = (
+    *("path", "passed", "changed", "proven", "is_proven", "is_enough", "verdict", "lacks", "snr_db"),
+    *("is_wrong", "op_types"),
+)
 _KINDS = (
     (CheckResult, "check"),
     (FixResult, "fix"),
     (ConvertResult, "convert"),
     (Verified, "verify"),
     (Unfinished, "unfinished"),
+    (Diagnosis, "diagnosis"),
 )
 _LEFT_OUT: Mapping[type, tuple[str, ...]] = {FixResult: ("model", "approximated"), Tolerance: ("scaled",)}
 """The models of a fix; and how a tolerance came about, of which the numbers are told that were used."""

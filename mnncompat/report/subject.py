@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mnncompat.results.diagnosis import Diagnosis
 from mnncompat.results.diagnostics import CheckResult
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
@@ -30,13 +31,13 @@ class Verified:
     accepted: tuple[ProofVerdict, ...] = ()
 
 
-Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished
+Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis
 
 
 def subject_of(result: Subject | ParityReport) -> Subject:
     """Wrap a bare parity report; every other result names its model."""
     # ParityReport is recognised by exclusion: importing it would import numpy.
-    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified | Unfinished):
+    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis):
         return result
     return Verified(source="", file="", parity=result)
 

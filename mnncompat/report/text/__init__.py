@@ -46,6 +46,7 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
         check.write(page, subject, applicability)
         return
     from mnncompat.report.subject import Verified
+    from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
     match subject:
@@ -61,6 +62,10 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
             from mnncompat.report.text import unfinished
 
             unfinished.write(page, subject)
+        case Diagnosis():
+            from mnncompat.report.text import diagnosis
+
+            diagnosis.write(page, subject)
         case Verified():
             from mnncompat.report.text import parity
 

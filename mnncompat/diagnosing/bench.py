@@ -1,0 +1,122 @@
+"""Converts and runs small models, milliseconds each, and judges what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mnncompat import mnn
+from mnncompat.diagnosing.deviations import deviation
+from mnncompat.mnn import ConvertOptions, ForkServer, Limits
+from mnncompat.parity import FLOAT32
+from mnncompat.parity.output_scale import coarse_outputs
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnx import ModelProto
+
+    from mnncompat.diagnosing.excerpts import Excerpt
+    from mnncompat.parity import Tolerance
+    from mnncompat.results.diagnosis import Deviation
+
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came out of one attempt.
+
+    Attributes:
+        failure: How conversion or run failed; None if there are outputs.
+        deviations: Output -> how far it is off.
+        outputs: Output -> array.
+    """
+
+    failure: Failure | None = None
+    deviations: dict[str, Deviation] = field(default_factory=dict)
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every output is within its tolerance."""
+        return self.failure is None and not any(each.is_wrong for each in self.deviations.values())
+
+    @property
+    def worst(self) -> Deviation | None:
+        """The output that is furthest off."""
+        return max(self.deviations.values(), key=lambda each: each.error_ratio, default=None)
+
+    @property
+    def words(self) -> str:
+        """What came out, in one line."""
+        if self.failure is not None:
+            return self.failure.message
+        worst = self.worst
+        if worst is None or not worst.is_wrong:
+            return "right"
+        return worst.problem or f"off by up to {worst.max_abs:.3g}, {worst.snr_db:.1f} dB"
+
+
+class Bench:
+    """Runs micro-models on MNN. A context manager: leaving it ends its processes.
+
+    Args:
+        folder: Where files go.
+        limits: What each child may use.
+        tolerance: Of outputs.
+    """
+
+    def __init__(self, folder: Path, *, limits: Limits, tolerance: Tolerance = FLOAT32) -> None:
+        self._folder = folder
+        self._limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
+        self.tolerance = tolerance
+        self.server = ForkServer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.close()
+
+    def convert(self, model: ModelProto, options: ConvertOptions | None = None) -> Path | Failure:
+        """Convert a model; the file stays until the folder goes."""
+        folder = Path(mkdtemp(dir=self._folder))
+        source, file = folder / "model.onnx", folder / "model.mnn"
+        source.write_bytes(model.SerializeToString())
+        found = mnn.convert(
+            source, file, options=options or ConvertOptions(), limits=self._limits, performer=self.server.perform
+        )
+        return found if isinstance(found, Failure) else file
+
+    def attempt(self, part: Excerpt, options: ConvertOptions | None = None) -> Outcome:
+        """Convert an excerpt and run it."""
+        return self.run(part.model, part.feeds, part.expected, options)
+
+    def run(
+        self,
+        model: ModelProto,
+        feeds: Mapping[str, np.ndarray],
+        expected: Mapping[str, np.ndarray],
+        options: ConvertOptions | None = None,
+    ) -> Outcome:
+        """Convert a model, run it, and compare the outputs."""
+        file = self.convert(model, options)
+        if isinstance(file, Failure):
+            return Outcome(failure=file)
+        ran = mnn.run(file, [feeds], output_names=list(expected), limits=self._limits, performer=self.server.perform)
+        if isinstance(ran, Failure):
+            return Outcome(failure=ran)
+        coarse = coarse_outputs(model, list(expected))
+        outputs = ran.outputs[0]
+        found = {
+            name: deviation(wanted, outputs[name], self.tolerance, is_coarse=name in coarse)
+            for name, wanted in expected.items()
+        }
+        return Outcome(deviations=found, outputs=outputs)

@@ -1,0 +1,135 @@
+"""Which of the values that are wrong by themselves make the outputs of the model wrong.
+
+Two tests, both on the file itself. *Effect*: everything that does not depend on a group is fed with golden values, and
+the group's values as the file computes them from golden ones: what the outputs are off by then is its doing, or that of
+what follows. *Cure*: the file runs from the inputs of the model, but the group's values are put right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.correspondence import Group
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.diagnosing.measuring import Measuring
+    from mnncompat.results.diagnosis import Deviation
+
+_MOST_TESTED = 8
+_NEAR = 10.0
+"""Effects that differ by no more than this factor do not say which comes first: the order of computation does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A group that is wrong by itself.
+
+    Attributes:
+        group: The group.
+        own: Its error, fed with golden values.
+        effect: Largest error ratio of an output that it causes; its own, where that could not be tested.
+        outputs: The outputs that are wrong because of it.
+        shown_by: How that is known, one line each.
+    """
+
+    group: Group
+    own: float
+    effect: float
+    outputs: tuple[str, ...]
+    shown_by: tuple[str, ...]
+
+
+def suspects(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspect]:
+    """The groups to blame, first the one to blame first.
+
+    Args:
+        measuring: What was measured.
+        wrong: The outputs of the model that are wrong.
+    """
+    groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1]
+    reach = [each for each in groups if _reached(measuring, each) & set(wrong)] or groups
+    strongest = sorted(reach, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
+    tested = [_tested(measuring, each, wrong) for each in reach if each in strongest]
+    guilty = [each for each in tested if each.effect > 1] or tested
+    most = max((each.effect for each in guilty), default=0.0)
+    place = {each.values: number for number, each in enumerate(measuring.tensors.groups)}
+    return sorted(guilty, key=lambda each: (each.effect * _NEAR < most, place[each.group.values]))
+
+
+def cures(measuring: Measuring, groups: Sequence[Group], outputs: Collection[str]) -> bool | None:
+    """Whether outputs agree when the values of groups are put right; None if that cannot be run."""
+    names = [name for group in groups for name in group.values if name in measuring.found.held]
+    wanted = [name for name in outputs if name not in names]
+    if not names:
+        return None
+    if not wanted:
+        return True
+    feeds = measuring.feeds | {name: measuring.golden[name] for name in names}
+    found = _outputs(measuring, feeds, wanted)
+    return None if found is None else not any(each.is_wrong for each in found.values())
+
+
+def _own(measuring: Measuring, group: Group) -> float:
+    found = [measuring.found.own[name].error_ratio for name in group.values if name in measuring.found.own]
+    return max((math.inf if math.isnan(each) else each for each in found), default=0.0)
+
+
+def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:
+    own = _own(measuring, group)
+    direct = [name for name in group.values if name in wrong]
+    after = _reached(measuring, group)
+    wanted = [name for name in wrong if name in after and name not in group.values]
+    found = _outputs(measuring, _boundary(measuring, group, after, wanted), wanted) if wanted else {}
+    if found is None:
+        return Suspect(group=group, own=own, effect=own, outputs=tuple(direct or wanted), shown_by=())
+    hit = [name for name, each in found.items() if each.is_wrong]
+    effect = max([*(found[name].error_ratio for name in hit), *([own] if direct else [])], default=0.0)
+    outputs = tuple(name for name in wrong if name in hit or name in direct)
+    told = [] if not outputs else [f"fed with right values, it makes {_listed(outputs)} wrong"]
+    return Suspect(group=group, own=own, effect=effect, outputs=outputs, shown_by=tuple(told))
+
+
+def _reached(measuring: Measuring, group: Group) -> set[str]:
+    """Values that are computed from those of a group, and these themselves."""
+    found = set(group.values)
+    for name, before in measuring.tensors.before.items():
+        if found.intersection(before):
+            found.add(name)
+    return found
+
+
+def _boundary(
+    measuring: Measuring, group: Group, after: Collection[str], wanted: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What the outputs are computed from, if a group's own values are among them and all else is golden."""
+    feeds: dict[str, np.ndarray] = {}
+    ahead, seen = list(wanted), set(wanted)
+    while ahead:
+        for name in measuring.tensors.before.get(ahead.pop(), ()):
+            if name in group.values:
+                feeds[name] = measuring.found.kept.get(name, measuring.value(name))
+            elif name not in after and (name in measuring.found.held or name in measuring.feeds):
+                feeds[name] = measuring.value(name)
+            elif name not in seen:
+                seen.add(name)
+                ahead.append(name)
+    return feeds
+
+
+def _outputs(
+    measuring: Measuring, feeds: Mapping[str, np.ndarray], wanted: Sequence[str]
+) -> dict[str, Deviation] | None:
+    traced = measuring.runner.trace(feeds, wanted, measuring.found.held)
+    if isinstance(traced, Failure):
+        return None
+    return {name: measuring.deviation(name, array) for name, array in traced.values.items()}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ("output " if len(names) == 1 else "outputs ") + ", ".join(repr(each) for each in names)

@@ -1,0 +1,109 @@
+"""From the groups that are wrong by themselves to the culprits: confirmed alone, with what was seen of them."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.blame import Suspect, cures, suspects
+from mnncompat.diagnosing.isolation import isolated
+from mnncompat.results.diagnosis import Culprit
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.diagnosing.bench import Bench
+    from mnncompat.diagnosing.draws import Chosen
+    from mnncompat.diagnosing.measuring import Measuring
+    from mnncompat.graph.view import GraphView
+    from mnncompat.mnn import ConvertOptions
+
+_Guilty = set[tuple[str, ...]]
+
+
+def culprits_of(
+    measuring: Measuring, view: GraphView, chosen: Chosen, bench: Bench, options: ConvertOptions
+) -> tuple[tuple[Culprit, ...], _Guilty, tuple[str, ...]]:
+    """The culprits of a draw, the values of their groups, and remarks.
+
+    Args:
+        measuring: What was measured.
+        view: The ONNX graph.
+        chosen: The draw.
+        bench: Runs micro-models.
+        options: Of the conversion.
+    """
+    found = suspects(measuring, chosen.failing)
+    notes = tuple(_remarks(measuring, chosen, found))
+    culprits = tuple(
+        _confirmed(_culprit(measuring, view, each, chosen), measuring, view, each, bench, options) for each in found
+    )
+    return culprits, {each.group.values for each in found}, notes
+
+
+def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Chosen) -> Culprit:
+    shown = list(suspect.shown_by)
+    cured = cures(measuring, [suspect.group], list(chosen.failing))
+    if cured:
+        shown.append("with its values put right, the outputs agree")
+    elif cured is not None:
+        shown.append("with its values put right, an output is still wrong")
+    return Culprit(
+        nodes=tuple(view.location(index) for index in suspect.group.nodes),
+        status="wrong",
+        reason=_reason(measuring, suspect),
+        outputs=suspect.outputs,
+        draws=(chosen.feeds.name,),
+        shown_by=tuple(shown),
+    )
+
+
+def _confirmed(
+    culprit: Culprit, measuring: Measuring, view: GraphView, suspect: Suspect, bench: Bench, options: ConvertOptions
+) -> Culprit:
+    """A culprit with what happens to it alone."""
+    values = ChainMap(measuring.feeds, dict(measuring.golden))
+    found = isolated(view, suspect.group.nodes, values, bench, options)
+    if found is None:
+        return culprit
+    return replace(
+        culprit,
+        nodes=tuple(view.location(index) for index in found.nodes),
+        isolated=found.words,
+        in_file=found.is_right,
+    )
+
+
+def _reason(measuring: Measuring, suspect: Suspect) -> str:
+    """What is wrong about its values."""
+    own = measuring.found.own
+    name = max((each for each in suspect.group.values if each in own), key=lambda each: own[each].error_ratio)
+    each = own[name]
+    if each.problem:
+        return f"{name}: {each.problem}"
+    return f"{name}: off by up to {each.max_abs:.3g}, SNR {each.snr_db:.1f} dB, where the inputs are right"
+
+
+def _remarks(measuring: Measuring, chosen: Chosen, found: Sequence[Suspect]) -> list[str]:
+    notes = []
+    seen = measuring.found.outputs
+    if any(name in seen and not _same(seen[name], each) for name, each in chosen.outputs.items()):
+        right = [name for name in chosen.failing if name in seen and not measuring.deviation(name, seen[name]).is_wrong]
+        if right:
+            notes.append(f"looked into, the file computes {', '.join(right)} right: the error vanishes when looked at")
+        else:
+            notes.append("looked into, the file computes other numbers, as wrong as before")
+    if not found:
+        worst = max(measuring.found.own.items(), key=lambda each: each[1].error_ratio, default=None)
+        if worst is not None:
+            notes.append(
+                f"each value by itself is within its tolerance; the largest error is that of {worst[0]}: "
+                f"{worst[1].error_ratio:.2g} of what is allowed"
+            )
+    return notes
+
+
+def _same(one: np.ndarray, two: np.ndarray) -> bool:
+    return one.shape == two.shape and one.tobytes() == two.tobytes()

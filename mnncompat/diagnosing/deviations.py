@@ -1,0 +1,144 @@
+"""How far one value is from its reference: the criterion of whole models, in few passes, because there are many."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.parity.metrics import scale
+from mnncompat.parity.output_scale import RESOLUTION, SHARE
+from mnncompat.parity.tolerance import OUTLIER
+from mnncompat.results.diagnosis import Deviation
+
+if TYPE_CHECKING:
+    from mnncompat.parity import Tolerance
+
+_KINDS = {"f": "float", "b": "integer", "i": "integer", "u": "integer"}
+_LARGE = 1e15
+"""Squares of smaller numbers, and their sums, are no infinities in float32."""
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+def deviation(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, *, is_coarse: bool = False) -> Deviation:
+    """Compare a value with its reference.
+
+    Args:
+        expected: What ONNX Runtime computed.
+        actual: What MNN computed. Axes of size 1 may be others: the converter adds and drops them.
+        tolerance: How far they may be apart. Its absolute part follows the size of the value.
+        is_coarse: Whether it is a function that saturates, see `mnncompat.parity.output_scale`.
+    """
+    kinds = _KINDS.get(expected.dtype.kind), _KINDS.get(actual.dtype.kind)
+    if _long_axes(expected) != _long_axes(actual):
+        return _incomparable(actual, f"shape {list(actual.shape)} instead of {list(expected.shape)}")
+    if kinds[0] != kinds[1]:
+        return _incomparable(actual, f"dtype {actual.dtype.name} instead of {expected.dtype.name}")
+    if expected.size == 0:
+        return Deviation(error_ratio=0.0, snr_db=math.inf, max_abs=0.0, cosine=1.0)
+    actual = actual.reshape(expected.shape)
+    with np.errstate(all="ignore"):
+        if kinds[0] != "float":
+            return _integers(expected, actual)
+        return _floats(expected, actual, tolerance, RESOLUTION if is_coarse else _TINY)
+
+
+def range_of(array: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest finite element; NaN if there is none."""
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    if not array.size:
+        return math.nan, math.nan
+    low, high = float(array.min()), float(array.max())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = array[np.isfinite(array)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+
+
+def strange(array: np.ndarray) -> str:
+    """`NaN`, `Inf`, `NaN and Inf`, or empty if every element is finite."""
+    if array.dtype.kind != "f" or (array.size and math.isfinite(float(np.sum(array, dtype=np.float64)))):
+        return ""
+    found = [name for name, test in (("NaN", np.isnan), ("Inf", np.isinf)) if test(array).any()]
+    return " and ".join(found)
+
+
+def _long_axes(array: np.ndarray) -> list[int]:
+    return [size for size in array.shape if size != 1]
+
+
+def _incomparable(actual: np.ndarray, problem: str) -> Deviation:
+    low, high = range_of(actual)
+    return Deviation(
+        error_ratio=math.inf, snr_db=math.nan, max_abs=math.nan, cosine=math.nan, low=low, high=high, problem=problem
+    )
+
+
+def _integers(expected: np.ndarray, actual: np.ndarray) -> Deviation:
+    wanted, found = expected.astype(np.float64), actual.astype(np.float64)
+    differ = int(np.count_nonzero(wanted != found))
+    problem = f"{differ} of {expected.size} elements differ" if differ else ""
+    return _measured(wanted, found, math.inf if differ else 0.0, problem)
+
+
+def _floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> Deviation:
+    wanted, found = _single(expected), _single(actual)
+    problem = ""
+    if not math.isfinite(float(np.sum(wanted)) + float(np.sum(found))):
+        problem = _special(wanted, found)
+        finite = np.isfinite(wanted) & np.isfinite(found)
+        wanted, found = np.where(finite, wanted, 0), np.where(finite, found, 0)
+    if problem:
+        return _measured(wanted, found, math.inf, problem)
+    return _measured(wanted, found, _error_ratio(wanted, found, tolerance, least), "")
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """float32, or float64 where float32 would overflow in squares."""
+    largest = float(np.max(np.abs(array))) if array.size else 0.0
+    overflows = _LARGE < largest < math.inf or 0 < largest < 1 / _LARGE
+    return array.astype(np.float64 if overflows else np.float32, copy=False)
+
+
+def _special(expected: np.ndarray, actual: np.ndarray) -> str:
+    for name, test in (("NaN", np.isnan), ("+Inf", np.isposinf), ("-Inf", np.isneginf)):
+        if (test(expected) != test(actual)).any():
+            return f"{name} in {np.count_nonzero(test(actual))} elements instead of {np.count_nonzero(test(expected))}"
+    return ""
+
+
+def _error_ratio(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> float:
+    """The largest ratio of a difference to what is allowed, without the outliers that the tolerance has."""
+    difference = np.abs(actual - expected)
+    whole = math.sqrt(float(np.mean(np.square(expected), dtype=np.float64)))
+    if tolerance.snr_db is not None:
+        noise = math.sqrt(float(np.mean(np.square(difference), dtype=np.float64)))
+        return noise / max(whole * 10 ** (-tolerance.snr_db / 20), tolerance.atol * min(whole, 1), 1e-30)
+    absolute = min(tolerance.atol, max(SHARE * whole, least)) if whole else tolerance.atol
+    allowed = absolute + tolerance.rtol * (np.abs(expected) + scale(expected))
+    ratio = np.where(difference == 0, 0, difference / allowed)
+    largest = float(ratio.max())
+    outliers = int(tolerance.outliers * ratio.size)
+    if largest <= 1 or not outliers:
+        return largest
+    rest = float(np.partition(ratio, -outliers - 1, axis=None)[-outliers - 1])
+    return max(rest, largest / OUTLIER)
+
+
+def _measured(expected: np.ndarray, actual: np.ndarray, error_ratio: float, problem: str) -> Deviation:
+    wanted, found = expected.reshape(-1), actual.reshape(-1)
+    difference = found - wanted
+    signal, noise = float(np.dot(wanted, wanted)), float(np.dot(difference, difference))
+    lengths = math.sqrt(signal) * math.sqrt(float(np.dot(found, found)))
+    low, high = range_of(actual)
+    return Deviation(
+        error_ratio=error_ratio,
+        snr_db=math.inf if noise == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / noise),
+        max_abs=float(np.abs(difference).max()),
+        cosine=float(np.dot(wanted, found)) / lengths if lengths else float(signal == noise),
+        low=low,
+        high=high,
+        problem=problem,
+    )

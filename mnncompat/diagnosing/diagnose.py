@@ -1,0 +1,227 @@
+"""Find out why a converted model computes something else than the original."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat import mnn
+from mnncompat.diagnosing.bench import Bench
+from mnncompat.diagnosing.correspondence import Correspondence
+from mnncompat.diagnosing.culprits import culprits_of
+from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
+from mnncompat.diagnosing.environment import versions
+from mnncompat.diagnosing.golden import golden_values
+from mnncompat.diagnosing.layer_table import layers, layout_differences
+from mnncompat.diagnosing.measuring import Measuring
+from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
+from mnncompat.errors import RunnerError
+from mnncompat.files.scratch import ScratchFolder
+from mnncompat.graph.external_data import follow_links
+from mnncompat.graph.model_file import Model, save
+from mnncompat.inference.model_view import view_model
+from mnncompat.mnn import ConvertOptions, Limits
+from mnncompat.parity import FLOAT32
+from mnncompat.parity.output_scale import coarse_outputs
+from mnncompat.parity.signature import output_names
+from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
+    from mnncompat.mnn.request import Performer
+    from mnncompat.parity import Tolerance
+
+_MOST_HIDDEN = 4
+Progress = Callable[[str], None]
+"""Called with one line at the start of each step."""
+MakeRunner = Callable[[Path, Limits, "Performer"], TraceRunner]
+"""Makes what runs a file: its path, what it may use, and what carries out requests on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnoseOptions:
+    """How to diagnose.
+
+    Attributes:
+        drawing: How inputs are chosen.
+        converter: Options of the conversion; of a given file, those that it was made with, as far as they are known.
+        limits: What each of MNN's processes may use.
+        inner: Tolerance of values inside the model.
+        make_runner: Makes what runs the file, by default MNN on this machine.
+    """
+
+    drawing: Drawing
+    converter: ConvertOptions
+    limits: Limits
+    inner: Tolerance = FLOAT32
+    make_runner: MakeRunner | None = None
+
+
+def diagnose(
+    model: Model, file: Path | None, options: DiagnoseOptions, *, progress: Progress = lambda _: None
+) -> Diagnosis:
+    """Find the node, or the fused group of nodes, that makes a converted model compute something else.
+
+    Args:
+        model: The original.
+        file: The `.mnn` file; None converts the model.
+        options: See `DiagnoseOptions`.
+        progress: Told about every step.
+
+    Returns:
+        What was found. An interruption (Ctrl-C) ends it early: `Diagnosis.complete` is False then.
+
+    Raises:
+        RunnerError: MNN or ONNX Runtime is not installed, or ONNX Runtime does not run the model.
+        ModelError: The model or the file cannot be read.
+        UsageError: A shape or an array does not fit.
+    """
+    model.load_weights()
+    with ScratchFolder() as folder, Bench(folder, limits=options.limits, tolerance=options.inner) as bench:
+        return _Run(model, options, progress, folder, bench).run(file)
+
+
+class _Run:
+    """One diagnosis, in a folder of its own."""
+
+    def __init__(self, model: Model, options: DiagnoseOptions, progress: Progress, folder: Path, bench: Bench) -> None:
+        self._model = model
+        self._options = options
+        self._progress = progress
+        self._folder = folder
+        self._bench = bench
+        self._view: GraphView = view_model(model).main
+        self._started = time.monotonic()
+        self._found = Diagnosis(
+            source=model.name,
+            file="",
+            verdict=DiagnosisVerdict.UNEXPLAINED,
+            shapes={},
+            outputs={},
+            seed=options.drawing.seed,
+            versions=versions(),
+            complete=False,
+        )
+
+    def run(self, file: Path | None) -> Diagnosis:
+        """Every step; what was found until an interruption."""
+        self._found = replace(self._found, file="" if file is None else str(file))
+        try:
+            self._steps(file)
+        except Exception:
+            raise
+        except BaseException:  # noqa: BLE001 - Ctrl-C: what was found so far is worth reporting
+            return replace(self._found, seconds=time.monotonic() - self._started)
+        return replace(self._found, complete=True, seconds=time.monotonic() - self._started)
+
+    def _steps(self, file: Path | None) -> None:
+        self._progress("reference: one draw under ONNX Runtime")
+        reference = first_reference(self._model, self._options.drawing)
+        if isinstance(reference.outputs, Failure):
+            raise RunnerError(
+                f"ONNX Runtime cannot run the model: {reference.outputs.message}",
+                hint="give the shapes of dynamic inputs with --shape, or data with --input",
+            )
+        made = self._converted() if file is None else file
+        if isinstance(made, Failure):
+            self._found = replace(self._found, failure=made)
+            return
+        self._progress("compare: does MNN compute the same?")
+        chosen = choose(
+            self._model,
+            made,
+            reference,
+            self._options.drawing,
+            limits=self._options.limits,
+            performer=self._bench.server.perform,
+            folder=self._folder,
+        )
+        self._tell(chosen)
+        if chosen.failure is not None:
+            return
+        self._look_inside(made, chosen)
+
+    def _converted(self) -> Path | Failure:
+        self._progress("convert: as the model is, without rewrites")
+        source, data = self._model.path, self._model.data
+        if source is None:
+            source = self._folder / "model.onnx"
+            data = save(self._model, source)
+        made = self._folder / "model.mnn"
+        found = mnn.convert(
+            source,
+            made,
+            options=self._options.converter,
+            limits=self._options.limits,
+            data=data,
+            performer=self._bench.server.perform,
+        )
+        return found if isinstance(found, Failure) else made
+
+    def _tell(self, chosen: Chosen) -> None:
+        """What is known before the file is looked into."""
+        failing = (*([chosen.feeds.name] if chosen.failing or chosen.failure else ()), *chosen.also)
+        drawn = (chosen.feeds.name,) if chosen.report is None else chosen.report.draws
+        notes = () if chosen.report is None else chosen.report.notes
+        agrees = chosen.failure is None and not chosen.failing
+        self._found = replace(
+            self._found,
+            verdict=DiagnosisVerdict.AGREES if agrees else DiagnosisVerdict.UNEXPLAINED,
+            draw=chosen.feeds.name,
+            draws=drawn,
+            failing=failing,
+            shapes=chosen.feeds.shapes,
+            outputs=chosen.failing,
+            failure=chosen.failure,
+            notes=notes,
+        )
+
+    def _look_inside(self, file: Path, chosen: Chosen) -> None:
+        measuring = self._measured(file, chosen)
+        if isinstance(measuring, Failure):
+            raise RunnerError(
+                f"ONNX Runtime does not show the values inside the model: {measuring.message}",
+                hint="please report it with the model",
+            )
+        culprits: tuple[Culprit, ...] = ()
+        guilty: set[tuple[str, ...]] = set()
+        if chosen.failing:
+            self._progress("blame: which of the errors reaches the outputs?")
+            culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
+            verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
+            self._found = replace(self._found, verdict=verdict, culprits=culprits, notes=(*self._found.notes, *notes))
+        self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
+
+    def _measured(self, file: Path, chosen: Chosen) -> Measuring | Failure:
+        """Both errors of every value, without values that the file holds in another form."""
+        graph, names = mnn.read_graph(file), output_names(self._model.proto)
+        values = [name for node in self._view.nodes for name in node.output if name]
+        self._progress(f"reference: {len(values)} values under ONNX Runtime")
+        data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
+        golden = golden_values(
+            self._model.proto, self._view, values, chosen.feeds.arrays, folder=self._folder, data=data
+        )
+        if isinstance(golden, Failure):
+            return golden
+        make = self._options.make_runner or (
+            lambda path, limits, performer: HostRunner(path, limits=limits, performer=performer)
+        )
+        runner = make(file, self._options.limits, self._bench.server.perform)
+        hidden: set[str] = set()
+        coarse = coarse_outputs(self._model.proto, list(golden))
+        while True:
+            tensors = Correspondence(graph, self._view, hidden)
+            measuring = Measuring(runner, tensors, golden, chosen.feeds.arrays, self._options.inner, coarse)
+            self._progress(f"look inside: {len(tensors.numbers)} tensors of the file, as it computes them")
+            measuring.measure_accumulated(names)
+            more = set(layout_differences(measuring, names)) - hidden
+            if not more or len(hidden) > _MOST_HIDDEN * len(names):
+                break
+            hidden |= more
+        self._progress("look inside: each one by itself, fed with right values")
+        measuring.measure_own(list(tensors.numbers))
+        return measuring

@@ -1,0 +1,182 @@
+"""The draw that a diagnosis is about: the first one if it fails plainly, else the worst of those of `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnncompat import mnn
+from mnncompat.diagnosing.deviations import deviation
+from mnncompat.mnn import Limits
+from mnncompat.parity import FLOAT32, NamedFeeds, load_data, verify
+from mnncompat.parity.output_scale import coarse_outputs
+from mnncompat.parity.real_draws import Feeder, run_on_data
+from mnncompat.parity.reference import run_reference
+from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.sampling import DRAWS
+from mnncompat.parity.signature import input_signature, output_names
+from mnncompat.parity.tolerance import OUTLIER
+from mnncompat.parity.undetermined import random_outputs
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.graph.model_file import Model
+    from mnncompat.mnn.request import Performer
+    from mnncompat.parity import RealData, Tolerance
+    from mnncompat.parity.reference import Reference
+    from mnncompat.results.diagnosis import Deviation
+    from mnncompat.results.parity_report import ParityReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """How inputs are chosen.
+
+    Attributes:
+        shapes: Shapes of inputs with dynamic dimensions.
+        data: Real data.
+        tolerance: Of outputs; None for the default.
+        tolerances: By output name.
+        seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    data: RealData
+    tolerance: Tolerance | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    seed: int = 0
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The draw to look at.
+
+    Attributes:
+        feeds: It.
+        failing: Outputs that are wrong there -> how far.
+        outputs: Outputs of MNN there; empty if it failed.
+        others: Further draws, at the same sizes or others.
+        also: Names of the further draws that are known to fail.
+        failure: How MNN failed; None if it gave outputs.
+        report: What `verify` found; None if the first draw was plain enough.
+    """
+
+    feeds: NamedFeeds
+    failing: dict[str, Deviation]
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    others: tuple[NamedFeeds, ...] = ()
+    also: tuple[str, ...] = ()
+    failure: Failure | None = None
+    report: ParityReport | None = None
+
+
+def first_reference(model: Model, drawing: Drawing) -> Reference:
+    """The first draw that the model accepts, and what ONNX Runtime computes of it."""
+    signature = input_signature(model.proto)
+    feeder = Feeder(model.proto, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
+    runner = OnnxRunner(model.path or model.proto)
+    if feeder.draws:
+        return run_on_data(feeder, runner, feeder.draws[:1])
+    return run_reference(feeder.planner(feeder.shapes, {}), runner, draws=DRAWS[:1])
+
+
+def choose(
+    model: Model,
+    file: Path,
+    reference: Reference,
+    drawing: Drawing,
+    *,
+    limits: Limits,
+    performer: Performer,
+    folder: Path,
+) -> Chosen:
+    """Find a draw in which the file computes something else.
+
+    Args:
+        model: The original.
+        file: The `.mnn` file.
+        reference: The first draw.
+        drawing: How inputs are chosen.
+        limits: What MNN's children may use.
+        performer: Carries out requests.
+        folder: For files.
+    """
+    assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
+    feeds, expected = reference.feeds[0], reference.outputs[0]
+    names = output_names(model.proto)
+    ran = mnn.run(file, [feeds.arrays], output_names=names, limits=limits, performer=performer)
+    others = () if reference.plan is None else tuple(reference.plan.feeds(DRAWS[1:]))
+    if isinstance(ran, Failure):
+        return Chosen(feeds=feeds, failing={}, failure=ran, others=others)
+    outputs = ran.outputs[0]
+    off = deviations(model, expected, outputs, drawing)
+    failing = {name: each for name, each in off.items() if each.error_ratio > OUTLIER}
+    if failing and not random_outputs(model.proto):
+        return Chosen(feeds=feeds, failing=failing, outputs=outputs, others=others)
+    return _verified(model, file, drawing, limits, folder)
+
+
+def deviations(
+    model: Model, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], drawing: Drawing
+) -> dict[str, Deviation]:
+    """How far outputs are off."""
+    coarse = coarse_outputs(model.proto, list(expected))
+    return {
+        name: deviation(
+            each,
+            actual[name],
+            drawing.tolerances.get(name, drawing.tolerance or FLOAT32),
+            is_coarse=name in coarse,
+        )
+        for name, each in expected.items()
+        if name in actual
+    }
+
+
+def _verified(model: Model, file: Path, drawing: Drawing, limits: Limits, folder: Path) -> Chosen:
+    """What `verify` says; the worst draw, if one fails."""
+    kept = folder / "draws"
+    report = verify(
+        model.path or model.proto,
+        file,
+        shapes=drawing.shapes,
+        inputs=drawing.data,
+        tolerance=drawing.tolerance,
+        tolerances=drawing.tolerances,
+        seed=drawing.seed,
+        memory=drawing.memory,
+        limits=limits,
+        save_data=kept,
+        power=False,
+    )
+    return of_report(model, report, kept, drawing)
+
+
+def of_report(model: Model, report: ParityReport, kept: Path, drawing: Drawing) -> Chosen:
+    """The draw to look at, of a comparison whose data were kept."""
+    saved = load_data(kept)
+    wrong = [(out.name, each) for out in report.outputs for each in out.comparisons if not each.passed]
+    by_name = {feed.name: at for at, feed in enumerate(saved.feeds)}
+    worst = max(wrong, key=lambda each: each[1].error_ratio, default=None)
+    at = by_name.get(worst[1].draw, 0) if worst else 0
+    feeds = saved.feeds[at]
+    others = tuple(each for place, each in enumerate(saved.feeds) if place != at)
+    side = next((each.failure for each in report.failures if each.runner == "MNN"), None)
+    outputs = saved.actual[at] if saved.actual else {}
+    off = deviations(model, saved.expected[at], outputs, drawing) if outputs else {}
+    names = {name for name, each in wrong if each.draw == feeds.name}
+    return Chosen(
+        feeds=feeds,
+        failing={name: each for name, each in off.items() if name in names},
+        outputs=outputs,
+        others=others,
+        also=tuple(dict.fromkeys(each.draw for _, each in wrong if each.draw != feeds.name)),
+        failure=side,
+        report=report,
+    )

@@ -1,0 +1,114 @@
+"""Parts of a model as models of their own, with the values that they get and give in the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+
+from mnncompat.diagnosing.correspondence import constant_values, reads
+
+if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
+
+_OLDEST_IR = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """A part of a model.
+
+    Attributes:
+        model: The part; what is constant in the whole is an initializer.
+        nodes: Indices of its nodes in the whole.
+        feeds: Its inputs -> the values that they have in the whole.
+        expected: Its outputs -> the values that they have there.
+    """
+
+    model: ModelProto
+    nodes: tuple[int, ...]
+    feeds: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def excerpt(
+    view: GraphView, nodes: Collection[int], values: Mapping[str, np.ndarray], *, show: Collection[str] = ()
+) -> Excerpt | None:
+    """Cut nodes out of a model.
+
+    Args:
+        view: The graph.
+        nodes: Indices of the nodes.
+        values: The values of the graph in one run, and its inputs.
+        show: Values that are outputs, beside those that are read outside; nothing else if it is not empty.
+
+    Returns:
+        The excerpt; None if a value is not known, or everything in it is constant.
+    """
+    chosen = sorted(nodes)
+    own = [view.nodes[index] for index in chosen]
+    made = {name for node in own for name in node.output if name}
+    needed = list(dict.fromkeys(name for node in own for name in reads(node) if name not in made))
+    constant = constant_values(view)
+    stored = {name: _stored(view, name, values) for name in needed if name in constant}
+    fed = {name: values[name] for name in needed if name not in constant and name in values}
+    results = [name for name in (show or _results(view, set(chosen))) if name in values]
+    if len(stored) + len(fed) < len(needed) or not fed or not results or any(each is None for each in stored.values()):
+        return None
+    held = {name: array for name, array in stored.items() if array is not None}
+    expected = {name: np.asarray(values[name]) for name in results}
+    model = assembled(view, own, held, fed, expected)
+    return Excerpt(
+        model=model,
+        nodes=tuple(chosen),
+        feeds={name: np.asarray(each) for name, each in fed.items()},
+        expected=expected,
+    )
+
+
+def assembled(
+    view: GraphView,
+    nodes: Sequence[NodeProto],
+    stored: Mapping[str, np.ndarray],
+    fed: Mapping[str, np.ndarray],
+    results: Mapping[str, np.ndarray],
+) -> ModelProto:
+    """A model of these nodes.
+
+    Args:
+        view: Of the model that they come from.
+        nodes: In an order in which they can run.
+        stored: Initializers.
+        fed: Inputs.
+        results: Outputs.
+    """
+    graph = helper.make_graph(
+        list(nodes),
+        "excerpt",
+        [typed(name, array) for name, array in fed.items()],
+        [typed(name, array) for name, array in results.items()],
+        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in stored.items()],
+    )
+    proto = view.scope.proto
+    model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
+    model.ir_version = max(min(proto.ir_version, 10), _OLDEST_IR)
+    return model
+
+
+def typed(name: str, array: np.ndarray) -> ValueInfoProto:
+    """A declaration that fits an array."""
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+
+def _results(view: GraphView, nodes: set[int]) -> list[str]:
+    """Values that are read outside of the nodes."""
+    outside = {name for index, node in enumerate(view.nodes) if index not in nodes for name in reads(node)}
+    return [name for index in sorted(nodes) for name in view.nodes[index].output if name in outside | view.outputs]
+
+
+def _stored(view: GraphView, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    array = view.stored_value(name)
+    return values.get(name) if array is None else array

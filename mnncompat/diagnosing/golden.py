@@ -1,0 +1,145 @@
+"""Golden values: what ONNX Runtime computes inside a model, in as many runs as memory asks for."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import ModelProto, ValueInfoProto, helper
+
+from mnncompat.graph.protos import dims_of
+from mnncompat.inference.shape_inference import infer
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
+
+HELD_BYTES = 256_000_000
+"""Bytes of values that are held in memory at once, here and in each child; beyond it they are kept in files."""
+_ITEM = 4
+
+
+class GoldenValues(Mapping[str, np.ndarray]):
+    """Values by name; large ones are mapped from files.
+
+    Args:
+        folder: Where files go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[str, np.ndarray] = {}
+        self._bytes = 0
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._held[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Keep a value."""
+        self._bytes += array.nbytes
+        if self._bytes > HELD_BYTES and array.nbytes >= mmap.PAGESIZE:
+            path = self._folder / f"golden-{len(self._held)}.npy"
+            np.save(path, array)
+            array = np.load(path, mmap_mode="r")
+        self._held[name] = array
+
+
+def golden_values(
+    model: ModelProto,
+    view: GraphView,
+    names: Sequence[str],
+    feeds: Mapping[str, np.ndarray],
+    *,
+    folder: Path,
+    data: Path | None = None,
+) -> GoldenValues | Failure:
+    """Run a model with values inside it as outputs.
+
+    Args:
+        model: The model.
+        view: Its main graph.
+        names: The values wanted; those of types that numpy does not have are left out.
+        feeds: Input name -> array.
+        folder: For values that do not fit into memory.
+        data: Folder of the model's external data.
+    """
+    shown = [name for name in names if view.dtype(name) is not None]
+    found = GoldenValues(folder)
+    for chunk in chunks(shown, _sizes(model, shown, feeds), HELD_BYTES):
+        with _showing(model, chunk):
+            runner = OnnxRuntimeRunner(model, folder=data)
+            outputs = runner.run([feeds])
+        if isinstance(outputs, Failure):
+            return outputs
+        for name in chunk:
+            found.add(name, outputs[0][name])
+    return found
+
+
+def chunks(names: Sequence[str], sizes: Sequence[int], most: int) -> Iterator[list[str]]:
+    """Neighbours together, as long as their sizes add up to no more than `most`."""
+    chunk: list[str] = []
+    total = 0
+    for name, size in zip(names, sizes, strict=True):
+        if chunk and total + size > most:
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(name)
+        total += size
+    if chunk:
+        yield chunk
+
+
+@contextlib.contextmanager
+def _showing(model: ModelProto, names: Sequence[str]) -> Iterator[None]:
+    """Let a model have these values as its only outputs for a while: a copy would take its memory once more."""
+    before = list(model.graph.output)
+    declared = {each.name: each for each in before}
+    del model.graph.output[:]
+    model.graph.output.extend(declared.get(name, ValueInfoProto(name=name)) for name in names)
+    try:
+        yield
+    finally:
+        del model.graph.output[:]
+        model.graph.output.extend(before)
+
+
+def _sizes(model: ModelProto, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[int]:
+    """Bytes of values in a run on these feeds; what inference does not know counts as the largest input."""
+    before = list(model.graph.input)
+    fixed = [
+        helper.make_tensor_value_info(
+            each.name, helper.np_dtype_to_tensor_dtype(feeds[each.name].dtype), feeds[each.name].shape
+        )
+        if each.name in feeds
+        else each
+        for each in before
+    ]
+    del model.graph.input[:]
+    model.graph.input.extend(fixed)
+    try:
+        inferred = infer(model)
+    finally:
+        del model.graph.input[:]
+        model.graph.input.extend(before)
+    known = {} if inferred is None else {each.name: dims_of(each) for each in inferred.graph.value_info}
+    return [_bytes(known.get(name), feeds) for name in names]
+
+
+def _bytes(shape: Sequence[int | str | None] | None, feeds: Mapping[str, np.ndarray]) -> int:
+    sizes = [size for size in shape or () if isinstance(size, int)]
+    if shape is None or len(sizes) < len(shape):
+        return max((array.nbytes for array in feeds.values()), default=_ITEM)
+    return _ITEM * prod(sizes)

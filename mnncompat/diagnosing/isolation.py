@@ -1,0 +1,123 @@
+"""The culprit alone: cut out, converted and run; then its nodes one by one, or with its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.correspondence import reads
+from mnncompat.diagnosing.excerpts import Excerpt, excerpt
+from mnncompat.report.location import node_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.diagnosing.bench import Bench, Outcome
+    from mnncompat.graph.view import GraphView
+    from mnncompat.mnn import ConvertOptions
+
+_MOST_NODES = 24
+"""Groups of more nodes are not taken apart one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What happens to a culprit that is alone.
+
+    Attributes:
+        words: It, in one line.
+        part: The smallest part that is wrong; None if none is.
+        outcome: What came out of that part; of the whole culprit if none is wrong.
+        nodes: Indices of the nodes that are to blame, as far as they could be told apart.
+        is_right: The converter and MNN do it right, alone and with its neighbours.
+    """
+
+    words: str
+    part: Excerpt | None
+    outcome: Outcome
+    nodes: tuple[int, ...]
+    is_right: bool = False
+
+
+def isolated(
+    view: GraphView,
+    nodes: tuple[int, ...],
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> Isolation | None:
+    """Try a culprit alone.
+
+    Args:
+        view: The ONNX graph.
+        nodes: Indices of its nodes.
+        values: The right values of the draw.
+        bench: Runs micro-models.
+        options: Of the conversion.
+
+    Returns:
+        What happened; None if it cannot be cut out.
+    """
+    whole = excerpt(view, nodes, values)
+    if whole is None:
+        return None
+    outcome = bench.attempt(whole, options)
+    if outcome.is_right:
+        return _with_neighbours(view, whole, outcome, values, bench, options)
+    if len(nodes) == 1 or len(nodes) > _MOST_NODES:
+        return Isolation(words=f"wrong as well: {outcome.words}", part=whole, outcome=outcome, nodes=nodes)
+    return _one_by_one(view, whole, outcome, values, bench, options)
+
+
+def _one_by_one(
+    view: GraphView,
+    whole: Excerpt,
+    outcome: Outcome,
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> Isolation:
+    """Which node of a group is wrong alone; if none is, it is that they are together."""
+    for index in whole.nodes:
+        part = excerpt(view, (index,), values)
+        if part is None:
+            continue
+        found = bench.attempt(part, options)
+        if not found.is_right:
+            words = f"{_name(view, index)} alone is wrong: {found.words}"
+            return Isolation(words=words, part=part, outcome=found, nodes=(index,))
+    words = f"wrong as well, though each of its nodes alone is right: it is how MNN joins them; {outcome.words}"
+    return Isolation(words=words, part=whole, outcome=outcome, nodes=whole.nodes)
+
+
+def _with_neighbours(
+    view: GraphView,
+    whole: Excerpt,
+    outcome: Outcome,
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> Isolation:
+    near = neighbours(view, whole.nodes)
+    part = excerpt(view, near, values)
+    if part is not None:
+        found = bench.attempt(part, options)
+        if not found.is_right:
+            names = ", ".join(_name(view, index) for index in near if index not in whole.nodes)
+            words = f"right alone, wrong together with its neighbours {names}: {found.words}"
+            return Isolation(words=words, part=part, outcome=found, nodes=whole.nodes)
+    words = "right, alone and with its neighbours, where MNN converts these nodes anew"
+    return Isolation(words=words, part=None, outcome=outcome, nodes=whole.nodes, is_right=True)
+
+
+def neighbours(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:
+    """The nodes, those whose values they read, and those that read theirs."""
+    made = {name for index in nodes for name in view.nodes[index].output if name}
+    before = {view.producers[name] for index in nodes for name in reads(view.nodes[index]) if name in view.producers}
+    after = {index for index, node in enumerate(view.nodes) if made.intersection(reads(node))}
+    return tuple(sorted({*nodes, *before, *after}))
+
+
+def _name(view: GraphView, index: int) -> str:
+    return node_name(view.location(index))

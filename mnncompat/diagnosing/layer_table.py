@@ -1,0 +1,96 @@
+"""The table of a diagnosis: one line for each group of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.deviations import range_of
+from mnncompat.results.diagnosis import Deviation, Layer, Role
+
+if TYPE_CHECKING:
+    from mnncompat.diagnosing.correspondence import Group
+    from mnncompat.diagnosing.measuring import Measuring
+    from mnncompat.graph.view import GraphView
+
+
+def layers(measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, ...]]) -> tuple[Layer, ...]:
+    """Every group of the file, in the order of computation.
+
+    Args:
+        measuring: What was measured.
+        view: The ONNX graph.
+        guilty: Values of the groups that are to blame.
+    """
+    suffering = _after(measuring, guilty)
+    return tuple(
+        _layer(measuring, view, number, group, guilty=guilty, suffering=suffering)
+        for number, group in enumerate(measuring.tensors.groups, start=1)
+        if any(name in measuring.golden for name in group.values)
+    )
+
+
+def _layer(
+    measuring: Measuring,
+    view: GraphView,
+    number: int,
+    group: Group,
+    *,
+    guilty: Collection[tuple[str, ...]],
+    suffering: Collection[str],
+) -> Layer:
+    first = measuring.golden[next(name for name in group.values if name in measuring.golden)]
+    low, high = range_of(first)
+    accumulated = _worst(measuring.found.accumulated, group)
+    own = _worst(measuring.found.own, group)
+    born = [measuring.found.born[name] for name in group.values if name in measuring.found.born]
+    inherited = any(name in measuring.found.born for name in group.before)
+    failures = [measuring.found.failures[name] for name in group.values if name in measuring.found.failures]
+    role = Role.FINE
+    if group.values in guilty:
+        role = Role.CULPRIT
+    elif accumulated is not None and accumulated.is_wrong and suffering.__contains__(group.values[0]):
+        role = Role.SUFFERS
+    elif own is not None and own.is_wrong:
+        role = Role.ROUGH
+    return Layer(
+        number=number,
+        nodes=tuple(view.location(index) for index in group.nodes),
+        values=group.values,
+        mnn_ops=tuple(op.type for op in group.ops),
+        shape=tuple(first.shape),
+        dtype=first.dtype.name,
+        low=low,
+        high=high,
+        accumulated=accumulated,
+        own=own,
+        born=born[0] if born and not inherited else "",
+        role=role,
+        note=failures[0].message if failures else "",
+    )
+
+
+def _worst(found: dict[str, Deviation], group: Group) -> Deviation | None:
+    measured = [found[name] for name in group.values if name in found]
+    return max(measured, key=lambda each: (each.is_wrong, each.error_ratio), default=None)
+
+
+def _after(measuring: Measuring, guilty: Collection[tuple[str, ...]]) -> set[str]:
+    """Values that are computed from those of the culprits."""
+    found = {name for values in guilty for name in values}
+    for name, before in measuring.tensors.before.items():
+        if found.intersection(before):
+            found.add(name)
+    return found
+
+
+def layout_differences(measuring: Measuring, outputs: Collection[str]) -> Iterator[str]:
+    """Values that the file holds in another form: they are wrong, and all that is computed from them is right."""
+    readers: dict[str, list[str]] = {}
+    for name, before in measuring.tensors.before.items():
+        for each in before:
+            readers.setdefault(each, []).append(name)
+    wrong = {name for name, each in measuring.found.accumulated.items() if each.is_wrong}
+    for name in wrong - set(outputs):
+        if readers.get(name) and not wrong.intersection(readers[name]):
+            yield name

@@ -1,0 +1,142 @@
+"""The two errors of every value: accumulated, as the file computes it, and its own, fed with golden values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.diagnosing.correspondence import Correspondence, depths
+from mnncompat.diagnosing.deviations import deviation, strange
+from mnncompat.diagnosing.golden import HELD_BYTES, chunks
+from mnncompat.diagnosing.tracing import TraceRunner, traced_apart
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from mnncompat.mnn import Held
+    from mnncompat.parity import Tolerance
+    from mnncompat.results.diagnosis import Deviation
+
+Progress = Callable[[str], None]
+"""Called with one line at the start of each step."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """What was seen of a file in one draw.
+
+    Attributes:
+        accumulated: Value -> its error as the file computes it.
+        own: Value -> its error, fed with golden values.
+        held: Value -> how MNN holds it.
+        born: Values in which MNN has NaN or infinities where ONNX Runtime has none -> which.
+        failures: Values that could not be computed.
+        outputs: Outputs of the model, computed while the file was looked into.
+        kept: Values as the file computes them from golden ones, of those whose own error is beyond tolerance.
+    """
+
+    accumulated: dict[str, Deviation] = field(default_factory=dict)
+    own: dict[str, Deviation] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
+    born: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Measuring:
+    """Measures the values of a file in one draw.
+
+    Args:
+        runner: Runs parts of the file.
+        tensors: The file's tensors.
+        golden: What ONNX Runtime computes.
+        feeds: Input name -> array.
+        tolerance: Of values inside the model.
+        coarse: Values that are functions which saturate.
+    """
+
+    def __init__(
+        self,
+        runner: TraceRunner,
+        tensors: Correspondence,
+        golden: Mapping[str, np.ndarray],
+        feeds: Mapping[str, np.ndarray],
+        tolerance: Tolerance,
+        coarse: Collection[str] = (),
+    ) -> None:
+        self.runner = runner
+        self.tensors = tensors
+        self.golden = golden
+        self.feeds = dict(feeds)
+        self._tolerance = tolerance
+        self._coarse = coarse
+        self.found = Measured()
+
+    def measure_accumulated(self, outputs: Sequence[str]) -> None:
+        """Run the file on the inputs of the model and look at every value on the way; outputs are kept."""
+        names = [name for name in self.tensors.numbers if name in self.golden]
+        names += [name for name in outputs if name not in names]
+        sizes = [self.golden[name].nbytes if name in self.golden else 0 for name in names]
+        for chunk in chunks(names, sizes, HELD_BYTES):
+            traced, failed = traced_apart(self.runner, self.feeds, chunk, {})
+            self.found.held |= traced.held
+            self.found.failures |= failed
+            for name, array in traced.values.items():
+                if name in outputs:
+                    self.found.outputs[name] = array
+                if name in self.golden:
+                    self.found.accumulated[name] = self.deviation(name, array)
+                    odd = strange(array)
+                    if odd and odd != strange(self.golden[name]):
+                        self.found.born[name] = odd
+
+    def measure_own(self, names: Collection[str]) -> None:
+        """Compute values from golden ones; values that are computed from each other in different runs."""
+        before = {name: self.tensors.before[name] for name in self.tensors.numbers if name in self.found.held}
+        number = depths(before)
+        wanted = [name for name in before if name in names and self._can_be_fed(before[name])]
+        for depth in sorted({number[name] for name in wanted}):
+            apart = [name for name in wanted if number[name] == depth]
+            sizes = [sum(self._bytes(each) for each in (name, *before[name])) for name in apart]
+            for chunk in chunks(apart, sizes, HELD_BYTES):
+                fed = dict.fromkeys(each for name in chunk for each in before[name])
+                self._own(chunk, {name: self.value(name) for name in fed})
+
+    def deviation(self, name: str, array: np.ndarray) -> Deviation:
+        """How far an array is from the golden value."""
+        return deviation(self.golden[name], array, self._tolerance, is_coarse=name in self._coarse)
+
+    def value(self, name: str) -> np.ndarray:
+        """The right value of a tensor, or of an input."""
+        return self.feeds[name] if name in self.feeds else self.golden[name]
+
+    def _own(self, chunk: Sequence[str], feeds: Mapping[str, np.ndarray]) -> None:
+        if not feeds:
+            return
+        traced, failed = traced_apart(self.runner, feeds, chunk, self.found.held)
+        self.found.failures |= {name: each for name, each in failed.items() if name not in self.found.accumulated}
+        for name, array in traced.values.items():
+            self.found.own[name] = own = self.deviation(name, array)
+            if own.is_wrong:
+                self.found.kept[name] = array
+
+    def _can_be_fed(self, names: Sequence[str]) -> bool:
+        return all(name in self.feeds or (name in self.found.held and self._survives(name)) for name in names)
+
+    def _survives(self, name: str) -> bool:
+        """Whether MNN can hold the golden value: integers may be too large, arrays empty, axes others."""
+        array, held = self.golden.get(name), self.found.held[name]
+        if array is None or not array.size or name not in self.found.accumulated:
+            return False
+        if self.found.accumulated[name].problem.startswith("dtype"):
+            return False
+        if array.dtype.kind in "iu" and held.dtype.startswith("int"):
+            limits = np.iinfo(held.dtype)
+            return bool(array.min() >= limits.min and array.max() <= limits.max)
+        return True
+
+    def _bytes(self, name: str) -> int:
+        return self.value(name).nbytes

@@ -1,0 +1,161 @@
+"""A diagnosis: the culprit, why, what helps; then the table of layers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mnncompat.report.location import model_name, node_name
+from mnncompat.report.measures import cosine, counted, decibel, distance, shape
+from mnncompat.report.printable import printable
+from mnncompat.report.text.page import Page, Style
+from mnncompat.report.text.table import Cell, write_table
+from mnncompat.results.diagnosis import Culprit, Deviation, Diagnosis, DiagnosisVerdict, Layer, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_HEADER = ("#", "node", "MNN", "shape", "accumulated", "own", "own max abs", "own cosine", "range", "")
+_LONGEST = 34
+_MOST_NODES = 8
+_NEAR = 2
+_FEW = 3
+_STYLES = {Role.CULPRIT: Style.BAD, Role.SUFFERS: Style.WARN, Role.ROUGH: Style.NOTE}
+
+
+def write(page: Page, result: Diagnosis) -> None:
+    """Write one diagnosis."""
+    against = f" against {printable(result.file)}" if result.file else ", converted as it is"
+    page.line(f"{model_name(result.source)}{against}", style=Style.BOLD)
+    if not result.complete:
+        page.line("interrupted: this is what was found until then", style=Style.WARN)
+    _verdict(page, result)
+    for number, each in enumerate(result.culprits):
+        _culprit(page, each, also=number > 0)
+    for line in result.notes:
+        page.labelled("note: ", Style.NOTE, line, indent=6)
+    if result.repro is not None:
+        page.labelled("repro: ", Style.NOTE, f"{result.repro}; its issue.md is ready to be filed", indent=7)
+    if result.layers:
+        page.blank()
+        _table(page, result)
+
+
+def _verdict(page: Page, result: Diagnosis) -> None:
+    if result.verdict is DiagnosisVerdict.AGREES:
+        drawn = counted(len(result.draws), "draw")
+        page.line(f"no culprit: the outputs agree in {drawn}, seed {result.seed}", style=Style.GOOD)
+    elif result.failure is not None and not result.culprits:
+        page.labelled("no culprit found: ", Style.BAD, f"MNN failed: {result.failure.message}", indent=2)
+    elif result.verdict is DiagnosisVerdict.ACCUMULATED:
+        text = "the outputs differ, but every node by itself is within its tolerance: the error accumulates"
+        page.labelled("no single culprit: ", Style.BAD, text, indent=2)
+    elif not result.culprits:
+        page.labelled("no culprit found: ", Style.BAD, "the outputs differ", indent=2)
+
+
+def _culprit(page: Page, culprit: Culprit, *, also: bool) -> None:
+    page.labelled("also: " if also else "culprit: ", Style.BAD, _named(culprit), indent=2)
+    _fact(page, "what", culprit.reason)
+    if culprit.shown_by:
+        _fact(page, "shown by", "; ".join(culprit.shown_by))
+    if culprit.isolated:
+        _fact(page, "alone", culprit.isolated)
+    for found in culprit.findings:
+        _fact(page, "known as", f"{found.code} {found.name}: {found.message}")
+    if culprit.findings == () and culprit.isolated and not culprit.in_file:
+        _fact(page, "known as", "no row of the table knows this: please report it")
+    helping = [each for each in culprit.attempts if each.helps]
+    other = [each for each in culprit.attempts if not each.helps]
+    for each in helping:
+        _fact(page, "helps", f"{each.what}{f': {each.option}' if each.option else ''}")
+    if other:
+        _fact(page, "no help", ", ".join(each.what for each in other))
+    for line in culprit.sources:
+        _fact(page, "written in", line)
+
+
+def _named(culprit: Culprit) -> str:
+    """The nodes; of a large group the last ones, because they give it its values."""
+    names = [node_name(each) for each in culprit.nodes[-_MOST_NODES:]]
+    left = len(culprit.nodes) - len(names)
+    more = f" and {counted(left, 'node')} before them" if left else ""
+    if len(culprit.nodes) > 1:
+        return f"{len(culprit.nodes)} nodes that are one step in the file: {', '.join(names)}{more}"
+    return names[0] if names else "the model as a whole"
+
+
+def _fact(page: Page, label: str, text: str) -> None:
+    page.labelled(f"  {label:<11}", Style.FAINT, text, indent=13)
+
+
+def _table(page: Page, result: Diagnosis) -> None:
+    chosen = list(result.layers) if result.every_layer else list(_telling(result.layers))
+    left = len(result.layers) - len(chosen)
+    sizes = ", ".join(f"{printable(name)} {shape(dims)}" for name, dims in result.shapes.items())
+    page.line(f"draw {result.draw}, seed {result.seed}: {sizes}" if sizes else f"draw {result.draw}")
+    write_table(page, _HEADER, [_row(each) for each in chosen], left=3)
+    if left:
+        page.line(f"{counted(left, 'layer')} more: --all")
+
+
+def _telling(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """Culprits with their neighbours, where NaN is born, the first that suffer, and the largest errors of their own."""
+    places = {number for number, each in enumerate(layers) if each.role is Role.CULPRIT or each.born}
+    near = {place + step for place in places for step in range(-_NEAR, _NEAR + 1)}
+    suffering = [number for number, each in enumerate(layers) if each.role is Role.SUFFERS]
+    own = sorted(range(len(layers)), key=lambda place: -_ratio(layers[place].own))
+    last = [len(layers) - 1]
+    shown = near | set(suffering[:_FEW]) | set(own[:_FEW]) | set(last)
+    return (each for number, each in enumerate(layers) if number in shown)
+
+
+def _ratio(found: Deviation | None) -> float:
+    return 0.0 if found is None or math.isnan(found.error_ratio) else found.error_ratio
+
+
+def _row(layer: Layer) -> list[Cell]:
+    own = layer.own
+    role: Cell = (layer.role.value, _STYLES[layer.role]) if layer.role in _STYLES else layer.role.value
+    born = f"{layer.born} born here" if layer.born else ""
+    return [
+        str(layer.number),
+        _short(_nodes(layer)),
+        _short(_ops(layer.mnn_ops)),
+        shape(layer.shape),
+        _noise(layer.accumulated),
+        _noise(own),
+        "-" if own is None else distance(own.max_abs),
+        "-" if own is None else cosine(own.cosine),
+        _range(layer),
+        role if not born else (f"{layer.role.value} {born}".strip(), Style.BAD),
+    ]
+
+
+def _noise(found: Deviation | None) -> str:
+    if found is None:
+        return "-"
+    return decibel(found.snr_db) if not math.isnan(found.snr_db) else found.problem.partition(" ")[0]
+
+
+def _range(layer: Layer) -> str:
+    return "-" if math.isnan(layer.low) else f"{layer.low:.3g} .. {layer.high:.3g}"
+
+
+def _nodes(layer: Layer) -> str:
+    if not layer.nodes:
+        return printable(layer.values[0])
+    last = node_name(layer.nodes[-1])
+    return f"{last} +{len(layer.nodes) - 1}" if len(layer.nodes) > 1 else last
+
+
+def _ops(ops: Sequence[str]) -> str:
+    return ops[0] + (f" +{len(ops) - 1}" if len(ops) > 1 else "") if ops else "-"
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    if len(text) <= _LONGEST:
+        return text
+    half = (_LONGEST - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,153 @@
+"""The culprit is named first, whichever op of the file the fault is in; a right file has none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from jsonschema import Draft202012Validator
+from models import array, model_of
+from onnx import helper
+from planting import Site, plant, sites
+
+from mnncompat import mnn
+from mnncompat.cli import main
+from mnncompat.diagnosing.diagnose import DiagnoseOptions, diagnose
+from mnncompat.diagnosing.draws import Drawing
+from mnncompat.graph.model_file import Model, from_proto
+from mnncompat.mnn import Converted, ConvertOptions, Limits
+from mnncompat.parity import real_data
+from mnncompat.report import OutputFormat, render
+from mnncompat.results.diagnosis import Diagnosis, DiagnosisVerdict, Role
+
+OPTIONS = DiagnoseOptions(
+    drawing=Drawing(shapes={}, data=real_data(None)), converter=ConvertOptions(), limits=Limits(seconds=30)
+)
+
+
+def two_branches() -> onnx.ModelProto:
+    """Two outputs from a trunk of convolutions; one branch has a residual, the other one a fully connected head."""
+    nodes = [
+        helper.make_node("Conv", ["x", "k1"], ["c1"], name="trunk", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"], name="act"),
+        helper.make_node("Conv", ["r1", "k2"], ["c2"], name="left", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["c2", "r1"], ["left_out"], name="residual"),
+        helper.make_node("Sigmoid", ["r1"], ["s"], name="gate"),
+        helper.make_node("Mul", ["s", "r1"], ["g"], name="gated"),
+        helper.make_node("GlobalAveragePool", ["g"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
+        helper.make_node("Gemm", ["f", "w", "b"], ["right_out"], name="head"),
+    ]
+    weights = {"k1": array(8, 3, 3, 3), "k2": array(8, 8, 3, 3), "w": array(8, 5), "b": array(5)}
+    return model_of(nodes, {"x": [1, 3, 8, 8]}, {"left_out": [1, 8, 8, 8], "right_out": [1, 5]}, weights)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return from_proto(two_branches())
+
+
+@pytest.fixture(scope="module")
+def converted(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("converted")
+    return convert(model.proto, folder)
+
+
+def convert(proto: onnx.ModelProto, folder: Path) -> Path:
+    source, out = folder / "model.onnx", folder / "model.mnn"
+    onnx.save(proto, source)
+    assert isinstance(mnn.convert(source, out, options=ConvertOptions(), limits=Limits()), Converted)
+    return out
+
+
+def names(found: Diagnosis) -> list[str]:
+    """Names of the nodes that are to blame first."""
+    return [each.node for each in found.culprits[0].nodes] if found.culprits else []
+
+
+def planted(converted: Path, out: Path, node_value: str, what: str) -> Site:
+    site = next(each for each in sites(converted) if node_value in each.values and each.what == what)
+    assert plant(converted, site, out, np.random.default_rng(3))
+    return site
+
+
+def test_a_right_file_has_no_culprit(model: Model, converted: Path) -> None:
+    found = diagnose(model, converted, OPTIONS)
+    assert found.verdict is DiagnosisVerdict.AGREES
+    assert found.complete
+    assert not found.culprits
+    assert all(each.own is not None and not each.own.is_wrong for each in found.layers)
+    assert sorted(node.node for each in found.layers for node in each.nodes) == sorted(
+        node.name for node in model.proto.graph.node
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "node", "outputs"),
+    [
+        ("r1", "weights", "trunk", ["left_out", "right_out"]),
+        ("c2", "weights", "left", ["left_out"]),
+    ],
+)
+def test_the_op_with_the_fault_is_named(
+    model: Model, converted: Path, tmp_path: Path, value: str, what: str, node: str, outputs: Sequence[str]
+) -> None:
+    wrong = tmp_path / "wrong.mnn"
+    planted(converted, wrong, value, what)
+    found = diagnose(model, wrong, OPTIONS)
+    assert found.verdict is DiagnosisVerdict.CULPRIT
+    assert node in names(found)
+    assert sorted(found.culprits[0].outputs) == sorted(outputs)
+    assert any("put right, the outputs agree" in each for each in found.culprits[0].shown_by)
+    roles = {each.values[0]: each.role for each in found.layers}
+    assert roles[value] is Role.CULPRIT
+    assert set(roles.values()) <= {Role.CULPRIT, Role.SUFFERS, Role.FINE}
+
+
+def test_what_mnn_computes_wrongly_is_found_without_a_file() -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"], name="conv", kernel_shape=[1, 1]),
+        helper.make_node("Softmax", ["c"], ["s"], name="soft"),
+        helper.make_node("Mul", ["s", "c"], ["y"], name="scaled"),
+    ]
+    proto = model_of(nodes, {"x": [1, 3, 4, 5]}, {"y": [1, 6, 4, 5]}, {"k": array(6, 3, 1, 1)}, opset=11)
+    found = diagnose(from_proto(proto), None, OPTIONS)
+    assert names(found) == ["soft"]
+
+
+def test_the_command_says_it_in_text_and_json(
+    model: Model, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, wrong = tmp_path / "m.onnx", tmp_path / "wrong.mnn"
+    onnx.save(model.proto, source)
+    planted(converted, wrong, "c2", "weights")
+    assert main(["diagnose", str(source), str(wrong), "-q"]) == 1
+    text = capsys.readouterr().out
+    assert "culprit: left (Conv)" in text
+    assert "layers more: --all" not in text  # the model has few layers
+    assert main(["diagnose", str(source), str(wrong), "-q", "--output-format", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    schema = json.loads((files("mnncompat.report") / "output.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+    (result,) = document["results"]
+    assert result["verdict"] == "culprit"
+    assert result["culprits"][0]["nodes"][0]["node"] == "left"
+    assert main(["diagnose", str(source), str(converted), "-q"]) == 0
+
+
+def test_every_format_has_the_culprit(model: Model, converted: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.mnn"
+    planted(converted, wrong, "c2", "weights")
+    found = diagnose(model, wrong, OPTIONS)
+    for each in OutputFormat:
+        assert "left" in render([found], each)
+
+
+def test_a_missing_file_is_an_error(tutorial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", str(tutorial), str(tmp_path / "none.mnn")]) == 2
+    assert "no such file" in capsys.readouterr().err

@@ -131,7 +131,7 @@ def _compared(
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)
-    result = run(model, file, shapes=shapes)
+    result = run(model, file, shapes=shapes, read=loaded)
     hint = ""
     if not result.differs:
         hint = random_hint(loaded, shapes=shapes, inputs=drawn.inputs, seed=drawn.seed, memory=drawn.memory)

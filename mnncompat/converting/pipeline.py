@@ -305,6 +305,7 @@ class _Gate:
             memory=self._options.memory,
             limits=self._limits,
             power=power,
+            read=self._model if rough is None else None,
         )
 
     def _count(self) -> Mapping[str, int]:

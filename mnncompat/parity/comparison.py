@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from mnncompat.graph.external_data import follow_links
-from mnncompat.graph.model_file import from_proto, load
+from mnncompat.graph.model_file import Model, from_proto, load
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.power.analysis import PowerAnalysis
@@ -163,14 +163,20 @@ def tolerances_of(
     return tolerances_by_output(output_names(model), half, tolerance, overrides or {})
 
 
-def loaded(model: OnnxModel) -> tuple[onnx.ModelProto, Path | None]:
+def loaded(model: OnnxModel, read: Model | None = None) -> tuple[onnx.ModelProto, Path | None]:
     """A model that runs in memory: its weights as it has them, and the folder of its external data if it is a file.
+
+    Args:
+        model: The model.
+        read: The same as it was read already, to do so but once; taken if it is whole.
 
     Raises:
         ModelError: It cannot be read.
     """
     if isinstance(model, onnx.ModelProto):
         return from_proto(model).proto, None
+    if read is not None and read.weights_loaded and not read.external:
+        return read.proto, Path(model).parent
     proto = load(model).proto
     return proto, follow_links(proto, Path(model))
 

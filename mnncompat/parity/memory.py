@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 
@@ -139,6 +139,14 @@ def is_out_of_memory(failure: Failure) -> bool:
 def says_out_of_memory(words: str) -> bool:
     """Whether the words of a runtime or an allocator are about memory."""
     return bool(_OUT.search(words))
+
+
+def give_back() -> None:
+    """Hand memory that was freed back to the system, where the C library does not do so itself (glibc)."""
+    import ctypes
+
+    with suppress(OSError, TypeError, AttributeError):  # no C library of that name, or another one
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

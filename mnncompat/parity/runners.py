@@ -21,7 +21,7 @@ from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
-from mnncompat.parity.memory import says_out_of_memory
+from mnncompat.parity.memory import give_back, says_out_of_memory
 from mnncompat.parity.stated_noise import with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
@@ -120,7 +120,9 @@ class OnnxRuntimeRunner:
 
     def release(self) -> None:
         """Free the memory; it loads the model again when it is run again."""
-        self._session = None
+        if self._session is not None:
+            self._session = None
+            give_back()
 
     def _loaded(self) -> Any:
         if self._session is None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from mnncompat.graph.model_file import Model
+
     Outputs = list[dict[str, np.ndarray]]
 
 
@@ -52,6 +54,7 @@ def verify(  # noqa: PLR0913 - options
     limits: Limits | None = None,
     save_data: Path | None = None,
     power: bool = True,
+    read: Model | None = None,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -70,6 +73,7 @@ def verify(  # noqa: PLR0913 - options
         save_data: A folder for the feeds and the outputs of both sides, see `mnncompat.parity.save_data`.
         power: Whether to find out which operators the proof would have caught, see `mnncompat.parity.power`. Classes
             that are saturated in every draw are judged before the function in any case.
+        read: The model in `model`, if that is a file that was read already.
 
     Returns:
         The verdict, per output and overall.
@@ -80,7 +84,7 @@ def verify(  # noqa: PLR0913 - options
         RunnerError: MNN or ONNX Runtime is not installed.
         OutputError: The folder for the data cannot be written, or holds something else.
     """
-    proto, folder = loaded(model)
+    proto, folder = loaded(model, read)
     saving = None if save_data is None else Saving(save_data, model, mnn_file)
     limits = limits or Limits().with_memory(memory)
     random = random_outputs(proto)

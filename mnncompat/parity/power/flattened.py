@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mnncompat.parity.memory import give_back
 from mnncompat.parity.metrics import allowance
 from mnncompat.parity.power.planting import FACTOR
 from mnncompat.results.failures import Failure
@@ -82,6 +83,7 @@ def flattened(
         first = first or found
         for name, goal in goals.items():
             dead[name] = dead.get(name, True) & _is_dead(found[goal.value], goal, tolerances[name])
+        give_back()
         goals = {name: goal for name, goal in goals.items() if _whole_slices(dead[name])}
     for name, goal in goals.items():
         value, slices = first[goal.value], _whole_slices(dead[name])
@@ -105,9 +107,11 @@ def _is_dead(value: np.ndarray, goal: Saturating, tolerance: Tolerance) -> np.nd
     result, slope = goal.slope(exact)
     if not np.isfinite(result).all():
         return np.zeros(value.shape, bool)
-    with np.errstate(invalid="ignore"):
-        moved = slope * (FACTOR - 1) * np.maximum(np.abs(exact), 1)
-        return np.asarray(~(moved > allowance(result, tolerance)))
+    with np.errstate(invalid="ignore"):  # in place: outputs may be large
+        np.maximum(np.abs(exact, out=exact), 1, out=exact)
+        slope *= FACTOR - 1
+        slope *= exact
+        return np.asarray(~(slope > allowance(result, tolerance)))
 
 
 def differences(flat: Flattened, actual: np.ndarray) -> Iterator[str]:

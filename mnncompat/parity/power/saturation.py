@@ -125,8 +125,9 @@ def _of_bounds(line: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _of_softmax(value: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
-        powers = np.exp(value - value.max(axis=axes, keepdims=True, initial=-np.inf))
-        result = powers / powers.sum(axis=axes, keepdims=True)
+        result = value - value.max(axis=axes, keepdims=True, initial=-np.inf)
+        np.exp(result, out=result)
+        result /= result.sum(axis=axes, keepdims=True)
     return result, result * (1 - result)
 
 

@@ -516,8 +516,10 @@ def test_outputs_are_judged_at_their_own_size(size: float) -> None:
     assert compare_models(original, original).passed
     for factor in (1.01, 1.08, -1, 0):
         assert not compare_models(original, _model(graph, c=np.array(size * factor, np.float32))).passed
-    given = compare_models(original, _model(graph, c=np.array(size * 2, np.float32)), tolerance=FLOAT32)
-    assert given.outputs[0].tolerance == FLOAT32, "what the user gives is not changed"
+    wrong, absolute = _model(graph, c=np.array(size * 2, np.float32)), Tolerance(rtol=1e-3, atol=1e-6)
+    assert not compare_models(original, wrong, tolerance=FLOAT32).passed
+    given = compare_models(original, wrong, tolerance=absolute)
+    assert given.outputs[0].tolerance == absolute, "what the user gives is not changed"
 
 
 def test_a_model_without_inputs_is_compared() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mnncompat.errors import UsageError
@@ -27,7 +27,7 @@ class Tolerance:
             most, where nothing is known about the cause; see `mnncompat.parity.outliers`. 0 allows none in any case.
         unequal: Share of the elements of an integer or boolean output that may differ.
         scaled: Whether `atol` is only the most that is allowed, and follows outputs that are smaller, see
-            `mnncompat.parity.output_scale`; else it is taken as it is.
+            `mnncompat.parity.output_scale`; else it is taken as it is. It makes no difference to equality.
 
     Raises:
         UsageError: A negative number, or a share above 1.
@@ -38,7 +38,7 @@ class Tolerance:
     snr_db: float | None = None
     outliers: float = 0.0
     unequal: float = 0.0
-    scaled: bool = False
+    scaled: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (self.rtol >= 0 and self.atol >= 0 and 0 <= self.unequal <= 1 and 0 <= self.outliers <= 1):

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mnncompat.checking.checker import check_model
+from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.blame import Suspect, cures, suspects
 from mnncompat.diagnosing.isolation import isolated
+from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
+from mnncompat.results.diagnostics import Category, Diagnostic, Severity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +61,7 @@ def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Ch
         outputs=suspect.outputs,
         draws=(chosen.feeds.name,),
         shown_by=tuple(shown),
+        sources=sources(view.nodes[index] for index in suspect.group.nodes),
     )
 
 
@@ -73,6 +78,21 @@ def _confirmed(
         nodes=tuple(view.location(index) for index in found.nodes),
         isolated=found.words,
         in_file=found.is_right,
+        attempts=() if found.part is None else tuple(attempts(found.part, bench, options)),
+        findings=() if found.is_right else known_about(view, found.nodes),
+    )
+
+
+def known_about(view: GraphView, nodes: Sequence[int]) -> tuple[Diagnostic, ...]:
+    """What the table says about nodes of the main graph: errors, and what is wrong in part."""
+    found = check_model(view.scope.model, rewrites=())
+    return tuple(
+        each
+        for each in found.diagnostics
+        if each.severity is not Severity.INFO
+        and each.category is Category.CORRECTNESS
+        and not each.location.graph
+        and each.location.index in nodes
     )
 
 

@@ -1,0 +1,139 @@
+"""What makes a wrong part right: it is converted and run again, with one thing different each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from mnncompat.errors import MnncompatError
+from mnncompat.fixing.transaction import fix_model
+from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.protos import attribute
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.diagnosis import Attempt
+from mnncompat.results.failures import Failure
+
+if TYPE_CHECKING:
+    from mnncompat.diagnosing.bench import Bench
+    from mnncompat.diagnosing.excerpts import Excerpt
+    from mnncompat.mnn import ConvertOptions
+
+_LEVELS = (0, 1, 2)
+_USUAL_LEVEL = 1
+_GELU = frozenset({"Erf", "Gelu", "FastGelu", "Tanh"})
+_OWN_KERNEL = 2
+
+
+def attempts(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+    """Try switches of the converter, an algorithm, other values, and the rewrites of `mnncompat fix`.
+
+    Args:
+        part: A part of the model that is wrong with these options.
+        bench: Runs it.
+        options: Of the conversion.
+    """
+    yield from _rewritten(part, bench, options)
+    for what, option, changed in _switches(part, options):
+        yield _attempt(what, option, part, bench, changed)
+    other = without_winograd(part.model)
+    if other is not None:
+        found = bench.run(other, part.feeds, part.expected, options)
+        yield Attempt(what="no Winograd convolution", option="", helps=found.is_right, detail=found.words)
+    yield from _other_values(part, bench, options)
+
+
+def _attempt(what: str, option: str, part: Excerpt, bench: Bench, options: ConvertOptions) -> Attempt:
+    found = bench.attempt(part, options)
+    return Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
+
+
+def _switches(part: Excerpt, options: ConvertOptions) -> Iterator[tuple[str, str, ConvertOptions]]:
+    now = _USUAL_LEVEL if options.optimize_level is None else options.optimize_level
+    for level in _LEVELS:
+        if level != now:
+            changed = replace(options, optimize_level=level)
+            yield f"optimize level {level}", f"--optimize-level {level}", changed
+    if options.gelu_approximation is not False and any(node.op_type in _GELU for node in part.model.graph.node):
+        yield "exact GELU", "--exact-gelu", replace(options, gelu_approximation=False)
+    if options.fp16:
+        yield "float32 weights", "without --fp16", replace(options, fp16=False)
+    if options.weight_bits:
+        full = replace(options, weight_bits=0, weight_block=None, weight_asymmetric=None)
+        yield "weights that are not quantised", "without --weight-bits", full
+
+
+def _rewritten(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+    """The part after `mnncompat fix`, if that changes it."""
+    try:
+        fixed = fix_model(from_proto(_copy(part.model)), prove=False)
+    except MnncompatError:
+        return
+    if not fixed.changed:
+        return
+    names = ", ".join(dict.fromkeys(each.rewrite for each in fixed.applied))
+    found = bench.run(fixed.model.proto, part.feeds, part.expected, options)
+    yield Attempt(what=f"rewritten by {names}", option="mnncompat fix", helps=found.is_right, detail=found.words)
+
+
+def _other_values(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+    """The part with normal numbers instead of those of the draw."""
+    if not all(each.dtype == np.float32 for each in part.feeds.values()):
+        return
+    draws = np.random.default_rng(0)
+    feeds = {name: draws.standard_normal(each.shape).astype(np.float32) for name, each in part.feeds.items()}
+    expected = OnnxRuntimeRunner(part.model).run([feeds])
+    if isinstance(expected, Failure):
+        return
+    found = bench.run(part.model, feeds, {name: expected[0][name] for name in part.expected}, options)
+    yield Attempt(what="normal numbers as its inputs", option="", helps=found.is_right, detail=found.words)
+
+
+def without_winograd(model: ModelProto) -> ModelProto | None:
+    """The same model with a row of zeros in kernels that MNN would run as Winograd's; None if there are none.
+
+    MNN takes Winograd's algorithm for square kernels only (`ConvolutionWinogradBridge::canUseWinograd`).
+    """
+    copy = _copy(model)
+    stored = {each.name: each for each in copy.graph.initializer}
+    changed = False
+    for node in copy.graph.node:
+        tensor = stored.get(node.input[1]) if node.op_type == "Conv" and len(node.input) > 1 else None
+        weight = None if tensor is None else numpy_helper.to_array(tensor)
+        if tensor is None or weight is None or not _may_be_winograd(node, weight.shape):
+            continue
+        height, width = weight.shape[2:]
+        taller = np.concatenate([weight, np.zeros_like(weight[:, :, :1])], axis=2)
+        tensor.CopyFrom(numpy_helper.from_array(taller, tensor.name))
+        top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
+        _set(node, "pads", [top, left, bottom + 1, right])
+        _set(node, "kernel_shape", [height + 1, width])
+        changed = True
+    return copy if changed else None
+
+
+def _may_be_winograd(node: NodeProto, shape: tuple[int, ...]) -> bool:
+    rank = 4
+    return (
+        len(shape) == rank
+        and shape[2] == shape[3] >= _OWN_KERNEL
+        and set(attribute(node, "strides", [1])) == {1}
+        and set(attribute(node, "dilations", [1])) == {1}
+        and attribute(node, "group", 1) == 1
+        and attribute(node, "auto_pad", b"NOTSET") == b"NOTSET"
+    )
+
+
+def _set(node: NodeProto, name: str, value: list[int]) -> None:
+    kept = [each for each in node.attribute if each.name != name]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute(name, value)])
+
+
+def _copy(model: ModelProto) -> ModelProto:
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING
 from mnncompat import mnn
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.correspondence import Correspondence
-from mnncompat.diagnosing.culprits import culprits_of
+from mnncompat.diagnosing.crashes import culprit_of_failure
+from mnncompat.diagnosing.culprits import culprits_of, known_about
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
-from mnncompat.diagnosing.golden import golden_values
+from mnncompat.diagnosing.golden import GoldenValues, golden_values
 from mnncompat.diagnosing.layer_table import layers, layout_differences
 from mnncompat.diagnosing.measuring import Measuring
 from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
@@ -31,6 +33,8 @@ from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn.request import Performer
     from mnncompat.parity import Tolerance
@@ -128,7 +132,8 @@ class _Run:
             )
         made = self._converted() if file is None else file
         if isinstance(made, Failure):
-            self._found = replace(self._found, failure=made)
+            self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
+            self._find_failing(made, reference.feeds[0].arrays)
             return
         self._progress("compare: does MNN compute the same?")
         chosen = choose(
@@ -142,6 +147,7 @@ class _Run:
         )
         self._tell(chosen)
         if chosen.failure is not None:
+            self._find_failing(chosen.failure, chosen.feeds.arrays)
             return
         self._look_inside(made, chosen)
 
@@ -180,6 +186,30 @@ class _Run:
             notes=notes,
         )
 
+    def _find_failing(self, failure: Failure, feeds: dict[str, np.ndarray]) -> None:
+        """The node on which MNN fails."""
+        self._progress(f"MNN fails ({failure.message}): on which node?")
+        golden = self._golden(feeds)
+        if isinstance(golden, Failure):
+            return
+        findings = known_about(self._view, range(len(self._view.nodes)))
+        values = ChainMap(feeds, dict(golden))
+        found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
+        if found is None:
+            note = (
+                "no part of the model makes MNN fail in the same way; the table names what it knows: `mnncompat check`"
+            )
+            self._found = replace(self._found, notes=(*self._found.notes, note))
+            return
+        self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(found[0],))
+
+    def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
+        """Every value of the main graph under ONNX Runtime."""
+        values = [name for node in self._view.nodes for name in node.output if name]
+        self._progress(f"reference: {len(values)} values under ONNX Runtime")
+        data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
+        return golden_values(self._model.proto, self._view, values, feeds, folder=self._folder, data=data)
+
     def _look_inside(self, file: Path, chosen: Chosen) -> None:
         measuring = self._measured(file, chosen)
         if isinstance(measuring, Failure):
@@ -199,12 +229,7 @@ class _Run:
     def _measured(self, file: Path, chosen: Chosen) -> Measuring | Failure:
         """Both errors of every value, without values that the file holds in another form."""
         graph, names = mnn.read_graph(file), output_names(self._model.proto)
-        values = [name for node in self._view.nodes for name in node.output if name]
-        self._progress(f"reference: {len(values)} values under ONNX Runtime")
-        data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
-        golden = golden_values(
-            self._model.proto, self._view, values, chosen.feeds.arrays, folder=self._folder, data=data
-        )
+        golden = self._golden(chosen.feeds.arrays)
         if isinstance(golden, Failure):
             return golden
         make = self._options.make_runner or (

@@ -81,7 +81,8 @@ def _named(culprit: Culprit) -> str:
     left = len(culprit.nodes) - len(names)
     more = f" and {counted(left, 'node')} before them" if left else ""
     if len(culprit.nodes) > 1:
-        return f"{len(culprit.nodes)} nodes that are one step in the file: {', '.join(names)}{more}"
+        together = "are one step in the file" if culprit.status == "wrong" else "fail together"
+        return f"{len(culprit.nodes)} nodes that {together}: {', '.join(names)}{more}"
     return names[0] if names else "the model as a whole"
 
 

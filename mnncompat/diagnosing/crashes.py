@@ -1,0 +1,158 @@
+"""The node on which conversion, loading or running fails, by bisection over parts of the model in children.
+
+A part is cut out with the values that it gets in the whole. First the nodes are tried alone that MNN's words or the
+table name; then the shortest beginning of the model that fails is searched, and the shortest end of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.attribution import attempts
+from mnncompat.diagnosing.excerpts import Excerpt, excerpt
+from mnncompat.diagnosing.origins import sources
+from mnncompat.results.diagnosis import Culprit
+from mnncompat.results.failures import Failure, FailureKind
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnncompat.diagnosing.bench import Bench, Outcome
+    from mnncompat.graph.view import GraphView
+    from mnncompat.mnn import ConvertOptions
+    from mnncompat.results.diagnostics import Diagnostic
+
+_MOST_ALONE = 12
+_REFUSALS = frozenset({FailureKind.REFUSED, FailureKind.NO_FILE})
+_ENDLESS = frozenset({FailureKind.HANG, FailureKind.FLOOD})
+
+
+def culprit_of_failure(
+    view: GraphView,
+    values: Mapping[str, np.ndarray],
+    failure: Failure,
+    bench: Bench,
+    options: ConvertOptions,
+    findings: Sequence[Diagnostic],
+) -> tuple[Culprit, Excerpt] | None:
+    """Find the nodes that make MNN fail.
+
+    Args:
+        view: The ONNX graph.
+        values: Its values in one run, and its inputs.
+        failure: How MNN failed with the whole.
+        bench: Runs parts.
+        options: Of the conversion.
+        findings: What the table says about the main graph's nodes.
+
+    Returns:
+        The culprit and the part that shows it; None if no part fails in the same way.
+    """
+    search = _Search(view, values, failure, bench, options)
+    nodes = search.alone(_named(view, failure, findings)) or search.bisected()
+    if nodes is None:
+        return None
+    part, outcome = search.seen[nodes]
+    assert part is not None  # noqa: S101 - it failed
+    again = outcome.failure or failure
+    known = tuple(each for each in findings if each.location.index in nodes)
+    tried = () if again.kind in _ENDLESS else tuple(attempts(part, bench, options))
+    culprit = Culprit(
+        nodes=tuple(view.location(index) for index in nodes),
+        status=failure.kind.value,
+        stage=failure.stage.value,
+        reason=failure.message,
+        shown_by=(f"cut out, with its inputs of this draw: {again.message}",),
+        isolated=f"fails as well: {again.message}",
+        findings=known,
+        attempts=tried,
+        sources=sources(view.nodes[index] for index in nodes),
+    )
+    return culprit, part
+
+
+def shortest(count: int, fails: Callable[[int, int], bool]) -> tuple[int, int] | None:
+    """The shortest stretch that still fails: its end first, then its start.
+
+    Args:
+        count: Length of the whole.
+        fails: Whether the stretch from one place up to another one fails; longer ones do if shorter ones do.
+
+    Returns:
+        Start and end; None if the whole does not fail.
+    """
+    if not fails(0, count):
+        return None
+    low, end = 0, count
+    while end - low > 1:
+        middle = (low + end) // 2
+        low, end = (low, middle) if fails(0, middle) else (middle, end)
+    start, high = 0, end
+    while high - start > 1:
+        middle = (start + high) // 2
+        start, high = (middle, high) if fails(middle, end) else (start, middle)
+    return start, end
+
+
+class _Search:
+    """Parts that were tried."""
+
+    def __init__(
+        self,
+        view: GraphView,
+        values: Mapping[str, np.ndarray],
+        failure: Failure,
+        bench: Bench,
+        options: ConvertOptions,
+    ) -> None:
+        self._view = view
+        self._values = values
+        self._failure = failure
+        self._bench = bench
+        self._options = options
+        self.seen: dict[tuple[int, ...], tuple[Excerpt | None, Outcome]] = {}
+
+    def alone(self, nodes: Sequence[int]) -> tuple[int, ...] | None:
+        """The first of some nodes that fails alone."""
+        return next(((index,) for index in nodes[:_MOST_ALONE] if self._fails((index,))), None)
+
+    def bisected(self) -> tuple[int, ...] | None:
+        """The nodes of the shortest stretch that fails."""
+        found = shortest(len(self._view.nodes), lambda start, end: self._fails(tuple(range(start, end))))
+        if found is None:
+            return None
+        nodes = tuple(range(*found))
+        return next(((index,) for index in nodes if self._fails_anyhow((index,))), nodes) if len(nodes) > 1 else nodes
+
+    def _fails_anyhow(self, nodes: tuple[int, ...]) -> bool:
+        """Whether a node alone fails, perhaps in another stage: shapes that are known earlier are computed earlier."""
+        self._fails(nodes)
+        return nodes in self.seen and self.seen[nodes][1].failure is not None
+
+    def _fails(self, nodes: tuple[int, ...]) -> bool:
+        part = excerpt(self._view, nodes, self._values)
+        if part is None:
+            return False
+        outcome = self._bench.attempt(part, self._options)
+        self.seen[nodes] = part, outcome
+        return outcome.failure is not None and _is_alike(outcome.failure, self._failure)
+
+
+def _is_alike(one: Failure, two: Failure) -> bool:
+    kinds = {one.kind, two.kind}
+    return one.stage == two.stage and (len(kinds) == 1 or kinds <= _REFUSALS)
+
+
+def _named(view: GraphView, failure: Failure, findings: Sequence[Diagnostic]) -> list[int]:
+    """Nodes that MNN's words or the table name, one for each operator first."""
+    said = f"{failure.message}\n{failure.words}"
+    named = [
+        index
+        for index, node in enumerate(view.nodes)
+        if (node.name and node.name in said) or any(name and name in said.split() for name in node.output)
+    ]
+    named += [each.location.index for each in findings if each.location.index is not None]
+    by_op = {node.op_type: index for index, node in reversed(list(enumerate(view.nodes)))}
+    named += [index for op, index in by_op.items() if op in said.replace(":", " ").replace(",", " ").split()]
+    return list(dict.fromkeys(named))

@@ -17,15 +17,28 @@ if TYPE_CHECKING:
     from mnncompat.mnn import ConvertOptions
     from mnncompat.results.diagnosis import Diagnosis
 
+Model = Annotated[Path | None, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 File = Annotated[
     Path | None,
     argument(metavar="[FILE.mnn]", help="The converted file; without it MODEL is converted as it is."),
+]
+Repro = Annotated[
+    Path | None,
+    option(
+        "--repro",
+        metavar="DIR",
+        help="Write the smallest ONNX model that shows the fault, its data, a script that needs no mnncompat, and an "
+        "issue that is ready to be filed.",
+    ),
+]
+Replay = Annotated[
+    Path | None, option("--replay", metavar="DIR", help="Run what --repro wrote again; MODEL is left out.")
 ]
 All = Annotated[bool, option("--all", help="Show every layer, not only the telling ones.")]
 
 
 def diagnose(  # noqa: PLR0913 - options
-    model: options.OneModel,
+    model: Model = None,
     file: File = None,
     *,
     fp16: options.Fp16 = False,
@@ -39,6 +52,8 @@ def diagnose(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     every: All = False,
+    repro: Repro = None,
+    replay: Replay = None,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     output_format: options.Format = "text",
@@ -54,6 +69,11 @@ def diagnose(  # noqa: PLR0913 - options
     from mnncompat.mnn import ConvertOptions
 
     check_format(output_format)
+    if replay is not None:
+        finish(_replayed(replay, parse_timeout(timeout), parse_memory(memory_limit)), output_format)
+        return
+    if model is None:
+        raise UsageError("MODEL is missing", hint="mnncompat diagnose MODEL [FILE.mnn], or --replay DIR")
     if file is not None and not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`, or leave it out")
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
@@ -62,6 +82,7 @@ def diagnose(  # noqa: PLR0913 - options
     loaded = load(model)
     converter = ConvertOptions(fp16=fp16, weight_bits=weight_bits, optimize_level=optimize_level)
     wanted = diagnose_options(converter, seconds, memory, tolerance, seed)
+    wanted = replace(wanted, repro=repro)
     drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded), data=inputs)
     found = find(loaded, file, replace(wanted, drawing=drawing), progress=(lambda _: None) if quiet else note)
     finish(replace(found, every_layer=every), output_format)
@@ -84,6 +105,14 @@ def diagnose_options(
     )
     limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
     return DiagnoseOptions(drawing=drawing, converter=converter, limits=limits, inner=rough or FLOAT32)
+
+
+def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagnosis:
+    from mnncompat.diagnosing.replay import replay
+    from mnncompat.mnn import Limits
+
+    begin_work(seconds=seconds, memory=memory, whole=True)
+    return replay(folder, limits=Limits() if seconds is None else Limits(seconds=seconds))
 
 
 def finish(found: Diagnosis, output_format: str) -> None:

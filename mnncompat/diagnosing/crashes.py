@@ -55,16 +55,17 @@ def culprit_of_failure(
         return None
     part, outcome = search.seen[nodes]
     assert part is not None  # noqa: S101 - it failed
-    again = outcome.failure or failure
+    again = outcome.words
+    ends = outcome.failure is not None and outcome.failure.kind in _ENDLESS
     known = tuple(each for each in findings if each.location.index in nodes)
-    tried = () if again.kind in _ENDLESS else tuple(attempts(part, bench, options))
+    tried = () if ends else tuple(attempts(part, bench, options))
     culprit = Culprit(
         nodes=tuple(view.location(index) for index in nodes),
         status=failure.kind.value,
         stage=failure.stage.value,
         reason=failure.message,
-        shown_by=(f"cut out, with its inputs of this draw: {again.message}",),
-        isolated=f"fails as well: {again.message}",
+        shown_by=(f"cut out, with its inputs of this draw: {again}",),
+        isolated=f"wrong as well: {again}",
         findings=known,
         attempts=tried,
         sources=sources(view.nodes[index] for index in nodes),
@@ -123,12 +124,12 @@ class _Search:
         if found is None:
             return None
         nodes = tuple(range(*found))
-        return next(((index,) for index in nodes if self._fails_anyhow((index,))), nodes) if len(nodes) > 1 else nodes
+        return next(((index,) for index in nodes if self._is_wrong((index,))), nodes) if len(nodes) > 1 else nodes
 
-    def _fails_anyhow(self, nodes: tuple[int, ...]) -> bool:
-        """Whether a node alone fails, perhaps in another stage: shapes that are known earlier are computed earlier."""
+    def _is_wrong(self, nodes: tuple[int, ...]) -> bool:
+        """Whether a node alone fails in another stage, or is wrong, so that the next one fails."""
         self._fails(nodes)
-        return nodes in self.seen and self.seen[nodes][1].failure is not None
+        return nodes in self.seen and not self.seen[nodes][1].is_right
 
     def _fails(self, nodes: tuple[int, ...]) -> bool:
         part = excerpt(self._view, nodes, self._values)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mnncompat.diagnosing.bench import Bench
     from mnncompat.diagnosing.draws import Chosen
+    from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
@@ -29,8 +30,8 @@ _Guilty = set[tuple[str, ...]]
 
 def culprits_of(
     measuring: Measuring, view: GraphView, chosen: Chosen, bench: Bench, options: ConvertOptions
-) -> tuple[tuple[Culprit, ...], _Guilty, tuple[str, ...]]:
-    """The culprits of a draw, the values of their groups, and remarks.
+) -> tuple[list[tuple[Culprit, Excerpt | None]], _Guilty, tuple[str, ...]]:
+    """The culprits of a draw, each with the part that shows it, the values of their groups, and remarks.
 
     Args:
         measuring: What was measured.
@@ -41,9 +42,9 @@ def culprits_of(
     """
     found = suspects(measuring, chosen.failing)
     notes = tuple(_remarks(measuring, chosen, found))
-    culprits = tuple(
+    culprits = [
         _confirmed(_culprit(measuring, view, each, chosen), measuring, view, each, bench, options) for each in found
-    )
+    ]
     return culprits, {each.group.values for each in found}, notes
 
 
@@ -67,13 +68,13 @@ def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Ch
 
 def _confirmed(
     culprit: Culprit, measuring: Measuring, view: GraphView, suspect: Suspect, bench: Bench, options: ConvertOptions
-) -> Culprit:
-    """A culprit with what happens to it alone."""
+) -> tuple[Culprit, Excerpt | None]:
+    """A culprit with what happens to it alone, and the smallest part that shows it."""
     values = ChainMap(measuring.feeds, dict(measuring.golden))
     found = isolated(view, suspect.group.nodes, values, bench, options)
     if found is None:
-        return culprit
-    return replace(
+        return culprit, None
+    told = replace(
         culprit,
         nodes=tuple(view.location(index) for index in found.nodes),
         isolated=found.words,
@@ -81,6 +82,7 @@ def _confirmed(
         attempts=() if found.part is None else tuple(attempts(found.part, bench, options)),
         findings=() if found.is_right else known_about(view, found.nodes),
     )
+    return told, found.part
 
 
 def known_about(view: GraphView, nodes: Sequence[int]) -> tuple[Diagnostic, ...]:

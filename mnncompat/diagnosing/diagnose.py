@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from mnncompat.diagnosing.environment import versions
 from mnncompat.diagnosing.golden import GoldenValues, golden_values
 from mnncompat.diagnosing.layer_table import layers, layout_differences
 from mnncompat.diagnosing.measuring import Measuring
+from mnncompat.diagnosing.minimize import minimized
+from mnncompat.diagnosing.repro import require_repro_folder, write_repro
 from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
 from mnncompat.errors import RunnerError
 from mnncompat.files.scratch import ScratchFolder
@@ -35,6 +37,7 @@ from mnncompat.results.failures import Failure
 if TYPE_CHECKING:
     import numpy as np
 
+    from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn.request import Performer
     from mnncompat.parity import Tolerance
@@ -55,6 +58,7 @@ class DiagnoseOptions:
         converter: Options of the conversion; of a given file, those that it was made with, as far as they are known.
         limits: What each of MNN's processes may use.
         inner: Tolerance of values inside the model.
+        repro: Folder for a repro of the first culprit; None for none.
         make_runner: Makes what runs the file, by default MNN on this machine.
     """
 
@@ -62,6 +66,7 @@ class DiagnoseOptions:
     converter: ConvertOptions
     limits: Limits
     inner: Tolerance = FLOAT32
+    repro: Path | None = None
     make_runner: MakeRunner | None = None
 
 
@@ -83,7 +88,10 @@ def diagnose(
         RunnerError: MNN or ONNX Runtime is not installed, or ONNX Runtime does not run the model.
         ModelError: The model or the file cannot be read.
         UsageError: A shape or an array does not fit.
+        OutputError: The folder of the repro cannot be written, or holds something else.
     """
+    if options.repro is not None:
+        require_repro_folder(options.repro)
     model.load_weights()
     with ScratchFolder() as folder, Bench(folder, limits=options.limits, tolerance=options.inner) as bench:
         return _Run(model, options, progress, folder, bench).run(file)
@@ -202,6 +210,7 @@ class _Run:
             self._found = replace(self._found, notes=(*self._found.notes, note))
             return
         self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(found[0],))
+        self._write_repro(found, values)
 
     def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
         """Every value of the main graph under ONNX Runtime."""
@@ -217,14 +226,36 @@ class _Run:
                 f"ONNX Runtime does not show the values inside the model: {measuring.message}",
                 hint="please report it with the model",
             )
-        culprits: tuple[Culprit, ...] = ()
+        culprits: list[tuple[Culprit, Excerpt | None]] = []
         guilty: set[tuple[str, ...]] = set()
         if chosen.failing:
             self._progress("blame: which of the errors reaches the outputs?")
             culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
-            self._found = replace(self._found, verdict=verdict, culprits=culprits, notes=(*self._found.notes, *notes))
+            self._found = replace(
+                self._found,
+                verdict=verdict,
+                culprits=tuple(each for each, _ in culprits),
+                notes=(*self._found.notes, *notes),
+            )
         self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
+        values = ChainMap(measuring.feeds, dict(measuring.golden))
+        self._write_repro(culprits[0] if culprits else None, values)
+
+    def _write_repro(self, found: tuple[Culprit, Excerpt | None] | None, values: Mapping[str, np.ndarray]) -> None:
+        """Write the repro of the first culprit, if that is wanted and it shows alone."""
+        folder, options = self._options.repro, self._options.converter
+        if folder is None or found is None:
+            return
+        culprit, part = found
+        if part is None:
+            note = "no repro: converted anew, the culprit is right, so there is no ONNX model that shows it"
+            self._found = replace(self._found, notes=(*self._found.notes, note))
+            return
+        self._progress("repro: removing nodes and halving dimensions as long as it shows")
+        least = minimized(part, self._view, values, self._bench, options)
+        write_repro(folder, least, self._bench.attempt(least, options), culprit, options)
+        self._found = replace(self._found, repro=folder)
 
     def _measured(self, file: Path, chosen: Chosen) -> Measuring | Failure:
         """Both errors of every value, without values that the file holds in another form."""

@@ -1,0 +1,102 @@
+"""The text of an issue about a repro, for those who maintain MNN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from mnncompat.diagnosing.environment import versions
+
+if TYPE_CHECKING:
+    from mnncompat.diagnosing.bench import Outcome
+    from mnncompat.diagnosing.excerpts import Excerpt
+    from mnncompat.mnn import ConvertOptions
+    from mnncompat.results.diagnosis import Culprit
+
+_ELEMENTS = 16
+_LONGEST_MODEL = 4000
+
+
+def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOptions) -> str:
+    """The text, in Markdown.
+
+    Args:
+        part: The minimal model and its data.
+        outcome: What MNN does with it.
+        culprit: What was found in the whole model.
+        options: Of the conversion.
+    """
+    ops = " + ".join(dict.fromkeys(node.op_type for node in part.model.graph.node))
+    opset = next((each.version for each in part.model.opset_import if each.domain in ("", "ai.onnx")), 0)
+    argv = " ".join(options.argv()) or "none"
+    parts = [
+        f"# {ops} (opset {opset}): {_title(outcome)}",
+        "",
+        f"{_title(outcome)[:1].upper()}{_title(outcome)[1:]}. ONNX Runtime is the reference.",
+        "",
+        "## Environment",
+        "",
+        *(f"- {name}: {version}" for name, version in versions().items()),
+        f"- options of the converter: {argv}",
+        "",
+        "## Model",
+        "",
+        "```",
+        _model_text(part),
+        "```",
+        "",
+        "## Expected and actual",
+        "",
+        *_values(part, outcome),
+        "",
+        *_helps(culprit),
+        "## To reproduce",
+        "",
+        "`python repro.py` in this folder; it needs onnx, onnxruntime, numpy and MNN.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _title(outcome: Outcome) -> str:
+    if outcome.failure is not None:
+        return outcome.failure.message
+    return f"wrong results, {outcome.words}"
+
+
+def _model_text(part: Excerpt) -> str:
+    """The model in ONNX's text, unless it is long."""
+    text = str(onnx.printer.to_text(part.model))
+    return text if len(text) <= _LONGEST_MODEL else f"{text[:_LONGEST_MODEL]}\n... (model.onnx has all of it)"
+
+
+def _values(part: Excerpt, outcome: Outcome) -> list[str]:
+    lines = []
+    for name, array in part.feeds.items():
+        lines.append(f"- input `{name}` {array.dtype.name}{list(array.shape)}: {_few(array)}")
+    for name, array in part.expected.items():
+        lines.append(f"- expected `{name}` {array.dtype.name}{list(array.shape)}: {_few(array)}")
+        if name in outcome.outputs:
+            found = outcome.outputs[name]
+            lines.append(f"- actual `{name}` {found.dtype.name}{list(found.shape)}: {_few(found)}")
+    if outcome.failure is not None:
+        lines.append(f"- actual: {outcome.failure.message}")
+    return lines
+
+
+def _helps(culprit: Culprit) -> list[str]:
+    right = [each.what for each in culprit.attempts if each.helps]
+    wrong = [each.what for each in culprit.attempts if not each.helps]
+    if not right and not wrong:
+        return []
+    lines = ["## What was tried", ""]
+    lines += [f"- right with: {', '.join(right)}"] if right else []
+    lines += [f"- still wrong with: {', '.join(wrong)}"] if wrong else []
+    return [*lines, ""]
+
+
+def _few(array: np.ndarray) -> str:
+    flat = np.array2string(array.reshape(-1)[:_ELEMENTS], separator=", ", precision=6).replace("\n", "")
+    return flat if array.size <= _ELEMENTS else f"{flat[:-1]}, ...]"

@@ -1,0 +1,61 @@
+"""Run a repro again, on the MNN that is installed now."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mnncompat.diagnosing.bench import Bench
+from mnncompat.diagnosing.environment import versions
+from mnncompat.diagnosing.minimize import symptom
+from mnncompat.diagnosing.repro import read_repro, replayed
+from mnncompat.files.scratch import ScratchFolder
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.mnn import Limits
+from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
+
+
+def replay(folder: Path, *, limits: Limits) -> Diagnosis:
+    """Convert, run and judge what `write_repro` wrote.
+
+    Args:
+        folder: Its folder.
+        limits: What MNN's processes may use.
+
+    Raises:
+        UsageError: It is no repro.
+        RunnerError: MNN is not installed.
+    """
+    started = time.monotonic()
+    found = read_repro(folder)
+    with ScratchFolder() as scratch, Bench(scratch, limits=limits) as bench:
+        outcome = replayed(found, bench)
+    now = symptom(outcome)
+    view = view_model(from_proto(found.part.model)).main
+    culprit = Culprit(
+        nodes=tuple(view.location(index) for index in range(len(view.nodes))),
+        status="wrong" if outcome.failure is None else outcome.failure.kind.value,
+        stage="" if outcome.failure is None else outcome.failure.stage.value,
+        reason=outcome.words,
+    )
+    changed = {name: f"{was} -> {versions().get(name)}" for name, was in found.versions.items()}
+    other = ", ".join(
+        f"{name} {each}" for name, each in changed.items() if versions().get(name) != found.versions[name]
+    )
+    notes = [f"it was {found.symptom}, and is {now}"] if now != found.symptom else ["it shows what it showed"]
+    return Diagnosis(
+        source=str(folder / "model.onnx"),
+        file="",
+        verdict=DiagnosisVerdict.AGREES if outcome.is_right else DiagnosisVerdict.CULPRIT,
+        culprits=() if outcome.is_right else (culprit,),
+        draws=("recorded",),
+        failing=() if outcome.is_right else ("recorded",),
+        draw="recorded",
+        shapes={name: array.shape for name, array in found.part.feeds.items()},
+        outputs=outcome.deviations,
+        failure=outcome.failure,
+        notes=(*notes, *([f"versions: {other}"] if other else [])),
+        versions=versions(),
+        seconds=time.monotonic() - started,
+    )

@@ -1,0 +1,90 @@
+"""Repros of known faults: minimal, and shown again with and without mnncompat."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from known_faults import FAULTS
+from test_diagnose import OPTIONS, names
+
+from mnncompat.cli import main
+from mnncompat.diagnosing.bench import Bench
+from mnncompat.diagnosing.diagnose import diagnose
+from mnncompat.diagnosing.minimize import halved, halvings, symptom
+from mnncompat.diagnosing.replay import replay
+from mnncompat.diagnosing.repro import read_repro
+from mnncompat.graph.model_file import from_proto
+from mnncompat.mnn import Limits
+from mnncompat.results.diagnosis import DiagnosisVerdict
+
+FEW = ("pool without strides", "Softmax without axis", "ReduceL1 with axes")
+
+
+def written(name: str, folder: Path) -> Path:
+    found = diagnose(from_proto(FAULTS[name]()), None, replace(OPTIONS, repro=folder))
+    assert names(found) == ["fault"]
+    assert found.repro == folder
+    return folder
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path) -> None:
+    folder = written(name, tmp_path / "repro")
+    found = read_repro(folder)
+    assert len(found.part.model.graph.node) == 1
+    with Bench(tmp_path, limits=Limits(seconds=30)) as bench:
+        assert symptom(bench.attempt(found.part)) == found.symptom
+        for places in halvings(found.part):
+            smaller = halved(found.part, places)
+            assert smaller is None or symptom(bench.attempt(smaller)) != found.symptom, places
+    assert replay(folder, limits=Limits(seconds=30)).verdict is DiagnosisVerdict.CULPRIT
+
+
+def test_the_script_needs_four_packages(tmp_path: Path) -> None:
+    folder = written("negative indices", tmp_path / "repro")
+    done = subprocess.run(
+        [sys.executable, "-I", str(folder / "repro.py")], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "SHOWN" in done.stdout
+    tree = ast.parse((folder / "repro.py").read_text())
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name) or ""
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    assert imported - set(sys.stdlib_module_names) <= {"MNN", "numpy", "onnx", "onnxruntime"}
+    issue = (folder / "issue.md").read_text()
+    told = json.loads((folder / "repro.json").read_text())
+    assert "GatherElements" in issue
+    assert all(f"{name}: {version}" in issue for name, version in told["versions"].items())
+    assert np.load(folder / "actual.npz")["output_0"].shape == np.load(folder / "expected.npz")["output_0"].shape
+
+
+def test_a_repro_that_is_right_now_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = written("Softmax without axis", tmp_path / "repro")
+    model = onnx.load(folder / "model.onnx")
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("axis", -1))
+    onnx.save(model, folder / "model.onnx")
+    arrays = dict(np.load(folder / "expected.npz"))
+    np.savez(folder / "expected.npz", **{name: np.ones_like(array) for name, array in arrays.items()})
+    assert main(["diagnose", "--replay", str(folder)]) == 0
+    assert "is right" in capsys.readouterr().out
+
+
+def test_what_is_no_repro_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], tutorial: Path) -> None:
+    assert main(["diagnose", "--replay", str(tmp_path)]) == 2
+    assert "is no repro" in capsys.readouterr().err
+    (tmp_path / "mine.txt").write_text("keep me")
+    assert main(["diagnose", str(tutorial), "--repro", str(tmp_path)]) == 2
+    assert "holds mine.txt" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]

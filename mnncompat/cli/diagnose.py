@@ -14,13 +14,17 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.diagnose import DiagnoseOptions
+    from mnncompat.diagnosing.draws import Drawing
     from mnncompat.mnn import ConvertOptions
+    from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Diagnosis
 
 Model = Annotated[Path | None, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 File = Annotated[
     Path | None,
-    argument(metavar="[FILE.mnn]", help="The converted file; without it MODEL is converted as it is."),
+    argument(
+        metavar="FILE.mnn", help="The converted file; without it MODEL is converted as it is.", show_default=False
+    ),
 ]
 Repro = Annotated[
     Path | None,
@@ -34,6 +38,7 @@ Repro = Annotated[
 Replay = Annotated[
     Path | None, option("--replay", metavar="DIR", help="Run what --repro wrote again; MODEL is left out.")
 ]
+Picture = Annotated[Path | None, option("--svg", metavar="FILE", help="Draw the error along the graph.")]
 All = Annotated[bool, option("--all", help="Show every layer, not only the telling ones.")]
 
 
@@ -43,6 +48,7 @@ def diagnose(  # noqa: PLR0913 - options
     *,
     fp16: options.Fp16 = False,
     weight_bits: options.WeightBits = 0,
+    exact_gelu: options.ExactGelu = False,
     optimize_level: options.OptimizeLevel = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
@@ -54,6 +60,7 @@ def diagnose(  # noqa: PLR0913 - options
     every: All = False,
     repro: Repro = None,
     replay: Replay = None,
+    svg: Picture = None,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     output_format: options.Format = "text",
@@ -64,32 +71,57 @@ def diagnose(  # noqa: PLR0913 - options
     FILE.mnn itself is looked into: each of its tensors is compared with the value of the same name under ONNX Runtime,
     as the file computes it and fed with right values. Exit status 1 if the outputs differ or MNN fails.
     """
-    from mnncompat.diagnosing.diagnose import diagnose as find
-    from mnncompat.graph.model_file import load
+    check_format(output_format)
+    limits = parse_timeout(timeout), parse_memory(memory_limit)
+    if replay is not None:
+        finish(_replayed(replay, *limits), output_format)
+        return
+    require_files(model, file)
+    converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
+    wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
+    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
+    wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs))
+    begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
+    finish(replace(_found(model, file, wanted, shape, quiet=quiet), every_layer=every), output_format, svg)
+
+
+def _converter(fp16: bool, weight_bits: int, optimize_level: int | None, exact_gelu: bool) -> ConvertOptions:  # noqa: FBT001 - options
     from mnncompat.mnn import ConvertOptions
 
-    check_format(output_format)
-    if replay is not None:
-        finish(_replayed(replay, parse_timeout(timeout), parse_memory(memory_limit)), output_format)
-        return
+    gelu = False if exact_gelu else None
+    return ConvertOptions(fp16=fp16, weight_bits=weight_bits, optimize_level=optimize_level, gelu_approximation=gelu)
+
+
+def require_files(model: Path | None, file: Path | None) -> None:
+    """The files are named, and there.
+
+    Raises:
+        UsageError: One is not.
+    """
     if model is None:
         raise UsageError("MODEL is missing", hint="mnncompat diagnose MODEL [FILE.mnn], or --replay DIR")
     if file is not None and not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`, or leave it out")
-    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
-    seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
-    begin_work(seconds=seconds, memory=memory, runs=True, measures=True)
+
+
+def _found(
+    model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape: list[str] | None, *, quiet: bool
+) -> Diagnosis:
+    from mnncompat.diagnosing.diagnose import diagnose as find
+    from mnncompat.graph.model_file import load
+
+    assert model is not None  # noqa: S101 - require_files
     loaded = load(model)
-    converter = ConvertOptions(fp16=fp16, weight_bits=weight_bits, optimize_level=optimize_level)
-    wanted = diagnose_options(converter, seconds, memory, tolerance, seed)
-    wanted = replace(wanted, repro=repro)
-    drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded), data=inputs)
-    found = find(loaded, file, replace(wanted, drawing=drawing), progress=(lambda _: None) if quiet else note)
-    finish(replace(found, every_layer=every), output_format)
+    drawing: Drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded))
+    return find(loaded, file, replace(wanted, drawing=drawing), progress=(lambda _: None) if quiet else note)
 
 
 def diagnose_options(
-    converter: ConvertOptions, seconds: float | None, memory: int | None, tolerance: list[str] | None, seed: int
+    converter: ConvertOptions,
+    seconds: float | None,
+    memory: int | None,
+    tolerances: tuple[Tolerance | None, dict[str, Tolerance]],
+    seed: int,
 ) -> DiagnoseOptions:
     """The options of a diagnosis, without shapes and data."""
     from mnncompat.converting.pipeline import default_tolerance
@@ -98,7 +130,7 @@ def diagnose_options(
     from mnncompat.mnn import Limits
     from mnncompat.parity import FLOAT32, real_data
 
-    general, overrides = options.parse_tolerances(tolerance)
+    general, overrides = tolerances
     rough = default_tolerance(converter)
     drawing = Drawing(
         shapes={}, data=real_data(None), tolerance=general or rough, tolerances=overrides, seed=seed, memory=memory
@@ -115,10 +147,15 @@ def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagno
     return replay(folder, limits=Limits() if seconds is None else Limits(seconds=seconds))
 
 
-def finish(found: Diagnosis, output_format: str) -> None:
+def finish(found: Diagnosis, output_format: str, picture: Path | None = None) -> None:
     """Report, and end with the status that it means."""
+    from mnncompat.graph.atomic_files import write_atomically
+    from mnncompat.report.svg import svg
     from mnncompat.results.diagnosis import DiagnosisVerdict
 
+    if picture is not None:
+        write_atomically(picture, svg(found).encode())
+        note(f"wrote {picture}")
     report([found], output_format)
     if not found.complete:
         raise Ended(EXIT_ERROR)

@@ -151,3 +151,17 @@ def test_every_format_has_the_culprit(model: Model, converted: Path, tmp_path: P
 def test_a_missing_file_is_an_error(tutorial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diagnose", str(tutorial), str(tmp_path / "none.mnn")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+def test_the_picture_marks_the_culprit(model: Model, converted: Path, tmp_path: Path) -> None:
+    from xml.etree import ElementTree as ET
+
+    source, wrong, picture = tmp_path / "m.onnx", tmp_path / "wrong.mnn", tmp_path / "error.svg"
+    onnx.save(model.proto, source)
+    planted(converted, wrong, "c2", "weights")
+    assert main(["diagnose", str(source), str(wrong), "-q", "--svg", str(picture)]) == 1
+    root = ET.fromstring(picture.read_text())  # noqa: S314 - our own picture
+    texts = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    titles = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert texts[0] == "culprit: left (Conv)"
+    assert sum("culprit" in each for each in titles) == 1

@@ -19,8 +19,8 @@ from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 from mnncompat import verify
 from mnncompat.cli import main
 from mnncompat.errors import ModelError
-from mnncompat.graph.external_data import tensors
 from mnncompat.graph.model_file import load, save
+from mnncompat.graph.stored_tensors import tensors
 
 SECRET = np.arange(1, 65, dtype=np.float32) * 1.2345
 

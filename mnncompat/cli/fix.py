@@ -106,12 +106,12 @@ def _require_target(path: Path, target: Path | None) -> None:
 
 def _write(result: FixedModel, source: Path, target: Path) -> None:
     """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path."""
-    from mnncompat.graph.atomic_files import write_atomically
+    from mnncompat.graph.atomic_files import copy_atomically
     from mnncompat.graph.model_file import save
 
     if result.changed or (source != target and result.model.external):
         save(result.model, target)
         note(f"wrote {target}")
     elif source != target:
-        write_atomically(target, source.read_bytes())
+        copy_atomically(source, target)
         note(f"wrote {target} (unchanged)")

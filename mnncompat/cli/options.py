@@ -230,7 +230,7 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     from mnncompat.parity.given_inputs import require_inputs
     from mnncompat.parity.signature import input_signature
 
-    signature = input_signature(model.proto)
+    signature = input_signature(model.skeleton)
     names = [spec.name for spec in signature]
     shapes: dict[str, tuple[int, ...]] = {}
     for value in values:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from onnx import TensorProto
 
-from mnncompat.graph.external_data import tensors
+from mnncompat.graph.model_file import serialised_bytes
+from mnncompat.graph.payloads import is_external
+from mnncompat.graph.stored_tensors import tensors
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.outcomes import IntegerWeights
 
@@ -33,14 +35,15 @@ _MOSTLY = 0.8
 def source_bytes(model: Model) -> int:
     """Size of a model with its external data, in bytes; of one in memory, serialised."""
     if model.path is None:
-        return model.proto.ByteSize()
+        return serialised_bytes(model.skeleton)
     return sum(file.stat().st_size for file in (model.path, *_external_files(model)) if file.is_file())
 
 
 def _external_files(model: Model) -> set[Path]:
     assert model.path is not None  # noqa: S101 - a model in memory has none
-    stored = [[(entry.key, entry.value) for entry in each.external_data] for each in tensors(model.proto)]
-    references = [*stored, *(reference for _, reference in model.external.values())]
+    own = [each for each in tensors(model.skeleton) if is_external(each)]
+    stored = [[(entry.key, entry.value) for entry in each.external_data] for each in own]
+    references = [*stored, *model.external.values()]
     return {model.path.parent / value for each in references for key, value in each if key == "location"}
 
 

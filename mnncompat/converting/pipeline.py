@@ -182,7 +182,7 @@ class _Gate:
             return hint
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
         for each in self._suggesting_rewrites():
-            advice = each.suggestion(self._model.proto, applied)
+            advice = each.suggestion(self._model.skeleton, applied)
             if advice and not each.on_request:
                 return advice
             found = shown(parity, self._attempt(each)) if advice else ""

@@ -75,7 +75,7 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
         model.load_weights()
     _require_opset(model, options)
     _strip(model)
-    save(Model(proto=model.proto), out)
+    save(Model(model.proto), out)
 
 
 def _export(

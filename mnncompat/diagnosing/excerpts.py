@@ -10,6 +10,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from mnncompat.diagnosing.correspondence import constant_values, reads
+from mnncompat.graph.payloads import fill
 
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
@@ -95,6 +96,7 @@ def assembled(
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
     model.ir_version = max(min(proto.ir_version, 10), _OLDEST_IR)
+    fill(model)
     return model
 
 

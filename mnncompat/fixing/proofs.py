@@ -62,11 +62,11 @@ class Proofs:
             shapes, inputs, seed, memory = self._shapes, self._inputs, self._seed, self._memory
             if recorded:
                 return compare_recorded(
-                    before.proto, after.proto, shapes=shapes, inputs=inputs, seed=seed, memory=memory
+                    before.skeleton, after.skeleton, shapes=shapes, inputs=inputs, seed=seed, memory=memory
                 )
             return compare_models(
-                before.proto,
-                after.proto,
+                before.skeleton,
+                after.skeleton,
                 shapes=shapes,
                 inputs=inputs,
                 tolerance=quantized(tolerance_bits) if tolerance_bits else None,

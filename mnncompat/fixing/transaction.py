@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import onnx
 from onnx import ModelProto
 
 from mnncompat.errors import MnncompatError
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.fixing.selection import choose_rewrites
+from mnncompat.fixing.validity import checker_error
 from mnncompat.graph.diff import diff
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.view import GraphView, ModelView
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _MAX_ROUNDS = 50
 # The error of an approximate rewrite is judged like that of weights rounded to this number of bits.
 _APPROXIMATE_BITS = 8
-# The checker serialises the model, and protobuf stops at 2 GiB.
-_MAX_CHECKED_BYTES = 1_900_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +100,12 @@ def fix_model(  # noqa: PLR0913 - options
     approximate = tuple(each for each in chosen if each.approximate)
     exact = tuple(each for each in chosen if not (each.approximate or each.adds_inputs))
     fed, not_fed = _transaction(model, noise, wanted, proofs.prover(recorded=True))
-    settled = replace(_with(model, fed.proto), unsorted=model.unsorted) if fed.applied else model
+    settled = model.changed(fed.proto, unsorted=model.unsorted) if fed.applied else model
     rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
-    start = replace(_with(model, rough.proto), unsorted=model.unsorted) if rough.applied else settled
+    start = model.changed(rough.proto, unsorted=model.unsorted) if rough.applied else settled
     attempt, rolled_back = _transaction(start, exact, wanted, proofs.prover())
     applied = (*fed.applied, *rough.applied, *attempt.applied)
-    fixed = _with(model, attempt.proto) if applied else model
+    fixed = model.changed(attempt.proto) if applied else model
     return FixedModel(
         source=model.name,
         model=fixed,
@@ -129,7 +127,7 @@ def _chosen(
     frozen = (requested_rewrite("freeze-shapes", freeze),) if freeze else ()
     chosen = (*frozen, *(choose_rewrites() if rewrites is None else rewrites))
     for each in chosen:
-        each.require_fit(model.proto)
+        each.require_fit(model.skeleton)
     return chosen
 
 
@@ -137,13 +135,13 @@ def _transaction(
     model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None
 ) -> tuple[_Attempt, tuple[RolledBack, ...]]:
     if not rewrites:
-        return _Attempt(proto=model.proto), ()
+        return _Attempt(proto=model.skeleton), ()
     attempt = _attempt(model, rewrites, target, prover)
     if not attempt.error:
         return attempt, ()
     good: tuple[Rewrite, ...] = ()
     rolled_back: list[RolledBack] = []
-    best = _Attempt(proto=model.proto)
+    best = _Attempt(proto=model.skeleton)
     settled = view_model(model)
     for rewrite in rewrites:
         if not _has_match(settled, rewrite, target):
@@ -155,8 +153,8 @@ def _transaction(
             rolled_back.append(RolledBack(rewrite=rewrite.name, reason=trial.error, is_wrong=is_wrong))
         else:
             good, best = (*good, rewrite), trial
-            settled = view_model(_with(model, trial.proto))
-    *_, refused = _round(_with(model, best.proto), good, target)
+            settled = view_model(model.changed(trial.proto))
+    *_, refused = _round(model.changed(best.proto), good, target)
     return replace(best, refused=refused), tuple(rolled_back)
 
 
@@ -181,22 +179,22 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
         except (MnncompatError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a rewrite that fails is rolled back, whatever it raises
-            return _Attempt(proto=model.proto, error=f"it failed: {type(error).__name__}: {error}")
+            return _Attempt(proto=model.skeleton, error=f"it failed: {type(error).__name__}: {error}")
         if not new:
             break
         applied.extend(new)
-        current = _with(model, proto)
+        current = model.changed(proto)
     else:
-        return _Attempt(proto=model.proto, error=f"it still finds something after {_MAX_ROUNDS} rounds")
+        return _Attempt(proto=model.skeleton, error=f"it still finds something after {_MAX_ROUNDS} rounds")
     if not applied:
-        return _Attempt(proto=model.proto, refused=refused)
-    problem = _invalid(model.proto, current.proto)
+        return _Attempt(proto=model.skeleton, refused=refused)
+    problem = _invalid(model.skeleton, current.skeleton)
     proof = prover(model, current) if prover is not None and not problem else None
     require_reference(proof)
     if proof is not None and not proof.passed:
         verdict = "is not equal under ONNX Runtime" if proof.differs else "cannot be proven"
         problem = f"its result {verdict}: {proof.problems[0]}"
-    return _Attempt(proto=current.proto, applied=tuple(applied), refused=refused, error=problem, proof=proof)
+    return _Attempt(proto=current.skeleton, applied=tuple(applied), refused=refused, error=problem, proof=proof)
 
 
 def _round(
@@ -223,7 +221,7 @@ def _round(
     )
     matches = [(view, rewrite, item) for view, rewrite, item in found if isinstance(item, Match)]
     if not matches:
-        return model.proto, [], refused
+        return model.skeleton, [], refused
     return *_apply(model, matches), refused
 
 
@@ -246,7 +244,7 @@ def _applied_fixes(rewrite: Rewrite, locations: Sequence[RewriteLocation]) -> li
 def _apply(model: Model, matches: list[tuple[GraphView, Rewrite, Match]]) -> tuple[ModelProto, list[AppliedFix]]:
     from mnncompat.graph.editor import ModelEditor
 
-    editor = ModelEditor(model.proto)
+    editor = ModelEditor(model.skeleton)
     taken: dict[int, set[int]] = {}
     applied: list[AppliedFix] = []
     for view, rewrite, match in matches:
@@ -264,19 +262,5 @@ def _apply(model: Model, matches: list[tuple[GraphView, Rewrite, Match]]) -> tup
 
 def _invalid(original: ModelProto, result: ModelProto) -> str:
     """Why the checker rejects the result; empty if it does not, or if it rejects the original as well."""
-    error = _checker_error(result)
-    return f"its result is not valid ONNX: {error}" if error and not _checker_error(original) else ""
-
-
-def _checker_error(proto: ModelProto) -> str:
-    if proto.ByteSize() > _MAX_CHECKED_BYTES:
-        return ""
-    try:
-        onnx.checker.check_model(proto, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, RuntimeError) as error:
-        return next(iter(str(error).splitlines()), type(error).__name__)
-    return ""
-
-
-def _with(model: Model, proto: ModelProto) -> Model:
-    return Model(proto=proto, path=model.path, external=model.external)
+    error = checker_error(result)
+    return f"its result is not valid ONNX: {error}" if error and not checker_error(original) else ""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnncompat.errors import OutputError, UsageError
 from mnncompat.files.destination import destination
 from mnncompat.files.scratch import ScratchFile, remove_stale
 from mnncompat.files.signals import signals_wait
+from mnncompat.graph.file_copies import copy_file, write_pieces
+
+if TYPE_CHECKING:
+    from mnncompat.graph.payloads import Payload
 
 _OUTPUTS: list[Path] = []
 
@@ -25,12 +30,12 @@ def outputs_written() -> tuple[Path, ...]:
     return tuple(path for path in _OUTPUTS if path.exists())
 
 
-def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes | Payload], *, cache: bool = False) -> None:
     """Write `data` to a temporary file, then rename it to `path`, or to the file that `path` is a link to.
 
     Args:
         path: The file to write.
-        data: Its new contents.
+        data: Its new contents, in one piece or in several; those of held tensors go from file to file.
         cache: The file is no output, and `outputs_written` does not return it.
 
     Raises:
@@ -38,7 +43,21 @@ def write_atomically(path: Path, data: bytes, *, cache: bool = False) -> None:
     """
     require_writable(path)
     with _replacing(path, outputs=not cache) as (temporary,):
-        temporary.write_bytes(data)
+        if isinstance(data, bytes):
+            temporary.write_bytes(data)
+        else:
+            write_pieces(temporary, data)
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file as `write_atomically` writes one.
+
+    Raises:
+        OutputError: As for `write_atomically`.
+    """
+    require_writable(target)
+    with _replacing(target, outputs=True) as (temporary,):
+        copy_file(source, temporary)
 
 
 def publish(source: Path, target: Path) -> None:
@@ -47,8 +66,6 @@ def publish(source: Path, target: Path) -> None:
     Raises:
         OutputError: `target` cannot be written.
     """
-    import shutil  # slow to import, like tempfile: the command line imports this module for every command
-
     sources, targets = [source], [target]
     weights = source.with_name(f"{source.name}.weight")
     if weights.exists():
@@ -58,7 +75,7 @@ def publish(source: Path, target: Path) -> None:
         require_writable(each)
     with _replacing(*targets, outputs=True) as temporaries:
         for each, temporary in zip(sources, temporaries, strict=True):
-            shutil.copyfile(each, temporary)
+            copy_file(each, temporary)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress
+from mnncompat.graph.surgeon_values import find_held_values
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
 from mnncompat.graph.wellformed import require_editable
@@ -55,6 +56,8 @@ class GraphEditor:
         self._tensors: dict[str, gs.Tensor] = {
             tensor.name: tensor for node in self._nodes for tensor in (*node.inputs, *node.outputs) if tensor.name
         }
+        for tensor in self._tensors.values():
+            find_held_values(tensor)
         self._tensors |= {tensor.name: tensor for tensor in (*graph.inputs, *graph.outputs)}
 
     @property
@@ -200,7 +203,7 @@ class ModelEditor:
     """A model that is edited: a `GraphEditor` for the main graph and each of its subgraphs (not for local functions).
 
     Args:
-        proto: The model; it is not changed. All its weights must be inline.
+        proto: The model; it is not changed. None of its weights may be external by its own words.
 
     Raises:
         ModelError: Something is malformed that does not matter as long as nothing is rewritten.

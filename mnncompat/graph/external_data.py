@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from onnx import AttributeProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
+from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph import payloads
+from mnncompat.graph.payloads import DataFile, Payload, is_external, payload_of
+from mnncompat.graph.stored_tensors import dense_tensors, tensors
 from mnncompat.graph.tensor_values import element_dtype
 
 Reference = list[tuple[str, str]]
 """Entries of `TensorProto.external_data`: location, offset, length."""
+HeldReferences = dict[Payload, Reference]
+"""What a model itself said about where held tensors are."""
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
 _EXTERNAL_THRESHOLD_BYTES = 1024
@@ -25,53 +30,6 @@ _DIGITS = 19
 """Numbers with fewer digits fit into 63 bits."""
 _IN_MEMORY = "_ORT_MEM_ADDR_"
 """What ONNX Runtime takes for an address in its own memory."""
-
-
-def tensors(proto: ModelProto) -> Iterator[TensorProto]:
-    """Every stored tensor of a model, wherever the format can hold one, whatever the type of an attribute says.
-
-    A reader may take a tensor from an attribute that calls itself a number: MNN's does.
-    """
-    for graph in (proto.graph, *_training_graphs(proto)):
-        yield from _graph_tensors(graph)
-    for function in proto.functions:
-        yield from _attribute_tensors(function.attribute_proto)
-        for node in function.node:
-            yield from _attribute_tensors(node.attribute)
-
-
-def _training_graphs(proto: ModelProto) -> Iterator[GraphProto]:
-    for training in proto.training_info:
-        yield from (training.initialization, training.algorithm)
-
-
-def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from _sparse_tensors(sparse)
-    for node in graph.node:
-        yield from _attribute_tensors(node.attribute)
-
-
-def _attribute_tensors(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
-    for attribute in attributes:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield from _sparse_tensors(attribute.sparse_tensor)
-        for sparse in attribute.sparse_tensors:
-            yield from _sparse_tensors(sparse)
-        if attribute.HasField("g"):
-            yield from _graph_tensors(attribute.g)
-        for graph in attribute.graphs:
-            yield from _graph_tensors(graph)
-
-
-def _sparse_tensors(sparse: SparseTensorProto) -> Iterator[TensorProto]:
-    yield from (
-        part for name, part in (("values", sparse.values), ("indices", sparse.indices)) if sparse.HasField(name)
-    )
 
 
 class ExternalFiles:
@@ -125,8 +83,10 @@ class ExternalFiles:
         if location:
             self._inside(location, what)
 
-    def read(self, tensor: TensorProto) -> bytes:
-        """The bytes of a tensor, little-endian as ONNX stores them.
+    def payload(self, tensor: TensorProto) -> tuple[DataFile | None, int, int]:
+        """The file with the bytes of a tensor, little-endian as ONNX stores them, their offset and their length.
+
+        There is no file if it is empty.
 
         Raises:
             ModelError: As for `locate`, or the file cannot be read.
@@ -134,16 +94,25 @@ class ExternalFiles:
         file = self.locate(tensor)
         what = self._what(tensor)
         entries = _entries(tensor, what)
-        length = _number(entries, "length", what) if "length" in entries else -1
+        offset = _number(entries, "offset", what)
         try:
-            with file.open("rb") as stream:
-                stream.seek(_number(entries, "offset", what))
-                data = stream.read(length)
+            data = payloads.opened(file) if file.stat().st_size else None
         except (OSError, ValueError, OverflowError) as error:
             raise ModelError(f"{what} cannot be read: {file}: {error}", hint=_REEXPORT) from error
-        if len(data) < length:
+        rest = max(0, (0 if data is None else data.size) - offset)
+        length = _number(entries, "length", what) if "length" in entries else rest
+        if length > rest:
             raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
-        return data
+        return data, offset, length
+
+    def read(self, tensor: TensorProto) -> bytes:
+        """The bytes of a tensor.
+
+        Raises:
+            ModelError: As for `payload`.
+        """
+        data, offset, length = self.payload(tensor)
+        return b"" if data is None else data.map[offset : offset + length]
 
     def _what(self, tensor: TensorProto) -> str:
         return f"{self._model}: external data of tensor '{tensor.name}'"
@@ -211,12 +180,32 @@ def _number(entries: dict[str, str], key: str, what: str) -> int:
     return int(text)
 
 
+def held(
+    tensor: TensorProto, files: ExternalFiles, references: HeldReferences, reference: Reference
+) -> DataFile | None:
+    """Have an external tensor held like those of the model's own file, in place; `references` learns what it was.
+
+    Raises:
+        ModelError: As for `ExternalFiles.payload`.
+    """
+    data, offset, length = files.payload(tensor)
+    if data is None or not length:
+        tensor.ClearField("external_data")
+        tensor.data_location = TensorProto.DEFAULT
+        tensor.raw_data = b""
+        return None
+    payload = Payload(data.number, offset, length, payloads.RAW, length)
+    payloads.hold(tensor, payload)
+    references[payload] = reference
+    return data
+
+
 def locations(proto: ModelProto) -> set[str]:
     """Where the tensors of a model that are stored externally lie."""
     return {
         entry.value
         for tensor in tensors(proto)
-        if tensor.data_location == TensorProto.EXTERNAL
+        if is_external(tensor)
         for entry in tensor.external_data
         if entry.key == "location"
     }
@@ -236,7 +225,7 @@ def follow_links(proto: ModelProto, model: Path) -> Path:
         ModelError: As for `ExternalFiles.locate`.
     """
     files = ExternalFiles(model)
-    external = [tensor for tensor in tensors(proto) if tensor.data_location == TensorProto.EXTERNAL]
+    external = [tensor for tensor in tensors(proto) if is_external(tensor)]
     found = [files.locate(tensor).resolve() for tensor in external]
     folder = model.parent.resolve()
     if all(file.is_relative_to(folder) for file in found):
@@ -249,20 +238,17 @@ def follow_links(proto: ModelProto, model: Path) -> Path:
     return shared
 
 
-def restore_references(proto: ModelProto, external: dict[str, tuple[bytes, Reference]]) -> None:
-    """Turn tensors that were external and have not changed (by SHA-256) into references again, in place."""
-    import hashlib
-
-    for tensor in tensors(proto):
-        if tensor.name in external and tensor.HasField("raw_data"):
-            digest, reference = external[tensor.name]
-            if hashlib.sha256(tensor.raw_data).digest() == digest:
-                refer(tensor, reference)
+def restore_references(proto: ModelProto, references: HeldReferences) -> None:
+    """Turn held tensors that were external into what they were, in place."""
+    for tensor, payload in payloads.held_tensors(proto):
+        if payload in references:
+            refer(tensor, references[payload])
 
 
 def refer(tensor: TensorProto, reference: Reference) -> None:
     """Turn a tensor into a reference to where its data lie, in place."""
-    tensor.ClearField("raw_data")
+    for name in ("raw_data", "float_data", "double_data", "external_data"):
+        tensor.ClearField(name)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in reference:
         tensor.external_data.add(key=key, value=value)
@@ -274,23 +260,28 @@ def move_weights_out(proto: ModelProto, path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    import hashlib
-
     from mnncompat.graph.atomic_files import write_atomically
 
-    chunks: list[bytes] = []
-    offset = 0
-    digest = hashlib.sha256()
     moved: list[tuple[TensorProto, int, int]] = []
-    for tensor in tensors(proto):
-        if tensor.HasField("raw_data") and len(tensor.raw_data) >= _EXTERNAL_THRESHOLD_BYTES:
-            chunks.append(tensor.raw_data)
-            digest.update(tensor.raw_data)
-            moved.append((tensor, offset, len(tensor.raw_data)))
-            offset += len(tensor.raw_data)
+    offset = 0
+    for tensor in dense_tensors(proto):  # nobody reads sparse ones from a file
+        length = 0 if is_external(tensor) else payloads.raw_length(tensor)
+        if length >= _EXTERNAL_THRESHOLD_BYTES:
+            moved.append((tensor, offset, length))
+            offset += length
+    pieces = [payload_of(tensor) or tensor.raw_data for tensor, *_ in moved]
     file = path.with_name(f"{path.name}.data")
     if file.exists():  # an earlier output may still refer to it: never overwrite the data of a model
-        file = path.with_name(f"{path.name}.{digest.hexdigest()[:8]}.data")
-    write_atomically(file, b"".join(chunks))
+        file = path.with_name(f"{path.name}.{_digest(pieces)[:8]}.data")
+    write_atomically(file, pieces)
     for tensor, start, length in moved:
         refer(tensor, [("location", file.name), ("offset", str(start)), ("length", str(length))])
+
+
+def _digest(pieces: Iterable[bytes | Payload]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(payloads.bytes_of(piece) if isinstance(piece, Payload) else piece)
+    return digest.hexdigest()

@@ -6,7 +6,7 @@ Reading never follows an external-data path out of the model's own folder, and d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -14,15 +14,18 @@ from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
 from mnncompat.files.allowance import begin
+from mnncompat.graph import payloads
 from mnncompat.graph.external_data import (
     ExternalFiles,
-    Reference,
+    HeldReferences,
+    held,
     locations,
     move_weights_out,
     restore_references,
-    tensors,
 )
 from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
+from mnncompat.graph.payloads import DataFile, is_external
+from mnncompat.graph.stored_tensors import tensors
 from mnncompat.graph.validation import check_structure
 from mnncompat.graph.wellformed import require_wellformed
 
@@ -30,28 +33,58 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
 # protobuf cannot serialise messages of 2 GiB and more; keep a distance.
 _MAX_INLINE_BYTES = 1_900_000_000
+_SAMPLE = 4096
+"""Bytes that tell a text file."""
+LEAST_LAZY_BYTES = 1 << 24
+"""Smaller files are read as a whole: that takes less time than to walk through them."""
 
 
-@dataclass(slots=True)
 class Model:
     """An ONNX model and where it came from.
 
-    Attributes:
-        proto: The model. Tensors that are stored externally stay references until `load_weights`.
+    Args:
+        proto: The model.
         path: File it was read from, or None for a model in memory.
-        weights_loaded: True once no tensor of `proto` refers to a file.
-        external: Original references (``location``, ``offset``, ``length``) by tensor name, kept when the weights
-            are loaded so that a file written to the same folder can go on using them.
+        weights_loaded: False if the model itself refers to files.
+        external: What `Model.external` is.
         data: The files of external data that `path` refers to, by location.
         unsorted: Graphs whose nodes were not sorted in the file; in `proto` they are.
+        files: Files that hold tensors of `proto`; found if they are not given.
+
+    Attributes:
+        skeleton: The model, with large tensors held in the files that they were read from
+            (`mnncompat.graph.payloads`); those that are stored externally stay references until `load_weights`.
+        weights_loaded: True once the model itself refers to no file.
+        external: Original references (``location``, ``offset``, ``length``) of held tensors, kept when the weights are
+            loaded so that a file written to the same folder can go on using them.
     """
 
-    proto: ModelProto
-    path: Path | None = None
-    weights_loaded: bool = True
-    external: dict[str, tuple[bytes, Reference]] = field(default_factory=dict)
-    data: dict[str, Path] = field(default_factory=dict)
-    unsorted: tuple[Unsorted, ...] = ()
+    __slots__ = ("__weakref__", "_files", "data", "external", "path", "skeleton", "unsorted", "weights_loaded")
+
+    def __init__(
+        self,
+        proto: ModelProto,
+        path: Path | None = None,
+        *,
+        weights_loaded: bool = True,
+        external: HeldReferences | None = None,
+        data: dict[str, Path] | None = None,
+        unsorted: tuple[Unsorted, ...] = (),
+        files: Sequence[DataFile] | None = None,
+    ) -> None:
+        self.skeleton = proto
+        self.path = path
+        self.weights_loaded = weights_loaded
+        self.external = external or {}
+        self.data = data or {}
+        self.unsorted = unsorted
+        self._files = payloads.files_of(proto) if files is None else tuple(files)
+
+    @property
+    def proto(self) -> ModelProto:
+        """The model with all its tensors in memory, but for external data that was not loaded."""
+        payloads.fill(self.skeleton)
+        return self.skeleton
 
     @property
     def name(self) -> str:
@@ -59,24 +92,25 @@ class Model:
         return str(self.path) if self.path is not None else ""
 
     def load_weights(self) -> None:
-        """Read external data into `proto`; does nothing if there is none.
+        """Have external data at hand as if they were in the model itself; does nothing if there are none.
 
         Raises:
             ModelError: The data cannot be read.
         """
         if self.weights_loaded or self.path is None:
             return
-        import hashlib
-
         files = ExternalFiles(self.path)
-        for tensor in tensors(self.proto):
-            if tensor.data_location == TensorProto.EXTERNAL:
+        kept: set[DataFile | None] = {*self._files}
+        for tensor in tensors(self.skeleton):
+            if is_external(tensor):
                 reference = [(entry.key, entry.value) for entry in tensor.external_data]
-                tensor.raw_data = files.read(tensor)
-                tensor.data_location = TensorProto.DEFAULT
-                del tensor.external_data[:]
-                self.external[tensor.name] = (hashlib.sha256(tensor.raw_data).digest(), reference)
+                kept.add(held(tensor, files, self.external, reference))
+        self._files = tuple(each for each in kept if each is not None)
         self.weights_loaded = True
+
+    def changed(self, proto: ModelProto, *, unsorted: tuple[Unsorted, ...] = ()) -> Model:
+        """A model that was made from this one."""
+        return Model(proto, self.path, external=self.external, unsorted=unsorted)
 
 
 def load(path: Path | str) -> Model:
@@ -86,26 +120,26 @@ def load(path: Path | str) -> Model:
         path: An ``.onnx`` file.
 
     Returns:
-        The model; external data is located and validated, but not read.
+        The model; external data is located and validated, but not read, nor are large tensors in the file itself.
 
     Raises:
         ModelError: The file cannot be read, is not an ONNX model, or its graph is not valid.
     """
     path = Path(path)
     begin(path)
-    proto = _parse(path, _read(path))
+    proto, own = _read(path)
     require_wellformed(proto, str(path))
     unsorted = sort_nodes(proto, str(path))
     check_structure(proto, str(path))
     files = ExternalFiles(path)
     for tensor in tensors(proto):
-        if tensor.data_location == TensorProto.EXTERNAL:
+        if is_external(tensor):
             files.locate(tensor)
-        elif tensor.external_data:
+        elif tensor.external_data and tensor.data_location != TensorProto.EXTERNAL:
             files.require_inside(tensor)
     if files.found:
         begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
-    return Model(proto=proto, path=path, weights_loaded=not files.found, data=files.found, unsorted=unsorted)
+    return Model(proto, path, weights_loaded=not files.found, data=files.found, unsorted=unsorted, files=own)
 
 
 def from_proto(proto: ModelProto) -> Model:
@@ -118,7 +152,7 @@ def from_proto(proto: ModelProto) -> Model:
     proto, unsorted = _sorted_copy(proto)
     check_structure(proto, "model")
     for tensor in tensors(proto):
-        if tensor.data_location == TensorProto.EXTERNAL:
+        if is_external(tensor):
             raise ModelError(
                 f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
                 hint="load its external data first, or pass the path of the model",
@@ -147,36 +181,56 @@ def save(model: Model, path: Path | str) -> dict[str, Path]:
         OutputError: The file cannot be written.
     """
     from mnncompat.graph.atomic_files import write_atomically
+    from mnncompat.graph.wire_format import pieces_of
 
     path = Path(path)
     was_external = bool(model.external) or not model.weights_loaded
     same_folder = model.path is not None and _same_folder(path, model.path)
+    if not same_folder:
+        model.load_weights()
     proto = ModelProto()
-    proto.CopyFrom(model.proto)
+    proto.CopyFrom(model.skeleton)
     if was_external and same_folder:
         restore_references(proto, model.external)
-    elif was_external:
-        model.load_weights()
-        proto.CopyFrom(model.proto)
-    if (was_external and not same_folder) or proto.ByteSize() > _MAX_INLINE_BYTES:
+    if (was_external and not same_folder) or serialised_bytes(proto) > _MAX_INLINE_BYTES:
         move_weights_out(proto, path)
-    write_atomically(path, proto.SerializeToString())
+    write_atomically(path, pieces_of(proto))
     return {each: path.parent / each for each in locations(proto)}
 
 
-def _read(path: Path) -> bytes:
+def serialised_bytes(proto: ModelProto) -> int:
+    """Bytes of a model when it is serialised with the data that it holds."""
+    return int(proto.ByteSize()) + sum(payload.length for _, payload in payloads.held_tensors(proto))
+
+
+def _read(path: Path) -> tuple[ModelProto, list[DataFile]]:
+    """Read a file; a large one is kept open, and its tensors stay where they are."""
     try:
         if path.is_dir():
             raise ModelError(f"{path}: is a directory, not a model", hint="name the .onnx file inside it")
         if path.exists() and not path.is_file():
             raise ModelError(f"{path}: is not a regular file", hint="save the model to a file first")
-        return path.read_bytes()
+        if path.stat().st_size < LEAST_LAZY_BYTES:
+            return _parse(path, path.read_bytes()), []
+        file = payloads.opened(path)
+        return _parse(path, _without_payloads(path, file)), [file]
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file", hint="check the path") from None
     except PermissionError:
         raise ModelError(f"{path}: permission denied", hint="make the file readable for you") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read: {error}", hint="check the path and the disk") from error
+
+
+def _without_payloads(path: Path, file: DataFile) -> bytes:
+    from mnncompat.graph.wire_format import DamagedError, UnusualError, skeleton_of
+
+    try:
+        return skeleton_of(file.map, file.number)
+    except UnusualError:
+        return file.map[:]
+    except DamagedError:
+        raise _not_a_model(path, file.map[:_SAMPLE]) from None
 
 
 def _parse(path: Path, data: bytes) -> ModelProto:
@@ -204,9 +258,9 @@ def _not_a_model(path: Path, data: bytes) -> ModelError:
 
 def _is_text(data: bytes) -> bool:
     try:
-        sample = data[:4096].decode("utf-8", errors="strict")
+        sample = data[:_SAMPLE].decode("utf-8", errors="strict")
     except UnicodeDecodeError as error:
-        if error.start < min(len(data), 4096) - 4:
+        if error.start < min(len(data), _SAMPLE) - 4:
             return False
         sample = data[: error.start].decode("utf-8")
     return all(character.isprintable() or character in "\t\r\n" for character in sample)

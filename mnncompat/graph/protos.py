@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
+from mnncompat.graph.payloads import is_external
 from mnncompat.graph.tensor_values import tensor_array
 
 Dim = int | str | None
@@ -71,7 +72,7 @@ def constant_array(node: NodeProto) -> NDArray[Any] | None:
     """What a ``Constant`` states, as a tensor or as numbers; None of strings, sparse and externally stored tensors."""
     tensor = attribute(node, "value")
     if isinstance(tensor, TensorProto):
-        return None if tensor.data_location == TensorProto.EXTERNAL else tensor_array(tensor)
+        return None if is_external(tensor) else tensor_array(tensor)
     for name, dtype in _NUMBERS.items():
         value = attribute(node, name)
         if value is not None:

@@ -15,6 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto
 
+from mnncompat.graph.payloads import bytes_of, inlined, is_like_raw, payload_of
+
 _NATIVE: dict[int, np.dtype[Any]] = {
     TensorProto.FLOAT: np.dtype(np.float32),
     TensorProto.UINT8: np.dtype(np.uint8),
@@ -41,13 +43,19 @@ _IS_LITTLE = sys.byteorder == "little"
 
 
 def tensor_array(tensor: TensorProto) -> NDArray[Any]:
-    """The values of a tensor that is stored inline, as `onnx.numpy_helper.to_array` has them.
+    """The values of a tensor, as `onnx.numpy_helper.to_array` has them; those of a held one are mapped, not read.
 
     Raises:
+        ModelError: A held tensor's file is gone or has changed.
         ValueError: The data do not fit the dimensions.
         TypeError: It has no type.
     """
     dtype = _NATIVE.get(tensor.data_type)
+    payload = payload_of(tensor)
+    if payload is not None:
+        if dtype is None or not _IS_LITTLE or not is_like_raw(tensor, payload):
+            return tensor_array(inlined(tensor))
+        return np.frombuffer(bytes_of(payload), dtype).reshape(tensor.dims)
     if dtype is not None and _IS_LITTLE and not tensor.HasField("segment") and not _is_external(tensor):
         if tensor.HasField("raw_data"):
             return np.frombuffer(tensor.raw_data, dtype).reshape(tensor.dims)

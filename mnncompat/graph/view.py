@@ -15,6 +15,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, 
 
 from mnncompat.graph.external_data import ExternalFiles
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import (
     Dim,
     GraphAddress,
@@ -48,9 +49,9 @@ class ModelView:
     def __init__(self, model: Model, infer: Infer) -> None:
         self._infer = infer
         self.model = model
-        self.proto = model.proto
-        self.opset = onnx_opset(model.proto.opset_import) or 0
-        self.main = GraphView(self, model.proto.graph, None, ())
+        self.proto = model.skeleton
+        self.opset = onnx_opset(self.proto.opset_import) or 0
+        self.main = GraphView(self, self.proto.graph, None, ())
 
     def graphs(self) -> Iterator[GraphView]:
         """Yield the main graph, its subgraphs depth first, then local functions with theirs."""
@@ -245,7 +246,7 @@ class GraphView:
         return any(value.name == name for value in self.graph.input)
 
     def _array(self, tensor: TensorProto) -> NDArray[Any] | None:
-        if tensor.data_location == TensorProto.EXTERNAL:
+        if is_external(tensor):
             if self.scope.model.path is None:
                 return None
             inline = TensorProto(data_type=tensor.data_type, dims=tensor.dims, name=tensor.name)

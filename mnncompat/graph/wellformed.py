@@ -16,6 +16,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensor
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
+from mnncompat.graph.payloads import is_external, is_raw, stored_in
 from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset
 from mnncompat.graph.validation import all_graphs, all_nodes
 
@@ -176,18 +177,18 @@ def require_tensor(tensor: TensorProto, where: str) -> None:
     if any(dim < 0 for dim in dims) or len(dims) > _MOST_AXES:
         shown = f"{list(dims[:8])}" + (" ..." if len(dims) > len(dims[:8]) else "")
         raise ModelError(f"{where} has impossible dimensions: {shown}", hint=_REEXPORT)
-    if tensor.data_location == TensorProto.EXTERNAL:
+    if is_external(tensor):
         return
     field, bits = _STORED_IN[tensor.data_type]
     elements = prod(dims)
-    if tensor.HasField("raw_data"):
-        wanted, found, unit = -(-elements * bits // 8), len(tensor.raw_data), "bytes"
+    if is_raw(tensor):
+        wanted, found, unit = -(-elements * bits // 8), stored_in(tensor, "raw_data"), "bytes"
         if field == "string_data":
             raise ModelError(f"{where} holds strings as raw bytes", hint=_REEXPORT)
     else:
         per = 8 // bits if bits in (2, 4) else 1
         parts = 2 if tensor.data_type in (TensorProto.COMPLEX64, TensorProto.COMPLEX128) else 1
-        wanted, found, unit = -(-elements * parts // per), len(getattr(tensor, field)), "elements"
+        wanted, found, unit = -(-elements * parts // per), stored_in(tensor, field), "elements"
     if wanted != found:
         raise ModelError(f"{where} holds {found} {unit}, but its dimensions {list(dims)} take {wanted}", hint=_REEXPORT)
 
@@ -209,7 +210,7 @@ def _is_outside(sparse: SparseTensorProto) -> bool:
 
     from mnncompat.graph.tensor_values import tensor_array
 
-    if sparse.indices.data_location == TensorProto.EXTERNAL:
+    if is_external(sparse.indices):
         return False
     indices = tensor_array(sparse.indices)
     bound = np.array(sparse.dims if indices.ndim > 1 else [min(prod(sparse.dims), 2**63 - 1)], np.int64)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.payloads import fill, is_external
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.wellformed import require_tensor
 
@@ -52,9 +53,10 @@ def evaluate(
         return stored_array(stored[name])
     from onnx.reference import ReferenceEvaluator
 
-    graph = GraphProto(name="evaluated", node=nodes, initializer=stored.values())
+    graph = GraphProto(name="evaluated", node=nodes)
     graph.output.append(onnx.ValueInfoProto(name=name))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    fill(model)
     try:
         with np.errstate(all="ignore"):
             result = _run(ReferenceEvaluator(model), stored, opset, name)
@@ -69,7 +71,7 @@ def stored_array(tensor: TensorProto) -> NDArray[Any] | None:
         require_tensor(tensor, tensor.name)
     except ModelError:
         return None
-    return None if tensor.data_location == TensorProto.EXTERNAL else tensor_array(tensor)
+    return None if is_external(tensor) else tensor_array(tensor)
 
 
 def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: str) -> Any:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import onnx.inliner
 from onnx import ModelProto
 
-from mnncompat.graph.model_file import Model
 from mnncompat.graph.operator_traits import RANDOM
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.value_names import names_in_use
@@ -90,7 +89,7 @@ def without_functions(model: ModelView) -> ModelView:
     if not any(_function(each.view) for each in drawn):
         return model
     proto = onnx.inliner.inline_local_functions(model.proto)
-    return view_model(Model(proto=proto, path=model.model.path, external=model.model.external))
+    return view_model(model.model.changed(proto))
 
 
 def describe(proto: ModelProto, inputs: Mapping[str, Domain]) -> None:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto
+from onnx import GraphProto, NodeProto
 
 from mnncompat.graph.operator_traits import RESHAPES
+from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import attribute, constant_array, dims_of
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 
@@ -98,8 +99,7 @@ class _Evaluation:
     def _vector(self, name: str, depth: int) -> list[_Entry] | None:
         if name in self._stored:
             tensor = self._stored[name]
-            is_external = tensor.data_location == TensorProto.EXTERNAL
-            return None if is_external else _numbers(tensor_array(tensor))
+            return None if is_external(tensor) else _numbers(tensor_array(tensor))
         node = self._producers.get(name)
         if node is None or depth > _LONGEST:
             return None

@@ -8,6 +8,7 @@ from math import prod
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
 from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes
@@ -26,6 +27,7 @@ _MOST_AXES = 64
 _PROPAGATES = frozenset(
     ("Add", "Cast", "Concat", "Constant", "Gather", "Mul", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze")
 )
+_SIZE_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 # Operators that make many elements of few, and the operands that say how many.
 _GROWS = {"ConstantOfShape": (0,), "Expand": (1,), "Range": (0, 1, 2), "Tile": (1,)}
@@ -149,8 +151,11 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     graph.input.extend(value for value in proto.graph.input if value.name not in stored)
     graph.input.extend(tensor_value_info(t.name, t.data_type, t.dims) for t in large)
     graph.initializer.extend(small)
+    for tensor, payload in held_tensors(bare):
+        if prod(tensor.dims) <= (_LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS):
+            fill_tensor(tensor, payload)
     return bare
 
 
 def _is_large(tensor: TensorProto) -> bool:
-    return tensor.data_location == TensorProto.EXTERNAL or prod(tensor.dims) > _INFERENCE_ELEMENTS
+    return is_external(tensor) or prod(tensor.dims) > _INFERENCE_ELEMENTS

@@ -174,10 +174,10 @@ def loaded(model: OnnxModel, read: Model | None = None) -> tuple[onnx.ModelProto
         ModelError: It cannot be read.
     """
     if isinstance(model, onnx.ModelProto):
-        return from_proto(model).proto, None
+        return from_proto(model).skeleton, None
     if read is not None and read.weights_loaded and not read.external:
-        return read.proto, Path(model).parent
-    proto = load(model).proto
+        return read.skeleton, Path(model).parent
+    proto = load(model).skeleton
     return proto, follow_links(proto, Path(model))
 
 
@@ -187,4 +187,4 @@ def with_weights(model: OnnxModel) -> onnx.ModelProto:
         return model
     loaded = load(model)
     loaded.load_weights()
-    return loaded.proto
+    return loaded.skeleton

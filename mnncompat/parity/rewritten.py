@@ -71,7 +71,7 @@ def compare_models(  # noqa: PLR0913 - options
         ModelError: A model cannot be read.
         RunnerError: ONNX Runtime is not installed, or a model is too large to be handed to it.
     """
-    first, second = (load(each).proto if isinstance(each, (str, Path)) else each for each in (original, rewritten))
+    first, second = (load(each).skeleton if isinstance(each, (str, Path)) else each for each in (original, rewritten))
     signature = _narrowed(input_signature(first), input_signature(second))
     reference = OnnxRunner(original, name=ORIGINAL, folder=folder)
     subject = OnnxRunner(rewritten, name="the rewritten model under onnxruntime", folder=folder)

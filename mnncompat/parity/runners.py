@@ -21,6 +21,7 @@ from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
 from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
+from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
 from mnncompat.parity.stated_noise import with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
@@ -32,6 +33,7 @@ _NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _SILENT = 4  # ONNX Runtime's severity "fatal"
 _MOST_EVALUATED = 500
 _UNSORTED = "must be topologically sorted"
+_NO_PREPACKING = "session.disable_prepacking"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -142,13 +144,11 @@ class OnnxRuntimeRunner:
         options.enable_cpu_mem_arena = not self._frees
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        stated = with_stated_noise(self._model)
-        exact = with_exact_products(self._model if stated is None else stated) or stated
-        model = self._model if exact is None else exact
+        model, folder = self._runnable()
+        if isinstance(model, onnx.ModelProto) and is_held(model):
+            options.add_session_config_entry(_NO_PREPACKING, "1")  # it would copy the weights
+            model, folder = mapped(model, folder)
         start = partial(onnxruntime.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
-        folder = self._folder
-        if exact is not None and isinstance(self._model, (str, Path)):
-            folder = follow_links(exact, Path(self._model))
         if folder is not None:
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
         try:
@@ -160,6 +160,16 @@ class OnnxRuntimeRunner:
         if isinstance(model, (str, Path)):
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(follow_links(copy, Path(model))))
         return start(_source(copy))
+
+    def _runnable(self) -> tuple[Path | str | bytes | onnx.ModelProto, Path | None]:
+        """What computes what the graph says, a large model without its weights; and the folder of its external data."""
+        model = without_weights(self._model) or self._model
+        stated = with_stated_noise(model)
+        exact = with_exact_products(model if stated is None else stated) or stated
+        model = model if exact is None else exact
+        if isinstance(model, onnx.ModelProto) and isinstance(self._model, (str, Path)):
+            return model, follow_links(model, Path(self._model))
+        return model, self._folder
 
 
 class OnnxRunner:
@@ -245,7 +255,7 @@ class OnnxRunner:
         if not isinstance(self._model, onnx.ModelProto):
             return onnx.load(self._model)
         if self._folder is None:
-            return self._model
+            return filled(self._model)
         copy = onnx.ModelProto()
         copy.CopyFrom(self._model)
         onnx.load_external_data_for_model(copy, str(self._folder))

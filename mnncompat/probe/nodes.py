@@ -18,6 +18,7 @@ import onnx
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.errors import RunnerError
+from mnncompat.graph.payloads import fill
 from mnncompat.graph.protos import qualified_op
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
@@ -172,6 +173,7 @@ def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, writt
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
     model.ir_version = max(proto.ir_version, _IR_VERSION) if proto.functions else _IR_VERSION
+    fill(model)
     held = {names[name]: array for name, array in stored.items()}
     op, bare_model = qualified_op(node), model.SerializeToString(deterministic=True)
     model.graph.initializer.extend(

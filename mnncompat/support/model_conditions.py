@@ -15,6 +15,7 @@ import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
 from mnncompat.graph.operator_traits import CASTS, RANDOM, RESHAPES
+from mnncompat.graph.payloads import inlined, is_external, stored_in
 from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
@@ -134,8 +135,8 @@ def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorPr
 def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor of one-byte elements in `int32_data`: MNN reads the first bytes of the field, not its elements."""
     for view, index, name, tensor in _stored(scope):
-        if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and len(tensor.int32_data):
-            stored = np.array(tensor.int32_data, "<i4")
+        if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and stored_in(tensor, "int32_data"):
+            stored = np.array(inlined(tensor).int32_data, "<i4")
             if (stored.view("i1")[: stored.size] == stored).all():
                 continue
             yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
@@ -146,12 +147,13 @@ def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor in a typed field that the converter does not read."""
     two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
     for view, index, name, tensor in _stored(scope):
-        is_inline = tensor.data_location != TensorProto.EXTERNAL and not tensor.raw_data
-        is_read = bool(tensor.int32_data) or name in view.consumers
+        is_inline = not is_external(tensor) and not stored_in(tensor, "raw_data")
+        typed = stored_in(tensor, "int32_data") > 0
+        is_read = typed or name in view.consumers
         in_int32 = tensor.data_type in two_bytes and is_inline and is_read
-        if in_int32 or (tensor.data_type == TensorProto.UINT32 and len(tensor.uint64_data)):
+        if in_int32 or (tensor.data_type == TensorProto.UINT32 and stored_in(tensor, "uint64_data")):
             values: dict[str, object] = {"tensor": name, "dtype": _dtype(tensor)}
-            values["field"] = "uint64_data" if not in_int32 else "int32_data" if tensor.int32_data else "no field"
+            values["field"] = "uint64_data" if not in_int32 else "int32_data" if typed else "no field"
             yield HazardLocation(view=view, position=index, values=values)
 
 

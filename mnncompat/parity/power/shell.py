@@ -8,8 +8,10 @@ from typing import Protocol
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from mnncompat.graph.external_data import ExternalFiles, refer, tensors
+from mnncompat.graph.external_data import ExternalFiles, refer
+from mnncompat.graph.payloads import bytes_of, inlined, is_external, is_like_raw, payload_of
 from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.stored_tensors import tensors
 
 _FILE = "weights"
 _LARGE = 1 << 12
@@ -34,12 +36,12 @@ def shell_of(model: ModelProto, folder: Path, spare: Path) -> tuple[ModelProto, 
     Raises:
         OSError: The file cannot be written.
     """
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors(model)):
+    if any(is_external(tensor) for tensor in tensors(model)):
         copy = ModelProto()
         copy.CopyFrom(model)
         return copy, folder
     with (spare / _FILE).open("wb") as file:
-        return _Copier(file).model(model), spare
+        return _Copier(file, held_stay=True).model(model), spare
 
 
 def digest_of(model: ModelProto, folder: Path | None) -> bytes:
@@ -54,10 +56,10 @@ def digest_of(model: ModelProto, folder: Path | None) -> bytes:
         OSError: They cannot be read.
     """
     large = _Digest()
-    small = _Copier(large).model(model).SerializeToString(deterministic=True)
+    small = _Copier(large, held_stay=False).model(model).SerializeToString(deterministic=True)
     found = hashlib.sha256(small)
     found.update(large.digest())
-    external = (each for each in tensors(model) if each.data_location == TensorProto.EXTERNAL and folder is not None)
+    external = (each for each in tensors(model) if is_external(each) and folder is not None)
     files = ExternalFiles((folder or Path()) / "model.onnx")
     for file in sorted({files.locate(tensor) for tensor in external}):
         with file.open("rb") as stream:
@@ -68,7 +70,7 @@ def digest_of(model: ModelProto, folder: Path | None) -> bytes:
 class _Sink(Protocol):
     """What takes the large tensors, one after the other."""
 
-    def write(self, data: bytes, /) -> int: ...
+    def write(self, data: bytes | memoryview, /) -> int: ...
     def tell(self) -> int: ...
 
 
@@ -79,7 +81,7 @@ class _Digest:
         self._found = hashlib.sha256()
         self._written = 0
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: bytes | memoryview, /) -> int:
         self._found.update(data)
         self._written += len(data)
         return len(data)
@@ -94,8 +96,9 @@ class _Digest:
 class _Copier:
     """Copies messages, without large tensors."""
 
-    def __init__(self, file: _Sink) -> None:
+    def __init__(self, file: _Sink, *, held_stay: bool) -> None:
         self._file = file
+        self._held_stay = held_stay
 
     def model(self, source: ModelProto) -> ModelProto:
         copy = ModelProto()
@@ -133,9 +136,13 @@ class _Copier:
                 attribute.CopyFrom(each)
 
     def _tensor(self, source: TensorProto, copy: TensorProto) -> None:
-        data = source.raw_data  # a copy of it each time
+        payload = payload_of(source)
+        if payload is not None and (self._held_stay or not is_like_raw(source, payload)):
+            copy.CopyFrom(source if self._held_stay else inlined(source))
+            return
+        data = source.raw_data if payload is None else bytes_of(payload)  # raw_data is a copy each time
         if len(data) < _LARGE:
-            copy.CopyFrom(source)
+            copy.CopyFrom(inlined(source))
             return
         copy.name, copy.data_type = source.name, source.data_type
         copy.dims.extend(source.dims)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import Dim
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import rename_captured
 from mnncompat.graph.view import GraphView
@@ -208,7 +209,7 @@ class NodeEmitter:
         Returns:
             Its outputs.
         """
-        bindings = {each.name: self.constant(onnx.numpy_helper.to_array(each)) for each in graph.initializer}
+        bindings = {each.name: self.constant(tensor_array(each)) for each in graph.initializer}
         bindings |= {info.name: value for info, value in zip(graph.input, inputs, strict=False)}
         values = bindings | self.splice(graph.node, bindings)
         return [values.get(info.name) or Value(self, info.name) for info in graph.output]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.validation import all_graphs
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -85,7 +86,7 @@ class DenseStorage(ModelRewrite):
 
 
 def _repack(tensor: TensorProto) -> None:
-    tensor.CopyFrom(_packed(numpy_helper.to_array(tensor), tensor))
+    tensor.CopyFrom(_packed(tensor_array(tensor), tensor))
 
 
 def _packed(array: NDArray[Any], like: TensorProto) -> TensorProto:
@@ -105,7 +106,7 @@ def _repack_constant(node: NodeProto) -> None:
 
 
 def _dense(sparse: SparseTensorProto) -> NDArray[Any]:
-    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    values, indices = tensor_array(sparse.values), tensor_array(sparse.indices)
     dense = np.zeros(tuple(sparse.dims), values.dtype)
     if indices.ndim == 1:
         dense.reshape(-1)[indices] = values
@@ -125,13 +126,13 @@ def _changed(example: Example, change: Callable[[GraphProto], None]) -> Callable
 
 def _in_int32_data(graph: GraphProto) -> None:
     (tensor,) = graph.initializer
-    tensor.int32_data.extend(int(each) for each in numpy_helper.to_array(tensor))
+    tensor.int32_data.extend(int(each) for each in tensor_array(tensor))
     tensor.ClearField("raw_data")
 
 
 def _sparse(graph: GraphProto) -> None:
     (tensor,) = graph.initializer
-    array = numpy_helper.to_array(tensor)
+    array = tensor_array(tensor)
     indices = numpy_helper.from_array(np.array([0, 2], np.int64))
     values = numpy_helper.from_array(array[[0, 2]], tensor.name)
     sparse = helper.make_sparse_tensor(values, indices, list(array.shape))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.validation import subgraphs
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -116,4 +117,4 @@ def _store(graph: GraphProto, constants: set[str], taken_names: set[str]) -> Non
 
 
 def _narrow(tensor: TensorProto, name: str) -> TensorProto:
-    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.int32), name)
+    return numpy_helper.from_array(tensor_array(tensor).astype(np.int32), name)

@@ -1,0 +1,27 @@
+"""Values of held tensors for graphsurgeon, which reads them only if somebody asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+from onnx_graphsurgeon.ir.tensor import LazyValues
+
+from mnncompat.graph.payloads import payload_of
+from mnncompat.graph.tensor_values import tensor_array
+
+
+class _HeldValues(LazyValues):  # type: ignore[misc] # graphsurgeon has no types
+    """Values of a tensor that is held in a file."""
+
+    def load(self) -> NDArray[Any]:
+        return np.array(tensor_array(self.tensor))
+
+
+def find_held_values(tensor: gs.Tensor) -> None:
+    """Have graphsurgeon find the values of a constant that is held in a file, in place."""
+    values: Any = getattr(tensor, "_values", None)  # asking for `values` would read them
+    if type(values) is LazyValues and payload_of(values.tensor) is not None:
+        tensor._values = _HeldValues(values.tensor)  # noqa: SLF001 - it has no other way

@@ -73,7 +73,7 @@ class Bench:
 
     def __init__(self, folder: Path, *, limits: Limits, tolerance: Tolerance = FLOAT32) -> None:
         self._folder = folder
-        self._limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
+        self.limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
         self.tolerance = tolerance
         self.server = ForkServer()
 
@@ -85,13 +85,17 @@ class Bench:
     ) -> None:
         self.server.close()
 
+    def deviation(self, expected: np.ndarray, actual: np.ndarray) -> Deviation:
+        """How far a value is from its reference, by this bench's tolerance."""
+        return deviation(expected, actual, self.tolerance)
+
     def convert(self, model: ModelProto, options: ConvertOptions | None = None) -> Path | Failure:
         """Convert a model; the file stays until the folder goes."""
         folder = Path(mkdtemp(dir=self._folder))
         source, file = folder / "model.onnx", folder / "model.mnn"
         source.write_bytes(model.SerializeToString())
         found = mnn.convert(
-            source, file, options=options or ConvertOptions(), limits=self._limits, performer=self.server.perform
+            source, file, options=options or ConvertOptions(), limits=self.limits, performer=self.server.perform
         )
         return found if isinstance(found, Failure) else file
 
@@ -110,7 +114,7 @@ class Bench:
         file = self.convert(model, options)
         if isinstance(file, Failure):
             return Outcome(failure=file)
-        ran = mnn.run(file, [feeds], output_names=list(expected), limits=self._limits, performer=self.server.perform)
+        ran = mnn.run(file, [feeds], output_names=list(expected), limits=self.limits, performer=self.server.perform)
         if isinstance(ran, Failure):
             return Outcome(failure=ran)
         coarse = coarse_outputs(model, list(expected))

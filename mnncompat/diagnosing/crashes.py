@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.diagnosing.bench import Bench, Outcome
+    from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
     from mnncompat.results.diagnostics import Diagnostic
@@ -71,6 +72,41 @@ def culprit_of_failure(
         sources=sources(view.nodes[index] for index in nodes),
     )
     return culprit, part
+
+
+def culprit_in_file(view: GraphView, measuring: Measuring, failure: Failure, outputs: Sequence[str]) -> Culprit | None:
+    """Find the group of a file that cannot be computed, by bisection over its tensors.
+
+    Args:
+        view: The ONNX graph.
+        measuring: Of the file; nothing needs to be measured.
+        failure: How the file failed as a whole.
+        outputs: Outputs of the model.
+    """
+    names = [name for name in measuring.tensors.numbers if name in measuring.golden and name not in outputs]
+    names += [name for name in measuring.tensors.numbers if name in outputs]
+
+    def fails(_: int, end: int) -> bool:
+        found = measuring.runner.trace(measuring.feeds, names[:end], {})
+        return isinstance(found, Failure) and found.kind == failure.kind
+
+    if not names or not fails(0, len(names)):
+        return None
+    low, end = 0, len(names)
+    while end - low > 1:
+        middle = (low + end) // 2
+        low, end = (low, middle) if fails(0, middle) else (middle, end)
+    last = names[end - 1]
+    group = next(each for each in measuring.tensors.groups if last in each.values)
+    return Culprit(
+        nodes=tuple(view.location(index) for index in group.nodes),
+        status=failure.kind.value,
+        stage=failure.stage.value,
+        reason=failure.message,
+        shown_by=(f"the file computes all before {last}, and fails when it is asked for that",),
+        sources=sources(view.nodes[index] for index in group.nodes),
+        in_file=True,
+    )
 
 
 def shortest(count: int, fails: Callable[[int, int], bool]) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat.checking.checker import check_model
 from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.blame import Suspect, cures, suspects
-from mnncompat.diagnosing.isolation import isolated
+from mnncompat.diagnosing.isolation import held_otherwise, isolated
 from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
 from mnncompat.results.diagnostics import Category, Diagnostic, Severity
@@ -83,6 +83,20 @@ def _confirmed(
         findings=() if found.is_right else known_about(view, found.nodes),
     )
     return told, found.part
+
+
+def misread(
+    culprits: Sequence[Culprit], measuring: Measuring, view: GraphView, bench: Bench, options: ConvertOptions
+) -> set[str]:
+    """Values of culprits that are none: the file holds them in another form, and so does every new conversion."""
+    values = ChainMap(measuring.feeds, dict(measuring.golden))
+    found: set[str] = set()
+    for each in culprits:
+        nodes = [node.index for node in each.nodes if node.index is not None and not node.graph]
+        names = [name for node in each.nodes for name in node.outputs]
+        if each.in_file and nodes:
+            found |= held_otherwise(view, nodes, names, values, bench, options)
+    return found
 
 
 def known_about(view: GraphView, nodes: Sequence[int]) -> tuple[Diagnostic, ...]:

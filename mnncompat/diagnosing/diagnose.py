@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat import mnn
 from mnncompat.diagnosing.bench import Bench
+from mnncompat.diagnosing.control_flow import body_of
 from mnncompat.diagnosing.correspondence import Correspondence
-from mnncompat.diagnosing.crashes import culprit_of_failure
-from mnncompat.diagnosing.culprits import culprits_of, known_about
+from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
+from mnncompat.diagnosing.culprits import culprits_of, known_about, misread
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
 from mnncompat.diagnosing.golden import GoldenValues, golden_values
@@ -22,13 +23,13 @@ from mnncompat.diagnosing.measuring import Measuring
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
 from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
-from mnncompat.errors import RunnerError
+from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
-from mnncompat.graph.model_file import Model, save
+from mnncompat.graph.model_file import Model, from_proto, save
 from mnncompat.inference.model_view import view_model
-from mnncompat.mnn import ConvertOptions, Limits
-from mnncompat.parity import FLOAT32
+from mnncompat.mnn import ConvertOptions, Held, Limits
+from mnncompat.parity import FLOAT32, real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
 from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mnncompat.parity import Tolerance
 
 _MOST_HIDDEN = 4
+_KINDS = {"b": "int32", "i": "int32", "u": "int32"}
 Progress = Callable[[str], None]
 """Called with one line at the start of each step."""
 MakeRunner = Callable[[Path, Limits, "Performer"], TraceRunner]
@@ -58,6 +60,7 @@ class DiagnoseOptions:
         converter: Options of the conversion; of a given file, those that it was made with, as far as they are known.
         limits: What each of MNN's processes may use.
         inner: Tolerance of values inside the model.
+        inputs: How MNN holds the inputs of a body, of which its file says nothing.
         repro: Folder for a repro of the first culprit; None for none.
         make_runner: Makes what runs the file, by default MNN on this machine.
     """
@@ -66,6 +69,7 @@ class DiagnoseOptions:
     converter: ConvertOptions
     limits: Limits
     inner: Tolerance = FLOAT32
+    inputs: Mapping[str, Held] = field(default_factory=dict)
     repro: Path | None = None
     make_runner: MakeRunner | None = None
 
@@ -141,7 +145,7 @@ class _Run:
         made = self._converted() if file is None else file
         if isinstance(made, Failure):
             self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
-            self._find_failing(made, reference.feeds[0].arrays)
+            self._find_failing(made, reference.feeds[0].arrays, None)
             return
         self._progress("compare: does MNN compute the same?")
         chosen = choose(
@@ -150,12 +154,13 @@ class _Run:
             reference,
             self._options.drawing,
             limits=self._options.limits,
-            performer=self._bench.server.perform,
+            runner=self._runner(made),
             folder=self._folder,
+            apart=bool(self._options.inputs),
         )
         self._tell(chosen)
         if chosen.failure is not None:
-            self._find_failing(chosen.failure, chosen.feeds.arrays)
+            self._find_failing(chosen.failure, chosen.feeds.arrays, made)
             return
         self._look_inside(made, chosen)
 
@@ -194,7 +199,7 @@ class _Run:
             notes=notes,
         )
 
-    def _find_failing(self, failure: Failure, feeds: dict[str, np.ndarray]) -> None:
+    def _find_failing(self, failure: Failure, feeds: dict[str, np.ndarray], file: Path | None) -> None:
         """The node on which MNN fails."""
         self._progress(f"MNN fails ({failure.message}): on which node?")
         golden = self._golden(feeds)
@@ -202,15 +207,21 @@ class _Run:
             return
         findings = known_about(self._view, range(len(self._view.nodes)))
         values = ChainMap(feeds, dict(golden))
+        found: tuple[Culprit, Excerpt | None] | None
         found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
+        if found is None and file is not None:
+            names = output_names(self._model.proto)
+            told = culprit_in_file(self._view, self._measuring(file, feeds, golden, set()), failure, names)
+            found = None if told is None else (told, None)
         if found is None:
             note = (
                 "no part of the model makes MNN fail in the same way; the table names what it knows: `mnncompat check`"
             )
             self._found = replace(self._found, notes=(*self._found.notes, note))
             return
-        self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(found[0],))
-        self._write_repro(found, values)
+        inner = self._inside(found, file, values)
+        self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(inner[0],))
+        self._write_repro(inner, values)
 
     def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
         """Every value of the main graph under ONNX Runtime."""
@@ -219,18 +230,24 @@ class _Run:
         data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
         return golden_values(self._model.proto, self._view, values, feeds, folder=self._folder, data=data)
 
-    def _look_inside(self, file: Path, chosen: Chosen) -> None:
-        measuring = self._measured(file, chosen)
+    def _look_inside(self, file: Path, chosen: Chosen, hidden: frozenset[str] = frozenset()) -> None:
+        measuring = self._measured(file, chosen, hidden)
         if isinstance(measuring, Failure):
             raise RunnerError(
                 f"ONNX Runtime does not show the values inside the model: {measuring.message}",
                 hint="please report it with the model",
             )
         culprits: list[tuple[Culprit, Excerpt | None]] = []
+        values = ChainMap(measuring.feeds, dict(measuring.golden))
         guilty: set[tuple[str, ...]] = set()
         if chosen.failing:
             self._progress("blame: which of the errors reaches the outputs?")
             culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
+            more = misread([each for each, _ in culprits], measuring, self._view, self._bench, self._options.converter)
+            if more - hidden:
+                self._look_inside(file, chosen, hidden | more)
+                return
+            culprits = [self._inside(each, file, values) for each in culprits]
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
             self._found = replace(
                 self._found,
@@ -239,8 +256,33 @@ class _Run:
                 notes=(*self._found.notes, *notes),
             )
         self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
-        values = ChainMap(measuring.feeds, dict(measuring.golden))
         self._write_repro(culprits[0] if culprits else None, values)
+
+    def _inside(
+        self, found: tuple[Culprit, Excerpt | None], file: Path | None, values: Mapping[str, np.ndarray]
+    ) -> tuple[Culprit, Excerpt | None]:
+        """A culprit that holds bodies: the node inside, where that can be told."""
+        culprit, part = found
+        index = next((each.index for each in culprit.nodes if each.op_type in ("If", "Loop")), None)
+        body = None if index is None else body_of(self._view, index, values, file, self._folder)
+        if index is None or body is None:
+            return found
+        where = self._view.location(index)
+        self._progress(f"inside {where.path}: which node of its {body.name}?")
+        drawing = Drawing(shapes={}, data=real_data(list(body.feeds), only=True), seed=self._options.drawing.seed)
+        held = {name: Held("NCHW", _KINDS.get(each.dtype.kind, "float32")) for name, each in body.feeds[0].items()}
+        options = replace(self._options, drawing=drawing, repro=None, inputs=held if body.file else {})
+        try:
+            inner = diagnose(from_proto(body.model), body.file, options)
+        except MnncompatError:
+            return found
+        if not inner.culprits:
+            return found
+        first = inner.culprits[0]
+        path = (*where.graph, f"{where.node}.{body.name}")
+        nodes = tuple(replace(each, model=where.model, graph=(*path, *each.graph)) for each in first.nodes)
+        shown = (*culprit.shown_by, *(f"inside {where.path}: {each}" for each in first.shown_by))
+        return replace(first, nodes=nodes, outputs=culprit.outputs, draws=culprit.draws, shown_by=shown), part
 
     def _write_repro(self, found: tuple[Culprit, Excerpt | None] | None, values: Mapping[str, np.ndarray]) -> None:
         """Write the repro of the first culprit, if that is wanted and it shows alone."""
@@ -257,27 +299,37 @@ class _Run:
         write_repro(folder, least, self._bench.attempt(least, options), culprit, options)
         self._found = replace(self._found, repro=folder)
 
-    def _measured(self, file: Path, chosen: Chosen) -> Measuring | Failure:
+    def _measured(self, file: Path, chosen: Chosen, known: Collection[str]) -> Measuring | Failure:
         """Both errors of every value, without values that the file holds in another form."""
-        graph, names = mnn.read_graph(file), output_names(self._model.proto)
+        names = output_names(self._model.proto)
         golden = self._golden(chosen.feeds.arrays)
         if isinstance(golden, Failure):
             return golden
-        make = self._options.make_runner or (
-            lambda path, limits, performer: HostRunner(path, limits=limits, performer=performer)
-        )
-        runner = make(file, self._options.limits, self._bench.server.perform)
-        hidden: set[str] = set()
-        coarse = coarse_outputs(self._model.proto, list(golden))
+        hidden = set(known)
         while True:
-            tensors = Correspondence(graph, self._view, hidden)
-            measuring = Measuring(runner, tensors, golden, chosen.feeds.arrays, self._options.inner, coarse)
-            self._progress(f"look inside: {len(tensors.numbers)} tensors of the file, as it computes them")
+            measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
+            self._progress(f"look inside: {len(measuring.tensors.numbers)} tensors of the file, as it computes them")
             measuring.measure_accumulated(names)
             more = set(layout_differences(measuring, names)) - hidden
             if not more or len(hidden) > _MOST_HIDDEN * len(names):
                 break
             hidden |= more
         self._progress("look inside: each one by itself, fed with right values")
-        measuring.measure_own(list(tensors.numbers))
+        measuring.measure_own(list(measuring.tensors.numbers))
         return measuring
+
+    def _runner(self, file: Path) -> TraceRunner:
+        """What runs a file."""
+        limits, performer = self._options.limits, self._bench.server.perform
+        if self._options.make_runner is not None:
+            return self._options.make_runner(file, limits, performer)
+        return HostRunner(file, limits=limits, performer=performer, inputs=self._options.inputs)
+
+    def _measuring(
+        self, file: Path, feeds: dict[str, np.ndarray], golden: GoldenValues, hidden: Collection[str]
+    ) -> Measuring:
+        """What measures a file; nothing is measured yet."""
+        runner = self._runner(file)
+        tensors = Correspondence(mnn.read_graph(file), self._view, hidden)
+        coarse = coarse_outputs(self._model.proto, list(golden))
+        return Measuring(runner, tensors, golden, feeds, self._options.inner, coarse)

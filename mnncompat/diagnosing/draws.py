@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat import mnn
 from mnncompat.diagnosing.deviations import deviation
 from mnncompat.mnn import Limits
 from mnncompat.parity import FLOAT32, NamedFeeds, load_data, verify
@@ -24,8 +23,8 @@ from mnncompat.results.failures import Failure
 if TYPE_CHECKING:
     import numpy as np
 
+    from mnncompat.diagnosing.tracing import TraceRunner
     from mnncompat.graph.model_file import Model
-    from mnncompat.mnn.request import Performer
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.parity.reference import Reference
     from mnncompat.results.diagnosis import Deviation
@@ -82,7 +81,7 @@ def first_reference(model: Model, drawing: Drawing) -> Reference:
     feeder = Feeder(model.proto, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
     runner = OnnxRunner(model.path or model.proto)
     if feeder.draws:
-        return run_on_data(feeder, runner, feeder.draws[:1])
+        return run_on_data(feeder, runner, feeder.draws if feeder.only else feeder.draws[:1])
     return run_reference(feeder.planner(feeder.shapes, {}), runner, draws=DRAWS[:1])
 
 
@@ -93,8 +92,9 @@ def choose(
     drawing: Drawing,
     *,
     limits: Limits,
-    performer: Performer,
+    runner: TraceRunner,
     folder: Path,
+    apart: bool = False,
 ) -> Chosen:
     """Find a draw in which the file computes something else.
 
@@ -104,22 +104,39 @@ def choose(
         reference: The first draw.
         drawing: How inputs are chosen.
         limits: What MNN's children may use.
-        performer: Carries out requests.
+        runner: Runs the file.
         folder: For files.
+        apart: The first draws are all there is: the file is a body, which `verify` cannot run.
     """
     assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
     feeds, expected = reference.feeds[0], reference.outputs[0]
     names = output_names(model.proto)
-    ran = mnn.run(file, [feeds.arrays], output_names=names, limits=limits, performer=performer)
+    ran = runner.trace(feeds.arrays, names, {})
     others = () if reference.plan is None else tuple(reference.plan.feeds(DRAWS[1:]))
     if isinstance(ran, Failure):
         return Chosen(feeds=feeds, failing={}, failure=ran, others=others)
-    outputs = ran.outputs[0]
+    outputs = ran.values
     off = deviations(model, expected, outputs, drawing)
     failing = {name: each for name, each in off.items() if each.error_ratio > OUTLIER}
+    if apart:
+        return _worst(model, reference, runner, drawing)
     if failing and not random_outputs(model.proto):
         return Chosen(feeds=feeds, failing=failing, outputs=outputs, others=others)
     return _verified(model, file, drawing, limits, folder)
+
+
+def _worst(model: Model, reference: Reference, runner: TraceRunner, drawing: Drawing) -> Chosen:
+    """The worst of the draws, the first one if all agree."""
+    assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
+    found: list[Chosen] = []
+    for feeds, expected in zip(reference.feeds, reference.outputs, strict=True):
+        ran = runner.trace(feeds.arrays, output_names(model.proto), {})
+        if isinstance(ran, Failure):
+            return Chosen(feeds=feeds, failing={}, failure=ran)
+        off = deviations(model, expected, ran.values, drawing)
+        wrong = {name: each for name, each in off.items() if each.is_wrong}
+        found.append(Chosen(feeds=feeds, failing=wrong, outputs=ran.values))
+    return max(found, key=lambda each: max((one.error_ratio for one in each.failing.values()), default=0.0))
 
 
 def deviations(

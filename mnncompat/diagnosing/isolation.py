@@ -6,9 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnosing.correspondence import reads
+from mnncompat.diagnosing.correspondence import Correspondence, reads
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt
+from mnncompat.diagnosing.tracing import HostRunner
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+from mnncompat.mnn import read_graph
 from mnncompat.report.location import node_name
+from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,11 +109,52 @@ def _with_neighbours(
     if part is not None:
         found = bench.attempt(part, options)
         if not found.is_right:
-            names = ", ".join(_name(view, index) for index in near if index not in whole.nodes)
+            beside = [index for index in near if index not in whole.nodes]
+            for index in beside:
+                one = excerpt(view, (index,), values)
+                alone = None if one is None else bench.attempt(one, options)
+                if one is not None and alone is not None and not alone.is_right:
+                    words = f"{_name(view, index)}, which MNN computes beside it, is wrong alone: {alone.words}"
+                    return Isolation(words=words, part=one, outcome=alone, nodes=(index,))
+            names = ", ".join(_name(view, index) for index in beside)
             words = f"right alone, wrong together with its neighbours {names}: {found.words}"
             return Isolation(words=words, part=part, outcome=found, nodes=whole.nodes)
     words = "right, alone and with its neighbours, where MNN converts these nodes anew"
     return Isolation(words=words, part=None, outcome=outcome, nodes=whole.nodes, is_right=True)
+
+
+def held_otherwise(
+    view: GraphView,
+    nodes: Collection[int],
+    names: Collection[str],
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> set[str]:
+    """Values that MNN holds in another form, such as with axes in another order, though what follows is right.
+
+    Args:
+        view: The ONNX graph.
+        nodes: Indices of the nodes that compute them.
+        names: The values.
+        values: The right values of the draw.
+        bench: Converts the nodes with their neighbours.
+        options: Of the conversion.
+    """
+    part = excerpt(view, neighbours(view, nodes), values)
+    file = None if part is None else bench.convert(part.model, options)
+    if part is None or file is None or isinstance(file, Failure):
+        return set()
+    tensors = Correspondence(read_graph(file), view_model(from_proto(part.model)).main)
+    inner = [name for name in names if name in tensors.numbers and name not in part.expected]
+    if not inner:
+        return set()
+    runner = HostRunner(file, limits=bench.limits, performer=bench.server.perform)
+    found = runner.trace(part.feeds, [*inner, *part.expected], {})
+    if isinstance(found, Failure):
+        return set()
+    wrong = {name for name, each in found.values.items() if bench.deviation(values[name], each).is_wrong}
+    return set() if wrong & set(part.expected) else wrong & set(inner)
 
 
 def neighbours(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from mnncompat import mnn
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mnncompat.mnn.request import Performer
 
+_NOTHING: Mapping[str, Held] = MappingProxyType({})
 _DEADLY = frozenset({FailureKind.HANG, FailureKind.FLOOD})
 
 
@@ -44,11 +46,15 @@ class HostRunner:
         file: The `.mnn` file.
         limits: What each child may use.
         performer: Carries out the requests; a fork server's takes milliseconds.
+        inputs: How MNN holds inputs of which the file says nothing, as those of bodies.
     """
 
     name = "MNN"
 
-    def __init__(self, file: Path, *, limits: Limits, performer: Performer) -> None:
+    def __init__(
+        self, file: Path, *, limits: Limits, performer: Performer, inputs: Mapping[str, Held] = _NOTHING
+    ) -> None:
+        self._inputs = inputs
         self._file = file
         self._limits = limits
         self._performer = performer
@@ -57,7 +63,15 @@ class HostRunner:
         self, feeds: Mapping[str, np.ndarray], wanted: Sequence[str], held: Mapping[str, Held]
     ) -> Traced | Failure:
         """Compute tensors of the file's main graph from others, see `TraceRunner.trace`."""
-        return mnn.trace(self._file, feeds, wanted=wanted, held=held, limits=self._limits, performer=self._performer)
+        known = {**self._inputs, **held}
+        return mnn.trace(
+            self._file,
+            feeds,
+            wanted=wanted,
+            held=known,
+            limits=self._limits,
+            performer=self._performer,
+        )
 
 
 def traced_apart(

@@ -160,6 +160,11 @@ class Table:
         """A vector of strings; empty if it is absent."""
         return tuple(self._text(at) for at in self._targets(field))
 
+    def target(self, field: int) -> int:
+        """Position of the table, text or vector that a field refers to; 0 if it is absent."""
+        at = self._place(field)
+        return self._buffer.target(at) if at else 0
+
     def has(self, field: int) -> bool:
         """True if the field is present. One that has its default may be absent."""
         return bool(self._place(field))

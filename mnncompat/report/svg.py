@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LOW, _HIGH = -7.0, 2.0
 """Powers of ten of the noise, as a share of the signal, that the scale shows."""
 _STEP, _BAR, _LEFT, _TOP, _HEIGHT, _BELOW = 9, 7, 56, 44, 260, 150
+_SPACE = "http://www.w3.org/2000/svg"
 _COLORS = {
     "convolution": "#3b6fb6",
     "product": "#7a4fb0",
@@ -75,7 +76,7 @@ def svg(result: Diagnosis) -> str:
     width = max(520, _LEFT + 20 + _STEP * len(result.layers))
     height = _TOP + _HEIGHT + _BELOW
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="{_SPACE}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="18" font-size="13">{_text(_title(result))}</text>',
         *_scale(width),

@@ -140,8 +140,8 @@ def _size(name: str) -> int:
         return 0
 
 
-def load(path: str, inputs: list[str], outputs: list[str]) -> Any:
-    """Load on the CPU, one thread. Precision high: on x86 all give the same bits, on ARM it keeps float16 out.
+def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1) -> Any:
+    """Load on the CPU. Precision high: on x86 all give the same bits, on ARM it keeps float16 out.
 
     Raises:
         TaskError: MNN cannot load it.
@@ -149,7 +149,7 @@ def load(path: str, inputs: list[str], outputs: list[str]) -> Any:
     from MNN import expr, nn
 
     try:
-        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=expr.PrecisionMode.High, thread_num=1)
+        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=expr.PrecisionMode.High, thread_num=threads)
     except SystemError as error:  # pymnn returns a result with an exception set
         raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
     if module is None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mnncompat.errors import UsageError
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
+from mnncompat.support.head_form import HeadForm
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
 from mnncompat.support.node_facts import NodeFacts
@@ -55,12 +56,14 @@ class Target:
             out no row, because a model is converted on one machine and runs on others.
         table: The table; the one that ships with mnncompat by default.
         choice: Rows that count; all by default.
+        head: Write every fully connected head in this form; None chooses for each one.
 
     Attributes:
         version: The release.
         arch: The architecture; None for all.
         table: The table.
         choice: Rows that count.
+        head: The form of every fully connected head; None if it is chosen for each one.
 
     Raises:
         UsageError: There is no such release, or no such architecture.
@@ -73,6 +76,7 @@ class Target:
         arch: str | None = None,
         table: SupportTable | None = None,
         choice: RowChoice = EVERYTHING,
+        head: HeadForm | None = None,
     ) -> None:
         if arch is not None and arch not in ARCHITECTURES:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
@@ -80,6 +84,7 @@ class Target:
         self.table = table or SupportTable()
         self.arch = arch
         self.choice = choice
+        self.head = head
         self._releases = releases()
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many

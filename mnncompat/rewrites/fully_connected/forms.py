@@ -17,6 +17,7 @@ from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.rows import rows_are_samples
+from mnncompat.support.head_form import HeadForm
 
 _IN_ORDER = (0, 1, 2)
 _POOLS = {"ReduceMean": "GlobalAveragePool", "ReduceMax": "GlobalMaxPool"}
@@ -106,7 +107,7 @@ def two_dimensional(view: GraphView, name: str, inputs: int | None = None) -> Fo
     return Form(size=(features, 1, 1), batch=shape[0], entry=Entry(kind=EntryKind.RESHAPE, value=name))
 
 
-def source(view: GraphView, node: NodeProto) -> Form | str | None:
+def source(view: GraphView, node: NodeProto, head: HeadForm) -> Form | str | None:
     """The form of what a flattening or reducing node computes, why it has none, or None if it is no such node."""
     if node.op_type in _POOLS:
         return _reduced(view, node)
@@ -122,7 +123,8 @@ def source(view: GraphView, node: NodeProto) -> Form | str | None:
     if isinstance(width, int) and width != features:
         return mixed(width, features, node.input[0])
     settled = isinstance(width, int) or rows_are_samples(view, node, features)
-    return _base(view, node.input[0], features)._replace(batch=shape[0], settled=settled)
+    base = _base(view, node.input[0], features) if head is HeadForm.SPATIAL else _flat(view, node.input[0], features)
+    return base._replace(batch=shape[0], settled=settled)
 
 
 def mixed(width: int, features: int, name: str) -> str:
@@ -176,6 +178,14 @@ def _base(view: GraphView, name: str, features: int) -> Form:
         if node is None or not is_onnx(node) or node.op_type not in RESHAPES | {"Identity"}:
             return best or fallback
         name = node.input[0]
+
+
+def _flat(view: GraphView, name: str, features: int) -> Form:
+    """[N, C*H*W, 1, 1], reshaped from the value that is flattened unless that has such a form."""
+    form = _base(view, name, features)
+    if form.pointwise and form.entry is not None and form.entry.kind is EntryKind.VALUE:
+        return form
+    return Form(size=(features, 1, 1), entry=Entry(kind=EntryKind.RESHAPE, value=name))
 
 
 def _taken(name: str, sizes: tuple[int, ...]) -> Form:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Category
 from mnncompat.rewrites.core.base import Example, Match, Refusal, Rewrite
+from mnncompat.rewrites.fully_connected.choice import form_of, gains, is_needed
 from mnncompat.rewrites.fully_connected.layers import Layer
 from mnncompat.rewrites.fully_connected.plan import Region, plan
 
@@ -64,16 +65,19 @@ class FullyConnectedToConvolution(Rewrite):
         ),
     )
 
-    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:  # noqa: ARG002 - better everywhere
-        """Yield one match for each connected region of layers, and the layers that are refused."""
+    def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
+        """Yield one match for each connected region of layers, and the layers that are refused though MNN needs it."""
         if view.is_function or not any(node.op_type in self.op_types for node in view.nodes):
             return
-        regions, refusals = plan(view)
+        regions, refusals = plan(view, form_of(target))
         for region in regions:
-            nodes = frozenset(index for step in region.steps for index in step.nodes)
-            yield Match(rewrite=self.name, nodes=nodes, notes=_notes(view, region), plan=(view, region))
+            layers = (index for step in region.steps if isinstance(step.what, Layer) for index in step.nodes)
+            if gains(view, region) or is_needed(view, layers, target):
+                nodes = frozenset(index for step in region.steps for index in step.nodes)
+                yield Match(rewrite=self.name, nodes=nodes, notes=_notes(view, region), plan=(view, region))
         for index, reason in sorted(refusals.items()):
-            yield Refusal(rewrite=self.name, index=index, reason=reason)
+            if is_needed(view, [index], target):
+                yield Refusal(rewrite=self.name, index=index, reason=reason)
 
     def apply(self, match: Match, editor: GraphEditor) -> None:
         """Replace a region by convolutions."""

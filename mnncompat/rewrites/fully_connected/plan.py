@@ -12,6 +12,7 @@ from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.carry import Carried, Operand, Use, carried
 from mnncompat.rewrites.fully_connected.forms import Form, mixed, source, two_dimensional
 from mnncompat.rewrites.fully_connected.layers import Layer, layer
+from mnncompat.support.head_form import HeadForm
 
 # Before opset 7 Gemm and the arithmetic operators broadcast by attributes.
 _NUMPY_BROADCAST_OPSET = 7
@@ -59,15 +60,15 @@ class Region(NamedTuple):
     exits: frozenset[str]
 
 
-def plan(view: GraphView) -> tuple[list[Region], dict[int, str]]:
-    """Find the regions of a graph, and the nodes that are refused with the reason."""
-    forms, steps, refusals = _forward(view)
+def plan(view: GraphView, head: HeadForm) -> tuple[list[Region], dict[int, str]]:
+    """Find the regions of a graph, written in a form, and the nodes that are refused with the reason."""
+    forms, steps, refusals = _forward(view, head)
     chosen = _chosen(steps, forms)
     groups = _groups(chosen, forms)
     return [_region(view, group, forms) for group in groups], refusals
 
 
-def _forward(view: GraphView) -> tuple[dict[str, Form], dict[str, Step], dict[int, str]]:
+def _forward(view: GraphView, head: HeadForm) -> tuple[dict[str, Form], dict[str, Step], dict[int, str]]:
     """Determine the form of every value that has one; returns steps by the value that they compute."""
     forms: dict[str, Form] = {}
     steps: dict[str, Step] = {}
@@ -91,7 +92,7 @@ def _forward(view: GraphView) -> tuple[dict[str, Form], dict[str, Step], dict[in
             steps[node.output[0]] = Step(node=index, what=how, output=node.output[0], form=how.form)
             forms[node.output[0]] = how.form
         else:
-            origin = source(view, node) if is_onnx(node) else None
+            origin = source(view, node, head) if is_onnx(node) else None
             if isinstance(origin, Form):
                 forms[node.output[0]] = origin
             elif origin is not None:

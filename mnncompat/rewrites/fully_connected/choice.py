@@ -1,0 +1,49 @@
+"""Which heads are rewritten, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.results.diagnostics import Severity
+from mnncompat.rewrites.fully_connected.layers import Layer
+from mnncompat.rewrites.fully_connected.plan import Region
+from mnncompat.support.head_form import HeadForm
+
+if TYPE_CHECKING:
+    from mnncompat.support.target import Target
+
+
+def form_of(target: Target) -> HeadForm:
+    """The form that was asked for; else the one that the release runs, and runs fastest."""
+    if target.head is not None:
+        return target.head
+    return HeadForm.FLAT if target.declares("MatMul") else HeadForm.SPATIAL
+
+
+def is_needed(view: GraphView, nodes: Iterable[int], target: Target) -> bool:
+    """True if layers must not stay as they are: a form was asked for, or MNN does not compute one of them."""
+    if target.head is not None or not target.declares("MatMul"):
+        return True
+    return any(
+        match.row.severity is Severity.ERROR
+        for index in nodes
+        if is_onnx(view.nodes[index])
+        for match in target.hazards(view, index)
+    )
+
+
+def gains(view: GraphView, region: Region) -> bool:
+    """True if MNN runs the layers of a region faster as convolutions, by `rules/heads.json`.
+
+    As a convolution a layer takes in the normalisation and the activation that follow it, and what the next layer
+    reads needs no change of layout. A layer with neither is a convolution of MNN already.
+    """
+    layers = [step for step in region.steps if isinstance(step.what, Layer)]
+    between = (view.nodes[step.node].op_type for step in region.steps if not isinstance(step.what, Layer))
+    return len(layers) > 1 or any(op in _TAKEN_IN for op in between)
+
+
+_TAKEN_IN = frozenset({"BatchNormalization"})

@@ -76,15 +76,17 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
     from mnncompat.checking.checker import check_model
 
     loaded = _model(model)
-    result = check_model(loaded, mnn_version=mnn, rewrites=None)
     names = (backend,) if isinstance(backend, str) else tuple(backend)
     if not names:
-        return result
+        return check_model(loaded, mnn_version=mnn, rewrites=None)
     from mnncompat.backends.analyze import analyze
     from mnncompat.backends.findings import with_backends
-    from mnncompat.support.releases import require_installed
+    from mnncompat.backends.wanted_head import wanted_head
+    from mnncompat.support.releases import require_installed, resolve_version
 
     require_installed(mnn, "a backend")
+    head = wanted_head(names, resolve_version(mnn))
+    result = check_model(loaded, mnn_version=mnn, rewrites=None, head=head)
     return with_backends(result, loaded, analyze(loaded, names))
 
 
@@ -95,6 +97,7 @@ def fix(  # noqa: PLR0913 - options
     ignore: Sequence[str] = (),
     unsafe: bool = False,
     mnn: str | None = None,
+    head: str | None = None,
     freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -111,6 +114,7 @@ def fix(  # noqa: PLR0913 - options
         ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
+        head: Write fully connected heads in this form: ``spatial`` or ``flat``; None chooses for each one.
         freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
         prove: Compare original and result under ONNX Runtime, and roll back rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
@@ -129,13 +133,14 @@ def fix(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
     """
     from mnncompat.checking.rechecked import fix_and_check
+    from mnncompat.support.head_form import head_form
     from mnncompat.support.target import Target
 
     rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
     return fix_and_check(
         _model(model),
         rewrites=rewrites,
-        target=Target(mnn, choice=rows),
+        target=Target(mnn, choice=rows, head=head_form(head)),
         freeze=freeze,
         prove=prove,
         shapes=shapes,
@@ -153,6 +158,7 @@ def convert(  # noqa: PLR0913 - options
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     unsafe: bool = False,
+    head: str | None = None,
     exact_gelu: bool = False,
     options: ConvertOptions | None = None,
     limits: Limits | None = None,
@@ -175,6 +181,7 @@ def convert(  # noqa: PLR0913 - options
         select: Only these rewrites, or rewrites of these findings.
         ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
+        head: Write fully connected heads in this form: ``spatial`` or ``flat``; None chooses for each one.
         exact_gelu: Compute GELU with Erf, not by MNN's approximation.
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
         limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
@@ -196,11 +203,13 @@ def convert(  # noqa: PLR0913 - options
         RunnerError: MNN or ONNX Runtime is not installed.
     """
     from mnncompat.converting.pipeline import GateOptions, convert_model
+    from mnncompat.support.head_form import head_form
 
     rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
     gate = GateOptions(
         rewrites=rewrites if rewrite else (),
         rows=rows,
+        head=head_form(head),
         requested=("exact-gelu",) if exact_gelu else (),
         converter=options,
         limits=limits,

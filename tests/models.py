@@ -36,14 +36,16 @@ def model_of(
 
 
 def head() -> ModelProto:
-    """Conv, Flatten, MatMul + Add, Relu, Gemm: a classifier with two fully connected layers."""
+    """Conv, Flatten, MatMul + Add, BatchNormalization, Relu, Gemm: a classifier with two fully connected layers."""
     nodes = [
         helper.make_node("Conv", ["x", "k"], ["c"], name="conv", kernel_shape=[3, 3]),
         helper.make_node("Flatten", ["c"], ["f"], name="flatten"),
         helper.make_node("MatMul", ["f", "w1"], ["m"], name="fc1"),
         helper.make_node("Add", ["m", "b1"], ["a"], name="bias1"),
-        helper.make_node("Relu", ["a"], ["r"], name="act"),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["n"], name="norm"),
+        helper.make_node("Relu", ["n"], ["r"], name="act"),
         helper.make_node("Gemm", ["r", "w2", "b2"], ["y"], name="fc2", transB=1),
     ]
     weights = {"k": array(5, 3, 3, 3), "w1": array(80, 7), "b1": array(7), "w2": array(4, 7), "b2": array(4)}
+    weights |= {"scale": array(7), "shift": array(7), "mean": array(7), "variance": array(7) ** 2 + np.float32(1)}
     return model_of(nodes, {"x": ["n", 3, 6, 6]}, {"y": ["n", 4]}, weights)

@@ -11,6 +11,7 @@ from mnncompat import mnn
 from mnncompat.backends.node_origins import NodeOrigins
 from mnncompat.backends.placement import place
 from mnncompat.backends.registry import Backend, backend, require
+from mnncompat.backends.wanted_head import wanted_head
 from mnncompat.errors import RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.fixing.transaction import fix_model
@@ -18,10 +19,12 @@ from mnncompat.graph.model_file import Model, save
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.backend_placement import BackendReport, Placement
 from mnncompat.support.releases import installed_version
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.rewrites.core.base import Rewrite
+    from mnncompat.support.head_form import HeadForm
 
 Progress = Callable[[int, int], None]
 """Called with the number of conversions done and to be done."""
@@ -47,6 +50,7 @@ def analyze(
     names: Sequence[str],
     *,
     rewrites: Sequence[Rewrite] | None = None,
+    head: HeadForm | None = None,
     limits: mnn.Limits | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> BackendAnalysis:
@@ -58,6 +62,7 @@ def analyze(
         model: The model.
         names: Backends, see `mnncompat.backends.registry.names`.
         rewrites: What `mnncompat fix` would apply; by default every safe rewrite.
+        head: The form in which they write fully connected heads; by default what the backends want.
         limits: What MNN's child processes may use.
         progress: Called with the progress.
 
@@ -70,7 +75,8 @@ def analyze(
     if version is None:
         raise RunnerError("MNN is not installed, and --backend converts with it", hint="pip install MNN")
     backends = [backend(name, version) for name in require(names)]
-    fixed = fix_model(model, rewrites=rewrites, prove=False)
+    target = Target(version, head=head or wanted_head(names, version))
+    fixed = fix_model(model, rewrites=rewrites, target=target, prove=False)
     total = 2 if fixed.changed else 1
     before = _converted(model, model.path, limits or mnn.Limits())
     progress(1, total)

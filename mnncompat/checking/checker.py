@@ -28,6 +28,8 @@ from mnncompat.support.target import Target
 if TYPE_CHECKING:
     from onnx import NodeProto
 
+    from mnncompat.support.head_form import HeadForm
+
 UNDECLARED = UNDECLARED_CODE
 UNKNOWN = "MNN002"
 MEASURED = "MNN003"
@@ -70,6 +72,7 @@ def check_model(
     arch: str | None = None,
     rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
+    head: HeadForm | None = None,
 ) -> CheckResult:
     """Find the hazards of a model under an MNN release.
 
@@ -79,6 +82,7 @@ def check_model(
         arch: Leave out what holds on other architectures only; None leaves out nothing.
         rewrites: Rewrites to search with; their matches become findings and remedies. None for all rewrites.
         table: The table to use; by default the one that ships with mnncompat.
+        head: The form in which rewrites write fully connected heads; None if they choose.
 
     Returns:
         Findings, most severe first, then in graph order.
@@ -88,7 +92,7 @@ def check_model(
         TableError: The rules are damaged.
         ModelError: An external tensor cannot be read.
     """
-    target = Target(resolve_version(mnn_version), arch=arch, table=table)
+    target = Target(resolve_version(mnn_version), arch=arch, table=table, head=head)
     check = _Check(model, target, rewrites)
     findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
     return CheckResult(

@@ -28,5 +28,5 @@ def fix_and_check(model: Model, *, target: Target, **options: Any) -> transactio
         UsageError: An option does not fit the model.
     """
     fixed = transaction.fix_model(model, target=target, **options)
-    found = check_model(fixed.model, mnn_version=target.version, arch=target.arch, rewrites=None)
+    found = check_model(fixed.model, mnn_version=target.version, arch=target.arch, rewrites=None, head=target.head)
     return replace(fixed, remaining=chosen_findings(found.diagnostics, target.choice))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, progress_bar
+from mnncompat.cli.head_options import Head, chosen_head
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.outcomes import Unfinished
+    from mnncompat.support.head_form import HeadForm
     from mnncompat.support.row_choice import RowChoice
 
     Addition = Callable[[Model, CheckResult], CheckResult]
@@ -35,6 +37,7 @@ def check(  # noqa: PLR0913 - options
     fail_on: options.FailOn = "warning",
     probe: options.ProbeNodes = False,
     backend: options.Backends = None,
+    head: Head = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     preprocess: options.Preprocessing = None,
@@ -58,10 +61,10 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
         _require_installed("--backend", mnn)
-        additions.append(_surveyor(options.split_names(backend, "--backend"), choice.ignore))
+        additions.append(_surveyor(options.split_names(backend, "--backend"), choice.ignore, head))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    reported, results = _check_all(models, mnn, choice, additions)
+    reported, results = _check_all(models, mnn, choice, additions, chosen_head(head, backend, mnn))
     report_all(reported, results, output_format)
     _fail_on(fail_on, results, choice)
 
@@ -103,6 +106,7 @@ def _check_all(
     mnn: str | None,
     choice: RowChoice,
     additions: Sequence[Addition],
+    head: HeadForm | None,
 ) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
@@ -114,7 +118,7 @@ def _check_all(
 
     def checked(path: Path) -> CheckResult:
         model = load(path)
-        result = check_model(model, mnn_version=version, rewrites=None)
+        result = check_model(model, mnn_version=version, rewrites=None, head=head)
         for add in additions:
             result = add(model, result)
         return replace(result, diagnostics=chosen_findings(result.diagnostics, choice))
@@ -129,13 +133,15 @@ def _require_installed(option: str, mnn: str | None) -> None:
     require_installed(mnn, option, configured=mnn is not None and mnn == configured("mnn"))
 
 
-def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
+def _surveyor(names: Sequence[str], ignore: Sequence[str], head: str | None) -> Addition:
     """The findings that `--backend` adds to the result of one model; ignored rewrites are not assumed to be applied."""
     from mnncompat.backends.registry import require
     from mnncompat.checking.rule_catalog import is_rule
     from mnncompat.fixing.selection import choose_rewrites
+    from mnncompat.support.head_form import head_form
 
     require(names)
+    form = head_form(head)
     rewrites = choose_rewrites(ignore=ignore, is_rule=is_rule)
 
     def add(model: Model, result: CheckResult) -> CheckResult:
@@ -143,7 +149,8 @@ def _surveyor(names: Sequence[str], ignore: Sequence[str]) -> Addition:
         from mnncompat.backends.findings import with_backends
 
         with progress_bar("converting") as progress:
-            return with_backends(result, model, analyze(model, names, rewrites=rewrites, progress=progress))
+            found = analyze(model, names, rewrites=rewrites, head=form, progress=progress)
+        return with_backends(result, model, found)
 
     return add
 

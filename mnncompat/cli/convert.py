@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
+from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
@@ -31,6 +32,8 @@ def convert(  # noqa: PLR0913 - options
     exact_gelu: options.ExactGelu = False,
     target_version: options.TargetVersion = None,
     optimize_level: options.OptimizeLevel = None,
+    backend: RunsOn = None,
+    head: Head = None,
     shape: options.Shapes = None,
     data: options.Inputs = None,
     preprocess: options.Preprocessing = None,
@@ -61,6 +64,7 @@ def convert(  # noqa: PLR0913 - options
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
+    gate = replace(gate, head=chosen_head(head, backend, None))
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 

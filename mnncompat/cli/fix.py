@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
+from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
@@ -28,6 +29,8 @@ def fix(  # noqa: PLR0913 - options
     unsafe_fixes: options.Unsafe = False,
     mnn_version: options.FixVersion = None,
     arch: options.Arch = None,
+    backend: RunsOn = None,
+    head: Head = None,
     verify: options.Prove = True,
     shape: options.Freeze = None,
     data: options.Inputs = None,
@@ -52,7 +55,7 @@ def fix(  # noqa: PLR0913 - options
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     memory = parse_memory(memory_limit)
-    goal = Target(mnn_version, arch=arch, choice=rows)
+    goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
     reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, work))

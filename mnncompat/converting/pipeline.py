@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mnncompat.results.diagnostics import CheckResult, Diagnostic
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
+    from mnncompat.support.head_form import HeadForm
 
 _ATTEMPT = 1.5
 """How many times what was done before has to be left for an attempt with another rewrite."""
@@ -59,6 +60,7 @@ class GateOptions:
     Attributes:
         rewrites: Rewrites to apply before the conversion; empty for none.
         rows: Findings to report and to remove.
+        head: The form of every fully connected head; None chooses for each one.
         requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
@@ -75,6 +77,7 @@ class GateOptions:
 
     rewrites: Sequence[Rewrite] = ()
     rows: RowChoice = EVERYTHING
+    head: HeadForm | None = None
     requested: Sequence[str] = ()
     converter: ConvertOptions | None = None
     limits: Limits | None = None
@@ -239,7 +242,7 @@ class _Gate:
         return self._checked(fixed.model).diagnostics
 
     def _checked(self, model: Model) -> CheckResult:
-        found = check_model(model, rewrites=None)
+        found = check_model(model, rewrites=None, head=self._options.head)
         return replace(found, diagnostics=chosen_findings(found.diagnostics, self._options.rows))
 
     def _fix(self) -> FixedModel | None:
@@ -251,7 +254,7 @@ class _Gate:
         return fix_model(
             self._model,
             rewrites=self._rewrites,
-            target=Target(choice=self._options.rows),
+            target=Target(choice=self._options.rows, head=self._options.head),
             shapes=self._options.shapes,
             inputs=self._data,
             seed=self._options.seed,

@@ -149,7 +149,8 @@ def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1) 
     from MNN import expr, nn
 
     try:
-        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=expr.PrecisionMode.High, thread_num=threads)
+        high = expr.PrecisionMode.High
+        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=high, thread_num=threads)
     except SystemError as error:  # pymnn returns a result with an exception set
         raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
     if module is None:

@@ -16,6 +16,8 @@ from mnncompat.parity import FLOAT32, load_data, verify
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.scores import Choice, excuse_ties, scores_of
 from mnncompat.results.parity_report import ParityReport
+from mnncompat.support.head_form import HeadForm
+from mnncompat.support.target import Target
 
 LEAST = Choice(scores="s", axis=0, is_ranking=False)
 HEAD = '<ir_version: 8, opset_import: ["": 17]>'
@@ -95,7 +97,7 @@ def test_scores_of_a_rewritten_head_are_compared(factor: float, failed: set[str]
     values = numpy_helper.to_array(subject.graph.initializer[2]).copy()
     values[:, 3] *= factor
     subject.graph.initializer[2].CopyFrom(numpy_helper.from_array(values, "m"))
-    fixed = fix_model(from_proto(subject))
+    fixed = fix_model(from_proto(subject), target=Target(head=HeadForm.FLAT))
     assert [each.rewrite for each in fixed.applied] == ["fully-connected-to-convolution"]
     report = verified(original, fixed.model.proto, tmp_path)
     assert [each.name for each in report.outputs] == ["y", "scores of y"]

@@ -15,17 +15,22 @@ from onnx import ModelProto, TensorProto
 from rewriting import findings, operators, rewritten
 
 from mnncompat.rewrites.fully_connected.fully_connected_to_convolution import FullyConnectedToConvolution
+from mnncompat.support.head_form import HeadForm
+from mnncompat.support.target import Target
 
 REWRITE = FullyConnectedToConvolution()
+SPATIAL = Target("3.6.1", head=HeadForm.SPATIAL)
+FLAT = Target("3.6.1", head=HeadForm.FLAT)
+FORMS = pytest.mark.parametrize("target", [SPATIAL, FLAT], ids=["spatial", "flat"])
 LAYERS = {"Gemm", "MatMul"}
 MNN_RELATIVE = 1e-4
 
 
-def rewritten_head(model: ModelProto) -> ModelProto:
+def rewritten_head(model: ModelProto, target: Target = SPATIAL) -> ModelProto:
     """The rewritten model, of which no layer is left."""
-    _, refusals = findings(REWRITE, model)
+    _, refusals = findings(REWRITE, model, target)
     assert not refusals, refusals[0].reason
-    result = rewritten(REWRITE, model)
+    result = rewritten(REWRITE, model, target)
     assert not LAYERS & set(operators(result))
     return result
 
@@ -33,16 +38,18 @@ def rewritten_head(model: ModelProto) -> ModelProto:
 # ---- random heads --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400)
+@FORMS
+@settings(max_examples=120)
 @given(heads())
-def test_random_head_is_rewritten_and_equal_within_rounding(model: ModelProto) -> None:
-    assert_agrees(model, rewritten_head(model))
+def test_random_head_is_rewritten_and_equal_within_rounding(target: Target, model: ModelProto) -> None:
+    assert_agrees(model, rewritten_head(model, target))
 
 
-@settings(max_examples=60)
+@FORMS
+@settings(max_examples=30)
 @given(heads(mnn=True))
-def test_random_head_is_right_under_mnn(model: ModelProto) -> None:
-    result = rewritten_head(model)
+def test_random_head_is_right_under_mnn(target: Target, model: ModelProto) -> None:
+    result = rewritten_head(model, target)
     feeds = feeds_of(model)
     with TemporaryDirectory() as folder:
         outputs = measured(result, feeds, Path(folder))
@@ -191,7 +198,7 @@ def test_operator_domain_written_out() -> None:
     model = parsed("(float[N,2,3] x) => (float[N,4] y) { f = Flatten(x) i = Identity(f) y = MatMul(i, w) }", w=(6, 4))
     for node in model.graph.node:
         node.domain = "ai.onnx"
-    assert not LAYERS & set(operators(rewritten(REWRITE, model)))
+    assert not LAYERS & set(operators(rewritten(REWRITE, model, SPATIAL)))
 
 
 def test_features_that_only_the_weight_tells() -> None:
@@ -222,7 +229,7 @@ def test_other_domain_is_left_alone() -> None:
     model = parsed("(float[N,6] x) => (float[N,4] y) { y = MatMul(x, w) }", w=(6, 4))
     model.graph.node[0].domain = "com.example"
     model.opset_import.add(domain="com.example", version=1)
-    assert findings(REWRITE, model) == ([], [])
+    assert findings(REWRITE, model, SPATIAL) == ([], [])
 
 
 def test_note_names_layer_and_kernel() -> None:
@@ -231,7 +238,7 @@ def test_note_names_layer_and_kernel() -> None:
         w1=(24, 5),
         w2=(5, 3),
     )
-    (match,), _ = findings(REWRITE, model)
+    (match,), _ = findings(REWRITE, model, SPATIAL)
     assert [message for _, message in match.notes] == [
         "MatMul 24 -> 5 over 2x3x4 can be a 3x4 convolution",
         "Gemm 5 -> 3 can be a 1x1 convolution",

@@ -13,6 +13,10 @@ from rewriting import operators, rewritten
 from mnncompat import mnn
 from mnncompat.parity import Tolerance, compare_models, verify
 from mnncompat.rewrites.fully_connected.fully_connected_to_convolution import FullyConnectedToConvolution
+from mnncompat.support.head_form import HeadForm
+from mnncompat.support.target import Target
+
+SPATIAL = Target("3.6.1", head=HeadForm.SPATIAL)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +141,7 @@ HEADS: dict[str, tuple[str, dict[str, tuple[int, ...]], str]] = {
 def test_unusual_head(name: str, tmp_path: Path) -> None:
     text, weights, expected = HEADS[name]
     model = parsed(text, **weights)
-    result = rewritten(FullyConnectedToConvolution(), model)
+    result = rewritten(FullyConnectedToConvolution(), model, SPATIAL)
     assert " ".join(operators(result)) == expected
     report = compare_models(model, result)
     assert report.passed, report

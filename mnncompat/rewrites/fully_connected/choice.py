@@ -38,12 +38,12 @@ def is_needed(view: GraphView, nodes: Iterable[int], target: Target) -> bool:
 def gains(view: GraphView, region: Region) -> bool:
     """True if MNN runs the layers of a region faster as convolutions, by `rules/heads.json`.
 
-    As a convolution a layer takes in the normalisation and the activation that follow it, and what the next layer
-    reads needs no change of layout. A layer with neither is a convolution of MNN already.
+    MNN makes a convolution of a layer by itself, between changes of layout that cost little. What it leaves is a
+    normalisation behind the layer, an operator of its own: behind a Conv it becomes part of the weights.
     """
-    layers = [step for step in region.steps if isinstance(step.what, Layer)]
-    between = (view.nodes[step.node].op_type for step in region.steps if not isinstance(step.what, Layer))
-    return len(layers) > 1 or any(op in _TAKEN_IN for op in between)
-
-
-_TAKEN_IN = frozenset({"BatchNormalization"})
+    layers = {step.output for step in region.steps if isinstance(step.what, Layer)}
+    return any(
+        view.nodes[step.node].op_type == "BatchNormalization" and any(each.name in layers for each in step.operands)
+        for step in region.steps
+        if not isinstance(step.what, Layer)
+    )

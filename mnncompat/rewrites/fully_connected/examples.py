@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx import TensorProto
 
 from mnncompat.rewrites.core.base import Example
-from mnncompat.rewrites.core.examples import rewritten
+from mnncompat.rewrites.core.examples import rewritten, unchanged
 
 _SOURCES = (
     rewritten(
@@ -244,4 +244,44 @@ _BETWEEN = (
     ),
 )
 
-EXAMPLES: tuple[Example, ...] = (*_SOURCES, *_LAYERS, *_BETWEEN)
+_WITHOUT_MATMUL = "0.2.0.4"
+"""A release that needs convolutions, in their spatial form."""
+
+_FLAT = (
+    rewritten(
+        "tutorial head, flat",
+        """(float[N,2,4,4] x) => (float[N,5] y) {
+        f = Flatten(x) h = MatMul(f, w1) n = BatchNormalization(h, scale, shift, mean, variance) r = Relu(n)
+        y = Gemm<transB=1>(r, w2, b2) }""",
+        becomes="BatchNormalization, 2 Conv, Flatten, Relu, Reshape",
+        w1=(32, 7),
+        scale=(7,),
+        shift=(7,),
+        mean=(7,),
+        variance=(7,),
+        w2=(5, 7),
+        b2=(5,),
+    ),
+    rewritten(
+        "flattened after a transpose, flat",
+        """(float[N,2,3,4] x) => (float[N,7] y) {
+        t = Transpose<perm=[0,2,3,1]>(x) f = Flatten(t) h = Gemm(f, w1, b1)
+        y = BatchNormalization(h, scale, shift, mean, variance) }""",
+        becomes="BatchNormalization, Conv, Flatten, Reshape, Transpose",
+        w1=(24, 7),
+        b1=(7,),
+        scale=(7,),
+        shift=(7,),
+        mean=(7,),
+        variance=(7,),
+    ),
+    unchanged(
+        "a layer alone, which MNN runs as a convolution",
+        "(float[N,2,3,3] x) => (float[N,5] y) { f = Flatten(x) h = MatMul(f, w) r = Relu(h) y = Softmax(r) }",
+        w=(18, 5),
+    ),
+)
+
+_SPATIAL = tuple(each._replace(mnn=_WITHOUT_MATMUL) for each in (*_SOURCES, *_LAYERS, *_BETWEEN))
+
+EXAMPLES: tuple[Example, ...] = (*_SPATIAL, *_FLAT)

@@ -202,26 +202,16 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
+    from dataclasses import replace
+
     from mnncompat.converting.pipeline import GateOptions, convert_model
     from mnncompat.support.head_form import head_form
 
     rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
-    gate = GateOptions(
-        rewrites=rewrites if rewrite else (),
-        rows=rows,
-        head=head_form(head),
-        requested=("exact-gelu",) if exact_gelu else (),
-        converter=options,
-        limits=limits,
-        shapes=shapes or {},
-        inputs=_data(inputs, only=data_only),
-        tolerance=tolerance,
-        tolerances=tolerances or {},
-        seed=seed,
-        memory=memory,
-        power=power,
-        accept=accept,
-    )
+    compared = GateOptions(tolerance=tolerance, tolerances=tolerances or {}, seed=seed, power=power, accept=accept)
+    fed = replace(compared, inputs=_data(inputs, only=data_only), shapes=shapes or {}, memory=memory)
+    limited = replace(fed, converter=options, limits=limits, requested=("exact-gelu",) if exact_gelu else ())
+    gate = replace(limited, rewrites=rewrites if rewrite else (), rows=rows, head=head_form(head))
     return convert_model(_model(model), _path(out), options=gate)
 
 

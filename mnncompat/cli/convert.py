@@ -15,6 +15,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
+    from mnncompat.mnn import ConvertOptions
     from mnncompat.results.outcomes import ConvertResult
 
 
@@ -55,17 +56,19 @@ def convert(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     outputs = _outputs(models, output, dry_run=dry_run)
-    from mnncompat.mnn import ConvertOptions
-
-    converter = ConvertOptions(
-        fp16=fp16, weight_bits=weight_bits, target_version=target_version, optimize_level=optimize_level
-    )
+    converter = _converter(fp16, weight_bits, target_version, optimize_level)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
     gate = replace(gate, head=chosen_head(head, backend, None))
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
+
+
+def _converter(fp16: bool, bits: int, version: str | None, level: int | None) -> ConvertOptions:  # noqa: FBT001
+    from mnncompat.mnn import ConvertOptions
+
+    return ConvertOptions(fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level)
 
 
 def _gate(

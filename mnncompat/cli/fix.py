@@ -62,7 +62,12 @@ def fix(  # noqa: PLR0913 - options
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)
-    if any(_is_unfinished(result, written=output is not None or in_place) for result in results):
+    _require_finished(results, written=output is not None or in_place)
+
+
+def _require_finished(results: Sequence[FixedModel], *, written: bool) -> None:
+    """End with status 1 if there is something left to do about one of the models."""
+    if any(_is_unfinished(result, written=written) for result in results):
         raise Ended(1)
 
 

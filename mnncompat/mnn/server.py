@@ -26,6 +26,7 @@ from mnncompat.mnn import worker
 from mnncompat.mnn.confinement import bound, end_with, isolate
 from mnncompat.mnn.options import Limits
 from mnncompat.mnn.process import Child, Exit
+from mnncompat.mnn.records import enter, publish
 from mnncompat.results.failures import Stage
 
 
@@ -111,10 +112,10 @@ def _child(request: dict[str, Any], writing: int, server: int) -> NoReturn:
     os.chdir(directory)
     os.environ["HOME"] = os.environ["TMPDIR"] = str(directory)
     bound(request["limits"], parent=server)
-    worker.enter(Stage.START)
+    enter(Stage.START)
     result = worker.perform_confined(request["task"], request["arguments"])
-    worker.enter(Stage.EXIT)
-    worker.publish(result)
+    enter(Stage.EXIT)
+    publish(result)
     gc.collect()
     sys.stdout.flush()
     ctypes.CDLL(None).exit(0)

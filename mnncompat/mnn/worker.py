@@ -12,12 +12,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
+from mnncompat.mnn.records import enter, publish
 from mnncompat.results.failures import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -275,17 +275,6 @@ def _read(variable: Any, name: str) -> np.ndarray:
         raise TaskError(FailureKind.ERROR, f"output {name!r} cannot be read") from error
 
 
-def enter(stage: Stage) -> None:
-    """Record the stage, in case the process crashes in it: the last line of the file counts.
-
-    The file is appended to, because ext4 writes a file that is truncated first to disk at once, and a child records
-    four stages.
-    """
-    descriptor = os.open("stage", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    os.write(descriptor, f"{stage.value}\n".encode())
-    os.close(descriptor)
-
-
 def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Carry out a task in the current directory; failures become a result."""
     try:
@@ -313,12 +302,6 @@ def perform_confined(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
 def _failure(kind: FailureKind, message: str) -> dict[str, Any]:
     *_, stage = Path("stage").read_text(encoding="utf-8").split()
     return {"failure": kind.value, "message": message, "stage": stage}
-
-
-def publish(result: dict[str, Any]) -> None:
-    """Write the result in one step, where the parent expects it."""
-    Path("result.json.part").write_text(json.dumps(result), encoding="utf-8")
-    Path("result.json.part").replace("result.json")
 
 
 def preload(task: str) -> None:

@@ -28,10 +28,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-import mnncompat
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.mnn import Converted, ConvertOptions, Limits, convert, worker
+from mnncompat.report.version import tool_version
 from mnncompat.support.head_form import HeadForm
 from mnncompat.support.releases import installed_version
 from mnncompat.support.rule_files import root
@@ -97,11 +97,11 @@ def model_of(head: Head) -> ModelProto:
 
     def add(op: str, *inputs: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(op, inputs, [f"v{len(nodes)}"], name=f"n{len(nodes)}", **attributes))
-        return nodes[-1].output[0]
+        return str(nodes[-1].output[0])
 
     def keep(values: np.ndarray) -> str:
         stored.append(numpy_helper.from_array(values.astype(np.float32), f"w{len(stored)}"))
-        return stored[-1].name
+        return str(stored[-1].name)
 
     shape = (math.prod(head.features),) if head.source == "input" else head.features
     value = _SOURCES[head.source](add)
@@ -119,7 +119,8 @@ def model_of(head: Head) -> ModelProto:
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 13)])
 
 
-_Add, _Keep = Callable[..., str], Callable[[np.ndarray], str]
+_Add = Callable[..., str]
+_Keep = Callable[[np.ndarray], str]
 
 
 def _norm(add: _Add, keep: _Keep, value: str, size: int) -> str:
@@ -265,7 +266,7 @@ def _write(rows: list[dict[str, Any]]) -> None:
     facts = {
         "about": "tests/benchmarks/heads.py --record: microseconds of a run as it is, and original / rewritten by form",
         "mnn": installed_version(),
-        "mnncompat": mnncompat.__version__,
+        "mnncompat": tool_version(),
         "machine": platform.machine(),
         "settings": [{"batch": batch, "threads": threads} for batch, threads in _SETTINGS],
     }

@@ -15,6 +15,7 @@ from mnncompat.graph.protos import attribute
 from mnncompat.inference.bound_domains import activation, clip, compare, extremum
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.function_domains import FUNCTION_DOMAINS
+from mnncompat.inference.mean_domains import weights_of_mean
 from mnncompat.inference.state_domains import concat, recurrent, scan
 
 Found = Iterator[Use | Claim]
@@ -256,6 +257,11 @@ def _axes(reading: Reading) -> Found:
             yield from reading.claim(Kind.IDS, 0, rank - 1, f"axes of {reading.node.op_type} of rank {len(shape)}")
 
 
+def _sum(reading: Reading) -> Found:
+    yield from weights_of_mean(reading)
+    yield from _axes(reading)
+
+
 def _write_indices(reading: Reading) -> Found:
     """TensorScatter: where the update begins, so that it fits."""
     if reading.position == 0:
@@ -286,6 +292,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("GatherElements", "Scatter", "ScatterElements"), _along_axis),
     **dict.fromkeys(("GatherND", "ScatterND"), _by_index),
     **dict.fromkeys((*_WITH_AXES, *(f"Reduce{kind}" for kind in _REDUCTIONS)), _axes),
+    "ReduceSum": _sum,
     "TensorScatter": _write_indices,
     **dict.fromkeys(("Attention", "GRU", "GroupQueryAttention", "LSTM", "MultiHeadAttention", "RNN"), recurrent),
     **dict.fromkeys(("ConstantOfShape", "Expand", "Range", "Resize", "Slice", "Tile"), _size),

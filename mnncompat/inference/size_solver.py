@@ -81,12 +81,18 @@ class _Search:
         self._steps = 0
 
     def run(self) -> Iterator[dict[str, int]]:
-        """All assignments: first those where every dimension has its candidate of the same place, then all others."""
+        """All assignments: first those where every dimension has its candidate of the same place, then all others.
+
+        Dimensions that nothing is required of have their first one: that a height needs its third is no reason for the
+        third batch.
+        """
+        asked = {name for each in self._requirements for side in (each.left, each.right) for name in side.dimensions()}
+        unasked = {name: values[0] for name, values in self._candidates.items() if name not in asked}
         longest = max((len(values) for values in self._candidates.values()), default=1)
         for place in range(longest):
             sizes = {name: values[min(place, len(values) - 1)] for name, values in self._candidates.items()}
             if self._fits(sizes):
-                yield from self._completed(sizes)
+                yield from self._completed({**sizes, **unasked})
         yield from self._assign(0, {})
 
     def _substitute(self, name: str, value: Size) -> None:

@@ -26,7 +26,7 @@ def ask(kind: str, left: Size, right: Size | int, branch: str = "") -> Requireme
         ([ask("equal", H * W * 4, 4 * 7 * 11)], {"h": 7, "w": 11, "n": 64}),
         ([ask("equal", N, H + W)], {"h": 64, "w": 64, "n": 128}),
         ([ask("equal", N, H * 2), ask("equal", H // 8, W)], {"h": 64, "w": 8, "n": 128}),
-        ([ask("at-most", H, 20)], {"h": 16, "w": 16, "n": 16}),
+        ([ask("at-most", H, 20)], {"h": 16, "w": 64, "n": 64}),
         ([ask("broadcast", H, W)], {"h": 64, "w": 64, "n": 64}),
         ([ask("multiple", H, 7)], {"h": 0, "w": 64, "n": 64}),
         ([ask("equal", (H - 1) // 32, 1)], {"h": 64, "w": 64, "n": 64}),

@@ -127,6 +127,18 @@ MASKS = {
         n = ReduceSum<keepdims=0>(u, st) d = Clip(n, e) y = Div(a, d) }""",
         inputs={"m": MASK},
     ),
+    "mean-of-steps": Small(
+        """(float[2,6,8] x, int64[2,6] m) => (float[2,8] y) <int64[1] ax = {2}, int64[1] st = {1}, float e = {1e-9}> {
+        u = Unsqueeze(m, ax) s = Shape(x) z = Expand(u, s) f = Cast<to=1>(z) p = Mul(x, f)
+        a = ReduceSum<keepdims=0>(p, st) n = ReduceSum<keepdims=0>(f, st) d = Clip(n, e) y = Div(a, d) }""",
+        inputs={"m": MASK},
+    ),
+    "mean-by-product": Small(
+        """(float[2,6,8] x, int64[2,6] m) => (float[2,1,8] y) <int64[1] ax = {1}, int64[1] st = {2}, float e = {1.0}> {
+        f = Cast<to=1>(m) u = Unsqueeze(f, ax) a = MatMul(u, x) n = ReduceSum<keepdims=1>(u, st) d = Max(n, e)
+        y = Div(a, d) }""",
+        inputs={"m": MASK},
+    ),
     "xor": Small("(bool[2,6] m, bool[2,6] n) => (bool[2,6] y) { y = Xor(m, n) }", inputs={"m": MASK, "n": MASK}),
 }
 

@@ -251,6 +251,7 @@ def verify(  # noqa: PLR0913 - options
         limits=limits,
         save_data=None if save_data is None else Path(save_data),
         power=power,
+        as_stored=True,
     )
 
 

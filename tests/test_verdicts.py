@@ -163,11 +163,29 @@ def test_within(words: list[str], capsys: Capture) -> None:
 
 def test_a_tolerance_that_is_wider_proves_no_equality(capsys: Capture) -> None:
     assert convert(LAYER, "--weight-bits", "4") == 0
-    assert main(["verify", "model.onnx", "out.mnn"]) == 1
+    assert main(["verify", "model.onnx", "out.mnn", "--tolerance", "1e-3"]) == 1
     assert main(["verify", "model.onnx", "out.mnn", "--tolerance", "0.4"]) == 0
     assert "\nwithin " in capsys.readouterr().out
     assert (FLOAT32.rtol, FLOAT32.is_rough) == (EQUAL_RTOL, False)
     assert FLOAT32.atol <= EQUAL_ATOL
+
+
+@pytest.mark.parametrize(("words", "told"), [(["--weight-bits", "4"], "4 bits"), (["--weight-bits", "8"], "8 bits")])
+def test_a_file_with_rounded_weights_is_judged_as_one(words: list[str], told: str, capsys: Capture) -> None:
+    assert convert(LAYER, *words) == 0
+    capsys.readouterr()
+    assert main(["verify", "model.onnx", "out.mnn", "--save-data", "data"]) == 0
+    text = capsys.readouterr().out
+    assert f"note: the file holds weights that were rounded to {told} (1 op), and is judged by its signal-to" in text
+    assert "\nwithin " in text
+    assert main(["verify", "--load-data", "data"]) == 0
+    assert f"weights that were rounded to {told}" in capsys.readouterr().out
+    other = onnx.load("model.onnx")
+    weights = numpy_helper.to_array(other.graph.initializer[0])
+    other.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights[::-1].copy(), "w"))
+    onnx.save(other, "model.onnx")
+    assert main(["verify", "model.onnx", "out.mnn"]) == 1
+    assert "NOT equal" in capsys.readouterr().out
 
 
 def test_random_outputs_are_not_proven(capsys: Capture) -> None:

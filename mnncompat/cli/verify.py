@@ -110,6 +110,7 @@ def _run(
         limits=limits.with_memory(drawn.memory),
         save_data=save_data,
         power=power,
+        as_stored=True,
     )
 
 

@@ -43,6 +43,14 @@ class _Input:
     DIMS, DTYPE, LAYOUT = 0, 1, 2
 
 
+class _Encoding:
+    """Fields of IDSTQuan, which says how weights are encoded. `aMax` holds their bits, whatever its name says."""
+
+    TYPE, BITS = 2, 7
+
+
+_HALF, _MOST_BITS = 3, 8
+"""Type of float16; bits of the finest integers."""
 _VERSION = 2
 """Field of ExtraInfo."""
 _OWN_TYPE = 0
@@ -127,6 +135,7 @@ def _op(table: Table, names: tuple[str, ...], body: str, version: str) -> MnnOp:
         custom="" if main is None or parameter not in _CUSTOM else main.text(_OWN_TYPE),
         weights=weights,
         external=external,
+        bits=_bits(main, parameter) if main is not None and weights is Weights.ENCODED else 0,
     )
 
 
@@ -138,6 +147,17 @@ def _stored(main: Table, parameter: str) -> tuple[Weights, bool]:
         return Weights.ENCODED, external
     held = external or any(main.count(field, width) for field, width in holder.arrays.items())
     return (Weights.PLAIN if held else Weights.NONE), external
+
+
+def _bits(main: Table, parameter: str) -> int:
+    """Bits of encoded weights."""
+    encoding = main.table(_HOLDERS[parameter].encoded[0])
+    if encoding is None:  # for integer arithmetic
+        return _MOST_BITS
+    if encoding.number(_Encoding.TYPE, INT32) == _HALF:
+        return 2 * _MOST_BITS
+    bits = encoding.number(_Encoding.BITS, INT32)
+    return bits if 0 < bits <= _MOST_BITS else 0
 
 
 def _input(table: Table, op: MnnOp) -> MnnInput:

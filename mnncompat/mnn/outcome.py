@@ -96,6 +96,7 @@ class MnnOp(NamedTuple):
         parameter: Kind of its parameters (`Convolution2D`); empty if it has none.
         custom: Of an op that MNN itself does not know (`Extra`, `Plugin`): its own type.
         weights: How it holds its weights.
+        bits: Of a weight that was rounded, 16 for float16; 0 where it was not, or the op does not say.
         external: True if they are in a file of their own.
     """
 
@@ -109,6 +110,7 @@ class MnnOp(NamedTuple):
     custom: str = ""
     weights: Weights = Weights.NONE
     external: bool = False
+    bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ def compared(
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
     dimensions = feeder.dimensions(found.settled)
-    report = replace(report, sizes=coverage(report, dimensions))
+    report = replace(report, sizes=coverage(report, dimensions), notes=(*report.notes, *judge.facts))
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
+from mnncompat.parity.metrics import agrees
 from mnncompat.parity.outliers import examine
 from mnncompat.parity.output_scale import fitted
 from mnncompat.parity.scores import NO_SCORES, Scores, excuse_ties
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mnncompat.parity.input_plan import NamedFeeds
     from mnncompat.parity.outliers import Examined
+    from mnncompat.parity.rounded_weights import Rounded
     from mnncompat.results.parity_report import ParityReport, RunnerFailure, UndeterminedOutput
 
     Outputs = list[dict[str, np.ndarray]]
@@ -65,6 +67,8 @@ class Judge:
         unexplained: Outputs whose failures are taken as they are.
         coarse: Outputs that are functions which saturate.
         scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
+        rounded: What holds for `loose` instead, where one of them does not agree, and why.
+        loose: Outputs whose tolerance follows from how the weights are stored.
     """
 
     def __init__(
@@ -75,14 +79,21 @@ class Judge:
         *,
         coarse: Collection[str] = (),
         scores: Scores = NO_SCORES,
+        rounded: Rounded | None = None,
+        loose: Collection[str] = (),
     ) -> None:
         self.tolerances = dict(tolerances)
         """Of every output, as they were used."""
         self._given = dict(tolerances)
         self.notes: list[str] = []
+        """About what was judged."""
+        self.facts: list[str] = []
+        """Notes that hold however the outputs are judged, and are kept with their data."""
         self._explain = explain
         self._unexplained = unexplained
         self._coarse = coarse
+        self._rounded = rounded
+        self._loose = loose
         self.scores = scores
         """What outputs of whole numbers are made from."""
 
@@ -114,8 +125,23 @@ class Judge:
         other = [name for name in scores if not _have_one_shape(name, expected, actual)]
         for name in other:
             del self.tolerances[name]
-            self.notes.append(f"{self.scores.labels[name]}: not compared, the file's {name!r} is another tensor")
+            self.facts.append(f"{self.scores.labels[name]}: not compared, the file's {name!r} is another tensor")
+        self._loosen(expected, actual)
         return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
+
+    def _loosen(self, expected: Outputs, actual: Outputs) -> None:
+        """Take the tolerance of rounded weights where outputs do not agree by that of full ones."""
+        names = [name for name in self._loose if name in self.tolerances]
+        if self._rounded is None or all(self._agrees(name, expected, actual) for name in names):
+            return
+        self._given |= dict.fromkeys(names, self._rounded.tolerance)
+        self.fit(expected)
+        self.facts.append(self._rounded.words)
+
+    def _agrees(self, name: str, expected: Outputs, actual: Outputs) -> bool:
+        """Whether an output agrees in every draw, without a single outlier."""
+        strict, pairs = replace(self.tolerances[name], outliers=0.0), zip(expected, actual, strict=True)
+        return all(name in found and agrees(wanted[name], found[name], strict) for wanted, found in pairs)
 
     def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
         tolerance = self.tolerances[name]

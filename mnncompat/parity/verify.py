@@ -22,6 +22,7 @@ from mnncompat.parity.power.analysis import PowerAnalysis
 from mnncompat.parity.real_data import Given, real_data
 from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
+from mnncompat.parity.rounded_weights import Rounded, rounded_weights
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
@@ -55,6 +56,7 @@ def verify(  # noqa: PLR0913 - options
     save_data: Path | None = None,
     power: bool = True,
     read: Model | None = None,
+    as_stored: bool = False,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -74,6 +76,7 @@ def verify(  # noqa: PLR0913 - options
         power: Whether to find out which operators the proof would have caught, see `mnncompat.parity.power`. Classes
             that are saturated in every draw are judged before the function in any case.
         read: The model in `model`, if that is a file that was read already.
+        as_stored: Judge outputs without a tolerance as the file's weights are rounded, if they do not agree otherwise.
 
     Returns:
         The verdict, per output and overall.
@@ -93,8 +96,9 @@ def verify(  # noqa: PLR0913 - options
     scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file)
     scored = scores.exposed(proto)
     subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
-    judge = _judge(model, scored, scores, tolerance, tolerances, random)
-    judge.notes += notes
+    rounded = rounded_weights(mnn_file) if as_stored and tolerance is None else None
+    judge = _judge(model, scored, scores, tolerance, tolerances, random, rounded)
+    judge.facts += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     shown = recorder.model if recorder is not None else scored if scores.labels else None
     reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
@@ -111,6 +115,7 @@ def _judge(
     tolerance: Tolerance | None,
     tolerances: Mapping[str, Tolerance] | None,
     random: Collection[str],
+    rounded: Rounded | None,
 ) -> Judge:
     rounding = Rounding(lambda: scores.exposed(with_weights(model)))
     return Judge(
@@ -119,6 +124,8 @@ def _judge(
         unexplained={*(tolerances or ()), *random},
         coarse=coarse_outputs(scored, output_names(scored)),
         scores=scores,
+        rounded=rounded,
+        loose=[name for name in output_names(scored) if name not in {*(tolerances or ()), *random}],
     )
 
 

@@ -60,16 +60,17 @@ def test_ops_are_listed_and_counted(onnx_file: WRITE, weight: np.ndarray, limits
 
 
 @pytest.mark.parametrize(
-    ("options", "weights"),
+    ("options", "weights", "bits"),
     [
-        (ConvertOptions(), Weights.PLAIN),
-        (ConvertOptions(fp16=True), Weights.ENCODED),
-        (ConvertOptions(weight_bits=8), Weights.ENCODED),
+        (ConvertOptions(), Weights.PLAIN, 0),
+        (ConvertOptions(fp16=True), Weights.ENCODED, 16),
+        (ConvertOptions(weight_bits=8), Weights.ENCODED, 8),
+        (ConvertOptions(weight_bits=4, weight_asymmetric=False), Weights.ENCODED, 4),
     ],
-    ids=["float32", "float16", "int8"],
+    ids=["float32", "float16", "int8", "int4"],
 )
 def test_how_weights_are_held(
-    onnx_file: WRITE, weight: np.ndarray, limits: Limits, options: ConvertOptions, weights: Weights
+    onnx_file: WRITE, weight: np.ndarray, limits: Limits, options: ConvertOptions, weights: Weights, bits: int
 ) -> None:
     graph = mnn.read_graph(converted(onnx_file(CONV, w=weight), limits, options))
     assert {op.type: op.weights for op in graph.ops} == {
@@ -77,6 +78,7 @@ def test_how_weights_are_held(
         "ConvertTensor": Weights.NONE,
         "Convolution": weights,
     }
+    assert {op.bits for op in graph.ops if op.type == "Convolution"} == {bits}
     assert not any(op.external for op in graph.ops)
 
 

@@ -123,9 +123,10 @@ class PowerAnalysis:
         """
         problems: dict[str, list[str]] = {}
         inner = {each.value: first.pop(each.value, None) for each in self._found.flattened}
+        exact = {each.name for each in outputs if not each.tolerance.is_rough}
         for each in self._found.flattened:
             found = inner[each.value]
-            if found is not None and found.shape == each.expected.shape:
+            if found is not None and found.shape == each.expected.shape and each.output in exact:
                 problems[each.output] = list(differences(each, found))
         return tuple(replace(each, problems=(*each.problems, *problems.get(each.name, ()))) for each in outputs)
 

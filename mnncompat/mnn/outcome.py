@@ -37,12 +37,14 @@ class Ran:
         words: What MNN printed, without the lines that it prints for every model.
         seconds: Wall time of the child process, start-up included.
         inner: Tensors inside the model, of the first of the feeds: name -> array.
+        draw_seconds: Processor time of each of the feeds, with handing over the inputs and reading the outputs.
     """
 
     outputs: list[dict[str, np.ndarray]]
     words: str
     seconds: float
     inner: dict[str, np.ndarray]
+    draw_seconds: tuple[float, ...] = ()
 
 
 class Held(NamedTuple):

@@ -81,7 +81,8 @@ def run(
     count = len(output_names)
     outputs = [dict(zip(output_names, found[at : at + count], strict=True)) for at in range(0, len(found), count)]
     held = dict(zip(inner, inside, strict=True))
-    return Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds)
+    took = tuple(map(float, answer.values.get("seconds", ())))
+    return Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds, draw_seconds=took)
 
 
 def trace(

@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +73,7 @@ def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run `model` (a path) on `FEEDS`, into `OUTPUTS`.
+    """Run `model` (a path) on `FEEDS`, into `OUTPUTS`; returns the processor time of each draw.
 
     `inputs` and `outputs` are names. Both files hold the arrays of one draw after the other, in the order of the names.
     Tensors named in `inner` are computed of the first draw afterwards, into `INNER`.
@@ -81,11 +83,12 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     module = load(arguments["model"], inputs, outputs)
     entries = module.get_info()["inputs"]
     results: list[np.ndarray] = []
-    feeds = read_arrays(Path(FEEDS))
+    feeds, times = read_arrays(Path(FEEDS)), [time.process_time()]
     enter(Stage.RUN)
     for draw in range(arguments["feeds"]):
         arrays = feeds[draw * len(inputs) : (draw + 1) * len(inputs)]
         results += forward(module, entries, inputs, arrays, outputs)
+        times.append(time.process_time())
     write_arrays(Path(OUTPUTS), results)
     if inner:
         enter(Stage.INNER)
@@ -94,7 +97,7 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
         module = load(arguments["model"], inputs, inner)
         found = forward(module, module.get_info()["inputs"], inputs, feeds[: len(inputs)], inner)
         write_arrays(Path(INNER), found)
-    return {}
+    return {"seconds": [after - before for before, after in pairwise(times)]}
 
 
 def trace(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.reference import Reference
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
+from mnncompat.parity.scores import ScoringRunner
 from mnncompat.parity.signature import output_names
 from mnncompat.parity.size_coverage import coverage
+from mnncompat.parity.speed import speed_of
 from mnncompat.parity.undetermined import undetermined_outputs
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
@@ -82,6 +84,8 @@ def compared(
     else:
         outputs = _judged(judge, analysis, found, expected, actual, without=random)
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
+        timed = subject.timings if isinstance(subject, ScoringRunner) else None
+        report = replace(report, speed=speed_of(found.feeds, reference.timings, fed, timed))
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
     dimensions = feeder.dimensions(found.settled)

@@ -23,6 +23,7 @@ from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
+from mnncompat.parity.speed import Timings
 from mnncompat.parity.stated_noise import with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
@@ -74,7 +75,7 @@ class OnnxRuntimeRunner:
             largest run took, rounded up to a power of two, stays with the session.
     """
 
-    __slots__ = ("_folder", "_frees", "_model", "_session", "name")
+    __slots__ = ("_folder", "_frees", "_model", "_session", "name", "timings")
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class OnnxRuntimeRunner:
         self._folder = folder
         self._frees = frees
         self._session: Any = None
+        self.timings = Timings()
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
         """Run the model on each of the feeds.
@@ -107,13 +109,17 @@ class OnnxRuntimeRunner:
             session = self._loaded()
             stage = Stage.RUN
             names = [each.name for each in session.get_outputs()]
-            found = [_own(dict(zip(names, session.run(names, dict(feed)), strict=True))) for feed in feeds]
+            found = [_own(dict(zip(names, self._timed(session, names, feed), strict=True))) for feed in feeds]
         except RunnerError:
             raise
         except Exception as error:  # noqa: BLE001 - its exceptions share no base but Exception
             return _refusal(stage, str(error) or type(error).__name__)
         strange = next((name for each in found for name, value in each.items() if not _is_tensor(value)), None)
         return found if strange is None else _refusal(stage, f"output {strange!r} is not a tensor of numbers")
+
+    def _timed(self, session: Any, names: list[str], feed: Mapping[str, np.ndarray]) -> Any:
+        with self.timings.of(feed):
+            return session.run(names, dict(feed))
 
     def load(self) -> None:
         """Load the model before it is run; a failure shows when it is run."""
@@ -183,7 +189,7 @@ class OnnxRunner:
         folder: Where the external data of a model in memory lies.
     """
 
-    __slots__ = ("_fast", "_folder", "_is_refused", "_model", "_slow", "name")
+    __slots__ = ("_fast", "_folder", "_is_refused", "_model", "_slow", "name", "timings")
 
     def __init__(
         self, model: Path | str | onnx.ModelProto, *, name: str = "onnxruntime", folder: Path | None = None
@@ -192,6 +198,7 @@ class OnnxRunner:
         self._model = model
         self._folder = folder
         self._fast = OnnxRuntimeRunner(model, name=name, folder=folder)
+        self.timings = self._fast.timings
         self._slow: Any = None
         self._is_refused = False
 
@@ -273,13 +280,15 @@ class MnnRunner:
 
     Attributes:
         inner: Tensors inside the model, computed of the first of the feeds after all outputs, and given with them.
+        timings: Of the runs so far.
     """
 
-    __slots__ = ("_limits", "_outputs", "_path", "inner", "name")
+    __slots__ = ("_limits", "_outputs", "_path", "inner", "name", "timings")
 
     def __init__(self, path: Path, *, outputs: Sequence[str], limits: Limits, name: str = "MNN") -> None:
         self.name = name
         self.inner: tuple[str, ...] = ()
+        self.timings = Timings()
         self._path = path
         self._outputs = tuple(outputs)
         self._limits = limits
@@ -299,6 +308,8 @@ class MnnRunner:
         ran = mnn.run(self._path, feeds, output_names=self._outputs, inner=self.inner, limits=self._limits)
         if isinstance(ran, Failure):
             return ran
+        for feed, seconds in zip(feeds, ran.draw_seconds, strict=False):
+            self.timings.add(feed, seconds)
         first, *others = ran.outputs
         return [first | ran.inner, *others]
 

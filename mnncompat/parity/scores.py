@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnncompat.mnn import Limits
+    from mnncompat.parity.speed import Timings
     from mnncompat.results.parity_report import Comparison, Tolerance
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
@@ -162,6 +163,11 @@ class ScoringRunner:
         self._plain = MnnRunner(path, outputs=outputs, limits=limits)
         self._scores = MnnRunner(path, outputs=scores, limits=limits) if scores else None
         self.name = self._plain.name
+
+    @property
+    def timings(self) -> Timings:
+        """Of the runs so far, without those for scores."""
+        return self._plain.timings
 
     def ask(self, names: Collection[str]) -> None:
         """Give tensors inside the model with the outputs of the first of the feeds, as far as the file has them."""

@@ -218,6 +218,21 @@ class InputAssumption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What a draw takes on this machine, at the first sizes: medians of processor time, one thread.
+
+    Attributes:
+        reference: Seconds under ONNX Runtime, which may not fuse nodes in a comparison.
+        mnn: Seconds under MNN, with handing over the inputs and reading the outputs.
+        runs: How many runs of a side the medians are of, at least.
+    """
+
+    reference: float
+    mnn: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParityReport:
     """Whether two models compute the same.
 
@@ -234,6 +249,7 @@ class ParityReport:
         undetermined: Outputs that are random, and are not among `outputs`. One is enough to fail: it may be anything.
         power: Which operators the proof would have caught; None where that was not measured.
         sizes: The sizes at which each dynamic dimension was compared.
+        speed: What a draw takes under both sides; None where that was not measured.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -248,6 +264,7 @@ class ParityReport:
     undetermined: tuple[UndeterminedOutput, ...] = ()
     power: Power | None = None
     sizes: tuple[SizeCoverage, ...] = ()
+    speed: Speed | None = None
 
     @property
     def passed(self) -> bool:

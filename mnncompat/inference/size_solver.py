@@ -90,7 +90,7 @@ class _Search:
         unasked = {name: values[0] for name, values in self._candidates.items() if name not in asked}
         longest = max((len(values) for values in self._candidates.values()), default=1)
         for place in range(longest):
-            sizes = {name: values[min(place, len(values) - 1)] for name, values in self._candidates.items()}
+            sizes = {name: values[place if place < len(values) else 0] for name, values in self._candidates.items()}
             if self._fits(sizes):
                 yield from self._completed({**sizes, **unasked})
         yield from self._assign(0, {})

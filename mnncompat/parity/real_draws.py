@@ -62,12 +62,13 @@ class Feeder:
         seed: int = 0,
         memory: int | None = None,
     ) -> None:
-        self._proto = proto
-        self._signature = signature
         self.draws = given_draws(signature, shapes, data)
         """Those of the user's data."""
         self.shapes = self.draws[0].shapes if self.draws else checked(signature, shapes, {})[0]
         """Shapes that drawn inputs have, where the user says them."""
+        self._proto, self._signature = _with_ranks(
+            proto, signature, [each.shapes for each in self.draws] or [self.shapes]
+        )
         self.only = data.only
         self.seed = seed
         self._memory = default_limit() if memory is None else memory
@@ -90,6 +91,23 @@ class Feeder:
     def is_complete(self, draw: GivenDraw) -> bool:
         """Whether every input is given."""
         return all(spec.name in draw.arrays for spec in self._signature)
+
+
+def _with_ranks(
+    proto: onnx.ModelProto, signature: Sequence[InputSpec], given: Sequence[Mapping[str, tuple[int, ...]]]
+) -> tuple[onnx.ModelProto, Sequence[InputSpec]]:
+    """Inputs of unknown rank have that of the shapes that were given, if they have one; their axes are then dynamic."""
+    ranks = {spec.name: {len(shapes[spec.name]) for shapes in given} for spec in signature if spec.shape is None}
+    known = {name: each.pop() for name, each in ranks.items() if len(each) == 1}
+    if not known:
+        return proto, signature
+    declared = type(proto)()
+    declared.CopyFrom(proto)
+    for value in declared.graph.input:
+        for _ in range(known.get(value.name, 0)):
+            value.type.tensor_type.shape.dim.add()
+    found = (replace(spec, shape=(None,) * known[spec.name]) if spec.name in known else spec for spec in signature)
+    return declared, tuple(found)
 
 
 def run_reference_on(feeder: Feeder, runner: Runner) -> Reference:

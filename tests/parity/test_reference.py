@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper, parser
 
+from mnncompat.parity import compare_models, real_data
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import Estimator
 from mnncompat.parity.reference import Reference, run_reference
@@ -167,3 +169,20 @@ def test_other_sizes_than_given_ones_are_smaller_where_the_graph_allows_it() -> 
     assert sizes[:5] == [48 * 320] * 5
     assert max(sizes[5:]) < 48 * 320
     assert {feed.shapes["x"][0] for feed in found.feeds} == {1, 2, 3}
+
+
+def test_the_axes_of_an_input_without_a_rank_are_dynamic() -> None:
+    model = model_of(
+        "(float[N,8] x, float k) => (float[N,4] y) { a = Mul(x, k) y = MatMul(a, w) }", w=np.ones((8, 4), np.float32)
+    )
+    for value in model.graph.input:
+        value.type.tensor_type.ClearField("shape")
+    report = compare_models(model, model, shapes={"x": (2, 8), "k": ()})
+    assert [(each.dimension, each.sizes, bool(each.settled)) for each in report.sizes] == [
+        ("x axis 0", (1, 2, 3), False),
+        ("x axis 1", (8,), True),
+    ]
+    data = {"x": np.ones((2, 8), np.float32), "k": np.ones((), np.float32)}
+    report = compare_models(model, model, inputs=replace(real_data(data), only=True))
+    assert report.verdict == "one-size"
+    assert not model.graph.input[0].type.tensor_type.HasField("shape")

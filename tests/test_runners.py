@@ -16,7 +16,8 @@ import mnncompat
 from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import ConvertOptions, Limits
-from mnncompat.parity.runners import MnnRunner, OnnxRunner, OnnxRuntimeRunner
+from mnncompat.parity.mnn_runner import MnnRunner
+from mnncompat.parity.runners import OnnxRunner, OnnxRuntimeRunner
 from mnncompat.parity.signature import InputSpec, input_signature, output_names
 from mnncompat.results.failures import Failure, FailureKind, Stage
 

@@ -1,4 +1,4 @@
-"""Run a model on arrays: one protocol, and the runners that follow it (ONNX Runtime, MNN).
+"""Run a model on arrays: one protocol, and the runners of ONNX models.
 
 A model that a runner cannot run is a finding, so `run` returns a typed failure instead of raising.
 """
@@ -15,11 +15,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import EncodeError
 
-from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
-from mnncompat.mnn import Limits
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
@@ -267,51 +265,6 @@ class OnnxRunner:
         copy.CopyFrom(self._model)
         onnx.load_external_data_for_model(copy, str(self._folder))
         return copy
-
-
-class MnnRunner:
-    """MNN, in a child process.
-
-    Args:
-        path: The `.mnn` file.
-        outputs: Names of the outputs to compute.
-        limits: What the child process may use.
-        name: What reports call it.
-
-    Attributes:
-        inner: Tensors inside the model, computed of the first of the feeds after all outputs, and given with them.
-        timings: Of the runs so far.
-    """
-
-    __slots__ = ("_limits", "_outputs", "_path", "inner", "name", "timings")
-
-    def __init__(self, path: Path, *, outputs: Sequence[str], limits: Limits, name: str = "MNN") -> None:
-        self.name = name
-        self.inner: tuple[str, ...] = ()
-        self.timings = Timings()
-        self._path = path
-        self._outputs = tuple(outputs)
-        self._limits = limits
-
-    def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
-        """Run the model on each of the feeds, all in one child process.
-
-        Args:
-            feeds: Input name -> array, in the dtypes that the ONNX model declares.
-
-        Returns:
-            For each of the feeds: output name -> array in MNN's dtype; or how it failed.
-
-        Raises:
-            RunnerError: MNN is not installed.
-        """
-        ran = mnn.run(self._path, feeds, output_names=self._outputs, inner=self.inner, limits=self._limits)
-        if isinstance(ran, Failure):
-            return ran
-        for feed, seconds in zip(feeds, ran.draw_seconds, strict=False):
-            self.timings.add(feed, seconds)
-        first, *others = ran.outputs
-        return [first | ran.inner, *others]
 
 
 def _with_sorted_nodes(model: Path | str | bytes | onnx.ModelProto) -> onnx.ModelProto:

@@ -21,7 +21,7 @@ from mnncompat.graph.operator_traits import CASTS, RESHAPES, SIZES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.metrics import allowance
-from mnncompat.parity.runners import MnnRunner
+from mnncompat.parity.mnn_runner import MnnRunner
 from mnncompat.results.failures import Failure, Stage
 
 if TYPE_CHECKING:

@@ -164,8 +164,8 @@ def _case(view: GraphView, node: NodeProto, stored: _Arrays, fed: _Arrays, writt
     expected = {names[name]: array for name, array in written.items()}
     inner = {names[name] for name in written if name not in view.outputs}
     nodes, shown, shapes = _behind(bare, expected, inner)
-    declared = ([_typed(name, array) for name, array in each.items()] for each in (feeds, shown))
-    graph = helper.make_graph(nodes, "node", *declared)
+    inputs, outputs = ([_typed(name, array) for name, array in each.items()] for each in (feeds, shown))
+    graph = helper.make_graph(nodes, "node", inputs, outputs)
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
     model.ir_version = max(proto.ir_version, _IR_VERSION) if proto.functions else _IR_VERSION

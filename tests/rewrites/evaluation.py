@@ -13,7 +13,8 @@ from mnncompat import mnn
 from mnncompat.parity import DRAWS
 from mnncompat.parity.input_plan import InputPlan
 from mnncompat.parity.input_planner import InputPlanner
-from mnncompat.parity.runners import MnnRunner, OnnxRunner
+from mnncompat.parity.mnn_runner import MnnRunner
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.signature import input_signature, output_names
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import ScoringRunner
 from mnncompat.parity.signature import output_names
 from mnncompat.parity.size_coverage import coverage
-from mnncompat.parity.speed import speed_of
+from mnncompat.parity.speed import Timings, speed_of
 from mnncompat.parity.undetermined import undetermined_outputs
 from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import OutputParity, ParityReport, RunnerFailure, Tolerance, UndeterminedOutput
@@ -63,8 +63,7 @@ def compared(
         analysis: Of the power; None to leave it out.
     """
     start = time.process_time()
-    found = run_reference_on(feeder, reference)
-    took = time.process_time() - start
+    found, took = run_reference_on(feeder, reference), time.process_time() - start
     expected = found.outputs
     if isinstance(expected, Failure):
         return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
@@ -84,15 +83,19 @@ def compared(
     else:
         outputs = _judged(judge, analysis, found, expected, actual, without=random)
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
-        timed = subject.timings if isinstance(subject, ScoringRunner) else None
-        report = replace(report, speed=speed_of(found.feeds, reference.timings, fed, timed))
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
     dimensions = feeder.dimensions(found.settled)
-    report = replace(report, sizes=coverage(report, dimensions), notes=(*report.notes, *judge.facts))
+    speed = speed_of(found.feeds, reference.timings, fed, _timings(subject))
+    report = replace(report, sizes=coverage(report, dimensions), notes=(*report.notes, *judge.facts), speed=speed)
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _timings(subject: Runner) -> Timings | None:
+    """What MNN's runs took."""
+    return subject.timings if isinstance(subject, ScoringRunner) else None
 
 
 def _judged(

@@ -13,6 +13,7 @@ from mnncompat.parity.input_plan import GIVEN, InputPlan, NamedFeeds
 from mnncompat.parity.input_planner import InputPlanner
 from mnncompat.parity.memory import is_out_of_memory
 from mnncompat.parity.other_sizes import explore
+from mnncompat.parity.other_values import other_values
 from mnncompat.parity.plan_runs import bounded_run, run_plan
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.unread_rows import read_other_rows, unread_rows
@@ -105,12 +106,13 @@ def _complete(
     if planner is None:
         return found
     more, of_more = read_other_rows(plan, runner, feeds)
+    switched, of_switched = other_values(planner, plan, runner)
     other = explore(planner, plan, runner, outputs)
-    drawn = [*feeds, *more, *other.feeds]
+    drawn = [*feeds, *more, *switched, *other.feeds]
     return replace(
         found,
         feeds=drawn,
-        outputs=[*outputs, *of_more, *other.outputs],
+        outputs=[*outputs, *of_more, *of_switched, *other.outputs],
         notes=(*notes, *other.notes, *unread_rows(plan, drawn)),
         settled=other.settled,
         varied=len(other.feeds),

@@ -503,3 +503,19 @@ def test_faults_are_planted_on_the_smallest_draw_first() -> None:
         trials = Trials(faulty, feeds, expected, {"y": FLOAT32})
         trials.run(time.process_time() + 60)
     assert trials.records == {0: {"1": ("y",)}}
+
+
+def test_a_switch_that_asks_for_other_sizes_gets_them() -> None:
+    text = """(float[N,T] x, int64 rate) => (float[N,4] y) <int64 high = {16000}> {
+        c = Equal(rate, high)
+        y = If (c) <
+            then_branch = a () => (float[N,4] p) { [fast] p = MatMul(x, w) },
+            else_branch = b () => (float[N,4] q) { [slow] q = MatMul(x, v) }> }"""
+    proto = model(text, w=numbers(16, 4), v=numbers(8, 4))
+    power, ran = measured(proto)
+    assert {name.partition(" in ")[0] for name in power.exercised} == {"MatMul 'fast'", "MatMul 'slow'"}
+    assert {(feed.shapes["x"][1], feed.arrays["rate"].item() == 16000) for feed in ran.feeds} == {
+        (16, True),
+        (8, False),
+    }
+    assert not any("refuses the other values" in note for note in ran.notes)

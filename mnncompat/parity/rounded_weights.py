@@ -52,6 +52,6 @@ def rounded_weights(file: Path) -> Rounded | None:
     ops_of_these = "1 op" if len(rounded) == 1 else f"{len(rounded)} ops"
     return Rounded(
         tolerance,
-        f"the file holds weights that were rounded to {to} ({ops_of_these}), and is judged by its signal-to-noise "
-        f"ratio: at least {tolerance.snr_db:g} dB; what is wrong by less is seen in a file with full weights",
+        f"the file holds weights that were rounded to {to} ({ops_of_these}): without --tolerance it is judged by its "
+        f"signal-to-noise ratio, at least {tolerance.snr_db:g} dB; full weights show what is wrong by less",
     )

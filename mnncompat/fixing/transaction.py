@@ -100,9 +100,9 @@ def fix_model(  # noqa: PLR0913 - options
     approximate = tuple(each for each in chosen if each.approximate)
     exact = tuple(each for each in chosen if not (each.approximate or each.adds_inputs))
     fed, not_fed = _transaction(model, noise, wanted, proofs.prover(recorded=True))
-    settled = model.changed(fed.proto, unsorted=model.unsorted) if fed.applied else model
+    settled = model.changed(fed.proto, again=True) if fed.applied else model
     rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
-    start = model.changed(rough.proto, unsorted=model.unsorted) if rough.applied else settled
+    start = model.changed(rough.proto, again=True) if rough.applied else settled
     attempt, rolled_back = _transaction(start, exact, wanted, proofs.prover())
     applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = model.changed(attempt.proto) if applied else model

@@ -25,9 +25,10 @@ from mnncompat.graph.external_data import (
 )
 from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
 from mnncompat.graph.payloads import DataFile, is_external
+from mnncompat.graph.restated import is_settled, settle
 from mnncompat.graph.stored_tensors import tensors
 from mnncompat.graph.validation import check_structure
-from mnncompat.graph.wellformed import require_wellformed
+from mnncompat.graph.wellformed import require_text, require_wellformed
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -49,6 +50,7 @@ class Model:
         external: What `Model.external` is.
         data: The files of external data that `path` refers to, by location.
         unsorted: Graphs whose nodes were not sorted in the file; in `proto` they are.
+        restated: Names of values that the file states more than once, and differently; `proto` has the last.
         files: Files that hold tensors of `proto`; found if they are not given.
 
     Attributes:
@@ -59,7 +61,7 @@ class Model:
             loaded so that a file written to the same folder can go on using them.
     """
 
-    __slots__ = ("__weakref__", "_files", "data", "external", "path", "skeleton", "unsorted", "weights_loaded")
+    __slots__ = ("__weakref__", "_files", "data", "external", "path", "restated", "skeleton", "unsorted", "weights_loaded")
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Model:
         external: HeldReferences | None = None,
         data: dict[str, Path] | None = None,
         unsorted: tuple[Unsorted, ...] = (),
+        restated: tuple[str, ...] = (),
         files: Sequence[DataFile] | None = None,
     ) -> None:
         self.skeleton = proto
@@ -78,6 +81,7 @@ class Model:
         self.external = external or {}
         self.data = data or {}
         self.unsorted = unsorted
+        self.restated = restated
         self._files = payloads.files_of(proto) if files is None else tuple(files)
 
     @property
@@ -108,9 +112,10 @@ class Model:
         self._files = tuple(each for each in kept if each is not None)
         self.weights_loaded = True
 
-    def changed(self, proto: ModelProto, *, unsorted: tuple[Unsorted, ...] = ()) -> Model:
-        """A model that was made from this one."""
-        return Model(proto, self.path, external=self.external, unsorted=unsorted)
+    def changed(self, proto: ModelProto, *, again: bool = False) -> Model:
+        """A model that was made from this one; `again` if what was settled when it was read is still to be told."""
+        told = (self.unsorted, self.restated) if again else ((), ())
+        return Model(proto, self.path, external=self.external, unsorted=told[0], restated=told[1])
 
 
 def load(path: Path | str) -> Model:
@@ -128,9 +133,17 @@ def load(path: Path | str) -> Model:
     path = Path(path)
     begin(path)
     proto, own = _read(path)
+    require_text(proto)
+    data = _external_files(proto, path)
+    restated = settle(proto)
     require_wellformed(proto, str(path))
     unsorted = sort_nodes(proto, str(path))
     check_structure(proto, str(path))
+    return Model(proto, path, weights_loaded=not data, data=data, unsorted=unsorted, restated=restated, files=own)
+
+
+def _external_files(proto: ModelProto, path: Path) -> dict[str, Path]:
+    """The files that a model refers to, by location; also where nothing reads the tensor, because MNN might."""
     files = ExternalFiles(path)
     for tensor in tensors(proto):
         if is_external(tensor):
@@ -139,17 +152,24 @@ def load(path: Path | str) -> Model:
             files.require_inside(tensor)
     if files.found:
         begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
-    return Model(proto, path, weights_loaded=not files.found, data=files.found, unsorted=unsorted, files=own)
+    return files.found
 
 
 def from_proto(proto: ModelProto) -> Model:
-    """Wrap a model in memory after checking its structure; the proto is shared, and copied only to sort its nodes.
+    """Wrap a model in memory after checking its structure.
+
+    The proto is shared, and copied only to sort its nodes or to settle what it states more than once.
 
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
+    require_text(proto)
+    if not (is_settled(proto) and is_sorted(proto)):
+        given, proto = proto, ModelProto()
+        proto.CopyFrom(given)
+    restated = settle(proto)
     require_wellformed(proto, "model")
-    proto, unsorted = _sorted_copy(proto)
+    unsorted = sort_nodes(proto, "model")
     check_structure(proto, "model")
     for tensor in tensors(proto):
         if is_external(tensor):
@@ -157,15 +177,7 @@ def from_proto(proto: ModelProto) -> Model:
                 f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
                 hint="load its external data first, or pass the path of the model",
             )
-    return Model(proto=proto, unsorted=unsorted)
-
-
-def _sorted_copy(proto: ModelProto) -> tuple[ModelProto, tuple[Unsorted, ...]]:
-    if is_sorted(proto):
-        return proto, ()
-    copy = ModelProto()
-    copy.CopyFrom(proto)
-    return copy, sort_nodes(copy, "model")
+    return Model(proto=proto, unsorted=unsorted, restated=restated)
 
 
 def save(model: Model, path: Path | str) -> dict[str, Path]:

@@ -22,7 +22,7 @@ GraphAddress = tuple[tuple[int, str], ...]
 
 ONNX_DOMAINS = ("", "ai.onnx")
 """Both spell the domain of ONNX's own operators."""
-_ATTRIBUTE_FIELDS: dict[int, str] = {
+ATTRIBUTE_FIELDS: dict[int, str] = {
     AttributeProto.UNDEFINED: "",
     AttributeProto.FLOAT: "f",
     AttributeProto.INT: "i",
@@ -60,9 +60,9 @@ def attribute_value(item: AttributeProto) -> Any:
     Raises:
         ValueError: It is taken from the caller of a function, or its type is not one of ONNX's.
     """
-    if item.ref_attr_name or item.type not in _ATTRIBUTE_FIELDS:
+    if item.ref_attr_name or item.type not in ATTRIBUTE_FIELDS:
         raise ValueError(f"attribute {item.name} has no value of its own")
-    field = _ATTRIBUTE_FIELDS[item.type]
+    field = ATTRIBUTE_FIELDS[item.type]
     if not field:
         return None
     return list(getattr(item, field)) if field in _REPEATED else getattr(item, field)

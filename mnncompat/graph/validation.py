@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
 from mnncompat.errors import ModelError
 
@@ -52,11 +52,24 @@ def check_structure(proto: ModelProto, name: str) -> None:
         raise ModelError(f"{name}: the model has no nodes", hint=_REEXPORT)
     if not proto.opset_import:
         raise ModelError(f"{name}: the model imports no opset", hint=_REEXPORT)
-    if not proto.graph.output:
+    if not proto.graph.output:  # ONNX Runtime loads it, and then runs nothing
         raise ModelError(f"{name}: the graph has no outputs", hint=_REEXPORT)
     _check_graph(proto.graph, frozenset(), name)
-    for function in proto.functions:
+    for function in _called(proto):
         _check_nodes(list(function.node), set(function.input), f"{name}: function {function.name}")
+
+
+def _called(proto: ModelProto) -> list[FunctionProto]:
+    """The local functions that the graph calls, directly or through others; readers leave the rest alone."""
+    bodies = {(function.domain, function.name): function for function in proto.functions}
+    waiting = [(node.domain, node.op_type) for node in all_nodes(proto.graph.node)] if bodies else []
+    found: dict[tuple[str, str], FunctionProto] = {}
+    while waiting:
+        key = waiting.pop()
+        if key in bodies and key not in found:
+            found[key] = bodies[key]
+            waiting += [(node.domain, node.op_type) for node in all_nodes(bodies[key].node)]
+    return list(found.values())
 
 
 def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:

@@ -17,7 +17,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensor
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
 from mnncompat.graph.payloads import is_external, is_raw, stored_in
-from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset
+from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset
 from mnncompat.graph.validation import all_graphs, all_nodes
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -48,22 +48,6 @@ _STORED_IN: dict[int, tuple[str, int]] = {
 _STORED_IN |= dict.fromkeys(range(17, 21), ("int32_data", 8))  # float8, four kinds
 _STORED_IN |= dict.fromkeys((21, 22, 23), ("int32_data", 4))  # uint4, int4, float4
 _STORED_IN |= {24: ("int32_data", 8), 25: ("int32_data", 2), 26: ("int32_data", 2)}  # float8e8m0, uint2, int2
-_FIELDS = {
-    AttributeProto.FLOAT: "f",
-    AttributeProto.INT: "i",
-    AttributeProto.STRING: "s",
-    AttributeProto.TENSOR: "t",
-    AttributeProto.GRAPH: "g",
-    AttributeProto.SPARSE_TENSOR: "sparse_tensor",
-    AttributeProto.TYPE_PROTO: "tp",
-    AttributeProto.FLOATS: "floats",
-    AttributeProto.INTS: "ints",
-    AttributeProto.STRINGS: "strings",
-    AttributeProto.TENSORS: "tensors",
-    AttributeProto.GRAPHS: "graphs",
-    AttributeProto.SPARSE_TENSORS: "sparse_tensors",
-    AttributeProto.TYPE_PROTOS: "type_protos",
-}
 _MESSAGES = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR, AttributeProto.TYPE_PROTO)
 
 
@@ -71,14 +55,12 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     """Check the parts of a model, each by itself; `mnncompat.graph.validation.check_structure` checks how they fit.
 
     Args:
-        proto: The model; names that are no UTF-8 are replaced in place.
+        proto: The model, of which names are text (`require_text`).
         name: What messages call it.
 
     Raises:
         ModelError: Something is malformed; the message names the node, tensor or value.
     """
-    if not _is_text(proto):
-        _spell(proto)
     used = {node.domain for node in all_nodes(proto.graph.node)}
     for entry in proto.opset_import:
         least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
@@ -115,8 +97,8 @@ def _require_attribute(attribute: AttributeProto, node: NodeProto, name: str) ->
     if attribute.ref_attr_name:
         return
     where = f"{name}: attribute '{attribute.name}' of node '{label(node)}'"
-    own = _FIELDS.get(attribute.type)
-    if own is None:
+    own = ATTRIBUTE_FIELDS.get(attribute.type)
+    if not own:
         raise ModelError(f"{where} states no type that ONNX has ({attribute.type})", hint=_REEXPORT)
     used = [field.name for field, _ in attribute.ListFields() if field.name in _VALUE_FIELDS]
     other = next((field for field in used if field != own), None)
@@ -131,18 +113,15 @@ def _require_attribute(attribute: AttributeProto, node: NodeProto, name: str) ->
         _require_sparse(sparse, where)
 
 
-_VALUE_FIELDS = frozenset(_FIELDS.values())
+_VALUE_FIELDS = frozenset(ATTRIBUTE_FIELDS.values())
 
 
 def require_editable(proto: ModelProto) -> None:
-    """Check what only matters when a model is rewritten: string attributes, and initializers that nothing reads.
+    """Check what only matters when a model is rewritten: string attributes.
 
     Raises:
-        ModelError: An attribute is no UTF-8, or the data of an initializer do not fill its dimensions.
+        ModelError: An attribute is no UTF-8.
     """
-    for graph in all_graphs(proto.graph):
-        for tensor in graph.initializer:
-            require_tensor(tensor, f"initializer '{tensor.name}', which nothing reads,")
     for node in all_nodes(proto.graph.node):
         for attribute in node.attribute:
             try:
@@ -155,12 +134,8 @@ def require_editable(proto: ModelProto) -> None:
 
 
 def _require_stored(graph: GraphProto, name: str) -> None:
-    """Initializers that something reads must be well-formed; ONNX Runtime drops the others."""
-    read = {value for node in all_nodes(graph.node) for value in node.input}
-    read |= {value.name for inner in all_graphs(graph) for value in inner.output}
     for tensor in graph.initializer:
-        if tensor.name in read:
-            require_tensor(tensor, f"{name}: initializer '{tensor.name}'")
+        require_tensor(tensor, f"{name}: initializer '{tensor.name}'")
     for sparse in graph.sparse_initializer:
         _require_sparse(sparse, f"{name}: initializer '{sparse.values.name}'")
 
@@ -279,6 +254,12 @@ def _callees_first(calls: dict[tuple[str, str], list[tuple[str, str]]], name: st
     if done < len(calls):
         circle = next(key for key, called in waiting.items() if called)
         raise ModelError(f"{name}: the function '{circle[1]}' calls itself, or one that does", hint=_REEXPORT)
+
+
+def require_text(proto: ModelProto) -> None:
+    """Have every name be text: one that is no UTF-8 is replaced by one with escapes, in place."""
+    if not _is_text(proto):
+        _spell(proto)
 
 
 def _is_text(proto: ModelProto) -> bool:

@@ -7,7 +7,6 @@ does there (status, reason, remedy, releases) is stated by the row. The docstrin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
+from mnncompat.support.settled_conditions import nodes_out_of_order, stated_twice
 
 _SOFTMAX_COERCES_BELOW = 13
 # MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
@@ -242,17 +242,8 @@ def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]
 # ---- order ----------------------------------------------------------------------------------------------------------
 
 
-@_search("reader", "value")
-def _nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
-    """A graph whose nodes were not sorted in the file."""
-    for each in scope.model.model.unsorted:
-        held = (
-            view for view in scope.graphs if view.address == each.address and view.path[: len(each.root)] == each.root
-        )
-        for view in islice(held, 1):  # those of the main graph come first
-            yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
-
-
+_search("reader", "value")(nodes_out_of_order)
+_search("value")(stated_twice)
 _search("op")(empty_operand_in_body)
 
 

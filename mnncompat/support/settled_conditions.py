@@ -1,0 +1,26 @@
+"""Searches for what was settled when the model was read: the file is not as the model is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from mnncompat.support.model_scope import HazardLocation, Scope
+
+
+def nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
+    """A graph whose nodes were not sorted in the file."""
+    for each in scope.model.model.unsorted:
+        held = (
+            view for view in scope.graphs if view.address == each.address and view.path[: len(each.root)] == each.root
+        )
+        for view in islice(held, 1):  # those of the main graph come first
+            yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
+
+
+def stated_twice(scope: Scope) -> Iterator[HazardLocation]:
+    """A value that several initializers or constants of one graph state, and not the same."""
+    for name in scope.model.model.restated:
+        held = (view for view in scope.graphs if name in view.initializers or name in view.producers)
+        for view in islice(held, 1):
+            yield HazardLocation(view=view, values={"value": name})

@@ -60,6 +60,10 @@ def reference_outside_of_a_function(model: ModelProto) -> None:
     model.graph.node[0].attribute[0].ref_attr_name = "value"
 
 
+def segment_of_a_tensor(model: ModelProto) -> None:
+    model.graph.initializer[0].segment.end = 1
+
+
 def function_that_nothing_calls(model: ModelProto) -> None:
     body = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Neg", ["a"], ["b"])]
     imports = [helper.make_opsetid("", 17)]
@@ -87,6 +91,7 @@ def malformed_initializer_that_a_branch_shadows(model: ModelProto) -> None:
         (operand_of_a_constant, True),
         (other_fields_of_a_constant, True),
         (reference_outside_of_a_function, True),
+        (segment_of_a_tensor, False),
         (function_that_nothing_calls, False),
         (malformed_initializer_that_a_branch_shadows, False),
     ],

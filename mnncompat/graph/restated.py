@@ -1,9 +1,9 @@
 """What a file states more than once, or where nobody reads it: what ONNX Runtime takes is kept, the rest is dropped.
 
 ONNX Runtime takes the last of several initializers of one name, and makes initializers of `Constant` nodes first, of
-which it reads the value alone. It drops initializers that nothing reads. Where there is no function, attributes refer
-to none: it takes their values. MNN takes the first of several initializers or constants: where they differ,
-`Model.restated` names the value.
+which it reads the value alone. It drops initializers that nothing reads, and looks at no segments of tensors. Where
+there is no function, attributes refer to none: it takes their values. MNN takes the first of several initializers or
+constants: where they differ, `Model.restated` names the value.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.external_data import tensors
 from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS
 from mnncompat.graph.validation import all_graphs, all_nodes, subgraphs
 from mnncompat.graph.value_names import captured
@@ -27,6 +28,7 @@ def is_settled(proto: ModelProto) -> bool:
         any(_repeated(graph) for graph in all_graphs(proto.graph))
         or any(node.input or any(_others(node)) for node in _constants(proto))
         or any(_references(proto))
+        or any(tensor.HasField("segment") for tensor in tensors(proto))
         or any(_is_malformed(tensor) for graph in all_graphs(proto.graph) for tensor in graph.initializer)
     )
 
@@ -42,6 +44,8 @@ def settle(proto: ModelProto) -> tuple[str, ...]:
     """
     for attribute in _references(proto):
         attribute.ClearField("ref_attr_name")
+    for tensor in tensors(proto):
+        tensor.ClearField("segment")
     for node in _constants(proto):
         del node.input[:]
         for attribute, field in list(_others(node)):

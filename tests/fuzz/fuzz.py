@@ -31,6 +31,8 @@ from fuzz_mutants import mutant
 
 FORMATS = ("text", "concise", "json", "sarif", "github")
 SECONDS, BYTES = 20.0, 2_000_000_000
+_BUSY = 6.0
+"""How many times that a command may take that hardly got a processor."""
 _PAGE = sysconf("SC_PAGE_SIZE")
 
 
@@ -68,16 +70,17 @@ class Worker:
         """How a command ended: the worker's answer, or a place that says why there is none."""
         process = self._started()
         stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        begin = time.monotonic()
+        begin, begun = time.monotonic(), _processor_seconds(_family(process.pid))
         stdin.write((json.dumps(words) + "\n").encode())
         stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             while not selector.select(timeout=0.05):
-                used = max(map(_resident, _family(process.pid)))
+                family = _family(process.pid)
+                used = max(map(_resident, family))
                 self.largest = max(self.largest, used)
                 seconds = time.monotonic() - begin
-                if seconds > SECONDS or used > BYTES:
+                if _hangs(seconds, begun, family) or used > BYTES:
                     self.close()
                     return {"status": -1, "seconds": seconds, "place": "hang" if used < BYTES else "memory"}
             line = stdout.readline()
@@ -122,6 +125,21 @@ def _family(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += map(int, Path(f"/proc/{each}/task/{each}/children").read_text().split())
     return found
+
+
+def _hangs(seconds: float, begun: float, family: list[int]) -> bool:
+    """Whether a command takes too long, and not because others have the processors."""
+    worked = seconds > SECONDS and _processor_seconds(family) - begun > SECONDS / 2
+    return worked or seconds > _BUSY * SECONDS
+
+
+def _processor_seconds(family: list[int]) -> float:
+    """Processor time of processes and of their children that have ended."""
+    total = 0
+    for each in family:
+        with contextlib.suppress(OSError):
+            total += sum(map(int, Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return total / sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> int:

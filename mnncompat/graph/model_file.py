@@ -61,7 +61,17 @@ class Model:
             loaded so that a file written to the same folder can go on using them.
     """
 
-    __slots__ = ("__weakref__", "_files", "data", "external", "path", "restated", "skeleton", "unsorted", "weights_loaded")
+    __slots__ = (
+        "__weakref__",
+        "_files",
+        "data",
+        "external",
+        "path",
+        "restated",
+        "skeleton",
+        "unsorted",
+        "weights_loaded",
+    )
 
     def __init__(
         self,

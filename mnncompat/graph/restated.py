@@ -15,8 +15,9 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
-from mnncompat.graph.external_data import tensors
+from mnncompat.graph.payloads import inlined
 from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS
+from mnncompat.graph.stored_tensors import tensors
 from mnncompat.graph.validation import all_graphs, all_nodes, subgraphs
 from mnncompat.graph.value_names import captured
 from mnncompat.graph.wellformed import require_tensor
@@ -145,6 +146,6 @@ def _content(stated: TensorProto | NodeProto) -> bytes:
     if held is None:
         return b""
     tensor = TensorProto()
-    tensor.CopyFrom(held)
+    tensor.CopyFrom(inlined(held))
     tensor.ClearField("name")
     return tensor.SerializeToString(deterministic=True)

@@ -213,8 +213,15 @@ def test_a_name_that_is_no_text_is_spelled(tmp_path: Path) -> None:
     assert load(path).proto.graph.node[1].name == "\\xffct"
 
 
-def test_an_initializer_that_nothing_reads_is_dropped_if_it_is_malformed(tmp_path: Path) -> None:
+def rewritten_model() -> ModelProto:
+    """`linear` with an operator that MNN gets wrong."""
     model = linear()
+    model.graph.node[1].op_type = "Hardmax"
+    return model
+
+
+def test_an_initializer_that_nothing_reads_is_dropped_if_it_is_malformed(tmp_path: Path) -> None:
+    model = rewritten_model()
     unread_initializer(model)
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
@@ -226,7 +233,7 @@ def test_an_initializer_that_nothing_reads_is_dropped_if_it_is_malformed(tmp_pat
 
 def test_what_is_in_the_way_of_a_rewrite_is_named(tmp_path: Path) -> None:
     """Nothing reads it, so `check` looks past it; graphsurgeon reads all of a model that is edited."""
-    model = linear()
+    model = rewritten_model()
     model.graph.node[1].attribute.append(helper.make_attribute("note", b"\xff\xfe"))
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())

@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mnncompat import check, fix
 from mnncompat.cli import main
+from mnncompat.converting.handed_model import handed_model
 from mnncompat.errors import ModelError
 from mnncompat.graph import model_file, payloads
 from mnncompat.graph.model_file import load, save
@@ -286,3 +287,40 @@ def test_a_damaged_file_ends_as_it_does_in_memory(
         except ModelError as error:
             lazy = str(error)
         assert lazy == whole
+
+
+def linear(path: Path) -> Path:
+    """A model of one product, which MNN refuses only for its Hardmax."""
+    weights = numpy_helper.from_array(random_floats(0), "w")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, SIZE]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="product"),
+        helper.make_node("Hardmax", ["h"], ["y"], axis=-1, name="hardmax"),
+    ]
+    graph = helper.make_graph(nodes, "main", values[:1], values[1:], [weights])
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    return path
+
+
+def test_mnn_gets_the_weights_from_the_file_that_they_are_in(tmp_path: Path) -> None:
+    file = linear(tmp_path / "model.onnx")
+    model = load(file)
+    (tmp_path / "handed").mkdir()
+    handed, data = handed_model(model, tmp_path / "handed" / "model.onnx", is_original=True)
+    assert handed.stat().st_size < 1000
+    assert [*data.values()] == [file]
+    (tensor,) = onnx.load(handed, load_external_data=False).graph.initializer
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    begin = int(place["offset"])
+    assert data[place["location"]].read_bytes()[begin:][: int(place["length"])] == random_floats(0).tobytes()
+
+
+def test_weights_beside_the_converted_file_are_published_with_it(tmp_path: Path) -> None:
+    file = linear(tmp_path / "model.onnx")
+    out = tmp_path / "out.mnn"
+    assert main(["convert", str(file), "-o", str(out), "--external-weights", "--quiet"]) == 0
+    assert (tmp_path / "out.mnn.weight").stat().st_size >= 4 * SIZE * SIZE
+    assert out.stat().st_size < 4 * SIZE * SIZE
+    assert main(["verify", str(file), str(out)]) == 0

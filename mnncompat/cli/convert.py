@@ -31,6 +31,7 @@ def convert(  # noqa: PLR0913 - options
     fp16: options.Fp16 = False,
     weight_bits: options.WeightBits = 0,
     exact_gelu: options.ExactGelu = False,
+    external_weights: options.ExternalWeights = False,
     target_version: options.TargetVersion = None,
     optimize_level: options.OptimizeLevel = None,
     backend: RunsOn = None,
@@ -56,7 +57,7 @@ def convert(  # noqa: PLR0913 - options
     """
     check_format(output_format)
     outputs = _outputs(models, output, dry_run=dry_run)
-    converter = _converter(fp16, weight_bits, target_version, optimize_level)
+    converter = _converter(fp16, weight_bits, target_version, optimize_level, external=external_weights)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
@@ -65,10 +66,19 @@ def convert(  # noqa: PLR0913 - options
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
 
 
-def _converter(fp16: bool, bits: int, version: str | None, level: int | None) -> ConvertOptions:  # noqa: FBT001
+def _converter(
+    fp16: bool,  # noqa: FBT001 - private
+    bits: int,
+    version: str | None,
+    level: int | None,
+    *,
+    external: bool,
+) -> ConvertOptions:
     from mnncompat.mnn import ConvertOptions
 
-    return ConvertOptions(fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level)
+    return ConvertOptions(
+        fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level, external_weights=external
+    )
 
 
 def _gate(

@@ -163,6 +163,10 @@ DryRun = Annotated[bool, option("--dry-run", help="Do everything but write the .
 Rewritten = Annotated[bool, option("--fix/--no-fix", help="Rewrite before the conversion.")]
 Fp16 = Annotated[bool, option("--fp16", help="Store weights as float16.")]
 WeightBits = Annotated[int, option("--weight-bits", help="Quantise weights to 2 to 8 bits; 0: do not.")]
+ExternalWeights = Annotated[
+    bool,
+    option("--external-weights", help="Write weights to a file beside OUT: takes far less memory. Always above 2 GB."),
+]
 ExactGelu = Annotated[
     bool, option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
 ]

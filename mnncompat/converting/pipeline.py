@@ -12,12 +12,13 @@ from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import shown
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
+from mnncompat.converting.handed_model import handed_model, needs_weights_file
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
-from mnncompat.graph.atomic_files import publish, require_different, require_writable
-from mnncompat.graph.model_file import Model, save
+from mnncompat.graph.atomic_files import publish, require_different, require_writable, weights_of
+from mnncompat.graph.model_file import Model
 from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable
 from mnncompat.rewrites.core.base import Rewrite
@@ -174,6 +175,8 @@ class _Gate:
             return replace(result, verdict=_VERDICTS[parity.verdict], hint=self._hint(parity, fixed))
         if out is not None:
             publish(self._mnn, out)
+            if weights_of(self._mnn).exists():
+                self._progress(f"weights are in a file beside it, which MNN looks for there: {weights_of(out)}")
         return replace(result, verdict=Verdict.CONVERTED, out=out, accepted=parity.lacks)
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
@@ -277,10 +280,11 @@ class _Gate:
         from mnncompat import mnn
 
         self._progress(f"convert: MNN {installed_version()}")
-        source, data = self._model.path, self._model.data
-        if source is None or (fixed is not None and fixed.changed):
-            source, data = self._onnx, save(self._model if fixed is None else fixed.model, self._onnx)
-        return mnn.convert(source, self._mnn, options=converter, limits=self._limits, data=data)
+        is_original = fixed is None or not fixed.changed
+        model = self._model if fixed is None or is_original else fixed.model
+        source, data = handed_model(model, self._onnx, is_original=is_original)
+        wanted = replace(converter, external_weights=converter.external_weights or needs_weights_file(model))
+        return mnn.convert(source, self._mnn, options=wanted, limits=self._limits, data=data)
 
     def _verify(self, fixed: FixedModel | None, unquantised: ParityReport | None) -> ParityReport:
         """Compare the file; if its weights are rounded, what the proof with full weights exercised counts.
@@ -298,7 +302,7 @@ class _Gate:
         which = "the original model" if rough is None else "the model after the unsafe rewrites"
         self._progress(f"verify: ONNX Runtime on {which}, MNN on the converted file")
         return verify(
-            (self._model.path or self._model.proto) if rough is None else rough.proto,
+            (self._model.path or self._model.skeleton) if rough is None else rough.proto,
             self._mnn,
             shapes=self._options.shapes,
             inputs=self._data,
@@ -320,8 +324,7 @@ class _Gate:
             return {}
 
     def _with_sizes(self, result: Conversion) -> Conversion:
-        weights = self._mnn.with_name(f"{self._mnn.name}.weight")
-        after = sum(file.stat().st_size for file in (self._mnn, weights) if file.exists())
+        after = sum(file.stat().st_size for file in (self._mnn, weights_of(self._mnn)) if file.exists())
         before = source_bytes(self._model)
         floats = weights_that_became_floats(self._model, before, after)
         return replace(result, bytes=after, source_bytes=before, became_floats=floats)

@@ -60,6 +60,11 @@ def copy_atomically(source: Path, target: Path) -> None:
         copy_file(source, temporary)
 
 
+def weights_of(file: Path) -> Path:
+    """Where MNN looks for the weights of an `.mnn` file that does not hold them itself."""
+    return file.with_name(f"{file.name}.weight")
+
+
 def publish(source: Path, target: Path) -> None:
     """Copy a finished `.mnn` file, with a weights file if there is one; `target` is complete, or unchanged on failure.
 
@@ -67,10 +72,9 @@ def publish(source: Path, target: Path) -> None:
         OutputError: `target` cannot be written.
     """
     sources, targets = [source], [target]
-    weights = source.with_name(f"{source.name}.weight")
-    if weights.exists():
-        sources.append(weights)
-        targets.append(target.with_name(f"{target.name}.weight"))
+    if weights_of(source).exists():
+        sources.append(weights_of(source))
+        targets.append(weights_of(target))
     for each in targets:
         require_writable(each)
     with _replacing(*targets, outputs=True) as temporaries:

@@ -30,6 +30,8 @@ _FIELDS = {each.number: each.name for each in TensorProto.DESCRIPTOR.fields}
 _WIDTHS = {"raw_data": 1, "float_data": 4, "double_data": 8}
 """Bytes of an element in the fields whose elements all take the same number; they are stored little-endian, packed."""
 _SAME_AS_RAW = {"float_data": TensorProto.FLOAT, "double_data": TensorProto.DOUBLE}
+_IN_MEMORY = "_ORT_MEM_ADDR_"
+"""What ONNX Runtime takes for an address in its own memory."""
 _KEYS = ("location", "offset", "length", "field", "elements")
 
 
@@ -129,6 +131,22 @@ def file_of(payload: Payload) -> DataFile:
 
 def _identity(status: os.stat_result) -> _Identity:
     return _Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def place_of(payload: Payload) -> Path | None:
+    """Where others find the file that holds a payload, links followed; None if they do not, or misunderstand its name.
+
+    Raises:
+        ModelError: As for `file_of`.
+    """
+    file = file_of(payload)
+    try:
+        real = file.path.resolve()
+        "".join(real.parts).encode()
+        is_same = _identity(real.stat()) == file.identity
+    except (OSError, ValueError):
+        return None
+    return real if is_same and _IN_MEMORY not in str(real) else None
 
 
 def is_external(tensor: TensorProto) -> bool:

@@ -18,6 +18,7 @@ _ROUTINE = re.compile(
       | Don't\ has\ bizCode.*
       | Fuse\w+\ as\ .*
       | gen\ Static\ Model.*
+      | Save\ Weight\ to\ .*
       | Use\ While\ to\ compute\ .*
       | Insert\ Extra\ graph:.*
       | Rebuild\ subgraph\ for\ .*

@@ -69,6 +69,8 @@ class ConvertOptions:
         keep_input_format: False lets inputs become NC4HW4; None is the converter's default, True.
         gelu_approximation: False computes GELU with erf; None is the converter's default, the approximation (off by
             up to 4.7e-4).
+        external_weights: Write weights into a file of their own, `.weight` after the name of the other; the converter
+            then needs little memory. It does so by itself above 2 GB.
 
     Raises:
         UsageError: A value that the converter would ignore, misread or abort on.
@@ -86,6 +88,7 @@ class ConvertOptions:
     static_model: bool = False
     keep_input_format: bool | None = None
     gelu_approximation: bool | None = None
+    external_weights: bool = False
 
     def __post_init__(self) -> None:
         self._check_weights()
@@ -133,7 +136,7 @@ class ConvertOptions:
             "keepInputFormat": _as_number(self.keep_input_format),
             "useGeluApproximation": _as_number(self.gelu_approximation),
         }
-        flags = {"fp16": self.fp16, "saveStaticModel": self.static_model}
+        flags = {"fp16": self.fp16, "saveStaticModel": self.static_model, "saveExternalData": self.external_weights}
         return [f"--{name}={value}" for name, value in numbers.items() if value is not None] + [
             f"--{name}" for name, wanted in flags.items() if wanted
         ]

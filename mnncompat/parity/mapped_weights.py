@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from mnncompat.graph.payloads import Payload
 
-_IN_MEMORY = "_ORT_MEM_ADDR_"
-"""What ONNX Runtime takes for an address in its own memory."""
-
 
 def without_weights(model: Path | str | bytes | ModelProto) -> ModelProto | None:
     """A model whose large tensors are held in files; None of one that is no larger than it would be without.
@@ -60,7 +57,7 @@ def mapped(model: ModelProto, folder: Path | None) -> tuple[ModelProto, Path | N
         return model, folder
     copy = ModelProto()
     copy.CopyFrom(model)
-    places = [(tensor, payload, _place(payload)) for tensor, payload in _mappable(copy)]
+    places = [(tensor, payload, payloads.place_of(payload)) for tensor, payload in _mappable(copy)]
     external = [(tensor, _real(tensor, folder)) for tensor in tensors(copy) if is_external(tensor)]
     real = {place for *_, place in places if place is not None}.union(place for _, place in external)
     if real:
@@ -96,18 +93,6 @@ def _mappable(model: ModelProto) -> Iterator[tuple[TensorProto, Payload]]:
         payload = payloads.payload_of(tensor)
         if payload is not None and is_like_raw(tensor, payload):
             yield tensor, payload
-
-
-def _place(payload: Payload) -> Path | None:
-    """The file behind links; None if its name cannot be given."""
-    file = payloads.file_of(payload)
-    try:
-        real = file.path.resolve()
-        "".join(real.parts).encode()
-        is_same = payloads.opened(real) is file or payloads.opened(real).identity == file.identity
-    except (OSError, ValueError):
-        return None
-    return real if is_same and _IN_MEMORY not in str(real) else None
 
 
 def _real(tensor: TensorProto, folder: Path | None) -> Path:

@@ -22,6 +22,7 @@ from mnncompat.mnn import ConvertOptions
         ),
         ({"target_version": "2.8"}, ["--targetVersion=2.8"]),
         ({"optimize_level": 0, "optimize_prefer": 2}, ["--optimizeLevel=0", "--optimizePrefer=2"]),
+        ({"external_weights": True}, ["--saveExternalData"]),
         ({"static_model": True, "keep_input_format": False}, ["--keepInputFormat=0", "--saveStaticModel"]),
         ({"gelu_approximation": False}, ["--useGeluApproximation=0"]),
     ],

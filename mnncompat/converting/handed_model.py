@@ -1,4 +1,4 @@
-"""What MNN's converter gets: the file itself, or of a large model one without its weights, which stay where they are."""
+"""What MNN's converter gets: the file itself, or of a large model one without its weights, which stay in theirs."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from mnncompat.graph.payloads import is_like_raw, payload_of
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
+    from mnncompat.mnn import Converted, ConvertOptions, Failure, Limits
 
 _LARGEST_FILE = 1_900_000_000
 """Bytes from which on MNN writes weights into a file of their own in any case; its own line is at 2 GB."""
@@ -52,6 +54,34 @@ def handed_model(model: Model, spare: Path, *, is_original: bool) -> tuple[Path,
     payloads.fill(copy)
     spare.write_bytes(copy.SerializeToString())
     return spare, data
+
+
+def convert_handed(
+    model: Model, spare: Path, out: Path, options: ConvertOptions, limits: Limits, *, is_original: bool
+) -> Converted | Failure:
+    """Convert a model; one whose result is too large for one file gets a file of weights.
+
+    Args:
+        model: The model.
+        spare: As for `handed_model`.
+        out: Where the `.mnn` goes.
+        options: Of the converter.
+        limits: What the child process may use.
+        is_original: As for `handed_model`.
+
+    Returns:
+        The converted file, or how the conversion failed.
+
+    Raises:
+        OutputError: A file cannot be written.
+        ModelError: Its weights cannot be read.
+        RunnerError: MNN is not installed.
+    """
+    from mnncompat import mnn
+
+    source, data = handed_model(model, spare, is_original=is_original)
+    wanted = replace(options, external_weights=options.external_weights or needs_weights_file(model))
+    return mnn.convert(source, out, options=wanted, limits=limits, data=data)
 
 
 def needs_weights_file(model: Model) -> bool:

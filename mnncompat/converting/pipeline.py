@@ -12,7 +12,7 @@ from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import shown
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
-from mnncompat.converting.handed_model import handed_model, needs_weights_file
+from mnncompat.converting.handed_model import convert_handed
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.files.allowance import seconds_left
@@ -277,14 +277,10 @@ class _Gate:
         return converted if isinstance(converted, Failure) else self._compare(fixed, None, power=self._options.power)
 
     def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
-        from mnncompat import mnn
-
         self._progress(f"convert: MNN {installed_version()}")
         is_original = fixed is None or not fixed.changed
         model = self._model if fixed is None or is_original else fixed.model
-        source, data = handed_model(model, self._onnx, is_original=is_original)
-        wanted = replace(converter, external_weights=converter.external_weights or needs_weights_file(model))
-        return mnn.convert(source, self._mnn, options=wanted, limits=self._limits, data=data)
+        return convert_handed(model, self._onnx, self._mnn, converter, self._limits, is_original=is_original)
 
     def _verify(self, fixed: FixedModel | None, unquantised: ParityReport | None) -> ParityReport:
         """Compare the file; if its weights are rounded, what the proof with full weights exercised counts.

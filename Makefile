@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests fuzz wheel docs bench seeds evidence mutation torch clean
+.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost seeds evidence mutation torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | seeds | evidence | mutation | torch | clean"
+	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | seeds | evidence | mutation | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -51,6 +51,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/startup.py
 	$(BIN)/python tests/benchmarks/probe.py
 	$(BIN)/python tests/benchmarks/real_models.py
+
+# make bench-cost COST="table": what check, fix and convert cost, against their peers, in an environment under build/
+bench-cost: $(VENV)/.dev
+	$(COMPILE)
+	$(BIN)/python tests/benchmarks/cost.py $(COST)
 
 seeds: $(VENV)/.dev
 	$(COMPILE)

@@ -138,7 +138,7 @@ class _Check:
                 if not is_onnx(node):
                     continue
                 site = _NodeLocation(graph=number, position=index)
-                if not self.releases.declares(node.op_type, self.version):
+                if not self.target.declares(node.op_type):
                     yield site, undeclared(view, index, self.releases, self.version, self._table)
                     continue
                 yield from self._rows(site, view, node, unknown)

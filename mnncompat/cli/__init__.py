@@ -137,6 +137,8 @@ def _unraisable(unraisable: UnraisableHookArgs) -> None:
 
 def _interruption() -> int:
     written = ", ".join(str(path) for path in outputs_written())
+    if "mnncompat.cli.parallel" in sys.modules:  # workers said what they wrote
+        return _fail("interrupted", "what is said to be written is complete; run the command again")
     told = f"written before that, and complete: {written}" if written else "nothing was written"
     return _fail("interrupted", f"{told}; run the command again")
 

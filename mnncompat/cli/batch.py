@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
-from mnncompat.cli.console import report
+from mnncompat.cli.console import progress_bar, report
 from mnncompat.cli.failures import words
 from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import ModelError
 
 if TYPE_CHECKING:
+    from mnncompat.cli.parallel import Outcome
     from mnncompat.results.outcomes import Unfinished
 
 Result = TypeVar("Result")
@@ -21,13 +22,14 @@ _BUG = "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_T
 
 
 def each_model(
-    models: Sequence[Path], work: Callable[[Path], Result]
+    models: Sequence[Path], work: Callable[[Path], Result], *, jobs: int = 1
 ) -> tuple[list[Result | Unfinished], tuple[Result, ...]]:
     """Do the work with each model, whatever happens to another one, and tell each error on stderr.
 
     Args:
         models: The models.
         work: Called with each.
+        jobs: How many at a time; each in a process then, and what `work` returns is pickled.
 
     Returns:
         For the report: a result for each model, in order. And the results of those that the work was done with.
@@ -39,21 +41,36 @@ def each_model(
     reported: list[Result | Unfinished] = []
     done: list[Result] = []
     left: list[str] = []
-    for path in models:
-        try:
-            done.append(work(path))
-        except Exception as error:
-            if interrupted():
-                raise Interrupted from error
-            if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
-                raise
-            reported.append(_unfinished(path, error))
-            left.append(str(path))
-        else:
+    for path, (result, error) in zip(models, _outcomes(models, work, jobs), strict=True):
+        if error is None:
+            done.append(cast("Result", result))
             reported.append(done[-1])
+            continue
+        if interrupted():
+            raise Interrupted from error
+        if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
+            raise error
+        reported.append(_unfinished(path, error))
+        left.append(str(path))
     if left and len(models) > 1:
         say(f"{len(left)} of {len(models)} models could not be worked on: {', '.join(left)}")
     return reported, tuple(done)
+
+
+def _outcomes(models: Sequence[Path], work: Callable[[Path], Result], jobs: int) -> Iterator[Outcome[Result]]:
+    if jobs > 1 and len(models) > 1:
+        from mnncompat.cli.parallel import in_parallel
+
+        with progress_bar("models") as progress:
+            for number, outcome in enumerate(in_parallel(models, work, jobs), 1):
+                progress(number, len(models))
+                yield outcome
+        return
+    for path in models:
+        try:
+            yield work(path), None
+        except Exception as error:  # noqa: BLE001 - told by the caller
+            yield None, error
 
 
 def report_all(reported: Sequence[Any], done: Sequence[Any], output_format: str) -> None:

@@ -45,6 +45,7 @@ def check(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
+    jobs: options.Jobs = 1,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
@@ -64,7 +65,8 @@ def check(  # noqa: PLR0913 - options
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice.ignore, head))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    reported, results = _check_all(models, mnn, choice, additions, chosen_head(head, backend, mnn))
+    form = chosen_head(head, backend, mnn)
+    reported, results = _check_all(models, mnn, choice, additions, form, jobs)
     report_all(reported, results, output_format)
     _fail_on(fail_on, results, choice)
 
@@ -107,6 +109,7 @@ def _check_all(
     choice: RowChoice,
     additions: Sequence[Addition],
     head: HeadForm | None,
+    jobs: int,
 ) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
@@ -123,7 +126,7 @@ def _check_all(
             result = add(model, result)
         return replace(result, diagnostics=chosen_findings(result.diagnostics, choice))
 
-    return each_model(models, checked)
+    return each_model(models, checked, jobs=jobs)
 
 
 def _require_installed(option: str, mnn: str | None) -> None:

@@ -47,6 +47,7 @@ def convert(  # noqa: PLR0913 - options
     power: options.Power = True,
     seed: options.Seed = 0,
     timeout: Timeout = None,
+    jobs: options.Jobs = 1,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:
@@ -60,10 +61,10 @@ def convert(  # noqa: PLR0913 - options
     converter = _converter(fp16, weight_bits, target_version, optimize_level, external=external_weights)
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    gate = _gate(tolerance, timeout, parse_memory(memory_limit), seed, accept, exact_gelu=exact_gelu)
+    gate = _gate(tolerance, timeout, memory_limit, seed, accept, exact_gelu=exact_gelu)
     gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
     gate = replace(gate, head=chosen_head(head, backend, None))
-    _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format)
+    _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format, jobs=jobs)
 
 
 def _converter(
@@ -84,7 +85,7 @@ def _converter(
 def _gate(
     tolerance: list[str] | None,
     timeout: float | None,
-    memory: int | None,
+    memory_limit: str | None,
     seed: int,
     accept: list[str] | None,
     *,
@@ -94,7 +95,7 @@ def _gate(
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
-    seconds = parse_timeout(timeout)
+    seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=True)
     limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
     requested = ("exact-gelu",) if exact_gelu else ()
@@ -117,6 +118,7 @@ def _convert_all(
     *,
     quiet: bool,
     output_format: str,
+    jobs: int,
 ) -> None:
     """Convert every model, report, and end with status 1 if one could not be published."""
     from mnncompat.converting.pipeline import convert_model
@@ -127,9 +129,9 @@ def _convert_all(
     def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if quiet else note)
+        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if quiet else note).told()
 
-    reported, results = each_model(models, converted)
+    reported, results = each_model(models, converted, jobs=jobs)
     report_all(reported, results, output_format)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)

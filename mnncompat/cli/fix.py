@@ -16,6 +16,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
+    from mnncompat.results.outcomes import FixResult
 
 
 def fix(  # noqa: PLR0913 - options
@@ -40,6 +41,7 @@ def fix(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
     seed: options.Seed = 0,
+    jobs: options.Jobs = 1,
     output_format: options.Format = "text",
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
@@ -58,7 +60,8 @@ def fix(  # noqa: PLR0913 - options
     goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
-    reported, results = each_model(models, lambda path: _fix_one(path, path if in_place else output, shape, work))
+    one = partial(_fix_one, shape=shape, fixing=work)
+    reported, results = each_model(models, lambda path: one(path, path if in_place else output), jobs=jobs)
     if show_diff and output_format == "text":
         _show_changes(results)
     report_all(reported, results, output_format)
@@ -71,11 +74,11 @@ def _require_finished(results: Sequence[FixedModel], *, written: bool) -> None:
         raise Ended(1)
 
 
-def _is_unfinished(result: FixedModel, *, written: bool) -> bool:
+def _is_unfinished(result: FixResult, *, written: bool) -> bool:
     return bool(not result.proven or result.errors or (result.changed and not written))
 
 
-def _show_changes(results: Sequence[FixedModel]) -> None:
+def _show_changes(results: Sequence[FixResult]) -> None:
     from mnncompat.report import diff_text
 
     for result in results:
@@ -91,7 +94,8 @@ def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool,
         raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
 
 
-def _fix_one(path: Path, target: Path | None, shape: list[str] | None, fixing: Callable[..., FixedModel]) -> FixedModel:
+def _fix_one(path: Path, target: Path | None, shape: list[str] | None, fixing: Callable[..., FixedModel]) -> FixResult:
+    """Fix a model and write the result; what was done is returned, and not the model."""
     from mnncompat.graph.model_file import load
 
     _require_target(path, target)
@@ -99,7 +103,7 @@ def _fix_one(path: Path, target: Path | None, shape: list[str] | None, fixing: C
     result = fixing(model, freeze=options.parse_shapes(shape, model))
     if target is not None:
         _write(result, path, target)
-    return result
+    return result.told()
 
 
 def _require_target(path: Path, target: Path | None) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
 
+MOST_JOBS = 256
+"""The most processes."""
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
@@ -104,6 +106,18 @@ Power = Annotated[
     option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),
 ]
 
+Jobs = Annotated[
+    int,
+    option(
+        "--jobs",
+        min=1,
+        max=MOST_JOBS,
+        metavar="N",
+        help="Models at a time, each in a process of its own; limits hold for each. [default: 1]",
+        show_default=False,
+    ),
+]
+
 # ---- of `check` ------------------------------------------------------------------------------------------------------
 
 FailOn = Annotated[
@@ -179,7 +193,7 @@ Quiet = Annotated[bool, option("-q", "--quiet", help="No progress on stderr.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 
-Jobs = Annotated[int | None, option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
+CaseJobs = Annotated[int | None, option("--jobs", min=1, help="Cases at a time. [default: one per core]")]
 Recorded = Annotated[Path | None, option("--out", metavar="FILE", help="Write what was measured.")]
 Python = Annotated[
     Path | None,

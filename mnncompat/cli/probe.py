@@ -47,7 +47,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
     code: _Codes = None,
     seed: Annotated[int, option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, option("--count", min=1, help="Size of the generated corpus.")] = None,
-    jobs: options.Jobs = None,
+    jobs: options.CaseJobs = None,
     python: options.Python = None,
     out: options.Recorded = None,
     resume: Annotated[bool, option("--resume", help="Go on with what FILE holds already.")] = False,

@@ -23,8 +23,8 @@ from mnncompat.files import allowance
 from mnncompat.files.scratch import remove_stale, temporary_folder
 from mnncompat.files.signals import ENDING
 
-_TICK = 0.05
-_GRACE_SECONDS = 3.0
+TICK = 0.05
+GRACE_SECONDS = 3.0
 """How long the child may take to end after a signal."""
 _SETTLE_SECONDS = 0.2
 """In which the children of a killed child die."""
@@ -49,7 +49,7 @@ def supervised(work: Callable[[], int]) -> int:
     stopped: _Stopped = {}
     while True:
         try:
-            watch = _Watch(work, stopped)
+            watch = Watch(work, stopped)
         except OSError:  # no more processes: unsupervised is better than not at all
             return work()
         status, path, reason = watch.wait()
@@ -63,10 +63,16 @@ def supervised(work: Callable[[], int]) -> int:
         stopped[path] = reason
 
 
-class _Watch:
-    """A started child, and what it may take."""
+class Watch:
+    """A started child, and what it may take.
 
-    def __init__(self, work: Callable[[], int], stopped: _Stopped) -> None:
+    Args:
+        work: What it does; returns its exit status.
+        stopped: Models that were stopped before, and why.
+        command: Its signals are those of the whole command: they are passed on to it, and wake this process.
+    """
+
+    def __init__(self, work: Callable[[], int], stopped: _Stopped, *, command: bool = True) -> None:
         self._channel, theirs = os.pipe()
         self._woken, self._wake = os.pipe()
         life, self._life = os.pipe()
@@ -86,6 +92,10 @@ class _Watch:
         os.close(life)
         with contextlib.suppress(OSError):
             os.setpgid(self._pid, self._pid)
+        if command:
+            self._listen()
+
+    def _listen(self) -> None:
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for each in ENDING:
@@ -112,7 +122,7 @@ class _Watch:
         """Exit status of the child; or the model that it worked on, and why it was stopped."""
         try:
             while True:
-                limit = None if self._allowed is None and not self._signal else _TICK
+                limit = None if self._allowed is None and not self._signal else TICK
                 select.select(self._listened, [], [], limit)
                 self._read()
                 pid, status = os.waitpid(self._pid, os.WNOHANG)
@@ -125,8 +135,38 @@ class _Watch:
         finally:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for each in self._ends:
-                os.close(each)
+            self.close()
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What this process holds for the child, and no other child should."""
+        return self._ends
+
+    def close(self) -> None:
+        """Let go of the child."""
+        for each in self._ends:
+            os.close(each)
+
+    def reason(self) -> tuple[str, str] | None:
+        """The limit that the child has passed, in words: message and hint."""
+        self._read()
+        return self._passed()
+
+    def end(self) -> tuple[str, str] | None:
+        """Wait for a child that is about to end; why it did not end by itself."""
+        _, status = os.waitpid(self._pid, 0)
+        self.close()
+        return self._ended(os.waitstatus_to_exitcode(status))[2]
+
+    def stop(self) -> None:
+        """Kill it, and what it started."""
+        self._kill()
+        self.close()
+
+    def tell(self, number: int) -> None:
+        """Send it a signal."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
 
     def _ended(self, status: int) -> tuple[int, str, tuple[str, str] | None]:
         if status >= 0:
@@ -171,7 +211,7 @@ class _Watch:
         """The limit that the child has passed, in words."""
         now = time.monotonic()
         if self._signal:
-            return _INTERRUPTED if now - self._begin > _GRACE_SECONDS else None
+            return _INTERRUPTED if now - self._begin > GRACE_SECONDS else None
         allowed = self._allowed
         if allowed is None:
             return None

@@ -40,6 +40,9 @@ ATTRIBUTE_FIELDS: dict[int, str] = {
     AttributeProto.TYPE_PROTOS: "type_protos",
 }
 _REPEATED = frozenset(("floats", "ints", "strings", "tensors", "graphs", "sparse_tensors", "type_protos"))
+_PLAIN = frozenset(
+    number for number, field in _ATTRIBUTE_FIELDS.items() if field in ("i", "ints", "f", "floats", "s", "strings")
+)
 _NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
 
 
@@ -66,6 +69,16 @@ def attribute_value(item: AttributeProto) -> Any:
     if not field:
         return None
     return list(getattr(item, field)) if field in _REPEATED else getattr(item, field)
+
+
+def plain_attributes(node: NodeProto) -> tuple[bytes, ...] | None:
+    """What the attributes of a node state, to compare it; None if one of them holds a tensor or a graph."""
+    attributes = node.attribute
+    if not attributes:
+        return ()
+    if any(each.type not in _PLAIN for each in attributes):
+        return None
+    return tuple([each.SerializeToString() for each in attributes])
 
 
 def constant_array(node: NodeProto) -> NDArray[Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
@@ -12,14 +12,20 @@ from mnncompat.errors import ModelError
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
 
 
-def subgraphs(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
-    """Yield (attribute name, graph) of every graph that a node holds."""
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            yield attribute.name, attribute.g
-        elif attribute.type == AttributeProto.GRAPHS:
-            for position, graph in enumerate(attribute.graphs):
-                yield f"{attribute.name}[{position}]", graph
+_GRAPHS = (int(AttributeProto.GRAPH), int(AttributeProto.GRAPHS))
+
+
+def subgraphs(node: NodeProto) -> Sequence[tuple[str, GraphProto]]:
+    """(attribute name, graph) of every graph that a node holds."""
+    holding = [attribute for attribute in node.attribute if attribute.type in _GRAPHS]
+    return [pair for attribute in holding for pair in _held(attribute)] if holding else ()
+
+
+def _held(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
+    if attribute.type == AttributeProto.GRAPH:
+        yield attribute.name, attribute.g
+    for position, graph in enumerate(attribute.graphs if attribute.type == AttributeProto.GRAPHS else ()):
+        yield f"{attribute.name}[{position}]", graph
 
 
 def all_graphs(graph: GraphProto) -> Iterator[GraphProto]:

@@ -89,9 +89,24 @@ class GraphView:
         self.parent = parent
         self.path = path
         self.address = address
-        self.nodes: Sequence[NodeProto] = graph.node
+        self.nodes: Sequence[NodeProto] = list(graph.node)
+        self._shapes: dict[str, tuple[Dim, ...] | None] = {}
+        self._dtypes: dict[str, int | None] = {}
         self.is_function = isinstance(graph, FunctionProto)
         self.opset = (onnx_opset(graph.opset_import) if isinstance(graph, FunctionProto) else None) or scope.opset
+
+    @cached_property
+    def kinds(self) -> dict[tuple[str, str], list[int]]:
+        """Indices of the nodes of each operator, by domain and op type, in order."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for index, node in enumerate(self.nodes):
+            found.setdefault((node.domain, node.op_type), []).append(index)
+        return found
+
+    def nodes_of(self, *ops: str) -> list[tuple[int, NodeProto]]:
+        """The nodes of some op types, whatever their domain, in order."""
+        found = sorted(index for (_, op), nodes in self.kinds.items() if op in ops for index in nodes)
+        return [(index, self.nodes[index]) for index in found]
 
     @cached_property
     def producers(self) -> dict[str, int]:
@@ -177,6 +192,11 @@ class GraphView:
 
     def shape(self, name: str) -> tuple[Dim, ...] | None:
         """Shape of a value; None if not even the rank is known."""
+        if name not in self._shapes:
+            self._shapes[name] = self._shape(name)
+        return self._shapes[name]
+
+    def _shape(self, name: str) -> tuple[Dim, ...] | None:
         tensor = self.tensor(name)
         if tensor is not None:
             return tuple(tensor.dims)
@@ -188,6 +208,11 @@ class GraphView:
 
     def dtype(self, name: str) -> int | None:
         """Element type of a value (`onnx.TensorProto.DataType`), or None if unknown."""
+        if name not in self._dtypes:
+            self._dtypes[name] = self._dtype(name)
+        return self._dtypes[name]
+
+    def _dtype(self, name: str) -> int | None:
         tensor = self.tensor(name)
         if tensor is not None:
             return int(tensor.data_type)

@@ -17,7 +17,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensor
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
 from mnncompat.graph.payloads import is_external, is_raw, stored_in
-from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset
+from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset, plain_attributes
 from mnncompat.graph.validation import all_graphs, all_nodes
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -80,11 +80,24 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
 
 
 def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tuple[str, str]], name: str) -> None:
+    seen: set[tuple[object, ...]] = set()
     for node in nodes:
+        look = _look(node)
+        if look is not None and look in seen:
+            continue
         for attribute in node.attribute:
             _require_attribute(attribute, node, name)
         if opset is not None and node.domain in ONNX_DOMAINS and (node.domain, node.op_type) not in local:
             require_schema(node, opset, name)
+        if look is not None:
+            seen.add(look)
+
+
+def _look(node: NodeProto) -> tuple[object, ...] | None:
+    """What is checked of a node by itself; None if it leaves out an operand or a result, or holds more than numbers."""
+    operands, results = node.input, node.output
+    stated = None if "" in operands or "" in results else plain_attributes(node)
+    return None if stated is None else (node.op_type, node.domain, len(operands), len(results), stated)
 
 
 def label(node: NodeProto) -> str:

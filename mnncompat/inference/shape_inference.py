@@ -36,10 +36,26 @@ _GROWS = {"ConstantOfShape": (0,), "Expand": (1,), "Range": (0, 1, 2), "Tile": (
 def infer(proto: ModelProto) -> ModelProto | None:
     """A copy of a model without its weights, after shape inference; None if inference failed.
 
+    The latest answers are kept: check, fix and comparisons ask for the same model. They are not to be changed.
+
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
     """
     skeleton = _skeleton(proto)
+    asked = skeleton.SerializeToString()
+    if asked not in _ANSWERS:
+        found = _inferred(proto, skeleton)
+        while len(_ANSWERS) >= _KEPT:
+            del _ANSWERS[next(iter(_ANSWERS))]
+        _ANSWERS[asked] = found
+    return _ANSWERS[asked]
+
+
+_KEPT = 4
+_ANSWERS: dict[bytes, ModelProto | None] = {}
+
+
+def _inferred(proto: ModelProto, skeleton: ModelProto) -> ModelProto | None:
     inferred = _infer(skeleton)
     for _ in range(_INFERENCE_ROUNDS):
         if inferred is None or not _resolve(skeleton, inferred):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +129,10 @@ class FixResult:
     recorded: ParityReport | None = None
     remaining: tuple[Diagnostic, ...] | None = None
 
+    def told(self) -> FixResult:
+        """What was done, without the models."""
+        return FixResult(**{each.name: getattr(self, each.name) for each in fields(FixResult)})
+
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
         """The errors that remain."""
@@ -227,3 +231,8 @@ class ConvertResult:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""
+
+    def told(self) -> ConvertResult:
+        """What was done, without the models."""
+        held = {each.name: getattr(self, each.name) for each in fields(ConvertResult)}
+        return ConvertResult(**held | {"fix": None if self.fix is None else self.fix.told()})

@@ -12,6 +12,7 @@ _DROP_EMPTY_OPERANDS = ("Resize", "Slice")
 
 def empty_operand_in_body(scope: Scope) -> Iterator[HazardLocation]:
     """A node of a branch or a body whose last operand is left out by an empty name."""
-    for view, index, node in scope.nodes():
-        if view.parent is not None and node.input and not node.input[-1] and node.op_type not in _DROP_EMPTY_OPERANDS:
+    inner = scope._replace(graphs=tuple(view for view in scope.graphs if view.parent is not None))
+    for view, index, node in inner.nodes():
+        if node.input and not node.input[-1] and node.op_type not in _DROP_EMPTY_OPERANDS:
             yield HazardLocation(view=view, position=index, values={"op": node.op_type})

@@ -52,6 +52,19 @@ class Condition:
         except (IndexError, TypeError, ValueError, ZeroDivisionError):  # a node that onnx.checker would reject
             return None
 
+    def fails_by_itself(self, facts: NodeFacts) -> bool:
+        """True if it fails for what the node itself states: opset, numbers of operands and results, attributes."""
+        return _fails(facts, (clause.own_tests() for clause in self._clauses))
+
+    def fails_by_look(self, facts: NodeFacts) -> bool:
+        """True if it fails for that, or for state, type or shape of the node's values."""
+        return self.fails_by_itself(facts) or _fails(facts, (clause.look_tests() for clause in self._clauses))
+
+    @property
+    def is_described(self) -> bool:
+        """True if it asks for nothing but what the node itself states, and state, type and shape of its values."""
+        return all(map(_is_described, self._data))
+
     def require_valid(self, where: str) -> None:
         """Build all tests.
 
@@ -66,7 +79,7 @@ class Condition:
 class _Clause:
     """A conjunction. Tests are built when a node is first seen for which those before them hold."""
 
-    __slots__ = ("_built", "_defaults", "_left", "_where")
+    __slots__ = ("_built", "_data", "_defaults", "_left", "_look", "_own", "_where")
 
     def __init__(self, data: Mapping[str, Any], where: str, defaults: Mapping[str, Any]) -> None:
         if not isinstance(data, Mapping):
@@ -76,19 +89,43 @@ class _Clause:
         self._left = [(subject, data[subject]) for subject in PREDICATES if subject in data]
         self._where, self._defaults = where, defaults
         self._built: list[Test] = []
+        self._own = 0
+        self._data = data
+        self._look: list[Test] | None = None
 
     def tests(self) -> Iterator[Test]:
         """The tests, in the order of their cost."""
         yield from self._built
         while self._left:
-            subject, data = self._left[0]
-            if subject == "attr":
-                tests = parse_attributes(data, self._where, self._defaults)
-            else:
-                tests = PREDICATES[subject].parse(data, self._where)
-            del self._left[0]
-            self._built += tests
-            yield from tests
+            yield from self._build()
+
+    def own_tests(self) -> Sequence[Test]:
+        """Those of what the node itself states, which come first."""
+        while self._left and self._left[0][0] in _OF_THE_NODE:
+            self._own += len(self._build())
+        return self._built[: self._own]
+
+    def look_tests(self) -> Sequence[Test]:
+        """Tests of state, type and shape of values, built apart from `tests`."""
+        if self._look is None:
+            self._look = [
+                test
+                for side, parse in (("input", parse_operands), ("output", parse_results))
+                if (asked := {at: each for at, each in self._data.get(side, {}).items() if _is_look(each)})
+                for test in parse(asked, self._where)
+            ]
+        return self._look
+
+    def _build(self) -> Sequence[Test]:
+        """Build the tests of the next predicate."""
+        subject, data = self._left[0]
+        if subject == "attr":
+            tests = parse_attributes(data, self._where, self._defaults)
+        else:
+            tests = PREDICATES[subject].parse(data, self._where)
+        del self._left[0]
+        self._built += tests
+        return tests
 
 
 def parse_condition(
@@ -110,6 +147,31 @@ def parse_condition(
     if not trusted:
         condition.require_valid(where)
     return condition
+
+
+_OF_THE_NODE = ("opset", "inputs", "outputs", "attr")
+_STATES = ("present", "absent", "constant", "runtime", "graph-output")
+_PROPERTIES = frozenset(("is", "dtype", "rank", "elements", "dim"))
+
+
+def _is_described(clause: Mapping[str, Any]) -> bool:
+    """Whether a clause asks for nothing beyond the node and its values."""
+    asked = (each for side in ("input", "output") for each in clause.get(side, {}).values())
+    return "relation" not in clause and all(map(_is_look, asked))
+
+
+def _is_look(asked: Any) -> bool:
+    """Whether no more is asked of a value than its state, type and shape."""
+    table = asked if isinstance(asked, Mapping) else {"is": asked}
+    return _PROPERTIES.issuperset(table) and table.get("is", "present") in _STATES
+
+
+def _fails(facts: NodeFacts, clauses: Iterator[Sequence[Test]]) -> bool:
+    """Whether one of the tests of each clause is False."""
+    try:
+        return all(any(test(facts) is False for test in tests) for tests in clauses)
+    except (IndexError, TypeError, ValueError, ZeroDivisionError):
+        return False
 
 
 def _stated(data: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -67,19 +67,19 @@ def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
     first, meant = scope.model.proto.opset_import[0], scope.model.opset
     if first.domain in ONNX_DOMAINS or (first.version < _SOFTMAX_COERCES_BELOW) == (meant < _SOFTMAX_COERCES_BELOW):
         return
-    for view, index, node in scope.nodes():
-        if node.op_type == "Softmax" and is_onnx(node) and attribute(node, "axis", -1) != -1:
+    for view, index, node in scope.nodes(["Softmax"]):
+        if is_onnx(node) and attribute(node, "axis", -1) != -1:
             values = {"first": first.domain, "read": first.version, "meant": meant, "op": node.op_type}
             yield HazardLocation(view=view, position=index, values=values)
 
 
 def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[HazardLocation]:
     own = {(function.domain, function.name) for function in scope.model.proto.functions}
-    for view, index, node in scope.nodes():
-        key = (node.domain, node.op_type)
-        is_foreign = key in own or not is_onnx(node)
-        if is_foreign and (key in own) is functions and scope.declares(node.op_type) is declared:
-            yield HazardLocation(view=view, position=index, values={"domain": node.domain, "op": node.op_type})
+    for view in scope.graphs:
+        kinds = [key for key in view.kinds if (key in own or key[0] not in ONNX_DOMAINS) and (key in own) is functions]
+        wanted = [(index, key) for key in kinds if scope.declares(key[1]) is declared for index in view.kinds[key]]
+        for index, (domain, op) in sorted(wanted):
+            yield HazardLocation(view=view, position=index, values={"domain": domain, "op": op})
 
 
 @_search("domain", "op")
@@ -125,8 +125,8 @@ def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorPr
     for view in scope.graphs:
         for name, tensor in view.initializers.items():
             yield view, None, name, tensor
-        for index, node in enumerate(view.nodes):
-            value = attribute(node, "value") if node.op_type == "Constant" else None
+        for index, node in view.nodes_of("Constant"):
+            value = attribute(node, "value")
             if isinstance(value, TensorProto):
                 yield view, index, node.output[0], value
 
@@ -168,8 +168,8 @@ def _sparse_initializer(scope: Scope) -> Iterator[HazardLocation]:
 @_search("tensor")
 def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A Constant with `sparse_value`."""
-    for view, index, node in scope.nodes():
-        if node.op_type == "Constant" and attribute(node, "sparse_value") is not None:
+    for view, index, node in scope.nodes(["Constant"]):
+        if attribute(node, "sparse_value") is not None:
             yield HazardLocation(view=view, position=index, values={"tensor": node.output[0]})
 
 
@@ -323,8 +323,8 @@ _NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
 @_search("op", "tensor", "shape")
 def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
     """A maximum or minimum of a value without elements."""
-    for view, index, node in scope.nodes():
-        if node.op_type in _NEED_ELEMENTS and is_onnx(node) and 0 in (view.shape(node.input[0]) or ()):
+    for view, index, node in scope.nodes(_NEED_ELEMENTS):
+        if is_onnx(node) and 0 in (view.shape(node.input[0]) or ()):
             values = {"op": node.op_type, "tensor": node.input[0], "shape": list(view.shape(node.input[0]) or ())}
             yield HazardLocation(view=view, position=index, values=values)
 
@@ -332,8 +332,8 @@ def _zero_size_operand(scope: Scope) -> Iterator[HazardLocation]:
 @_search("op", "tensor")
 def _zero_size_sum(scope: Scope) -> Iterator[HazardLocation]:
     """A sum or product over a dimension of 0, with a result that has elements."""
-    for view, index, node in scope.nodes():
-        if node.op_type not in _SUMS or not is_onnx(node):
+    for view, index, node in scope.nodes(_SUMS):
+        if not is_onnx(node):
             continue
         before, after = view.shape(node.input[0]), view.shape(node.output[0])
         if before is not None and 0 in before and (after is None or 0 not in after):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -39,10 +39,15 @@ class Scope(NamedTuple):
     graphs: tuple[GraphView, ...]
     declares: Callable[[str], bool]
 
-    def nodes(self) -> Iterator[tuple[GraphView, int, NodeProto]]:
-        """Yield every node with its location."""
+    def nodes(self, ops: Iterable[str] = ()) -> Iterator[tuple[GraphView, int, NodeProto]]:
+        """Yield every node with its location.
+
+        Args:
+            ops: Op types to look for; none for all.
+        """
+        wanted = tuple(ops)
         for view in self.graphs:
-            for index, node in enumerate(view.nodes):
+            for index, node in view.nodes_of(*wanted) if wanted else enumerate(view.nodes):
                 yield view, index, node
 
 

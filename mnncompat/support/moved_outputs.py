@@ -6,6 +6,7 @@ and an operator of one operand that alone reads its result, and does not look at
 
 from __future__ import annotations
 
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -64,8 +65,17 @@ def _locations(scope: Scope, *, since_3_0_1: bool) -> Iterator[HazardLocation]:
 
 def moved_outputs(view: GraphView) -> Iterator[MovedOutput]:
     """The outputs of a graph that are lost."""
+    if view not in _MOVED:
+        _MOVED[view] = tuple(_find(view))
+    return iter(_MOVED[view])
+
+
+_MOVED: weakref.WeakKeyDictionary[GraphView, tuple[MovedOutput, ...]] = weakref.WeakKeyDictionary()
+
+
+def _find(view: GraphView) -> Iterator[MovedOutput]:
     operands: dict[str, list[Fused]] | None = None
-    for node in view.nodes:
+    for _, node in view.nodes_of(*_RESHAPING):
         if not is_onnx(node) or not node.output or not _ends_in_reshape(view, node):
             continue
         result = node.output[0]
@@ -138,6 +148,9 @@ def _copied(view: GraphView, node: NodeProto, name: str | None = None) -> tuple[
     if op == "Cast" and view.dtype(operand) is not None and view.dtype(operand) == attribute(node, "to"):
         return results
     return results if op in _KEEPING and is_scalar(view, node.input[1], _KEEPING[op]) else ()
+
+
+_RESHAPING = ("Add", "ArgMax", "ArgMin", "Einsum", "MaxUnpool", "Softmax", *RESHAPES, *MATRIX_PRODUCTS)
 
 
 def _ends_in_reshape(view: GraphView, node: NodeProto) -> bool:

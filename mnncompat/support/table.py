@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
+from mnncompat.support.alike_nodes import AlikeNodes
 from mnncompat.support.compiled_rules import compiled
 from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
@@ -135,6 +137,7 @@ class SupportTable:
         self._trusted = trusted
         self._files: dict[str, OpFile] = {}
         self._graph_rows: tuple[Row, ...] | None = None
+        self._alike = AlikeNodes()
 
     def file(self, op: str) -> OpFile:
         """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
@@ -186,12 +189,16 @@ class SupportTable:
         """
         file = self.file(view.nodes[index].op_type)
         facts = NodeFacts(view, index, file.defaults)
-        found = []
-        for row in file.rows:
-            truth = row.holds_for(version) and row.holds(facts)
-            if truth is not False:
-                found.append(RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts)))
-        return tuple(found)
+        return tuple(
+            RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts) if row.reason else "")
+            for row, truth in self._alike.truths(file.rows, facts, version)
+        )
+
+
+@cache
+def shipped_table() -> SupportTable:
+    """The table that ships with mnncompat, read once."""
+    return SupportTable()
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

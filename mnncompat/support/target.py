@@ -17,7 +17,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import fill
 from mnncompat.support.releases import releases, resolve_version
 from mnncompat.support.row_choice import EVERYTHING, UNDECLARED_CODE, UNDECLARED_NAME, RowChoice
-from mnncompat.support.table import ARCHITECTURES, Row, RowMatch, SupportTable
+from mnncompat.support.table import ARCHITECTURES, Row, RowMatch, SupportTable, shipped_table
 
 _NodeKey = tuple[GraphAddress, tuple[str, ...], int | None]
 
@@ -81,17 +81,20 @@ class Target:
         if arch is not None and arch not in ARCHITECTURES:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
         self.version = resolve_version(version)
-        self.table = table or SupportTable()
+        self.table = table or shipped_table()
         self.arch = arch
         self.choice = choice
         self.head = head
         self._releases = releases()
+        self._declared: dict[str, bool] = {}
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
 
     def declares(self, op: str) -> bool:
         """True if the converter of the release registers an op type."""
-        return self._releases.declares(op, self.version)
+        if op not in self._declared:
+            self._declared[op] = self._releases.declares(op, self.version)
+        return self._declared[op]
 
     def facts(self, view: GraphView, index: int) -> NodeFacts:
         """The facts about one node that the table may ask for."""

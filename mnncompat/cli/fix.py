@@ -55,20 +55,18 @@ def fix(  # noqa: PLR0913 - options
     from mnncompat.support.target import Target
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
-    memory = parse_memory(memory_limit)
+    inputs, memory = options.parse_data(data, preprocess, feeds, only=data_only), parse_memory(memory_limit)
     goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
-    one = partial(_fix_one, shape=shape, fixing=work)
-    reported, results = each_model(models, lambda path: one(path, path if in_place else output), jobs=jobs)
-    if show_diff and output_format == "text":
-        _show_changes(results)
+    one = partial(_fix_one, output=output, in_place=in_place, shape=shape, fixing=work)
+    reported, results = each_model(models, one, jobs=jobs)
+    _show_changes(results if show_diff and output_format == "text" else ())
     report_all(reported, results, output_format)
     _require_finished(results, written=output is not None or in_place)
 
 
-def _require_finished(results: Sequence[FixedModel], *, written: bool) -> None:
+def _require_finished(results: Sequence[FixResult], *, written: bool) -> None:
     """End with status 1 if there is something left to do about one of the models."""
     if any(_is_unfinished(result, written=written) for result in results):
         raise Ended(1)
@@ -94,10 +92,13 @@ def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool,
         raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
 
 
-def _fix_one(path: Path, target: Path | None, shape: list[str] | None, fixing: Callable[..., FixedModel]) -> FixResult:
+def _fix_one(
+    path: Path, *, output: Path | None, in_place: bool, shape: list[str] | None, fixing: Callable[..., FixedModel]
+) -> FixResult:
     """Fix a model and write the result; what was done is returned, and not the model."""
     from mnncompat.graph.model_file import load
 
+    target = path if in_place else output
     _require_target(path, target)
     model = load(path)
     result = fixing(model, freeze=options.parse_shapes(shape, model))

@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cost_models as models
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks import cost_models as models
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "examples" / "mnist" / "mnist-fc.onnx"

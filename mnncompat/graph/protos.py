@@ -41,7 +41,7 @@ ATTRIBUTE_FIELDS: dict[int, str] = {
 }
 _REPEATED = frozenset(("floats", "ints", "strings", "tensors", "graphs", "sparse_tensors", "type_protos"))
 _PLAIN = frozenset(
-    number for number, field in _ATTRIBUTE_FIELDS.items() if field in ("i", "ints", "f", "floats", "s", "strings")
+    number for number, field in ATTRIBUTE_FIELDS.items() if field in ("i", "ints", "f", "floats", "s", "strings")
 )
 _NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
 

@@ -11,7 +11,7 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, progress_bar
 from mnncompat.cli.head_options import Head, chosen_head
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
-    jobs: options.Jobs = 1,
+    jobs: Jobs = 1,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 

@@ -10,7 +10,7 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def convert(  # noqa: PLR0913 - options
     power: options.Power = True,
     seed: options.Seed = 0,
     timeout: Timeout = None,
-    jobs: options.Jobs = 1,
+    jobs: Jobs = 1,
     output_format: options.Format = "text",
     quiet: options.Quiet = False,
 ) -> None:

@@ -11,7 +11,7 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def fix(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
     seed: options.Seed = 0,
-    jobs: options.Jobs = 1,
+    jobs: Jobs = 1,
     output_format: options.Format = "text",
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
 
-MOST_JOBS = 256
-"""The most processes."""
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
@@ -106,17 +104,6 @@ Power = Annotated[
     option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),
 ]
 
-Jobs = Annotated[
-    int,
-    option(
-        "--jobs",
-        min=1,
-        max=MOST_JOBS,
-        metavar="N",
-        help="Models at a time, each in a process of its own; limits hold for each. [default: 1]",
-        show_default=False,
-    ),
-]
 
 # ---- of `check` ------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import ConvertOptions
+    from mnncompat.support.head_form import HeadForm
     from mnncompat.results.outcomes import ConvertResult
 
 
@@ -59,11 +60,10 @@ def convert(  # noqa: PLR0913 - options
     check_format(output_format)
     outputs = _outputs(models, output, dry_run=dry_run)
     converter = _converter(fp16, weight_bits, target_version, optimize_level, external=external_weights)
-    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
+    inputs, form = options.parse_data(data, preprocess, feeds, only=data_only), chosen_head(head, backend, None)
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    gate = _gate(tolerance, timeout, memory_limit, seed, accept, exact_gelu=exact_gelu)
+    gate = _gate(tolerance, timeout, memory_limit, seed, accept, exact_gelu=exact_gelu, head=form)
     gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
-    gate = replace(gate, head=chosen_head(head, backend, None))
     _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format, jobs=jobs)
 
 
@@ -90,6 +90,7 @@ def _gate(
     accept: list[str] | None,
     *,
     exact_gelu: bool,
+    head: HeadForm | None,
 ) -> GateOptions:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import Limits
@@ -106,6 +107,7 @@ def _gate(
         tolerances=overrides,
         seed=seed,
         requested=requested,
+        head=head,
         accept=options.parse_accepted(accept),
     )
 

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from mnncompat.cli.failures import words
-from mnncompat.cli.printing import say_error, say_lines
+from mnncompat.cli.printing import require_stdout, say_error, say_lines
 from mnncompat.errors import MnncompatError
 from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written
@@ -110,6 +110,8 @@ def _run(words: list[str]) -> int | None:
             return EXIT_OK
     from mnncompat.cli.app import application
 
+    if not {"-h", "--help"}.isdisjoint(words):
+        require_stdout("the help")
     status: int | None = application(words)(words, prog_name="mnncompat", standalone_mode=False, default_map=configured)
     return status
 

@@ -34,8 +34,7 @@ def emit(text: str, output_format: str = "text") -> None:
         text = _ANYWHERE.sub(r"\\u0023", text)
     else:
         text = _ANYWHERE.sub(r"\\x23", text if output_format == "github" else _AT_START.sub(r"\1\\x3a", text))
-    if sys.stdout is None:
-        raise OutputError("cannot write the report: standard output is closed", hint="send it to a file or a pipe")
+    require_stdout("the report")
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
         sys.stdout.flush()
@@ -46,6 +45,16 @@ def emit(text: str, output_format: str = "text") -> None:
         raise OutputError(
             f"cannot write the report to standard output: {reason}", hint="check space where it is sent to"
         ) from error
+
+
+def require_stdout(what: str) -> None:
+    """Check that there is a standard output.
+
+    Raises:
+        OutputError: The caller closed it.
+    """
+    if sys.stdout is None:
+        raise OutputError(f"cannot write {what}: standard output is closed", hint="send it to a file or a pipe")
 
 
 def say(text: str) -> None:

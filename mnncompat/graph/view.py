@@ -44,6 +44,9 @@ class ModelView:
     Args:
         model: The model.
         infer: Shape inference, called once, when a shape is first needed; `mnncompat.inference.model_view` passes it.
+
+    Attributes:
+        kept: What was found out about the model as a whole, so that it is found out once, by what it is.
     """
 
     def __init__(self, model: Model, infer: Infer) -> None:
@@ -52,6 +55,7 @@ class ModelView:
         self.proto = model.skeleton
         self.opset = onnx_opset(self.proto.opset_import) or 0
         self.main = GraphView(self, self.proto.graph, None, ())
+        self.kept: dict[str, Any] = {}
 
     def graphs(self) -> Iterator[GraphView]:
         """Yield the main graph, its subgraphs depth first, then local functions with theirs."""
@@ -266,9 +270,13 @@ class GraphView:
         )
 
     def _is_input(self, name: str) -> bool:
+        return name in self._inputs
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
         if isinstance(self.graph, FunctionProto):
-            return name in self.graph.input
-        return any(value.name == name for value in self.graph.input)
+            return frozenset(self.graph.input)
+        return frozenset(value.name for value in self.graph.input)
 
     def _array(self, tensor: TensorProto) -> NDArray[Any] | None:
         if is_external(tensor):

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import onnx.inliner
 from onnx import ModelProto
@@ -69,6 +69,15 @@ def noise_of(model: ModelView) -> Noise:
         model: The model; random nodes in local functions are not refused, but have to be written out of them first, see
             `without_functions`.
     """
+    if _KEPT not in model.kept:
+        model.kept[_KEPT] = _noise_of(model)
+    return cast("Noise", model.kept[_KEPT])
+
+
+_KEPT, _WRITTEN_OUT = "noise", "without functions"
+
+
+def _noise_of(model: ModelView) -> Noise:
     sources = {(each.view.path, each.position): each for nodes in random_nodes(model).values() for each in nodes}
     names = set(names_in_use(model.proto.graph))
     known = {each for name in model.main.input_names for each in model.main.shape(name) or () if isinstance(each, str)}
@@ -88,8 +97,10 @@ def without_functions(model: ModelView) -> ModelView:
     drawn = (each for nodes in random_nodes(model).values() for each in nodes)
     if not any(_function(each.view) for each in drawn):
         return model
-    proto = onnx.inliner.inline_local_functions(model.proto)
-    return view_model(model.model.changed(proto))
+    if _WRITTEN_OUT not in model.kept:
+        proto = onnx.inliner.inline_local_functions(model.proto)
+        model.kept[_WRITTEN_OUT] = view_model(model.model.changed(proto))
+    return cast("ModelView", model.kept[_WRITTEN_OUT])
 
 
 def describe(proto: ModelProto, inputs: Mapping[str, Domain]) -> None:

@@ -9,7 +9,7 @@ only, so that noise whose size is all that is asked of it matters to nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from onnx import GraphProto, NodeProto
 
@@ -78,10 +78,13 @@ def random_nodes(model: ModelView) -> dict[str, tuple[RandomNode, ...]]:
     Args:
         model: The model; its subgraphs and functions are looked at.
     """
-    if not _may_draw(model):
-        return {}
-    found = _Flow(model).through_main()
-    return {name: tuple(nodes.values()) for name, nodes in found.items() if nodes}
+    if _KEPT not in model.kept:
+        found = _Flow(model).through_main() if _may_draw(model) else {}
+        model.kept[_KEPT] = {name: tuple(nodes.values()) for name, nodes in found.items() if nodes}
+    return cast("dict[str, tuple[RandomNode, ...]]", model.kept[_KEPT])
+
+
+_KEPT = "random nodes"
 
 
 def _may_draw(model: ModelView) -> bool:

@@ -49,6 +49,8 @@ def model(tmp_path: Path) -> Path:
             "check model.onnx >&-",
             "fix model.onnx --diff >&-",
             "--version >&-",
+            "--help >&-",
+            "check --help >&-",
         ),
     ],
 )

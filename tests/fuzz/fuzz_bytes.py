@@ -7,7 +7,9 @@ from random import Random
 
 ByteMutation = Callable[[bytes, Random], bytes]
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH, _GROUP, _GROUP_END, _FIXED32 = range(6)
+_NESTED = 120
+"""Deeper than protobuf reads."""
 _HUGE_VARINT = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 
 
@@ -90,6 +92,12 @@ def _in_message(data: bytes, random: Random, depth: int) -> bytes:
         _key(random.randrange(1, 25), kind) + data[begin + 1 : end],
         _key(number, _VARINT) + random.choice((_HUGE_VARINT, b"\0", b"\x7f")),
         _key(number, _LENGTH) + b"\x03\xff\x00a",
+        _key(number, _LENGTH)
+        + random.choice((_HUGE_VARINT, b"\xff\xff\xff\xff\x07", b"\x80\x80\x80\x80\x08"))
+        + data[payload:end],
+        _key(random.choice((99, 2**29 - 1)), random.choice((_VARINT, _LENGTH))) + b"\x01a" + data[begin:end],
+        _key(number, _GROUP) * _NESTED + data[begin:end] + _key(number, _GROUP_END) * _NESTED,
+        _key(number, _VARINT) + b"\x81" + b"\x80" * random.choice((3, 8, 9, 12)) + b"\0",
     )
     return data[:begin] + random.choice(instead) + data[end:]
 

@@ -8,6 +8,7 @@ from random import Random
 
 from fuzz_bytes import BYTE_MUTATIONS
 from fuzz_mutations import MUTATIONS
+from fuzz_oddities import ODDITIES
 from google.protobuf.message import DecodeError, EncodeError
 from onnx import ModelProto
 
@@ -34,7 +35,7 @@ def _mutated(data: bytes, random: Random) -> bytes:
         model.ParseFromString(data)
     for _ in range(random.choice((1, 1, 1, 2, 3, 4))):
         with contextlib.suppress(*_INAPPLICABLE):
-            random.choice(MUTATIONS)(model, random)
+            random.choice((*MUTATIONS, *ODDITIES))(model, random)
     with contextlib.suppress(*_INAPPLICABLE):
         found = model.SerializeToString()
         return found if len(found) <= _LARGEST_BYTES else data

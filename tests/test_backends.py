@@ -400,3 +400,21 @@ def test_nothing_is_published_and_the_model_is_not_changed() -> None:
     assert isinstance(found.fixed, FixResult)
     assert found.fixed.proof is None
     assert proto.SerializeToString() == before
+
+
+def test_what_fix_does_about_backends_depends_on_the_chosen_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Findings about backends choose no rewrite; a chosen rule, by its own code or that of its remedy, does."""
+    layer = helper.make_node("MatMul", ["x", "w"], ["y"])
+    path = tmp_path / "model.onnx"
+    onnx.save(model_of([layer], {"x": (2, 8)}, {"y": (2, 4)}, {"w": array(8, 4)}), path)
+
+    def told(*words: str) -> str:
+        main(["check", str(path), "--backend", "opengl", *words])
+        return capsys.readouterr().out
+
+    assert "after `mnncompat fix`" in told("--select", "MNN004")
+    assert "after `mnncompat fix`" in told("--select", "MNN004,MNN801")
+    assert "after `mnncompat fix`" not in told("--select", "MNN004,MNN817")
+    assert "after `mnncompat fix`" not in told("--ignore", "MNN801")

@@ -19,6 +19,7 @@ from mnncompat.graph.model_file import Model, save
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.backend_placement import BackendReport, Placement
 from mnncompat.support.releases import installed_version
+from mnncompat.support.row_choice import EVERYTHING, RowChoice
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def analyze(
     *,
     rewrites: Sequence[Rewrite] | None = None,
     head: HeadForm | None = None,
+    rows: RowChoice = EVERYTHING,
     limits: mnn.Limits | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> BackendAnalysis:
@@ -63,6 +65,7 @@ def analyze(
         names: Backends, see `mnncompat.backends.registry.names`.
         rewrites: What `mnncompat fix` would apply; by default every safe rewrite.
         head: The form in which they write fully connected heads; by default what the backends want.
+        rows: Findings that they are to remove.
         limits: What MNN's child processes may use.
         progress: Called with the progress.
 
@@ -75,7 +78,7 @@ def analyze(
     if version is None:
         raise RunnerError("MNN is not installed, and --backend converts with it", hint="pip install MNN")
     backends = [backend(name, version) for name in require(names)]
-    target = Target(version, head=head or wanted_head(names, version))
+    target = Target(version, choice=rows, head=head or wanted_head(names, version))
     fixed = fix_model(model, rewrites=rewrites, target=target, prove=False)
     total = 2 if fixed.changed else 1
     before = _converted(model, model.path, limits or mnn.Limits())

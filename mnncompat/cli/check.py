@@ -62,7 +62,7 @@ def check(  # noqa: PLR0913 - options
         additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
     if backend:
         _require_installed("--backend", mnn)
-        additions.append(_surveyor(options.split_names(backend, "--backend"), choice.ignore, head))
+        additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
     form = chosen_head(head, backend, mnn)
@@ -136,23 +136,28 @@ def _require_installed(option: str, mnn: str | None) -> None:
     require_installed(mnn, option, configured=mnn is not None and mnn == configured("mnn"))
 
 
-def _surveyor(names: Sequence[str], ignore: Sequence[str], head: str | None) -> Addition:
-    """The findings that `--backend` adds to the result of one model; ignored rewrites are not assumed to be applied."""
+def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:
+    """The findings that `--backend` adds to the result of one model, with what `fix` does under the same choice."""
     from mnncompat.backends.registry import require
+    from mnncompat.backends.rules import BACKEND_RULES
     from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.selection import choose_rewrites
+    from mnncompat.fixing.selection import choose
     from mnncompat.support.head_form import head_form
+    from mnncompat.support.row_choice import means
 
     require(names)
     form = head_form(head)
-    rewrites = choose_rewrites(ignore=ignore, is_rule=is_rule)
+    # A selected finding about backends selects no rewrite: it tells what `fix` does.
+    told = [each for each in choice.select if any(means(each, rule.code, rule.name) for rule in BACKEND_RULES)]
+    select = [each for each in choice.select if each not in told or choose(select=[each], is_rule=is_rule).rewrites]
+    rewrites, rows = choose(select=select, ignore=choice.ignore, is_rule=is_rule)
 
     def add(model: Model, result: CheckResult) -> CheckResult:
         from mnncompat.backends.analyze import analyze
         from mnncompat.backends.findings import with_backends
 
         with progress_bar("converting") as progress:
-            found = analyze(model, names, rewrites=rewrites, head=form, progress=progress)
+            found = analyze(model, names, rewrites=rewrites, rows=rows, head=form, progress=progress)
         return with_backends(result, model, found)
 
     return add

@@ -189,21 +189,22 @@ class _Gate:
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
         for each in self._suggesting_rewrites():
             advice = each.suggestion(self._model.skeleton, applied)
-            if advice and not each.on_request:
-                return advice
             found = shown(parity, self._attempt(each)) if advice else ""
             if found:
                 return f"{advice}; {found}"
         return ""
 
     def _attempt(self, rewrite: Rewrite) -> ParityReport | None:
-        """Compare once more with a rewrite on request; None if that fails, or would take too long."""
+        """Compare once more with another rewrite; None if that fails, or would take too long."""
         took = time.monotonic() - self._started
         if seconds_left() < _ATTEMPT * took:
             return None
         limits = replace(self._limits, seconds=min(self._limits.seconds, took + 1.0))
-        requested = (*self._options.requested, rewrite.name)
-        options = replace(self._options, power=False, limits=limits, requested=requested)
+        options = replace(self._options, power=False, limits=limits)
+        if rewrite.on_request:
+            options = replace(options, requested=(*options.requested, rewrite.name))
+        else:
+            options = replace(options, rewrites=(*options.rewrites, rewrite))
         self._progress(f"once more, with {rewrite.name}")
         with ScratchFolder() as folder:
             try:

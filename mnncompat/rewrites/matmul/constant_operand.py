@@ -18,12 +18,13 @@ class ConstantOperand(NodeRewrite):
     """Subtract the negative of a constant that must not become a bias, and give single constants no dimensions.
 
     **What.** Add and Sum of a constant and the result of Conv, Gemm, MatMul or a written-out normalisation, where the
-    constant is no bias; operators with a constant of one element as the first and a channel-packed value as the second
-    operand.
+    constant is no bias, or in a branch or body has one element; operators with a constant of one element as the first
+    and a channel-packed value as the second operand.
 
     **Why.** MNN folds an added constant into the layer by the number of its elements alone, whatever axis it lies
-    along, and before the layer's activation. Of packed channels, only the first of each four is combined with a first
-    operand that is a constant with dimensions.
+    along, and before the layer's activation. In a branch or body it takes a value of the graph around it for a vector,
+    and gives a product a third dimension if one element is added. Of packed channels, only the first of each four is
+    combined with a first operand that is a constant with dimensions.
 
     **Before and after**::
 
@@ -48,9 +49,10 @@ class ConstantOperand(NodeRewrite):
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """The node with another constant."""
         one, other = new.input(0), new.input(1)
-        if one.constant is not None and 0 < one.rank <= other.rank and one.constant.size == 1:
+        is_sum = node.node.op_type in ("Add", "Sum")
+        if not is_sum and one.constant is not None and 0 < one.rank <= other.rank and one.constant.size == 1:
             return new.clone_node(one.constant.reshape(()), other)[0]
-        if node.node.op_type not in ("Add", "Sum"):
+        if not is_sum:
             raise NotApplicable(f"'{one.name}' has more dimensions than '{other.name}'")
         if one.constant is not None:
             one, other = other, one

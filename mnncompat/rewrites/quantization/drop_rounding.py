@@ -106,7 +106,7 @@ class DropRounding(NodeRewrite):
             return ""
         return (
             "activations are rounded to few values, and MNN's additions round some of them the other way: "
-            "`--unsafe-fixes` (in Python unsafe=True) drops that rounding, or give a tolerance with --tolerance"
+            "`--unsafe-fixes` (in Python unsafe=True) drops that rounding"
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnncompat.graph.protos import is_onnx
 from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
@@ -36,3 +37,26 @@ def update_slices_start_elsewhere(facts: NodeFacts) -> bool | None:
         return None
     right, taken = updates[len(indices) - 1 :], updates[indices[-1] :]
     return None if None in (right + taken) else element_count(right) != element_count(taken)
+
+
+_FOUND = (
+    "(float[3,4] m, float{0} x) => (float{1} y) {{ g = Cast<to=9>(m) n = NonZero(g) t = Transpose(n) "
+    "y = GatherND(x, t) }}"
+)
+
+
+@relation(holds=_FOUND.format("[3,4]", "[K]"), fails=_FOUND.format("[3,4,5]", "[K,5]"))
+def found_places_may_be_none(facts: NodeFacts) -> bool | None:
+    """The indices of a GatherND come from NonZero, and MNN's result without any would have another shape.
+
+    That is two dimensions, 0 and the last one of the data: right where the tuples address all axes but the last.
+    """
+    node = facts.view.producer(facts.node.input[1])
+    while node is not None and is_onnx(node) and node.op_type in ("Cast", "Identity", "Transpose"):
+        node = facts.view.producer(node.input[0])
+    if node is None or node.op_type != "NonZero":
+        return False
+    rank, indices = facts.rank(facts.node.input[0]), facts.shape(facts.node.input[1])
+    if rank is None or indices is None or not isinstance(indices[-1], int):
+        return None
+    return indices[-1] != rank - 1

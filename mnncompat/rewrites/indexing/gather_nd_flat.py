@@ -10,7 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.rewrites.indexing.index_arithmetic import merged
+from mnncompat.rewrites.indexing.index_arithmetic import merged, static
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -30,7 +30,7 @@ class GatherNdFlat(NodeRewrite):
 
     **Algebra.** In a row-major array (h, w) lies at ``h * W + w``. NonZero gives no negative indices.
 
-    **Refuses** dynamic sizes of the axes that the indices address.
+    **Refuses** dynamic sizes of the axes that the indices address, but for the first one if those behind are known.
 
     **Source.** MNN 3.6.1, source/shape/ShapeGatherND.cpp (``indices->elementSize() == 0``)
     """
@@ -50,7 +50,7 @@ class GatherNdFlat(NodeRewrite):
             raise NotApplicable(f"'{places.name}' has {places.rank} dimensions")
         strides = [int(np.prod([data.dim(later) for later in range(axis + 1, count)])) for axis in range(count)]
         positions = new.reduce("ReduceSum", places * np.asarray(strides, places.element), [-1], keepdims=False)
-        return new.op("Gather", merged(new, data, 0, count), positions, axis=0)
+        return new.op("Gather", _flat(new, data, count), positions, axis=0)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -66,11 +66,22 @@ class GatherNdFlat(NodeRewrite):
                 _masked("[2,3]", "[2,3,4,N]", "[K,4,N]"),
                 becomes="Cast, Gather, Mul, NonZero, ReduceSum, Reshape, Transpose",
             ),
+            rewritten(
+                "dynamic rows",
+                _masked("[N,3]", "[N,3]", "[K]"),
+                becomes="Cast, Gather, Mul, NonZero, ReduceSum, Reshape, Transpose",
+            ),
             rewritten("vector", _masked("[5]", "[5]", "[K]"), becomes="Cast, Gather, NonZero, Squeeze, Transpose"),
             unchanged("all axes but the last", _masked("[3]", "[3,4]", "[K,4]")),
             unchanged("places that are given", "(float[3,4] x, int64[2,2] i) => (float[2] y) { y = GatherND(x, i) }"),
             refused("a dynamic axis", "is dynamic", _masked("[3,N]", "[3,N]", "[K]")),
         )
+
+
+def _flat(new: SubgraphBuilder, data: Value, count: int) -> Value:
+    """The data with the first axes as one."""
+    behind = static(data.dims[count:])
+    return merged(new, data, 0, count) if behind is None else new.reshape(data, [-1, *behind])
 
 
 def _masked(mask: str, data: str, result: str) -> str:

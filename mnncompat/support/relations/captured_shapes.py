@@ -24,6 +24,10 @@ _FEWER_AXES = frozenset(("Gather", "Squeeze"))
 _REDUCTIONS = frozenset(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"))
 
 
+# What the converter merges into a product, and Identity.
+_ACTIVATIONS = ("Clip", "Identity", "LeakyRelu", "Relu")
+
+
 class _Known(Enum):
     """What the converter takes the shape of a value in a branch or body for."""
 
@@ -82,6 +86,15 @@ def weight_has_no_shape_for_converter(facts: NodeFacts) -> bool:
     return _known(facts, facts.node.input[1]) is not _Known.RIGHT
 
 
+@relation(
+    holds=_WEIGHTS.format("y = Conv(x, w) p = Neg(y)"),
+    fails=_WEIGHTS.format("k = Constant<value=int64[4] {1,1,2,2}>() v = Expand(x, k) y = Conv(v, w) p = Neg(y)"),
+)
+def first_operand_has_no_shape_for_converter(facts: NodeFacts) -> bool:
+    """The same for input 0."""
+    return _known(facts, facts.node.input[0]) is not _Known.RIGHT
+
+
 _BOXES = (
     "(float[1,2,4] x, float[1,1,2] s, bool c) => (int64[K,3] z) <int64 n = {{2}}> {{ z = If(c)<then_branch = t () => "
     "(int64[J,3] p) {{ {} p = Identity(y) }}, else_branch = e () => (int64[I,3] q) {{ q = Constant<value=int64[1,3] "
@@ -104,21 +117,24 @@ def boxes_and_scores_have_wrong_shapes(facts: NodeFacts) -> bool:
 
 
 _PRODUCTS = (
-    "(float[2,2] x, bool c) => (float[2,2] z) <float[2,2] w = {{1.0, 2.0, 3.0, 4.0}}, float b = {{1.0}}, "
-    "float[1,1] d = {{1.0}}> {{ z = If(c)<then_branch = t () => (float[2,2] p) {{ {} p = Neg(y) }}, "
-    "else_branch = e () => (float[2,2] q) {{ q = Neg(x) }}> }}"
+    "(float[2,2] x, bool c) => (float[2,2] z) <float[2,2] w = {{1.0, 2.0, 3.0, 4.0}}, float b = {{1.0}}> {{ z = If(c)"
+    "<then_branch = t () => (float[2,2] p) {{ m = MatMul(x, w) y = Add(m, b) p = {}(y) }}, else_branch = e () => "
+    "(float[2,2] q) {{ q = Neg(x) }}> }}"
 )
 
 
 @relation(
-    holds=_PRODUCTS.format("m = MatMul(x, w) y = Add(m, b)"),
-    fails=_PRODUCTS.format("m = MatMul(x, w) y = Add(m, d)"),
+    holds=_PRODUCTS.format("Relu"),
+    fails=_PRODUCTS.format("Tanh"),
 )
 def single_bias_of_short_product(facts: NodeFacts) -> bool:
     """In a branch or body, one element is added to a product with a constant, whose input 0 MNN takes for a vector.
 
-    It is a value of the graph around it, or computed from one. The element has one dimension or none.
+    It is a value of the graph around it, or computed from one. The element has one dimension or none. The sum is what
+    the branch or body returns, also by Relu: MNN moves the Squeeze behind other operators, and loses it there.
     """
+    if not _is_returned(facts):
+        return False
     bias, product = _bias_and_product(facts)
     if bias is None or product is None or not is_constant(facts.view, product.input[1]):
         return False
@@ -126,6 +142,13 @@ def single_bias_of_short_product(facts: NodeFacts) -> bool:
     if facts.elements(bias) != 1 or rank is None or rank > 1 or not is_constant(facts.view, bias):
         return False
     return _known(facts, product.input[0]) in (_Known.CAPTURED, _Known.SHORT, _Known.NO_AXIS)
+
+
+def _is_returned(facts: NodeFacts) -> bool:
+    result, view = facts.node.output[0], facts.view
+    readers = [view.nodes[index] for index in view.consumers.get(result, [])]
+    behind = [node.output[0] for node in readers if node.op_type in _ACTIVATIONS]
+    return not view.outputs.isdisjoint((result, *behind))
 
 
 def _bias_and_product(facts: NodeFacts) -> tuple[str | None, NodeProto | None]:

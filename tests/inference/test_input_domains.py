@@ -305,3 +305,21 @@ def test_what_is_called_a_state_and_comes_back_is_one(name: str) -> None:
 @pytest.mark.parametrize("name", ["estate", "pasta", "x", "statement"])
 def test_other_names_are_no_states(name: str) -> None:
     assert domains(f"(float[2,3] {name}) => (float[2,3] y) {{ y = Tanh({name}) }}")[name].kind is Kind.NUMBERS
+
+
+@pytest.mark.parametrize(
+    ("mask", "total", "kind"),
+    [
+        ("int64", "y = Div(s, n)", Kind.MASK),
+        ("int64", "d = Add(n, e) y = Div(s, d)", Kind.MASK),
+        ("int64", "d = Max(n, e) y = Div(s, d)", Kind.MASK),
+        ("int64", "y = Div(n, s)", Kind.INTEGERS),
+        ("int64", "y = Div(f, n)", Kind.INTEGERS),
+        ("float", "y = Div(s, n)", Kind.NUMBERS),
+    ],
+    ids=["plain", "guarded", "bounded", "other-way-round", "of-itself", "any-weights"],
+)
+def test_weights_of_a_mean(mask: str, total: str, kind: Kind) -> None:
+    graph = f"""(float[2,6] v, {mask}[2,6] m) => (float[2,A] y) <int64[1] a = {{1}}, float e = {{1e-9}}> {{
+        f = Cast<to=1>(m) p = Mul(v, f) s = ReduceSum(p, a) n = ReduceSum(f, a) {total} }}"""
+    assert domains(graph)["m"].kind is kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
@@ -13,9 +13,11 @@ from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
+_DIAGNOSED = ("not-equal", "not-converted")
 if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import ConvertOptions
+    from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.support.head_form import HeadForm
     from mnncompat.results.outcomes import ConvertResult
 
@@ -46,6 +48,7 @@ def convert(  # noqa: PLR0913 - options
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
     power: options.Power = True,
+    diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     jobs: Jobs = 1,
@@ -57,14 +60,21 @@ def convert(  # noqa: PLR0913 - options
     OUT is MODEL with the suffix .mnn unless given. Exit status 1 if the file does not convert, does not agree, or the
     proof lacks something that --accept does not name; an earlier OUT is then untouched.
     """
-    check_format(output_format)
     outputs = _outputs(models, output, dry_run=dry_run)
     converter = _converter(fp16, weight_bits, target_version, optimize_level, external=external_weights)
     inputs, form = options.parse_data(data, preprocess, feeds, only=data_only), chosen_head(head, backend, None)
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     gate = _gate(tolerance, timeout, memory_limit, seed, accept, exact_gelu=exact_gelu, head=form)
     gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
-    _convert_all(models, outputs, gate, shape, quiet=quiet, output_format=output_format, jobs=jobs)
+    _convert_all(models, outputs, gate, shape, _Written(quiet, check_format(output_format), diagnose), jobs=jobs)
+
+
+class _Written(NamedTuple):
+    """What is told of the conversions, and how."""
+
+    quiet: bool
+    output_format: str
+    diagnose: bool
 
 
 def _converter(
@@ -117,9 +127,8 @@ def _convert_all(
     outputs: list[Path | None],
     gate: GateOptions,
     shape: list[str] | None,
+    written: _Written,
     *,
-    quiet: bool,
-    output_format: str,
     jobs: int,
 ) -> None:
     """Convert every model, report, and end with status 1 if one could not be published."""
@@ -131,12 +140,35 @@ def _convert_all(
     def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if quiet else note).told()
+        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if written.quiet else note).told()
 
     reported, results = each_model(models, converted, jobs=jobs)
-    report_all(reported, results, output_format)
+    found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]
+    report_all([*reported, *found], [*results, *found], written.output_format)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
+
+
+def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
+    """Which node it is, in the model as it was converted."""
+    from mnncompat.cli.diagnose import diagnose_options
+    from mnncompat.diagnosing.diagnose import diagnose
+    from mnncompat.fixing.transaction import fix_model
+    from mnncompat.graph.model_file import load
+    from mnncompat.mnn import ConvertOptions
+    from mnncompat.parity import real_data
+    from mnncompat.support.target import Target
+
+    model = load(Path(result.source))
+    if result.fix is not None and result.fix.changed:
+        model = fix_model(model, rewrites=gate.rewrites, target=Target(choice=gate.rows), prove=False).model
+    converter = gate.converter or ConvertOptions()
+    if gate.requested:
+        converter = replace(converter, gelu_approximation=False)
+    seconds = None if gate.limits is None else gate.limits.seconds
+    wanted = diagnose_options(converter, seconds, gate.memory, (gate.tolerance, dict(gate.tolerances)), gate.seed)
+    drawing = replace(wanted.drawing, data=real_data(gate.inputs), shapes=result.shapes)
+    return diagnose(model, None, replace(wanted, drawing=drawing), progress=note)
 
 
 def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:

@@ -99,6 +99,9 @@ Accept = Annotated[
         "`one-size` (a dynamic dimension at too few sizes). Separated by commas, or repeated.",
     ),
 ]
+Diagnosed = Annotated[
+    bool, option("--diagnose", help="Where the outputs differ, say which node it is: see `mnncompat diagnose`.")
+]
 Power = Annotated[
     bool,
     option("--power/--no-power", help="Measure which operators the comparison would have caught if wrong."),

@@ -17,6 +17,7 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.report import Verified
+    from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.parity_report import ParityReport
 
     _Tolerances = tuple[Tolerance | None, dict[str, Tolerance]]
@@ -52,6 +53,7 @@ def verify(  # noqa: PLR0913 - options
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
     power: options.Power = True,
+    diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     output_format: options.Format = "text",
@@ -65,7 +67,7 @@ def verify(  # noqa: PLR0913 - options
     accepted = options.parse_accepted(accept)
     tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
-        if shape or data or preprocess or feeds or data_only or save_data is not None:
+        if shape or data or preprocess or feeds or data_only or diagnose or save_data is not None:
             raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
@@ -74,11 +76,29 @@ def verify(  # noqa: PLR0913 - options
         run = _run(drawn, tolerances, timeout, save_data, power=power)
         verified = _compared(model, file, shape, drawn, run)
     proven = verified.parity.is_accepted(accepted)
-    report([replace(verified, accepted=verified.parity.lacks if proven else ())], output_format)
+    found = [replace(verified, accepted=verified.parity.lacks if proven else ())]
+    report([*found, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], output_format)
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
     if not proven:
         raise Ended(1)
+
+
+def _diagnosed(
+    verified: Verified, shape: list[str] | None, drawn: _Drawn, tolerances: _Tolerances, timeout: float | None
+) -> tuple[Diagnosis, ...]:
+    """Which node it is, if the outputs differ."""
+    from mnncompat.cli.diagnose import diagnose_options
+    from mnncompat.diagnosing.diagnose import diagnose
+    from mnncompat.graph.model_file import load
+    from mnncompat.mnn import ConvertOptions
+
+    if not verified.parity.differs:
+        return ()
+    model = load(Path(verified.source))
+    wanted = diagnose_options(ConvertOptions(), parse_timeout(timeout), drawn.memory, tolerances, drawn.seed)
+    drawing = replace(wanted.drawing, data=drawn.inputs, shapes=options.parse_shapes(shape, model))
+    return (diagnose(model, Path(verified.file), replace(wanted, drawing=drawing), progress=note),)
 
 
 class _Drawn:

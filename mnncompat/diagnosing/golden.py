@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HELD_BYTES = 256_000_000
 """Bytes of values that are held in memory at once, here and in each child; beyond it they are kept in files."""
 _ITEM = 4
+_NUMBERS = frozenset(
+    kind for kind in helper.get_all_tensor_dtypes() if helper.tensor_dtype_to_np_dtype(kind).kind in "biuf"
+)
 
 
 class GoldenValues(Mapping[str, np.ndarray]):
@@ -75,9 +78,11 @@ def golden_values(
         folder: For values that do not fit into memory.
         data: Folder of the model's external data.
     """
-    shown = [name for name in names if view.dtype(name) is not None]
+    known = _inferred(model, feeds)
+    shown = [name for name in names if _is_tensor(known.get(name)) or view.dtype(name) is not None]
     found = GoldenValues(folder)
-    for chunk in chunks(shown, _sizes(model, shown, feeds), HELD_BYTES):
+    sizes = [_bytes(dims_of(known[name]) if name in known else None, feeds) for name in shown]
+    for chunk in chunks(shown, sizes, HELD_BYTES):
         with _showing(model, chunk):
             runner = OnnxRuntimeRunner(model, folder=data)
             outputs = runner.run([feeds])
@@ -116,8 +121,8 @@ def _showing(model: ModelProto, names: Sequence[str]) -> Iterator[None]:
         model.graph.output.extend(before)
 
 
-def _sizes(model: ModelProto, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[int]:
-    """Bytes of values in a run on these feeds; what inference does not know counts as the largest input."""
+def _inferred(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, ValueInfoProto]:
+    """What inference knows of values in a run on these feeds."""
     before = list(model.graph.input)
     fixed = [
         helper.make_tensor_value_info(
@@ -134,8 +139,13 @@ def _sizes(model: ModelProto, names: Sequence[str], feeds: Mapping[str, np.ndarr
     finally:
         del model.graph.input[:]
         model.graph.input.extend(before)
-    known = {} if inferred is None else {each.name: dims_of(each) for each in inferred.graph.value_info}
-    return [_bytes(known.get(name), feeds) for name in names]
+    if inferred is None:
+        return {}
+    return {each.name: each for each in (*inferred.graph.value_info, *inferred.graph.output)}
+
+
+def _is_tensor(value: ValueInfoProto | None) -> bool:
+    return value is not None and value.type.tensor_type.elem_type in _NUMBERS
 
 
 def _bytes(shape: Sequence[int | str | None] | None, feeds: Mapping[str, np.ndarray]) -> int:

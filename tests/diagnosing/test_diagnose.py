@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from jsonschema import Draft202012Validator
+from known_faults import FAULTS
 from models import array, model_of
 from onnx import helper
 from planting import Site, plant, sites
@@ -165,3 +166,20 @@ def test_the_picture_marks_the_culprit(model: Model, converted: Path, tmp_path: 
     titles = [each.text or "" for each in root.iter("{http://www.w3.org/2000/svg}title")]
     assert texts[0] == "culprit: left (Conv)"
     assert sum("culprit" in each for each in titles) == 1
+
+
+def test_verify_and_convert_name_the_node(
+    model: Model, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, wrong = tmp_path / "m.onnx", tmp_path / "wrong.mnn"
+    onnx.save(model.proto, source)
+    planted(converted, wrong, "c2", "weights")
+    assert main(["verify", str(source), str(wrong), "--no-power", "--diagnose"]) == 1
+    text = capsys.readouterr().out
+    assert "NOT equal" in text
+    assert "culprit: left (Conv)" in text
+    assert main(["verify", str(source), str(converted), "--no-power", "--diagnose"]) == 0
+    assert "culprit" not in capsys.readouterr().out
+    onnx.save(FAULTS["Hardmax"](), source)
+    assert main(["convert", str(source), "--no-fix", "--dry-run", "--diagnose", "-q"]) == 1
+    assert "culprit: fault (Hardmax)" in capsys.readouterr().out

@@ -1,0 +1,148 @@
+"""How long `mnncompat diagnose` takes, against the bisection of MNN's own `testMNNFromOnnx.py`, on a failing model.
+
+That algorithm is written anew here: the model is converted anew for each question, one draw in [0.1, 1.2] is written as
+text, the converter compares, and the path of dominators to the first output is bisected. Run it with `make bench`, or
+with models of your own, which get a fault in their middle: python tests/benchmarks/diagnose.py MODEL...
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+MODELS = (LIGHT / "light_squeezenet.onnx", LIGHT / "light_resnet50.onnx")
+LIMIT = 1 / 8
+CONVERT = "import _tools, sys; _tools.mnnconvert(['MNNConvert', *sys.argv[1:]])"
+
+
+def main() -> int:
+    """Measure and print; the exit status is 1 if a ratio is above the limit, or the fault is not found."""
+    bad = 0
+    for path in [Path(each) for each in sys.argv[1:]] or MODELS:
+        with tempfile.TemporaryDirectory() as folder:
+            model = Path(folder) / "failing.onnx"
+            planted = with_fault(onnx.load(path))
+            onnx.save(planted, model)
+            begin = time.perf_counter()
+            theirs, steps = Bisection(planted, Path(folder)).run()
+            middle = time.perf_counter()
+            command = [sys.executable, "-m", "mnncompat", "diagnose", str(model), "-q", "--output-format", "json"]
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            end = time.perf_counter()
+        (result,) = json.loads(done.stdout)["results"]
+        ours = [node["node"] for each in result["culprits"][:1] for node in each["nodes"]]
+        ratio = (end - middle) / (middle - begin)
+        print(f"{path.name}: bisection {middle - begin:6.1f} s in {steps} conversions: {theirs}")
+        print(f"{' ' * len(path.name)}  diagnose  {end - middle:6.1f} s: {', '.join(ours)}; ratio {ratio:.3f}")
+        bad |= ratio > LIMIT or "fault" not in ours
+    return int(bad)
+
+
+def with_fault(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Mod of floats with negative divisors, which MNN 3.6.1 computes wrongly, behind the convolution in the middle."""
+    convolutions = [index for index, node in enumerate(model.graph.node) if node.op_type == "Conv"]
+    index = convolutions[len(convolutions) // 2]
+    node = model.graph.node[index]
+    result, inner = node.output[0], f"{node.output[0]}__before"
+    node.output[0] = inner
+    model.graph.initializer.append(numpy_helper.from_array(np.array(-0.37, np.float32), "divisor"))
+    model.ir_version = max(model.ir_version, 4)
+    model.graph.node.insert(index + 1, helper.make_node("Mod", [inner, "divisor"], [result], name="fault", fmod=1))
+    opset = next(each for each in model.opset_import if each.domain == "")
+    opset.version = max(opset.version, 10)
+    for number, each in enumerate(model.graph.node):
+        each.name = each.name or f"node_{number}"
+    return model
+
+
+class Bisection:
+    """The algorithm of tools/script/testMNNFromOnnx.py, DEBUG."""
+
+    def __init__(self, model: onnx.ModelProto, folder: Path) -> None:
+        self._model = model
+        self._folder = folder
+        self._steps = 0
+        (folder / "onnx").mkdir()
+        self._producer = {name: number for number, node in enumerate(model.graph.node) for name in node.output}
+        self._dominator = self._dominators()
+
+    def run(self) -> tuple[str, int]:
+        """The node that it names, and how many conversions it took."""
+        outputs = [each.name for each in self._model.graph.output]
+        if self._is_right(outputs):
+            return "nothing", self._steps
+        path = [self._producer[outputs[0]]]
+        while self._dominator[path[0]] != path[0]:
+            path.insert(0, self._dominator[path[0]])
+        left, right = 0, len(path) - 1
+        while left < right - 1:
+            middle = (left + right) // 2
+            if self._is_right([self._model.graph.node[path[middle]].output[0]]):
+                left = middle
+            else:
+                right = middle
+        return self._model.graph.node[path[right]].name, self._steps
+
+    def _dominators(self) -> list[int]:
+        """Immediate dominators; a node without predecessors is its own."""
+        found: list[int] = []
+        for number, node in enumerate(self._model.graph.node):
+            before = [self._producer[name] for name in node.input if self._producer.get(name, number) < number]
+            common = before[0] if before else number
+            for each in before[1:]:
+                common = self._meet(found, common, each)
+            found.append(common)
+        return found
+
+    @staticmethod
+    def _meet(found: list[int], one: int, two: int) -> int:
+        while one != two:
+            if one < two:
+                one, two = two, one
+            if found[one] == one:
+                return two
+            one = found[one]
+        return one
+
+    def _is_right(self, names: list[str]) -> bool:
+        self._steps += 1
+        del self._model.graph.output[:]
+        self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        onnx.save(self._model, self._folder / "onnx" / "test.onnx")
+        self._write_data()
+        arguments = ["-f", "ONNX", "--bizCode", "MNN", "--modelFile", "onnx/test.onnx", "--MNNModel", "cache.mnn"]
+        command = [sys.executable, "-c", CONVERT, *arguments, "--keepInputFormat=1", "--testdir", "onnx"]
+        done = subprocess.run(command, cwd=self._folder, check=False, capture_output=True, text=True)
+        return "TEST_SUCCESS" in done.stdout or "Can't find var" in done.stdout
+
+    def _write_data(self) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(str(self._folder / "onnx" / "test.onnx"), options)
+        told: dict[str, list[object]] = {"inputs": [], "outputs": [each.name for each in self._model.graph.output]}
+        feeds = {}
+        for each in session.get_inputs():
+            sizes = [size if isinstance(size, int) else 1 for size in each.shape]
+            told["inputs"].append({"name": each.name, "shape": sizes})
+            feeds[each.name] = np.random.default_rng().uniform(0.1, 1.2, sizes).astype(np.float32)
+        (self._folder / "onnx" / "input.json").write_text(json.dumps(told))
+        results = dict(zip([str(each) for each in told["outputs"]], session.run(None, feeds), strict=True))
+        for name, array in (feeds | results).items():
+            path = self._folder / "onnx" / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savetxt(path, array.flatten())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -93,7 +93,7 @@ def _diagnosed(
     from mnncompat.graph.model_file import load
     from mnncompat.mnn import ConvertOptions
 
-    if not verified.parity.differs:
+    if verified.parity.passed or not verified.parity.differs:
         return ()
     model = load(Path(verified.source))
     wanted = diagnose_options(ConvertOptions(), parse_timeout(timeout), drawn.memory, tolerances, drawn.seed)

@@ -52,7 +52,7 @@ def suspects(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspe
         measuring: What was measured.
         wrong: The outputs of the model that are wrong.
     """
-    groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1]
+    groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1 and _arrives(measuring, each)]
     reach = [each for each in groups if _reached(measuring, each) & set(wrong)] or groups
     strongest = sorted(reach, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
     tested = [_tested(measuring, each, wrong) for each in reach if each in strongest]
@@ -70,7 +70,7 @@ def cures(measuring: Measuring, groups: Sequence[Group], outputs: Collection[str
         return None
     if not wanted:
         return True
-    feeds = measuring.feeds | {name: measuring.golden[name] for name in names}
+    feeds = measuring.feeds | {name: measuring.value(name) for name in names}
     found = _outputs(measuring, feeds, wanted)
     return None if found is None else not any(each.is_wrong for each in found.values())
 
@@ -78,6 +78,12 @@ def cures(measuring: Measuring, groups: Sequence[Group], outputs: Collection[str
 def _own(measuring: Measuring, group: Group) -> float:
     found = [measuring.found.own[name].error_ratio for name in group.values if name in measuring.found.own]
     return max((math.inf if math.isnan(each) else each for each in found), default=0.0)
+
+
+def _arrives(measuring: Measuring, group: Group) -> bool:
+    """Whether the file itself computes it wrongly: if not, it is wrong only when it is fed."""
+    found = [measuring.found.accumulated[name] for name in group.values if name in measuring.found.accumulated]
+    return not found or any(each.is_wrong for each in found)
 
 
 def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:

@@ -141,7 +141,7 @@ def held_otherwise(
         bench: Converts the nodes with their neighbours.
         options: Of the conversion.
     """
-    part = excerpt(view, neighbours(view, nodes), values)
+    part = excerpt(view, neighbours(view, neighbours(view, nodes)), values)
     file = None if part is None else bench.convert(part.model, options)
     if part is None or file is None or isinstance(file, Failure):
         return set()

@@ -92,5 +92,5 @@ def layout_differences(measuring: Measuring, outputs: Collection[str]) -> Iterat
             readers.setdefault(each, []).append(name)
     wrong = {name for name, each in measuring.found.accumulated.items() if each.is_wrong}
     for name in wrong - set(outputs):
-        if readers.get(name) and not wrong.intersection(readers[name]):
+        if not wrong.intersection(readers.get(name, ())):
             yield name

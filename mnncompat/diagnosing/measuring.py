@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ class Measured:
         accumulated: Value -> its error as the file computes it.
         own: Value -> its error, fed with golden values.
         held: Value -> how MNN holds it.
+        shapes: Value -> the shape that it has there, which may have other axes of size 1.
         born: Values in which MNN has NaN or infinities where ONNX Runtime has none -> which.
         failures: Values that could not be computed.
         outputs: Outputs of the model, computed while the file was looked into.
@@ -40,6 +42,7 @@ class Measured:
     accumulated: dict[str, Deviation] = field(default_factory=dict)
     own: dict[str, Deviation] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     born: dict[str, str] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Measuring:
             traced, failed = traced_apart(self.runner, self.feeds, chunk, {})
             self.found.held |= traced.held
             self.found.failures |= failed
+            self.found.shapes |= {name: array.shape for name, array in traced.values.items()}
             for name, array in traced.values.items():
                 if name in outputs:
                     self.found.outputs[name] = array
@@ -110,8 +114,11 @@ class Measuring:
         return deviation(self.golden[name], array, self._tolerance, is_coarse=name in self._coarse)
 
     def value(self, name: str) -> np.ndarray:
-        """The right value of a tensor, or of an input."""
-        return self.feeds[name] if name in self.feeds else self.golden[name]
+        """The right value of a tensor, in the shape that it has in the file, or of an input."""
+        if name in self.feeds:
+            return self.feeds[name]
+        array, shape = self.golden[name], self.found.shapes.get(name)
+        return array if shape is None or math.prod(shape) != array.size else array.reshape(shape)
 
     def _own(self, chunk: Sequence[str], feeds: Mapping[str, np.ndarray]) -> None:
         if not feeds:

@@ -8,6 +8,7 @@ The verbs of the command line as functions::
     mnncompat.fix("model.onnx").model.proto             # the rewritten ModelProto, proven equal
     mnncompat.convert("model.onnx", "model.mnn").verdict
     mnncompat.verify("model.onnx", "model.mnn").verdict
+    mnncompat.diagnose("model.onnx", "model.mnn").culprits
     mnncompat.export("model.py:Net", ["1,3,224,224"], "model.onnx")
 
 Nothing heavy is imported before it is needed: not MNN, not ONNX Runtime, not torch.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import Given, RealData, Tolerance
+    from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.parity_report import ParityReport
 
@@ -52,6 +54,7 @@ __all__ = [
     "UsageError",
     "check",
     "convert",
+    "diagnose",
     "export",
     "fix",
     "verify",
@@ -253,6 +256,48 @@ def verify(  # noqa: PLR0913 - options
         power=power,
         as_stored=True,
     )
+
+
+def diagnose(
+    model: Path | str | ModelProto,
+    mnn_file: Path | str | None = None,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Given | None = None,
+    options: ConvertOptions | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+    repro: Path | str | None = None,
+) -> Diagnosis:
+    """Find the node that makes a converted model compute something else, see `mnncompat.diagnosing.diagnose`.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory.
+        mnn_file: The converted file; None converts the model as it is.
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data, see `mnncompat.parity.real_data`.
+        options: Of MNN's converter.
+        limits: Time and memory that each of MNN's processes may use.
+        seed: Of the drawn inputs.
+        repro: Folder for the smallest model that shows the fault.
+
+    Raises:
+        ModelError: The model or the file cannot be read.
+        UsageError: An argument does not fit.
+        RunnerError: MNN or ONNX Runtime is not installed, or ONNX Runtime does not run the model.
+        OutputError: The folder cannot be written.
+    """
+    from mnncompat.diagnosing.diagnose import DiagnoseOptions
+    from mnncompat.diagnosing.diagnose import diagnose as found
+    from mnncompat.diagnosing.draws import Drawing
+    from mnncompat.mnn import ConvertOptions, Limits
+    from mnncompat.parity import real_data
+
+    drawing = Drawing(shapes=shapes or {}, data=real_data(inputs), seed=seed)
+    wanted = DiagnoseOptions(
+        drawing=drawing, converter=options or ConvertOptions(), limits=limits or Limits(), repro=_path(repro)
+    )
+    return found(_model(model), _path(mnn_file), wanted)
 
 
 def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) -> None:

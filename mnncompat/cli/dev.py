@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,6 +57,25 @@ What is still missing:
   mnncompat probe --op {op} --corpus node --corpus node-const
 - the tests of the table:
   python -m pytest tests/test_rules_data.py tests/rules/test_row_claims.py tests/test_rules_evidence.py"""
+    )
+
+
+@dev.command("new-case")
+def new_case(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `diagnose --repro` wrote.", show_default=False)],
+    *,
+    code: Annotated[str, typer.Option("--code", metavar="CODE", help="Code of the row.", show_default=False)],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the case.", show_default=False)],
+) -> None:
+    """Append the model of a repro to rules/cases, as a micro-model that a row flags."""
+    from mnncompat.cli.repro_cases import write_case
+
+    file, case = write_case(folder, code, name)
+    emit(
+        f"""{file}: {case}
+What is still missing:
+- a measurement: mnncompat probe "{case}"
+  and its record, of each release: python tests/evidence/measure.py --rows"""
     )
 
 

@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import pytest
 from known_faults import FAULTS
 from test_diagnose import OPTIONS, names
 
-from mnncompat.cli import main
+from mnncompat.cli import main, repro_cases
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.diagnose import diagnose
 from mnncompat.diagnosing.minimize import halved, halvings, symptom
 from mnncompat.diagnosing.replay import replay
 from mnncompat.diagnosing.repro import read_repro
+from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import from_proto
 from mnncompat.mnn import Limits
 from mnncompat.results.diagnosis import DiagnosisVerdict
@@ -88,3 +90,18 @@ def test_what_is_no_repro_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["diagnose", str(tutorial), "--repro", str(tmp_path)]) == 2
     assert "holds mine.txt" in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "checkout"
+    (root / "rules" / "cases").mkdir(parents=True)
+    monkeypatch.setattr(repro_cases, "checkout", lambda: root)
+    folder = written("Softmax without axis", tmp_path / "repro")
+    file, case = repro_cases.write_case(folder, "MNN220", "from a network")
+    assert case == "row:Softmax/MNN220/from a network"
+    (entry,) = tomllib.loads(file.read_text())["case"]
+    parsed = onnx.parser.parse_model(entry["model"])
+    assert [node.op_type for node in parsed.graph.node] == ["Softmax"]
+    assert set(entry["feeds"]) == {value.name for value in parsed.graph.input}
+    with pytest.raises(UsageError, match="has a case called"):
+        repro_cases.write_case(folder, "MNN220", "from a network")

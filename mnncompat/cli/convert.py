@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mnncompat.converting.pipeline import GateOptions
     from mnncompat.mnn import ConvertOptions
     from mnncompat.results.diagnosis import Diagnosis
-    from mnncompat.support.head_form import HeadForm
     from mnncompat.results.outcomes import ConvertResult
+    from mnncompat.support.head_form import HeadForm
 
 
 def convert(  # noqa: PLR0913 - options
@@ -140,7 +140,9 @@ def _convert_all(
     def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return convert_model(model, targets[path], options=mine, progress=(lambda _: None) if written.quiet else note).told()
+        return convert_model(
+            model, targets[path], options=mine, progress=(lambda _: None) if written.quiet else note
+        ).told()
 
     reported, results = each_model(models, converted, jobs=jobs)
     found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]

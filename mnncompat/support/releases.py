@@ -77,7 +77,7 @@ def releases() -> Releases:
 
 def installed_version() -> str | None:
     """Version of the installed MNN wheel, read from its metadata without importing it; None if there is none."""
-    stated = _stated_version()
+    stated = _stated_version(tuple(sys.path))
     if stated is not None:
         return stated
     import importlib.metadata
@@ -88,12 +88,13 @@ def installed_version() -> str | None:
         return None
 
 
-def _stated_version() -> str | None:
+@cache
+def _stated_version(path: tuple[str, ...]) -> str | None:
     """What the first MNN on the path states in its metadata, as pip installs it; None if none is found like that.
 
     `importlib.metadata` takes longer to import than all rows to read.
     """
-    for folder in sys.path:
+    for folder in path:
         try:
             names = os.listdir(folder or ".")  # noqa: PTH208 - a path object for each costs more
         except OSError:
@@ -201,6 +202,7 @@ _NUMERIC = re.compile(r"\d+(?:\.\d+)*")
 _CLAUSE = re.compile(r"(>=|<=|!=|==|>|<)\s*(\d+(?:\.\d+)*)")
 
 
+@cache
 def _order(version: str) -> tuple[int, ...]:
     """Release segments without trailing zeros, which compare as PEP 440 compares them."""
     numbers = [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]

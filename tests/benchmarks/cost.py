@@ -2,7 +2,8 @@
 
 Everything is run in turn, several times, with empty caches of this tool; medians of processor seconds are compared,
 those of children included. The peers get an environment of their own, made at the first run. Run it with
-`make bench-cost`; `make bench-cost COST="curves"` prints the curves alone, `COST="table"` the table.
+`make bench-cost`; `make bench-cost COST="curves"` prints the curves alone, `COST="table"` the table, and
+`COST="weights"` models of many gigabytes (up to COST_MOST_MB, 1000).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import cost_models as models
+from benchmarks import cost_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "examples" / "mnist" / "mnist-fc.onnx"
@@ -65,11 +67,14 @@ class Row(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is asked for, or everything; the exit status is 1 if a ratio is above its limit."""
-    wanted = set(arguments) or {"table", "curves"}
+    wanted = set(arguments) or {"table", "curves", "weights"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "curves" in wanted:
             curves(folder)
+        if "weights" in wanted:
+            os.environ["XDG_CACHE_HOME"] = name
+            cost_weights.weights(folder, OURS, peer, min(ROUNDS, 3), int(os.environ.get("COST_MOST_MB", "1000")))
         return table(folder) if "table" in wanted else 0
 
 

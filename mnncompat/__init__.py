@@ -3,7 +3,6 @@
 The verbs of the command line as functions::
 
     import mnncompat
-
     mnncompat.check("model.onnx").diagnostics           # findings, most severe first
     mnncompat.fix("model.onnx").model.proto             # the rewritten ModelProto, proven equal
     mnncompat.convert("model.onnx", "model.mnn").verdict
@@ -174,6 +173,8 @@ def convert(  # noqa: PLR0913 - options
     memory: int | None = None,
     power: bool = True,
     accept: Collection[str] = (),
+    require_session: bool = False,
+    recurrent: str = "auto",
 ) -> Conversion:
     """Check, fix, convert and verify; `out` appears only if it is proven to compute what the model computes.
 
@@ -194,10 +195,11 @@ def convert(  # noqa: PLR0913 - options
         tolerance: Of outputs not named in `tolerances` (`mnncompat.parity.Tolerance`).
         tolerances: By output name.
         seed: Of the drawn inputs.
-        memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
-            1.5 GB.
+        memory: Bytes that a run may take at sizes that are chosen; None for half of what is free, at most 1.5 GB.
         power: Measure which operators the comparison would have caught, had they been wrong.
         accept: What may be missing for a proof: ``not-proven``, ``one-size``.
+        require_session: Publish nothing that MNN's Session API does not run as the Module API does.
+        recurrent: LSTM and GRU as MNN's own ``ops``, as ``loops``, or ``auto``.
 
     Raises:
         ModelError: The model cannot be read.
@@ -207,15 +209,16 @@ def convert(  # noqa: PLR0913 - options
     """
     from dataclasses import replace
 
-    from mnncompat.converting.pipeline import GateOptions, convert_model
+    from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.converting.pipeline import convert_model
     from mnncompat.support.head_form import head_form
 
     rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
-    compared = GateOptions(tolerance=tolerance, tolerances=tolerances or {}, seed=seed, power=power, accept=accept)
-    fed = replace(compared, inputs=_data(inputs, only=data_only), shapes=shapes or {}, memory=memory)
-    limited = replace(fed, converter=options, limits=limits, requested=("exact-gelu",) if exact_gelu else ())
-    gate = replace(limited, rewrites=rewrites if rewrite else (), rows=rows, head=head_form(head))
-    return convert_model(_model(model), _path(out), options=gate)
+    gate = GateOptions(rows=rows, requested=("exact-gelu",) if exact_gelu else (), converter=options, limits=limits)
+    gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
+    gate = replace(gate, inputs=_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
+    gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
+    return convert_model(_model(model), _path(out), options=replace(gate, head=head_form(head)))
 
 
 def verify(  # noqa: PLR0913 - options
@@ -235,8 +238,7 @@ def verify(  # noqa: PLR0913 - options
 ) -> ParityReport:
     """Compare a model under ONNX Runtime with an `.mnn` file under MNN on the same inputs.
 
-    See `mnncompat.parity.verify` for the arguments, the metrics and the criterion. `data_only` compares on the given
-    data alone, not on drawn inputs as well.
+    See `mnncompat.parity.verify` for the arguments, the metrics and the criterion; `data_only` draws no inputs.
     """
     from pathlib import Path
 
@@ -335,11 +337,9 @@ def _chosen(select: Sequence[str], ignore: Sequence[str], *, unsafe: bool) -> Ch
 
 
 def _data(inputs: Given | None, *, only: bool) -> RealData | None:
-    if inputs is None and not only:
-        return None
     from mnncompat.parity import real_data
 
-    return real_data(inputs, only=only)
+    return None if inputs is None and not only else real_data(inputs, only=only)
 
 
 def _model(model: Path | str | ModelProto) -> Model:

@@ -22,6 +22,8 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "seed": (int, "seed", ("fix", "convert", "verify")),
     "tolerance": (list, "tolerance", ("convert", "verify")),
     "accept": (list, "accept", ("convert", "verify")),
+    "require-session": (bool, "require_session", ("convert", "verify")),
+    "recurrent": (str, "recurrent", ("convert",)),
 }
 
 # What runs code, reaches other machines, or writes files: a repository must not do that to whoever checks its models.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mnncompat.cli import Ended, options
+from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
@@ -15,8 +15,8 @@ from mnncompat.errors import UsageError
 
 _DIAGNOSED = ("not-equal", "not-converted")
 if TYPE_CHECKING:
-    from mnncompat.converting.pipeline import GateOptions
-    from mnncompat.mnn import ConvertOptions
+    from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.parity import RealData
     from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.outcomes import ConvertResult
     from mnncompat.support.head_form import HeadForm
@@ -47,6 +47,8 @@ def convert(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
+    require_session: api_options.RequireSession = False,
+    recurrent: api_options.Recurrent = "auto",
     power: options.Power = True,
     diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
@@ -58,15 +60,14 @@ def convert(  # noqa: PLR0913 - options
     """Check, fix, convert and verify; OUT appears only if it is proven that MNN computes what the model computes.
 
     OUT is MODEL with the suffix .mnn unless given. Exit status 1 if the file does not convert, does not agree, or the
-    proof lacks something that --accept does not name; an earlier OUT is then untouched.
+    proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
+    given; an earlier OUT is then untouched.
     """
-    outputs = _outputs(models, output, dry_run=dry_run)
-    converter = _converter(fp16, weight_bits, target_version, optimize_level, external=external_weights)
-    inputs, form = options.parse_data(data, preprocess, feeds, only=data_only), chosen_head(head, backend, None)
-    rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    gate = _gate(tolerance, timeout, memory_limit, seed, accept, exact_gelu=exact_gelu, head=form)
-    gate = replace(gate, converter=converter, inputs=inputs, power=power, rewrites=rewrites if fix else (), rows=rows)
-    _convert_all(models, outputs, gate, shape, _Written(quiet, check_format(output_format), diagnose), jobs=jobs)
+    outs, fed = _outputs(models, output, dry_run=dry_run), options.parse_data(data, preprocess, feeds, only=data_only)
+    gate = _gate(tolerance, timeout, memory_limit, seed, accept, fed, power, gelu=exact_gelu, session=require_session)
+    gate = _stored(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external=external_weights)
+    gate = _rewritten(gate, select, ignore, unsafe=unsafe_fixes, fix=fix, head=chosen_head(head, backend, None))
+    _convert_all(models, outs, gate, shape, _Written(quiet, check_format(output_format), diagnose), jobs=jobs)
 
 
 class _Written(NamedTuple):
@@ -77,39 +78,59 @@ class _Written(NamedTuple):
     diagnose: bool
 
 
-def _converter(
+def _stored(
+    gate: GateOptions,
     fp16: bool,  # noqa: FBT001 - private
     bits: int,
     version: str | None,
     level: int | None,
+    recurrent: str,
     *,
     external: bool,
-) -> ConvertOptions:
+) -> GateOptions:
+    """How the converter writes the file."""
     from mnncompat.mnn import ConvertOptions
 
-    return ConvertOptions(
+    converter = ConvertOptions(
         fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level, external_weights=external
     )
+    return replace(gate, converter=converter, recurrent=recurrent)
 
 
-def _gate(
+def _rewritten(
+    gate: GateOptions,
+    select: list[str] | None,
+    ignore: list[str] | None,
+    *,
+    unsafe: bool,
+    fix: bool,
+    head: HeadForm | None,
+) -> GateOptions:
+    """What is rewritten before."""
+    rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe)
+    return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head)
+
+
+def _gate(  # noqa: PLR0913 - options
     tolerance: list[str] | None,
     timeout: float | None,
     memory_limit: str | None,
     seed: int,
     accept: list[str] | None,
+    inputs: RealData,
+    power: bool,  # noqa: FBT001 - private
     *,
-    exact_gelu: bool,
-    head: HeadForm | None,
+    gelu: bool,
+    session: bool,
 ) -> GateOptions:
-    from mnncompat.converting.pipeline import GateOptions
+    from mnncompat.converting.gate_options import GateOptions
     from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=True)
     limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
-    requested = ("exact-gelu",) if exact_gelu else ()
+    requested = ("exact-gelu",) if gelu else ()
     return GateOptions(
         limits=limits,
         memory=memory,
@@ -117,7 +138,9 @@ def _gate(
         tolerances=overrides,
         seed=seed,
         requested=requested,
-        head=head,
+        power=power,
+        inputs=inputs,
+        requires_session=session,
         accept=options.parse_accepted(accept),
     )
 
@@ -164,7 +187,7 @@ def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
     model = load(Path(result.source))
     if result.fix is not None and result.fix.changed:
         model = fix_model(model, rewrites=gate.rewrites, target=Target(choice=gate.rows), prove=False).model
-    converter = gate.converter or ConvertOptions()
+    converter = replace(gate.converter or ConvertOptions(), recurrent_ops=result.recurrent == "ops")
     if gate.requested:
         converter = replace(converter, gelu_approximation=False)
     seconds = None if gate.limits is None else gate.limits.seconds

@@ -124,7 +124,7 @@ def diagnose_options(
     seed: int,
 ) -> DiagnoseOptions:
     """The options of a diagnosis, without shapes and data."""
-    from mnncompat.converting.pipeline import default_tolerance
+    from mnncompat.converting.gate_options import default_tolerance
     from mnncompat.diagnosing.diagnose import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
     from mnncompat.mnn import Limits

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mnncompat.cli import Ended, options
+from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
@@ -52,6 +52,7 @@ def verify(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
+    require_session: api_options.RequireSession = False,
     power: options.Power = True,
     diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
@@ -61,14 +62,14 @@ def verify(  # noqa: PLR0913 - options
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
 
     Exit status 1 if any output differs, is missing, or nothing could be compared; and if the proof lacks something that
-    --accept does not name.
+    --accept does not name, or MNN's Session API does not run the file and --require-session is given.
     """
     check_format(output_format)
     accepted = options.parse_accepted(accept)
     tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
-        if shape or data or preprocess or feeds or data_only or diagnose or save_data is not None:
-            raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
+        given = bool(shape or data or preprocess or feeds or data_only or diagnose or save_data is not None)
+        _require_nothing_run(inputs=given, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
@@ -76,11 +77,11 @@ def verify(  # noqa: PLR0913 - options
         run = _run(drawn, tolerances, timeout, save_data, power=power)
         verified = _compared(model, file, shape, drawn, run)
     proven = verified.parity.is_accepted(accepted)
-    found = [replace(verified, accepted=verified.parity.lacks if proven else ())]
-    report([*found, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], output_format)
+    verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
+    report([verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], output_format)
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
-    if not proven:
+    if not proven or verified.fails_requirement:
         raise Ended(1)
 
 
@@ -99,6 +100,14 @@ def _diagnosed(
     wanted = diagnose_options(ConvertOptions(), parse_timeout(timeout), drawn.memory, tolerances, drawn.seed)
     drawing = replace(wanted.drawing, data=drawn.inputs, shapes=options.parse_shapes(shape, model))
     return (diagnose(model, Path(verified.file), replace(wanted, drawing=drawing), progress=note),)
+
+
+def _require_nothing_run(*, inputs: bool, session: bool) -> None:
+    if session:
+        hint = "add --no-require-session if pyproject.toml demands it"
+        raise UsageError("--load-data runs nothing, so it does not say what a Session gives", hint=hint)
+    if inputs:
+        raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
 
 
 class _Drawn:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import shown
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
+from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
+from mnncompat.converting.recurrent_forms import forms_to_try
 from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
@@ -21,20 +23,19 @@ from mnncompat.graph.atomic_files import publish, require_different, require_wri
 from mnncompat.graph.model_file import Model
 from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable
+from mnncompat.results.recurrent_form import RecurrentForm, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites
 from mnncompat.support.releases import installed_version
-from mnncompat.support.row_choice import EVERYTHING, RowChoice
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
-    from mnncompat.mnn import Converted, ConvertOptions, Limits
-    from mnncompat.parity import Given, Tolerance
+    from mnncompat.mnn import Converted, ConvertOptions
+    from mnncompat.parity import Tolerance
     from mnncompat.results.diagnostics import CheckResult, Diagnostic
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
-    from mnncompat.support.head_form import HeadForm
 
 _ATTEMPT = 1.5
 """How many times what was done before has to be left for an attempt with another rewrite."""
@@ -52,44 +53,6 @@ class Conversion(ConvertResult):
     """
 
     fix: FixedModel | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateOptions:
-    """What `convert_model` does on the way.
-
-    Attributes:
-        rewrites: Rewrites to apply before the conversion; empty for none.
-        rows: Findings to report and to remove.
-        head: The form of every fully connected head; None chooses for each one.
-        requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
-        converter: Options that pass through to MNN's converter.
-        limits: What MNN's child processes may use.
-        shapes: Shapes of inputs with dynamic dimensions.
-        inputs: Real data, see `mnncompat.parity.real_data`.
-        tolerance: Of outputs that are not named in `tolerances`; None for the default, which depends on `converter`.
-        tolerances: Tolerances by output name.
-        seed: Of the drawn inputs.
-        memory: Bytes that a run may take at sizes that are chosen; None for the default. If `limits` is None, MNN gets
-            no less.
-        power: Measure which operators the comparison would have caught, had they been wrong.
-        accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
-    """
-
-    rewrites: Sequence[Rewrite] = ()
-    rows: RowChoice = EVERYTHING
-    head: HeadForm | None = None
-    requested: Sequence[str] = ()
-    converter: ConvertOptions | None = None
-    limits: Limits | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    inputs: Given | None = None
-    tolerance: Tolerance | None = None
-    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
-    seed: int = 0
-    memory: int | None = None
-    power: bool = True
-    accept: Collection[ProofVerdict | str] = ()
 
 
 def convert_model(
@@ -143,8 +106,6 @@ class _Gate:
         self._mnn = folder / "model.mnn"
 
     def run(self, out: Path | None) -> Conversion:
-        from mnncompat.results.failures import Failure
-
         check = self._check()
         fixed = self._fix()
         result = Conversion(
@@ -158,26 +119,55 @@ class _Gate:
         )
         if fixed is not None and any(each.is_wrong for each in fixed.rolled_back):
             return replace(result, hint=self._random_hint())
+        for form in self._forms(fixed):
+            self._converter = replace(self._converter, recurrent_ops=form is RecurrentForm.OPS)
+            ended = self._converted(replace(result, recurrent=form), fixed)
+            agrees = ended.parity is not None and ended.parity.verdict is not ProofVerdict.DIFFERENT
+            if agrees or seconds_left() < _ATTEMPT * (time.monotonic() - self._started):
+                break
+        return self._published(ended, out)
+
+    def _forms(self, fixed: FixedModel | None) -> tuple[RecurrentForm | None, ...]:
+        """The forms of recurrent layers to convert the model in, until one agrees; None if no layer has two."""
+        given = RecurrentForm.OPS if self._converter.recurrent_ops else None
+        model = self._model if fixed is None else fixed.model
+        return forms_to_try(model, wanted_form(self._options.recurrent) or given, self._converter) or (None,)
+
+    def _converted(self, result: Conversion, fixed: FixedModel | None) -> Conversion:
+        """Convert and compare; the verdict says what stands in the way, `Verdict.CONVERTED` that nothing does."""
+        from mnncompat.results.failures import Failure
+
         unquantised: ParityReport | None = None
         if is_lossy(self._converter):
             full = self._prove_unquantised(fixed)
             if isinstance(full, Failure):
                 return replace(result, verdict=Verdict.NOT_CONVERTED, failure=full)
             if not full.is_accepted(self._accept):
-                return replace(result, verdict=_VERDICTS[full.verdict], parity=full, hint=self._random_hint())
+                return replace(result, verdict=_VERDICTS[full.verdict], parity=full)
             unquantised = full
         converted = self._convert(fixed, self._converter)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
         parity = self._verify(fixed, unquantised)
-        result = replace(self._with_sizes(result), parity=parity, ops=self._count(), words=converted.words)
-        if not parity.is_accepted(self._accept):
-            return replace(result, verdict=_VERDICTS[parity.verdict], hint=self._hint(parity, fixed))
+        verdict = Verdict.CONVERTED if parity.is_accepted(self._accept) else _VERDICTS[parity.verdict]
+        sized = self._with_sizes(result)
+        return replace(sized, verdict=verdict, parity=parity, ops=self._count(), words=converted.words)
+
+    def _published(self, ended: Conversion, out: Path | None) -> Conversion:
+        """Publish the file if nothing stands in the way; else say what helps."""
+        parity = ended.parity
+        if parity is None:
+            return ended
+        if ended.verdict is not Verdict.CONVERTED:
+            rounded = is_lossy(self._converter) and not ended.bytes
+            return replace(ended, hint=self._random_hint() if rounded else self._hint(parity, ended.fix))
+        if self._options.requires_session and (parity.session is None or not parity.session.passed):
+            return replace(ended, verdict=Verdict.NO_SESSION)
         if out is not None:
             publish(self._mnn, out)
             if weights_of(self._mnn).exists():
                 self._progress(f"weights are in a file beside it, which MNN looks for there: {weights_of(out)}")
-        return replace(result, verdict=Verdict.CONVERTED, out=out, accepted=parity.lacks)
+        return replace(ended, out=out, accepted=parity.lacks)
 
     def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
         """What to try where noise or a known approximation may be the only cause of the difference."""
@@ -219,7 +209,8 @@ class _Gate:
         fixed = self._fix()
         if fixed is not None and fixed.rolled_back:
             return None
-        converted = self._convert(fixed, self._converter)
+        (form, *_) = self._forms(fixed)
+        converted = self._convert(fixed, replace(self._converter, recurrent_ops=form is RecurrentForm.OPS))
         return None if isinstance(converted, Failure) else self._verify(fixed, None)
 
     def _random_hint(self) -> str:
@@ -275,7 +266,9 @@ class _Gate:
         full = replace(self._converter, fp16=False, weight_bits=0, weight_block=None, weight_asymmetric=None)
         self._progress("convert and verify with full weights first")
         converted = self._convert(fixed, full)
-        return converted if isinstance(converted, Failure) else self._compare(fixed, None, power=self._options.power)
+        if isinstance(converted, Failure):
+            return converted
+        return self._compare(fixed, None, power=self._options.power, session=False)
 
     def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
         self._progress(f"convert: MNN {installed_version()}")
@@ -292,7 +285,9 @@ class _Gate:
         found = self._compare(fixed, tolerance, power=self._options.power and unquantised is None)
         return found if unquantised is None else replace(found, power=unquantised.power)
 
-    def _compare(self, fixed: FixedModel | None, tolerance: Tolerance | None, *, power: bool) -> ParityReport:
+    def _compare(
+        self, fixed: FixedModel | None, tolerance: Tolerance | None, *, power: bool, session: bool = True
+    ) -> ParityReport:
         from mnncompat.parity import verify
 
         rough = None if fixed is None else fixed.approximated
@@ -310,6 +305,7 @@ class _Gate:
             limits=self._limits,
             power=power,
             read=self._model if rough is None else None,
+            session=session,
         )
 
     def _count(self) -> Mapping[str, int]:
@@ -333,17 +329,3 @@ _VERDICTS = {
     ProofVerdict.ONE_SIZE: Verdict.ONE_SIZE,
 }
 """How a conversion ends whose proof lacks something."""
-
-
-def is_lossy(converter: ConvertOptions) -> bool:
-    """True if the converter is asked to round the weights."""
-    return bool(converter.fp16 or converter.weight_bits)
-
-
-def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
-    """The tolerance for the way in which the weights are stored; None for full precision."""
-    from mnncompat.parity import FP16_WEIGHTS, quantized
-
-    if converter.weight_bits:
-        return quantized(converter.weight_bits)
-    return FP16_WEIGHTS if converter.fp16 else None

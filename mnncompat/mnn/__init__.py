@@ -18,7 +18,18 @@ from mnncompat.mnn.converter import convert
 from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
 from mnncompat.mnn.graph import count_ops, declared_ops, read_graph
 from mnncompat.mnn.options import ConvertOptions, Limits
-from mnncompat.mnn.outcome import Converted, Held, MnnGraph, MnnInput, MnnInterface, MnnOp, Ran, Traced, Weights
+from mnncompat.mnn.outcome import (
+    Converted,
+    Held,
+    MnnGraph,
+    MnnInput,
+    MnnInterface,
+    MnnOp,
+    Ran,
+    SessionRan,
+    Traced,
+    Weights,
+)
 from mnncompat.mnn.session import interface, run, trace
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
@@ -36,6 +47,7 @@ __all__ = [
     "MnnOp",
     "Ran",
     "ServedEnvironment",
+    "SessionRan",
     "Stage",
     "Traced",
     "Weights",

@@ -22,7 +22,7 @@ _ROUTINE = re.compile(
       | Use\ While\ to\ compute\ .*
       | Insert\ Extra\ graph:.*
       | Rebuild\ subgraph\ for\ .*
-      | The\ model\ has\ subgraphs,.*
+      | MNN\ use\ (?:high|low|normal)\ precision.*
       | \s*
     )$""",
     re.VERBOSE,

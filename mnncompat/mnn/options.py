@@ -71,6 +71,8 @@ class ConvertOptions:
             up to 4.7e-4).
         external_weights: Write weights into a file of their own, `.weight` after the name of the other; the converter
             then needs little memory. It does so by itself above 2 GB.
+        recurrent_ops: True writes LSTM and GRU of several steps as MNN's own ops, not as loops over a subgraph, which
+            run in the Module API only. MNN's converter has the option since 3.2.2, and wrote no such loops before.
 
     Raises:
         UsageError: A value that the converter would ignore, misread or abort on.
@@ -89,6 +91,7 @@ class ConvertOptions:
     keep_input_format: bool | None = None
     gelu_approximation: bool | None = None
     external_weights: bool = False
+    recurrent_ops: bool = False
 
     def __post_init__(self) -> None:
         self._check_weights()
@@ -136,7 +139,12 @@ class ConvertOptions:
             "keepInputFormat": _as_number(self.keep_input_format),
             "useGeluApproximation": _as_number(self.gelu_approximation),
         }
-        flags = {"fp16": self.fp16, "saveStaticModel": self.static_model, "saveExternalData": self.external_weights}
+        flags = {
+            "fp16": self.fp16,
+            "saveStaticModel": self.static_model,
+            "saveExternalData": self.external_weights,
+            "useOriginRNNImpl": self.recurrent_ops,
+        }
         return [f"--{name}={value}" for name, value in numbers.items() if value is not None] + [
             f"--{name}" for name, wanted in flags.items() if wanted
         ]

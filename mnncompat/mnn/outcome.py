@@ -38,6 +38,7 @@ class Ran:
         seconds: Wall time of the child process, start-up included.
         inner: Tensors inside the model, of the first of the feeds: name -> array.
         draw_seconds: Processor time of each of the feeds, with handing over the inputs and reading the outputs.
+        session: What MNN's Session API gave; None if that was not asked for.
     """
 
     outputs: list[dict[str, np.ndarray]]
@@ -45,6 +46,24 @@ class Ran:
     seconds: float
     inner: dict[str, np.ndarray]
     draw_seconds: tuple[float, ...] = ()
+    session: SessionRan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRan:
+    """What a model computed in MNN's Session API.
+
+    Attributes:
+        outputs: For each of the feeds that were asked for: output name -> array; empty if there is a problem.
+        lost: Inputs that the Session does not have.
+        problem: Why it gives no outputs; empty if it gives some.
+        untried: Why it was not run; empty if it was.
+    """
+
+    outputs: list[dict[str, np.ndarray]]
+    lost: tuple[str, ...] = ()
+    problem: str = ""
+    untried: str = ""
 
 
 class Held(NamedTuple):

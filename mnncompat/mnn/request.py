@@ -197,6 +197,7 @@ _WHERE = {
     Stage.LOAD: "while loading the converted model",
     Stage.RUN: "while running the converted model",
     Stage.INNER: "while computing tensors inside the converted model",
+    Stage.SESSION: "while running the converted model in a Session",
     Stage.EXIT: "at exit, after the result was written",
 }
 

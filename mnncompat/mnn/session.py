@@ -1,15 +1,17 @@
-"""Run an `.mnn` file on arrays, in a child process."""
+"""Run an `.mnn` file on arrays in a child process: in MNN's Module API, and in its Session API beside it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.errors import UsageError
 from mnncompat.mnn.arrays import read_arrays, write_arrays
-from mnncompat.mnn.outcome import Held, MnnInput, MnnInterface, Ran, Traced
+from mnncompat.mnn.outcome import Held, MnnInput, MnnInterface, Ran, SessionRan, Traced
 from mnncompat.mnn.process import working_directory
-from mnncompat.mnn.request import Performer, perform
-from mnncompat.mnn.worker import FEEDS, INNER, OUTPUTS
+from mnncompat.mnn.request import Answer, Performer, perform
+from mnncompat.mnn.worker import FEEDS, INNER, OUTPUTS, SESSION
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     Feeds = Mapping[str, np.ndarray]
 
 _WIDENED = frozenset({"bfloat16", "float16"})
+_CITED = 120
 
 
 def run(
@@ -31,10 +34,11 @@ def run(
     *,
     output_names: Sequence[str],
     inner: Sequence[str] = (),
+    session: Sequence[int] = (),
     limits: Limits,
     performer: Performer = perform,
 ) -> Ran | Failure:
-    """Run a model on several feeds, one after the other, in one child process.
+    """Run a model on several feeds, one after the other, in one child process, with the Module API.
 
     The model is loaded once: feeds may differ in their shapes. Arrays are handed over in the dtype that MNN holds the
     input in (int64, int16, bool and their kin as int32, float64 and float16 as float32) and in the layout that it
@@ -46,6 +50,8 @@ def run(
         output_names: The outputs to compute, in this order.
         inner: Tensors inside the model that are computed of the first feed afterwards. The model is loaded again for
             that, so that the outputs are those of the model as it is used.
+        session: Numbers of the feeds that are run in MNN's Session API as well, after all this. If that ends the
+            process, the others are run once more without it.
         limits: What the child process may use, all feeds together.
         performer: Carries out the request.
 
@@ -57,13 +63,9 @@ def run(
         RunnerError: MNN is not installed.
     """
     names = _names(feeds, output_names)
-    stored: list[np.ndarray] = []
-    for feed in feeds:
-        for name in names:
-            array = _storable(feed[name], name)
-            if isinstance(array, Failure):
-                return array
-            stored.append(array)
+    stored = _stored(feeds, names)
+    if isinstance(stored, Failure):
+        return stored
     with working_directory() as directory:
         write_arrays(directory / FEEDS, stored)
         arguments = {
@@ -71,18 +73,37 @@ def run(
             "inputs": names,
             "outputs": list(output_names),
             "inner": list(inner),
+            "session": list(session),
             "feeds": len(feeds),
         }
         answer = performer("run", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
-            return answer
+            if not session or answer.stage not in (Stage.SESSION, Stage.EXIT):
+                return answer
+            ran = run(model, feeds, output_names=output_names, inner=inner, limits=limits, performer=performer)
+            killed = SessionRan(outputs=[], problem=answer.message)
+            return ran if isinstance(ran, Failure) else replace(ran, session=killed)
         found = read_arrays(directory / OUTPUTS)
         inside = read_arrays(directory / INNER) if inner else []
+        beside = _session_ran(answer, read_arrays(directory / SESSION), output_names) if session else None
     count = len(output_names)
     outputs = [dict(zip(output_names, found[at : at + count], strict=True)) for at in range(0, len(found), count)]
     held = dict(zip(inner, inside, strict=True))
     took = tuple(map(float, answer.values.get("seconds", ())))
-    return Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds, draw_seconds=took)
+    ran = Ran(outputs=outputs, inner=held, words=answer.words, seconds=answer.seconds, draw_seconds=took)
+    return replace(ran, session=beside)
+
+
+def _session_ran(answer: Answer, found: list[np.ndarray], output_names: Sequence[str]) -> SessionRan:
+    """What the Session gave, as the worker tells it."""
+    told: dict[str, Any] = answer.values["session"]
+    problem = told["problem"]
+    if problem and answer.words:
+        problem += f"; MNN prints: {shorten('; '.join(answer.words.splitlines()), _CITED)}"
+    names = [name for name in output_names if name not in told["missing"]]
+    draws = (found[at : at + len(names)] for at in range(0, len(found), len(names) or 1))
+    outputs = [dict(zip(names, arrays, strict=True)) for arrays in draws]
+    return SessionRan(outputs=outputs, lost=tuple(told["lost"]), problem=problem, untried=told["untried"])
 
 
 def trace(
@@ -161,6 +182,18 @@ def _names(feeds: Sequence[Feeds], output_names: Sequence[str]) -> list[str]:
     if any(set(feed) != set(names) for feed in feeds):
         raise UsageError("the feeds name different inputs", hint="give every feed the same inputs")
     return names
+
+
+def _stored(feeds: Sequence[Feeds], names: Sequence[str]) -> list[np.ndarray] | Failure:
+    """The arrays of one feed after the other, as a file can hold them."""
+    stored: list[np.ndarray] = []
+    for feed in feeds:
+        for name in names:
+            array = _storable(feed[name], name)
+            if isinstance(array, Failure):
+                return array
+            stored.append(array)
+    return stored
 
 
 def _storable(array: np.ndarray, name: str) -> np.ndarray | Failure:

@@ -1,10 +1,11 @@
-"""The child's program, and the only code that imports MNN. Started by `mnncompat.mnn.request`.
+"""The child's program. It, `mnncompat.mnn.interpreter` and `mnncompat.mnn.variables` alone import MNN.
 
-A task is a function of its arguments and a working directory, which is also the current directory. It records each
-stage that it enters, and returns the content of `result.json`. Tasks do not depend on how they are started.
+Started by `mnncompat.mnn.request`. A task is a function of its arguments and a working directory, which is also the
+current directory. It records each stage that it enters, and returns the content of `result.json`. Tasks do not depend
+on how they are started.
 
 Never imports `MNN.tools`: importing it runs pip, fetches credentials and posts telemetry. The converter is the
-extension module `_tools`, the runtime is `MNN.nn` and `MNN.expr`.
+extension module `_tools`, the runtime is `MNN.nn` and `MNN.expr` (the Module API).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
+from mnncompat.mnn.interpreter import run_session
 from mnncompat.mnn.records import enter, publish
+from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
 from mnncompat.results.failures import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -34,15 +37,7 @@ CONVERTED = "converted.mnn"
 FEEDS = "feeds"
 OUTPUTS = "outputs"
 INNER = "inner"
-
-
-class TaskError(Exception):
-    """A failure that a task noticed."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
+SESSION = "session"
 
 
 def convert(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +61,7 @@ def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
     info = module.get_info()
     inputs = zip(info["inputNames"], info["inputs"], strict=True)
     return {
-        "inputs": [(name, *_described(entry)) for name, entry in inputs],
+        "inputs": [(name, *describe(entry)) for name, entry in inputs],
         "outputs": info["outputNames"],
         "version": info["version"],
     }
@@ -76,28 +71,40 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run `model` (a path) on `FEEDS`, into `OUTPUTS`; returns the processor time of each draw.
 
     `inputs` and `outputs` are names. Both files hold the arrays of one draw after the other, in the order of the names.
-    Tensors named in `inner` are computed of the first draw afterwards, into `INNER`.
+    Tensors named in `inner` are computed of the first draw afterwards, into `INNER`; the draws of the numbers `session`
+    are run in MNN's Session API after that, into `SESSION`.
     """
     enter(Stage.LOAD)
     inputs, outputs, inner = arguments["inputs"], arguments["outputs"], arguments["inner"]
     module = load(arguments["model"], inputs, outputs)
     entries = module.get_info()["inputs"]
     results: list[np.ndarray] = []
-    feeds, times = read_arrays(Path(FEEDS)), [time.process_time()]
+    stored = read_arrays(Path(FEEDS))
+    feeds = [stored[at * len(inputs) : (at + 1) * len(inputs)] for at in range(arguments["feeds"])]
+    times = [time.process_time()]
     enter(Stage.RUN)
-    for draw in range(arguments["feeds"]):
-        arrays = feeds[draw * len(inputs) : (draw + 1) * len(inputs)]
+    for arrays in feeds:
         results += forward(module, entries, inputs, arrays, outputs)
         times.append(time.process_time())
     write_arrays(Path(OUTPUTS), results)
+    again = [as_held_by_name(feeds[draw], entries, inputs) for draw in arguments["session"]]
+    del entries
     if inner:
         enter(Stage.INNER)
-        del module, entries
+        del module
         gc.collect()  # two would take twice the memory
         module = load(arguments["model"], inputs, inner)
-        found = forward(module, module.get_info()["inputs"], inputs, feeds[: len(inputs)], inner)
+        found = forward(module, module.get_info()["inputs"], inputs, feeds[0], inner)
         write_arrays(Path(INNER), found)
-    return {"seconds": [after - before for before, after in pairwise(times)]}
+    told = {"seconds": [after - before for before, after in pairwise(times)]}
+    if not again:
+        return told
+    enter(Stage.SESSION)
+    del module
+    gc.collect()
+    session, found = run_session(arguments["model"], again, outputs)
+    write_arrays(Path(SESSION), found)
+    return told | {"session": session}
 
 
 def trace(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
     enter(Stage.LOAD)
     inputs, outputs = arguments["inputs"], arguments["outputs"]
     module = load(arguments["model"], inputs, outputs)
-    known = {name: _entry(*held) for name, held in arguments["held"].items()}
+    known = {name: entry_of(*held) for name, held in arguments["held"].items()}
     entries = [known.get(name, entry) for name, entry in zip(inputs, module.get_info()["inputs"], strict=True)]
     arrays = read_arrays(Path(FEEDS))
     enter(Stage.RUN)
@@ -117,8 +124,8 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
     described: list[list[str] | None] = []
     for variable, name in zip(_forward(module, entries, inputs, arrays, outputs), outputs, strict=True):
         try:
-            found.append(_read(variable, name))
-            described.append(list(_described(variable)[:0:-1]))
+            found.append(read_array(variable, name))
+            described.append(list(describe(variable)[:0:-1]))
         except TaskError:
             described.append(None)
     write_arrays(Path(OUTPUTS), found)
@@ -161,38 +168,6 @@ def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1) 
     return module
 
 
-def _described(entry: Any) -> tuple[list[int], str, str]:
-    """Shape, numpy dtype and layout of an input. Some builds give a tuple where a dimension is dynamic."""
-    if isinstance(entry, tuple):
-        shape, layout, dtype = (*entry, None, None)[:3]
-    else:
-        shape, layout, dtype = entry.shape, entry.data_format, entry.dtype
-    return list(shape or ()), _numpy_name(dtype), _layout_name(layout)
-
-
-def _entry(layout: str, dtype: str) -> tuple[None, Any, Any]:
-    """How MNN holds a tensor, as it describes inputs itself."""
-    from MNN import expr
-
-    dtypes = {"float64": expr.double, "int32": expr.int, "int64": expr.int64, "uint8": expr.uint8, "int8": expr.int8}
-    layouts = {"NHWC": expr.NHWC, "NC4HW4": expr.NC4HW4}
-    return None, layouts.get(layout, expr.NCHW), dtypes.get(dtype, expr.float)
-
-
-def _numpy_name(dtype: Any) -> str:
-    from MNN import expr
-
-    names = {expr.double: "float64", expr.int: "int32", expr.int64: "int64", expr.uint8: "uint8", expr.int8: "int8"}
-    return next((name for known, name in names.items() if known == dtype), "float32")
-
-
-def _layout_name(layout: Any) -> str:
-    from MNN import expr
-
-    names = {expr.NHWC: "NHWC", expr.NC4HW4: "NC4HW4"}
-    return next((name for known, name in names.items() if known == layout), "NCHW")
-
-
 def forward(
     module: Any, entries: list[Any], inputs: list[str], arrays: list[np.ndarray], outputs: list[str]
 ) -> list[np.ndarray]:
@@ -212,15 +187,15 @@ def forward(
         TaskError: A value does not fit, or MNN cannot run the model.
     """
     found = _forward(module, entries, inputs, arrays, outputs)
-    return [_read(variable, name) for variable, name in zip(found, outputs, strict=True)]
+    return [read_array(variable, name) for variable, name in zip(found, outputs, strict=True)]
 
 
 def _forward(
     module: Any, entries: list[Any], inputs: list[str], arrays: list[np.ndarray], outputs: list[str]
 ) -> list[Any]:
     """The output variables of one run."""
-    held = [_held(array, entry, name) for array, entry, name in zip(arrays, entries, inputs, strict=True)]
-    variables = [_variable(array, entry) for array, entry in zip(held, entries, strict=True)]
+    held = [as_held(array, entry, name) for array, entry, name in zip(arrays, entries, inputs, strict=True)]
+    variables = [to_variable(array, entry) for array, entry in zip(held, entries, strict=True)]
     try:
         found = module.forward(variables)
     except SystemError as error:
@@ -230,52 +205,6 @@ def _forward(
     if len(found) != len(outputs):
         raise TaskError(FailureKind.ERROR, f"MNN returned {len(found)} outputs of {len(outputs)}")
     return list(found)
-
-
-def _held(array: np.ndarray, entry: Any, name: str) -> np.ndarray:
-    """The array in the dtype that MNN holds this input in, contiguous. Values must survive, but for a float's rounding.
-
-    Integers may become floats: 3.0 calls every input float32 that the converted graph does not use.
-    """
-    import numpy as np
-
-    dtype = np.dtype(_described(entry)[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        held = np.require(array, dtype=dtype, requirements=["C", "A"])
-    if not (array.dtype.kind == dtype.kind == "f" or np.array_equal(held, array)):
-        message = f"input {name!r} holds {array.dtype} values that do not fit into MNN's {dtype}"
-        raise TaskError(FailureKind.UNREPRESENTABLE, message)
-    return held
-
-
-def _variable(array: np.ndarray, entry: Any) -> Any:
-    """A variable with the array's contents, in the layout of the input.
-
-    Given an address, `const` copies, takes every dtype, and keeps a scalar a scalar. (pymnn/src/expr.h, 3.0.0 to 3.6.1)
-    """
-    from MNN import expr
-
-    _, name, layout = _described(entry)
-    plain = expr.NHWC if layout == "NHWC" else expr.NCHW
-    variable = expr.const(array.ctypes.data, list(array.shape), plain, _entry(layout, name)[2])
-    return expr.convert(variable, expr.NC4HW4) if layout == "NC4HW4" else variable
-
-
-def _read(variable: Any, name: str) -> np.ndarray:
-    """Copy an output out of MNN's memory, which the next run overwrites, in the logical layout."""
-    import numpy as np
-    from MNN import expr
-
-    if variable.shape is None:
-        raise TaskError(FailureKind.ERROR, f"output {name!r} has no shape")
-    shape, dtype, layout = _described(variable)
-    if 0 in shape:
-        return np.zeros(shape, dtype)
-    try:
-        plain = expr.convert(variable, expr.NCHW) if layout == "NC4HW4" else variable
-        return np.array(plain.read(), copy=True).reshape(plain.shape)
-    except SystemError as error:
-        raise TaskError(FailureKind.ERROR, f"output {name!r} cannot be read") from error
 
 
 def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:

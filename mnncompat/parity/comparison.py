@@ -20,6 +20,7 @@ from mnncompat.parity.reference import Reference
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import ScoringRunner
+from mnncompat.parity.session_check import NO_SESSION, SessionCheck
 from mnncompat.parity.signature import output_names
 from mnncompat.parity.size_coverage import coverage
 from mnncompat.parity.speed import Timings, speed_of
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 OnnxModel = Path | str | onnx.ModelProto
 
 
-def compared(
+def compared(  # noqa: PLR0913 - all that a comparison is made of
     feeder: Feeder,
     reference: OnnxRunner,
     subject: Runner,
@@ -49,6 +50,7 @@ def compared(
     recorder: NoiseRecorder | None = None,
     saving: Saving | None = None,
     analysis: PowerAnalysis | None = None,
+    session: SessionCheck = NO_SESSION,
 ) -> ParityReport:
     """Run both sides and judge.
 
@@ -61,9 +63,9 @@ def compared(
         recorder: Of the noise that the reference draws and the subject is fed with.
         saving: Where the data go.
         analysis: Of the power; None to leave it out.
+        session: Of MNN's Session API.
     """
-    start = time.process_time()
-    found, took = run_reference_on(feeder, reference), time.process_time() - start
+    found, took = _timed(feeder, reference)
     expected = found.outputs
     if isinstance(expected, Failure):
         return _report(feeder, found, found.feeds, failure=RunnerFailure(runner=reference.name, failure=expected))
@@ -71,18 +73,18 @@ def compared(
     found = replace(found, notes=(*found.notes, *remarks))
     random = {each.name for each in unknown}
     if analysis is not None:
-        judged = _judgeable(judge, expected, random)
-        found, expected = analysis.measure(reference, found, expected, judged, took=took)
+        found, expected = analysis.measure(reference, found, expected, _judgeable(judge, expected, random), took=took)
     reference.release()
+    session.choose(found.feeds, expected)
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
         found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
-        report = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual))
-        actual = []
+        report, actual = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual)), []
     else:
         outputs = _judged(judge, analysis, found, expected, actual, without=random)
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
+        report = replace(report, session=session.conclude(report, expected, actual, judge.tolerances))
     if analysis is not None:
         report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
     dimensions = feeder.dimensions(found.settled)
@@ -91,6 +93,13 @@ def compared(
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _timed(feeder: Feeder, reference: OnnxRunner) -> tuple[Reference, float]:
+    """What the reference computed, and its processor time in seconds."""
+    start = time.process_time()
+    found = run_reference_on(feeder, reference)
+    return found, time.process_time() - start
 
 
 def _timings(subject: Runner) -> Timings | None:

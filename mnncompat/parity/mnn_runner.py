@@ -1,4 +1,4 @@
-"""Run a converted file on arrays, as `mnncompat.parity.runners` runs the original."""
+"""MNN as a runner: the Module API, and a Session beside it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,18 @@ class MnnRunner:
     Attributes:
         inner: Tensors inside the model, computed of the first of the feeds after all outputs, and given with them.
         timings: Of the runs so far.
+        for_session: Numbers of the feeds that MNN's Session API is run on after that.
+        in_session: What it gave of them in the last run; None if it was not run.
     """
 
-    __slots__ = ("_limits", "_outputs", "_path", "inner", "name", "timings")
+    __slots__ = ("_limits", "_outputs", "_path", "for_session", "in_session", "inner", "name", "timings")
 
     def __init__(self, path: Path, *, outputs: Sequence[str], limits: Limits, name: str = "MNN") -> None:
         self.name = name
         self.inner: tuple[str, ...] = ()
         self.timings = Timings()
+        self.for_session: tuple[int, ...] = ()
+        self.in_session: mnn.SessionRan | None = None
         self._path = path
         self._outputs = tuple(outputs)
         self._limits = limits
@@ -53,9 +57,17 @@ class MnnRunner:
         Raises:
             RunnerError: MNN is not installed.
         """
-        ran = mnn.run(self._path, feeds, output_names=self._outputs, inner=self.inner, limits=self._limits)
+        ran = mnn.run(
+            self._path,
+            feeds,
+            output_names=self._outputs,
+            inner=self.inner,
+            session=[each for each in self.for_session if each < len(feeds)],
+            limits=self._limits,
+        )
         if isinstance(ran, Failure):
             return ran
+        self.in_session = ran.session
         for feed, seconds in zip(feeds, ran.draw_seconds, strict=False):
             self.timings.add(feed, seconds)
         first, *others = ran.outputs

@@ -169,6 +169,20 @@ class ScoringRunner:
         """Of the runs so far, without those for scores."""
         return self._plain.timings
 
+    @property
+    def for_session(self) -> tuple[int, ...]:
+        """Numbers of the feeds that MNN's Session API is run on as well."""
+        return self._plain.for_session
+
+    @for_session.setter
+    def for_session(self, draws: tuple[int, ...]) -> None:
+        self._plain.for_session = draws
+
+    @property
+    def in_session(self) -> mnn.SessionRan | None:
+        """What it gave of them in the last run; None if it was not run."""
+        return self._plain.in_session
+
     def ask(self, names: Collection[str]) -> None:
         """Give tensors inside the model with the outputs of the first of the feeds, as far as the file has them."""
         held = _tensors(self._path) if names else set()

@@ -27,6 +27,7 @@ from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import NO_SCORES, Scores, ScoringRunner, scores_in_file, scores_of
+from mnncompat.parity.session_check import SessionCheck
 from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.failures import Failure
@@ -57,6 +58,7 @@ def verify(  # noqa: PLR0913 - options
     power: bool = True,
     read: Model | None = None,
     as_stored: bool = False,
+    session: bool = True,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -77,6 +79,7 @@ def verify(  # noqa: PLR0913 - options
             that are saturated in every draw are judged before the function in any case.
         read: The model in `model`, if that is a file that was read already.
         as_stored: Judge outputs without a tolerance as the file's weights are rounded, if they do not agree otherwise.
+        session: Whether to run the file in MNN's Session API as well, see `mnncompat.parity.session_check`.
 
     Returns:
         The verdict, per output and overall.
@@ -105,7 +108,8 @@ def verify(  # noqa: PLR0913 - options
     reached = random if recorder is None else recorder.left
     noise = None if recorder is None else recorder.recorded
     analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask, plants=power)
-    return compared(feeder, reference, subject, judge, reached, recorder=recorder, saving=saving, analysis=analysis)
+    run = partial(compared, feeder, reference, subject, judge, reached)
+    return run(recorder=recorder, saving=saving, analysis=analysis, session=SessionCheck(subject if session else None))
 
 
 def _judge(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mnncompat.report.apis import in_session, way_out
 from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.report.verdict import agreement, exercised, size_reason
@@ -16,6 +17,7 @@ from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.rules import (
     CONVERSION_FAILED,
     FIX_REFUSED,
+    NO_SESSION,
     NOT_EXERCISED,
     NOT_PROVEN,
     ONE_SIZE,
@@ -26,6 +28,7 @@ from mnncompat.results.rules import (
 
 if TYPE_CHECKING:
     from mnncompat.results.parity_report import OutputParity, ParityReport
+    from mnncompat.results.recurrent_form import RecurrentForm
 
 
 def findings(result: Subject | ParityReport) -> list[Diagnostic]:
@@ -37,10 +40,11 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
     * A conversion: one of MNN091, MNN092 and MNN093 for what went wrong, MNN095 and MNN096 for what the proof lacks,
       then the findings on the model that was converted. Beside a published file these are warnings at most, because
       the comparison shows that MNN computes this model correctly on this machine, or the user accepted what it lacks.
+      MNN099 says where MNN's Session API does not run the file as the Module API does.
     * A model that the command could not do its work with: MNN090 or MNN098.
     * A diagnosis: MNN092 or MNN093 for each culprit, at its first node; at the model as a whole if there is none.
     * A parity report: MNN093 for each output that differs or is random and each side that did not run, MNN095 and
-      MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal.
+      MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal, MNN099 as above.
     """
     subject = subject_of(result)
     match subject:
@@ -57,8 +61,23 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
 
 
 def _of_verification(result: Verified) -> list[Diagnostic]:
-    found = list(_of_parity(result.parity, Location(model=result.source)))
-    return [_at_most_warning(each) for each in found] if result.accepted else found
+    at = Location(model=result.source)
+    found = list(_of_parity(result.parity, at))
+    if result.accepted:
+        found = [_at_most_warning(each) for each in found]
+    return [*found, *_of_session(result.parity, at, required=result.requires_session)]
+
+
+def _of_session(
+    report: ParityReport, at: Location, *, required: bool, form: RecurrentForm | None = None
+) -> Iterator[Diagnostic]:
+    """What MNN's Session API does otherwise than the Module API."""
+    session = report.session
+    if session is None or session.passed:
+        return
+    rule = replace(NO_SESSION, severity=Severity.ERROR) if required else NO_SESSION
+    hint = way_out(session, form) if required else ""
+    yield rule.finding(at, f"good in MNN's Session API: {in_session(session)}", status="partial", hint=hint)
 
 
 def _of_diagnosis(result: Diagnosis) -> Iterator[Diagnostic]:
@@ -83,7 +102,8 @@ def _of_conversion(result: ConvertResult) -> list[Diagnostic]:
     if result.verdict is Verdict.CONVERTED:
         at = Location(model=result.source)
         proof = [] if result.parity is None else list(_of_parity(result.parity, at))
-        return [_at_most_warning(each) for each in (*proof, *rewrites, *result.remaining)]
+        beside = [] if result.parity is None else _of_session(result.parity, at, required=False)
+        return [_at_most_warning(each) for each in (*proof, *beside, *rewrites, *result.remaining)]
     return [*_failure(result, rewrites), *result.remaining]
 
 
@@ -96,6 +116,9 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
     if result.verdict is Verdict.NOT_CONVERTED:
         return [conversion_failed(result.failure, at), *downgraded]
     found = list(_of_parity(result.parity, at)) if result.parity else []
+    if result.verdict is Verdict.NO_SESSION and result.parity is not None:
+        found = [_at_most_warning(each) for each in found]
+        return [*_of_session(result.parity, at, required=True, form=result.recurrent), *found, *downgraded]
     if not any(each.severity is Severity.ERROR for each in found):
         rule = {Verdict.NOT_EXERCISED: NOT_EXERCISED, Verdict.ONE_SIZE: ONE_SIZE}.get(result.verdict, PARITY_FAILED)
         why = result.failure.message if result.failure else rule.summary

@@ -24,7 +24,7 @@ SCHEMA_VERSION = "1.4"
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.
 _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
 _DERIVED = (
-    *("path", "passed", "changed", "proven", "is_proven", "is_enough", "verdict", "lacks", "snr_db"),
+    *("path", "passed", "changed", "proven", "is_proven", "is_enough", "agrees", "verdict", "lacks", "snr_db"),
     *("is_wrong", "op_types"),
 )
 _KINDS = (

@@ -23,12 +23,20 @@ class Verified:
         file: Path of the `.mnn` file as the user gave it; empty if unknown.
         parity: The report.
         accepted: What the proof lacks and the user accepted.
+        requires_session: Whether MNN's Session API has to run the file as the Module API does.
     """
 
     source: str
     file: str
     parity: ParityReport
     accepted: tuple[ProofVerdict, ...] = ()
+    requires_session: bool = False
+
+    @property
+    def fails_requirement(self) -> bool:
+        """Whether the Session API has to run the file as the Module API does, and does not."""
+        session = self.parity.session
+        return self.requires_session and (session is None or not session.passed)
 
 
 Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis

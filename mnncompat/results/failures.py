@@ -38,6 +38,8 @@ class Stage(StrEnum):
     RUN = "run"
     INNER = "inner"
     """While tensors inside the model are computed, after its outputs."""
+    SESSION = "session"
+    """While MNN's Session API runs the model, after the Module API did."""
     EXIT = "exit"
     """After the result was written: while MNN's objects were freed or the process ended. A correct result followed by a
     crash here is still a crash: memory was corrupted before (a 1-D MatMul does this), and an application would crash

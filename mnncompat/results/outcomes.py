@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
     from mnncompat.results.parity_report import ParityReport
     from mnncompat.results.proof_strength import ProofVerdict
+    from mnncompat.results.recurrent_form import RecurrentForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +178,8 @@ class Verdict(StrEnum):
     """Nothing differs, but the comparison would not have shown a wrong operator, or what it shows is random."""
     ONE_SIZE = "one-size"
     """MNN's file agrees, but was compared at too few sizes of a dynamic dimension."""
+    NO_SESSION = "no-session"
+    """MNN's file agrees, but MNN's Session API does not run it as the Module API does, and was required to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +216,7 @@ class ConvertResult:
         shapes: Shapes of inputs that the comparison began with, as the user gave them; the file is not fixed to them.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
+        recurrent: The form of LSTM and GRU in the file; None if none of them has two.
     """
 
     source: str
@@ -231,6 +235,7 @@ class ConvertResult:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""
+    recurrent: RecurrentForm | None = None
 
     def told(self) -> ConvertResult:
         """What was done, without the models."""

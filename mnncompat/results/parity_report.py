@@ -10,6 +10,7 @@ from typing import TypeVar
 from mnncompat.errors import UsageError
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import EQUAL_ATOL, EQUAL_RTOL, Power, ProofVerdict, SizeCoverage
+from mnncompat.results.session_parity import SessionParity
 
 T = TypeVar("T")
 
@@ -250,6 +251,7 @@ class ParityReport:
         power: Which operators the proof would have caught; None where that was not measured.
         sizes: The sizes at which each dynamic dimension was compared.
         speed: What a draw takes under both sides; None where that was not measured.
+        session: What MNN's Session API gives; all else is about the Module API. None if it was not run.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -265,6 +267,7 @@ class ParityReport:
     power: Power | None = None
     sizes: tuple[SizeCoverage, ...] = ()
     speed: Speed | None = None
+    session: SessionParity | None = None
 
     @property
     def passed(self) -> bool:

@@ -132,6 +132,22 @@ those of the original, not equal. The finding gives the lowest signal-to-noise r
 """,
 )
 
+NO_SESSION = RuleInfo(
+    code="MNN099",
+    name="session-differs",
+    summary="MNN's Session API does not run the file as the Module API does",
+    severity=Severity.INFO,
+    explanation="""\
+The verdict is that of MNN's Module API (`MNN::Express::Module`, in Python `MNN.nn.load_module_from_file`). The file was
+also run in a Session (`MNN::Interpreter`), on one draw, and on one at other sizes if a dimension is dynamic. A Session
+does not run subgraphs, which If, Loop, and LSTM and GRU as loops become: every output then has the shape (0, 0, 0, 0).
+It loses inputs that no op reads, and may compute others than the Module API. The finding says which.
+
+`--require-session` makes this an error, and `mnncompat convert` then publishes no file. `mnncompat check` names what
+becomes a subgraph (MNN048, MNN050) and inputs that nothing reads (MNN049).
+""",
+)
+
 RESULT_RULES = (
     UNREADABLE,
     NOT_PROVEN,
@@ -142,6 +158,7 @@ RESULT_RULES = (
     ONE_SIZE,
     WITHIN,
     NOT_FINISHED,
+    NO_SESSION,
 )
 """Rules of the findings about what the commands did, or could not do."""
 

@@ -20,6 +20,7 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
+from mnncompat.support.api_conditions import input_not_read, recurrent_as_loop, subgraph_in_file
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
@@ -245,6 +246,9 @@ def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]
 _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("op")(empty_operand_in_body)
+_search("what")(subgraph_in_file)
+_search("what")(recurrent_as_loop)
+_search("input")(input_not_read)
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------
@@ -312,12 +316,8 @@ def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, position=index, values={"tensor": name})
 
 
-# Reductions that give the neutral element for an operand without elements.
-_SUMS = ("ReduceSum", "ReduceProd")
-
-
-# Reductions that fail on an operand without elements.
-_NEED_ELEMENTS = ("ReduceMax", "ReduceMin")
+# Reductions that give the neutral element for an operand without elements, and those that fail on one.
+_SUMS, _NEED_ELEMENTS = ("ReduceSum", "ReduceProd"), ("ReduceMax", "ReduceMin")
 
 
 @_search("op", "tensor", "shape")

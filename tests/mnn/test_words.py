@@ -29,6 +29,7 @@ def test_a_plain_conversion_says_nothing() -> None:
         ("[03:25:10] :304:", ""),
         ("[03:25:10] /a/b.cpp:304: said", "said"),
         ("Check failed: x != nullptr ==> y", "Check failed: x != nullptr ==> y"),
+        ("The model has subgraphs, please use MNN::Express::Module to run it",) * 2,
         ("free(): invalid next size (normal)", "free(): invalid next size (normal)"),
     ],
 )

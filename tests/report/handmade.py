@@ -36,7 +36,9 @@ from mnncompat.results.parity_report import (
     Speed,
 )
 from mnncompat.results.proof_strength import Power, SizeCoverage
+from mnncompat.results.recurrent_form import RecurrentForm
 from mnncompat.results.rules import NOT_FINISHED, UNREADABLE
+from mnncompat.results.session_parity import SessionParity
 
 SOURCE = "models/digits.onnx"
 ASSUMPTION = InputAssumption(name="image", dtype="float32", shape=(1, 1, 28, 28), values="numbers")
@@ -271,6 +273,11 @@ ROLLED_BACK = FixResult(
     source=SOURCE,
     rolled_back=(RolledBack(rewrite=REWRITE, reason="its result is not equal under ONNX Runtime: 3 elements"),),
 )
+LOOPS = RecurrentForm.LOOPS
+BY_SESSION = SessionParity(draws=("normal", "normal, batch 2"))
+MODULE_ONLY = replace(EQUAL, session=replace(BY_SESSION, problems=("runSession returns 3 (sizes cannot be computed)",)))
+LOST = replace(EQUAL, session=replace(BY_SESSION, lost=("mask", "ids")))
+UNTRIED = replace(EQUAL, session=replace(BY_SESSION, untried="its input 'q' has a type that Python cannot reach"))
 CONVERTED = ConvertResult(
     source=SOURCE,
     out=Path("out/digits.mnn"),
@@ -449,7 +456,13 @@ SUBJECTS: dict[str, list[Subject]] = {
     "convert-within": [replace(CONVERTED, parity=NEAR)],
     "convert-not-exercised": [replace(ONE_SIZE, verdict=Verdict.NOT_EXERCISED, parity=UNEXERCISED)],
     "convert-dry": [replace(CONVERTED, out=None, fix=None)],
+    "convert-no-session": [
+        replace(CONVERTED, out=None, verdict=Verdict.NO_SESSION, parity=MODULE_ONLY, recurrent=LOOPS)
+    ],
+    "convert-module-only": [replace(CONVERTED, parity=MODULE_ONLY, recurrent=LOOPS)],
     "verify": [Verified(source=SOURCE, file="digits.mnn", parity=EQUAL)],
+    "verify-lost": [Verified(source=SOURCE, file="digits.mnn", parity=LOST, requires_session=True)],
+    "verify-untried": [Verified(source=SOURCE, file="digits.mnn", parity=UNTRIED)],
     "verify-one-size": [Verified(source=SOURCE, file="digits.mnn", parity=FEW_SIZES)],
     "verify-not-exercised": [Verified(source=SOURCE, file="digits.mnn", parity=UNEXERCISED)],
     "verify-different": [Verified(source=SOURCE, file="digits.mnn", parity=DIFFERENT)],

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from mnncompat.report.apis import way_out as session_way_out
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import counted, size
 from mnncompat.report.printable import printable
@@ -15,10 +16,15 @@ from mnncompat.report.verdict import compared_sizes, exercised, label, reasons, 
 from mnncompat.results.diagnostics import Applicability, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, IntegerWeights, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
+from mnncompat.results.recurrent_form import RecurrentForm
 
 if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
+_FORMS = {
+    RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph; `--recurrent loops` writes those",
+    RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph; `--recurrent ops` writes them as MNN's own ops",
+}
 _VERDICTS = {
     Verdict.CONVERTED: "converted",
     Verdict.NOT_PROVEN: "not converted: a rewrite could not be proven equal",
@@ -26,6 +32,7 @@ _VERDICTS = {
     Verdict.NOT_EQUAL: "not published: MNN does not compute the same",
     Verdict.NOT_EXERCISED: "not published: not proven",
     Verdict.ONE_SIZE: "not published",
+    Verdict.NO_SESSION: "not published: not good in MNN's Session API, as --require-session demands",
 }
 
 
@@ -117,6 +124,8 @@ def _conversion(page: Page, result: ConvertResult) -> None:
     _step(page, "convert", text)
     if result.became_floats is not None:
         page.line(_grown(result, result.became_floats), lead=" " * 11)
+    if result.recurrent is not None:
+        page.line(_FORMS[result.recurrent], lead=" " * 11)
     page.words(result.words)
 
 
@@ -140,6 +149,8 @@ def _verdict(page: Page, result: ConvertResult) -> None:
         for reason in reasons(report):
             page.line(printable(reason), lead="  ")
         page.line(way_out(report, "publishes it all the same"), lead="  hint: ")
+    if result.verdict is Verdict.NO_SESSION and report is not None:
+        page.line(session_way_out(report.session, result.recurrent), lead="  hint: ")
     if result.hint:
         page.line(f"hint: {result.hint}", lead="  ")
 

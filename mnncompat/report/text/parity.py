@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.report.apis import told
+from mnncompat.report.apis import way_out as session_way_out
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import cosine, counted, decibel, distance, measures, shape, share
 from mnncompat.report.printable import printable
@@ -36,6 +38,7 @@ def write(page: Page, result: Verified) -> None:
     page.line(title(result), style=Style.BOLD)
     write_report(page, result.parity)
     write_verdict(page, result.parity, result.accepted)
+    _write_requirement(page, result)
 
 
 def write_verdict(page: Page, report: ParityReport, accepted: Sequence[ProofVerdict]) -> None:
@@ -52,6 +55,13 @@ def write_verdict(page: Page, report: ParityReport, accepted: Sequence[ProofVerd
         page.line(way_out(report, "makes this exit with 0"), lead="  hint: ")
 
 
+def _write_requirement(page: Page, result: Verified) -> None:
+    """Write that MNN's Session does not do what is required of it, and what helps."""
+    if result.fails_requirement:
+        page.line("NOT good in MNN's Session API, as --require-session demands", style=Style.BAD)
+        page.line(session_way_out(result.parity.session), lead="  hint: ")
+
+
 def title(result: Verified) -> str:
     """`model.onnx against model.mnn`."""
     return f"{model_name(result.source)} against {printable(result.file) or 'MNN'}"
@@ -65,6 +75,9 @@ def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
     _write_inputs(page, report, indent)
     if report.speed is not None and report.verdict is not ProofVerdict.DIFFERENT:
         page.line(speed(report.speed), lead=f"{indent}speed: ")
+    if report.session is not None:
+        style = Style.GOOD if report.passed and report.session.passed else Style.WARN
+        page.labelled(f"{indent}APIs:", style, f" {told(report)}", indent=len(indent) + 4)
     for note in report.notes:
         page.line(printable(note), lead=f"{indent}note: ")
     for problem in report.problems:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from onnx import GraphProto
 
+from mnncompat.inference.known_conditions import known_condition
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class ConstantIf(NodeRewrite):
     """Replace an If whose condition is constant by the branch that is taken.
 
-    **What.** If over a condition that is stored or computed from constants and static shapes alone. Exporters write
-    such conditions for tests of a rank or a size; `mnncompat fix --shape` settles more of them.
+    **What.** If over a condition that is stored, or computed from constants and sizes that are known, also where other
+    sizes of the same shape are open, or where one operand of And or Or decides. Exporters write such conditions for
+    tests of a rank or a size; `mnncompat fix --shape` settles more of them.
 
     **Why.** MNN converts both branches, whichever is taken, and refuses the model for either. A model with an If runs
     in the Module API only: in MNN's Session nothing comes out.
@@ -43,7 +45,9 @@ class ConstantIf(NodeRewrite):
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
         """Emit the branch."""
-        taken_branch = bool(new.array(0).reshape(-1)[0])
+        taken_branch = known_condition(node.view, node.node.input[0])
+        if taken_branch is None:
+            raise NotApplicable("its condition is not known")
         branch: GraphProto = node.attribute("then_branch" if taken_branch else "else_branch")
         return new.inline(branch, [])
 
@@ -69,6 +73,15 @@ class ConstantIf(NodeRewrite):
                 w=(3,),
             ),
             rewritten(
+                "asks for one size, another one is open",
+                _asking("n = Gather(s, one) c = Equal(n, three)"),
+                becomes="Relu",
+            ),
+            rewritten(
+                "one operand decides", _asking("n = Gather(s, zero) d = Equal(n, three) c = And(d, no)"), becomes="Neg"
+            ),
+            unchanged("asks for a size that is open", _asking("n = Gather(s, zero) c = Equal(n, three)")),
+            rewritten(
                 "healthy branches",
                 f"(float[2,3] x) => (float[2,3] y) <bool c = {{0}}> {{ y = If{healthy}(c) }}",
                 becomes="Neg",
@@ -79,3 +92,12 @@ class ConstantIf(NodeRewrite):
                 w=(3,),
             ),
         )
+
+
+def _asking(condition: str) -> str:
+    """A model that chooses a branch by the shape of `x`, of which one size is open."""
+    return f"""(float[N,3] x) => (float[N,3] y)
+        <int64 three = {{3}}, int64 one = {{1}}, int64 zero = {{0}}, bool no = {{0}}> {{
+        s = Shape(x) {condition}
+        y = If<then_branch = a () => (float[N,3] p) {{ p = Relu(x) }},
+            else_branch = b () => (float[N,3] q) {{ q = Neg(x) }}>(c) }}"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mnncompat.graph.operator_traits import RESHAPES, ROUNDINGS, SIZES
 from mnncompat.inference.constant_folding import constant_value
+from mnncompat.inference.known_conditions import known_condition
 from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
@@ -26,6 +27,24 @@ def rounded_number_used_as_condition(facts: NodeFacts) -> bool:
     """
     ops = _chain(facts, ROUNDINGS | {"Abs", "Identity", "Relu"})
     return _is_read_as_condition_only(facts) and not ops.isdisjoint(ROUNDINGS) and not ops.isdisjoint(("Relu", "Abs"))
+
+
+@relation(
+    holds=(
+        "(float[N,5] x) => (float[N,5] y) <int64 one = {1}, int64 five = {5}> { s = Shape(x) n = Gather(s, one) c = "
+        "Equal(n, five) y = If(c)<then_branch = t () => (float[N,5] p) { p = Neg(x) }, else_branch = e () => "
+        "(float[N,5] q) { q = Abs(x) }> }"
+    ),
+    fails=(
+        "(float[N,5] x) => (float[N,5] y) <int64 zero = {0}, int64 five = {5}> { s = Shape(x) n = Gather(s, zero) c = "
+        "Equal(n, five) y = If(c)<then_branch = t () => (float[N,5] p) { p = Neg(x) }, else_branch = e () => "
+        "(float[N,5] q) { q = Abs(x) }> }"
+    ),
+)
+def condition_is_known(facts: NodeFacts) -> bool:
+    """The condition (input 0) is stored, or follows from constants and known sizes; other sizes may be open."""
+    name = facts.operand(0)
+    return name is not None and known_condition(facts.view, name) is not None
 
 
 @relation(

@@ -1,0 +1,81 @@
+"""What a conversion is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mnncompat.results.recurrent_form import AUTO, wanted_form
+from mnncompat.rewrites.core.base import Rewrite
+from mnncompat.support.row_choice import EVERYTHING, RowChoice
+
+if TYPE_CHECKING:
+    from mnncompat.mnn import ConvertOptions, Limits
+    from mnncompat.parity import Given, Tolerance
+    from mnncompat.results.proof_strength import ProofVerdict
+    from mnncompat.support.head_form import HeadForm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOptions:
+    """What `convert_model` does on the way.
+
+    Attributes:
+        rewrites: Rewrites to apply before the conversion; empty for none.
+        rows: Findings to report and to remove.
+        head: The form of every fully connected head; None chooses for each one.
+        requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
+        converter: Options that pass through to MNN's converter.
+        limits: What MNN's child processes may use.
+        shapes: Shapes of inputs with dynamic dimensions.
+        inputs: Real data, see `mnncompat.parity.real_data`.
+        tolerance: Of outputs that are not named in `tolerances`; None for the default, which depends on `converter`.
+        tolerances: Tolerances by output name.
+        seed: Of the drawn inputs.
+        memory: Bytes that a run may take at sizes that are chosen; None for the default. If `limits` is None, MNN gets
+            no less.
+        power: Measure which operators the comparison would have caught, had they been wrong.
+        accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
+        recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
+        requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
+    """
+
+    rewrites: Sequence[Rewrite] = ()
+    rows: RowChoice = EVERYTHING
+    head: HeadForm | None = None
+    requested: Sequence[str] = ()
+    converter: ConvertOptions | None = None
+    limits: Limits | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    inputs: Given | None = None
+    tolerance: Tolerance | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    seed: int = 0
+    memory: int | None = None
+    power: bool = True
+    accept: Collection[ProofVerdict | str] = ()
+    recurrent: str = AUTO
+    requires_session: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the words.
+
+        Raises:
+            UsageError: There is no such form.
+        """
+        wanted_form(self.recurrent)
+
+
+def is_lossy(converter: ConvertOptions) -> bool:
+    """True if the converter is asked to round the weights."""
+    return bool(converter.fp16 or converter.weight_bits)
+
+
+def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
+    """The tolerance for the way in which the weights are stored; None for full precision."""
+    from mnncompat.parity import FP16_WEIGHTS, quantized
+
+    if converter.weight_bits:
+        return quantized(converter.weight_bits)
+    return FP16_WEIGHTS if converter.fp16 else None

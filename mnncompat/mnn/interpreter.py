@@ -1,0 +1,136 @@
+"""MNN's Session API (`MNN.Interpreter`), with which most applications run a file. In the child process, for the worker.
+
+The Module API, by which the worker judges a file, runs subgraphs (While, If); a Session does not: every output then has
+the shape (0, 0, 0, 0) and `runSession` returns an error, which applications seldom look at. A Session also loses inputs
+that no op reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+_NHWC, _NCHW = 0, 1
+"""MNN's numbers of the layouts of a host tensor."""
+_CODES = {
+    1: "out of memory",
+    2: "not supported",
+    3: "sizes cannot be computed",
+    4: "no execution",
+    5: "invalid value",
+    10: "input data error",
+}
+"""What `runSession` returns (include/MNN/ErrorCode.hpp)."""
+
+
+class SessionError(Exception):
+    """The Session gives no outputs. What it is raised with says why."""
+
+
+class UntriedError(Exception):
+    """Python cannot feed or read this Session; an application in C++ may. What it is raised with says why."""
+
+
+def run_session(
+    path: str, feeds: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str]
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Run a file in a Session: on the CPU, one thread, precision high. Never raises.
+
+    Args:
+        path: The `.mnn` file.
+        feeds: The draws: input name -> array, in the logical layout and the dtype that MNN holds the input in.
+        outputs: Names of the outputs.
+
+    Returns:
+        `lost`, inputs that the Session does not have; `missing`, outputs that it does not have; `problem`, why there
+        are no outputs, and `untried`, why it was not run, each empty if that is not so. And the outputs that it has,
+        of one draw after the other.
+    """
+    told: dict[str, Any] = {"lost": [], "missing": [], "problem": "", "untried": ""}
+    try:
+        return told, _computed(path, feeds, outputs, told)
+    except SessionError as error:
+        told["problem"] = str(error)
+    except UntriedError as error:
+        told["untried"] = str(error)
+    except Exception as error:  # noqa: BLE001 - pymnn raises plain exceptions
+        told["problem"] = f"{type(error).__name__}: {error}"
+    return told, []
+
+
+def _computed(
+    path: str, feeds: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str], told: dict[str, Any]
+) -> list[np.ndarray]:
+    import MNN
+
+    net = MNN.Interpreter(path)
+    session = net.createSession({"backend": "CPU", "numThread": 1, "precision": "high"})
+    inputs = net.getSessionInputAll(session)
+    told["lost"] = [name for name in feeds[0] if name not in inputs]
+    found: list[np.ndarray] = []
+    for feed in feeds:
+        given = {name: array for name, array in feed.items() if name in inputs}
+        _resize(net, session, inputs, given)
+        for name, array in given.items():
+            _write(inputs[name], array, name)
+        code = net.runSession(session)
+        if code:
+            raise SessionError(f"runSession returns {code} ({_CODES.get(code, 'an error')})")
+        computed = net.getSessionOutputAll(session)
+        told["missing"] = [name for name in outputs if name not in computed]
+        found += [_read(computed[name], name) for name in outputs if name in computed]
+    return found
+
+
+def _resize(net: Any, session: Any, inputs: Mapping[str, Any], feed: Mapping[str, np.ndarray]) -> None:
+    """Give the inputs the sizes of a draw, as an application does where they are not those of the file."""
+    other = [name for name, array in feed.items() if tuple(inputs[name].getShape()) != array.shape]
+    for name in other:
+        net.resizeTensor(inputs[name], feed[name].shape)
+    if other:
+        net.resizeSession(session)
+
+
+def _write(tensor: Any, array: np.ndarray, name: str) -> None:
+    host = _host(tensor)
+    if host is None:
+        raise SessionError(f"its input {name!r} has the shape {list(tensor.getShape())}, not {list(array.shape)}")
+    values = _values(host, f"input {name!r}")
+    if values.shape != array.shape:
+        raise SessionError(f"its input {name!r} has the shape {list(values.shape)}, not {list(array.shape)}")
+    values[...] = array
+    tensor.copyFrom(host)
+
+
+def _read(tensor: Any, name: str) -> np.ndarray:
+    """Copy an output out of MNN's memory, in the logical layout."""
+    import numpy as np
+
+    shape = tuple(tensor.getShape())
+    if 0 in shape:
+        return np.zeros(shape, np.float32)
+    host = _host(tensor)
+    if host is None or not tensor.copyToHostTensor(host):
+        raise SessionError(f"its output {name!r} cannot be read")
+    return np.array(_values(host, f"output {name!r}"), copy=True)
+
+
+def _host(tensor: Any) -> Any:
+    """A tensor of the same shape and type in memory of its own; None if it has no elements."""
+    import MNN
+
+    if 0 in tensor.getShape():
+        return None
+    return MNN.Tensor(tensor, _NHWC if tensor.getDimensionType() == _NHWC else _NCHW)
+
+
+def _values(host: Any, what: str) -> np.ndarray:
+    """The memory of a host tensor as an array."""
+    if host.getDataType() is None:
+        raise UntriedError(f"its {what} has a type that MNN's Python package cannot reach")
+    values: np.ndarray = host.getNumpyData()
+    return values

@@ -1,0 +1,74 @@
+"""Searches for what runs in MNN's Module API only; `mnncompat.support.model_conditions` registers them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.known_conditions import known_condition
+from mnncompat.support.model_scope import HazardLocation, Scope
+from mnncompat.support.node_facts import NodeFacts
+
+_WEIGHTS = 4
+"""Operands of LSTM and GRU up to the bias; the first is the sequence."""
+_LAST_STATE = 6
+"""The last operand that an LSTM of one step needs to be no loop: `initial_c`."""
+
+
+def subgraph_in_file(scope: Scope) -> Iterator[HazardLocation]:
+    """Nodes of If and Loop, which become subgraphs of the file; not If whose condition is known."""
+    found: dict[str, int] = {}
+    first: tuple[GraphView, int] | None = None
+    for view, index, node in scope.nodes():
+        if is_onnx(node) and (node.op_type == "Loop" or (node.op_type == "If" and not _is_settled(view, index))):
+            first = first or (view, index)
+            found[node.op_type] = found.get(node.op_type, 0) + 1
+    if first is not None:
+        yield HazardLocation(view=first[0], position=first[1], values={"what": _listed(found)})
+
+
+def recurrent_as_loop(scope: Scope) -> Iterator[HazardLocation]:
+    """Nodes of LSTM and GRU that the converter writes as a loop: constant weights, and more than one step."""
+    found: dict[str, int] = {}
+    first: tuple[GraphView, int] | None = None
+    for view, index, node in scope.nodes():
+        if is_onnx(node) and node.op_type in ("GRU", "LSTM") and is_loop(NodeFacts(view, index, {})):
+            first = first or (view, index)
+            found[node.op_type] = found.get(node.op_type, 0) + 1
+    if first is not None:
+        yield HazardLocation(view=first[0], position=first[1], values={"what": _listed(found)})
+
+
+def is_loop(facts: NodeFacts) -> bool:
+    """Whether MNN's converter writes an LSTM or a GRU as a loop, if it is not told otherwise."""
+    weights = [facts.operand(position) for position in range(1, _WEIGHTS)]
+    if not all(name is None or facts.is_constant(name) for name in weights):
+        return False
+    shape = facts.shape(facts.node.input[0])
+    if shape is None or shape[:1] != (1,):
+        return True
+    if facts.node.op_type == "GRU":
+        return False
+    bidirectional = facts.given("direction") and facts.attribute("direction") == "bidirectional"
+    return bidirectional or facts.operand(_LAST_STATE) is None
+
+
+def input_not_read(scope: Scope) -> Iterator[HazardLocation]:
+    """Inputs of the model that no node reads and that are no outputs."""
+    main = scope.model.main
+    for name in main.input_names:
+        if name in main.initializers:
+            continue
+        if name not in main.consumers and name not in main.captured and name not in main.outputs:
+            yield HazardLocation(view=main, values={"input": name})
+
+
+def _is_settled(view: GraphView, index: int) -> bool:
+    condition = NodeFacts(view, index, {}).operand(0)
+    return condition is not None and known_condition(view, condition) is not None
+
+
+def _listed(found: dict[str, int]) -> str:
+    """`1 If`, `2 Loop and 1 If`."""
+    return " and ".join(f"{count} {op}" for op, count in sorted(found.items()))

@@ -24,7 +24,7 @@ EVIL = (
     "##[error]p ##vso[task.x]q"
 )
 FORMATS = ("text", "concise", "json", "sarif", "github")
-COMMAND = re.compile(r"\s*::(error|warning|notice) (file=[^,:]+,)?title=MNN[0-9]{3} [a-z-]+::[^\r\n]*")
+COMMAND = re.compile(r"\s*::(error|warning|notice) (file=[^,:]+,)?title=MNN[0-9]{3} [a-z-]+(?: \([a-z]+\))?::[^\r\n]*")
 
 
 def renamed(proto: ModelProto) -> ModelProto:

@@ -240,3 +240,12 @@ def test_what_is_in_the_way_of_a_rewrite_is_named(tmp_path: Path) -> None:
     assert mnncompat.check(path).diagnostics
     with pytest.raises(ModelError, match="'note' of node 'act'"):
         mnncompat.fix(path)
+
+
+def test_a_sparse_tensor_that_is_too_large_to_be_written_out_is_refused() -> None:
+    model = linear()
+    values = numpy_helper.from_array(np.ones(1, np.float32), "k")
+    indices = numpy_helper.from_array(np.zeros((1, 2), np.int64), "i")
+    model.graph.sparse_initializer.add(values=values, indices=indices, dims=[2**40, 2**40])
+    with pytest.raises(ModelError, match="'k' is sparse, and too large"):
+        from_proto(model)

@@ -24,6 +24,8 @@ _REEXPORT = "export the model again, or fetch it again if it was downloaded"
 _LARGEST_OPSET = 2**31 - 1
 _MOST_AXES = 64
 """numpy's limit."""
+_MOST_DENSE = 2**31
+"""Elements of a sparse tensor; ONNX Runtime writes it out when it loads the model."""
 _MOST_INLINED = 500_000
 """Nodes that calls of local functions may come to; ONNX's inference and ONNX Runtime visit each of them."""
 _STORED_IN: dict[int, tuple[str, int]] = {
@@ -189,6 +191,8 @@ def _require_sparse(sparse: SparseTensorProto, where: str) -> None:
     fits = list(sparse.indices.dims) in ([count], [count, axes]) and sparse.indices.data_type == TensorProto.INT64
     if len(sparse.values.dims) != 1 or not fits or any(dim < 0 for dim in sparse.dims):
         raise ModelError(f"{where} is sparse, and its indices do not fit its values", hint=_REEXPORT)
+    if prod(sparse.dims) > _MOST_DENSE:
+        raise ModelError(f"{where} is sparse, and too large to be written out: {list(sparse.dims)}", hint=_REEXPORT)
     if _is_outside(sparse):
         raise ModelError(f"{where} is sparse, and has an index outside of {list(sparse.dims)}", hint=_REEXPORT)
 

@@ -42,6 +42,13 @@ def renamed(proto: ModelProto) -> ModelProto:
     return proto
 
 
+def hazardous() -> ModelProto:
+    """A model with an operator that MNN does not have."""
+    proto = linear()
+    proto.graph.node[-1].op_type = "Hardmax"
+    return proto
+
+
 def sound() -> ModelProto:
     return renamed(linear())
 
@@ -157,7 +164,7 @@ def test_names_of_files(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / name).write_bytes(linear().SerializeToString())
+    (tmp_path / name).write_bytes(hazardous().SerializeToString())
     for output_format in FORMATS:
         for words in (["check", name], ["check", f"none-{name}"], ["check", name, f"none-{name}"]):
             assert main([*words, "--output-format", output_format]) in (1, 2)

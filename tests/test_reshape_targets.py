@@ -71,7 +71,7 @@ def test_numbers_may_be_attributes_of_constants() -> None:
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 14, 18])
 def test_heads_behind_such_blocks_are_rewritten(opset: int) -> None:
-    result = fix(squeeze_and_excite(opset))
+    result = fix(squeeze_and_excite(opset), head="spatial")
     assert result.proven
     assert "Gemm" not in [node.op_type for node in result.model.proto.graph.node]
 

@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost seeds evidence mutation torch clean
+.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost heads seeds evidence mutation torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | seeds | evidence | mutation | torch | clean"
+	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -56,6 +56,12 @@ bench: $(VENV)/.dev
 bench-cost: $(VENV)/.dev
 	$(COMPILE)
 	$(BIN)/python tests/benchmarks/cost.py $(COST)
+
+# make heads HEADS="norm --record"
+HEADS ?=
+heads: $(VENV)/.dev
+	$(COMPILE)
+	$(BIN)/python tests/benchmarks/heads.py $(HEADS)
 
 seeds: $(VENV)/.dev
 	$(COMPILE)

@@ -116,16 +116,14 @@ def fix(  # noqa: PLR0913 - options
         ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
-        head: Write fully connected heads in this form: ``spatial`` or ``flat``; None chooses for each one.
+        head: Form of fully connected heads: ``spatial`` or ``flat``; None chooses for each one.
         freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
         prove: Compare original and result under ONNX Runtime, and roll back rewrites that are not equal.
         shapes: Shapes of inputs with dynamic dimensions, for the proof.
-        inputs: Real data for the proof: arrays or paths by input name, or a series of feeds (see
-            `mnncompat.parity.real_data`).
+        inputs: Real data for the proof: arrays or paths by input name, or feeds (see `mnncompat.parity.real_data`).
         data_only: Prove it on these data alone, not on drawn inputs as well.
         seed: Of the drawn inputs.
-        memory: Bytes that a run may take at sizes that are chosen; None for the smaller of half of what is free and
-            1.5 GB.
+        memory: Bytes that a run may take at sizes that are chosen; None for half of what is free, at most 1.5 GB.
 
     Returns:
         The rewritten model (`FixedModel.model.proto`) and what was done.
@@ -172,6 +170,7 @@ def convert(  # noqa: PLR0913 - options
     seed: int = 0,
     memory: int | None = None,
     power: bool = True,
+    time: bool = False,
     accept: Collection[str] = (),
     require_session: bool = False,
     recurrent: str = "auto",
@@ -190,13 +189,14 @@ def convert(  # noqa: PLR0913 - options
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
         limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
         shapes: Shapes of inputs with dynamic dimensions.
-        inputs: Real data: arrays or paths by input name, or a series of feeds (see `mnncompat.parity.real_data`).
-        data_only: Compare on these data alone, not on drawn inputs as well.
+        inputs: Real data: arrays or paths by input name, or feeds (see `mnncompat.parity.real_data`).
+        data_only: Compare on these data alone.
         tolerance: Of outputs not named in `tolerances` (`mnncompat.parity.Tolerance`).
         tolerances: By output name.
         seed: Of the drawn inputs.
         memory: Bytes that a run may take at sizes that are chosen; None for half of what is free, at most 1.5 GB.
         power: Measure which operators the comparison would have caught, had they been wrong.
+        time: Measure how long the file takes to run, for `Conversion.latency`.
         accept: What may be missing for a proof: ``not-proven``, ``one-size``.
         require_session: Publish nothing that MNN's Session API does not run as the Module API does.
         recurrent: LSTM and GRU as MNN's own ``ops``, as ``loops``, or ``auto``.
@@ -218,7 +218,7 @@ def convert(  # noqa: PLR0913 - options
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
     gate = replace(gate, inputs=_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
-    return convert_model(_model(model), _path(out), options=replace(gate, head=head_form(head)))
+    return convert_model(_model(model), _path(out), options=replace(gate, head=head_form(head), time=time))
 
 
 def verify(  # noqa: PLR0913 - options

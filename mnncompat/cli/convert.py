@@ -51,6 +51,7 @@ def convert(  # noqa: PLR0913 - options
     recurrent: api_options.Recurrent = "auto",
     power: options.Power = True,
     diagnose: options.Diagnosed = False,
+    time: options.Time = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     jobs: Jobs = 1,
@@ -66,7 +67,7 @@ def convert(  # noqa: PLR0913 - options
     outs, fed = _outputs(models, output, dry_run=dry_run), options.parse_data(data, preprocess, feeds, only=data_only)
     gate = _gate(tolerance, timeout, memory_limit, seed, accept, fed, power, gelu=exact_gelu, session=require_session)
     gate = _stored(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external=external_weights)
-    gate = _rewritten(gate, select, ignore, unsafe=unsafe_fixes, fix=fix, head=chosen_head(head, backend, None))
+    gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
     _convert_all(models, outs, gate, shape, _Written(quiet, check_format(output_format), diagnose), jobs=jobs)
 
 
@@ -101,14 +102,15 @@ def _rewritten(
     gate: GateOptions,
     select: list[str] | None,
     ignore: list[str] | None,
+    head: HeadForm | None,
     *,
     unsafe: bool,
     fix: bool,
-    head: HeadForm | None,
+    time: bool,
 ) -> GateOptions:
-    """What is rewritten before."""
+    """What is rewritten before, and whether what that gains is measured."""
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe)
-    return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head)
+    return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head, time=time)
 
 
 def _gate(  # noqa: PLR0913 - options

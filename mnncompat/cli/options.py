@@ -179,6 +179,10 @@ TargetVersion = Annotated[
     option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),
 ]
 OptimizeLevel = Annotated[int | None, option("--optimize-level", help="The converter's graph optimisation: 0, 1 or 2.")]
+Time = Annotated[
+    bool,
+    option("--time", help="Measure the latency of the file here, and that of the model converted without rewrites."),
+]
 Quiet = Annotated[bool, option("-q", "--quiet", help="No progress on stderr.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ class GateOptions:
         memory: Bytes that a run may take at sizes that are chosen; None for the default. If `limits` is None, MNN gets
             no less.
         power: Measure which operators the comparison would have caught, had they been wrong.
+        time: Measure how long the file takes to run, beside one that is converted without the rewrites.
         accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
         recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
         requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
@@ -54,6 +55,7 @@ class GateOptions:
     seed: int = 0
     memory: int | None = None
     power: bool = True
+    time: bool = False
     accept: Collection[ProofVerdict | str] = ()
     recurrent: str = AUTO
     requires_session: bool = False

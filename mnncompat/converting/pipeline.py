@@ -14,6 +14,7 @@ from mnncompat.converting.attempts import shown
 from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
 from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
+from mnncompat.converting.latency import Timed, measure_latency
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.converting.recurrent_forms import forms_to_try
 from mnncompat.errors import MnncompatError, ModelError
@@ -163,6 +164,10 @@ class _Gate:
             return replace(ended, hint=self._random_hint() if rounded else self._hint(parity, ended.fix))
         if self._options.requires_session and (parity.session is None or not parity.session.passed):
             return replace(ended, verdict=Verdict.NO_SESSION)
+        if self._options.time:
+            self._progress("time: MNN on the converted file, and on the model converted as it is")
+            done = Timed(self._model, ended.fix, self._mnn, self._converter, self._limits)
+            ended = replace(ended, latency=measure_latency(done, self._options))
         if out is not None:
             publish(self._mnn, out)
             if weights_of(self._mnn).exists():

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import json
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
 from mnncompat.mnn.interpreter import run_session
 from mnncompat.mnn.records import enter, publish
+from mnncompat.mnn.timed_rounds import timed_rounds
 from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
 from mnncompat.results.failures import FailureKind, Stage
 
@@ -132,9 +134,20 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"held": described}
 
 
+def run_in_turn(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run `models` (paths) in turn on `FEEDS`, on a number of `threads`. Returns the seconds of each in every round."""
+    enter(Stage.LOAD)
+    inputs, outputs = arguments["inputs"], arguments["outputs"]
+    modules = [load(path, inputs, outputs, threads=arguments["threads"]) for path in arguments["models"]]
+    arrays = read_arrays(Path(FEEDS))
+    enter(Stage.RUN)
+    runs = [partial(forward, each, each.get_info()["inputs"], inputs, arrays, outputs) for each in modules]
+    return {"seconds": timed_rounds(runs, arguments["rounds"])}
+
+
 CONVERTING = frozenset({"convert", "declare"})
 """The tasks that load the converter; the others load the runtime."""
-TASKS: dict[str, Task] = {"convert": convert, "declare": declare, "inspect": inspect, "run": run, "trace": trace}
+TASKS: dict[str, Task] = {each.__name__: each for each in (convert, declare, inspect, run, trace, run_in_turn)}
 
 
 def _converter(*arguments: str) -> None:

@@ -15,6 +15,7 @@ from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Sev
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
+    from mnncompat.results.latency import Latency
     from mnncompat.results.parity_report import ParityReport
     from mnncompat.results.proof_strength import ProofVerdict
     from mnncompat.results.recurrent_form import RecurrentForm
@@ -217,6 +218,7 @@ class ConvertResult:
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
         recurrent: The form of LSTM and GRU in the file; None if none of them has two.
+        latency: How long the file takes to run; None if that was not asked for, or the file was not proven.
     """
 
     source: str
@@ -236,6 +238,7 @@ class ConvertResult:
     words: str = ""
     hint: str = ""
     recurrent: RecurrentForm | None = None
+    latency: Latency | None = None
 
     def told(self) -> ConvertResult:
         """What was done, without the models."""

@@ -230,21 +230,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only heads whose source or kind has one of these")
     parser.add_argument("--record", action="store_true", help="write them to rules/heads.json")
     options = parser.parse_args(arguments)
-    slower, rows = [], []
+    slower = []
     print(f"{'head':<52}{'original in us':>34}   " + "   ".join(f"{form:>22}" for form in HeadForm) + "   chosen")
     for head in heads():
         name = f"{head.source} {'x'.join(map(str, head.features))} {head.layers}"
         if options.words and not set(options.words) & set(name.split()):
             continue
         row = measured(head)
-        rows.append(_recorded(head, row))
+        if options.record:
+            _write([_recorded(head, row)])
         base = "".join(f"{value * 1e6:>8.1f}" for value in row.original)
         ratios = "   ".join("".join(f"{ratio:>5.2f}" for ratio in row.ratios[form]) for form in HeadForm)
         print(f"{name:<52}{base}   {ratios}   {row.chosen or '-'}", flush=True)
         if row.chosen and statistics.median(row.ratios[row.chosen]) < LIMIT:
             slower.append(name)
-    if options.record:
-        _write(rows)
     return int(bool(slower))
 
 

@@ -34,8 +34,8 @@ class CausalConv(NodeRewrite):
 
     **Refuses** weights of unknown shape, and a present state without elements (k = 1) that is used.
 
-    **Why this form.** MNN runs a 2-D depthwise convolution of height 1 fastest; the 1-D form becomes the same with more
-    nodes around it.
+    **Why this form.** MNN makes of the 1-D form a 2-D depthwise convolution of height 1 as well, with more nodes around
+    it.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__CausalConvWithState.html
     """

@@ -41,7 +41,7 @@ class DeformConvSampled(NodeRewrite):
 
     **Refuses** opsets without GridSample (below 16), dynamic channels or image sizes, and images of three axes.
 
-    **Why this form.** One GridSample for all elements of the kernel, and MNN's fastest convolution.
+    **Why this form.** One GridSample for all elements of the kernel, and one convolution over what it samples.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__DeformConv.html
     """

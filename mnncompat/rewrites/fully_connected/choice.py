@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -35,13 +36,19 @@ def is_needed(view: GraphView, nodes: Iterable[int], target: Target) -> bool:
     )
 
 
+MOST_WEIGHTS = 2_000_000
+"""Above this number of weights a head takes so long that a normalisation no longer counts."""
+
+
 def gains(view: GraphView, region: Region) -> bool:
     """True if MNN runs the layers of a region faster as convolutions, by `rules/heads.json`.
 
     MNN makes a convolution of a layer by itself, between changes of layout that cost little. What it leaves is a
     normalisation behind the layer, an operator of its own: behind a Conv it becomes part of the weights.
     """
-    layers = {step.output for step in region.steps if isinstance(step.what, Layer)}
+    layers = {step.output: step.what for step in region.steps if isinstance(step.what, Layer)}
+    if sum(math.prod(layer.weight.shape) for layer in layers.values()) > MOST_WEIGHTS:
+        return False
     return any(
         view.nodes[step.node].op_type == "BatchNormalization" and any(each.name in layers for each in step.operands)
         for step in region.steps

@@ -34,7 +34,7 @@ class UniqueOutputs(NodeRewrite):
     name = "unique-outputs"
     summary = "all outputs are declared"
     op_types = ("Unique",)
-    before = (("unique-compared", "with all outputs declared, MNN's own operator may be right, and it is faster"),)
+    before = (("unique-compared", "with all outputs declared, MNN's own operator may be right, and it is one node"),)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
         """Emit the node with four outputs."""

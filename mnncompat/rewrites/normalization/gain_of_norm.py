@@ -43,8 +43,8 @@ class GainOfNorm(NodeRewrite):
 
     **Algebra.** Broadcasting; products commute.
 
-    **Why this form.** A constant of full shape keeps the fused operator, which is the faster one. Where no such
-    constant exists, the other order of the product is the cheapest that MNN does not fuse.
+    **Why this form.** A constant of full shape keeps the fused operator. Where no such constant exists, the other order
+    of the product adds no node, and MNN does not fuse it.
 
     **Source.** MNN 3.6.1, tools/converter/source/optimizer/merge/FuseLayerNormRMSGamm.cpp
     """

@@ -44,7 +44,7 @@ class ReductionBeforeAxis(NodeRewrite):
     before = (
         (
             "scatter-reduction",
-            "without its axis a ScatterElements may be right as it is, and is faster than what that one writes",
+            "without its axis a ScatterElements may be right as it is, one node where that one writes several",
         ),
     )
 

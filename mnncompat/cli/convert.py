@@ -16,7 +16,6 @@ from mnncompat.errors import UsageError
 _DIAGNOSED = ("not-equal", "not-converted")
 if TYPE_CHECKING:
     from mnncompat.converting.gate_options import GateOptions
-    from mnncompat.parity import RealData
     from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.outcomes import ConvertResult
     from mnncompat.support.head_form import HeadForm
@@ -64,38 +63,39 @@ def convert(  # noqa: PLR0913 - options
     proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
     given; an earlier OUT is then untouched.
     """
-    outs, fed = _outputs(models, output, dry_run=dry_run), options.parse_data(data, preprocess, feeds, only=data_only)
-    gate = _gate(tolerance, timeout, memory_limit, seed, accept, fed, power, gelu=exact_gelu, session=require_session)
-    gate = _stored(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external=external_weights)
+    gate = _ran(tolerance, timeout, memory_limit, seed, accept, (data, preprocess, feeds, data_only), exact_gelu, power)
+    gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
-    _convert_all(models, outs, gate, shape, _Written(quiet, check_format(output_format), diagnose), jobs=jobs)
+    _convert_all(models, gate, shape, _Report(quiet, check_format(output_format), diagnose, output, dry_run), jobs=jobs)
 
 
-class _Written(NamedTuple):
+class _Report(NamedTuple):
     """What is told of the conversions, and how."""
 
     quiet: bool
     output_format: str
     diagnose: bool
+    output: Path | None
+    dry_run: bool
 
 
-def _stored(
+def _store(
     gate: GateOptions,
     fp16: bool,  # noqa: FBT001 - private
     bits: int,
     version: str | None,
     level: int | None,
     recurrent: str,
-    *,
-    external: bool,
+    external: bool,  # noqa: FBT001 - private
+    session: bool,  # noqa: FBT001 - private
 ) -> GateOptions:
-    """How the converter writes the file."""
+    """How the converter writes the file, and what has to run it."""
     from mnncompat.mnn import ConvertOptions
 
     converter = ConvertOptions(
         fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level, external_weights=external
     )
-    return replace(gate, converter=converter, recurrent=recurrent)
+    return replace(gate, converter=converter, recurrent=recurrent, requires_session=session)
 
 
 def _rewritten(
@@ -113,18 +113,17 @@ def _rewritten(
     return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head, time=time)
 
 
-def _gate(  # noqa: PLR0913 - options
+def _ran(
     tolerance: list[str] | None,
     timeout: float | None,
     memory_limit: str | None,
     seed: int,
     accept: list[str] | None,
-    inputs: RealData,
+    data: tuple[list[str] | None, list[str] | None, list[str] | None, bool],
+    gelu: bool,  # noqa: FBT001 - private
     power: bool,  # noqa: FBT001 - private
-    *,
-    gelu: bool,
-    session: bool,
 ) -> GateOptions:
+    """With what is compared, and within which limits."""
     from mnncompat.converting.gate_options import GateOptions
     from mnncompat.mnn import Limits
 
@@ -141,18 +140,16 @@ def _gate(  # noqa: PLR0913 - options
         seed=seed,
         requested=requested,
         power=power,
-        inputs=inputs,
-        requires_session=session,
+        inputs=options.parse_data(*data[:3], only=data[3]),
         accept=options.parse_accepted(accept),
     )
 
 
 def _convert_all(
     models: list[Path],
-    outputs: list[Path | None],
     gate: GateOptions,
     shape: list[str] | None,
-    written: _Written,
+    written: _Report,
     *,
     jobs: int,
 ) -> None:
@@ -160,6 +157,7 @@ def _convert_all(
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.graph.model_file import load
 
+    outputs = _outputs(models, written.output, dry_run=written.dry_run)
     targets = dict(zip(models, outputs, strict=True))
 
     def converted(path: Path) -> ConvertResult:

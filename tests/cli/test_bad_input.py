@@ -123,12 +123,6 @@ def duplicate_values(folder: Path) -> Path:
     return saved(model, folder)
 
 
-def duplicate_initializers(folder: Path) -> Path:
-    model = linear()
-    model.graph.initializer.append(model.graph.initializer[0])
-    return saved(model, folder)
-
-
 def duplicate_nodes(folder: Path) -> Path:
     model = linear()
     model.graph.node[1].name = "fc"
@@ -176,7 +170,6 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cyclic": (cyclic, "has a cycle: '"),
     "dangling": (dangling, "which nothing computes"),
     "duplicate-values": (duplicate_values, "'y' is defined more than once"),
-    "duplicate-initializers": (duplicate_initializers, "two initializers are called 'w'"),
     "duplicate-nodes": (duplicate_nodes, "two nodes are called 'fc'"),
     "external-missing": (external_missing, "is missing"),
     "external-absolute": (external_absolute, "has an absolute path"),

@@ -346,7 +346,7 @@ def test_interrupted_while_importing(
         raise RunnerError("ONNX Runtime cannot be imported: initialization failed", hint="install it")
 
     monkeypatch.setattr(parity, "compare_models", import_something)
-    assert main(["fix", str(saved(linear(), tmp_path)), "-o", str(tmp_path / "out.onnx")]) == 2
+    assert main(["fix", str(saved(linear(), tmp_path)), "--head", "spatial", "-o", str(tmp_path / "out.onnx")]) == 2
     assert_one_error(capsys.readouterr().err, "interrupted")
 
 
@@ -369,7 +369,7 @@ def test_interrupted_after_an_output_was_written(
     monkeypatch.setattr(transaction, "fix_model", interrupted)
     first, second = saved(linear(), tmp_path), tmp_path / "second.onnx"
     second.write_bytes(before := first.read_bytes())
-    assert main(["fix", str(first), str(second), "--in-place"]) == 2
+    assert main(["fix", str(first), str(second), "--head", "spatial", "--in-place"]) == 2
     assert f"written before that, and complete: {first}" in capsys.readouterr().err
     assert first.read_bytes() != before
     assert second.read_bytes() == before

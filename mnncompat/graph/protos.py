@@ -96,7 +96,7 @@ def constant_array(node: NodeProto) -> NDArray[Any] | None:
 def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
     """Declared shape of a value, None if not even the rank is declared."""
     tensor = value.type.tensor_type
-    return tuple(_dim(each) for each in tensor.shape.dim) if tensor.HasField("shape") else None
+    return tuple([_dim(each) for each in tensor.shape.dim]) if tensor.HasField("shape") else None
 
 
 def is_onnx(node: NodeProto) -> bool:
@@ -115,6 +115,7 @@ def qualified_op(node: NodeProto) -> str:
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
-    if dim.HasField("dim_value"):
-        return int(dim.dim_value)
+    size = dim.dim_value
+    if size or dim.HasField("dim_value"):
+        return int(size)
     return dim.dim_param or None

@@ -30,7 +30,9 @@ def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
     for sparse in graph.sparse_initializer:
         yield from _sparse_tensors(sparse)
     for node in graph.node:
-        yield from _attribute_tensors(node.attribute)
+        attributes = node.attribute
+        if attributes:
+            yield from _attribute_tensors(attributes)
 
 
 def _attribute_tensors(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:

@@ -17,8 +17,12 @@ _GRAPHS = (int(AttributeProto.GRAPH), int(AttributeProto.GRAPHS))
 
 def subgraphs(node: NodeProto) -> Sequence[tuple[str, GraphProto]]:
     """(attribute name, graph) of every graph that a node holds."""
-    holding = [attribute for attribute in node.attribute if attribute.type in _GRAPHS]
-    return [pair for attribute in holding for pair in _held(attribute)] if holding else ()
+    attributes = node.attribute
+    if attributes:
+        for attribute in attributes:
+            if attribute.type in _GRAPHS:  # of few nodes: the walks over all of them build no list
+                return [pair for each in attributes if each.type in _GRAPHS for pair in _held(each)]
+    return ()
 
 
 def _held(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
@@ -98,27 +102,30 @@ def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], n
     produced: set[str] = set()
     _check_labels(nodes, name)
     for node in nodes:
-        for output in filter(None, node.output):
+        for output in node.output:
+            if not output:
+                continue
             if output in produced or output in available:
                 raise ModelError(
                     f"{name}: the value '{output}' is defined more than once", hint="give each value a name of its own"
                 )
             produced.add(output)
     for node in nodes:
-        for value in filter(None, node.input):
-            if value not in available:
+        for value in node.input:
+            if value and value not in available:
                 label = node.name or next(iter(node.output), node.op_type)
                 raise ModelError(f"{name}: node '{label}' reads '{value}', which nothing computes", hint=_REEXPORT)
         for _, graph in subgraphs(node):
             _check_graph(graph, frozenset(available), name)
-        available |= set(node.output)
+        available.update(node.output)
 
 
 def _check_labels(nodes: list[NodeProto], name: str) -> None:
     """Check that names of nodes are unique; those of constants may repeat, as in ONNX Runtime (silero-vad's do)."""
     labels: set[str] = set()
     for node in nodes:
-        if node.name in labels:
-            raise ModelError(f"{name}: two nodes are called '{node.name}'", hint="give each node a name of its own")
-        if node.name and node.op_type != "Constant":
-            labels.add(node.name)
+        own = node.name
+        if own in labels:
+            raise ModelError(f"{name}: two nodes are called '{own}'", hint="give each node a name of its own")
+        if own and node.op_type != "Constant":
+            labels.add(own)

@@ -78,6 +78,7 @@ class GraphView:
         parent: The graph whose node holds this one, or None.
         path: Names from the main graph down to this one, as in `Location.graph`.
         address: The same by position; `mnncompat.graph.editor.ModelEditor.graph` takes it.
+        kept: What was found out about the graph as a whole, as in `ModelView`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class GraphView:
         self.path = path
         self.address = address
         self.nodes: Sequence[NodeProto] = list(graph.node)
+        self.kept: dict[str, Any] = {}
         self._shapes: dict[str, tuple[Dim, ...] | None] = {}
         self._dtypes: dict[str, int | None] = {}
         self.is_function = isinstance(graph, FunctionProto)

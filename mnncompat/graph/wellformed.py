@@ -63,7 +63,8 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     Raises:
         ModelError: Something is malformed; the message names the node, tensor or value.
     """
-    used = {node.domain for node in all_nodes(proto.graph.node)}
+    nodes = [*all_nodes(proto.graph.node)]
+    used = {node.domain for node in nodes}
     for entry in proto.opset_import:
         least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
         if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
@@ -72,7 +73,7 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     _require_finite_calls(proto, name)
     local = {(function.domain, function.name) for function in proto.functions}
     opset = onnx_opset(proto.opset_import)
-    _require_nodes(all_nodes(proto.graph.node), opset, local, name)
+    _require_nodes(nodes, opset, local, name)
     for function in proto.functions:
         own = onnx_opset(function.opset_import) or opset
         _require_nodes(all_nodes(function.node), own, local, f"{name}: function {function.name}")
@@ -306,7 +307,9 @@ def _join_values(graph: GraphProto) -> None:
 def _join_nodes(nodes: Iterable[NodeProto]) -> None:
     for node in nodes:
         "".join((node.name, node.op_type, node.domain, *node.input, *node.output))
-        "".join(part for attribute in node.attribute for part in (attribute.name, attribute.ref_attr_name))
+        attributes = node.attribute
+        if attributes:
+            "".join([part for attribute in attributes for part in (attribute.name, attribute.ref_attr_name)])
 
 
 def _spell(message: Message) -> None:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto
 
-from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx
+from mnncompat.graph.protos import attribute, constant_array, is_onnx
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.inference.evaluation import evaluate
+from mnncompat.inference.inferred_values import InferredValues
 
-_SHAPE_OPERANDS = {
+SHAPE_OPERANDS = {
     "ConstantOfShape": (0,),
     "Expand": (1,),
     "Pad": (1, 3),
@@ -30,6 +31,7 @@ _SHAPE_OPERANDS = {
     "Tile": (1,),
     "Upsample": (1,),
 }
+"""Op type -> the operands that state a shape."""
 # No operator whose result could be large: only a few numbers are computed here.
 _ARITHMETIC = frozenset(
     (
@@ -43,23 +45,23 @@ _LARGEST_CONE = 256
 _MOST_ELEMENTS = 64
 
 
-def evaluate_shape_operands(graph: GraphProto, inferred: GraphProto, opset: int) -> bool:
+def evaluate_shape_operands(graph: GraphProto, values: InferredValues, opset: int) -> bool:
     """Replace computed operands that state a shape by their values, where the shape is not known yet.
 
     Args:
         graph: The graph to change.
-        inferred: The same graph after shape inference: source of shapes.
+        values: What inference says about its values.
         opset: Of ONNX's own operators.
 
     Returns:
         True if anything was replaced, so that inference may find more now.
     """
-    arithmetic = _Arithmetic(graph, inferred, opset)
+    arithmetic = _Arithmetic(graph, values, opset)
     replaced = False
     for node in graph.node:
-        if not is_onnx(node) or node.op_type not in _SHAPE_OPERANDS or arithmetic.sizes(node.output[0]) is not None:
+        if not is_onnx(node) or node.op_type not in SHAPE_OPERANDS or arithmetic.sizes(node.output[0]) is not None:
             continue
-        for position in _SHAPE_OPERANDS[node.op_type]:
+        for position in SHAPE_OPERANDS[node.op_type]:
             name = node.input[position] if position < len(node.input) else ""
             value = arithmetic.stored_as(name)
             if value is not None:
@@ -71,19 +73,18 @@ def evaluate_shape_operands(graph: GraphProto, inferred: GraphProto, opset: int)
 class _Arithmetic:
     """Evaluates small values of a graph that depend on known sizes and numbers alone."""
 
-    def __init__(self, graph: GraphProto, inferred: GraphProto, opset: int) -> None:
+    def __init__(self, graph: GraphProto, values: InferredValues, opset: int) -> None:
         self._graph = graph
         self._opset = opset
-        self._producers = {name: node for node in graph.node for name in node.output}
+        self._values = values
+        self._producers = values.producers
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
-        infos = (*inferred.input, *inferred.output, *inferred.value_info)
-        self._dims = {info.name: dims for info in infos if (dims := dims_of(info)) is not None}
         self._names: dict[str, str | None] = {}
         self._open: set[str] = set()
 
     def sizes(self, name: str) -> list[int] | None:
         """The shape of a value; None if it is not known in full."""
-        dims = self._dims.get(name)
+        dims = self._values.dims(name)
         sizes = [dim for dim in dims or () if isinstance(dim, int)]
         return sizes if dims is not None and len(sizes) == len(dims) else None
 
@@ -147,7 +148,7 @@ class _Arithmetic:
 
     def _selected_sizes(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
         """The sizes that are selected from a shape; its other sizes may be unknown."""
-        dims = self._dims.get(shape.input[0])
+        dims = self._values.dims(shape.input[0])
         if dims is None:
             return None
         positions = np.arange(len(dims))

@@ -33,7 +33,6 @@ from mnncompat.inference.evaluation import evaluate
 LARGEST_BYTES = 1 << 26
 """Larger results are not folded: a model should not grow by its folded constants."""
 
-_CONSTANTS: WeakKeyDictionary[GraphView, frozenset[str]] = WeakKeyDictionary()
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
 
 
@@ -100,22 +99,24 @@ def is_constant(view: GraphView, name: str) -> bool:
 
 def _constants(view: GraphView) -> frozenset[str]:
     """Names of all values of a graph and the ones around it that are known before the model runs."""
-    if view not in _CONSTANTS:
+    found: frozenset[str] | None = view.kept.get("constants")
+    if found is None:
         known = set(_constants(view.parent)) if view.parent is not None else set[str]()
-        known -= {name for node in view.nodes for name in node.output}
+        if known:
+            known -= {name for node in view.nodes for name in node.output}
         known |= view.initializers.keys()
         for node in view.nodes:
             if _is_folded(view, node, known):
                 known.update(node.output)
-        _CONSTANTS[view] = frozenset(known)
-    return _CONSTANTS[view]
+        found = view.kept["constants"] = frozenset(known)
+    return found
 
 
 def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
-    if not is_onnx(node) or node.op_type in RANDOM or any(subgraphs(node)):  # subgraphs may read other values
+    op = node.op_type
+    if not is_onnx(node) or op in RANDOM or subgraphs(node):  # subgraphs may read other values
         return False
-    if node.op_type in SIZES:
+    if op in SIZES:
         shape = view.shape(node.input[0])
         return shape is not None and all(isinstance(dim, int) for dim in shape)
-    operands = node.input[:1] if node.op_type == "CastLike" else node.input
-    return all(not name or name in known for name in operands)
+    return known.issuperset(filter(None, node.input[:1] if op == "CastLike" else node.input))

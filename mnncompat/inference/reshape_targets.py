@@ -18,8 +18,9 @@ from onnx import GraphProto, NodeProto
 
 from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.payloads import is_external
-from mnncompat.graph.protos import attribute, constant_array, dims_of
+from mnncompat.graph.protos import attribute, constant_array
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
+from mnncompat.inference.inferred_values import InferredValues
 
 _LONGEST = 16
 
@@ -34,17 +35,17 @@ class _DimOf(NamedTuple):
 _Entry = int | _DimOf | None
 
 
-def resolve_targets(graph: GraphProto, inferred: GraphProto) -> bool:
+def resolve_targets(graph: GraphProto, values: InferredValues) -> bool:
     """Replace computed targets by constants where that is certain.
 
     Args:
         graph: The graph to change.
-        inferred: The same graph after shape inference: source of shapes.
+        values: What inference says about its values.
 
     Returns:
         True if anything was replaced, so that inference may find more now.
     """
-    evaluation = _Evaluation(graph, inferred)
+    evaluation = _Evaluation(graph, values)
     replaced = False
     for number, node in enumerate(graph.node):
         if node.op_type != "Reshape" or len(node.input) < 2 or evaluation.is_stored(node.input[1]):  # noqa: PLR2004
@@ -61,11 +62,10 @@ def resolve_targets(graph: GraphProto, inferred: GraphProto) -> bool:
 class _Evaluation:
     """Evaluates small integer vectors symbolically."""
 
-    def __init__(self, graph: GraphProto, inferred: GraphProto) -> None:
-        self._producers = {name: node for node in graph.node for name in node.output}
+    def __init__(self, graph: GraphProto, values: InferredValues) -> None:
+        self._producers = values.producers
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
-        infos = (*inferred.input, *inferred.output, *inferred.value_info)
-        self._shapes = {info.name: dims for info in infos if (dims := dims_of(info)) is not None}
+        self._shape = values.dims
 
     def is_stored(self, name: str) -> bool:
         node = self._producers.get(name)
@@ -87,13 +87,13 @@ class _Evaluation:
     def _number(self, entry: _Entry, reshaped: str, axis: int) -> int | None:
         if not isinstance(entry, _DimOf):
             return entry
-        dims = self._shapes.get(entry.value)
+        dims = self._shape(entry.value)
         dim = dims[entry.axis] if dims is not None and entry.axis < len(dims) else None
         if isinstance(dim, int):
             return dim
         if entry == (reshaped, axis):
             return 0
-        own = self._shapes.get(reshaped)
+        own = self._shape(reshaped)
         return 0 if dim is not None and own is not None and axis < len(own) and own[axis] == dim else None
 
     def _vector(self, name: str, depth: int) -> list[_Entry] | None:
@@ -114,7 +114,7 @@ class _Evaluation:
         return self._selected_entries(node)
 
     def _length(self, name: str) -> int:
-        dims = self._shapes.get(name)
+        dims = self._shape(name)
         length = dims[0] if dims else 0
         return length if isinstance(length, int) and length <= _LONGEST else 0
 

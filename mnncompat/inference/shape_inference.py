@@ -12,9 +12,10 @@ from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
 from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes
-from mnncompat.inference.computed_sizes import evaluate_shape_operands
+from mnncompat.inference.computed_sizes import SHAPE_OPERANDS, evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
 from mnncompat.inference.evaluation import stored_array
+from mnncompat.inference.inferred_values import InferredValues
 from mnncompat.inference.reshape_targets import resolve_targets
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
@@ -31,6 +32,7 @@ _SIZE_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 # Operators that make many elements of few, and the operands that say how many.
 _GROWS = {"ConstantOfShape": (0,), "Expand": (1,), "Range": (0, 1, 2), "Tile": (1,)}
+_LENGTHENS = frozenset(("Concat", *_GROWS))
 
 
 def infer(proto: ModelProto) -> ModelProto | None:
@@ -70,8 +72,11 @@ def _inferred(proto: ModelProto, skeleton: ModelProto) -> ModelProto | None:
 
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
     """Replace computed sizes by their values; True if there were any that inference had not followed."""
-    evaluated = evaluate_shape_operands(skeleton.graph, inferred.graph, onnx_opset(skeleton.opset_import) or 0)
-    resolved = resolve_targets(skeleton.graph, inferred.graph)
+    if SHAPE_OPERANDS.keys().isdisjoint(node.op_type for node in skeleton.graph.node):
+        return False
+    values = InferredValues(skeleton.graph, inferred.graph)
+    evaluated = evaluate_shape_operands(skeleton.graph, values, onnx_opset(skeleton.opset_import) or 0)
+    resolved = resolve_targets(skeleton.graph, values)
     stated = _state_ranks(skeleton.graph, inferred.graph)
     return evaluated or resolved or stated
 
@@ -115,6 +120,8 @@ def _infer(skeleton: ModelProto) -> ModelProto | None:
 
 def _has_long_values(graph: GraphProto) -> bool:
     """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
+    if _LENGTHENS.isdisjoint([node.op_type for node in all_nodes(graph.node)]):
+        return False  # none is longer than the stored ones, which are small
     stored = {tensor.name: tensor for tensor in graph.initializer}
     lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
     constants = {node.output[0]: node for node in all_nodes(graph.node) if node.op_type == "Constant" and node.output}

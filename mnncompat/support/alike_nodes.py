@@ -7,8 +7,8 @@ agree in these. What asks for neighbours or values of constants is decided for e
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Hashable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnncompat.graph.protos import plain_attributes
@@ -16,7 +16,6 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.three_valued import Truth
 
 if TYPE_CHECKING:
-    from mnncompat.graph.view import GraphView
     from mnncompat.support.table import Row
 
 _MOST = 20_000
@@ -45,21 +44,20 @@ class AlikeNodes:
 
     def __init__(self) -> None:
         self._own: dict[Hashable, _Candidates] = {}
-        self._values: weakref.WeakKeyDictionary[GraphView, dict[str, Hashable]] = weakref.WeakKeyDictionary()
 
     def truths(self, rows: Sequence[Row], facts: NodeFacts, version: str) -> list[tuple[Row, Truth]]:
         """The rows of an op type that hold, or may hold, for a node under a release, in order."""
         look = _own_look(facts)
         if look is None:
-            found = [(row, row.holds(facts)) for row in rows if row.holds_for(version)]
-            return [each for each in found if each[1] is not False]
+            alone = [(row, row.holds(facts)) for row in rows if row.holds_for(version)]
+            return [each for each in alone if each[1] is not False]
         key = (version, *look)
         known = self._own.get(key)
         if known is None:
             _limit(self._own)
             left = (row for row in rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
             known = self._own[key] = _Candidates(tuple(left), {})
-        found = []
+        found: list[tuple[Row, Truth]] = []
         for row, decision in self._decided(known, facts) if known.rows else ():
             truth = row.holds(facts) if isinstance(decision, str) else decision
             if truth is not False:
@@ -67,22 +65,36 @@ class AlikeNodes:
         return found
 
     def _decided(self, known: _Candidates, facts: NodeFacts) -> tuple[tuple[Row, _Decision], ...]:
-        look = self._values_look(facts)
+        look = _values_look(facts)
         if look not in known.decided:
             _limit(known.decided)
             decisions = ((row, _decision(row, facts)) for row in known.rows)
             known.decided[look] = tuple(each for each in decisions if each[1] is not False)
         return known.decided[look]
 
-    def _values_look(self, facts: NodeFacts) -> Hashable:
-        view = facts.view
-        seen = self._values.setdefault(view, {})
-        operands, results = list(facts.node.input), list(facts.node.output)
-        for name in (*operands, *results):
-            if name not in seen:
-                seen[name] = (view.dtype(name), view.shape(name), facts.is_constant(name)) if name else None
-        outputs = tuple([name in view.outputs for name in results])
-        return tuple([seen[name] for name in operands]), tuple([seen[name] for name in results]), outputs
+
+def _values_look(facts: NodeFacts) -> Hashable:
+    view = facts.view
+    seen: dict[str, int] = view.kept.setdefault("looks of values", {"": -1})
+    operands, results = list(facts.node.input), list(facts.node.output)
+    for name in operands + results:
+        if name not in seen:
+            seen[name] = _number((view.dtype(name), view.shape(name), facts.is_constant(name)))
+    outputs = tuple([name in view.outputs for name in results])
+    return tuple([seen[name] for name in operands]), tuple([seen[name] for name in results]), outputs
+
+
+def _number(look: Hashable) -> int:
+    """A number that stands for a look: it is compared faster."""
+    found = _NUMBERS.get(look)
+    if found is None:
+        _limit(_NUMBERS)
+        found = _NUMBERS[look] = next(_UNUSED)
+    return found
+
+
+_NUMBERS: dict[Hashable, int] = {}
+_UNUSED = count()
 
 
 def _decision(row: Row, facts: NodeFacts) -> _Decision:

@@ -20,7 +20,7 @@ from mnncompat.support.condition_values import Word, fail, one_or_several, parse
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.operand_conditions import Test, parse_operands, parse_results
 from mnncompat.support.relations.registry import relation_named, relation_names
-from mnncompat.support.three_valued import Truth, all_of, any_of
+from mnncompat.support.three_valued import Truth
 
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -48,9 +48,19 @@ class Condition:
     def holds(self, facts: NodeFacts) -> Truth:
         """Evaluate the condition on a node; None if the model does not say enough, or the node is malformed."""
         try:
-            return any_of(all_of(test(facts) for test in clause.tests()) for clause in self._clauses)
+            return self._holds(facts)
         except (IndexError, TypeError, ValueError, ZeroDivisionError):  # a node that onnx.checker would reject
             return None
+
+    def _holds(self, facts: NodeFacts) -> Truth:
+        found: Truth = False
+        for clause in self._clauses:  # by hand: generators cost more than most tests
+            truth = clause.holds(facts)
+            if truth is True:
+                return True
+            if truth is None:
+                found = None
+        return found
 
     def fails_by_itself(self, facts: NodeFacts) -> bool:
         """True if it fails for what the node itself states: opset, numbers of operands and results, attributes."""
@@ -92,6 +102,17 @@ class _Clause:
         self._own = 0
         self._data = data
         self._look: list[Test] | None = None
+
+    def holds(self, facts: NodeFacts) -> Truth:
+        """Whether all tests hold; stops at the first that does not."""
+        result: Truth = True
+        for test in self.tests() if self._left else self._built:
+            truth = test(facts)
+            if truth is False:
+                return False
+            if truth is None:
+                result = None
+        return result
 
     def tests(self) -> Iterator[Test]:
         """The tests, in the order of their cost."""

@@ -55,7 +55,7 @@ def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
     """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
     bodies = {(function.domain, function.name): function for function in view.proto.functions}
     called: set[tuple[str, str]] = set()
-    pending = list(all_nodes(view.proto.graph.node))
+    pending = list(all_nodes(view.proto.graph.node)) if bodies else []
     while pending:
         node = pending.pop()
         key = (node.domain, node.op_type)

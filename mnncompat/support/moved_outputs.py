@@ -75,18 +75,32 @@ _MOVED: weakref.WeakKeyDictionary[GraphView, tuple[MovedOutput, ...]] = weakref.
 
 def _find(view: GraphView) -> Iterator[MovedOutput]:
     operands: dict[str, list[Fused]] | None = None
-    for _, node in view.nodes_of(*_RESHAPING):
-        if not is_onnx(node) or not node.output or not _ends_in_reshape(view, node):
-            continue
+    copied = _copied_to_outputs(view)
+    for index in sorted({view.producers[name] for name in copied if name in view.producers}):
+        node = view.nodes[index]
         result = node.output[0]
-        same = {result, *_copies(view, result, shaped=False)}
-        if same.isdisjoint(view.outputs):
+        if result not in copied or node.op_type not in _RESHAPING or not is_onnx(node):
+            continue
+        if not _ends_in_reshape(view, node):
             continue
         names = frozenset((result, *_copies(view, result, shaped=True)))
         if not names.isdisjoint(view.captured):
             continue
         operands = _fused_by_operand(view) if operands is None else operands
         yield from _moved(view, node, names, operands)
+
+
+def _copied_to_outputs(view: GraphView) -> set[str]:
+    """The graph's outputs, and the values that are copied to them in the same shape."""
+    found, waiting = set[str](), [*view.outputs]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            node = view.producer(name)
+            if node is not None and node.op_type not in RESHAPES and name in _copied(view, node):
+                waiting.append(node.input[0])
+    return found
 
 
 def _fused_by_operand(view: GraphView) -> dict[str, list[Fused]]:

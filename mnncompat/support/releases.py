@@ -47,10 +47,10 @@ class Releases(NamedTuple):
 
     def declares(self, op: str, version: str) -> bool:
         """True if the converter of that release (or the nearest known older one) registers `op`."""
-        order = list(self.dates)
-        position = order.index(self.known(version))
+        order = _positions(tuple(self.dates))
+        position = order[self.known(version)]
         return any(
-            order.index(first) <= position and (last is None or position <= order.index(last))
+            order[first] <= position and (last is None or position <= order[last])
             for first, last in self.ops.get(op, ())
         )
 
@@ -61,6 +61,11 @@ class Releases(NamedTuple):
             return f"no release up to {self.newest} declares it"
         spans = [f"since {first}" if last is None else f"from {first} to {last}" for first, last in ranges]
         return f"declared {' and '.join(spans)}"
+
+
+@cache
+def _positions(versions: tuple[str, ...]) -> dict[str, int]:
+    return {version: position for position, version in enumerate(versions)}
 
 
 @cache
@@ -165,6 +170,8 @@ def require_installed(spec: str | None, what: str, *, configured: bool = False) 
 
 
 def _same_release(spec: str, known: Releases) -> str | None:
+    if spec in known.dates:
+        return spec
     if not _NUMERIC.fullmatch(spec):
         return spec if spec == installed_version() else None
     candidates = [*known.dates, *filter(None, [installed_version()])]

@@ -7,6 +7,7 @@ is known.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,8 @@ class SupportTable:
         self._files: dict[str, OpFile] = {}
         self._graph_rows: tuple[Row, ...] | None = None
         self._alike = AlikeNodes()
+        self._matches: weakref.WeakKeyDictionary[GraphView, dict[tuple[str, int], tuple[RowMatch, ...]]]
+        self._matches = weakref.WeakKeyDictionary()
 
     def file(self, op: str) -> OpFile:
         """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
@@ -187,12 +190,20 @@ class SupportTable:
         Raises:
             TableError: The file of the op type is damaged.
         """
-        file = self.file(view.nodes[index].op_type)
-        facts = NodeFacts(view, index, file.defaults)
-        return tuple(
-            RowMatch(row=row, certain=truth is True, reason=describe(row.reason, facts) if row.reason else "")
-            for row, truth in self._alike.truths(file.rows, facts, version)
-        )
+        known = self._matches.get(view)
+        if known is None:
+            known = self._matches[view] = {}
+        key = version, index
+        found = known.get(key)
+        if found is None:
+            file = self.file(view.nodes[index].op_type)
+            facts = NodeFacts(view, index, file.defaults)
+            matches = [
+                RowMatch(row, truth is True, describe(row.reason, facts) if row.reason else "")
+                for row, truth in self._alike.truths(file.rows, facts, version)
+            ]
+            found = known[key] = tuple(matches)
+        return found
 
 
 @cache

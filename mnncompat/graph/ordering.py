@@ -100,9 +100,9 @@ def _producers(graph: GraphProto | FunctionProto) -> dict[str, int]:
 def _early_read(nodes: Sequence[NodeProto], producers: Mapping[str, int]) -> tuple[NodeProto, str] | None:
     """The first node that reads a value before a node of the same graph computes it, and the value."""
     for index, node in enumerate(nodes):
-        early = next((value for value in _reads(node) if producers.get(value, -1) >= index), None)
-        if early is not None:
-            return node, early
+        for value in _reads(node) if subgraphs(node) else node.input:
+            if value and producers.get(value, -1) >= index:
+                return node, value
     return None
 
 

@@ -90,14 +90,14 @@ def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
             raise ModelError(f"{name}: two {kind}s are called '{repeated}'", hint="give each value a name of its own")
         defined |= set(names)
     defined |= {sparse.values.name for sparse in graph.sparse_initializer}
-    _check_nodes(list(graph.node), defined | outer, name)
-    produced = defined | outer | {out for node in graph.node for out in node.output}
+    produced = _check_nodes(list(graph.node), defined | outer, name)
     for output in graph.output:
         if output.name not in produced:
             raise ModelError(f"{name}: nothing computes the output '{output.name}'", hint=_REEXPORT)
 
 
-def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> None:
+def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> set[str]:
+    """Check what nodes read and define, where some values are available; all that are available behind them."""
     available = set(available)
     produced: set[str] = set()
     _check_labels(nodes, name)
@@ -118,6 +118,7 @@ def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], n
         for _, graph in subgraphs(node):
             _check_graph(graph, frozenset(available), name)
         available.update(node.output)
+    return available
 
 
 def _check_labels(nodes: list[NodeProto], name: str) -> None:

@@ -85,15 +85,17 @@ def _matches_at_one(facts: NodeFacts, may_change: Callable[[NodeFacts, Dim], boo
     one, two = (facts.shape(name) for name in facts.node.input[:_PAIR])
     if one is None or two is None:
         return None
-    if any(_is_expanded(facts, name) for name in facts.node.input[:_PAIR]):
-        return False
     rank = max(len(one), len(two))
     batches = [(1,) * (rank - len(shape)) + shape[:-2] for shape in (one, two)]
-    if not any(may_change(facts, dim) for batch in batches for dim in batch):
+    if all(isinstance(dim, int) for batch in batches for dim in batch):  # of most products: nothing is left to ask
         return False
     small, large = ([_opened(batch, size) for batch in batches] for size in (1, 2))
     counts, later = [[prod(batch) for batch in each] for each in (small, large)]
-    return (counts[0] == counts[1] or 1 in counts) and large[0] != large[1] and 1 not in later
+    if not ((counts[0] == counts[1] or 1 in counts) and large[0] != large[1] and 1 not in later):
+        return False
+    if any(_is_expanded(facts, name) for name in facts.node.input[:_PAIR]):
+        return False
+    return any(may_change(facts, dim) for batch in batches for dim in batch)
 
 
 def _is_expanded(facts: NodeFacts, name: str) -> bool:

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import pytest
 from models import array, head, model_of
-from onnx import helper
+from onnx import NodeProto, helper
 
 from mnncompat import RunnerError, UsageError, fix
 from mnncompat.fixing.selection import choose_rewrites
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.editor import GraphEditor
 from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.validation import all_graphs, all_nodes
 from mnncompat.graph.view import GraphView
 from mnncompat.parity import compare_models
 from mnncompat.results.diagnostics import Applicability
@@ -297,3 +299,37 @@ def test_an_error_crosses_to_another_process_with_its_hint() -> None:
     error = pickle.loads(pickle.dumps(UsageError("no such rule", hint="see the list")))  # noqa: S301 - our own
     assert isinstance(error, UsageError)
     assert (error.message, error.hint) == ("no such rule", "see the list")
+
+
+def nested_ifs(levels: int, path: str = "") -> NodeProto:
+    """If with a constant condition in If, in both branches; only the innermost compute anything."""
+    held = {}
+    for side in ("then", "else"):
+        name = path + side[0]
+        leaf = helper.make_node("Relu" if side == "then" else "Neg", ["x"], [f"v{name}"])
+        node = nested_ifs(levels - 1, name) if levels else leaf
+        result = helper.make_tensor_value_info(f"v{name}", onnx.TensorProto.FLOAT, [2])
+        held[f"{side}_branch"] = helper.make_graph([node], f"g{name}", [], [result])
+    return helper.make_node("If", ["yes"], [f"v{path}"], name=f"n{path}", **held)
+
+
+def test_what_is_nested_in_a_replaced_node_is_reported_once() -> None:
+    model = model_of([nested_ifs(3)], {"x": [2]}, {"v": [2]}, {"yes": np.ones((), bool)})
+    result = fix(model)
+    assert [node.op_type for node in result.model.proto.graph.node] == ["Relu"]
+    assert [each.rewrite for each in result.applied] == ["constant-if"] * 4
+    assert {each.location.node for each in result.applied} == {"n", "n/nt", "n/nt/ntt", "n/nt/ntt/nttt"}
+
+
+def test_names_stay_unique_where_one_is_asked_for_again_and_again() -> None:
+    names = {"a", "a_3"}
+    editor = GraphEditor(gs.Graph(), names)
+    assert [editor.unique("a") for _ in range(3)] == ["a_2", "a_4", "a_5"]
+    assert [editor.unique("a_2"), editor.unique("b")] == ["a_2_2", "b"]
+
+
+def test_nested_graphs_and_nodes_are_walked_depth_first() -> None:
+    main = helper.make_graph([nested_ifs(1), helper.make_node("Abs", ["v"], ["w"], name="last")], "main", [], [])
+    assert [graph.name for graph in all_graphs(main)] == ["main", "gt", "gtt", "gte", "ge", "get", "gee"]
+    found = [node.name or node.op_type for node in all_nodes(main.node)]
+    assert found == ["n", "nt", "Relu", "Neg", "ne", "Relu", "Neg", "last"]

@@ -22,6 +22,7 @@ def begin_work(
     memory: int | None = None,
     runs: bool = False,
     measures: bool = False,
+    rewrites: bool = False,
     whole: bool = False,
 ) -> None:
     """Switch garbage collection on again; called when a command has finished its imports (see `cli.run`).
@@ -31,11 +32,12 @@ def begin_work(
         memory: Bytes; likewise.
         runs: Models are run or converted, not only looked at.
         measures: Their nodes are measured one by one.
+        rewrites: They are run only to prove rewrites, not converted.
         whole: The command is about no model of the user's: what is given bounds all of it, and there is no default.
     """
     if memory is not None and not bounds_memory():
         note("--memory-limit is not enforced on this system, which does not say how much memory a process has")
-    allow(seconds=seconds, memory=memory, runs=runs, measures=measures)
+    allow(seconds=seconds, memory=memory, runs=runs, measures=measures, rewrites=rewrites)
     if whole:
         allow_command(seconds=seconds, memory=memory)
     gc.freeze()  # what was imported stays: walking it takes 60 ms, and frees nothing

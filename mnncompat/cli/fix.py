@@ -57,7 +57,7 @@ def fix(  # noqa: PLR0913 - options
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs, memory = options.parse_data(data, preprocess, feeds, only=data_only), parse_memory(memory_limit)
     goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
-    begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True)
+    begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
     one = partial(_fix_one, output=output, in_place=in_place, shape=shape, fixing=work)
     reported, results = each_model(models, one, jobs=jobs)

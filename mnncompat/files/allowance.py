@@ -21,6 +21,8 @@ WORK_SECONDS, WORK_BYTES = 12.0, 1_600_000_000
 MEASURE_SECONDS = 600.0
 """More, if its nodes are measured one by one on MNN."""
 _CHECK_SECONDS_PER_MB, _WORK_SECONDS_PER_MB = 30.0, 300.0
+_SMALL, _SMALL_SECONDS_PER_MB = 10**6, 4.0
+"""Up to this many bytes, a file that is only looked at or rewritten is answered or refused within 20 s, all told."""
 _COPIES, _EXTERNAL_COPIES = 16, 6
 """How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
 _RUNS = 40.0
@@ -51,6 +53,7 @@ class _State:
     memory: int | None = None
     runs: bool = False
     measures: bool = False
+    rewrites: bool = False
     whole: bool = False
     current: tuple[str, Allowance] | None = None
     base: int = 0
@@ -71,7 +74,9 @@ def supervise(channel: int, stopped: dict[str, tuple[str, str]]) -> None:
     _STATE.channel, _STATE.stopped = channel, stopped
 
 
-def allow(*, seconds: float | None, memory: int | None, runs: bool, measures: bool = False) -> None:
+def allow(
+    *, seconds: float | None, memory: int | None, runs: bool, measures: bool = False, rewrites: bool = False
+) -> None:
     """State what each model may take from now on.
 
     Args:
@@ -79,8 +84,10 @@ def allow(*, seconds: float | None, memory: int | None, runs: bool, measures: bo
         memory: Bytes; None for the default. What the files take is added.
         runs: The model is run or converted, not only looked at.
         measures: Its nodes are measured one by one.
+        rewrites: It is run only to prove rewrites, not converted.
     """
     _STATE.seconds, _STATE.memory, _STATE.current = seconds, memory, None
+    _STATE.rewrites = rewrites
     _STATE.runs, _STATE.measures, _STATE.whole = runs or measures, measures, False
 
 
@@ -158,7 +165,9 @@ def allowance(size: int, external: int) -> Allowance:
     """
     seconds, memory = (WORK_SECONDS, WORK_BYTES) if _STATE.runs else (CHECK_SECONDS, CHECK_BYTES)
     per_mb = _WORK_SECONDS_PER_MB if _STATE.runs else _CHECK_SECONDS_PER_MB
-    seconds += per_mb * (size + external) / 1e6 if _STATE.runs or size > 10**6 else 0.0
+    if _STATE.rewrites and size + external <= _SMALL:
+        per_mb = _SMALL_SECONDS_PER_MB
+    seconds += per_mb * (size + external) / 1e6 if _STATE.runs or size > _SMALL else 0.0
     seconds += MEASURE_SECONDS if _STATE.measures else 0.0
     memory = memory if _STATE.memory is None else _STATE.memory
     return Allowance(

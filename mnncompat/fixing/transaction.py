@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 _MAX_ROUNDS = 50
+_Found = tuple[GraphView, Rewrite, Match | Refusal]
 # The error of an approximate rewrite is judged like that of weights rounded to this number of bits.
 _APPROXIMATE_BITS = 8
 
@@ -207,13 +208,7 @@ def _round(
             locations = rewrite.search(whole, target)
             if locations:
                 return rewrite.rewrite(whole, locations), _applied_fixes(rewrite, locations), ()
-    found = [
-        (view, rewrite, item)
-        for view in whole.graphs()
-        for rewrite in rewrites
-        for item in rewrite.find(view, target)
-        if _is_admitted(view, rewrite, item, target)
-    ]
+    found = _found(whole, rewrites, target)
     refused = tuple(
         RefusedFix(rewrite=item.rewrite, location=view.location(item.index), reason=item.reason)
         for view, _, item in found
@@ -225,9 +220,34 @@ def _round(
     return *_apply(model, matches), refused
 
 
-def _is_admitted(view: GraphView, rewrite: Rewrite, item: Match | Refusal, target: Target) -> bool:
+def _found(whole: ModelView, rewrites: tuple[Rewrite, ...], target: Target) -> list[_Found]:
+    """Refusals, and matches that do not overlap with earlier ones.
+
+    A graph inside a node that is replaced is not looked at: what is done to it would be lost, or is done in the next
+    round, to what is left of it.
+    """
+    found: list[_Found] = []
+    replaced: dict[GraphView, set[int]] = {}
+    passed: set[GraphView] = set()
+    for view in whole.graphs():
+        outer = view.parent
+        if outer is not None and (outer in passed or view.address[-1][0] in replaced[outer]):
+            passed.add(view)
+            continue
+        nodes = replaced[view] = set()
+        for rewrite in rewrites:
+            for item in rewrite.find(view, target):
+                if isinstance(item, Match):
+                    if item.nodes & nodes or not _is_admitted(view, rewrite, item, target):
+                        continue
+                    nodes |= item.nodes
+                found.append((view, rewrite, item))
+    return found
+
+
+def _is_admitted(view: GraphView, rewrite: Rewrite, item: Match, target: Target) -> bool:
     """False if a match is only about nodes whose findings the user left out."""
-    if isinstance(item, Refusal) or not searches(rewrite):
+    if not searches(rewrite):
         return True
     return target.admits(view, item.nodes, rewrite.name, has_own_code=not rewrite.is_remedy)
 
@@ -245,13 +265,8 @@ def _apply(model: Model, matches: list[tuple[GraphView, Rewrite, Match]]) -> tup
     from mnncompat.graph.editor import ModelEditor
 
     editor = ModelEditor(model.skeleton)
-    taken: dict[int, set[int]] = {}
     applied: list[AppliedFix] = []
     for view, rewrite, match in matches:
-        nodes = taken.setdefault(id(view), set())
-        if match.nodes & nodes:
-            continue
-        nodes |= match.nodes
         rewrite.apply(match, editor.graph(view.address))
         applied.extend(
             AppliedFix(code=rewrite.code, rewrite=rewrite.name, location=view.location(index), message=message)

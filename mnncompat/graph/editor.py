@@ -49,6 +49,7 @@ class GraphEditor:
         self.edited: set[int] = set()
         self.released: list[gs.Tensor] = []
         self._names = names
+        self._counts: dict[str, int] = {}
         self._shared: dict[Hashable, gs.Constant] = {}
         self._nodes: list[gs.Node] = list(graph.nodes)
         self._removed: set[int] = set()
@@ -104,10 +105,11 @@ class GraphEditor:
 
     def unique(self, name: str) -> str:
         """Reserve and return a name that nothing in the model uses."""
-        candidate, count = name, 1
+        candidate, count = name, self._counts.get(name, 1)
         while candidate in self._names:
             count += 1
             candidate = f"{name}_{count}"
+        self._counts[name] = count
         self._names.add(candidate)
         return candidate
 
@@ -214,6 +216,7 @@ class ModelEditor:
         self._proto = proto
         self._names = set(names_in_use(proto.graph))
         self._editors: dict[GraphAddress, GraphEditor] = {}
+        self._touched: set[GraphAddress] = set()
         require_editable(proto)
         self._register(gs.import_onnx(proto), proto.graph, ())
 
@@ -225,6 +228,8 @@ class ModelEditor:
         """The edited model; untouched parts are the original's."""
         result = ModelProto()
         result.CopyFrom(self._proto)
+        changed = [address for address, editor in self._editors.items() if editor.changed]
+        self._touched = {address[:depth] for address in changed for depth in range(len(address) + 1)}
         self._write(result.graph, ())
         if result.ir_version <= _IR_INITIALIZERS_ARE_INPUTS:
             known = {value.name for value in result.graph.input}
@@ -241,6 +246,8 @@ class ModelEditor:
 
     def _write(self, graph: GraphProto, address: GraphAddress) -> list[gs.Tensor]:
         """Bring `graph`, a copy of the original, up to date with its editor; return what its nodes stopped reading."""
+        if address not in self._touched:
+            return []
         editor = self._editors[address]
         used_before = set(reads(graph))
         released: list[gs.Tensor] = []

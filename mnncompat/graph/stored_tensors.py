@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from onnx import AttributeProto, GraphProto, ModelProto, SparseTensorProto, TensorProto
 
@@ -26,28 +27,46 @@ def _training_graphs(proto: ModelProto) -> Iterator[GraphProto]:
 
 
 def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from _sparse_tensors(sparse)
+    yield from _own_tensors(graph)
     for node in graph.node:
         attributes = node.attribute
         if attributes:
             yield from _attribute_tensors(attributes)
 
 
+def _own_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from _sparse_tensors(sparse)
+
+
 def _attribute_tensors(attributes: Iterable[AttributeProto]) -> Iterator[TensorProto]:
-    for attribute in attributes:
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        if attribute.HasField("sparse_tensor"):
-            yield from _sparse_tensors(attribute.sparse_tensor)
-        for sparse in attribute.sparse_tensors:
-            yield from _sparse_tensors(sparse)
-        if attribute.HasField("g"):
-            yield from _graph_tensors(attribute.g)
-        for graph in attribute.graphs:
-            yield from _graph_tensors(graph)
+    """Tensors of attributes, and of the graphs that these hold, depth first."""
+    pending: list[Iterator[AttributeProto | GraphProto]] = [iter(attributes)]
+    while pending:
+        for item in pending[-1]:
+            if isinstance(item, GraphProto):
+                yield from _own_tensors(item)
+                pending.append(chain.from_iterable(node.attribute for node in item.node))
+                break
+            yield from _stated_tensors(item)
+            graphs = [item.g] if item.HasField("g") else []
+            graphs += item.graphs
+            if graphs:
+                pending.append(iter(graphs))
+                break
+        else:
+            pending.pop()
+
+
+def _stated_tensors(attribute: AttributeProto) -> Iterator[TensorProto]:
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
+    if attribute.HasField("sparse_tensor"):
+        yield from _sparse_tensors(attribute.sparse_tensor)
+    for sparse in attribute.sparse_tensors:
+        yield from _sparse_tensors(sparse)
 
 
 def _sparse_tensors(sparse: SparseTensorProto) -> Iterator[TensorProto]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
@@ -34,18 +35,25 @@ def _held(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
 
 def all_graphs(graph: GraphProto) -> Iterator[GraphProto]:
     """Yield a graph and every graph nested in it, depth first."""
-    yield graph
-    for node in graph.node:
-        for _, inner in subgraphs(node):
-            yield from all_graphs(inner)
+    pending = [graph]
+    while pending:
+        current = pending.pop()
+        yield current
+        pending += reversed([inner for node in current.node for _, inner in subgraphs(node)])
 
 
 def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     """Yield nodes and those of every graph nested in them, depth first."""
-    for node in nodes:
-        yield node
-        for _, graph in subgraphs(node):
-            yield from all_nodes(graph.node)
+    pending = [iter(nodes)]
+    while pending:
+        for node in pending[-1]:
+            yield node
+            held = subgraphs(node)
+            if held:
+                pending.append(chain.from_iterable(graph.node for _, graph in held))
+                break
+        else:
+            pending.pop()
 
 
 def check_structure(proto: ModelProto, name: str) -> None:

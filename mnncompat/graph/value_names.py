@@ -7,27 +7,26 @@ from typing import Any
 
 from onnx import GraphProto
 
-from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.validation import all_graphs, subgraphs
 
 
 def reads(graph: GraphProto) -> Iterator[str]:
     """Yield every name that nodes of a graph and of its nested graphs read."""
-    for node in graph.node:
-        yield from filter(None, node.input)
-        for _, inner in subgraphs(node):
-            yield from reads(inner)
+    for position, inner in enumerate(all_graphs(graph)):
+        for node in inner.node:
+            yield from filter(None, node.input)
+        if position:
             yield from (value.name for value in inner.output)
 
 
 def names_in_use(graph: GraphProto) -> Iterator[str]:
     """Yield every name of a value or node, in a graph and in its nested graphs."""
-    items: Iterable[Any] = (*graph.input, *graph.output, *graph.initializer, *graph.value_info)
-    yield from (item.name for item in items)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
-    for node in graph.node:
-        yield from (node.name, *node.input, *node.output)
-        for _, inner in subgraphs(node):
-            yield from names_in_use(inner)
+    for inner in all_graphs(graph):
+        items: Iterable[Any] = (*inner.input, *inner.output, *inner.initializer, *inner.value_info)
+        yield from (item.name for item in items)
+        yield from (sparse.values.name for sparse in inner.sparse_initializer)
+        for node in inner.node:
+            yield from (node.name, *node.input, *node.output)
 
 
 def captured(graph: GraphProto) -> list[str]:

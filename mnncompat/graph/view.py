@@ -27,7 +27,7 @@ from mnncompat.graph.protos import (
     qualified_op,
 )
 from mnncompat.graph.tensor_values import tensor_array
-from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.validation import all_graphs, subgraphs
 from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
 
@@ -171,7 +171,7 @@ class GraphView:
         """The graphs that a node holds, such as the branches of an If, in the order of its attributes."""
         return [_inner(self, index, name, graph) for name, graph in subgraphs(self.nodes[index])]
 
-    @property
+    @cached_property
     def inferred_graph(self) -> GraphProto | None:
         """This graph after shape inference; None in a function or if inference failed."""
         if self.is_function or self.scope.inferred is None:
@@ -181,11 +181,8 @@ class GraphView:
         outer = self.parent.inferred_graph
         if outer is None:
             return None
-        for mine, theirs in zip(self.parent.nodes, outer.node, strict=True):
-            for (_, graph), (_, other) in zip(subgraphs(mine), subgraphs(theirs), strict=True):
-                if graph is self.graph:
-                    return other
-        return None
+        index, name = self.address[-1]
+        return next((graph for held, graph in subgraphs(outer.node[index]) if held == name), None)
 
     def producer(self, name: str) -> NodeProto | None:
         """The node of this graph that computes a value, or None."""
@@ -292,10 +289,12 @@ class GraphView:
 
 
 def _walk(view: GraphView) -> Iterator[GraphView]:
-    yield view
-    for index, node in enumerate(view.nodes):
-        for name, graph in subgraphs(node):
-            yield from _walk(_inner(view, index, name, graph))
+    pending = [view]
+    while pending:
+        current = pending.pop()
+        yield current
+        held = [(index, each) for index, node in enumerate(current.nodes) for each in subgraphs(node)]
+        pending += [_inner(current, index, name, graph) for index, (name, graph) in reversed(held)]
 
 
 def _inner(view: GraphView, index: int, name: str, graph: GraphProto) -> GraphView:
@@ -305,12 +304,11 @@ def _inner(view: GraphView, index: int, name: str, graph: GraphProto) -> GraphVi
 
 
 def _reads(graph: GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        yield from filter(None, node.input)
-        for _, inner in subgraphs(node):
-            yield from _reads(inner)
-    for value in graph.output:
-        yield value.name
+    for inner in all_graphs(graph):
+        for node in inner.node:
+            yield from filter(None, node.input)
+        for value in inner.output:
+            yield value.name
 
 
 def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:

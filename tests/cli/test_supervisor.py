@@ -244,3 +244,21 @@ def test_a_slow_model_earns_time_and_a_stated_limit_stays(monkeypatch: pytest.Mo
     assert told[0][0] < 13
     assert told[0][1] == allowance.WORK_SECONDS + 5 * 40
     assert told[1] == [20.0]
+
+
+@pytest.mark.parametrize(
+    ("size", "rewrites", "seconds"),
+    [(0, True, 12.0), (1_000_000, True, 16.0), (2_000_000, True, 612.0), (1_000_000, False, 312.0)],
+)
+def test_what_is_only_rewritten_has_less_than_20_seconds_up_to_a_megabyte(
+    *, size: int, rewrites: bool, seconds: float
+) -> None:
+    from mnncompat.files import allowance
+
+    try:
+        allowance.allow(seconds=None, memory=None, runs=True, rewrites=rewrites)
+        assert allowance.allowance(size, 0).seconds == seconds
+        allowance.allow(seconds=99.0, memory=None, runs=True, rewrites=rewrites)
+        assert allowance.allowance(size, 0).seconds == 99.0
+    finally:
+        allowance.allow(seconds=None, memory=None, runs=False)

@@ -303,7 +303,7 @@ def test_an_error_crosses_to_another_process_with_its_hint() -> None:
 
 def nested_ifs(levels: int, path: str = "") -> NodeProto:
     """If with a constant condition in If, in both branches; only the innermost compute anything."""
-    held = {}
+    held: dict[str, Any] = {}
     for side in ("then", "else"):
         name = path + side[0]
         leaf = helper.make_node("Relu" if side == "then" else "Neg", ["x"], [f"v{name}"])
@@ -330,6 +330,6 @@ def test_names_stay_unique_where_one_is_asked_for_again_and_again() -> None:
 
 def test_nested_graphs_and_nodes_are_walked_depth_first() -> None:
     main = helper.make_graph([nested_ifs(1), helper.make_node("Abs", ["v"], ["w"], name="last")], "main", [], [])
-    assert [graph.name for graph in all_graphs(main)] == ["main", "gt", "gtt", "gte", "ge", "get", "gee"]
+    assert [graph.name for graph in all_graphs(main)] == ["main", "ge", "gee", "get", "gt", "gte", "gtt"]
     found = [node.name or node.op_type for node in all_nodes(main.node)]
-    assert found == ["n", "nt", "Relu", "Neg", "ne", "Relu", "Neg", "last"]
+    assert found == ["n", "ne", "Neg", "Relu", "nt", "Neg", "Relu", "last"]

@@ -92,7 +92,9 @@ def test_no_home(model: Path) -> None:
 
 
 def test_a_working_directory_that_is_gone(model: Path) -> None:
-    done = shell(f"mkdir gone; cd gone; rmdir ../gone; mnncompat check {model} --mnn 0.2.0.4 --output-format sarif", model.parent)
+    done = shell(
+        f"mkdir gone; cd gone; rmdir ../gone; mnncompat check {model} --mnn 0.2.0.4 --output-format sarif", model.parent
+    )
     assert done.returncode == 1, done.stderr
     assert done.stderr == ""
 

@@ -279,7 +279,7 @@ def test_warnings_of_libraries_are_not_printed(tmp_path: Path) -> None:
 
 def test_a_line_break_in_an_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "m.onnx").write_bytes(linear().SerializeToString())
-    assert main(["fix", str(tmp_path / "m.onnx"), "-o", str(tmp_path / "a\nerror: b")]) == 0
+    assert main(["fix", str(tmp_path / "m.onnx"), "--head", "spatial", "-o", str(tmp_path / "a\nerror: b")]) == 0
     assert capsys.readouterr().err.splitlines() == [f"wrote {tmp_path}/a\\nerror: b"]
 
 

@@ -132,7 +132,7 @@ def test_a_rewrite_that_noise_keeps_from_proof_stands_in_nobodys_way(tmp_path: P
     text = f"""(float[N,8] x) => (float[N,4] y) <float[8,4] w = {{{ones}}}> {{
         n = RandomNormalLike(x) a = Add(x, n) y = MatMul(a, w) }}"""
     proto, out = model(text), tmp_path / "model.mnn"
-    result = mnncompat.convert(proto, out)
+    result = mnncompat.convert(proto, out, head="spatial")
     assert result.verdict is Verdict.NOT_EXERCISED
     assert result.fix is not None
     assert [each.is_wrong for each in result.fix.rolled_back] == [False]

@@ -65,7 +65,7 @@ def test_the_scores_of_indices_are_compared(tmp_path: Path) -> None:
     report = verified(segmentation(), segmentation(), tmp_path, save_data=tmp_path / "data")
     assert report.passed, report.problems
     assert [each.name for each in report.outputs] == ["classes", "best", "scores of classes", "scores of best"]
-    assert load_data(tmp_path / "data").judge() == replace(report, speed=None)
+    assert load_data(tmp_path / "data").judge() == replace(report, speed=None, session=None)
 
 
 @pytest.mark.parametrize(("weight", "row", "words"), [("v", 2, "scores of classes"), ("m", 3, "scores of best")])

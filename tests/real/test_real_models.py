@@ -17,7 +17,9 @@ RIGHT = (
     *("vad", "vad-opset15", "vad-half", "vad-ifless", "vad-openvino"),
 )
 """Models that convert and agree as they are; a fully connected layer of some has no normalisation to take in."""
-UNTOUCHED = (*RIGHT, "densenet121", "inception_v2", "resnet50", "vgg19")
+SETTLED = ("vad", "vad-opset15", "vad-half")
+"""Of these, the ones that hold an If of a constant condition: settled, it no longer keeps the file from a Session."""
+UNTOUCHED = (*(name for name in RIGHT if name not in SETTLED), "densenet121", "inception_v2", "resnet50", "vgg19")
 
 
 def errors_of(path: Path) -> list[str]:
@@ -33,7 +35,7 @@ def test_models_that_are_right(name: str, wheels: Path, tmp_path: Path) -> None:
     assert errors_of(model) == [], "a false alarm: the model converts and agrees as it is"
     fixed = mnncompat.fix(model, shapes=shapes, inputs=inputs)
     assert fixed.proven
-    assert not fixed.applied
+    assert {each.rewrite for each in fixed.applied} == ({"constant-if"} if name in SETTLED else set())
     assert [prop.value for prop in fixed.model.proto.metadata_props] == [
         prop.value for prop in onnx.load(model).metadata_props
     ]

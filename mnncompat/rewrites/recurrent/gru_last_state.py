@@ -36,7 +36,7 @@ class GruLastState(NodeRewrite):
 
     **Algebra.** The first direction ends at the last step, the second one at the first.
 
-    **Refuses.** Sequences of lengths of their own, which end elsewhere.
+    **Refuses.** Sequences of lengths of their own, which end elsewhere; a batch that comes first (layout 1).
 
     **Source.** https://onnx.ai/onnx/operators/onnx__GRU.html
     """
@@ -50,6 +50,8 @@ class GruLastState(NodeRewrite):
         """Emit the GRU, and its last states."""
         if node.operand(4) is not None:
             raise NotApplicable("it is given the lengths of the sequences, which end at other steps")
+        if node.attribute("layout") == 1:
+            raise NotApplicable("its batch comes first: another rewrite puts the steps first")
         sequence, *_ = new.clone_node(outputs=2)
         forward = new.slice(sequence, [-1, 0], [_END, 1], [0, 1])
         backward = new.slice(sequence, [0, 1], [1, 2], [0, 1])
@@ -81,6 +83,13 @@ class GruLastState(NodeRewrite):
                 "lengths of the sequences",
                 f"""(float[3,1,4] x, float[2,6,4] w, float[2,6,2] r) => (float[2,1,2] h) <int32[1] l = {{3}}> {{
                 y, h = GRU<{both}>(x, w, r, , l) }}""",
+                opset=14,
+            ),
+            refused(
+                "the batch first",
+                "its batch comes first",
+                f"""(float[1,3,4] x, float[2,6,4] w, float[2,6,2] r) => (float[1,2,2] h) {{
+                y, h = GRU<{both}, layout=1>(x, w, r) }}""",
                 opset=14,
             ),
             unchanged(

@@ -89,7 +89,7 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
     require_installed(mnn, "a backend")
     head = wanted_head(names, resolve_version(mnn))
     result = check_model(loaded, mnn_version=mnn, rewrites=None, head=head)
-    return with_backends(result, loaded, analyze(loaded, names))
+    return with_backends(result, loaded, analyze(loaded, names, head=head))
 
 
 def fix(  # noqa: PLR0913 - options

@@ -10,7 +10,7 @@ from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, check_format, note
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 _DIAGNOSED = ("not-equal", "not-converted")
@@ -125,12 +125,11 @@ def _ran(
 ) -> GateOptions:
     """With what is compared, and within which limits."""
     from mnncompat.converting.gate_options import GateOptions
-    from mnncompat.mnn import Limits
 
     general, overrides = options.parse_tolerances(tolerance)
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=True)
-    limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
+    limits = child_limits(seconds).with_memory(memory)
     requested = ("exact-gelu",) if gelu else ()
     return GateOptions(
         limits=limits,
@@ -180,16 +179,14 @@ def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
     from mnncompat.diagnosing.diagnose import diagnose
     from mnncompat.fixing.transaction import fix_model
     from mnncompat.graph.model_file import load
-    from mnncompat.mnn import ConvertOptions
     from mnncompat.parity import real_data
     from mnncompat.support.target import Target
 
     model = load(Path(result.source))
     if result.fix is not None and result.fix.changed:
-        model = fix_model(model, rewrites=gate.rewrites, target=Target(choice=gate.rows), prove=False).model
-    converter = replace(gate.converter or ConvertOptions(), recurrent_ops=result.recurrent == "ops")
-    if gate.requested:
-        converter = replace(converter, gelu_approximation=False)
+        target = Target(choice=gate.rows, head=gate.head)
+        model = fix_model(model, rewrites=gate.all_rewrites, target=target, prove=False).model
+    converter = replace(gate.whole_converter, recurrent_ops=result.recurrent == "ops")
     seconds = None if gate.limits is None else gate.limits.seconds
     wanted = diagnose_options(converter, seconds, gate.memory, (gate.tolerance, dict(gate.tolerances)), gate.seed)
     drawing = replace(wanted.drawing, data=real_data(gate.inputs), shapes=result.shapes)

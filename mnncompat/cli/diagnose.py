@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from mnncompat.cli import EXIT_ERROR, Ended, options
 from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.cli.declared import argument, option
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,7 +127,6 @@ def diagnose_options(
     from mnncompat.converting.gate_options import default_tolerance
     from mnncompat.diagnosing.diagnose import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
-    from mnncompat.mnn import Limits
     from mnncompat.parity import FLOAT32, real_data
 
     general, overrides = tolerances
@@ -135,16 +134,15 @@ def diagnose_options(
     drawing = Drawing(
         shapes={}, data=real_data(None), tolerance=general or rough, tolerances=overrides, seed=seed, memory=memory
     )
-    limits = (Limits() if seconds is None else Limits(seconds=seconds)).with_memory(memory)
+    limits = child_limits(seconds).with_memory(memory)
     return DiagnoseOptions(drawing=drawing, converter=converter, limits=limits, inner=rough or FLOAT32)
 
 
 def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagnosis:
     from mnncompat.diagnosing.replay import replay
-    from mnncompat.mnn import Limits
 
     begin_work(seconds=seconds, memory=memory, whole=True)
-    return replay(folder, limits=Limits() if seconds is None else Limits(seconds=seconds))
+    return replay(folder, limits=child_limits(seconds))
 
 
 def finish(found: Diagnosis, output_format: str, picture: Path | None = None) -> None:

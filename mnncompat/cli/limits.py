@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnncompat.mnn import Limits
 
 _MOST_JOBS = 256
 """The most processes."""
@@ -83,3 +86,10 @@ def parse_timeout(value: float | None) -> float | None:
     if value is not None and not 0 < value <= _MOST_SECONDS:
         raise UsageError(f"--timeout {value:g} is no limit of time", hint="give a positive number of seconds, e.g. 300")
     return value
+
+
+def child_limits(seconds: float | None) -> Limits:
+    """What MNN's children may use, with the time that was asked for."""
+    from mnncompat.mnn import Limits
+
+    return Limits() if seconds is None else Limits(seconds=seconds)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.console import begin_work, check_format, note, report
 from mnncompat.cli.declared import argument, option
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,11 +124,9 @@ def _run(
 ) -> Callable[..., ParityReport]:
     """The comparison, but for the files and their shapes."""
     from mnncompat import parity
-    from mnncompat.mnn import Limits
 
     seconds = parse_timeout(timeout)
     begin_work(seconds=seconds, memory=drawn.memory, runs=True)
-    limits = Limits() if seconds is None else Limits(seconds=seconds)
     return partial(
         parity.verify,
         inputs=drawn.inputs,
@@ -136,7 +134,7 @@ def _run(
         tolerances=tolerances[1],
         seed=drawn.seed,
         memory=drawn.memory,
-        limits=limits.with_memory(drawn.memory),
+        limits=child_limits(seconds).with_memory(drawn.memory),
         save_data=save_data,
         power=power,
         as_stored=True,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mnncompat.results.recurrent_form import AUTO, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
+from mnncompat.rewrites.index import requested_rewrite
 from mnncompat.support.row_choice import EVERYTHING, RowChoice
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class GateOptions:
             UsageError: There is no such form.
         """
         wanted_form(self.recurrent)
+
+    @property
+    def all_rewrites(self) -> tuple[Rewrite, ...]:
+        """The rewrites, and those on request."""
+        return (*self.rewrites, *map(requested_rewrite, self.requested))
+
+    @property
+    def whole_converter(self) -> ConvertOptions:
+        """Options of MNN's converter, with those that belong to the rewrites on request."""
+        from mnncompat.mnn import ConvertOptions
+
+        told = {name: value for each in self.requested for name, value in requested_rewrite(each).converter_options}
+        return replace(self.converter or ConvertOptions(), **told)
 
 
 def is_lossy(converter: ConvertOptions) -> bool:

@@ -89,20 +89,8 @@ def _feed(proto: ModelProto, options: GateOptions) -> dict[str, np.ndarray]:
     from mnncompat.parity.signature import input_signature
 
     signature = input_signature(proto)
-    static = {spec.name: shape for spec in signature if (shape := _static(spec.shape)) is not None}
     memory = options.memory or COMFORTABLE
-    planner = InputPlanner(proto, signature, static | dict(options.shapes), {}, seed=options.seed, memory=memory)
+    planner = InputPlanner(proto, signature, options.shapes, {}, seed=options.seed, memory=memory)
     plan = next(planner.plans(), None)
     draws = [] if plan is None else plan.feeds(["uniform"])
-    return {name: _held(array) for name, array in draws[0].arrays.items()} if draws else {}
-
-
-def _static(shape: tuple[int | str | None, ...] | None) -> tuple[int, ...] | None:
-    """A shape of which every dimension is a number."""
-    sizes = tuple(dim for dim in shape or () if isinstance(dim, int))
-    return sizes if shape is not None and len(sizes) == len(shape) else None
-
-
-def _held(array: np.ndarray) -> np.ndarray:
-    """The array in a dtype that a file can hold: float16 and bfloat16 are widened."""
-    return array.astype("float32") if array.dtype.name in ("float16", "bfloat16") else array
+    return dict(draws[0].arrays) if draws else {}

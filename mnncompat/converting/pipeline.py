@@ -26,7 +26,7 @@ from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable
 from mnncompat.results.recurrent_form import RecurrentForm, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
-from mnncompat.rewrites.index import all_rewrites, requested_rewrite, requested_rewrites
+from mnncompat.rewrites.index import all_rewrites, requested_rewrites
 from mnncompat.support.releases import installed_version
 from mnncompat.support.target import Target
 
@@ -89,16 +89,14 @@ class _Gate:
     """One run of the pipeline, in a folder of its own."""
 
     def __init__(self, model: Model, options: GateOptions, progress: Progress, folder: Path) -> None:
-        from mnncompat.mnn import ConvertOptions, Limits
+        from mnncompat.mnn import Limits
         from mnncompat.parity import real_data
 
         self._model = model
         self._options = options
         self._accept = acceptable(options.accept)
-        requested = [requested_rewrite(name) for name in options.requested]
-        told = {field: value for each in requested for field, value in each.converter_options}
-        self._rewrites = (*options.rewrites, *requested)
-        self._converter = replace(options.converter or ConvertOptions(), **told)
+        self._rewrites = options.all_rewrites
+        self._converter = options.whole_converter
         self._limits = options.limits or Limits().with_memory(options.memory)
         self._data = real_data(options.inputs)
         self._progress = progress

@@ -17,6 +17,7 @@ from mnncompat.inference.model_view import view_model
 from mnncompat.results.recurrent_form import RecurrentForm
 from mnncompat.support.api_conditions import is_loop
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.operand_conditions import is_used
 from mnncompat.support.releases import contains, installed_version
 
 if TYPE_CHECKING:
@@ -81,9 +82,4 @@ def _is_right_as_op(facts: NodeFacts) -> bool:
         return (facts.operand(_INITIAL_H) is None) == (facts.operand(_INITIAL_C) is None)
     both = facts.given("direction") and facts.attribute("direction") == "bidirectional"
     last = facts.result(1)
-    return facts.operand(_LENGTHS) is None and not (both and last is not None and _is_used(facts, last))
-
-
-def _is_used(facts: NodeFacts, name: str) -> bool:
-    view = facts.view
-    return name in view.consumers or name in view.captured or name in view.outputs
+    return facts.operand(_LENGTHS) is None and not (both and last is not None and is_used(facts, last))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from mnncompat.diagnosing.minimize import copy_of
 from mnncompat.errors import MnncompatError
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
@@ -69,7 +70,7 @@ def _switches(part: Excerpt, options: ConvertOptions) -> Iterator[tuple[str, str
 def _rewritten(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
     """The part after `mnncompat fix`, if that changes it."""
     try:
-        fixed = fix_model(from_proto(_copy(part.model)), prove=False)
+        fixed = fix_model(from_proto(copy_of(part.model)), prove=False)
     except MnncompatError:
         return
     if not fixed.changed:
@@ -97,7 +98,7 @@ def without_winograd(model: ModelProto) -> ModelProto | None:
 
     MNN takes Winograd's algorithm for square kernels only (`ConvolutionWinogradBridge::canUseWinograd`).
     """
-    copy = _copy(model)
+    copy = copy_of(model)
     stored = {each.name: each for each in copy.graph.initializer}
     changed = False
     for node in copy.graph.node:
@@ -131,9 +132,3 @@ def _set(node: NodeProto, name: str, value: list[int]) -> None:
     kept = [each for each in node.attribute if each.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(name, value)])
-
-
-def _copy(model: ModelProto) -> ModelProto:
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnosing.correspondence import Group
+from mnncompat.diagnosing.correspondence import Group, reached
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def suspects(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspe
         wrong: The outputs of the model that are wrong.
     """
     groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1 and _arrives(measuring, each)]
-    reach = [each for each in groups if _reached(measuring, each) & set(wrong)] or groups
+    reach = [each for each in groups if reached(measuring.tensors.before, each.values) & set(wrong)] or groups
     strongest = sorted(reach, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
     tested = [_tested(measuring, each, wrong) for each in reach if each in strongest]
     guilty = [each for each in tested if each.effect > 1] or tested
@@ -89,7 +89,7 @@ def _arrives(measuring: Measuring, group: Group) -> bool:
 def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:
     own = _own(measuring, group)
     direct = [name for name in group.values if name in wrong]
-    after = _reached(measuring, group)
+    after = reached(measuring.tensors.before, group.values)
     wanted = [name for name in wrong if name in after and name not in group.values]
     found = _outputs(measuring, _boundary(measuring, group, after, wanted), wanted) if wanted else {}
     if found is None:
@@ -99,15 +99,6 @@ def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) 
     outputs = tuple(name for name in wrong if name in hit or name in direct)
     told = [] if not outputs else [f"fed with right values, it makes {_listed(outputs)} wrong"]
     return Suspect(group=group, own=own, effect=effect, outputs=outputs, shown_by=tuple(told))
-
-
-def _reached(measuring: Measuring, group: Group) -> set[str]:
-    """Values that are computed from those of a group, and these themselves."""
-    found = set(group.values)
-    for name, before in measuring.tensors.before.items():
-        if found.intersection(before):
-            found.add(name)
-    return found
 
 
 def _boundary(

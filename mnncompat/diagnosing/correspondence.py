@@ -7,7 +7,7 @@ have one are a group.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -130,7 +130,14 @@ def reads(node: object) -> list[str]:
 
 
 def constant_values(view: GraphView) -> frozenset[str]:
-    """Values that the converter knows: stored ones, and what is computed from nothing else."""
+    """Values that the converter knows: stored ones, and what is computed from nothing else; found once for a graph."""
+    found: frozenset[str] | None = view.kept.get("known to the converter")
+    if found is None:
+        found = view.kept["known to the converter"] = _constant_values(view)
+    return found
+
+
+def _constant_values(view: GraphView) -> frozenset[str]:
     inputs = set(view.input_names) - set(view.initializers)
     known = set(view.initializers) - inputs
     for node in view.nodes:
@@ -139,6 +146,20 @@ def constant_values(view: GraphView) -> frozenset[str]:
         if all(name in known for name in reads(node)):
             known.update(filter(None, node.output))
     return frozenset(known)
+
+
+def reached(before: Mapping[str, tuple[str, ...]], values: Iterable[str]) -> set[str]:
+    """These values, and all that is computed from them.
+
+    Args:
+        before: Value -> what it is computed from directly, in an order in which they can be computed.
+        values: Where to begin.
+    """
+    found = set(values)
+    for name, sources in before.items():
+        if found.intersection(sources):
+            found.add(name)
+    return found
 
 
 def depths(before: Mapping[str, tuple[str, ...]]) -> dict[str, int]:

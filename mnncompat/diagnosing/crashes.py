@@ -55,7 +55,6 @@ def culprit_of_failure(
     if nodes is None:
         return None
     part, outcome = search.seen[nodes]
-    assert part is not None  # noqa: S101 - it failed
     again = outcome.words
     ends = outcome.failure is not None and outcome.failure.kind in _ENDLESS
     known = tuple(each for each in findings if each.location.index in nodes)
@@ -148,7 +147,7 @@ class _Search:
         self._failure = failure
         self._bench = bench
         self._options = options
-        self.seen: dict[tuple[int, ...], tuple[Excerpt | None, Outcome]] = {}
+        self.seen: dict[tuple[int, ...], tuple[Excerpt, Outcome]] = {}
 
     def alone(self, nodes: Sequence[int]) -> tuple[int, ...] | None:
         """The first of some nodes that fails alone."""
@@ -168,11 +167,12 @@ class _Search:
         return nodes in self.seen and not self.seen[nodes][1].is_right
 
     def _fails(self, nodes: tuple[int, ...]) -> bool:
-        part = excerpt(self._view, nodes, self._values)
-        if part is None:
-            return False
-        outcome = self._bench.attempt(part, self._options)
-        self.seen[nodes] = part, outcome
+        if nodes not in self.seen:
+            part = excerpt(self._view, nodes, self._values)
+            if part is None:
+                return False
+            self.seen[nodes] = part, self._bench.attempt(part, self._options)
+        outcome = self.seen[nodes][1]
         return outcome.failure is not None and _is_alike(outcome.failure, self._failure)
 
 

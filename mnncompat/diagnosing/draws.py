@@ -60,7 +60,6 @@ class Chosen:
         feeds: It.
         failing: Outputs that are wrong there -> how far.
         outputs: Outputs of MNN there; empty if it failed.
-        others: Further draws, at the same sizes or others.
         also: Names of the further draws that are known to fail.
         failure: How MNN failed; None if it gave outputs.
         report: What `verify` found; None if the first draw was plain enough.
@@ -69,7 +68,6 @@ class Chosen:
     feeds: NamedFeeds
     failing: dict[str, Deviation]
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
-    others: tuple[NamedFeeds, ...] = ()
     also: tuple[str, ...] = ()
     failure: Failure | None = None
     report: ParityReport | None = None
@@ -109,19 +107,18 @@ def choose(
         apart: The first draws are all there is: the file is a body, which `verify` cannot run.
     """
     assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
+    if apart:
+        return _worst(model, reference, runner, drawing)
     feeds, expected = reference.feeds[0], reference.outputs[0]
     names = output_names(model.proto)
     ran = runner.trace(feeds.arrays, names, {})
-    others = () if reference.plan is None else tuple(reference.plan.feeds(DRAWS[1:]))
     if isinstance(ran, Failure):
-        return Chosen(feeds=feeds, failing={}, failure=ran, others=others)
+        return Chosen(feeds=feeds, failing={}, failure=ran)
     outputs = ran.values
     off = deviations(model, expected, outputs, drawing)
     failing = {name: each for name, each in off.items() if each.error_ratio > OUTLIER}
-    if apart:
-        return _worst(model, reference, runner, drawing)
     if failing and not random_outputs(model.proto):
-        return Chosen(feeds=feeds, failing=failing, outputs=outputs, others=others)
+        return Chosen(feeds=feeds, failing=failing, outputs=outputs)
     return _verified(model, file, drawing, limits, folder)
 
 
@@ -183,7 +180,6 @@ def of_report(model: Model, report: ParityReport, kept: Path, drawing: Drawing) 
     worst = max(wrong, key=lambda each: each[1].error_ratio, default=None)
     at = by_name.get(worst[1].draw, 0) if worst else 0
     feeds = saved.feeds[at]
-    others = tuple(each for place, each in enumerate(saved.feeds) if place != at)
     side = next((each.failure for each in report.failures if each.runner == "MNN"), None)
     outputs = saved.actual[at] if saved.actual else {}
     off = deviations(model, saved.expected[at], outputs, drawing) if outputs else {}
@@ -192,7 +188,6 @@ def of_report(model: Model, report: ParityReport, kept: Path, drawing: Drawing) 
         feeds=feeds,
         failing={name: each for name, each in off.items() if name in names},
         outputs=outputs,
-        others=others,
         also=tuple(dict.fromkeys(each.draw for _, each in wrong if each.draw != feeds.name)),
         failure=side,
         report=report,

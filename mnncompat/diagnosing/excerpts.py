@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.diagnosing.correspondence import constant_values, reads
 from mnncompat.graph.payloads import fill
+from mnncompat.graph.tensor_values import array_tensor
 
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
@@ -91,7 +92,7 @@ def assembled(
         "excerpt",
         [typed(name, array) for name, array in fed.items()],
         [typed(name, array) for name, array in results.items()],
-        [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in stored.items()],
+        [array_tensor(array, name) for name, array in stored.items()],
     )
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)

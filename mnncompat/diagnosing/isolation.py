@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,14 +33,12 @@ class Isolation:
     Attributes:
         words: It, in one line.
         part: The smallest part that is wrong; None if none is.
-        outcome: What came out of that part; of the whole culprit if none is wrong.
         nodes: Indices of the nodes that are to blame, as far as they could be told apart.
         is_right: The converter and MNN do it right, alone and with its neighbours.
     """
 
     words: str
     part: Excerpt | None
-    outcome: Outcome
     nodes: tuple[int, ...]
     is_right: bool = False
 
@@ -69,9 +67,9 @@ def isolated(
         return None
     outcome = bench.attempt(whole, options)
     if outcome.is_right:
-        return _with_neighbours(view, whole, outcome, values, bench, options)
+        return _with_neighbours(view, whole, values, bench, options)
     if len(nodes) == 1 or len(nodes) > _MOST_NODES:
-        return Isolation(words=f"wrong as well: {outcome.words}", part=whole, outcome=outcome, nodes=nodes)
+        return Isolation(words=f"wrong as well: {outcome.words}", part=whole, nodes=nodes)
     return _one_by_one(view, whole, outcome, values, bench, options)
 
 
@@ -84,22 +82,18 @@ def _one_by_one(
     options: ConvertOptions,
 ) -> Isolation:
     """Which node of a group is wrong alone; if none is, it is that they are together."""
-    for index in whole.nodes:
-        part = excerpt(view, (index,), values)
-        if part is None:
-            continue
-        found = bench.attempt(part, options)
-        if not found.is_right:
-            words = f"{_name(view, index)} alone is wrong: {found.words}"
-            return Isolation(words=words, part=part, outcome=found, nodes=(index,))
+    found = _first_wrong(view, whole.nodes, values, bench, options)
+    if found is not None:
+        index, part, alone = found
+        words = f"{_name(view, index)} alone is wrong: {alone.words}"
+        return Isolation(words=words, part=part, nodes=(index,))
     words = f"wrong as well, though each of its nodes alone is right: it is how MNN joins them; {outcome.words}"
-    return Isolation(words=words, part=whole, outcome=outcome, nodes=whole.nodes)
+    return Isolation(words=words, part=whole, nodes=whole.nodes)
 
 
 def _with_neighbours(
     view: GraphView,
     whole: Excerpt,
-    outcome: Outcome,
     values: Mapping[str, np.ndarray],
     bench: Bench,
     options: ConvertOptions,
@@ -110,17 +104,28 @@ def _with_neighbours(
         found = bench.attempt(part, options)
         if not found.is_right:
             beside = [index for index in near if index not in whole.nodes]
-            for index in beside:
-                one = excerpt(view, (index,), values)
-                alone = None if one is None else bench.attempt(one, options)
-                if one is not None and alone is not None and not alone.is_right:
-                    words = f"{_name(view, index)}, which MNN computes beside it, is wrong alone: {alone.words}"
-                    return Isolation(words=words, part=one, outcome=alone, nodes=(index,))
+            wrong = _first_wrong(view, beside, values, bench, options)
+            if wrong is not None:
+                index, one, alone = wrong
+                words = f"{_name(view, index)}, which MNN computes beside it, is wrong alone: {alone.words}"
+                return Isolation(words=words, part=one, nodes=(index,))
             names = ", ".join(_name(view, index) for index in beside)
             words = f"right alone, wrong together with its neighbours {names}: {found.words}"
-            return Isolation(words=words, part=part, outcome=found, nodes=whole.nodes)
+            return Isolation(words=words, part=part, nodes=whole.nodes)
     words = "right, alone and with its neighbours, where MNN converts these nodes anew"
-    return Isolation(words=words, part=None, outcome=outcome, nodes=whole.nodes, is_right=True)
+    return Isolation(words=words, part=None, nodes=whole.nodes, is_right=True)
+
+
+def _first_wrong(
+    view: GraphView, nodes: Iterable[int], values: Mapping[str, np.ndarray], bench: Bench, options: ConvertOptions
+) -> tuple[int, Excerpt, Outcome] | None:
+    """The first of some nodes that is wrong alone, cut out, and what came out."""
+    for index in nodes:
+        part = excerpt(view, (index,), values)
+        outcome = None if part is None else bench.attempt(part, options)
+        if part is not None and outcome is not None and not outcome.is_right:
+            return index, part, outcome
+    return None
 
 
 def held_otherwise(

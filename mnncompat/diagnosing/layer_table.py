@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
+from mnncompat.diagnosing.correspondence import reached
 from mnncompat.diagnosing.deviations import range_of
 from mnncompat.results.diagnosis import Deviation, Layer, Role
 
@@ -22,7 +23,7 @@ def layers(measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, 
         view: The ONNX graph.
         guilty: Values of the groups that are to blame.
     """
-    suffering = _after(measuring, guilty)
+    suffering = reached(measuring.tensors.before, (name for values in guilty for name in values))
     return tuple(
         _layer(measuring, view, number, group, guilty=guilty, suffering=suffering)
         for number, group in enumerate(measuring.tensors.groups, start=1)
@@ -73,15 +74,6 @@ def _layer(
 def _worst(found: dict[str, Deviation], group: Group) -> Deviation | None:
     measured = [found[name] for name in group.values if name in found]
     return max(measured, key=lambda each: (each.is_wrong, each.error_ratio), default=None)
-
-
-def _after(measuring: Measuring, guilty: Collection[tuple[str, ...]]) -> set[str]:
-    """Values that are computed from those of the culprits."""
-    found = {name for values in guilty for name in values}
-    for name, before in measuring.tensors.before.items():
-        if found.intersection(before):
-            found.add(name)
-    return found
 
 
 def layout_differences(measuring: Measuring, outputs: Collection[str]) -> Iterator[str]:

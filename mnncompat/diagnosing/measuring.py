@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Deviation
 
-Progress = Callable[[str], None]
 """Called with one line at the start of each step."""
 
 

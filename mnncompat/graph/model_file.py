@@ -174,10 +174,11 @@ def from_proto(proto: ModelProto) -> Model:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
     require_text(proto)
-    if not (is_settled(proto) and is_sorted(proto)):
+    settled = is_settled(proto)
+    if not (settled and is_sorted(proto)):
         given, proto = proto, ModelProto()
         proto.CopyFrom(given)
-    restated = settle(proto)
+    restated = () if settled else settle(proto)
     require_wellformed(proto, "model")
     unsorted = sort_nodes(proto, "model")
     check_structure(proto, "model")

@@ -73,11 +73,11 @@ def check_structure(proto: ModelProto, name: str) -> None:
     if not proto.graph.output:  # ONNX Runtime loads it, and then runs nothing
         raise ModelError(f"{name}: the graph has no outputs", hint=_REEXPORT)
     _check_graph(proto.graph, frozenset(), name)
-    for function in _called(proto):
+    for function in called_functions(proto):
         _check_nodes(list(function.node), set(function.input), f"{name}: function {function.name}")
 
 
-def _called(proto: ModelProto) -> list[FunctionProto]:
+def called_functions(proto: ModelProto) -> list[FunctionProto]:
     """The local functions that the graph calls, directly or through others; readers leave the rest alone."""
     bodies = {(function.domain, function.name): function for function in proto.functions}
     waiting = [(node.domain, node.op_type) for node in all_nodes(proto.graph.node)] if bodies else []

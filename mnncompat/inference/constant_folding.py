@@ -73,7 +73,7 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
             if value is None:
                 return None
         if value is not None:
-            stored[wanted] = array_tensor(np.ascontiguousarray(value).reshape(value.shape), wanted)
+            stored[wanted] = array_tensor(value, wanted)
         elif node is not None and index is not None:
             if not is_onnx(node) or any(subgraphs(node)):
                 return None

@@ -70,7 +70,7 @@ def _from_sizes(view: GraphView, name: str) -> NDArray[Any] | None:
         if value is None and node is not None:
             value = _selected(view, node)
         if value is not None:
-            stored[wanted] = array_tensor(np.ascontiguousarray(value).reshape(value.shape), wanted)
+            stored[wanted] = array_tensor(value, wanted)
         elif node is None or index is None or not is_onnx(node) or any(subgraphs(node)) or len(nodes) == _LARGEST_CONE:
             return None
         else:
@@ -104,6 +104,6 @@ def _taken(view: GraphView, node: NodeProto, places: NDArray[Any]) -> NDArray[An
         value = constant_value(view, each)
         if value is None:
             return None
-        operands[each] = array_tensor(np.ascontiguousarray(value).reshape(value.shape), each)
+        operands[each] = array_tensor(value, each)
     taken = evaluate([node], operands, view.opset, node.output[0])
     return taken if taken is not None and taken.dtype.kind in "iu" else None

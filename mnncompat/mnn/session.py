@@ -63,7 +63,7 @@ def run(
         RunnerError: MNN is not installed.
     """
     names = _names(feeds, output_names)
-    stored = _stored(feeds, names)
+    stored = storable_arrays(feeds, names)
     if isinstance(stored, Failure):
         return stored
     with working_directory() as directory:
@@ -131,17 +131,17 @@ def trace(
     Raises:
         RunnerError: MNN is not installed.
     """
-    stored = {name: _storable(array, name) for name, array in feeds.items()}
-    for each in stored.values():
-        if isinstance(each, Failure):
-            return each
+    names = list(feeds)
+    stored = storable_arrays([feeds], names)
+    if isinstance(stored, Failure):
+        return stored
     with working_directory() as directory:
-        write_arrays(directory / FEEDS, [each for each in stored.values() if not isinstance(each, Failure)])
+        write_arrays(directory / FEEDS, stored)
         arguments = {
             "model": str(model.resolve()),
-            "inputs": list(stored),
+            "inputs": names,
             "outputs": list(wanted),
-            "held": {name: held[name] for name in stored if name in held},
+            "held": {name: held[name] for name in names if name in held},
         }
         answer = performer("trace", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
@@ -184,7 +184,7 @@ def _names(feeds: Sequence[Feeds], output_names: Sequence[str]) -> list[str]:
     return names
 
 
-def _stored(feeds: Sequence[Feeds], names: Sequence[str]) -> list[np.ndarray] | Failure:
+def storable_arrays(feeds: Sequence[Feeds], names: Sequence[str]) -> list[np.ndarray] | Failure:
     """The arrays of one feed after the other, as a file can hold them."""
     stored: list[np.ndarray] = []
     for feed in feeds:

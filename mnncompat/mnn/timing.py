@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mnncompat.mnn.arrays import write_arrays
 from mnncompat.mnn.process import working_directory
 from mnncompat.mnn.request import perform
+from mnncompat.mnn.session import storable_arrays
 from mnncompat.mnn.worker import FEEDS
 from mnncompat.results.failures import Failure
 
@@ -32,7 +33,7 @@ def time_runs(
 
     Args:
         files: The `.mnn` files; they have the same inputs and outputs.
-        feed: Input name -> array; no float16.
+        feed: Input name -> array.
         output_names: The outputs to compute and to read.
         rounds: How often each file has its turn; every other round begins with the last file.
         threads: Of MNN.
@@ -45,8 +46,11 @@ def time_runs(
         RunnerError: MNN is not installed.
     """
     paths = [str(file.resolve()) for file in files]
+    stored = storable_arrays([feed], list(feed))
+    if isinstance(stored, Failure):
+        return stored
     with working_directory() as directory:
-        write_arrays(directory / FEEDS, list(feed.values()))
+        write_arrays(directory / FEEDS, stored)
         arguments = {
             "models": paths,
             "readable": [*paths, *(f"{path}.weight" for path in paths)],

@@ -14,6 +14,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
+def shortened(text: str, longest: int) -> str:
+    """Show a text on one line, of at most `longest` characters: the middle of a longer one is left out."""
+    text = printable(text)
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
 def printable_lines(text: str) -> list[str]:
     """Show a text of several lines; empty lines at the end are dropped, tabs become spaces."""
     return [printable(line.expandtabs()) for line in text.rstrip().splitlines()]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.known_conditions import known_condition
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.control_flow import condition_is_known
 
 _WEIGHTS = 4
 """Operands of LSTM and GRU up to the bias; the first is the sequence."""
@@ -18,24 +19,22 @@ _LAST_STATE = 6
 
 def subgraph_in_file(scope: Scope) -> Iterator[HazardLocation]:
     """Nodes of If and Loop, which become subgraphs of the file; not If whose condition is known."""
-    found: dict[str, int] = {}
-    first: tuple[GraphView, int] | None = None
-    for view, index, node in scope.nodes():
-        if is_onnx(node) and (node.op_type == "Loop" or (node.op_type == "If" and not _is_settled(view, index))):
-            first = first or (view, index)
-            found[node.op_type] = found.get(node.op_type, 0) + 1
-    if first is not None:
-        yield HazardLocation(view=first[0], position=first[1], values={"what": _listed(found)})
+    return _counted(scope, ("If", "Loop"), lambda facts: facts.node.op_type == "Loop" or not condition_is_known(facts))
 
 
 def recurrent_as_loop(scope: Scope) -> Iterator[HazardLocation]:
     """Nodes of LSTM and GRU that the converter writes as a loop: constant weights, and more than one step."""
-    found: dict[str, int] = {}
+    return _counted(scope, ("GRU", "LSTM"), is_loop)
+
+
+def _counted(scope: Scope, ops: tuple[str, ...], wanted: Callable[[NodeFacts], bool]) -> Iterator[HazardLocation]:
+    """One location for all nodes of some operators that are wanted: the first, with how many there are."""
+    found: Counter[str] = Counter()
     first: tuple[GraphView, int] | None = None
-    for view, index, node in scope.nodes():
-        if is_onnx(node) and node.op_type in ("GRU", "LSTM") and is_loop(NodeFacts(view, index, {})):
+    for view, index, node in scope.nodes(ops):
+        if is_onnx(node) and wanted(NodeFacts(view, index, {})):
             first = first or (view, index)
-            found[node.op_type] = found.get(node.op_type, 0) + 1
+            found[node.op_type] += 1
     if first is not None:
         yield HazardLocation(view=first[0], position=first[1], values={"what": _listed(found)})
 
@@ -64,11 +63,6 @@ def input_not_read(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=main, values={"input": name})
 
 
-def _is_settled(view: GraphView, index: int) -> bool:
-    condition = NodeFacts(view, index, {}).operand(0)
-    return condition is not None and known_condition(view, condition) is not None
-
-
-def _listed(found: dict[str, int]) -> str:
+def _listed(found: Mapping[str, int]) -> str:
     """`1 If`, `2 Loop and 1 If`."""
     return " and ".join(f"{count} {op}" for op, count in sorted(found.items()))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from onnx import NodeProto
 
-from mnncompat.graph.validation import all_nodes
+from mnncompat.graph.validation import called_functions
 from mnncompat.graph.view import GraphView, ModelView
 
 
@@ -53,16 +53,7 @@ class Scope(NamedTuple):
 
 def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:
     """Main graph, subgraphs, and the local functions that are called, directly or by one another."""
-    bodies = {(function.domain, function.name): function for function in view.proto.functions}
-    called: set[tuple[str, str]] = set()
-    pending = list(all_nodes(view.proto.graph.node)) if bodies else []
-    while pending:
-        node = pending.pop()
-        key = (node.domain, node.op_type)
-        if key in bodies and key not in called:
-            called.add(key)
-            pending.extend(all_nodes(bodies[key].node))
-    labels = {f"function {domain}::{name}" for domain, name in called}
+    labels = {f"function {function.domain}::{function.name}" for function in called_functions(view.proto)}
     return tuple(
         graph
         for graph in view.graphs()

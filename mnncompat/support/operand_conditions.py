@@ -243,11 +243,11 @@ OUTPUT_STATES: dict[str, State] = {
     "present": State("The node lists it under a name.", lambda _, name: name is not None),
     "absent": State("The node does not list it, or under an empty name.", lambda _, name: name is None, of_absent=True),
     "used": State(
-        "A node reads it, or it is an output.", lambda facts, name: name is not None and _is_used(facts, name)
+        "A node reads it, or it is an output.", lambda facts, name: name is not None and is_used(facts, name)
     ),
     "unused": State(
         "Nothing reads it, or it is absent.",
-        lambda facts, name: name is None or not _is_used(facts, name),
+        lambda facts, name: name is None or not is_used(facts, name),
         of_absent=True,
     ),
     "graph-output": State(
@@ -258,5 +258,6 @@ OUTPUT_STATES: dict[str, State] = {
 """States of results."""
 
 
-def _is_used(facts: NodeFacts, name: str) -> bool:
+def is_used(facts: NodeFacts, name: str) -> bool:
+    """Whether a node reads a value, or it is an output of its graph, or a graph inside reads it."""
     return name in facts.view.consumers or facts.view.is_external_use(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.report.location import model_name, node_name
 from mnncompat.report.measures import cosine, counted, decibel, distance, shape
-from mnncompat.report.printable import printable
+from mnncompat.report.printable import printable, shortened
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
 from mnncompat.results.diagnosis import Culprit, Deviation, Diagnosis, DiagnosisVerdict, Layer, Role
@@ -121,8 +121,8 @@ def _row(layer: Layer) -> list[Cell]:
     born = f"{layer.born} born here" if layer.born else ""
     return [
         str(layer.number),
-        _short(_nodes(layer)),
-        _short(_ops(layer.mnn_ops)),
+        shortened(_nodes(layer), _LONGEST),
+        shortened(_ops(layer.mnn_ops), _LONGEST),
         shape(layer.shape),
         _noise(layer.accumulated),
         _noise(own),
@@ -152,11 +152,3 @@ def _nodes(layer: Layer) -> str:
 
 def _ops(ops: Sequence[str]) -> str:
     return ops[0] + (f" +{len(ops) - 1}" if len(ops) > 1 else "") if ops else "-"
-
-
-def _short(name: str) -> str:
-    text = printable(name)
-    if len(text) <= _LONGEST:
-        return text
-    half = (_LONGEST - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"

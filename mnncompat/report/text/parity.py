@@ -8,7 +8,7 @@ from mnncompat.report.apis import told
 from mnncompat.report.apis import way_out as session_way_out
 from mnncompat.report.location import model_name
 from mnncompat.report.measures import cosine, counted, decibel, distance, measures, shape, share
-from mnncompat.report.printable import printable
+from mnncompat.report.printable import printable, shortened
 from mnncompat.report.subject import Verified
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
@@ -157,12 +157,12 @@ def _row(output: OutputParity, report: ParityReport) -> list[Cell]:
     worst = output.worst
     verdict = _cell(output, report)
     if worst is None:
-        return [_short(output.name), *(["-"] * (len(_HEADER) - 2)), verdict]
+        return [shortened(output.name, _LONGEST_NAME), *(["-"] * (len(_HEADER) - 2)), verdict]
     return [
-        _short(output.name),
+        shortened(output.name, _LONGEST_NAME),
         shape(worst.expected_shape),
         worst.expected_dtype,
-        _short(worst.draw),
+        shortened(worst.draw, _LONGEST_NAME),
         distance(worst.max_abs),
         distance(worst.max_rel),
         cosine(worst.cosine),
@@ -173,12 +173,4 @@ def _row(output: OutputParity, report: ParityReport) -> list[Cell]:
 
 
 def _random_row(output: UndeterminedOutput) -> list[Cell]:
-    return [_short(output.name), *(["-"] * (len(_HEADER) - 2)), ("random", Style.WARN)]
-
-
-def _short(name: str) -> str:
-    text = printable(name)
-    if len(text) <= _LONGEST_NAME:
-        return text
-    half = (_LONGEST_NAME - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
+    return [shortened(output.name, _LONGEST_NAME), *(["-"] * (len(_HEADER) - 2)), ("random", Style.WARN)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from mnncompat.results.failures import Failure
 if TYPE_CHECKING:
     from mnncompat.diagnosing.bench import Bench
     from mnncompat.diagnosing.excerpts import Excerpt
+    from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
 
 _LEVELS = (0, 1, 2)
@@ -29,15 +30,19 @@ _GELU = frozenset({"Erf", "Gelu", "FastGelu", "Tanh"})
 _OWN_KERNEL = 2
 
 
-def attempts(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+def attempts(
+    part: Excerpt, bench: Bench, options: ConvertOptions, view: GraphView, values: Mapping[str, np.ndarray]
+) -> Iterator[Attempt]:
     """Try switches of the converter, an algorithm, other values, and the rewrites of `mnncompat fix`.
 
     Args:
         part: A part of the model that is wrong with these options.
         bench: Runs it.
         options: Of the conversion.
+        view: The graph that it was cut out of.
+        values: The values of that graph, its inputs among them.
     """
-    yield from _rewritten(part, bench, options)
+    yield from _rewritten(part, bench, options, view, values)
     for what, option, changed in _switches(part, options):
         yield _attempt(what, option, part, bench, changed)
     other = without_winograd(part.model)
@@ -67,8 +72,10 @@ def _switches(part: Excerpt, options: ConvertOptions) -> Iterator[tuple[str, str
         yield "weights that are not quantised", "without --weight-bits", full
 
 
-def _rewritten(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
-    """The part after `mnncompat fix`, if that changes it."""
+def _rewritten(
+    part: Excerpt, bench: Bench, options: ConvertOptions, view: GraphView, values: Mapping[str, np.ndarray]
+) -> Iterator[Attempt]:
+    """The part after `mnncompat fix`, if that changes it; its sizes are fixed, which those of the model may not be."""
     try:
         fixed = fix_model(from_proto(copy_of(part.model)), prove=False)
     except MnncompatError:
@@ -77,7 +84,23 @@ def _rewritten(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator
         return
     names = ", ".join(dict.fromkeys(each.rewrite for each in fixed.applied))
     found = bench.run(fixed.model.proto, part.feeds, part.expected, options)
-    yield Attempt(what=f"rewritten by {names}", option="mnncompat fix", helps=found.is_right, detail=found.words)
+    is_open = not all(_is_fixed(view.shape(name)) for name in part.feeds)
+    what = f"rewritten by {names}{', at the sizes of this draw' if is_open else ''}"
+    option = _fixing_sizes(view, values) if is_open else "mnncompat fix"
+    yield Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
+
+
+def _fixing_sizes(view: GraphView, values: Mapping[str, np.ndarray]) -> str:
+    """The command that fixes the sizes of a model to those of a draw; empty for one that is in no file."""
+    names = [name for name in view.input_names if name in values and not _is_fixed(view.shape(name))]
+    if view.scope.model.path is None or not names:
+        return ""
+    sizes = (f"--shape {name}:{','.join(map(str, values[name].shape))}" for name in names)
+    return " ".join(("mnncompat fix", *sizes))
+
+
+def _is_fixed(shape: Sequence[int | str | None] | None) -> bool:
+    return shape is not None and all(isinstance(size, int) for size in shape)
 
 
 def _other_values(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:

@@ -58,7 +58,7 @@ def culprit_of_failure(
     again = outcome.words
     ends = outcome.failure is not None and outcome.failure.kind in _ENDLESS
     known = tuple(each for each in findings if each.location.index in nodes)
-    tried = () if ends else tuple(attempts(part, bench, options))
+    tried = () if ends else tuple(attempts(part, bench, options, view, values))
     culprit = Culprit(
         nodes=tuple(view.location(index) for index in nodes),
         status=failure.kind.value,

@@ -79,7 +79,7 @@ def _confirmed(
         nodes=tuple(view.location(index) for index in found.nodes),
         isolated=found.words,
         in_file=found.is_right,
-        attempts=() if found.part is None else tuple(attempts(found.part, bench, options)),
+        attempts=() if found.part is None else tuple(attempts(found.part, bench, options, view, values)),
         findings=() if found.is_right else known_about(view, found.nodes),
     )
     return told, found.part

@@ -32,6 +32,7 @@ from mnncompat.mnn import ConvertOptions, Held, Limits
 from mnncompat.parity import FLOAT32, real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
+from mnncompat.report.measures import counted
 from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
 
@@ -226,7 +227,7 @@ class _Run:
     def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
         """Every value of the main graph under ONNX Runtime."""
         values = [name for node in self._view.nodes for name in node.output if name]
-        self._progress(f"reference: {len(values)} values under ONNX Runtime")
+        self._progress(f"reference: {counted(len(values), 'value')} under ONNX Runtime")
         data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
         return golden_values(self._model.proto, self._view, values, feeds, folder=self._folder, data=data)
 
@@ -308,7 +309,8 @@ class _Run:
         hidden = set(known)
         while True:
             measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
-            self._progress(f"look inside: {len(measuring.tensors.numbers)} tensors of the file, as it computes them")
+            number = counted(len(measuring.tensors.numbers), "tensor")
+            self._progress(f"look inside: {number} of the file, as it computes them")
             measuring.measure_accumulated(names)
             more = set(layout_differences(measuring, names)) - hidden
             if not more or len(hidden) > _MOST_HIDDEN * len(names):

@@ -56,7 +56,7 @@ def _sizes(feed: Mapping[str, np.ndarray]) -> Sizes:
 def speed_of(
     feeds: Sequence[NamedFeeds], reference: Timings | None, fed: Sequence[NamedFeeds], subject: Timings | None
 ) -> Speed | None:
-    """Medians at the shapes of the first draw; None where a side was not timed.
+    """Medians at the shapes of the first draw; None where a side was not timed, or is too quick for the clock.
 
     Args:
         feeds: What the reference was fed with.
@@ -69,4 +69,5 @@ def speed_of(
     first, second = reference.settled(feeds[0].arrays), subject.settled(fed[0].arrays)
     if not first or not second:
         return None
-    return Speed(reference=statistics.median(first), mnn=statistics.median(second), runs=min(len(first), len(second)))
+    found = Speed(reference=statistics.median(first), mnn=statistics.median(second), runs=min(len(first), len(second)))
+    return found if found.reference > 0 and found.mnn > 0 else None

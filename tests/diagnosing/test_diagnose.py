@@ -16,11 +16,13 @@ from models import array, model_of
 from onnx import helper
 from planting import Site, plant, sites
 
-from mnncompat import mnn
+from mnncompat import fix, mnn
 from mnncompat.cli import main
 from mnncompat.diagnosing.diagnose import DiagnoseOptions, diagnose
 from mnncompat.diagnosing.draws import Drawing
-from mnncompat.graph.model_file import Model, from_proto
+from mnncompat.diagnosing.excerpts import excerpt
+from mnncompat.graph.model_file import Model, from_proto, load
+from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import Converted, ConvertOptions, Limits
 from mnncompat.parity import real_data
 from mnncompat.report import OutputFormat, render
@@ -183,3 +185,38 @@ def test_verify_and_convert_name_the_node(
     onnx.save(FAULTS["Hardmax"](), source)
     assert main(["convert", str(source), "--no-fix", "--dry-run", "--diagnose", "-q"]) == 1
     assert "culprit: fault (Hardmax)" in capsys.readouterr().out
+
+
+def largest_written_to_a_place(rows: int | str) -> onnx.ModelProto:
+    """ScatterElements that keeps the largest update, whose rewrite needs to know the sizes."""
+    nodes = [helper.make_node("ScatterElements", ["x", "i", "u"], ["y"], name="sc", axis=1, reduction="max")]
+    model = model_of(nodes, {"x": [rows, 4], "i": [rows, 4], "u": [rows, 4]}, {"y": [rows, 4]}, {}, opset=18)
+    model.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return model
+
+
+@pytest.mark.parametrize("rows", [3, "rows"])
+def test_what_fix_would_do_is_said_with_the_sizes_that_it_needs(rows: int | str, tmp_path: Path) -> None:
+    onnx.save(largest_written_to_a_place(rows), tmp_path / "model.onnx")
+    found = diagnose(load(tmp_path / "model.onnx"), None, OPTIONS)
+    (helping,) = (each for each in found.culprits[0].attempts if each.what.startswith("rewritten by"))
+    assert helping.helps
+    if rows == 3:
+        assert helping.option == "mnncompat fix"
+        return
+    assert helping.what.endswith(", at the sizes of this draw")
+    command, *sizes = helping.option.split(" --shape ")
+    assert (command, [each.partition(":")[0] for each in sizes]) == ("mnncompat fix", ["x", "i", "u"])
+    shapes = {name: tuple(map(int, dims.split(","))) for name, _, dims in (each.partition(":") for each in sizes)}
+    assert "scatter-reduction" in {each.rewrite for each in fix(tmp_path / "model.onnx", freeze=shapes).applied}
+    assert "scatter-reduction" not in {each.rewrite for each in fix(tmp_path / "model.onnx").applied}
+
+
+def test_scalars_of_a_cut_out_stay_scalars() -> None:
+    nodes = [helper.make_node("Gather", ["x", "i"], ["y"], axis=0), helper.make_node("Relu", ["y"], ["z"])]
+    model = model_of(nodes, {"x": [3, 4]}, {"z": [4]}, {"i": np.array(1, np.int64)})
+    x = array(3, 4)
+    part = excerpt(view_model(from_proto(model)).main, (0,), {"x": x, "y": x[1], "z": x[1]})
+    assert part is not None
+    (index,) = part.model.graph.initializer
+    assert list(index.dims) == []

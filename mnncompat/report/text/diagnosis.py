@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _HEADER = ("#", "node", "MNN", "shape", "accumulated", "own", "own max abs", "own cosine", "range", "")
 _LONGEST = 34
+_SHOWN_WHOLE = 12
+"""A table of so few layers is shown whole: which errors are the largest may change with MNN's rounding."""
 _MOST_NODES = 8
 _NEAR = 2
 _FEW = 3
@@ -91,7 +93,8 @@ def _fact(page: Page, label: str, text: str) -> None:
 
 
 def _table(page: Page, result: Diagnosis) -> None:
-    chosen = list(result.layers) if result.every_layer else list(_telling(result.layers))
+    whole = result.every_layer or len(result.layers) <= _SHOWN_WHOLE
+    chosen = list(result.layers) if whole else list(_telling(result.layers))
     left = len(result.layers) - len(chosen)
     sizes = ", ".join(f"{printable(name)} {shape(dims)}" for name, dims in result.shapes.items())
     page.line(f"draw {result.draw}, seed {result.seed}: {sizes}" if sizes else f"draw {result.draw}")

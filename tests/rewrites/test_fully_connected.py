@@ -23,7 +23,7 @@ SPATIAL = Target("3.6.1", head=HeadForm.SPATIAL)
 FLAT = Target("3.6.1", head=HeadForm.FLAT)
 FORMS = pytest.mark.parametrize("target", [SPATIAL, FLAT], ids=["spatial", "flat"])
 LAYERS = {"Gemm", "MatMul"}
-MNN_RELATIVE = 2e-4
+MNN_RELATIVE = 1e-4
 
 
 def rewritten_head(model: ModelProto, target: Target = SPATIAL) -> ModelProto:

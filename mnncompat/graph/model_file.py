@@ -125,7 +125,7 @@ class Model:
     def changed(self, proto: ModelProto, *, again: bool = False) -> Model:
         """A model that was made from this one; `again` if what was settled when it was read is still to be told."""
         told = (self.unsorted, self.restated) if again else ((), ())
-        return Model(proto, self.path, external=self.external, unsorted=told[0], restated=told[1])
+        return Model(proto, self.path, external=self.external, unsorted=told[0], restated=told[1], files=self._files)
 
 
 def load(path: Path | str) -> Model:

@@ -25,7 +25,7 @@ _SHARED = ("core", "__pycache__")
 _CORE = f"{__package__}.core."
 _HOLDS_REWRITE = b"\n    code"
 """A statement in the class of every rewrite, with or without a type, and in no module of shared code."""
-_REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):")
+_REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):", b"(SettledWhenRead):")
 """The first line of a class whose nodes are found by rows of the table, unless it has a `find` of its own."""
 
 

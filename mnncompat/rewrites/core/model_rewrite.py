@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import onnx
+
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 
 if TYPE_CHECKING:
@@ -68,3 +70,13 @@ class ModelRewrite(Rewrite):
     def apply(self, match: Match, editor: GraphEditor) -> None:
         """Never called: `find` matches nothing."""
         raise NotImplementedError
+
+
+class SettledWhenRead(ModelRewrite):
+    """Writes a model as `mnncompat.graph.model_file` read it, which removed the hazard: nothing else is left to do."""
+
+    def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
+        """A copy of the model."""
+        result = onnx.ModelProto()
+        result.CopyFrom(model.proto)
+        return result

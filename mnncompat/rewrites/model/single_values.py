@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from onnx import ModelProto
-
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
-from mnncompat.rewrites.core.model_rewrite import ModelRewrite
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnncompat.graph.view import ModelView
-    from mnncompat.rewrites.core.model_rewrite import RewriteLocation
+from mnncompat.rewrites.core.model_rewrite import SettledWhenRead
 
 
-class SingleValues(ModelRewrite):
+class SingleValues(SettledWhenRead):
     """Keep the last of several initializers or constants of one name.
 
     **What.** A graph that states a value more than once, with different contents: initializers of one name, or several
@@ -39,12 +29,6 @@ class SingleValues(ModelRewrite):
     code = "MNN964"
     name = "single-values"
     summary = "stated once"
-
-    def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
-        """A copy of the model, in which the last was kept when it was read."""
-        result = ModelProto()
-        result.CopyFrom(model.proto)
-        return result
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

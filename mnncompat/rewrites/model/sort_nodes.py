@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from onnx import ModelProto
-
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
-from mnncompat.rewrites.core.model_rewrite import ModelRewrite
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mnncompat.graph.view import ModelView
-    from mnncompat.rewrites.core.model_rewrite import RewriteLocation
+from mnncompat.rewrites.core.model_rewrite import SettledWhenRead
 
 
-class SortNodes(ModelRewrite):
+class SortNodes(SettledWhenRead):
     """Write the nodes in an order in which each value is computed before it is read.
 
     **What.** Graphs, bodies and functions with a node that stands before one whose result it reads, as some converters
@@ -38,12 +28,6 @@ class SortNodes(ModelRewrite):
     code = "MNN960"
     name = "sort-nodes"
     summary = "sorted"
-
-    def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
-        """A copy of the model, the nodes of which were sorted when it was read."""
-        result = ModelProto()
-        result.CopyFrom(model.proto)
-        return result
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

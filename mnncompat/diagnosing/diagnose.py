@@ -231,13 +231,18 @@ class _Run:
         data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
         return golden_values(self._model.proto, self._view, values, feeds, folder=self._folder, data=data)
 
-    def _look_inside(self, file: Path, chosen: Chosen, hidden: frozenset[str] = frozenset()) -> None:
-        measuring = self._measured(file, chosen, hidden)
-        if isinstance(measuring, Failure):
+    def _look_inside(self, file: Path, chosen: Chosen) -> None:
+        golden = self._golden(chosen.feeds.arrays)
+        if isinstance(golden, Failure):
             raise RunnerError(
-                f"ONNX Runtime does not show the values inside the model: {measuring.message}",
+                f"ONNX Runtime does not show the values inside the model: {golden.message}",
                 hint="please report it with the model",
             )
+        self._blame(file, chosen, golden, frozenset())
+
+    def _blame(self, file: Path, chosen: Chosen, golden: GoldenValues, hidden: frozenset[str]) -> None:
+        """Find the culprits, without values that the file holds in another form."""
+        measuring = self._measured(file, chosen, golden, hidden)
         culprits: list[tuple[Culprit, Excerpt | None]] = []
         values = ChainMap(measuring.feeds, dict(measuring.golden))
         guilty: set[tuple[str, ...]] = set()
@@ -246,7 +251,7 @@ class _Run:
             culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
             more = misread([each for each, _ in culprits], measuring, self._view, self._bench, self._options.converter)
             if more - hidden:
-                self._look_inside(file, chosen, hidden | more)
+                self._blame(file, chosen, golden, hidden | more)
                 return
             culprits = [self._inside(each, file, values) for each in culprits]
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
@@ -300,12 +305,9 @@ class _Run:
         write_repro(folder, least, self._bench.attempt(least, options), culprit, options)
         self._found = replace(self._found, repro=folder)
 
-    def _measured(self, file: Path, chosen: Chosen, known: Collection[str]) -> Measuring | Failure:
+    def _measured(self, file: Path, chosen: Chosen, golden: GoldenValues, known: Collection[str]) -> Measuring:
         """Both errors of every value, without values that the file holds in another form."""
         names = output_names(self._model.proto)
-        golden = self._golden(chosen.feeds.arrays)
-        if isinstance(golden, Failure):
-            return golden
         hidden = set(known)
         while True:
             measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)

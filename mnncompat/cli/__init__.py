@@ -19,7 +19,7 @@ from mnncompat.cli.failures import words
 from mnncompat.cli.printing import require_stdout, say_error, say_lines
 from mnncompat.errors import MnncompatError
 from mnncompat.files.signals import ENDING
-from mnncompat.graph.atomic_files import forget_outputs, outputs_written
+from mnncompat.graph.atomic_files import forget_outputs, outputs_written, written_by_workers
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -139,7 +139,7 @@ def _unraisable(unraisable: UnraisableHookArgs) -> None:
 
 def _interruption() -> int:
     written = ", ".join(str(path) for path in outputs_written())
-    if "mnncompat.cli.parallel" in sys.modules:  # workers said what they wrote
+    if written_by_workers():  # they said what they wrote
         return _fail("interrupted", "what is said to be written is complete; run the command again")
     told = f"written before that, and complete: {written}" if written else "nothing was written"
     return _fail("interrupted", f"{told}; run the command again")

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from mnncompat.cli.supervisor import TICK, Watch
 from mnncompat.errors import ModelError, RunnerError
 from mnncompat.files.scratch import remove_stale, temporary_folder
+from mnncompat.graph.atomic_files import workers_write
 
 Result = TypeVar("Result")
 Outcome = tuple[Result | None, Exception | None]
@@ -42,6 +43,7 @@ def in_parallel(models: Sequence[Path], work: Callable[[Path], Result], jobs: in
     Raises:
         RunnerError: Workers end before they begin with a model.
     """
+    workers_write()
     pool = _Pool(models, work)
     try:
         yield from pool.outcomes(min(jobs, len(models)))

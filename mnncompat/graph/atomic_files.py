@@ -18,11 +18,23 @@ if TYPE_CHECKING:
     from mnncompat.graph.payloads import Payload
 
 _OUTPUTS: list[Path] = []
+_BY_WORKERS: list[bool] = []
 
 
 def forget_outputs() -> None:
-    """Forget the outputs that `outputs_written` returns."""
+    """Forget the outputs that `outputs_written` returns, and that workers wrote some."""
     _OUTPUTS.clear()
+    _BY_WORKERS.clear()
+
+
+def workers_write() -> None:
+    """Note that from now on other processes write outputs, which `outputs_written` of this one does not know."""
+    _BY_WORKERS.append(True)
+
+
+def written_by_workers() -> bool:
+    """Whether other processes wrote outputs since `forget_outputs`."""
+    return bool(_BY_WORKERS)
 
 
 def outputs_written() -> tuple[Path, ...]:

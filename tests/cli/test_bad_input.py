@@ -353,8 +353,11 @@ def test_interrupted_while_importing(
 def test_interrupted_after_an_output_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second model is cut short: the first output stays, and is named."""
+    """The second model is cut short: the first output stays, and is named, also where workers wrote others before."""
+    from mnncompat.cli.parallel import in_parallel
     from mnncompat.fixing import transaction
+
+    assert list(in_parallel([], lambda _path: None, 1)) == []  # an earlier command in this process had workers
 
     real = transaction.fix_model
     out: list[Any] = []

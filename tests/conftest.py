@@ -25,6 +25,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # Nothing is kept in the home of whoever runs the tests; what is downloaded for them stays where it was.
 _HOME = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
 os.environ.setdefault("MNNCOMPAT_TEST_DOWNLOADS", _HOME)
+os.environ.setdefault("MNNCOMPAT_CACHE", str(Path(_HOME) / "mnncompat"))  # the emulation of arm64, set up once
 os.environ.setdefault("PIP_CACHE_DIR", str(Path(_HOME) / "pip"))
 _CACHES = tempfile.mkdtemp(prefix="mnncompat-tests-")
 os.environ["XDG_CACHE_HOME"] = _CACHES

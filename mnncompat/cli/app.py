@@ -10,7 +10,7 @@ import typer
 from mnncompat.cli.commands import COMMANDS, command_named
 from mnncompat.cli.declared import for_typer
 
-_DEV = "dev"
+_DEV, _DEVICE = "dev", "device"
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -38,6 +38,10 @@ def application(words: Sequence[str]) -> typer.Typer:
         return app
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         app.command(name)(for_typer(command_named(name)))
+    if not words or words[0] not in COMMANDS:
+        from mnncompat.cli.device import device
+
+        app.add_typer(device, name=_DEVICE)
     return app
 
 

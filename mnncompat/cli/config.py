@@ -24,6 +24,8 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "accept": (list, "accept", ("convert", "verify")),
     "require-session": (bool, "require_session", ("convert", "verify")),
     "recurrent": (str, "recurrent", ("convert",)),
+    "precision": (str, "precision", ()),
+    "devices": (dict, "", ()),
 }
 
 # What runs code, reaches other machines, or writes files: a repository must not do that to whoever checks its models.
@@ -106,4 +108,4 @@ def _entry(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[st
     return _KEYS[key]
 
 
-_EXAMPLES: dict[type, str] = {str: '"text"', list: '["MNN801"]', bool: "true", int: "0"}
+_EXAMPLES: dict[type, str] = {str: '"text"', list: '["MNN801"]', bool: "true", int: "0", dict: "{}"}

@@ -36,23 +36,31 @@ class UntriedError(Exception):
 
 
 def run_session(
-    path: str, feeds: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str]
+    path: str,
+    feeds: Sequence[Mapping[str, np.ndarray]],
+    outputs: Sequence[str],
+    *,
+    threads: int = 1,
+    precision: str = "high",
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """Run a file in a Session: on the CPU, one thread, precision high. Never raises.
+    """Run a file in a Session, on the CPU. Never raises.
 
     Args:
         path: The `.mnn` file.
         feeds: The draws: input name -> array, in the logical layout and the dtype that MNN holds the input in.
         outputs: Names of the outputs.
+        threads: Number of threads.
+        precision: `high`, `normal` or `low`.
 
     Returns:
         `lost`, inputs that the Session does not have; `missing`, outputs that it does not have; `problem`, why there
         are no outputs, and `untried`, why it was not run, each empty if that is not so. And the outputs that it has,
         of one draw after the other.
     """
+    wanted = {"backend": "CPU", "numThread": threads, "precision": precision}
     told: dict[str, Any] = {"lost": [], "missing": [], "problem": "", "untried": ""}
     try:
-        return told, _computed(path, feeds, outputs, told)
+        return told, _computed(path, feeds, outputs, told, wanted)
     except SessionError as error:
         told["problem"] = str(error)
     except UntriedError as error:
@@ -63,12 +71,16 @@ def run_session(
 
 
 def _computed(
-    path: str, feeds: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[str], told: dict[str, Any]
+    path: str,
+    feeds: Sequence[Mapping[str, np.ndarray]],
+    outputs: Sequence[str],
+    told: dict[str, Any],
+    wanted: dict[str, Any],
 ) -> list[np.ndarray]:
     import MNN
 
     net = MNN.Interpreter(path)
-    session = net.createSession({"backend": "CPU", "numThread": 1, "precision": "high"})
+    session = net.createSession(wanted)
     inputs = net.getSessionInputAll(session)
     told["lost"] = [name for name in feeds[0] if name not in inputs]
     found: list[np.ndarray] = []

@@ -32,21 +32,21 @@ from mnncompat.results.failures import Stage
 
 def main() -> None:
     """Serve until the requests end."""
-    requests, answers = _private_pipes()
+    requests, answers = private_pipes()
     isolate()
     end_with(os.getppid())
     try:
-        hello = _environment(json.loads(requests.readline())["task"])
+        hello = told_environment(json.loads(requests.readline())["task"])
     except ImportError as error:
         hello = {"unavailable": str(error)}
     _say(answers, hello)
     gc.collect()
     gc.freeze()  # imported objects are not collected in the children, so that their pages stay shared
     for line in requests:
-        _say(answers, asdict(_performed(json.loads(line))))
+        _say(answers, asdict(performed(json.loads(line))))
 
 
-def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
+def private_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Requests and answers on descriptors of their own: MNN prints on 1 and 2, and reads nothing from 0."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -61,7 +61,12 @@ def _say(answers: IO[bytes], what: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _environment(task: str) -> dict[str, Any]:
+def told_environment(task: str) -> dict[str, Any]:
+    """Import what a task needs, and say what that is: the fields of `ServedEnvironment`.
+
+    Raises:
+        ImportError: MNN or numpy is missing or broken.
+    """
     worker.preload(task)
     return {
         "mnn": importlib.metadata.version("MNN"),
@@ -80,7 +85,8 @@ def _threads() -> int:
         return 0
 
 
-def _performed(request: dict[str, Any]) -> Exit:
+def performed(request: dict[str, Any]) -> Exit:
+    """Carry out a request in a fork, and say how that ended."""
     sys.stdout.flush()
     reading, writing = os.pipe()
     server = os.getpid()

@@ -40,6 +40,7 @@ FEEDS = "feeds"
 OUTPUTS = "outputs"
 INNER = "inner"
 SESSION = "session"
+HIGH = "high"
 
 
 def convert(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +79,8 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     enter(Stage.LOAD)
     inputs, outputs, inner = arguments["inputs"], arguments["outputs"], arguments["inner"]
-    module = load(arguments["model"], inputs, outputs)
+    options = _options(arguments)
+    module = load(arguments["model"], inputs, outputs, **options)
     entries = module.get_info()["inputs"]
     results: list[np.ndarray] = []
     stored = read_arrays(Path(FEEDS))
@@ -95,7 +97,7 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
         enter(Stage.INNER)
         del module
         gc.collect()  # two would take twice the memory
-        module = load(arguments["model"], inputs, inner)
+        module = load(arguments["model"], inputs, inner, **options)
         found = forward(module, module.get_info()["inputs"], inputs, feeds[0], inner)
         write_arrays(Path(INNER), found)
     told = {"seconds": [after - before for before, after in pairwise(times)]}
@@ -104,7 +106,7 @@ def run(arguments: dict[str, Any]) -> dict[str, Any]:
     enter(Stage.SESSION)
     del module
     gc.collect()
-    session, found = run_session(arguments["model"], again, outputs)
+    session, found = run_session(arguments["model"], again, outputs, **options)
     write_arrays(Path(SESSION), found)
     return told | {"session": session}
 
@@ -117,7 +119,7 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
     """
     enter(Stage.LOAD)
     inputs, outputs = arguments["inputs"], arguments["outputs"]
-    module = load(arguments["model"], inputs, outputs)
+    module = load(arguments["model"], inputs, outputs, **_options(arguments))
     known = {name: entry_of(*held) for name, held in arguments["held"].items()}
     entries = [known.get(name, entry) for name, entry in zip(inputs, module.get_info()["inputs"], strict=True)]
     arrays = read_arrays(Path(FEEDS))
@@ -163,17 +165,30 @@ def _size(name: str) -> int:
         return 0
 
 
-def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1) -> Any:
-    """Load on the CPU. Precision high: on x86 all give the same bits, on ARM it keeps float16 out.
+def _options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """`threads` and `precision`, where a device is asked for them."""
+    return {name: arguments[name] for name in ("threads", "precision") if name in arguments}
+
+
+def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1, precision: str = HIGH) -> Any:
+    """Load on the CPU.
+
+    Args:
+        path: The file.
+        inputs: Names.
+        outputs: Names.
+        threads: Number of threads.
+        precision: `high`, `normal` or `low`: on x86 all give the same bits; on ARM high keeps float16 out.
 
     Raises:
         TaskError: MNN cannot load it.
     """
     from MNN import expr, nn
 
+    modes = {HIGH: expr.PrecisionMode.High, "normal": expr.PrecisionMode.Normal, "low": expr.PrecisionMode.Low}
     try:
-        high = expr.PrecisionMode.High
-        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=high, thread_num=threads)
+        mode = modes[precision]
+        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=mode, thread_num=threads)
     except SystemError as error:  # pymnn returns a result with an exception set
         raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
     if module is None:
@@ -232,6 +247,18 @@ def perform(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return _failure(FailureKind.MEMORY, "the memory limit was reached")
     except Exception as error:  # noqa: BLE001 - whatever MNN raises is a finding about the model
         return _failure(FailureKind.ERROR, f"{type(error).__name__}: {error}")
+
+
+def rehearse() -> None:
+    """Do in the current directory what a task does besides MNN's part: read and write arrays, tell stage and result."""
+    import numpy as np
+
+    enter(Stage.START)
+    for dtype in ("float32", "int64"):
+        write_arrays(Path(FEEDS), [np.zeros((1, 2), dtype), np.zeros(0, dtype)])
+        held = [np.require(each, np.float32, ["C", "A"]) for each in read_arrays(Path(FEEDS))]
+        with np.errstate(over="ignore", invalid="ignore"):
+            publish({"same": [bool(np.array_equal(each, each.copy())) for each in held]})
 
 
 def perform_confined(task: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""`--device`, `--precision` and `--threads`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mnncompat.cli.declared import option
+from mnncompat.errors import UsageError
+
+if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
+    from mnncompat.devices.names import DeviceName
+
+DeviceOption = Annotated[
+    str | None,
+    option(
+        "--device",
+        metavar="NAME",
+        help="Run the file there as well: arm64[:a53|:a76|:max], ssh:HOST, or one of [tool.mnncompat.devices]; "
+        "`mnncompat device list` lists them.",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    option(
+        "--precision",
+        metavar="NAME",
+        help="What MNN computes in where the file is deployed: high, normal or low (float16 on most phones). "
+        "[default: high]",
+    ),
+]
+ThreadsOption = Annotated[
+    int, option("--threads", min=1, metavar="N", help="Threads of MNN on the device.", show_default=True)
+]
+PRECISIONS = ("high", "normal", "low")
+
+
+def parse_precision(text: str | None) -> str:
+    """The precision, `high` if none is given.
+
+    Raises:
+        UsageError: There is no such precision.
+    """
+    if text is not None and text not in PRECISIONS:
+        raise UsageError(f"unknown precision: {text}", hint=f"there are: {', '.join(PRECISIONS)}")
+    return text or PRECISIONS[0]
+
+
+def declared_devices() -> dict[str, Any]:
+    """What the project declares in `[tool.mnncompat.devices]`.
+
+    Raises:
+        UsageError: It is no table.
+    """
+    from mnncompat.cli.config import configured
+
+    found = configured("devices")
+    if found is not None and not isinstance(found, dict):
+        raise UsageError("[tool.mnncompat] devices is not a table", hint="write [tool.mnncompat.devices]")
+    return dict(found or {})
+
+
+def parse_device(text: str) -> DeviceName:
+    """The device of that name; a line on stderr where a project says which machine that is.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from mnncompat.cli.console import note
+    from mnncompat.devices.names import device_named
+
+    found = device_named(text, declared_devices())
+    if found.declared and found.host:
+        note(f"{found.declared} is ssh:{found.host}, as pyproject.toml says")
+    return found
+
+
+def parse_where(device: str | None, precision: str | None, threads: int) -> Where | None:
+    """Where a file is to be run besides this machine; None if nowhere.
+
+    Raises:
+        UsageError: There is no such device or precision.
+    """
+    chosen = parse_precision(precision)
+    if device is None:
+        return None
+    from mnncompat.devices.device import Precision, Where
+    from mnncompat.devices.names import HOST
+
+    named = parse_device(device)
+    return None if named.kind == HOST else Where(device=named, precision=Precision(chosen), threads=threads)

@@ -1,0 +1,72 @@
+"""Wheels of MNN and numpy for arm64, downloaded by pip and unpacked into a folder of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from mnncompat.errors import RunnerError
+
+_GLIBC = (39, 36, 35, 34, 31, 28, 27, 24, 17)
+_PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in _GLIBC), "manylinux2014_aarch64")
+_SECONDS = 900
+
+
+def fetch(release: str, python: str, place: Path, *, glibc: int = 0) -> None:
+    """Download and unpack MNN and numpy.
+
+    Args:
+        release: Of MNN, `3.6.1`.
+        python: The version of Python that they are for, `3.11`.
+        place: Where; replaced when all is there.
+        glibc: Minor version of the C library there; 0 if unknown: then wheels of any are taken.
+
+    Raises:
+        RunnerError: pip is missing, or there are no such wheels.
+    """
+    part = place.with_name(f"{place.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "wheels").mkdir(parents=True)
+    try:
+        _download(release, python, part / "wheels", glibc)
+        for wheel in sorted((part / "wheels").glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(part)
+        shutil.rmtree(part / "wheels")
+        (part / "complete").touch()
+        shutil.rmtree(place, ignore_errors=True)
+        part.replace(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _download(release: str, python: str, place: Path, glibc: int) -> None:
+    platforms = [each for each in _PLATFORMS if not glibc or _glibc_of(each) <= glibc]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += [word for each in platforms for word in ("--platform", each)]
+    command += ["--python-version", python, "--implementation", "cp", "--dest", str(place), f"MNN=={release}", "numpy"]
+    try:
+        found = subprocess.run(  # noqa: S603 - pip of this environment
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunnerError(f"pip did not end in {_SECONDS} s", hint="is the network reachable? run it again") from error
+    if found.returncode:
+        lines = found.stderr.decode(errors="replace").strip().splitlines()
+        if any("No module named pip" in line for line in lines):
+            raise RunnerError(
+                "pip is not installed in the environment of mnncompat",
+                hint=f"install it: {Path(sys.executable).name} -m ensurepip, or `uv pip install pip`",
+            )
+        told = next((line.strip()[:300] for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
+        raise RunnerError(
+            f"pip finds no wheels of MNN {release} and numpy for arm64 and Python {python}: {told}",
+            hint="`pip index versions MNN` lists the releases; those since 3.0.0 have wheels for arm64",
+        )
+
+
+def _glibc_of(platform: str) -> int:
+    return 17 if platform.startswith("manylinux2014") else int(platform.split("_")[2])

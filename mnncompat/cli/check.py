@@ -30,6 +30,7 @@ _FAIL_ON = ("error", "warning", "performance", "never")
 def check(  # noqa: PLR0913 - options
     models: options.Models,
     *,
+    exclude: options.Exclude = None,
     mnn: options.MnnVersion = None,
     select: options.Select = None,
     ignore: options.Ignore = None,
@@ -55,6 +56,7 @@ def check(  # noqa: PLR0913 - options
     check_format(output_format)
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
+    models = options.model_paths(models, exclude)
     choice = _choice(select, ignore)
     additions = [_reader(shape)]
     if probe:

@@ -14,6 +14,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "mnn": (str, "mnn", ("check", "ops")),
     "select": (list, "select", ("check", "fix", "convert")),
     "ignore": (list, "ignore", ("check", "fix", "convert")),
+    "exclude": (list, "exclude", ("check", "fix", "convert")),
     "backend": (list, "backend", ("check", "fix", "convert")),
     "head": (str, "head", ("check", "fix", "convert")),
     "fail-on": (str, "fail_on", ("check",)),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def convert(  # noqa: PLR0913 - options
     models: options.Models,
     *,
+    exclude: options.Exclude = None,
     output: options.Out = None,
     dry_run: options.DryRun = False,
     fix: options.Rewritten = True,
@@ -63,6 +64,7 @@ def convert(  # noqa: PLR0913 - options
     proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
     given; an earlier OUT is then untouched.
     """
+    models = options.model_paths(models, exclude)
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, (data, preprocess, feeds, data_only), exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)

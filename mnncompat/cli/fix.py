@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def fix(  # noqa: PLR0913 - options
     models: options.Models,
     *,
+    exclude: options.Exclude = None,
     output: options.Out = None,
     in_place: options.InPlace = False,
     show_diff: options.ShowDiff = False,
@@ -50,6 +51,7 @@ def fix(  # noqa: PLR0913 - options
     shows changes.
     """
     check_format(output_format)
+    models = options.model_paths(models, exclude)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target

@@ -20,7 +20,23 @@ if TYPE_CHECKING:
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
-Models = Annotated[list[Path], argument(metavar="MODEL...", help="ONNX files.", show_default=False)]
+Models = Annotated[
+    list[Path],
+    argument(
+        metavar="MODEL...",
+        help="ONNX files; folders, of which all .onnx files are taken that git does not ignore; patterns such as "
+        "'models/**/*.onnx'.",
+        show_default=False,
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave these out of folders and patterns: `*-draft.onnx`, `old/`, `detectors/*.onnx`. Repeatable.",
+    ),
+]
 OneModel = Annotated[Path, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 Out = Annotated[Path | None, option("-o", "--output", metavar="OUT", help="Where to write the result.")]
 MnnVersion = Annotated[
@@ -193,6 +209,17 @@ Python = Annotated[
     Path | None,
     option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
 ]
+
+
+def model_paths(models: Sequence[Path], exclude: Sequence[str] | None) -> list[Path]:
+    """The models that the words of a command line name, each once (`mnncompat.files.model_paths`).
+
+    Raises:
+        UsageError: A folder or a pattern names no model.
+    """
+    from mnncompat.files.model_paths import model_files
+
+    return model_files(models, exclude=tuple(exclude or ()))
 
 
 def split_names(values: Sequence[str] | None, option: str) -> tuple[str, ...]:

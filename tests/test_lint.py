@@ -106,9 +106,7 @@ def test_text_names_what_the_model_does_not_say_in_one_line() -> None:
     proto.graph.input[0].type.tensor_type.ClearField("shape")
     lines = render([check(proto)], OutputFormat.TEXT).splitlines()
     told = [line for line in lines if "cannot tell from the model" in line]
-    assert told == [
-        "info cannot tell from the model whether these hold: MNN220 (31 nodes); --output-format concise lists them"
-    ]
+    assert told == ["info cannot tell from the model whether these hold: MNN220 (31 nodes); --verbose lists them"]
     assert len(lines) < 8
 
 

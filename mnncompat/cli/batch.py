@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
-from mnncompat.cli.console import progress_bar, report
+from mnncompat.cli.console import Reporting, progress_bar, report
 from mnncompat.cli.failures import words
 from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import ModelError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_MOST_ALIKE = 3
+"""Errors with the same words that are told on stderr."""
+_MOST_NAMES = 10
 _BUG = "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
 
 
@@ -41,6 +45,7 @@ def each_model(
     reported: list[Result | Unfinished] = []
     done: list[Result] = []
     left: list[str] = []
+    said: Counter[str] = Counter()
     for path, (result, error) in zip(models, _outcomes(models, work, jobs), strict=True):
         if error is None:
             done.append(cast("Result", result))
@@ -50,10 +55,11 @@ def each_model(
             raise Interrupted from error
         if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
             raise error
-        reported.append(_unfinished(path, error))
+        reported.append(_unfinished(path, error, said))
         left.append(str(path))
     if left and len(models) > 1:
-        say(f"{len(left)} of {len(models)} models could not be worked on: {', '.join(left)}")
+        more = f" and {len(left) - _MOST_NAMES} more" if len(left) > _MOST_NAMES else ""
+        say(f"{len(left)} of {len(models)} models could not be worked on: {', '.join(left[:_MOST_NAMES])}{more}")
     return reported, tuple(done)
 
 
@@ -73,27 +79,32 @@ def _outcomes(models: Sequence[Path], work: Callable[[Path], Result], jobs: int)
             yield None, error
 
 
-def report_all(reported: Sequence[Any], done: Sequence[Any], output_format: str) -> None:
+def report_all(reported: Sequence[Any], done: Sequence[Any], reporting: Reporting) -> None:
     """Report on every model, and end with status 2 if the work was not done with all of them.
 
     Args:
         reported: The first that `each_model` returned.
         done: The second.
-        output_format: The format.
+        reporting: How.
     """
-    report(reported, output_format)
+    report(reported, reporting)
     if len(done) < len(reported):
         raise Ended(EXIT_ERROR)
 
 
-def _unfinished(path: Path, error: Exception) -> Unfinished:
+def _unfinished(path: Path, error: Exception, said: Counter[str]) -> Unfinished:
+    """The report of a model that was not finished; of many alike the first few are told on stderr as well."""
     from mnncompat.results.diagnostics import Location
     from mnncompat.results.outcomes import Unfinished
     from mnncompat.results.rules import NOT_FINISHED, UNREADABLE
 
     message, hint = words(error, bug=_BUG)
-    say_error(message if str(path) in message else f"{path}: {message}", hint)
-    rule = UNREADABLE if isinstance(error, ModelError) else NOT_FINISHED
     told = " ".join(message.split()).removeprefix(f"{path}: ")
+    said[told] += 1
+    if said[told] <= _MOST_ALIKE:
+        say_error(message if str(path) in message else f"{path}: {message}", hint)
+    elif said[told] == _MOST_ALIKE + 1:
+        say(f"... and others: {told}; the report names all")
+    rule = UNREADABLE if isinstance(error, ModelError) else NOT_FINISHED
     found = rule.finding(Location(model=str(path)), told, status="error", hint=hint)
     return Unfinished(source=str(path), diagnostics=(found,))

@@ -7,13 +7,27 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from mnncompat.cli.printing import emit, say
 from mnncompat.errors import UsageError
 from mnncompat.files.allowance import allow, allow_command, bounds_memory
 
-__all__ = ["begin_work", "check_format", "emit", "note", "progress_bar", "report", "tool_version", "use_color"]
+__all__ = [
+    "Reporting",
+    "be_quiet",
+    "begin_work",
+    "check_format",
+    "emit",
+    "note",
+    "progress_bar",
+    "report",
+    "tool_version",
+    "use_color",
+]
+
+_QUIET: list[bool] = []
 
 
 def begin_work(
@@ -44,9 +58,15 @@ def begin_work(
     gc.enable()
 
 
+def be_quiet(*, quiet: bool) -> None:
+    """Whether progress and notes are left out from now on; errors are not."""
+    _QUIET[:] = [True] if quiet else []
+
+
 def note(text: str) -> None:
-    """Write a progress line to stderr."""
-    say(text)
+    """Write a line about progress to stderr, unless the user wants none."""
+    if not _QUIET:
+        say(text)
 
 
 def use_color() -> bool:
@@ -62,7 +82,7 @@ def use_color() -> bool:
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, on a terminal only; yields a function that is called with what is done, and the total."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    if _QUIET or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -73,18 +93,71 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def report(results: Sequence[Any], output_format: str) -> None:
-    """Render results to stdout.
+class Reporting(NamedTuple):
+    """How results are reported.
+
+    Attributes:
+        output_format: See `mnncompat.report.OutputFormat`.
+        file: Where to; None for standard output.
+        statistics: Totals by rule come first; text and markdown only.
+        verbose: Every place and all evidence; text only.
+    """
+
+    output_format: str = "text"
+    file: Path | None = None
+    statistics: bool = False
+    verbose: bool = False
+
+    def checked(self) -> Reporting:
+        """The same, if it can be done; called before any work.
+
+        Raises:
+            UsageError: There is no such format.
+            OutputError: The file cannot be written.
+        """
+        check_format(self.output_format)
+        if self.file is not None:
+            from mnncompat.graph.atomic_files import require_writable
+
+            require_writable(self.file)
+        return self
+
+
+def report(results: Sequence[Any], reporting: Reporting) -> None:
+    """Render results to stdout or to a file.
 
     Raises:
         UsageError: There is no such format.
+        OutputError: They cannot be written.
     """
     from mnncompat.report import render
 
-    emit(
-        render(results, check_format(output_format), rules=_rules(results, output_format), color=use_color()),
-        output_format,
+    to_file = reporting.file is not None
+    text = render(
+        results,
+        check_format(reporting.output_format),
+        rules=_rules(results, reporting.output_format),
+        color=use_color() and not to_file,
+        width=None if to_file else _width(),
+        statistics=reporting.statistics,
+        verbose=reporting.verbose,
     )
+    if reporting.file is None:
+        emit(text, reporting.output_format)
+        return
+    from mnncompat.graph.atomic_files import write_atomically
+
+    write_atomically(reporting.file, text.encode(errors="surrogateescape"))
+    note(f"wrote {reporting.file}")
+
+
+def _width() -> int | None:
+    """Columns of the terminal, where there is one: words are not broken there."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def check_format(output_format: str) -> Any:

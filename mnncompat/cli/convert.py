@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
-from mnncompat.cli.console import begin_work, check_format, note
+from mnncompat.cli.console import Reporting, be_quiet, begin_work, note
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
@@ -56,6 +56,9 @@ def convert(  # noqa: PLR0913 - options
     timeout: Timeout = None,
     jobs: Jobs = 1,
     output_format: options.Format = "text",
+    output_file: options.OutputFile = None,
+    statistics: options.Statistics = False,
+    verbose: options.Verbose = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Check, fix, convert and verify; OUT appears only if it is proven that MNN computes what the model computes.
@@ -64,18 +67,19 @@ def convert(  # noqa: PLR0913 - options
     proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
     given; an earlier OUT is then untouched.
     """
+    be_quiet(quiet=quiet)
+    reporting = Reporting(output_format, output_file, statistics, verbose).checked()
     models = options.model_paths(models, exclude)
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, (data, preprocess, feeds, data_only), exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
-    _convert_all(models, gate, shape, _Report(quiet, check_format(output_format), diagnose, output, dry_run), jobs=jobs)
+    _convert_all(models, gate, shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
 
 
 class _Report(NamedTuple):
     """What is told of the conversions, and how."""
 
-    quiet: bool
-    output_format: str
+    reporting: Reporting
     diagnose: bool
     output: Path | None
     dry_run: bool
@@ -164,13 +168,11 @@ def _convert_all(
     def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return convert_model(
-            model, targets[path], options=mine, progress=(lambda _: None) if written.quiet else note
-        ).told()
+        return convert_model(model, targets[path], options=mine, progress=note).told()
 
     reported, results = each_model(models, converted, jobs=jobs)
     found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]
-    report_all([*reported, *found], [*results, *found], written.output_format)
+    report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
 

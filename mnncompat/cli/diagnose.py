@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import EXIT_ERROR, Ended, options
-from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.console import Reporting, be_quiet, begin_work, note, report
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
@@ -64,6 +64,7 @@ def diagnose(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     timeout: Timeout = None,
     output_format: options.Format = "text",
+    output_file: options.OutputFile = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Say which node makes a converted model compute something else than MODEL, why, and what helps.
@@ -71,10 +72,11 @@ def diagnose(  # noqa: PLR0913 - options
     FILE.mnn itself is looked into: each of its tensors is compared with the value of the same name under ONNX Runtime,
     as the file computes it and fed with right values. Exit status 1 if the outputs differ or MNN fails.
     """
-    check_format(output_format)
+    be_quiet(quiet=quiet)
+    reporting = Reporting(output_format, output_file).checked()
     limits = parse_timeout(timeout), parse_memory(memory_limit)
     if replay is not None:
-        finish(_replayed(replay, *limits), output_format)
+        finish(_replayed(replay, *limits), reporting)
         return
     require_files(model, file)
     converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
@@ -82,7 +84,7 @@ def diagnose(  # noqa: PLR0913 - options
     inputs = options.parse_data(data, preprocess, feeds, only=data_only)
     wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs))
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
-    finish(replace(_found(model, file, wanted, shape, quiet=quiet), every_layer=every), output_format, svg)
+    finish(replace(_found(model, file, wanted, shape), every_layer=every), reporting, svg)
 
 
 def _converter(fp16: bool, weight_bits: int, optimize_level: int | None, exact_gelu: bool) -> ConvertOptions:  # noqa: FBT001 - options
@@ -104,16 +106,14 @@ def require_files(model: Path | None, file: Path | None) -> None:
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`, or leave it out")
 
 
-def _found(
-    model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape: list[str] | None, *, quiet: bool
-) -> Diagnosis:
+def _found(model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape: list[str] | None) -> Diagnosis:
     from mnncompat.diagnosing.diagnose import diagnose as find
     from mnncompat.graph.model_file import load
 
     assert model is not None  # noqa: S101 - require_files
     loaded = load(model)
     drawing: Drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded))
-    return find(loaded, file, replace(wanted, drawing=drawing), progress=(lambda _: None) if quiet else note)
+    return find(loaded, file, replace(wanted, drawing=drawing), progress=note)
 
 
 def diagnose_options(
@@ -145,7 +145,7 @@ def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagno
     return replay(folder, limits=child_limits(seconds))
 
 
-def finish(found: Diagnosis, output_format: str, picture: Path | None = None) -> None:
+def finish(found: Diagnosis, reporting: Reporting, picture: Path | None = None) -> None:
     """Report, and end with the status that it means."""
     from mnncompat.graph.atomic_files import write_atomically
     from mnncompat.report.svg import svg
@@ -154,7 +154,7 @@ def finish(found: Diagnosis, output_format: str, picture: Path | None = None) ->
     if picture is not None:
         write_atomically(picture, svg(found).encode())
         note(f"wrote {picture}")
-    report([found], output_format)
+    report([found], reporting)
     if not found.complete:
         raise Ended(EXIT_ERROR)
     if found.verdict is not DiagnosisVerdict.AGREES:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
-from mnncompat.cli.console import begin_work, check_format, emit, note, use_color
+from mnncompat.cli.console import Reporting, be_quiet, begin_work, emit, note, use_color
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
@@ -44,13 +44,18 @@ def fix(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     jobs: Jobs = 1,
     output_format: options.Format = "text",
+    output_file: options.OutputFile = None,
+    statistics: options.Statistics = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
 
     The result is checked again. Exit status 1 if errors remain, if a rewrite had to be given up, or if --diff alone
     shows changes.
     """
-    check_format(output_format)
+    be_quiet(quiet=quiet)
+    reporting = Reporting(output_format, output_file, statistics, verbose).checked()
     models = options.model_paths(models, exclude)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
     from mnncompat.checking.rechecked import fix_and_check
@@ -64,7 +69,7 @@ def fix(  # noqa: PLR0913 - options
     one = partial(_fix_one, output=output, in_place=in_place, shape=shape, fixing=work)
     reported, results = each_model(models, one, jobs=jobs)
     _show_changes(results if show_diff and output_format == "text" else ())
-    report_all(reported, results, output_format)
+    report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)
 
 

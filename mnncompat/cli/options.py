@@ -55,7 +55,21 @@ Ignore = Annotated[
     list[str] | None,
     option("--ignore", metavar="RULE", help="Not these rules: code, start of a code, or name. Repeatable."),
 ]
-Format = Annotated[str, option("--output-format", metavar="FORMAT", help="text, concise, json, sarif or github.")]
+Format = Annotated[
+    str,
+    option(
+        "--output-format",
+        metavar="FORMAT",
+        help="text, concise, json, sarif, github, gitlab (code quality), junit or markdown.",
+    ),
+]
+OutputFile = Annotated[
+    Path | None, option("--output-file", metavar="FILE", help="Write the report there, not to standard output.")
+]
+Statistics = Annotated[
+    bool, option("--statistics", help="Begin with the verdict over all models, and with totals by rule.")
+]
+Verbose = Annotated[bool, option("-v", "--verbose", help="Show every place and all evidence; text only.")]
 Unsafe = Annotated[bool, option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
 Shapes = Annotated[
     list[str] | None,
@@ -199,7 +213,7 @@ Time = Annotated[
     bool,
     option("--time", help="Measure the latency of the file here, and that of the model converted without rewrites."),
 ]
-Quiet = Annotated[bool, option("-q", "--quiet", help="No progress on stderr.")]
+Quiet = Annotated[bool, option("-q", "--quiet", help="No progress and notes on stderr; errors stay.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 

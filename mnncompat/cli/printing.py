@@ -24,13 +24,13 @@ def emit(text: str, output_format: str = "text") -> None:
 
     Args:
         text: The report, in which names are escaped.
-        output_format: What it is: `json` and `sarif` are JSON, `github` consists of workflow commands.
+        output_format: What it is: `json`, `sarif` and `gitlab` are JSON, `github` consists of workflow commands.
 
     Raises:
         OutputError: It cannot be written.
         BrokenPipeError: Nobody reads it any more.
     """
-    if output_format in ("json", "sarif"):
+    if output_format in ("json", "sarif", "gitlab"):
         text = _ANYWHERE.sub(r"\\u0023", text)
     else:
         text = _ANYWHERE.sub(r"\\x23", text if output_format == "github" else _AT_START.sub(r"\1\\x3a", text))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import Ended, api_options, options
-from mnncompat.cli.console import begin_work, check_format, note, report
+from mnncompat.cli.console import Reporting, be_quiet, begin_work, note, report
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
@@ -58,13 +58,17 @@ def verify(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     timeout: Timeout = None,
     output_format: options.Format = "text",
+    output_file: options.OutputFile = None,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
 
     Exit status 1 if any output differs, is missing, or nothing could be compared; and if the proof lacks something that
     --accept does not name, or MNN's Session API does not run the file and --require-session is given.
     """
-    check_format(output_format)
+    be_quiet(quiet=quiet)
+    reporting = Reporting(output_format, output_file, verbose=verbose).checked()
     accepted = options.parse_accepted(accept)
     tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
@@ -78,7 +82,7 @@ def verify(  # noqa: PLR0913 - options
         verified = _compared(model, file, shape, drawn, run)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
-    report([verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], output_format)
+    report([verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], reporting)
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
     if not proven or verified.fails_requirement:

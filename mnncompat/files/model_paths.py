@@ -65,7 +65,7 @@ def _is_plain(path: Path) -> bool:
 
 def _found(path: Path, exclude: Sequence[str]) -> list[Path]:
     folder = is_folder(path)
-    entries: Iterable[Path] = [path] if folder else map(Path, iglob(str(path), recursive=True))
+    entries: Iterable[Path] = [path] if folder else map(Path, iglob(str(path), recursive=True))  # noqa: PTH207 - not relative
     found = {each for entry in entries for each in (_models_below(entry) if is_folder(entry) else _if_model(entry))}
     kept = [each for each in sorted(found, key=_natural) if not is_excluded(each, exclude)]
     ignored = _ignored_by_git(kept)

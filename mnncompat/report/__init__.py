@@ -37,6 +37,12 @@ class OutputFormat(StrEnum):
     """SARIF 2.1.0, for code scanning."""
     GITHUB = "github"
     """GitHub Actions workflow commands: annotations."""
+    GITLAB = "gitlab"
+    """GitLab's code quality report."""
+    JUNIT = "junit"
+    """JUnit XML: a suite for each model."""
+    MARKDOWN = "markdown"
+    """A comment on a pull request, or the summary of a CI step."""
 
 
 def render(
@@ -46,6 +52,8 @@ def render(
     rules: Sequence[RuleInfo] = (),
     color: bool = False,
     width: int | None = None,
+    statistics: bool = False,
+    verbose: bool = False,
 ) -> str:
     """Write results in a format.
 
@@ -55,6 +63,8 @@ def render(
         rules: Rules that the findings come from. SARIF lists them; text reads from them which rewrites are unsafe.
         color: Use ANSI styles; text only.
         width: Columns to wrap at, None for no wrapping; text only.
+        statistics: Begin with the verdict and with totals by rule; text and Markdown.
+        verbose: Show every place and all evidence; text only.
 
     Returns:
         The report. It ends with a newline, or is empty if the format shows findings only and there are none (concise
@@ -65,23 +75,38 @@ def render(
         case OutputFormat.TEXT:
             from mnncompat.report import text
 
-            return text.render(subjects, rules=rules, color=color, width=width)
+            written = text.render(
+                subjects, rules=rules, color=color, width=width, statistics=statistics, verbose=verbose
+            )
         case OutputFormat.CONCISE:
             from mnncompat.report import concise
 
-            return concise.render(subjects)
+            written = concise.render(subjects)
         case OutputFormat.JSON:
             from mnncompat.report import json
 
-            return json.render(subjects)
+            written = json.render(subjects)
         case OutputFormat.SARIF:
             from mnncompat.report import sarif
 
-            return sarif.render(subjects, rules=rules)
+            written = sarif.render(subjects, rules=rules)
         case OutputFormat.GITHUB:
             from mnncompat.report import github
 
-            return github.render(subjects)
+            written = github.render(subjects)
+        case OutputFormat.GITLAB:
+            from mnncompat.report import gitlab
+
+            written = gitlab.render(subjects)
+        case OutputFormat.JUNIT:
+            from mnncompat.report import junit
+
+            written = junit.render(subjects)
+        case OutputFormat.MARKDOWN:
+            from mnncompat.report import markdown
+
+            written = markdown.render(subjects, statistics=statistics)
+    return written
 
 
 _HOMES = {

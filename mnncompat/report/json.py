@@ -18,7 +18,7 @@ from mnncompat.results.diagnostics import CheckResult, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 from mnncompat.results.parity_report import Tolerance
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.

@@ -15,10 +15,10 @@ from typing import Any
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import node_name, uri
 from mnncompat.report.printable import printable
-from mnncompat.report.sarif_rules import LEVELS, descriptor
+from mnncompat.report.sarif_rules import HOME, LEVELS, descriptor
 from mnncompat.report.subject import Subject
 from mnncompat.report.version import tool_version
-from mnncompat.results.diagnostics import Diagnostic, RuleInfo
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, RuleInfo, Suppressed
 from mnncompat.results.outcomes import Unfinished
 from mnncompat.results.rules import RESULT_RULES
 
@@ -26,12 +26,18 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def render(subjects: Sequence[Subject], *, rules: Sequence[RuleInfo] = ()) -> str:
-    """Write one run over all results; a finding whose rule is not in `rules` gets one without texts."""
+    """Write one run over all results, with the rules in use; one that is not in `rules` is described without texts."""
     failed = [each for subject in subjects if isinstance(subject, Unfinished) for each in findings(subject)]
     found = [each for subject in subjects if not isinstance(subject, Unfinished) for each in findings(subject)]
-    listed = _rules(found, rules)
+    aside = [each.diagnostic for each in _set_aside(subjects)]
+    listed = _rules([*found, *aside], rules)
     numbers = {rule.code: number for number, rule in enumerate(listed)}
-    driver = {"name": "mnncompat", "version": tool_version(), "rules": [descriptor(rule) for rule in listed]}
+    driver = {
+        "name": "mnncompat",
+        "version": tool_version(),
+        "informationUri": HOME,
+        "rules": [descriptor(rule) for rule in listed],
+    }
     notified = {each.code: each for each in failed}
     if notified:
         driver["notifications"] = [descriptor(rule) for rule in RESULT_RULES if rule.code in notified]
@@ -39,7 +45,7 @@ def render(subjects: Sequence[Subject], *, rules: Sequence[RuleInfo] = ()) -> st
         "tool": {"driver": driver},
         "invocations": [_invocation(failed)],
         "columnKind": "unicodeCodePoints",
-        "results": list(_results(found, numbers)),
+        "results": [*_results(found, numbers), *_suppressed(subjects, numbers)],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, allow_nan=False) + "\n"
 
@@ -59,9 +65,9 @@ def _invocation(failed: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _rules(found: Sequence[Diagnostic], given: Sequence[RuleInfo]) -> list[RuleInfo]:
-    """The given rules and those that findings need, by code."""
+    """The rules that findings need, by code."""
     used = {each.code: each for each in reversed(found)}
-    known = {rule.code: rule for rule in RESULT_RULES if rule.code in used} | {rule.code: rule for rule in given}
+    known = {rule.code: rule for rule in (*RESULT_RULES, *given) if rule.code in used}
     bare = {code: _bare(each) for code, each in used.items() if code not in known}
     return [rule for _, rule in sorted((known | bare).items())]
 
@@ -92,6 +98,18 @@ def _results(found: Sequence[Diagnostic], numbers: dict[str, int]) -> Iterator[d
             "partialFingerprints": {"primaryLocationLineHash": _fingerprint(key, seen[key])},
             "properties": _properties(each),
         }
+
+
+def _suppressed(subjects: Sequence[Subject], numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Findings that a baseline knows, or that the configuration ignores: results that nobody has to look at."""
+    aside = _set_aside(subjects)
+    for each, written in zip(aside, _results([each.diagnostic for each in aside], numbers), strict=True):
+        why = printable(each.reason) if each.reason else "a baseline knows it"
+        yield written | {"suppressions": [{"kind": "external", "status": "accepted", "justification": why}]}
+
+
+def _set_aside(subjects: Sequence[Subject]) -> list[Suppressed]:
+    return [each for subject in subjects if isinstance(subject, CheckResult) for each in subject.suppressed]
 
 
 def _message(found: Diagnostic) -> str:

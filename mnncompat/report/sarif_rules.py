@@ -11,6 +11,9 @@ from mnncompat.results.diagnostics import RuleInfo, Severity
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 """SARIF's level of each severity."""
 
+HOME = "https://github.com/mnncompat/mnncompat"
+"""Where the tool is at home."""
+
 _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "recommendation"}
 # GitHub cuts longer descriptions.
 _LONGEST = 1024
@@ -32,19 +35,18 @@ def descriptor(rule: RuleInfo) -> dict[str, Any]:
             "tags": ["mnn", "onnx", rule.category.value],
         },
     }
-    link = help_uri(rule)
-    return described | ({"helpUri": link} if link else {})
+    return described | {"helpUri": help_uri(rule)}
 
 
-def help_uri(rule: RuleInfo) -> str | None:
-    """MNN's source at the tag where the evidence names it, else ONNX's page of the operator, else None."""
+def help_uri(rule: RuleInfo) -> str:
+    """MNN's source at the tag where the evidence names it, else ONNX's page of the operator, else the tool's own."""
     for evidence in rule.evidence:
         if source_url(evidence):
             return source_url(evidence)
     for op_type in rule.op_types:
         if op_type.isidentifier():
             return f"https://onnx.ai/onnx/operators/onnx__{op_type}.html"
-    return None
+    return HOME
 
 
 def _help(rule: RuleInfo) -> str:

@@ -123,6 +123,21 @@ class Diagnostic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressed:
+    """A finding that is not reported as one, because somebody said so.
+
+    Attributes:
+        diagnostic: The finding.
+        by: ``baseline`` if a baseline knows it, ``configuration`` if the configuration ignores the rule on this node.
+        reason: Why it is ignored, as the configuration states it; empty for a baseline.
+    """
+
+    diagnostic: Diagnostic
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What `mnncompat check` found in one model.
 
@@ -132,6 +147,7 @@ class CheckResult:
         nodes: Number of nodes checked, in all graphs, subgraphs and functions.
         diagnostics: Findings, most severe first, then in graph order.
         backends: Where the converted model's ops run, for each backend that was asked for.
+        suppressed: Findings that a baseline knows, or that the configuration ignores on a node.
     """
 
     model: str
@@ -139,6 +155,7 @@ class CheckResult:
     nodes: int
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     backends: tuple[BackendReport, ...] = field(default=())
+    suppressed: tuple[Suppressed, ...] = field(default=())
 
     def at_least(self, severity: Severity) -> tuple[Diagnostic, ...]:
         """Return the findings that are at least as severe as `severity`."""

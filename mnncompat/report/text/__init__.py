@@ -18,10 +18,17 @@ def render(
     rules: Sequence[RuleInfo] = (),
     color: bool = False,
     width: int | None = None,
+    statistics: bool = False,
+    verbose: bool = False,
 ) -> str:
     """Write one section for each result, and a summary line if there are several checks, or one was not finished."""
-    page = Page(color=color, width=width)
+    page = Page(color=color, width=width, verbose=verbose)
     applicability = {rule.remedy or rule.name: rule.applicability for rule in rules if rule.applicability}
+    if statistics:
+        from mnncompat.report.text import totals
+
+        totals.write(page, subjects)
+        page.blank()
     for number, subject in enumerate(subjects):
         if number:
             page.blank()

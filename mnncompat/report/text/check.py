@@ -10,7 +10,7 @@ from mnncompat.report.location import full_name, model_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
-from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Severity
+from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Severity, Suppressed
 
 STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO: Style.NOTE}
 _OUTCOMES = {
@@ -31,11 +31,21 @@ _EVIDENCE_LENGTH = 80
 def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicability]) -> None:
     """Write the findings of one model and their summary."""
     write_findings(page, result.diagnostics, result.mnn_version, applicability)
-    page.line(
-        f"{model_name(result.model)}: {summary(result.diagnostics, result.nodes, result.mnn_version)}",
-        style=Style.BOLD,
-    )
+    _write_ignored(page, result.suppressed)
+    told = summary(result.diagnostics, result.nodes, result.mnn_version, suppressed=result.suppressed)
+    page.line(f"{model_name(result.model)}: {told}", style=Style.BOLD)
     _write_promises(page, result.diagnostics, applicability)
+
+
+def _write_ignored(page: Page, suppressed: Sequence[Suppressed]) -> None:
+    """What the configuration ignores, and why."""
+    ignored = [each for each in suppressed if each.by == "configuration"]
+    for each in ignored:
+        found = each.diagnostic
+        head = f"{label(found)} {printable(found.name)} at {full_name(found.location)}"
+        page.line(f"{head}: {printable(each.reason)}", lead="ignored: ", style=Style.FAINT)
+    if ignored:
+        page.blank()
 
 
 def _write_promises(page: Page, found: Sequence[Diagnostic], applicability: Mapping[str, Applicability]) -> None:
@@ -58,9 +68,9 @@ def write_findings(
 ) -> None:
     """Write one block for each group of findings that differ only in the node; for INFO, only in node and message."""
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
-    undecided = [each for each in found if _is_undecided(each)]
+    undecided = [] if page.verbose else [each for each in found if _is_undecided(each)]
     for each in found:
-        if not _is_undecided(each):
+        if page.verbose or not _is_undecided(each):
             groups.setdefault(_group_key(each), []).append(each)
     for group in groups.values():
         _write_group(page, group, mnn_version, applicability)
@@ -74,16 +84,26 @@ def write_total(page: Page, results: Sequence[CheckResult]) -> None:
     """Write the summary line of several models."""
     found = [each for result in results for each in result.diagnostics]
     clean = sum(not result.diagnostics for result in results)
+    suppressed = [each for result in results for each in result.suppressed]
     page.line(
-        f"{counted(len(results), 'model')}: {counts(found) or 'no findings'}"
+        f"{counted(len(results), 'model')}: {_counts(found, suppressed)}"
         + (f"; {clean} without findings" if found else ""),
         style=Style.BOLD,
     )
 
 
-def summary(found: Sequence[Diagnostic], nodes: int, mnn_version: str) -> str:
-    """`2 errors, 1 warning, 1 info in 14 nodes (MNN 3.6.1)`."""
-    return f"{counts(found) or 'no findings'} in {counted(nodes, 'node')} (MNN {printable(mnn_version)})"
+def summary(found: Sequence[Diagnostic], nodes: int, mnn_version: str, *, suppressed: Sequence[Suppressed] = ()) -> str:
+    """`2 errors, 1 warning, 1 info in 14 nodes (MNN 3.6.1)`, `no new findings (2 known) in 14 nodes (MNN 3.6.1)`."""
+    return f"{_counts(found, suppressed)} in {counted(nodes, 'node')} (MNN {printable(mnn_version)})"
+
+
+def _counts(found: Sequence[Diagnostic], suppressed: Sequence[Suppressed]) -> str:
+    """`1 error (3 known)`, `no new findings (3 known, 1 ignored by configuration)`."""
+    known = sum(each.by == "baseline" for each in suppressed)
+    ignored = len(suppressed) - known
+    told = counts(found) or ("no new findings" if known else "no findings")
+    aside = [f"{count} {what}" for count, what in ((known, "known"), (ignored, "ignored by configuration")) if count]
+    return f"{told} ({', '.join(aside)})" if aside else told
 
 
 def counts(found: Sequence[Diagnostic]) -> str:
@@ -136,15 +156,16 @@ def _write_group(
     times = f" ({len(group)} nodes)" if alike and len(group) > 1 else ""
     page.labelled(label(found), STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
     arrow = page.paint("-->", Style.FAINT)
-    if not alike and found.status == "unknown":
+    if not alike and found.status == "unknown" and not page.verbose:
         _write_operators(page, group)
         group = ()
-    for each in group[:_LOCATIONS]:
+    shown = len(group) if page.verbose else _LOCATIONS
+    for each in group[:shown]:
         told = "" if alike else f": {printable(each.message)}"
         page.raw([f"  {arrow} {full_name(each.location)}{told}"])
-    if len(group) > _LOCATIONS:
-        page.line(f"... and {len(group) - _LOCATIONS} more: --output-format concise lists all", lead="      ")
-    for note in _notes(found, mnn_version, applicability):
+    if len(group) > shown:
+        page.line(f"... and {len(group) - shown} more: --verbose lists all", lead="      ")
+    for note in _notes(found, mnn_version, applicability, in_full=page.verbose):
         page.line(note, lead="   = ")
 
 
@@ -160,7 +181,7 @@ def _write_undecided(page: Page, found: Sequence[Diagnostic]) -> None:
     page.labelled(
         "info",
         STYLES[Severity.INFO],
-        f" cannot tell from the model whether these hold: {told}; --output-format concise lists them",
+        f" cannot tell from the model whether these hold: {told}; --verbose lists them",
         indent=4,
     )
 
@@ -172,7 +193,9 @@ def _write_operators(page: Page, group: Sequence[Diagnostic]) -> None:
     page.line(f"{where}: {', '.join(operators)}", lead=f"  {page.paint('-->', Style.FAINT)} ")
 
 
-def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Applicability]) -> list[str]:
+def _notes(
+    found: Diagnostic, mnn_version: str, applicability: Mapping[str, Applicability], *, in_full: bool
+) -> list[str]:
     notes = []
     if found.status in _OUTCOMES:
         notes.append(f"MNN {printable(mnn_version)} {_OUTCOMES[found.status]}")
@@ -180,7 +203,9 @@ def _notes(found: Diagnostic, mnn_version: str, applicability: Mapping[str, Appl
         notes.append(_remedy(found, found.remedy, applicability))
     if found.hint:
         notes.append(f"hint: {printable(found.hint)}")
-    if found.evidence:
+    if found.evidence and in_full:
+        notes.extend(f"evidence: {printable(each)}" for each in found.evidence)
+    elif found.evidence:
         notes.append(f"evidence: {_evidence(found.evidence)}{_where(found)}")
     return notes
 

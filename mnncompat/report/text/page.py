@@ -25,11 +25,13 @@ class Page:
     Args:
         color: Use ANSI styles.
         width: Columns to wrap at, None for no wrapping.
+        verbose: Show every place and all evidence.
     """
 
-    def __init__(self, *, color: bool = False, width: int | None = None) -> None:
+    def __init__(self, *, color: bool = False, width: int | None = None, verbose: bool = False) -> None:
         self.color = color
         self.width = width
+        self.verbose = verbose
         self._lines: list[str] = []
 
     def paint(self, text: str, style: Style) -> str:

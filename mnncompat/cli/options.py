@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli.console import note
-from mnncompat.cli.declared import argument, option
+from mnncompat.cli.declared import option
+from mnncompat.cli.model_arguments import Exclude, Models, OneModel, model_paths
+from mnncompat.cli.report_options import Format, OutputFile, Quiet, Statistics, Verbose
 from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
@@ -17,27 +19,11 @@ if TYPE_CHECKING:
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
 
+__all__ = ["Exclude", "Format", "Models", "OneModel", "OutputFile", "Quiet", "Statistics", "Verbose", "model_paths"]
+
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
-Models = Annotated[
-    list[Path],
-    argument(
-        metavar="MODEL...",
-        help="ONNX files; folders, of which all .onnx files are taken that git does not ignore; patterns such as "
-        "'models/**/*.onnx'.",
-        show_default=False,
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    option(
-        "--exclude",
-        metavar="PATTERN",
-        help="Leave these out of folders and patterns: `*-draft.onnx`, `old/`, `detectors/*.onnx`. Repeatable.",
-    ),
-]
-OneModel = Annotated[Path, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 Out = Annotated[Path | None, option("-o", "--output", metavar="OUT", help="Where to write the result.")]
 MnnVersion = Annotated[
     str | None,
@@ -55,21 +41,6 @@ Ignore = Annotated[
     list[str] | None,
     option("--ignore", metavar="RULE", help="Not these rules: code, start of a code, or name. Repeatable."),
 ]
-Format = Annotated[
-    str,
-    option(
-        "--output-format",
-        metavar="FORMAT",
-        help="text, concise, json, sarif, github, gitlab (code quality), junit or markdown.",
-    ),
-]
-OutputFile = Annotated[
-    Path | None, option("--output-file", metavar="FILE", help="Write the report there, not to standard output.")
-]
-Statistics = Annotated[
-    bool, option("--statistics", help="Begin with the verdict over all models, and with totals by rule.")
-]
-Verbose = Annotated[bool, option("-v", "--verbose", help="Show every place and all evidence; text only.")]
 Unsafe = Annotated[bool, option("--unsafe-fixes", help="Apply unsafe rewrites too.")]
 Shapes = Annotated[
     list[str] | None,
@@ -213,7 +184,6 @@ Time = Annotated[
     bool,
     option("--time", help="Measure the latency of the file here, and that of the model converted without rewrites."),
 ]
-Quiet = Annotated[bool, option("-q", "--quiet", help="No progress and notes on stderr; errors stay.")]
 
 # ---- of `probe` ------------------------------------------------------------------------------------------------------
 
@@ -223,17 +193,6 @@ Python = Annotated[
     Path | None,
     option("--python", metavar="PATH", help="Interpreter of an environment that has the MNN to measure."),
 ]
-
-
-def model_paths(models: Sequence[Path], exclude: Sequence[str] | None) -> list[Path]:
-    """The models that the words of a command line name, each once (`mnncompat.files.model_paths`).
-
-    Raises:
-        UsageError: A folder or a pattern names no model.
-    """
-    from mnncompat.files.model_paths import model_files
-
-    return model_files(models, exclude=tuple(exclude or ()))
 
 
 def split_names(values: Sequence[str] | None, option: str) -> tuple[str, ...]:

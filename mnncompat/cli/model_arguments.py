@@ -1,0 +1,39 @@
+"""The models that a command works on, as they are named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from mnncompat.cli.declared import argument, option
+
+Models = Annotated[
+    list[Path],
+    argument(
+        metavar="MODEL...",
+        help="ONNX files; folders, of which all .onnx files are taken that git does not ignore; patterns such as "
+        "'models/**/*.onnx'.",
+        show_default=False,
+    ),
+]
+OneModel = Annotated[Path, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+Exclude = Annotated[
+    list[str] | None,
+    option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Leave these out of folders and patterns: `*-draft.onnx`, `old/`, `detectors/*.onnx`. Repeatable.",
+    ),
+]
+
+
+def model_paths(models: Sequence[Path], exclude: Sequence[str] | None) -> list[Path]:
+    """The models that the words of a command line name, each once (`mnncompat.files.model_paths`).
+
+    Raises:
+        UsageError: A folder or a pattern names no model.
+    """
+    from mnncompat.files.model_paths import model_files
+
+    return model_files(models, exclude=tuple(exclude or ()))

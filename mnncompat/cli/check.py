@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from mnncompat.cli import Ended, options
+from mnncompat.cli.baseline_options import NO_BASELINE, BaselineOptions
 from mnncompat.cli.batch import each_model, report_all
-from mnncompat.cli.console import Reporting, be_quiet, begin_work, note, progress_bar
-from mnncompat.cli.declared import option
+from mnncompat.cli.console import begin_work, progress_bar
+from mnncompat.cli.data_options import NO_SAMPLES, SampleOptions
 from mnncompat.cli.head_options import Head, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,13 +27,6 @@ if TYPE_CHECKING:
 
     Addition = Callable[[Model, CheckResult], CheckResult]
 
-Baseline = Annotated[
-    Path | None,
-    option("--baseline", metavar="FILE", help="Leave out the findings that this file knows: only new ones fail."),
-]
-UpdateBaseline = Annotated[
-    bool, option("--update-baseline", help="Write the findings of today to the --baseline, and succeed.")
-]
 _FAIL_ON = ("error", "warning", "performance", "never")
 
 
@@ -42,21 +37,14 @@ def check(  # noqa: PLR0913 - options
     mnn: options.MnnVersion = None,
     select: options.Select = None,
     ignore: options.Ignore = None,
-    baseline: Baseline = None,
-    update_baseline: UpdateBaseline = False,
-    output_format: options.Format = "text",
-    output_file: options.OutputFile = None,
-    statistics: options.Statistics = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    known: BaselineOptions = NO_BASELINE,
+    reports: ManyReportOptions = MANY_REPORTS,
     fail_on: options.FailOn = "warning",
     probe: options.ProbeNodes = False,
     backend: options.Backends = None,
     head: Head = None,
     shape: options.Shapes = None,
-    data: options.Inputs = None,
-    preprocess: options.Preprocessing = None,
-    feeds: options.Feeds = None,
+    data: SampleOptions = NO_SAMPLES,
     seed: options.Seed = 0,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
@@ -67,17 +55,16 @@ def check(  # noqa: PLR0913 - options
     Reads the graph only, unless --probe or --backend is given: neither MNN nor ONNX Runtime is started. Exit status 1
     if there are errors or warnings about correctness, or others that were selected.
     """
-    be_quiet(quiet=quiet)
-    reporting = Reporting(output_format, output_file, statistics, verbose).checked()
+    reporting = reports.begin()
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
     models = options.model_paths(models, exclude)
-    _require_baseline(baseline, update=update_baseline)
+    known.require()
     choice = _choice(select, ignore)
     additions = [_reader(shape)]
     if probe:
         _require_installed("--probe", mnn)
-        additions.append(_measurer(shape, options.parse_data(data, preprocess, feeds), seed))
+        additions.append(_measurer(shape, data.read(), seed))
     if backend:
         _require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
@@ -85,44 +72,9 @@ def check(  # noqa: PLR0913 - options
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
     form = chosen_head(head, backend, mnn)
     reported, results = _check_all(models, mnn, choice, additions, form, jobs)
-    if baseline is not None:
-        reported, results = _without_known(baseline, reported, results, update=update_baseline)
+    reported, results = known.compare(reported, results)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
-
-
-def _require_baseline(baseline: Path | None, *, update: bool) -> None:
-    """What is asked for can be done; called before any work."""
-    if baseline is None:
-        if update:
-            raise UsageError("--update-baseline updates nothing", hint="add --baseline FILE")
-        return
-    from mnncompat.checking.baseline import read_baseline
-    from mnncompat.graph.atomic_files import require_writable
-
-    if update:
-        require_writable(baseline)
-    if not update or baseline.exists():
-        read_baseline(baseline)
-
-
-def _without_known(
-    baseline: Path, reported: list[CheckResult | Unfinished], results: tuple[CheckResult, ...], *, update: bool
-) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
-    """Leave out the findings that a baseline knows, or have it know those of today."""
-    from mnncompat.checking.baseline import compare, write_baseline
-    from mnncompat.report.measures import counted
-    from mnncompat.results.diagnostics import CheckResult
-
-    if update:
-        note(f"wrote {baseline}: it knows {counted(write_baseline(baseline, results), 'finding')}")
-    new, known, gone = compare(baseline, results)
-    if known and not update:
-        note(f"not shown, since {baseline} knows them: {counted(known, 'finding')}")
-    if gone:
-        note(f"{baseline} knows {counted(gone, 'finding')} that are gone: --update-baseline forgets them")
-    left = iter(new)
-    return [next(left) if isinstance(each, CheckResult) else each for each in reported], new
 
 
 def _choice(select: list[str] | None, ignore: list[str] | None) -> RowChoice:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
-from mnncompat.cli.console import Reporting, be_quiet, begin_work, note
+from mnncompat.cli.console import Reporting, begin_work, note
+from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
 _DIAGNOSED = ("not-equal", "not-converted")
@@ -40,10 +42,7 @@ def convert(  # noqa: PLR0913 - options
     backend: RunsOn = None,
     head: Head = None,
     shape: options.Shapes = None,
-    data: options.Inputs = None,
-    preprocess: options.Preprocessing = None,
-    feeds: options.Feeds = None,
-    data_only: options.DataOnly = False,
+    data: DataOptions = NO_DATA,
     memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     accept: options.Accept = None,
@@ -55,11 +54,7 @@ def convert(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     timeout: Timeout = None,
     jobs: Jobs = 1,
-    output_format: options.Format = "text",
-    output_file: options.OutputFile = None,
-    statistics: options.Statistics = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    reports: ManyReportOptions = MANY_REPORTS,
 ) -> None:
     """Check, fix, convert and verify; OUT appears only if it is proven that MNN computes what the model computes.
 
@@ -67,10 +62,9 @@ def convert(  # noqa: PLR0913 - options
     proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
     given; an earlier OUT is then untouched.
     """
-    be_quiet(quiet=quiet)
-    reporting = Reporting(output_format, output_file, statistics, verbose).checked()
+    reporting = reports.begin()
     models = options.model_paths(models, exclude)
-    gate = _ran(tolerance, timeout, memory_limit, seed, accept, (data, preprocess, feeds, data_only), exact_gelu, power)
+    gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
     _convert_all(models, gate, shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
@@ -125,7 +119,7 @@ def _ran(
     memory_limit: str | None,
     seed: int,
     accept: list[str] | None,
-    data: tuple[list[str] | None, list[str] | None, list[str] | None, bool],
+    data: DataOptions,
     gelu: bool,  # noqa: FBT001 - private
     power: bool,  # noqa: FBT001 - private
 ) -> GateOptions:
@@ -145,7 +139,7 @@ def _ran(
         seed=seed,
         requested=requested,
         power=power,
-        inputs=options.parse_data(*data[:3], only=data[3]),
+        inputs=data.read(),
         accept=options.parse_accepted(accept),
     )
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import EXIT_ERROR, Ended, options
-from mnncompat.cli.console import Reporting, be_quiet, begin_work, note, report
+from mnncompat.cli.console import Reporting, begin_work, note, report
+from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +53,7 @@ def diagnose(  # noqa: PLR0913 - options
     exact_gelu: options.ExactGelu = False,
     optimize_level: options.OptimizeLevel = None,
     shape: options.Shapes = None,
-    data: options.Inputs = None,
-    preprocess: options.Preprocessing = None,
-    feeds: options.Feeds = None,
-    data_only: options.DataOnly = False,
+    data: DataOptions = NO_DATA,
     memory_limit: MemoryLimit = None,
     tolerance: options.Tolerances = None,
     every: All = False,
@@ -63,17 +62,14 @@ def diagnose(  # noqa: PLR0913 - options
     svg: Picture = None,
     seed: options.Seed = 0,
     timeout: Timeout = None,
-    output_format: options.Format = "text",
-    output_file: options.OutputFile = None,
-    quiet: options.Quiet = False,
+    reports: ReportOptions = REPORTS,
 ) -> None:
     """Say which node makes a converted model compute something else than MODEL, why, and what helps.
 
     FILE.mnn itself is looked into: each of its tensors is compared with the value of the same name under ONNX Runtime,
     as the file computes it and fed with right values. Exit status 1 if the outputs differ or MNN fails.
     """
-    be_quiet(quiet=quiet)
-    reporting = Reporting(output_format, output_file).checked()
+    reporting = reports.begin()
     limits = parse_timeout(timeout), parse_memory(memory_limit)
     if replay is not None:
         finish(_replayed(replay, *limits), reporting)
@@ -81,7 +77,7 @@ def diagnose(  # noqa: PLR0913 - options
     require_files(model, file)
     converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
     wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
-    inputs = options.parse_data(data, preprocess, feeds, only=data_only)
+    inputs = data.read()
     wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs))
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
     finish(replace(_found(model, file, wanted, shape), every_layer=every), reporting, svg)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
-from mnncompat.cli.console import Reporting, be_quiet, begin_work, emit, note, use_color
+from mnncompat.cli.console import begin_work, emit, note, use_color
+from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,40 +37,32 @@ def fix(  # noqa: PLR0913 - options
     head: Head = None,
     verify: options.Prove = True,
     shape: options.Freeze = None,
-    data: options.Inputs = None,
-    preprocess: options.Preprocessing = None,
-    feeds: options.Feeds = None,
-    data_only: options.DataOnly = False,
+    data: DataOptions = NO_DATA,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
     seed: options.Seed = 0,
     jobs: Jobs = 1,
-    output_format: options.Format = "text",
-    output_file: options.OutputFile = None,
-    statistics: options.Statistics = False,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    reports: ManyReportOptions = MANY_REPORTS,
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
 
     The result is checked again. Exit status 1 if errors remain, if a rewrite had to be given up, or if --diff alone
     shows changes.
     """
-    be_quiet(quiet=quiet)
-    reporting = Reporting(output_format, output_file, statistics, verbose).checked()
+    reporting = reports.begin()
     models = options.model_paths(models, exclude)
     _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    inputs, memory = options.parse_data(data, preprocess, feeds, only=data_only), parse_memory(memory_limit)
+    inputs, memory = data.read(), parse_memory(memory_limit)
     goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
     one = partial(_fix_one, output=output, in_place=in_place, shape=shape, fixing=work)
     reported, results = each_model(models, one, jobs=jobs)
-    _show_changes(results if show_diff and output_format == "text" else ())
+    _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
+from mnncompat.cli.console import Reporting, be_quiet
 from mnncompat.cli.declared import option
 
 Format = Annotated[
@@ -23,3 +24,40 @@ Statistics = Annotated[
 ]
 Verbose = Annotated[bool, option("-v", "--verbose", help="Show every place and all evidence; text only.")]
 Quiet = Annotated[bool, option("-q", "--quiet", help="No progress and notes on stderr; errors stay.")]
+
+
+class ReportOptions(NamedTuple):
+    """How a command reports."""
+
+    output_format: Format = "text"
+    output_file: OutputFile = None
+    quiet: Quiet = False
+
+    def begin(self) -> Reporting:
+        """How results are reported, if that can be done; progress is quiet from now on if it is to be.
+
+        Raises:
+            UsageError: There is no such format.
+            OutputError: The file cannot be written.
+        """
+        be_quiet(quiet=self.quiet)
+        return Reporting(self.output_format, self.output_file).checked()
+
+
+class ManyReportOptions(NamedTuple):
+    """How a command reports on several models."""
+
+    output_format: Format = "text"
+    output_file: OutputFile = None
+    statistics: Statistics = False
+    verbose: Verbose = False
+    quiet: Quiet = False
+
+    def begin(self) -> Reporting:
+        """As `ReportOptions.begin`."""
+        be_quiet(quiet=self.quiet)
+        return Reporting(self.output_format, self.output_file, self.statistics, self.verbose).checked()
+
+
+REPORTS, MANY_REPORTS = ReportOptions(), ManyReportOptions()
+"""As they are by default."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import Ended, api_options, options
-from mnncompat.cli.console import Reporting, be_quiet, begin_work, note, report
+from mnncompat.cli.console import begin_work, note, report
+from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,10 +45,7 @@ def verify(  # noqa: PLR0913 - options
     file: File = None,
     *,
     shape: options.Shapes = None,
-    data: options.Inputs = None,
-    preprocess: options.Preprocessing = None,
-    feeds: options.Feeds = None,
-    data_only: options.DataOnly = False,
+    data: DataOptions = NO_DATA,
     save_data: SaveData = None,
     load_data: LoadData = None,
     memory_limit: MemoryLimit = None,
@@ -57,27 +56,23 @@ def verify(  # noqa: PLR0913 - options
     diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
-    output_format: options.Format = "text",
-    output_file: options.OutputFile = None,
-    verbose: options.Verbose = False,
-    quiet: options.Quiet = False,
+    reports: ReportOptions = REPORTS,
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
 
     Exit status 1 if any output differs, is missing, or nothing could be compared; and if the proof lacks something that
     --accept does not name, or MNN's Session API does not run the file and --require-session is given.
     """
-    be_quiet(quiet=quiet)
-    reporting = Reporting(output_format, output_file, verbose=verbose).checked()
+    reporting = reports.begin()
     accepted = options.parse_accepted(accept)
     tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
-        given = bool(shape or data or preprocess or feeds or data_only or diagnose or save_data is not None)
+        given = bool(shape or data != NO_DATA or diagnose or save_data is not None)
         _require_nothing_run(inputs=given, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
-        drawn = _Drawn(options.parse_data(data, preprocess, feeds, only=data_only), seed, memory_limit)
+        drawn = _Drawn(data.read(), seed, memory_limit)
         run = _run(drawn, tolerances, timeout, save_data, power=power)
         verified = _compared(model, file, shape, drawn, run)
     proven = verified.parity.is_accepted(accepted)

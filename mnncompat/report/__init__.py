@@ -75,37 +75,18 @@ def render(
         case OutputFormat.TEXT:
             from mnncompat.report import text
 
-            written = text.render(
-                subjects, rules=rules, color=color, width=width, statistics=statistics, verbose=verbose
-            )
-        case OutputFormat.CONCISE:
-            from mnncompat.report import concise
-
-            written = concise.render(subjects)
-        case OutputFormat.JSON:
-            from mnncompat.report import json
-
-            written = json.render(subjects)
+            return text.render(subjects, rules=rules, color=color, width=width, statistics=statistics, verbose=verbose)
         case OutputFormat.SARIF:
             from mnncompat.report import sarif
 
-            written = sarif.render(subjects, rules=rules)
-        case OutputFormat.GITHUB:
-            from mnncompat.report import github
-
-            written = github.render(subjects)
-        case OutputFormat.GITLAB:
-            from mnncompat.report import gitlab
-
-            written = gitlab.render(subjects)
-        case OutputFormat.JUNIT:
-            from mnncompat.report import junit
-
-            written = junit.render(subjects)
+            return sarif.render(subjects, rules=rules)
         case OutputFormat.MARKDOWN:
             from mnncompat.report import markdown
 
-            written = markdown.render(subjects, statistics=statistics)
+            return markdown.render(subjects, statistics=statistics)
+    from importlib import import_module
+
+    written: str = import_module(f"{__name__}.{output_format.value}").render(subjects)
     return written
 
 

@@ -84,11 +84,6 @@ def noise(folder: Path) -> Path:
     return path
 
 
-def directory(folder: Path) -> Path:
-    (folder / "model.onnx").mkdir()
-    return folder / "model.onnx"
-
-
 def missing(folder: Path) -> Path:
     return folder / "model.onnx"
 
@@ -163,7 +158,6 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "text": (text, "is a text file"),
     "lfs": (lfs_pointer, "Git LFS pointer"),
     "noise": (noise, "not an ONNX model"),
-    "directory": (directory, "is a directory"),
     "missing": (missing, "no such file"),
     "no-nodes": (without_nodes, "has no nodes"),
     "no-opset": (without_opset, "imports no opset"),

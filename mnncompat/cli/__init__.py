@@ -98,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int | None:
     """Run the command that the words name; typer reads them if they are not plain."""
     from mnncompat.cli.commands import COMMANDS, command_named
-    from mnncompat.cli.config import defaults
+    from mnncompat.cli.config import choose_file, defaults
 
+    words = choose_file(words)
     configured = defaults(words)
     if words and words[0] in COMMANDS:
         from mnncompat.cli.plain_words import plain_call

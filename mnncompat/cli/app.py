@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -37,12 +38,18 @@ def application(words: Sequence[str]) -> typer.Typer:
         app.add_typer(dev, name=_DEV)
         return app
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        app.command(name)(for_typer(command_named(name)))
+        app.command(name)(for_typer(command_named(name), partial(_call, words=words[1:])))
     if not words or words[0] not in COMMANDS:
         from mnncompat.cli.device import device
 
         app.add_typer(device, name=_DEVICE)
     return app
+
+
+def _call(command: Callable[..., None], values: Mapping[str, Any], words: Sequence[str]) -> None:
+    from mnncompat.cli.per_model import call
+
+    call(command, values, words)
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

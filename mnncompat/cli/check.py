@@ -18,6 +18,7 @@ from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.cli.project import Project
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
@@ -31,9 +32,9 @@ _FAIL_ON = ("error", "warning", "performance", "never")
 
 
 def check(  # noqa: PLR0913 - options
-    models: options.Models,
+    models: options.Models = None,
     *,
-    exclude: options.Exclude = None,
+    search: options.SearchOptions = options.ALL_MODELS,
     mnn: options.MnnVersion = None,
     select: options.Select = None,
     ignore: options.Ignore = None,
@@ -58,7 +59,7 @@ def check(  # noqa: PLR0913 - options
     reporting = reports.begin()
     if fail_on not in _FAIL_ON:
         raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
-    models = options.model_paths(models, exclude)
+    paths = search.models(models)
     known.require()
     choice = _choice(select, ignore)
     additions = [_reader(shape)]
@@ -71,7 +72,7 @@ def check(  # noqa: PLR0913 - options
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
     form = chosen_head(head, backend, mnn)
-    reported, results = _check_all(models, mnn, choice, additions, form, jobs)
+    reported, results = _check_all(paths, mnn, choice, additions, form, jobs)
     reported, results = known.compare(reported, results)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
@@ -110,7 +111,7 @@ def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> N
 
 
 def _check_all(
-    models: options.Models,
+    models: Sequence[Path],
     mnn: str | None,
     choice: RowChoice,
     additions: Sequence[Addition],
@@ -124,15 +125,29 @@ def _check_all(
     from mnncompat.support.releases import resolve_version
 
     version = resolve_version(mnn)
+    known = _project()
 
     def checked(path: Path) -> CheckResult:
         model = load(path)
         result = check_model(model, mnn_version=version, rewrites=None, head=head)
         for add in additions:
             result = add(model, result)
-        return replace(result, diagnostics=chosen_findings(result.diagnostics, choice))
+        found = chosen_findings(result.diagnostics, choice)
+        left, aside = known.suppressed(path, found) if known else (found, ())
+        return replace(result, diagnostics=tuple(left), suppressed=tuple(aside))
 
     return each_model(models, checked, jobs=jobs)
+
+
+def _project() -> Project | None:
+    """What the configuration says about single models; read only if there is something."""
+    from mnncompat.cli.config import configured
+
+    if not configured("ignore-nodes"):
+        return None
+    from mnncompat.cli.project import project
+
+    return project()
 
 
 def _require_installed(option: str, mnn: str | None) -> None:

@@ -27,6 +27,9 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "recurrent": (str, "recurrent", ("convert",)),
     "precision": (str, "precision", ()),
     "devices": (dict, "", ()),
+    "per-file-ignores": (dict, "", ()),
+    "ignore-nodes": (list, "", ()),
+    "models": (list, "", ()),
 }
 
 # What runs code, reaches other machines, or writes files: a repository must not do that to whoever checks its models.
@@ -34,6 +37,10 @@ _NEVER = (
     *("export", "feeds", "metric", "transform", "python", "ssh", "host", "device", "remote"),
     *("output", "out", "in-place", "save-data", "load-data", "evidence", "input", "preprocess"),
 )
+
+
+_CHOSEN: list[Path] = []
+"""The file that the command line names."""
 
 
 def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -47,11 +54,10 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if not words or "--help" in words or "-h" in words:
         return {}
-    file = _nearest()
-    table = {} if file is None else _table(file)
+    file, table = nearest_table()
     found: dict[str, dict[str, Any]] = {}
     for key, value in table.items():
-        _kind, parameter, commands = _entry(key, value, file)
+        _kind, parameter, commands = entry_of(key, value, file)
         for command in commands:
             found.setdefault(command, {})[parameter] = value
     return found
@@ -59,11 +65,47 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def configured(key: str) -> Any:
     """What the file states for a key, None if nothing."""
+    return nearest_table()[1].get(key)
+
+
+def choose_file(words: list[str]) -> list[str]:
+    """Take ``--config FILE`` out of a command line: the configuration is read from that file from now on.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    _CHOSEN.clear()
+    left: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        head, equals, text = word.partition("=")
+        if word == "--":
+            return [*left, word, *rest]
+        if head != "--config":
+            left.append(word)
+            continue
+        file = text if equals else next(rest, "")
+        if not file or not is_file(Path(file)):
+            raise UsageError(
+                f"--config: {file or 'nothing'}: no such file", hint="name a pyproject.toml, or mnncompat.toml"
+            )
+        _CHOSEN[:] = [Path(file)]
+    return left
+
+
+def nearest_table() -> tuple[Path | None, dict[str, Any]]:
+    """The file of the configuration, and what it says.
+
+    Raises:
+        UsageError: The file is not TOML.
+    """
     file = _nearest()
-    return None if file is None else _table(file).get(key)
+    return (None, {}) if file is None else (file, _table(file))
 
 
 def _nearest() -> Path | None:
+    if _CHOSEN:
+        return _CHOSEN[0]
     return next((f / "pyproject.toml" for f in _folders() if is_file(f / "pyproject.toml")), None)
 
 
@@ -80,7 +122,7 @@ def _table(file: Path) -> dict[str, Any]:
         text = file.read_bytes()
     except OSError:
         return {}
-    if b"tool.mnncompat" not in text:
+    if b"tool.mnncompat" not in text and not _CHOSEN:
         return {}
     import tomllib
 
@@ -88,6 +130,8 @@ def _table(file: Path) -> dict[str, Any]:
         data = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: {error}", hint="correct the file") from error
+    if _CHOSEN and "tool" not in data:
+        return data
     tools = data.get("tool", {})
     table = tools.get("mnncompat", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
@@ -95,7 +139,12 @@ def _table(file: Path) -> dict[str, Any]:
     return table
 
 
-def _entry(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[str, ...]]:
+def entry_of(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[str, ...]]:
+    """The type of a key's value, the parameter that it sets, and the commands that have it.
+
+    Raises:
+        UsageError: There is no such key, it may not be there, or its value does not fit.
+    """
     if key.replace("_", "-").lower() in _NEVER:
         raise UsageError(
             f"{file}: '{key}' may not be in [tool.mnncompat]: it could run code, or read and write files, unasked",

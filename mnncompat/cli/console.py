@@ -19,6 +19,7 @@ __all__ = [
     "be_quiet",
     "begin_work",
     "check_format",
+    "collected",
     "emit",
     "note",
     "progress_bar",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _QUIET: list[bool] = []
+_COLLECTED: list[Collected] = []
 
 
 def begin_work(
@@ -130,6 +132,10 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
         UsageError: There is no such format.
         OutputError: They cannot be written.
     """
+    if _COLLECTED:
+        _COLLECTED[-1].results.extend(results)
+        _COLLECTED[-1].reporting = reporting
+        return
     from mnncompat.report import render
 
     to_file = reporting.file is not None
@@ -149,6 +155,30 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
 
     write_atomically(reporting.file, text.encode(errors="surrogateescape"))
     note(f"wrote {reporting.file}")
+
+
+class Collected:
+    """Results that are reported later, together.
+
+    Attributes:
+        results: In the order in which they came.
+        reporting: How the last of them were to be reported.
+    """
+
+    def __init__(self) -> None:
+        self.results: list[Any] = []
+        self.reporting = Reporting()
+
+
+@contextlib.contextmanager
+def collected() -> Iterator[Collected]:
+    """Results that are reported meanwhile are kept instead."""
+    found = Collected()
+    _COLLECTED.append(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.remove(found)
 
 
 def _width() -> int | None:

@@ -12,6 +12,7 @@ from mnncompat.cli.console import Reporting, begin_work, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def convert(  # noqa: PLR0913 - options
-    models: options.Models,
+    models: options.Models = None,
     *,
-    exclude: options.Exclude = None,
+    search: options.SearchOptions = options.ALL_MODELS,
     output: options.Out = None,
     dry_run: options.DryRun = False,
     fix: options.Rewritten = True,
@@ -63,11 +64,11 @@ def convert(  # noqa: PLR0913 - options
     given; an earlier OUT is then untouched.
     """
     reporting = reports.begin()
-    models = options.model_paths(models, exclude)
+    paths = search.models(models)
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
-    _convert_all(models, gate, shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
+    _convert_all(paths, gate, shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
 
 
 class _Report(NamedTuple):
@@ -193,8 +194,6 @@ def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
 
 def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:
     """Where the files go."""
-    if output is not None and len(models) > 1:
-        raise UsageError("-o takes the result of one model", hint="convert them one by one, or leave -o out")
     if output is not None and dry_run:
         raise UsageError("-o and --dry-run exclude each other", hint="choose one")
-    return [None if dry_run else output or path.with_suffix(".mnn") for path in models]
+    return [None] * len(models) if dry_run else [*output_paths(models, output, ".mnn")]

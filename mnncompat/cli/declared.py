@@ -97,8 +97,15 @@ def _is_optional(kind: Any) -> bool:
     return type(None) in get_args(kind)
 
 
-def for_typer(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the annotations that typer reads."""
+def for_typer(
+    command: Callable[..., None], call: Callable[[Callable[..., None], Mapping[str, Any]], None] | None = None
+) -> Callable[..., None]:
+    """The command with the annotations that typer reads.
+
+    Args:
+        command: The command.
+        call: Calls it with values of its options; directly, if None.
+    """
     import functools
     import inspect
 
@@ -106,7 +113,10 @@ def for_typer(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> None:
-        command(**grouped(command, values))
+        if call is None:
+            command(**grouped(command, values))
+        else:
+            call(command, values)
 
     def translated(annotation: Any) -> Any:
         kind, stated = get_args(annotation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def fix(  # noqa: PLR0913 - options
-    models: options.Models,
+    models: options.Models = None,
     *,
-    exclude: options.Exclude = None,
+    search: options.SearchOptions = options.ALL_MODELS,
     output: options.Out = None,
     in_place: options.InPlace = False,
     show_diff: options.ShowDiff = False,
@@ -50,8 +51,8 @@ def fix(  # noqa: PLR0913 - options
     shows changes.
     """
     reporting = reports.begin()
-    models = options.model_paths(models, exclude)
-    _require_one_way(models, output, in_place=in_place, show_diff=show_diff)
+    paths = search.models(models)
+    _require_one_way(output, in_place=in_place, show_diff=show_diff)
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
@@ -60,8 +61,9 @@ def fix(  # noqa: PLR0913 - options
     goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
-    one = partial(_fix_one, output=output, in_place=in_place, shape=shape, fixing=work)
-    reported, results = each_model(models, one, jobs=jobs)
+    targets = dict(zip(paths, paths if in_place else output_paths(paths, output, ".onnx"), strict=True))
+    one = partial(_fix_one, targets=targets if in_place or output is not None else {}, shape=shape, fixing=work)
+    reported, results = each_model(paths, one, jobs=jobs)
     _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)
@@ -84,22 +86,20 @@ def _show_changes(results: Sequence[FixResult]) -> None:
         emit(diff_text(result.changes, color=use_color()))
 
 
-def _require_one_way(models: list[Path], output: Path | None, *, in_place: bool, show_diff: bool) -> None:
+def _require_one_way(output: Path | None, *, in_place: bool, show_diff: bool) -> None:
     if output is not None and in_place:
         raise UsageError("-o and --in-place exclude each other", hint="choose one")
-    if output is not None and len(models) > 1:
-        raise UsageError("-o takes the result of one model", hint="fix them one by one, or use --in-place")
     if output is None and not in_place and not show_diff:
         raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
 
 
 def _fix_one(
-    path: Path, *, output: Path | None, in_place: bool, shape: list[str] | None, fixing: Callable[..., FixedModel]
+    path: Path, *, targets: Mapping[Path, Path], shape: list[str] | None, fixing: Callable[..., FixedModel]
 ) -> FixResult:
     """Fix a model and write the result; what was done is returned, and not the model."""
     from mnncompat.graph.model_file import load
 
-    target = path if in_place else output
+    target = targets.get(path)
     _require_target(path, target)
     model = load(path)
     result = fixing(model, freeze=options.parse_shapes(shape, model))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from mnncompat.cli.declared import argument, option
 
 Models = Annotated[
-    list[Path],
+    list[Path] | None,
     argument(
         metavar="MODEL...",
         help="ONNX files; folders, of which all .onnx files are taken that git does not ignore; patterns such as "
-        "'models/**/*.onnx'.",
+        "'models/**/*.onnx'. Without any: those of [[tool.mnncompat.models]].",
         show_default=False,
     ),
 ]
@@ -28,12 +28,28 @@ Exclude = Annotated[
 ]
 
 
-def model_paths(models: Sequence[Path], exclude: Sequence[str] | None) -> list[Path]:
-    """The models that the words of a command line name, each once (`mnncompat.files.model_paths`).
+Config = Annotated[
+    Path | None,
+    option("--config", metavar="FILE", help="Read [tool.mnncompat] from this file. [default: nearest pyproject.toml]"),
+]
 
-    Raises:
-        UsageError: A folder or a pattern names no model.
-    """
-    from mnncompat.files.model_paths import model_files
 
-    return model_files(models, exclude=tuple(exclude or ()))
+class SearchOptions(NamedTuple):
+    """Which models are meant, and where their settings are."""
+
+    exclude: Exclude = None
+    config: Config = None
+
+    def models(self, given: Sequence[Path] | None) -> list[Path]:
+        """The models that the words of a command line name, each once (`mnncompat.files.model_paths`).
+
+        Raises:
+            UsageError: A folder or a pattern names no model.
+        """
+        from mnncompat.files.model_paths import model_files
+
+        return model_files(given or (), exclude=tuple(self.exclude or ()))
+
+
+ALL_MODELS = SearchOptions()
+"""As they are by default."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli.console import note
 from mnncompat.cli.declared import option
-from mnncompat.cli.model_arguments import Exclude, Models, OneModel, model_paths
-from mnncompat.cli.report_options import Format, OutputFile, Quiet, Statistics, Verbose
+from mnncompat.cli.model_arguments import ALL_MODELS, Models, OneModel, SearchOptions
+from mnncompat.cli.report_options import Format
 from mnncompat.errors import UsageError
 from mnncompat.results.renamed_rules import current_name, notice
 
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from mnncompat.parity import Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
 
-__all__ = ["Exclude", "Format", "Models", "OneModel", "OutputFile", "Quiet", "Statistics", "Verbose", "model_paths"]
+__all__ = ["ALL_MODELS", "Format", "Models", "OneModel", "SearchOptions"]
 
 MOST_SEED = 2**63 - 1
 """The largest seed."""
 
-Out = Annotated[Path | None, option("-o", "--output", metavar="OUT", help="Where to write the result.")]
+Out = Annotated[
+    Path | None,
+    option("-o", "--output", metavar="OUT", help="Where to write the result: a file, or a folder that exists."),
+]
 MnnVersion = Annotated[
     str | None,
     option(

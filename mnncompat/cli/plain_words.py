@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mnncompat.cli.declared import Declared, declarations, grouped
+from mnncompat.cli.declared import Declared, declarations
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?")
@@ -36,7 +36,9 @@ def plain_call(
         values = _read(declarations(command), words, defaults)
     except _NotPlainError:
         return None
-    return lambda: command(**grouped(command, values))
+    from mnncompat.cli.per_model import call
+
+    return lambda: call(command, values, words)
 
 
 def _read(parameters: Sequence[Declared], words: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,9 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from mnncompat.converting.pipeline import Conversion
-    from mnncompat.fixing.selection import Chosen
     from mnncompat.fixing.transaction import FixedModel
-    from mnncompat.graph.model_file import Model
     from mnncompat.mnn import ConvertOptions, Limits
-    from mnncompat.parity import Given, RealData, Tolerance
+    from mnncompat.parity import Given, Tolerance
     from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.parity_report import ParityReport
@@ -60,7 +58,14 @@ __all__ = [
 ]
 
 
-def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: str | Sequence[str] = ()) -> CheckResult:
+def check(
+    model: Path | str | ModelProto,
+    *,
+    mnn: str | None = None,
+    arch: str | None = None,
+    precision: str = "high",
+    backend: str | Sequence[str] = (),
+) -> CheckResult:
     """Find what an MNN release refuses, crashes on or computes wrongly.
 
     Starts neither MNN nor ONNX Runtime, unless a backend is given: then the installed MNN converts the model.
@@ -68,6 +73,8 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
     Args:
         model: Path of an ONNX file, or a model in memory.
         mnn: Release such as ``3.6.1``, or ``latest``; the installed one if None.
+        arch: Architecture that the file is deployed on, such as ``aarch64``; None for all.
+        precision: What MNN computes in there: ``high``, ``normal`` or ``low``.
         backend: Backends of MNN such as ``nnapi``, for `CheckResult.backends` and findings about them.
 
     Raises:
@@ -76,11 +83,12 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
         RunnerError: A backend is given, and MNN is not installed.
     """
     from mnncompat.checking.checker import check_model
+    from mnncompat.converting.given_arguments import given_model
 
-    loaded = _model(model)
+    loaded = given_model(model)
     names = (backend,) if isinstance(backend, str) else tuple(backend)
     if not names:
-        return check_model(loaded, mnn_version=mnn, rewrites=None)
+        return check_model(loaded, mnn_version=mnn, arch=arch, precision=precision, rewrites=None)
     from mnncompat.backends.analyze import analyze
     from mnncompat.backends.findings import with_backends
     from mnncompat.backends.wanted_head import wanted_head
@@ -88,7 +96,7 @@ def check(model: Path | str | ModelProto, *, mnn: str | None = None, backend: st
 
     require_installed(mnn, "a backend")
     head = wanted_head(names, resolve_version(mnn))
-    result = check_model(loaded, mnn_version=mnn, rewrites=None, head=head)
+    result = check_model(loaded, mnn_version=mnn, arch=arch, precision=precision, rewrites=None, head=head)
     return with_backends(result, loaded, analyze(loaded, names, head=head))
 
 
@@ -99,6 +107,8 @@ def fix(  # noqa: PLR0913 - options
     ignore: Sequence[str] = (),
     unsafe: bool = False,
     mnn: str | None = None,
+    arch: str | None = None,
+    precision: str = "high",
     head: str | None = None,
     freeze: Mapping[str, tuple[int, ...]] | None = None,
     prove: bool = True,
@@ -116,6 +126,8 @@ def fix(  # noqa: PLR0913 - options
         ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         mnn: Release to rewrite for, such as ``3.6.1``, or ``latest``; the installed one if None.
+        arch: Architecture to rewrite for, such as ``aarch64``; None for all.
+        precision: What MNN computes in there: ``high``, ``normal`` or ``low``.
         head: Form of fully connected heads: ``spatial`` or ``flat``; None chooses for each one.
         freeze: Input name -> shape: fix these dynamic dimensions; the result accepts no other shape.
         prove: Compare original and result under ONNX Runtime, and roll back rewrites that are not equal.
@@ -133,18 +145,19 @@ def fix(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
     """
     from mnncompat.checking.rechecked import fix_and_check
+    from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model
     from mnncompat.support.head_form import head_form
     from mnncompat.support.target import Target
 
-    rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
+    rewrites, rows = chosen_rewrites(select, ignore, unsafe=unsafe)
     return fix_and_check(
-        _model(model),
+        given_model(model),
         rewrites=rewrites,
-        target=Target(mnn, choice=rows, head=head_form(head)),
+        target=Target(mnn, arch=arch, precision=precision, choice=rows, head=head_form(head)),
         freeze=freeze,
         prove=prove,
         shapes=shapes,
-        inputs=_data(inputs, only=data_only),
+        inputs=given_data(inputs, only=data_only),
         seed=seed,
         memory=memory,
     )
@@ -210,15 +223,16 @@ def convert(  # noqa: PLR0913 - options
     from dataclasses import replace
 
     from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model, given_path
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.support.head_form import head_form
 
-    rewrites, rows = _chosen(select, ignore, unsafe=unsafe)
+    rewrites, rows = chosen_rewrites(select, ignore, unsafe=unsafe)
     gate = GateOptions(rows=rows, requested=("exact-gelu",) if exact_gelu else (), converter=options, limits=limits)
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
-    gate = replace(gate, inputs=_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
+    gate = replace(gate, inputs=given_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
-    return convert_model(_model(model), _path(out), options=replace(gate, head=head_form(head), time=time))
+    return convert_model(given_model(model), given_path(out), options=replace(gate, head=head_form(head), time=time))
 
 
 def verify(  # noqa: PLR0913 - options
@@ -243,12 +257,13 @@ def verify(  # noqa: PLR0913 - options
     from pathlib import Path
 
     from mnncompat import parity
+    from mnncompat.converting.given_arguments import given_data
 
     return parity.verify(
         Path(model) if isinstance(model, str) else model,
         Path(mnn_file),
         shapes=shapes,
-        inputs=_data(inputs, only=data_only),
+        inputs=given_data(inputs, only=data_only),
         tolerance=tolerance,
         tolerances=tolerances,
         seed=seed,
@@ -289,6 +304,7 @@ def diagnose(
         RunnerError: MNN or ONNX Runtime is not installed, or ONNX Runtime does not run the model.
         OutputError: The folder cannot be written.
     """
+    from mnncompat.converting.given_arguments import given_model, given_path
     from mnncompat.diagnosing.diagnose import DiagnoseOptions
     from mnncompat.diagnosing.diagnose import diagnose as found
     from mnncompat.diagnosing.draws import Drawing
@@ -297,9 +313,9 @@ def diagnose(
 
     drawing = Drawing(shapes=shapes or {}, data=real_data(inputs), seed=seed)
     wanted = DiagnoseOptions(
-        drawing=drawing, converter=options or ConvertOptions(), limits=limits or Limits(), repro=_path(repro)
+        drawing=drawing, converter=options or ConvertOptions(), limits=limits or Limits(), repro=given_path(repro)
     )
-    return found(_model(model), _path(mnn_file), wanted)
+    return found(given_model(model), given_path(mnn_file), wanted)
 
 
 def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) -> None:
@@ -321,30 +337,3 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
-
-
-def _path(out: Path | str | None) -> Path | None:
-    from pathlib import Path
-
-    return None if out is None else Path(out)
-
-
-def _chosen(select: Sequence[str], ignore: Sequence[str], *, unsafe: bool) -> Chosen:
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.selection import choose
-
-    return choose(select=select, ignore=ignore, unsafe=unsafe, is_rule=is_rule)
-
-
-def _data(inputs: Given | None, *, only: bool) -> RealData | None:
-    from mnncompat.parity import real_data
-
-    return None if inputs is None and not only else real_data(inputs, only=only)
-
-
-def _model(model: Path | str | ModelProto) -> Model:
-    from pathlib import Path
-
-    from mnncompat.graph.model_file import from_proto, load
-
-    return load(model) if isinstance(model, (str, Path)) else from_proto(model)

@@ -323,7 +323,7 @@ evidence = ["measured: x"]
         ("support = [3]\n", "must hold"),
         (
             f"[[support]]\n{ROW.replace('status', 'state')}",
-            "row MNN101: unknown key 'state'; allowed are code, name, mnn",
+            "row MNN101: unknown key 'state'; close to it: status",
         ),
         (f"[[support]]\n{ROW.replace('wrong', 'bad')}", "row MNN101: unknown status 'bad'; allowed are supported"),
         (f"[[support]]\n{ROW.replace('code', 'advice')}", "row 1: code is missing"),
@@ -340,6 +340,8 @@ evidence = ["measured: x"]
         (f"[[support]]\n{ROW}arch = {QUOTE}x86_64{QUOTE}", "arch must be a list"),
         (f"[[support]]\n{ROW}arch = []", "arch is an empty list"),
         (f"[[support]]\n{ROW}arch = [{QUOTE}amd64{QUOTE}]", "unknown arch 'amd64'; allowed are x86_64"),
+        (f"[[support]]\n{ROW}precision = {QUOTE}low{QUOTE}", "precision must be a list"),
+        (f"[[support]]\n{ROW}precision = [{QUOTE}half{QUOTE}]", "unknown precision 'half'; allowed are high"),
         (f"[[support]]\n{ROW}unless = {{}}", "unless is empty"),
         (f"[[support]]\n{ROW.replace('{}', '{ opset = 7 }')}unless = {{ opset = 7 }}", "unless is what when is"),
         (f"[[support]]\n{ROW}find = {QUOTE}training-op{QUOTE}", "unknown key 'find'"),

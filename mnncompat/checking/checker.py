@@ -20,6 +20,7 @@ from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite
 from mnncompat.rewrites.index import rewrite_named, searches, searching_rewrites
+from mnncompat.support.deployment import HIGH
 from mnncompat.support.releases import Releases, releases, resolve_version
 from mnncompat.support.row_choice import UNDECLARED_CODE, UNDECLARED_NAME
 from mnncompat.support.table import Row, SupportTable
@@ -70,6 +71,7 @@ def check_model(
     *,
     mnn_version: str | None = None,
     arch: str | None = None,
+    precision: str = HIGH,
     rewrites: Sequence[Rewrite] | None = (),
     table: SupportTable | None = None,
     head: HeadForm | None = None,
@@ -80,6 +82,7 @@ def check_model(
         model: The model; main graph, subgraphs and called functions are looked at.
         mnn_version: The release, see `mnncompat.support.releases.resolve_version`.
         arch: Leave out what holds on other architectures only; None leaves out nothing.
+        precision: What MNN computes in where the model is deployed: `high`, `normal` or `low`.
         rewrites: Rewrites to search with; their matches become findings and remedies. None for all rewrites.
         table: The table to use; by default the one that ships with mnncompat.
         head: The form in which rewrites write fully connected heads; None if they choose.
@@ -88,11 +91,11 @@ def check_model(
         Findings, most severe first, then in graph order.
 
     Raises:
-        UsageError: There is no such MNN release.
+        UsageError: There is no such MNN release, architecture or precision.
         TableError: The rules are damaged.
         ModelError: An external tensor cannot be read.
     """
-    target = Target(resolve_version(mnn_version), arch=arch, table=table, head=head)
+    target = Target(resolve_version(mnn_version), arch=arch, precision=precision, table=table, head=head)
     check = _Check(model, target, rewrites)
     findings = sorted(check.findings(), key=lambda item: (item[1].severity.rank, item[0].key, item[1].code))
     return CheckResult(
@@ -153,9 +156,7 @@ class _Check:
     ) -> Iterator[_Finding]:
         index = site.position or 0
         matches = self._table.match(view, index, self.version)
-        hazards = [
-            match for match in matches if match.row.status != "supported" and self.target.is_for_architecture(match.row)
-        ]
+        hazards = [match for match in matches if match.row.status != "supported" and self.target.concerns(match.row)]
         for match in hazards:
             diagnostic = _from_row(match.row, match.reason, view, index)
             yield site, diagnostic if match.certain else _undecided(diagnostic)
@@ -291,7 +292,7 @@ def _unknown(view: GraphView, index: int, version: str) -> Diagnostic:
 
 
 def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diagnostic:
-    where = f" (on {', '.join(row.arch)})" if row.arch else ""
+    where = f" ({row.where})" if row.where else ""
     return Diagnostic(
         code=row.code,
         name=row.name,

@@ -28,5 +28,12 @@ def fix_and_check(model: Model, *, target: Target, **options: Any) -> transactio
         UsageError: An option does not fit the model.
     """
     fixed = transaction.fix_model(model, target=target, **options)
-    found = check_model(fixed.model, mnn_version=target.version, arch=target.arch, rewrites=None, head=target.head)
+    found = check_model(
+        fixed.model,
+        mnn_version=target.version,
+        arch=target.arch,
+        precision=target.precision,
+        rewrites=None,
+        head=target.head,
+    )
     return replace(fixed, remaining=chosen_findings(found.diagnostics, target.choice))

@@ -104,5 +104,5 @@ _DOES = {
 
 
 def _statement(row: Row, reason: str) -> str:
-    where = f" (on {', '.join(row.arch)})" if row.arch else ""
+    where = f" ({row.where})" if row.where else ""
     return f"{reason[:1].upper()}{reason[1:]}.\n\nWhat MNN {row.mnn} does{where}: {_DOES[row.status]}."

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.baseline_options import NO_BASELINE, BaselineOptions
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, progress_bar
 from mnncompat.cli.data_options import NO_SAMPLES, SampleOptions
+from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.head_options import Head, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
@@ -36,6 +37,7 @@ def check(  # noqa: PLR0913 - options
     *,
     search: options.SearchOptions = options.ALL_MODELS,
     mnn: options.MnnVersion = None,
+    deployment: DeploymentOptions = ANYWHERE,
     select: options.Select = None,
     ignore: options.Ignore = None,
     known: BaselineOptions = NO_BASELINE,
@@ -71,9 +73,8 @@ def check(  # noqa: PLR0913 - options
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    form = chosen_head(head, backend, mnn)
-    reported, results = _check_all(paths, mnn, choice, additions, form, jobs)
-    reported, results = known.compare(reported, results)
+    found = _check_all(paths, mnn, deployment.told(), choice, additions, chosen_head(head, backend, mnn), jobs)
+    reported, results = known.compare(*found)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
 
@@ -113,6 +114,7 @@ def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> N
 def _check_all(
     models: Sequence[Path],
     mnn: str | None,
+    where: Mapping[str, Any],
     choice: RowChoice,
     additions: Sequence[Addition],
     head: HeadForm | None,
@@ -129,7 +131,7 @@ def _check_all(
 
     def checked(path: Path) -> CheckResult:
         model = load(path)
-        result = check_model(model, mnn_version=version, rewrites=None, head=head)
+        result = check_model(model, mnn_version=version, rewrites=None, head=head, **where)
         for add in additions:
             result = add(model, result)
         found = chosen_findings(result.diagnostics, choice)

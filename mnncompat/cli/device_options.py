@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
@@ -32,7 +32,34 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int, option("--threads", min=1, metavar="N", help="Threads of MNN on the device.", show_default=True)
 ]
+ArchOption = Annotated[
+    str | None,
+    option(
+        "--arch",
+        metavar="NAME",
+        help="Architecture that the file is deployed on: x86_64, aarch64 or armv7. [default: all at once]",
+    ),
+]
 PRECISIONS = ("high", "normal", "low")
+
+
+class DeploymentOptions(NamedTuple):
+    """Where a file is deployed."""
+
+    arch: ArchOption = None
+    precision: PrecisionOption = None
+
+    def told(self) -> dict[str, Any]:
+        """`arch` and `precision`, as a target takes them.
+
+        Raises:
+            UsageError: There is no such precision.
+        """
+        return {"arch": self.arch, "precision": parse_precision(self.precision)}
+
+
+ANYWHERE = DeploymentOptions()
+"""As it is by default."""
 
 
 def parse_precision(text: str | None) -> str:

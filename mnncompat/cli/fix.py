@@ -11,6 +11,7 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.data_options import NO_DATA, DataOptions
+from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
@@ -33,7 +34,7 @@ def fix(  # noqa: PLR0913 - options
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
     mnn_version: options.FixVersion = None,
-    arch: options.Arch = None,
+    deployment: DeploymentOptions = ANYWHERE,
     backend: RunsOn = None,
     head: Head = None,
     verify: options.Prove = True,
@@ -58,7 +59,7 @@ def fix(  # noqa: PLR0913 - options
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
     inputs, memory = data.read(), parse_memory(memory_limit)
-    goal = Target(mnn_version, arch=arch, choice=rows, head=chosen_head(head, backend, mnn_version))
+    goal = Target(mnn_version, **deployment.told(), choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
     targets = dict(zip(paths, paths if in_place else output_paths(paths, output, ".onnx"), strict=True))

@@ -41,7 +41,7 @@ def ops(
     if output_format not in _FORMATS:
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
     from mnncompat.support.releases import resolve_version
-    from mnncompat.support.table import STATUSES
+    from mnncompat.support.row_status import STATUSES
     from mnncompat.support.table_page import op_overview, ops_overview
 
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)

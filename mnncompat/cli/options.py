@@ -117,12 +117,6 @@ FixVersion = Annotated[
     str | None,
     option("--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"),
 ]
-Arch = Annotated[
-    str | None,
-    option(
-        "--arch", metavar="NAME", help="Architecture to rewrite for: x86_64, aarch64 or armv7. [default: all at once]"
-    ),
-]
 Prove = Annotated[bool, option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")]
 Freeze = Annotated[
     list[str] | None,

@@ -22,25 +22,14 @@ from mnncompat.support.alike_nodes import AlikeNodes
 from mnncompat.support.compiled_rules import compiled
 from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
+from mnncompat.support.deployment import ARCHITECTURES, PRECISIONS, limits_in_words
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import PLACEHOLDERS, describe, require_placeholders
 from mnncompat.support.releases import contains
+from mnncompat.support.row_status import OBSTACLES, STATUSES, severity_of
 from mnncompat.support.three_valued import Truth, all_of, negation
 
-STATUSES = ("supported", "refused", "crash", "error", "wrong", "partial", "told")
-"""What MNN does: the right result; a refusal by the converter; a dead process; a failure at load or run, such as an
-empty list of outputs; other numbers, shapes or types; the right result for some inputs only; the right result, of
-something that a user should know (findings at level info)."""
-
-OBSTACLES = ("type", "strings", "sequences", "training", "image codec", "dynamic")
-"""Why no rewrite can exist: a type that MNN cannot hold, strings, sequences and optional values, training, an
-image codec, results whose shape depends on data."""
-
-ARCHITECTURES = ("x86_64", "aarch64", "armv7")
-"""Machine architectures that rows may name; a row that names none holds for all."""
-
-_SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR) | {"partial": Severity.WARNING}
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
 
 
@@ -55,6 +44,7 @@ class Row:
         name: Readable name, as unique as the code.
         mnn: Releases it holds for, a PEP 440 specifier.
         arch: Machine architectures it holds on; empty for all.
+        precision: Precisions it holds for; empty for all.
         find: Name of the search in `mnncompat.support.model_conditions` (statements about whole models only).
         when: When it holds.
         unless: When it does not hold although `when` does.
@@ -73,6 +63,7 @@ class Row:
     name: str
     mnn: str
     arch: tuple[str, ...]
+    precision: tuple[str, ...]
     find: str
     when: Condition
     unless: Condition
@@ -86,7 +77,12 @@ class Row:
     @property
     def severity(self) -> Severity:
         """Severity of the findings of the row."""
-        return _SEVERITY.get(self.status, Severity.INFO)
+        return severity_of(self.status)
+
+    @property
+    def where(self) -> str:
+        """The architectures and precisions that it is limited to, in words; empty for none."""
+        return limits_in_words(self.arch, self.precision)
 
     def holds_for(self, version: str) -> bool:
         """True if the row holds for this MNN release, or for the nearest older one that is known."""
@@ -220,6 +216,7 @@ KEYS = {
     "name": "readable name of the code",
     "mnn": "releases that the row is about, as a PEP 440 specifier",
     "arch": f"list of {', '.join(ARCHITECTURES)}; left out for all",
+    "precision": f"list of {', '.join(PRECISIONS)}, what MNN computes in where the file is deployed; left out for all",
     "status": f"what MNN does: one of {', '.join(STATUSES)}",
     "reason": "what is there and what MNN does with it, without a full stop; left out where MNN is right",
     "remedy": "name of the rewrite that removes the finding",
@@ -277,6 +274,7 @@ def _parse_row(
         name=entry.get("name", ""),
         mnn=entry["mnn"],
         arch=tuple(entry.get("arch", ())),
+        precision=tuple(entry.get("precision", ())),
         find=entry.get("find", ""),
         when=parse_condition(entry.get("when", {}), where, defaults, trusted=trusted),
         unless=parse_condition(entry["unless"], where, defaults, trusted=trusted) if "unless" in entry else _NEVER,
@@ -295,6 +293,8 @@ def _require_row(entry: Mapping[str, Any], op: str, where: str) -> None:
     _require_specifier(entry["mnn"], where)
     if "arch" in entry:
         _require_texts(entry["arch"], where, "arch", ARCHITECTURES)
+    if "precision" in entry:
+        _require_texts(entry["precision"], where, "precision", PRECISIONS)
     _require_texts(entry["evidence"], where, "evidence")
     _require_reason(entry, op, where)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import onnx
 
 from mnncompat.errors import UsageError
+from mnncompat.support.deployment import limits_in_words
 from mnncompat.support.reason_text import in_words
 from mnncompat.support.releases import releases
 from mnncompat.support.table import Row, SupportTable
@@ -23,6 +24,7 @@ class RowOverview:
         name: Readable name of the code.
         mnn: Releases it holds for, a PEP 440 specifier.
         arch: Machine architectures it holds on; empty for all.
+        precision: Precisions it holds for; empty for all.
         when: When it holds, as the row states it; empty for always.
         unless: When it does not hold although `when` does.
         status: See `mnncompat.support.table.STATUSES`.
@@ -36,6 +38,7 @@ class RowOverview:
     name: str
     mnn: str
     arch: tuple[str, ...]
+    precision: tuple[str, ...]
     when: str
     unless: str
     status: str
@@ -117,6 +120,7 @@ def _row_overview(row: Row) -> RowOverview:
         name=row.name,
         mnn=row.mnn,
         arch=row.arch,
+        precision=row.precision,
         when=row.when.text,
         unless=row.unless.text,
         status=row.status,
@@ -151,7 +155,8 @@ def _summary_table(overviews: Sequence[OpOverview], version: str) -> Iterator[st
 
 
 def _row_lines(row: RowOverview) -> Iterator[str]:
-    where = f" on {', '.join(row.arch)}" if row.arch else ""
+    words = limits_in_words(row.arch, row.precision)
+    where = f" {words}" if words else ""
     yield f"- **{row.code} {row.name}** ({row.status}{where}, MNN {row.mnn}): {row.reason}"
     if row.condition:
         yield f"  - When: `{row.condition}`"

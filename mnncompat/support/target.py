@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mnncompat.errors import UsageError
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
+from mnncompat.support.deployment import ARCHITECTURES, HIGH, PRECISIONS
 from mnncompat.support.head_form import HeadForm
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
@@ -17,7 +18,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import fill
 from mnncompat.support.releases import releases, resolve_version
 from mnncompat.support.row_choice import EVERYTHING, UNDECLARED_CODE, UNDECLARED_NAME, RowChoice
-from mnncompat.support.table import ARCHITECTURES, Row, RowMatch, SupportTable, shipped_table
+from mnncompat.support.table import Row, RowMatch, SupportTable, shipped_table
 
 _NodeKey = tuple[GraphAddress, tuple[str, ...], int | None]
 
@@ -54,6 +55,7 @@ class Target:
         version: The release, see `mnncompat.support.releases.resolve_version`.
         arch: Machine architecture, such as ``aarch64``: rows about other architectures only are left out. None leaves
             out no row, because a model is converted on one machine and runs on others.
+        precision: What MNN computes in where the model is deployed: rows about others only are left out.
         table: The table; the one that ships with mnncompat by default.
         choice: Rows that count; all by default.
         head: Write every fully connected head in this form; None chooses for each one.
@@ -61,12 +63,13 @@ class Target:
     Attributes:
         version: The release.
         arch: The architecture; None for all.
+        precision: What MNN computes in.
         table: The table.
         choice: Rows that count.
         head: The form of every fully connected head; None if it is chosen for each one.
 
     Raises:
-        UsageError: There is no such release, or no such architecture.
+        UsageError: There is no such release, architecture or precision.
     """
 
     def __init__(
@@ -74,15 +77,19 @@ class Target:
         version: str | None = None,
         *,
         arch: str | None = None,
+        precision: str = HIGH,
         table: SupportTable | None = None,
         choice: RowChoice = EVERYTHING,
         head: HeadForm | None = None,
     ) -> None:
         if arch is not None and arch not in ARCHITECTURES:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
+        if precision not in PRECISIONS:
+            raise UsageError(f"unknown precision: {precision}", hint=f"there are: {', '.join(PRECISIONS)}")
         self.version = resolve_version(version)
         self.table = table or shipped_table()
         self.arch = arch
+        self.precision = precision
         self.choice = choice
         self.head = head
         self._releases = releases()
@@ -143,7 +150,7 @@ class Target:
             yield UNDECLARED_CODE, UNDECLARED_NAME, None
         elif is_onnx(node):
             for match in self.table.match(view, index, self.version):
-                if match.certain and match.row.status != "supported" and self.is_for_architecture(match.row):
+                if match.certain and match.row.status != "supported" and self.concerns(match.row):
                     yield match.row.code, match.row.name, match.row.remedy
 
     def graphs(self, model: ModelView) -> tuple[GraphView, ...]:
@@ -171,8 +178,10 @@ class Target:
         return self._last
 
     def _counts(self, row: Row) -> bool:
-        return self.choice.takes_row(row) and self.is_for_architecture(row)
+        return self.choice.takes_row(row) and self.concerns(row)
 
-    def is_for_architecture(self, row: Row) -> bool:
-        """True if a row holds on the architecture, or on any if none was named."""
+    def concerns(self, row: Row) -> bool:
+        """True if a row holds on the architecture, or on any if none was named, and for the precision."""
+        if row.precision and self.precision not in row.precision:
+            return False
         return self.arch is None or not row.arch or self.arch in row.arch

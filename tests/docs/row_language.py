@@ -16,6 +16,7 @@ from typing import Any
 from mnncompat.support.attribute_conditions import ATTRIBUTE_TESTS
 from mnncompat.support.condition_values import Word
 from mnncompat.support.conditions import PREDICATES
+from mnncompat.support.deployment import ARCHITECTURES, PRECISIONS
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.operand_conditions import (
     DTYPES,
@@ -27,7 +28,8 @@ from mnncompat.support.operand_conditions import (
 )
 from mnncompat.support.reason_text import PLACEHOLDERS, placeholders
 from mnncompat.support.relations.registry import Relation, all_relations, family_of, relation_names
-from mnncompat.support.table import ARCHITECTURES, GRAPH_KEYS, OBSTACLES, OP_KEYS, STATUSES, SupportTable
+from mnncompat.support.row_status import OBSTACLES, STATUSES
+from mnncompat.support.table import GRAPH_KEYS, OP_KEYS, SupportTable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "row-language.md"
@@ -200,6 +202,7 @@ def schema() -> str:
     for kind, keys in (("support", OP_KEYS), ("graph", GRAPH_KEYS)):
         described = _ordered(keys, definitions[kind]["properties"])
         described["arch"]["items"]["enum"] = list(ARCHITECTURES)
+        described["precision"]["items"]["enum"] = list(PRECISIONS)
         described["status"]["enum"] = list(STATUSES)
         described["obstacle"]["enum"] = list(OBSTACLES)
         definitions[kind]["properties"] = described

@@ -63,7 +63,7 @@ def write_baseline(path: Path, results: Sequence[CheckResult]) -> int:
     from mnncompat.graph.atomic_files import write_atomically
 
     checked = {_model(path, result.model) for result in results}
-    before = read_baseline(path) if path.exists() else Counter()
+    before = read_baseline(path)
     known = Counter({key: count for key, count in before.items() if key.model not in checked})
     for result in results:
         known.update(_keys(path, result.diagnostics))
@@ -74,15 +74,15 @@ def write_baseline(path: Path, results: Sequence[CheckResult]) -> int:
 
 
 def read_baseline(path: Path) -> Counter[_Known]:
-    """Read what a baseline knows.
+    """Read what a baseline knows: nothing, if there is no such file.
 
     Raises:
-        UsageError: There is no such file, or it is no baseline.
+        UsageError: It is no baseline.
     """
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such baseline", hint=_HINT) from None
+        return Counter()
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: is no baseline: {error}", hint=_HINT) from error
     known = _entries(document)
@@ -95,7 +95,7 @@ def compare(path: Path, results: Sequence[CheckResult]) -> Compared:
     """Suppress what the baseline knows.
 
     Raises:
-        UsageError: There is no such file, or it is no baseline.
+        UsageError: It is no baseline.
     """
     left = read_baseline(path)
     checked = {_model(path, result.model) for result in results}

@@ -50,6 +50,26 @@ def find_rule(name: str) -> RuleInfo:
     raise _no_rule(name, rules)
 
 
+def matching_rules(text: str) -> tuple[RuleInfo, ...]:
+    """The rule of that code or name; else those whose codes start so, that are about that operator, or that contain it.
+
+    Raises:
+        UsageError: There is none.
+    """
+    rules = all_rule_infos()
+    word = text.lower()
+    for fits in (
+        lambda rule: word in (rule.code.lower(), rule.name.lower()),
+        lambda rule: rule.code.lower().startswith(word),
+        lambda rule: word in map(str.lower, rule.op_types),
+        lambda rule: word in rule.name,
+    ):
+        found = tuple(filter(fits, rules))
+        if found:
+            return found
+    raise _no_rule(text, rules)
+
+
 def _no_rule(name: str, rules: Iterable[RuleInfo], what: str = "rule") -> UsageError:
     from difflib import get_close_matches
 

@@ -39,6 +39,8 @@ class Ended(Exception):  # noqa: N818 - no error
 
 # Signals received: an exception that is raised while an extension module is imported becomes an ImportError.
 _SIGNALS: list[int] = []
+_WORDS: list[str] = []
+"""The command line that is worked on."""
 
 EXIT_OK, EXIT_ERROR = 0, 2
 _AGAIN_SECONDS = 0.02
@@ -75,9 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _SIGNALS.clear()
     forget_outputs()
+    _WORDS[:] = sys.argv[1:] if arguments is None else arguments
     try:
         _handle_signals()
-        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        status = _run(list(_WORDS))
         if sys.stdout is not None:
             sys.stdout.flush()
     except MnncompatError as error:
@@ -154,7 +157,7 @@ def _unexpected(error: Exception) -> int:
         if context is not None and not describe():
             say_lines(context.get_help())
             return EXIT_ERROR
-        return _fail(describe().rstrip("."), f"see `{command} --help`")
+        return _fail(describe().rstrip("."), _dashed() or f"see `{command} --help`")
     message, hint = words(error, bug=_BUG)
     if hint == _BUG and os.environ.get("MNNCOMPAT_TRACEBACK"):
         import traceback
@@ -162,6 +165,15 @@ def _unexpected(error: Exception) -> int:
         say_lines("".join(traceback.format_exception(error)))
         return EXIT_ERROR
     return _fail(message, hint)
+
+
+def _dashed() -> str:
+    """The hint for a file whose name looks like an option; empty if there is none."""
+    from pathlib import Path
+
+    words = _WORDS[: _WORDS.index("--")] if "--" in _WORDS else _WORDS
+    named = next((word for word in words if word.startswith("-") and Path(word).suffix and os.path.lexists(word)), None)
+    return f"if {named} is a file, write it after `--`, or as ./{named}" if named else ""
 
 
 def _fail(message: str, hint: str) -> int:

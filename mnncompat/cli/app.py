@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ def application(words: Sequence[str]) -> typer.Typer:
         words: The command line without the program's name.
     """
     app = typer.Typer(
-        add_completion=False,
+        add_completion=_completes(words),
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,6 +45,11 @@ def application(words: Sequence[str]) -> typer.Typer:
 
         app.add_typer(device, name=_DEVICE)
     return app
+
+
+def _completes(words: Sequence[str]) -> bool:
+    """Whether the command line is about completion in a shell, which takes time to prepare."""
+    return "_MNNCOMPAT_COMPLETE" in os.environ or not words or words[0].startswith("-")
 
 
 def _call(command: Callable[..., None], values: Mapping[str, Any], words: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ class BaselineOptions(NamedTuple):
         """What is asked for can be done; called before any work.
 
         Raises:
-            UsageError: There is no baseline to read, or none to update.
+            UsageError: The file is no baseline, or there is none to update.
             OutputError: It cannot be written.
         """
         if self.baseline is None:
@@ -44,8 +44,9 @@ class BaselineOptions(NamedTuple):
 
         if self.update_baseline:
             require_writable(self.baseline)
-        if not self.update_baseline or self.baseline.exists():
-            read_baseline(self.baseline)
+        read_baseline(self.baseline)
+        if not self.update_baseline and not self.baseline.exists():
+            note(f"{self.baseline} does not exist, so every finding is new: --update-baseline writes it")
 
     def compare(
         self, reported: list[CheckResult | Unfinished], results: tuple[CheckResult, ...]

@@ -138,7 +138,14 @@ def _check_all(
         left, aside = known.suppressed(path, found) if known else (found, ())
         return replace(result, diagnostics=tuple(left), suppressed=tuple(aside))
 
-    return each_model(models, checked, jobs=jobs)
+    def named(path: Path) -> CheckResult:
+        if str(path) != "-":
+            return checked(path)
+        from mnncompat.cli.standard_input import from_standard_input
+
+        return from_standard_input(checked)
+
+    return each_model(models, named, jobs=jobs)
 
 
 def _project() -> Project | None:

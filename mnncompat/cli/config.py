@@ -17,6 +17,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "exclude": (list, "exclude", ("check", "fix", "convert")),
     "backend": (list, "backend", ("check", "fix", "convert")),
     "head": (str, "head", ("check", "fix", "convert")),
+    "baseline": (str, "baseline", ("check",)),
     "fail-on": (str, "fail_on", ("check",)),
     "output-format": (str, "output_format", ("check", "fix", "convert", "verify")),
     "unsafe-fixes": (bool, "unsafe_fixes", ("fix", "convert")),
@@ -59,8 +60,16 @@ def defaults(words: Sequence[str]) -> dict[str, dict[str, Any]]:
     for key, value in table.items():
         _kind, parameter, commands = entry_of(key, value, file)
         for command in commands:
-            found.setdefault(command, {})[parameter] = value
+            found.setdefault(command, {})[parameter] = _inside(value, key, file) if key == "baseline" else value
     return found
+
+
+def _inside(name: str, key: str, file: Path | None) -> Path:
+    """A path below the folder of the file, relative to the working directory."""
+    folder = (file or Path()).parent
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{file}: {key} = '{name}' is outside the folder of the file", hint="name a path below it")
+    return folder / name
 
 
 def configured(key: str) -> Any:

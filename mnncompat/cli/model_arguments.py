@@ -13,7 +13,8 @@ Models = Annotated[
     argument(
         metavar="MODEL...",
         help="ONNX files; folders, of which all .onnx files are taken that git does not ignore; patterns such as "
-        "'models/**/*.onnx'. Without any: those of [[tool.mnncompat.models]].",
+        "'models/**/*.onnx'. Without any: those of [[tool.mnncompat.models]]. "
+        "`mnncompat check -` reads standard input.",
         show_default=False,
     ),
 ]
@@ -46,9 +47,14 @@ class SearchOptions(NamedTuple):
         Raises:
             UsageError: A folder or a pattern names no model.
         """
-        from mnncompat.files.model_paths import model_files
+        from mnncompat.files.model_paths import SUFFIX, model_files
 
-        return model_files(given or (), exclude=tuple(self.exclude or ()))
+        found = model_files(given or (), exclude=tuple(self.exclude or ()))
+        if all(path.suffix == SUFFIX for path in found):
+            return found
+        from mnncompat.cli.data_files import models_of
+
+        return models_of(found)
 
 
 ALL_MODELS = SearchOptions()

@@ -67,8 +67,7 @@ def render(
         verbose: Show every place and all evidence; text only.
 
     Returns:
-        The report. It ends with a newline, or is empty if the format shows findings only and there are none (concise
-        and github without findings).
+        The report. It ends with a newline, or is empty if the format shows findings only and there are none (github).
     """
     subjects = [_subject_of(result) for result in results]
     match output_format:

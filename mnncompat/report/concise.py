@@ -9,14 +9,18 @@ from collections.abc import Sequence
 
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.location import model_name
+from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.subject import Subject
 from mnncompat.results.diagnostics import Category, Diagnostic
 
 
 def render(subjects: Sequence[Subject]) -> str:
-    """Write findings, one a line; empty without findings."""
-    return "".join(f"{_line(found)}\n" for subject in subjects for found in findings(subject))
+    """Write findings, one a line; without any, that there are none, so that a clean run is seen to have been one."""
+    lines = [_line(found) for subject in subjects for found in findings(subject)]
+    if not lines and subjects:
+        lines = [f"no findings in {counted(len(subjects), 'model')}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _line(found: Diagnostic) -> str:

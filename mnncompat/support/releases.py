@@ -139,11 +139,23 @@ def resolve_version(spec: str | None = None) -> str:
     found = _same_release(spec, known)
     if found is not None:
         return found
-    import difflib
-
-    close = difflib.get_close_matches(spec, known.dates, n=3, cutoff=0.6)
     hint = f"known are {next(iter(known.dates))} to {known.newest}"
-    raise UsageError(f"unknown MNN version: {spec}", hint=f"{hint}; close to it: {', '.join(close)}" if close else hint)
+    near = _neighbours(spec, known)
+    raise UsageError(f"unknown MNN version: {spec}", hint=f"{hint}; next to it: {' and '.join(near)}" if near else hint)
+
+
+def _neighbours(spec: str, known: Releases) -> list[str]:
+    """The releases before and after a version; none if the text is no version, or is beyond what is known."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        wanted = Version(spec)
+    except InvalidVersion:
+        return []
+    ordered = sorted(known.dates, key=Version)
+    before = [each for each in ordered if Version(each) < wanted]
+    after = [each for each in ordered if Version(each) > wanted]
+    return [before[-1], after[0]] if before and after else []
 
 
 def require_installed(spec: str | None, what: str, *, configured: bool = False) -> None:

@@ -81,10 +81,22 @@ def test_what_is_no_baseline_is_an_error(folder: Path, text: str, capsys: pytest
     assert (folder / "known.json").read_bytes() == text.encode("latin-1")
 
 
-def test_a_missing_baseline_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
-    assert main(["check", "models", "--baseline", "known.json"]) == 2
-    assert "hint: write it with --update-baseline" in capsys.readouterr().err
+def test_a_missing_baseline_knows_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "models", "--baseline", "known.json"]) == 1
+    assert "every finding is new: --update-baseline writes it" in capsys.readouterr().err
+    assert not (folder / "known.json").exists()
     assert main(["check", "models", "--update-baseline"]) == 2
+
+
+def test_the_configuration_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "pyproject.toml").write_text('[tool.mnncompat]\nbaseline = "known.json"\n')
+    assert main(["check", "models"]) == 1
+    assert main(["check", "models", "--update-baseline"]) == 0
+    assert main(["check", "models"]) == 0
+    monkeypatch.chdir(folder / "models")
+    assert main(["check", "."]) == 0
+    (folder / "pyproject.toml").write_text('[tool.mnncompat]\nbaseline = "../known.json"\n')
+    assert main(["check", "."]) == 2
 
 
 @pytest.mark.parametrize("output_format", ["text", "concise", "json", "sarif", "github", "gitlab", "junit", "markdown"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from pathlib import Path
 
+import onnx
 import pytest
 from test_bad_input import linear
 
@@ -126,3 +128,33 @@ def test_the_configuration_excludes(tree: Path, capsys: pytest.CaptureFixture[st
     (tree / "pyproject.toml").write_text('[tool.mnncompat]\nexclude = ["old", "m1*"]\n')
     assert main(["check", "models"]) == 0
     assert "2 models: no findings" in capsys.readouterr().out
+
+
+def test_a_file_of_weights_stands_for_its_models(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = "shared.onnx.data"
+    onnx.save_model(linear(), tree / "w1.onnx", save_as_external_data=True, location=data, size_threshold=0)
+    (tree / "w2.onnx").write_bytes((tree / "w1.onnx").read_bytes())
+    (tree / "other.onnx.data").write_bytes(b"x")
+    assert main(["check", "shared.onnx.data", "w1.onnx", "other.onnx.data"]) == 0
+    captured = capsys.readouterr()
+    assert "2 models: no findings" in captured.out
+    assert "other.onnx.data: no model beside it has its weights there" in captured.err
+
+
+def test_standard_input_is_a_model(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data, status, told in ((linear().SerializeToString(), 0, "-: no findings"), (b"", 2, "the file is empty")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert main(["check", "-"]) == status
+        captured = capsys.readouterr()
+        assert told in captured.out
+        assert "model.onnx" not in captured.out + captured.err
+    assert sorted(each.name for each in tree.iterdir()) == [".venv", "models", "node_modules"]
+
+
+def test_a_name_that_begins_with_a_dash(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "-m.onnx").write_bytes(linear().SerializeToString())
+    assert main(["check", "-m.onnx"]) == 2
+    assert "hint: if -m.onnx is a file, write it after `--`, or as ./-m.onnx" in capsys.readouterr().err
+    assert main(["check", "--", "-m.onnx"]) == 0

@@ -1,0 +1,60 @@
+"""A model from standard input, called `-` in reports."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mnncompat.errors import ModelError, UsageError
+from mnncompat.results.diagnostics import CheckResult
+
+NAME = Path("-")
+
+
+def from_standard_input(check: Callable[[Path], CheckResult]) -> CheckResult:
+    """Check what standard input holds, in a temporary file, and report it under the name `-`.
+
+    Args:
+        check: Checks a file.
+
+    Raises:
+        UsageError: Standard input is closed or a terminal.
+        ModelError: It is no model.
+        OutputError: There is no space for a temporary file.
+    """
+    import shutil
+
+    from mnncompat.files.scratch import ScratchFolder
+
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("there is no model on standard input", hint="mnncompat check - < model.onnx")
+    with ScratchFolder() as folder:
+        path = folder / "model.onnx"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with _called(path):
+            return _renamed(check(path))
+
+
+@contextlib.contextmanager
+def _called(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(error.message.replace(str(path), str(NAME)), hint=error.hint) from error
+
+
+def _renamed(result: CheckResult) -> CheckResult:
+    name = str(NAME)
+    return replace(
+        result,
+        model=name,
+        diagnostics=tuple(replace(each, location=replace(each.location, model=name)) for each in result.diagnostics),
+        suppressed=tuple(
+            replace(each, diagnostic=replace(each.diagnostic, location=replace(each.diagnostic.location, model=name)))
+            for each in result.suppressed
+        ),
+    )

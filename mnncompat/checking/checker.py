@@ -15,6 +15,7 @@ import onnx
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
+from mnncompat.inference.foreign_domains import IN_ONNX_DOMAIN
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Severity
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
@@ -138,7 +139,7 @@ class _Check:
         unknown: dict[str, _Finding] = {}
         for number, view in enumerate(self.graphs):
             for index, node in enumerate(view.nodes):
-                if not is_onnx(node):
+                if not is_onnx(node) or node.op_type in IN_ONNX_DOMAIN:
                     continue
                 site = _NodeLocation(graph=number, position=index)
                 if not self.target.declares(node.op_type):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 import onnx
 from onnx import NodeProto, TensorProto
 
-CONTRIB_DOMAIN = "com.microsoft"
-"""ONNX Runtime's own."""
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN
+
 TAKEN_OVER = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLinear", "Range", "Trilu")
 """Operators that ONNX adopted without a change."""
 RIGHT_BY_NAME = ("Gelu",)
@@ -120,19 +120,6 @@ def _as_float(node: NodeProto, value: str) -> NodeProto:
     return made
 
 
-def _matrix_product(node: NodeProto) -> list[NodeProto]:
-    if any(each.name.startswith("trans") and each.i for each in node.attribute):
-        return [node]
-    return _of("MatMul", 0, 1)(node)
-
-
-def _normalization(node: NodeProto) -> list[NodeProto]:
-    """The sum, output 3, is like the result."""
-    total = [*node.output[3:4], ""][0]
-    extra = [_node(node, "Identity", node.input[:1], total)] if total else []
-    return [*extra, _node(node, "Identity", node.input[:1])]
-
-
 _SAME = _of("Identity", 0)
 _FORMS: dict[str, _Form] = {
     **dict.fromkeys(TAKEN_OVER, _equivalent),
@@ -143,8 +130,9 @@ _FORMS: dict[str, _Form] = {
     "DynamicQuantizeMatMul": _of("MatMul", 0, 1),
     "FusedConv": _window("Conv"),
     "FusedGemm": _of("Gemm", 0, 1, kept=("transA", "transB")),
-    "FusedMatMul": _matrix_product,
     "MatMulIntegerToFloat": _integer_product,
+    "NhwcConv": _window("Conv", is_last=True),
+    "NhwcFusedConv": _window("Conv", is_last=True),
     "NhwcMaxPool": _window("MaxPool", is_last=True),
     "QGemm": _gemm,
     "QLinearAdd": _of("Add", 0, 3),
@@ -154,8 +142,6 @@ _FORMS: dict[str, _Form] = {
     "QLinearGlobalAveragePool": _global_pool,
     "QLinearMul": _of("Mul", 0, 3),
     "QLinearWhere": _of("Where", 0, 1, 4),
-    "SkipLayerNormalization": _normalization,
-    "SkipSimplifiedLayerNormalization": _normalization,
 }
 TYPED_OPS = frozenset(_FORMS)
-"""Operators of the domain whose types and shapes are known."""
+"""Operators of the domain that ONNX operators stand in for; `mnncompat.inference.foreign_op_shapes` has others."""

@@ -12,6 +12,7 @@ from math import inf
 from onnx import TensorProto
 
 from mnncompat.graph.protos import attribute
+from mnncompat.inference.attention_domains import ATTENTION_DOMAINS
 from mnncompat.inference.bound_domains import activation, clip, compare, extremum
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.function_domains import FUNCTION_DOMAINS
@@ -167,14 +168,6 @@ def _one_hot(reading: Reading) -> Found:
         yield from reading.claim(Kind.SIZE, 1, _MOST_SIZE, "depth of a OneHot")
 
 
-def _embedding(reading: Reading) -> Found:
-    """ONNX Runtime's EmbedLayerNormalization: ids of words and of segments, each with a table."""
-    table = {0: 2, 1: 4}.get(reading.position)
-    shape = None if table is None else reading.shape(reading.node.input[table])
-    if table is not None and shape and shape[0]:
-        yield from reading.claim(Kind.IDS, 0, shape[0] - 1, reading.words(table))
-
-
 def _modulo(reading: Reading) -> Found:
     """Whole numbers that are wrapped around: all remainders, twice."""
     number = reading.constant(1) if reading.position == 0 else None
@@ -283,6 +276,7 @@ _PASSED = (
 
 RULES: Mapping[str, Rule] = {
     **FUNCTION_DOMAINS,
+    **ATTENTION_DOMAINS,
     **dict.fromkeys(_PASSED, _pass),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),
@@ -294,12 +288,11 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys((*_WITH_AXES, *(f"Reduce{kind}" for kind in _REDUCTIONS)), _axes),
     "ReduceSum": _sum,
     "TensorScatter": _write_indices,
-    **dict.fromkeys(("Attention", "GRU", "GroupQueryAttention", "LSTM", "MultiHeadAttention", "RNN"), recurrent),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), recurrent),
     **dict.fromkeys(("ConstantOfShape", "Expand", "Range", "Resize", "Slice", "Tile"), _size),
     "Cast": _cast,
     "Clip": clip,
     "Concat": concat,
-    "EmbedLayerNormalization": _embedding,
     "Gather": _gather,
     "If": _if,
     "Loop": _loop,

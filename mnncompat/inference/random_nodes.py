@@ -17,7 +17,7 @@ from mnncompat.graph.operator_traits import RANDOM, SIZES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.validation import all_nodes
 from mnncompat.graph.view import GraphView, ModelView
-from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN
 
 _OF_CONTRIB = frozenset(("BiasDropout", "BitmaskBiasDropout", "BitmaskDropout", "Sampling"))
 _RATIO, _TRAINING = 1, 2

@@ -13,8 +13,9 @@ from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import SHAPE_OPERANDS, evaluate_shape_operands
-from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, known_type_nodes, without_extras
+from mnncompat.inference.contrib_op_types import known_type_nodes, without_extras
 from mnncompat.inference.evaluation import stored_array
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN, STAND_IN_DOMAIN
 from mnncompat.inference.inferred_values import InferredValues
 from mnncompat.inference.reshape_targets import resolve_targets
 
@@ -166,6 +167,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     graph.name = proto.graph.name or "graph"
     own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
     graph.node.extend(known_type_nodes(proto.graph.node, own))
+    _stand_in(bare)
     graph.output.extend(proto.graph.output)
     graph.value_info.extend(proto.graph.value_info)
     large = [t for t in proto.graph.initializer if _is_large(t)]
@@ -178,6 +180,26 @@ def _skeleton(proto: ModelProto) -> ModelProto:
         if prod(tensor.dims) <= (_LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS):
             fill_tensor(tensor, payload)
     return bare
+
+
+def _stand_in(skeleton: ModelProto) -> None:
+    """Move the operators that `mnncompat.inference.foreign_op_shapes` knows to the domain that inference asks about."""
+    own = {(function.domain, function.name) for function in skeleton.functions}
+    foreign = [node for node in all_nodes(skeleton.graph.node) if _may_be_foreign(node)]
+    if not foreign:
+        return
+    from mnncompat.inference.foreign_op_shapes import SHAPE_FUNCTIONS, stand_in
+
+    known = [node for node in foreign if (node.domain, node.op_type) in SHAPE_FUNCTIONS.keys() - own]
+    for node in known:
+        node.op_type = stand_in(node.domain, node.op_type)
+        node.domain = STAND_IN_DOMAIN
+    if known:
+        skeleton.opset_import.add(domain=STAND_IN_DOMAIN, version=1)
+
+
+def _may_be_foreign(node: NodeProto) -> bool:
+    return node.domain in (CONTRIB_DOMAIN, ML_DOMAIN) or node.op_type in IN_ONNX_DOMAIN
 
 
 def _is_large(tensor: TensorProto) -> bool:

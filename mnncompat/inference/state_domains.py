@@ -19,15 +19,7 @@ Found = Iterator[Use | Claim]
 
 _LENGTHS = 4
 """Operand of a recurrent layer that says how many steps count."""
-_STATES: Mapping[tuple[str, str], tuple[int, ...]] = {
-    ("", "LSTM"): (5, 6),
-    ("", "GRU"): (5,),
-    ("", "RNN"): (5,),
-    ("", "Attention"): (4, 5),
-    ("com.microsoft", "Attention"): (4,),
-    ("com.microsoft", "GroupQueryAttention"): (3, 4),
-    ("com.microsoft", "MultiHeadAttention"): (6, 7),
-}
+_STATES: Mapping[str, tuple[int, ...]] = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 """Operands that hold what earlier steps left."""
 _HANDED_ON = frozenset(("Cast", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"))
 _NAMED = re.compile(r"(^|[^a-z])(states?|hidden|cells?|caches?|past|memory)([^a-z]|$|n$|in$|out$)", re.IGNORECASE)
@@ -36,10 +28,9 @@ _NAMED = re.compile(r"(^|[^a-z])(states?|hidden|cells?|caches?|past|memory)([^a-
 def recurrent(reading: Reading) -> Found:
     """Lengths, and what the layer begins with."""
     node = reading.node
-    domain = "" if node.domain == "ai.onnx" else node.domain
-    if reading.position in _STATES.get((domain, node.op_type), ()):
+    if reading.position in _STATES.get(node.op_type, ()):
         yield from reading.claim(Kind.STATE, -inf, inf, f"what {node.op_type} begins with")
-    elif reading.position == _LENGTHS and node.op_type in ("LSTM", "GRU", "RNN"):
+    elif reading.position == _LENGTHS:
         shape = reading.shape(node.input[0])
         steps = shape[1 if attribute(node, "layout", 0) else 0] if shape else None
         if steps:

@@ -21,6 +21,7 @@ from mnncompat.graph.ordering import sort_nodes
 from mnncompat.parity.exact_products import with_exact_products
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
+from mnncompat.parity.missing_kernels import says_missing_kernel, with_definitions
 from mnncompat.parity.speed import Timings
 from mnncompat.parity.stated_noise import with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
@@ -59,7 +60,8 @@ class OnnxRuntimeRunner:
 
     It may neither fuse nor fold, so that it computes what the graph says. Products of uint8 and int8, which saturate on
     some CPUs, are written as `mnncompat.parity.exact_products` does; random nodes of spread 0, which end the process,
-    as `mnncompat.parity.stated_noise` does.
+    as `mnncompat.parity.stated_noise` does; operators of its own domain that its CPU has no kernel for, as
+    `mnncompat.parity.missing_kernels` does.
 
     Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
     `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
@@ -158,9 +160,9 @@ class OnnxRuntimeRunner:
         try:
             return start(_source(model))
         except Exception as error:  # its exceptions share no base but Exception
-            if _UNSORTED not in str(error):
+            copy = _loadable(model, str(error))
+            if copy is None:
                 raise
-        copy = _with_sorted_nodes(model)
         if isinstance(model, (str, Path)):
             options.add_session_config_entry(_EXTERNAL_FOLDER, str(follow_links(copy, Path(model))))
         return start(_source(copy))
@@ -265,6 +267,13 @@ class OnnxRunner:
         copy.CopyFrom(self._model)
         onnx.load_external_data_for_model(copy, str(self._folder))
         return copy
+
+
+def _loadable(model: Path | str | bytes | onnx.ModelProto, refusal: str) -> onnx.ModelProto | None:
+    """A copy of a model that ONNX Runtime may load, after it refused the model; None if there is none."""
+    if says_missing_kernel(refusal):
+        return with_definitions(model)
+    return _with_sorted_nodes(model) if _UNSORTED in refusal else None
 
 
 def _with_sorted_nodes(model: Path | str | bytes | onnx.ModelProto) -> onnx.ModelProto:

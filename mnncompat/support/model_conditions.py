@@ -18,7 +18,8 @@ from mnncompat.graph.payloads import inlined, is_external, stored_in
 from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, RIGHT_BY_NAME
+from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support.api_conditions import input_not_read, recurrent_as_loop, subgraph_in_file
 from mnncompat.support.body_conditions import empty_operand_in_body
@@ -77,10 +78,14 @@ def _onnx_opset_not_first(scope: Scope) -> Iterator[HazardLocation]:
 def _foreign(scope: Scope, *, functions: bool, declared: bool) -> Iterator[HazardLocation]:
     own = {(function.domain, function.name) for function in scope.model.proto.functions}
     for view in scope.graphs:
-        kinds = [key for key in view.kinds if (key in own or key[0] not in ONNX_DOMAINS) and (key in own) is functions]
+        kinds = [key for key in view.kinds if (key in own or _is_foreign(*key)) and (key in own) is functions]
         wanted = [(index, key) for key in kinds if scope.declares(key[1]) is declared for index in view.kinds[key]]
         for index, (domain, op) in sorted(wanted):
-            yield HazardLocation(view=view, position=index, values={"domain": domain, "op": op})
+            yield HazardLocation(view=view, position=index, values={"domain": domain or ONNX_DOMAINS[1], "op": op})
+
+
+def _is_foreign(domain: str, op: str) -> bool:
+    return domain not in ONNX_DOMAINS or op in IN_ONNX_DOMAIN
 
 
 @_search("domain", "op")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import TensorProto
 
 from mnncompat.rewrites.attention.attention_mask import LOWEST, Mask
+from mnncompat.rewrites.attention.grouped_heads import GroupedHeads, Heads
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
 
 _RAW, _CAPPED, _BIASED, _SOFTMAX = range(4)
 _PACKED = 3
-
-
-class _Heads(NamedTuple):
-    """Operands as (batch, heads, length, size), and the numbers of heads."""
-
-    query: Value
-    key: Value
-    value: Value
-    queries: int
-    keys: int
 
 
 class AttentionAsMatmul(NodeRewrite):
@@ -74,7 +65,7 @@ class AttentionAsMatmul(NodeRewrite):
         )
         size = heads.query.dim(3)
         scale = node.attribute("scale") if node.given("scale") else size**-0.5
-        shapes = _Shapes(heads, key)
+        shapes = GroupedHeads(heads, key.dims[2])
         raw = shapes.split(new, shapes.stack(new, heads.query * scale) @ new.transpose(key, (0, 1, 3, 2)))
         capped = _capped(new, raw, node.attribute("softcap"))
         mask = Mask(node, new, heads.query, key)
@@ -149,12 +140,12 @@ def _heads_and_masks() -> tuple[Example, ...]:
     )
 
 
-def _split(node: NodeFacts, new: SubgraphBuilder) -> _Heads:
+def _split(node: NodeFacts, new: SubgraphBuilder) -> Heads:
     """The operands with their heads along axis 1."""
     values = [new.input(position) for position in range(3)]
     if values[0].rank != _PACKED:
         query, key, value = values
-        return _Heads(query, key, value, query.dim(1), key.dim(1))
+        return Heads(query, key, value, query.dim(1), key.dim(1))
     counts = node.attribute("q_num_heads"), node.attribute("kv_num_heads"), node.attribute("kv_num_heads")
     if None in counts:
         raise NotApplicable("the operands are packed, and the numbers of heads are not stated")
@@ -162,52 +153,7 @@ def _split(node: NodeFacts, new: SubgraphBuilder) -> _Heads:
         new.transpose(new.reshape(value, (0, 0, count, value.dim(2) // count)), (0, 2, 1, 3))
         for value, count in zip(values, counts, strict=True)
     ]
-    return _Heads(split[0], split[1], split[2], counts[0], counts[1])
-
-
-class _Shapes:
-    """Stacks queries that share a head of keys, and splits the results again.
-
-    Args:
-        heads: The operands.
-        key: All keys, past ones included.
-    """
-
-    def __init__(self, heads: _Heads, key: Value) -> None:
-        if heads.queries % heads.keys:
-            raise NotApplicable(f"{heads.queries} heads of queries do not share {heads.keys} of keys evenly")
-        self._heads = heads
-        self._group = heads.queries // heads.keys
-        self._total = key.dims[2]
-
-    def stack(self, new: SubgraphBuilder, value: Value) -> Value:
-        """(batch, queries, length, n) as (batch, keys, group * length, n)."""
-        if self._group == 1:
-            return value
-        shape = value.dims
-        last = shape[3] if isinstance(shape[3], int) else self._total
-        if isinstance(last, int):
-            return new.reshape(value, (0, self._heads.keys, -1, last))
-        if isinstance(shape[2], int):
-            return new.reshape(value, (0, self._heads.keys, self._group * shape[2], -1))
-        sizes = new.op("Shape", value)
-        batch, tail = (new.slice(sizes, [start], [start + 1], [0]) for start in (0, 3))
-        stacked = new.concat([batch, new.constant([self._heads.keys, -1]), tail], 0)
-        return new.op("Reshape", value, stacked)
-
-    def split(self, new: SubgraphBuilder, value: Value, last: int | None = None) -> Value:
-        """(batch, keys, group * length, n) as (batch, queries, length, n)."""
-        if self._group == 1:
-            return value
-        length = self._heads.query.dims[2]
-        size = last if last is not None else self._total
-        if isinstance(size, int):
-            return new.reshape(value, (0, self._heads.queries, -1, size))
-        if isinstance(length, int):
-            return new.reshape(value, (0, self._heads.queries, length, -1))
-        sizes = new.op("Shape", value)
-        batch, tail = (new.slice(sizes, [start], [start + 1], [0]) for start in (0, 3))
-        return new.op("Reshape", value, new.concat([batch, new.constant([self._heads.queries, -1]), tail], 0))
+    return Heads(split[0], split[1], split[2], counts[0], counts[1])
 
 
 def _capped(new: SubgraphBuilder, scores: Value, softcap: float | None) -> Value:

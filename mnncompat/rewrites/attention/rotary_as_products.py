@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.rewrites.attention.rotation import Turn
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -47,23 +48,11 @@ class RotaryAsProducts(NodeRewrite):
         given = new.input(0)
         packed = given.rank == _PACKED
         value = _split(node, new) if packed else given
-        size = value.dim(3)
-        turned = node.attribute("rotary_embedding_dim") or size
+        turned = node.attribute("rotary_embedding_dim") or value.dim(3)
         heads = 2 if packed else 1
         cosine, sine = (new.unsqueeze(_table(new, position), (heads,)) for position in (1, 2))
-        parts = [turned // 2, turned // 2, size - turned]
-        if node.attribute("interleaved"):
-            rest = new.slice(value, [turned], [size], [3])
-            one, two = (new.slice(value, [start], [turned], [3], [2]) for start in (0, 1))
-        else:
-            one, two, rest = [*new.split(value, parts if parts[2] else parts[:2], 3), value][:3]
-        real, imaginary = one * cosine - two * sine, one * sine + two * cosine
-        if node.attribute("interleaved"):
-            pairs = new.concat([new.unsqueeze(each, (4,)) for each in (real, imaginary)], 4)
-            halves = [new.reshape(pairs, (0, 0, 0, turned))]
-        else:
-            halves = [real, imaginary]
-        result = new.concat([*halves, rest] if parts[2] else halves, 3)
+        turn = Turn(cosine, sine, turned, interleaved=bool(node.attribute("interleaved")))
+        result = turn.apply(new, value)
         return new.reshape(result, (0, 0, given.dim(2))) if packed else result
 
     @classmethod

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mnncompat.inference.contrib_op_types import CONTRIB_DOMAIN, TAKEN_OVER
-from mnncompat.rewrites.contrib import fused_ops, gelu_and_norm_ops, quantized_ops, quantized_products
+from mnncompat.inference.contrib_op_types import TAKEN_OVER
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
+from mnncompat.rewrites.contrib import (
+    attention_ops,
+    fused_ops,
+    gelu_ops,
+    group_query_ops,
+    norm_ops,
+    quantized_ops,
+    quantized_products,
+)
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -16,7 +25,7 @@ from mnncompat.rewrites.model.expand_function import expanded
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
-_FAMILIES = (fused_ops, gelu_and_norm_ops, quantized_ops, quantized_products)
+_FAMILIES = (attention_ops, fused_ops, gelu_ops, group_query_ops, norm_ops, quantized_ops, quantized_products)
 EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
     op: emit for family in _FAMILIES for op, emit in family.EMITTERS.items()
 }
@@ -26,9 +35,12 @@ EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] 
 class ContribOpToOnnx(NodeRewrite):
     """Write an operator of another domain with ONNX's own.
 
-    **What.** The operators that ONNX Runtime's optimizer and its tools write: FusedConv, FusedMatMul, FusedGemm,
-    BiasGelu, FastGelu, QuickGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, and those that ONNX adopted
-    without a change (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample): domain com.microsoft.
+    **What.** The operators that ONNX Runtime's optimizer and its tools write, domain com.microsoft: Attention,
+    MultiHeadAttention, GroupQueryAttention with a cache and rotation, DecoderMaskedMultiHeadAttention,
+    RotaryEmbedding, FusedConv, NhwcFusedConv, FusedMatMul, FusedGemm, GemmFastGelu, BiasGelu, FastGelu, QuickGelu,
+    BiasSplitGelu, SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization, and those that
+    ONNX adopted without a change (Trilu, GatherND, Pad, Range, QuantizeLinear, DequantizeLinear, GridSample).
+    SimplifiedLayerNormalization, which they put into ONNX's domain.
     The quantised operators of the same domain, in float arithmetic: QLinearAdd, QLinearMul, QLinearSigmoid,
     QLinearLeakyRelu, QLinearSoftmax, QLinearConcat, QLinearWhere, QLinearAveragePool, QLinearGlobalAveragePool,
     QLinearConv with channels last, NhwcMaxPool, QGemm, MatMulIntegerToFloat and DynamicQuantizeMatMul. Operators of
@@ -67,7 +79,7 @@ class ContribOpToOnnx(NodeRewrite):
         op, domain = node.node.op_type, node.node.domain
         if domain.startswith("ai.onnx."):
             return expanded(node, new)
-        if domain != CONTRIB_DOMAIN or not (op in EMITTERS or op in TAKEN_OVER):
+        if (domain != CONTRIB_DOMAIN and op not in IN_ONNX_DOMAIN) or not (op in EMITTERS or op in TAKEN_OVER):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
         if op in TAKEN_OVER:
             return new.clone_node()

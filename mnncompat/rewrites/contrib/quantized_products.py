@@ -76,7 +76,7 @@ def _swapped(new: SubgraphBuilder, value: Value) -> Value:
 def _dynamic_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
     """DynamicQuantizeMatMul: the left operand is quantised at run time."""
     one, scale, zero = new.ops("DynamicQuantizeLinear", new.input(0), count=3)
-    return [_scaled_product(new, (one, new.input(1)), (zero, 3), (scale, column_parameter(new, 2)), 4)]
+    return [scaled_product(new, (one, new.input(1)), (zero, 3), (scale, column_parameter(new, 2)), 4)]
 
 
 def _integer_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # noqa: ARG001 - a table's signature
@@ -85,13 +85,13 @@ def _integer_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None
     if zero is not None and not is_number(zero):
         raise NotApplicable(f"zero points {zero.dims} of the left operand")
     return [
-        _scaled_product(
+        scaled_product(
             new, (new.input(0), new.input(1)), (zero, 5), (tensor_scale(new, 2), column_parameter(new, 3)), 6
         )
     ]
 
 
-def _scaled_product(
+def scaled_product(
     new: SubgraphBuilder,
     operands: tuple[Value, Value],
     zeros: tuple[Value | None, int],

@@ -1,0 +1,10 @@
+"""Every operator that ONNX does not have and that is rewritten, with what draws its configurations."""
+
+from __future__ import annotations
+
+import contrib_attention
+import contrib_norms
+from foreign_models import Draw
+
+DRAWS: dict[str, Draw] = {**contrib_attention.DRAWS, **contrib_norms.DRAWS}
+"""By op type."""

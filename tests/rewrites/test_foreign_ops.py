@@ -1,0 +1,29 @@
+"""Operators that ONNX does not have: their twins equal ONNX Runtime's own kernels, in types and shapes as well."""
+
+from __future__ import annotations
+
+import pytest
+from foreign_ops import DRAWS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure_foreign import judge
+
+from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME, TAKEN_OVER, TYPED_OPS
+from mnncompat.inference.foreign_op_shapes import SHAPE_FUNCTIONS
+from mnncompat.rewrites.contrib.contrib_op_to_onnx import EMITTERS
+
+MANY = settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+
+
+@pytest.mark.parametrize("op", sorted(DRAWS))
+@MANY
+@given(seed=st.integers(0, 10**6))
+def test_twin_equals_the_kernel(op: str, seed: int) -> None:
+    """Six of the configurations; `measure_foreign.py` compares as many as wanted, and under MNN."""
+    judge(DRAWS[op], seed, None)
+
+
+def test_what_is_rewritten_has_types() -> None:
+    assert {*EMITTERS, *TAKEN_OVER, *RIGHT_BY_NAME} <= TYPED_OPS | {op for _, op in SHAPE_FUNCTIONS}

@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost heads seeds evidence mutation torch clean
+.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | torch | clean"
+	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -72,6 +72,10 @@ evidence: $(VENV)/.dev
 
 mutation: $(VENV)/.dev
 	cd tests/mutation && PYTHONPATH=.. ../../$(BIN)/python suite.py
+
+# make plants PLANTS="squeezenet with-loop"
+plants: $(VENV)/.dev
+	cd tests/diagnosing && PYTHONPATH=.. ../../$(BIN)/python plant_suite.py $(PLANTS)
 
 torch: $(VENV)/.dev
 	$(BIN)/python tests/torchmodules/measure_torch.py

@@ -305,8 +305,8 @@ def diagnose(
         OutputError: The folder cannot be written.
     """
     from mnncompat.converting.given_arguments import given_model, given_path
-    from mnncompat.diagnosing.diagnose import DiagnoseOptions
     from mnncompat.diagnosing.diagnose import diagnose as found
+    from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import real_data

@@ -15,7 +15,7 @@ from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.diagnosing.diagnose import DiagnoseOptions
+    from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
     from mnncompat.mnn import ConvertOptions
     from mnncompat.parity import Tolerance
@@ -121,7 +121,7 @@ def diagnose_options(
 ) -> DiagnoseOptions:
     """The options of a diagnosis, without shapes and data."""
     from mnncompat.converting.gate_options import default_tolerance
-    from mnncompat.diagnosing.diagnose import DiagnoseOptions
+    from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
     from mnncompat.parity import FLOAT32, real_data
 

@@ -43,7 +43,7 @@ def attempts(
         values: The values of that graph, its inputs among them.
     """
     yield from _rewritten(part, bench, options, view, values)
-    for what, option, changed in _switches(part, options):
+    for what, option, changed in switches(part.model, options):
         yield _attempt(what, option, part, bench, changed)
     other = without_winograd(part.model)
     if other is not None:
@@ -57,13 +57,14 @@ def _attempt(what: str, option: str, part: Excerpt, bench: Bench, options: Conve
     return Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
 
 
-def _switches(part: Excerpt, options: ConvertOptions) -> Iterator[tuple[str, str, ConvertOptions]]:
+def switches(model: ModelProto, options: ConvertOptions) -> Iterator[tuple[str, str, ConvertOptions]]:
+    """What may be different in a conversion of a model: in words, as options of `mnncompat convert`, and for MNN."""
     now = _USUAL_LEVEL if options.optimize_level is None else options.optimize_level
     for level in _LEVELS:
         if level != now:
             changed = replace(options, optimize_level=level)
             yield f"optimize level {level}", f"--optimize-level {level}", changed
-    if options.gelu_approximation is not False and any(node.op_type in _GELU for node in part.model.graph.node):
+    if options.gelu_approximation is not False and any(node.op_type in _GELU for node in model.graph.node):
         yield "exact GELU", "--exact-gelu", replace(options, gelu_approximation=False)
     if options.fp16:
         yield "float32 weights", "without --fp16", replace(options, fp16=False)

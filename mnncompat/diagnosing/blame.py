@@ -53,10 +53,29 @@ def suspects(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspe
         wrong: The outputs of the model that are wrong.
     """
     groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1 and _arrives(measuring, each)]
+    if not groups:
+        return _amplified(measuring, wrong)
     reach = [each for each in groups if reached(measuring.tensors.before, each.values) & set(wrong)] or groups
     strongest = sorted(reach, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
     tested = [_tested(measuring, each, wrong) for each in reach if each in strongest]
-    guilty = [each for each in tested if each.effect > 1] or tested
+    return _ordered(measuring, [each for each in tested if each.effect > 1] or tested)
+
+
+def _amplified(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspect]:
+    """Groups that are within their tolerance, but what follows magnifies the error of one beyond that of an output."""
+    groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 0 and _arrives(measuring, each)]
+    strongest = sorted(groups, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
+    found = []
+    for group in strongest:
+        measuring.keep(group.values)
+        suspect = _tested(measuring, group, wrong)
+        if suspect.effect > 1 and suspect.shown_by and suspect.outputs:
+            found.append(suspect)
+    return _ordered(measuring, found)
+
+
+def _ordered(measuring: Measuring, guilty: Sequence[Suspect]) -> list[Suspect]:
+    """First the one to blame first."""
     most = max((each.effect for each in guilty), default=0.0)
     place = {each.values: number for number, each in enumerate(measuring.tensors.groups)}
     return sorted(guilty, key=lambda each: (each.effect * _NEAR < most, place[each.group.values]))
@@ -83,7 +102,7 @@ def _own(measuring: Measuring, group: Group) -> float:
 def _arrives(measuring: Measuring, group: Group) -> bool:
     """Whether the file itself computes it wrongly: if not, it is wrong only when it is fed."""
     found = [measuring.found.accumulated[name] for name in group.values if name in measuring.found.accumulated]
-    return not found or any(each.is_wrong for each in found)
+    return not found or _own(measuring, group) <= 1 or any(each.is_wrong for each in found)
 
 
 def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:

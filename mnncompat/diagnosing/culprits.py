@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
 from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.blame import Suspect, cures, suspects
+from mnncompat.diagnosing.excerpts import Excerpt, excerpt, following
 from mnncompat.diagnosing.isolation import held_otherwise, isolated
 from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
     from mnncompat.diagnosing.bench import Bench
     from mnncompat.diagnosing.draws import Chosen
-    from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
 
 _Guilty = set[tuple[str, ...]]
+_MAGNIFIED = "within the tolerance of a value inside the model; what follows magnifies the error"
 
 
 def culprits_of(
@@ -71,6 +72,8 @@ def _confirmed(
 ) -> tuple[Culprit, Excerpt | None]:
     """A culprit with what happens to it alone, and the smallest part that shows it."""
     values = ChainMap(measuring.feeds, dict(measuring.golden))
+    if suspect.own <= 1:
+        return _magnified(culprit, view, suspect, values, bench, options)
     found = isolated(view, suspect.group.nodes, values, bench, options)
     if found is None:
         return culprit, None
@@ -83,6 +86,24 @@ def _confirmed(
         findings=() if found.is_right else known_about(view, found.nodes),
     )
     return told, found.part
+
+
+def _magnified(
+    culprit: Culprit,
+    view: GraphView,
+    suspect: Suspect,
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> tuple[Culprit, Excerpt | None]:
+    """A culprit that is within its tolerance by itself: it shows only together with what follows it."""
+    told = replace(culprit, isolated=_MAGNIFIED, findings=known_about(view, suspect.group.nodes))
+    part = excerpt(view, following(view, suspect.group.nodes), values, show=suspect.outputs)
+    found = None if part is None else bench.attempt(part, options)
+    if part is None or found is None or found.is_right:
+        return told, None
+    told = replace(told, isolated=f"{_MAGNIFIED}: with that, {found.words}")
+    return replace(told, attempts=tuple(attempts(part, bench, options, view, values))), part
 
 
 def misread(
@@ -100,11 +121,13 @@ def misread(
 
 
 def known_about(view: GraphView, nodes: Sequence[int]) -> tuple[Diagnostic, ...]:
-    """What the table says about nodes of the main graph: errors, and what is wrong in part."""
-    found = check_model(view.scope.model, rewrites=())
+    """What the table says about nodes of the main graph: errors, and what is wrong in part; looked up once."""
+    found: tuple[Diagnostic, ...] | None = view.kept.get("known about its nodes")
+    if found is None:
+        found = view.kept["known about its nodes"] = check_model(view.scope.model, rewrites=()).diagnostics
     return tuple(
         each
-        for each in found.diagnostics
+        for each in found
         if each.severity is not Severity.INFO
         and each.category is Category.CORRECTNESS
         and not each.location.graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,24 +81,34 @@ def _integers(expected: np.ndarray, actual: np.ndarray) -> Deviation:
     wanted, found = expected.astype(np.float64), actual.astype(np.float64)
     differ = int(np.count_nonzero(wanted != found))
     problem = f"{differ} of {expected.size} elements differ" if differ else ""
-    return _measured(wanted, found, math.inf if differ else 0.0, problem)
+    low, high = range_of(actual)
+    return replace(_measured(wanted, found, math.inf if differ else 0.0, problem), low=low, high=high)
 
 
 def _floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> Deviation:
     wanted, found = _single(expected), _single(actual)
     problem = ""
-    if not math.isfinite(float(np.sum(wanted)) + float(np.sum(found))):
+    low, high = _ends(found)
+    if not all(map(math.isfinite, (low, high, *_ends(wanted)))):
         problem = _special(wanted, found)
         finite = np.isfinite(wanted) & np.isfinite(found)
         wanted, found = np.where(finite, wanted, 0), np.where(finite, found, 0)
-    if problem:
-        return _measured(wanted, found, math.inf, problem)
-    return _measured(wanted, found, _error_ratio(wanted, found, tolerance, least), "")
+        low, high = range_of(actual)
+    measured = _measured(wanted, found, math.inf if problem else 0.0, problem)
+    if not problem and measured.max_abs:
+        measured = replace(measured, error_ratio=_error_ratio(wanted, found, tolerance, least))
+    return replace(measured, low=low, high=high)
+
+
+def _ends(array: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest element; NaN if one is."""
+    return float(array.min()), float(array.max())
 
 
 def _single(array: np.ndarray) -> np.ndarray:
     """float32, or float64 where float32 would overflow in squares."""
-    largest = float(np.max(np.abs(array))) if array.size else 0.0
+    low, high = _ends(array)
+    largest = max(-low, high)
     overflows = _LARGE < largest < math.inf or 0 < largest < 1 / _LARGE
     return array.astype(np.float64 if overflows else np.float32, copy=False)
 
@@ -111,14 +122,18 @@ def _special(expected: np.ndarray, actual: np.ndarray) -> str:
 
 def _error_ratio(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> float:
     """The largest ratio of a difference to what is allowed, without the outliers that the tolerance has."""
-    difference = np.abs(actual - expected)
     whole = math.sqrt(float(np.mean(np.square(expected), dtype=np.float64)))
+    ratio = np.asarray(actual - expected)
     if tolerance.snr_db is not None:
-        noise = math.sqrt(float(np.mean(np.square(difference), dtype=np.float64)))
+        noise = math.sqrt(float(np.mean(np.square(ratio), dtype=np.float64)))
         return noise / max(whole * 10 ** (-tolerance.snr_db / 20), tolerance.atol * min(whole, 1), 1e-30)
     absolute = min(tolerance.atol, max(SHARE * whole, least)) if whole else tolerance.atol
-    allowed = absolute + tolerance.rtol * (np.abs(expected) + scale(expected))
-    ratio = np.where(difference == 0, 0, difference / allowed)
+    allowed = np.asarray(np.abs(expected))
+    allowed += scale(expected)
+    allowed *= tolerance.rtol
+    allowed += absolute
+    np.abs(ratio, out=ratio)
+    np.divide(ratio, allowed, out=ratio, where=ratio != 0)
     largest = float(ratio.max())
     outliers = int(tolerance.outliers * ratio.size)
     if largest <= 1 or not outliers:
@@ -132,13 +147,10 @@ def _measured(expected: np.ndarray, actual: np.ndarray, error_ratio: float, prob
     difference = found - wanted
     signal, noise = float(np.dot(wanted, wanted)), float(np.dot(difference, difference))
     lengths = math.sqrt(signal) * math.sqrt(float(np.dot(found, found)))
-    low, high = range_of(actual)
     return Deviation(
         error_ratio=error_ratio,
         snr_db=math.inf if noise == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / noise),
-        max_abs=float(np.abs(difference).max()),
+        max_abs=max(-float(difference.min()), float(difference.max()), 0.0),
         cosine=float(np.dot(wanted, found)) / lengths if lengths else float(signal == noise),
-        low=low,
-        high=high,
         problem=problem,
     )

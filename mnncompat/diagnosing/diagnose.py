@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mnncompat.diagnosing.control_flow import body_of
 from mnncompat.diagnosing.correspondence import Correspondence
 from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
 from mnncompat.diagnosing.culprits import culprits_of, known_about, misread
+from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
 from mnncompat.diagnosing.golden import GoldenValues, golden_values
@@ -23,17 +24,18 @@ from mnncompat.diagnosing.measuring import Measuring
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
 from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
+from mnncompat.diagnosing.whole_model import converted, whole_attempts
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
-from mnncompat.graph.model_file import Model, from_proto, save
+from mnncompat.graph.model_file import Model, from_proto
 from mnncompat.inference.model_view import view_model
-from mnncompat.mnn import ConvertOptions, Held, Limits
-from mnncompat.parity import FLOAT32, real_data
+from mnncompat.mnn import ConvertOptions, Held
+from mnncompat.parity import real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
 from mnncompat.report.measures import counted
-from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
+from mnncompat.results.diagnosis import Attempt, Culprit, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -41,38 +43,9 @@ if TYPE_CHECKING:
 
     from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.graph.view import GraphView
-    from mnncompat.mnn.request import Performer
-    from mnncompat.parity import Tolerance
 
 _MOST_HIDDEN = 4
 _KINDS = {"b": "int32", "i": "int32", "u": "int32"}
-Progress = Callable[[str], None]
-"""Called with one line at the start of each step."""
-MakeRunner = Callable[[Path, Limits, "Performer"], TraceRunner]
-"""Makes what runs a file: its path, what it may use, and what carries out requests on this machine."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiagnoseOptions:
-    """How to diagnose.
-
-    Attributes:
-        drawing: How inputs are chosen.
-        converter: Options of the conversion; of a given file, those that it was made with, as far as they are known.
-        limits: What each of MNN's processes may use.
-        inner: Tolerance of values inside the model.
-        inputs: How MNN holds the inputs of a body, of which its file says nothing.
-        repro: Folder for a repro of the first culprit; None for none.
-        make_runner: Makes what runs the file, by default MNN on this machine.
-    """
-
-    drawing: Drawing
-    converter: ConvertOptions
-    limits: Limits
-    inner: Tolerance = FLOAT32
-    inputs: Mapping[str, Held] = field(default_factory=dict)
-    repro: Path | None = None
-    make_runner: MakeRunner | None = None
 
 
 def diagnose(
@@ -167,20 +140,12 @@ class _Run:
 
     def _converted(self) -> Path | Failure:
         self._progress("convert: as the model is, without rewrites")
-        source, data = self._model.path, self._model.data
-        if source is None:
-            source = self._folder / "model.onnx"
-            data = save(self._model, source)
-        made = self._folder / "model.mnn"
-        found = mnn.convert(
-            source,
-            made,
-            options=self._options.converter,
-            limits=self._options.limits,
-            data=data,
-            performer=self._bench.server.perform,
-        )
-        return found if isinstance(found, Failure) else made
+        return self._convert(self._model, self._options.converter)
+
+    def _convert(self, model: Model, options: ConvertOptions) -> Path | Failure:
+        """Convert a model into a file of its own."""
+        limits, performer = self._options.limits, self._bench.server.perform
+        return converted(model, options, folder=self._folder, limits=limits, performer=performer)
 
     def _tell(self, chosen: Chosen) -> None:
         """What is known before the file is looked into."""
@@ -205,6 +170,8 @@ class _Run:
         self._progress(f"MNN fails ({failure.message}): on which node?")
         golden = self._golden(feeds)
         if isinstance(golden, Failure):
+            note = f"ONNX Runtime does not show the values inside the model: {golden.message}"
+            self._found = replace(self._found, notes=(*self._found.notes, note))
             return
         findings = known_about(self._view, range(len(self._view.nodes)))
         values = ChainMap(feeds, dict(golden))
@@ -260,9 +227,26 @@ class _Run:
                 verdict=verdict,
                 culprits=tuple(each for each, _ in culprits),
                 notes=(*self._found.notes, *notes),
+                attempts=() if any(part for _, part in culprits) else self._switched(chosen, golden),
             )
         self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
         self._write_repro(culprits[0] if culprits else None, values)
+
+    def _switched(self, chosen: Chosen, golden: GoldenValues) -> tuple[Attempt, ...]:
+        """The whole model with one switch after the other; a body is no model that could be converted alone."""
+        if self._options.inputs:
+            return ()
+        self._progress("switches: the whole model again, converted otherwise")
+        tried = whole_attempts(
+            self._model,
+            chosen,
+            golden,
+            self._options.drawing,
+            self._options.converter,
+            convert=self._convert,
+            runner=self._runner,
+        )
+        return tuple(tried)
 
     def _inside(
         self, found: tuple[Culprit, Excerpt | None], file: Path | None, values: Mapping[str, np.ndarray]
@@ -297,7 +281,9 @@ class _Run:
             return
         culprit, part = found
         if part is None:
-            note = "no repro: converted anew, the culprit is right, so there is no ONNX model that shows it"
+            note = "no repro: no part of the model, converted anew, shows it"
+            if culprit.in_file:
+                note = "no repro: converted anew, the culprit is right, so there is no ONNX model that shows it"
             self._found = replace(self._found, notes=(*self._found.notes, note))
             return
         self._progress("repro: removing nodes and halving dimensions as long as it shows")

@@ -71,6 +71,17 @@ def excerpt(
     )
 
 
+def following(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:
+    """Nodes, and all that are computed from them, ascending."""
+    found = set(nodes)
+    made = {name for index in nodes for name in view.nodes[index].output if name}
+    for index, node in enumerate(view.nodes):
+        if index not in found and made.intersection(reads(node)):
+            found.add(index)
+            made.update(filter(None, node.output))
+    return tuple(sorted(found))
+
+
 def assembled(
     view: GraphView,
     nodes: Sequence[NodeProto],

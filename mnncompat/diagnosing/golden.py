@@ -14,7 +14,7 @@ from onnx import ModelProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import dims_of
 from mnncompat.inference.shape_inference import infer
-from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.parity.runners import OnnxRunner
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -78,13 +78,14 @@ def golden_values(
         folder: For values that do not fit into memory.
         data: Folder of the model's external data.
     """
-    known = _inferred(model, feeds)
+    is_known = all(view.dtype(name) is not None and _is_static(view.shape(name)) for name in names)
+    known = {} if is_known else _inferred(model, feeds)
     shown = [name for name in names if _is_tensor(known.get(name)) or view.dtype(name) is not None]
     found = GoldenValues(folder)
-    sizes = [_bytes(dims_of(known[name]) if name in known else None, feeds) for name in shown]
+    sizes = [_bytes(dims_of(known[name]) if name in known else view.shape(name), feeds) for name in shown]
     for chunk in chunks(shown, sizes, HELD_BYTES):
         with _showing(model, chunk):
-            runner = OnnxRuntimeRunner(model, folder=data)
+            runner = OnnxRunner(model, folder=data)
             outputs = runner.run([feeds])
         if isinstance(outputs, Failure):
             return outputs
@@ -142,6 +143,10 @@ def _inferred(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, V
     if inferred is None:
         return {}
     return {each.name: each for each in (*inferred.graph.value_info, *inferred.graph.output)}
+
+
+def _is_static(shape: Sequence[int | str | None] | None) -> bool:
+    return shape is not None and all(isinstance(size, int) for size in shape)
 
 
 def _is_tensor(value: ValueInfoProto | None) -> bool:

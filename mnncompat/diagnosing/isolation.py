@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnosing.correspondence import Correspondence, reads
+from mnncompat.diagnosing.correspondence import Correspondence, constant_values, reads
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt
 from mnncompat.diagnosing.tracing import HostRunner
 from mnncompat.graph.model_file import from_proto
@@ -67,6 +67,9 @@ def isolated(
         return None
     outcome = bench.attempt(whole, options)
     if outcome.is_right:
+        folded = _with_constants(view, whole, values, bench, options)
+        if folded is not None:
+            return folded
         return _with_neighbours(view, whole, values, bench, options)
     if len(nodes) == 1 or len(nodes) > _MOST_NODES:
         return Isolation(words=f"wrong as well: {outcome.words}", part=whole, nodes=nodes)
@@ -89,6 +92,37 @@ def _one_by_one(
         return Isolation(words=words, part=part, nodes=(index,))
     words = f"wrong as well, though each of its nodes alone is right: it is how MNN joins them; {outcome.words}"
     return Isolation(words=words, part=whole, nodes=whole.nodes)
+
+
+def _with_constants(
+    view: GraphView, whole: Excerpt, values: Mapping[str, np.ndarray], bench: Bench, options: ConvertOptions
+) -> Isolation | None:
+    """What the converter computes of constants beforehand, and gets wrong; None if that is right."""
+    before = _constants_before(view, whole.nodes)
+    part = excerpt(view, {*whole.nodes, *before}, values) if before else None
+    found = None if part is None else bench.attempt(part, options)
+    if part is None or found is None or found.is_right:
+        return None
+    for index in before[:_MOST_NODES]:
+        one = excerpt(view, {*whole.nodes, index}, values)
+        alone = None if one is None else bench.attempt(one, options)
+        if one is not None and alone is not None and not alone.is_right:
+            words = f"{_name(view, index)}, which the converter computes beforehand, is wrong: {alone.words}"
+            return Isolation(words=words, part=one, nodes=(index,))
+    words = f"wrong with the constants before it, which the converter computes beforehand: {found.words}"
+    return Isolation(words=words, part=part, nodes=part.nodes)
+
+
+def _constants_before(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:
+    """Nodes that compute constants which these read, and the nodes before them."""
+    constant, found, ahead = constant_values(view), set[int](), list(nodes)
+    while ahead:
+        for name in reads(view.nodes[ahead.pop()]):
+            index = view.producers.get(name)
+            if name in constant and index is not None and index not in found:
+                found.add(index)
+                ahead.append(index)
+    return tuple(sorted(found - set(nodes)))
 
 
 def _with_neighbours(

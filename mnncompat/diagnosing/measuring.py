@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Deviation
 
-"""Called with one line at the start of each step."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
@@ -35,7 +33,8 @@ class Measured:
         born: Values in which MNN has NaN or infinities where ONNX Runtime has none -> which.
         failures: Values that could not be computed.
         outputs: Outputs of the model, computed while the file was looked into.
-        kept: Values as the file computes them from golden ones, of those whose own error is beyond tolerance.
+        kept: Values as the file computes them from golden ones, of those whose own error is beyond tolerance, and of
+            those that `Measuring.keep` was asked for.
     """
 
     accumulated: dict[str, Deviation] = field(default_factory=dict)
@@ -107,6 +106,14 @@ class Measuring:
             for chunk in chunks(apart, sizes, HELD_BYTES):
                 fed = dict.fromkeys(each for name in chunk for each in before[name])
                 self._own(chunk, {name: self.value(name) for name in fed})
+
+    def keep(self, names: Collection[str]) -> None:
+        """Keep values as the file computes them from golden ones, though they are within their tolerance."""
+        wanted = [name for name in names if name in self.found.own and name not in self.found.kept]
+        fed = dict.fromkeys(each for name in wanted for each in self.tensors.before[name])
+        if wanted and not set(fed) & set(wanted):
+            traced, _ = traced_apart(self.runner, {name: self.value(name) for name in fed}, wanted, self.found.held)
+            self.found.kept |= traced.values
 
     def deviation(self, name: str, array: np.ndarray) -> Deviation:
         """How far an array is from the golden value."""

@@ -264,14 +264,26 @@ def scale(expected: np.ndarray) -> np.ndarray:
     squares = np.square(expected)
     whole = squares.mean() if squares.size else np.float64(0)
     smallest = None
-    for axis, size in enumerate(expected.shape):
+    for axis, along in enumerate(_sums_along(squares)):
+        size = expected.shape[axis]
         if size > 1 and expected.size // size >= SLICE:
-            others = tuple(other for other in range(expected.ndim) if other != axis)
-            along = squares.mean(axis=others, keepdims=True)
-            smallest = along if smallest is None else np.minimum(smallest, along)
+            shape = [size if other == axis else 1 for other in range(expected.ndim)]
+            mean = (along / (expected.size // size)).reshape(shape)
+            smallest = mean if smallest is None else np.minimum(smallest, mean)
     if smallest is None:
         return np.asarray(np.sqrt(whole))
     return np.asarray(np.maximum(np.sqrt(smallest), FLOOR * np.sqrt(whole)))
+
+
+def _sums_along(array: np.ndarray) -> list[np.ndarray]:
+    """The sums of all elements at each index of each axis: two passes over the array, whatever its rank."""
+    if array.ndim < 2:  # noqa: PLR2004 - an axis is its own sum
+        return [array] * array.ndim
+    middle = array.ndim // 2
+    rows = math.prod(array.shape[:middle])
+    flat = array.reshape(rows, -1) if array.size else np.zeros((rows, math.prod(array.shape[middle:])), array.dtype)
+    first, second = flat.sum(axis=1), flat.sum(axis=0)
+    return [*_sums_along(first.reshape(array.shape[:middle])), *_sums_along(second.reshape(array.shape[middle:]))]
 
 
 def _top1(expected: np.ndarray, actual: np.ndarray) -> float | None:

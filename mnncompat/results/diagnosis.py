@@ -176,6 +176,7 @@ class Diagnosis:
         failing: Those of them that differ.
         seed: Of the draws.
         failure: How conversion, loading or running failed as a whole; None if it did not.
+        attempts: Switches that were tried on the whole model, where no node alone is to blame.
         notes: Remarks for the reader.
         versions: Of MNN, ONNX Runtime, ONNX, numpy and Python, and the platform.
         seconds: What it took.
@@ -197,6 +198,7 @@ class Diagnosis:
     failing: tuple[str, ...] = ()
     seed: int = 0
     failure: Failure | None = None
+    attempts: tuple[Attempt, ...] = ()
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0

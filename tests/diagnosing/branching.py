@@ -1,4 +1,4 @@
-"""Models with an If and a Loop between convolutions."""
+"""Models with two outputs, and with an If and a Loop between convolutions."""
 
 from __future__ import annotations
 
@@ -70,3 +70,20 @@ def with_loop() -> onnx.ModelProto:
         "yes": np.array(True),  # noqa: FBT003 - the condition
     }
     return model_of(nodes, {"x": [2, 6]}, {"y": [2, 3]}, weights)
+
+
+def two_branches() -> onnx.ModelProto:
+    """Two outputs from a trunk of convolutions; one branch has a residual, the other one a fully connected head."""
+    nodes = [
+        helper.make_node("Conv", ["x", "k1"], ["c1"], name="trunk", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"], name="act"),
+        helper.make_node("Conv", ["r1", "k2"], ["c2"], name="left", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["c2", "r1"], ["left_out"], name="residual"),
+        helper.make_node("Sigmoid", ["r1"], ["s"], name="gate"),
+        helper.make_node("Mul", ["s", "r1"], ["g"], name="gated"),
+        helper.make_node("GlobalAveragePool", ["g"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
+        helper.make_node("Gemm", ["f", "w", "b"], ["right_out"], name="head"),
+    ]
+    weights = {"k1": array(8, 3, 3, 3), "k2": array(8, 8, 3, 3), "w": array(8, 5), "b": array(5)}
+    return model_of(nodes, {"x": [1, 3, 8, 8]}, {"left_out": [1, 8, 8, 8], "right_out": [1, 5]}, weights)

@@ -15,9 +15,25 @@ from mnncompat.mnn.graph import _Net, _Op, _Subgraph
 
 _FLOAT = Struct("<f")
 # Vectors of float32 in the parameters of an op, by the kind of parameter: field, what it is.
-_VECTORS = {"Convolution2D": ((1, "weights"), (2, "bias")), "Blob": ((7, "constant"),), "Scale": ((1, "scale"),)}
+_VECTORS = {
+    "Convolution2D": ((1, "weights"), (2, "bias")),
+    "Blob": ((7, "constant"),),
+    "Scale": ((1, "scale"), (2, "shift")),
+    "LayerNorm": ((2, "gamma"), (3, "beta")),
+    "PRelu": ((1, "slopes"),),
+}
 # Operations that take the same number of operands: MUL 2 -> ADD 0 and so on.
 _BINARY = {1: 2, 2: 1, 3: 4, 4: 3, 7: 2, 8: 9, 9: 8}
+# Single float32 in the parameters, and single bytes that say which operation it is.
+_NUMBERS = {
+    "Relu6": ((0, "bound"), (1, "bound")),
+    "Relu": ((0, "slope"),),
+    "ELU": ((0, "alpha"),),
+    "LayerNorm": ((1, "epsilon"),),
+    "LRN": ((2, "alpha"), (3, "beta")),
+}
+_BYTES = {"ReductionParam": (0, {0: 3, 3: 0, 4: 5, 5: 4}), "Pool": (8, {1: 0})}
+_STRIDE = 4
 _UNARY = {0: 2, 4: 10, 5: 0, 10: 4, 30: 31, 31: 30}
 
 
@@ -33,6 +49,7 @@ class Site:
         count: Number of float32 there; 0 for a single byte, which becomes `byte`.
         byte: See `count`.
         values: Tensors that the op computes; of a constant those of the ops that read it.
+        outputs: Numbers of the tensors of these ops.
     """
 
     op: str
@@ -41,6 +58,7 @@ class Site:
     at: int
     count: int
     values: tuple[str, ...]
+    outputs: tuple[int, ...] = ()
     byte: int = 0
 
 
@@ -57,10 +75,14 @@ def sites(file: Path) -> list[Site]:
         if main is None:
             continue
         readers = [each for each in graph.ops if each.body == body and set(op.outputs) & set(each.inputs)]
-        values = op.values if op.type != "Const" else tuple(name for each in readers for name in each.values)
+        told = readers if op.type == "Const" else [op]
+        values = tuple(name for each in told for name in each.values)
+        outputs = tuple(number for each in told for number in each.outputs)
         kind = schema.PARAMETERS.get(table.number(_Op.KIND, UINT8), "")
         for what, at, count, byte in _places(main, kind):
-            found.append(Site(op=op.type, body=body, what=what, at=at, count=count, byte=byte, values=values))
+            found.append(
+                Site(op=op.type, body=body, what=what, at=at, count=count, byte=byte, values=values, outputs=outputs)
+            )
     return found
 
 
@@ -75,10 +97,16 @@ def _places(main: Table, kind: str) -> Iterator[tuple[str, int, int, int]]:
         place, swap = main._place(0), _BINARY if kind == "BinaryOp" else _UNARY
         if place and main.number(0, INT32 if kind == "" else INT8) in swap:
             yield "operation", place, 0, swap[main.number(0, INT8)]
-    if kind == "Relu6":
-        for field in (0, 1):
-            if main._place(field):
-                yield "bound", main._place(field), 1, 0
+    for field, what in _NUMBERS.get(kind, ()):
+        if main._place(field):
+            yield what, main._place(field), 1, 0
+    swapped = _BYTES.get(kind)
+    place = main._place(swapped[0]) if swapped else 0
+    if swapped and place and main.number(swapped[0], INT8) in swapped[1]:
+        yield "operation", place, 0, swapped[1][main.number(swapped[0], INT8)]
+    common = main.table(0) if kind == "Convolution2D" else None
+    if common is not None and common._place(_STRIDE):
+        yield "stride of zero", common._place(_STRIDE), 0, 0
 
 
 def plant(file: Path, site: Site, out: Path, draws: np.random.Generator) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from branching import two_branches
 from jsonschema import Draft202012Validator
 from known_faults import FAULTS
 from models import array, model_of
@@ -18,7 +19,8 @@ from planting import Site, plant, sites
 
 from mnncompat import fix, mnn
 from mnncompat.cli import main
-from mnncompat.diagnosing.diagnose import DiagnoseOptions, diagnose
+from mnncompat.diagnosing.diagnose import diagnose
+from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
 from mnncompat.diagnosing.draws import Drawing
 from mnncompat.diagnosing.excerpts import excerpt
 from mnncompat.graph.model_file import Model, from_proto, load
@@ -31,23 +33,6 @@ from mnncompat.results.diagnosis import Diagnosis, DiagnosisVerdict, Role
 OPTIONS = DiagnoseOptions(
     drawing=Drawing(shapes={}, data=real_data(None)), converter=ConvertOptions(), limits=Limits(seconds=30)
 )
-
-
-def two_branches() -> onnx.ModelProto:
-    """Two outputs from a trunk of convolutions; one branch has a residual, the other one a fully connected head."""
-    nodes = [
-        helper.make_node("Conv", ["x", "k1"], ["c1"], name="trunk", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-        helper.make_node("Relu", ["c1"], ["r1"], name="act"),
-        helper.make_node("Conv", ["r1", "k2"], ["c2"], name="left", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-        helper.make_node("Add", ["c2", "r1"], ["left_out"], name="residual"),
-        helper.make_node("Sigmoid", ["r1"], ["s"], name="gate"),
-        helper.make_node("Mul", ["s", "r1"], ["g"], name="gated"),
-        helper.make_node("GlobalAveragePool", ["g"], ["p"], name="pool"),
-        helper.make_node("Flatten", ["p"], ["f"], name="flat"),
-        helper.make_node("Gemm", ["f", "w", "b"], ["right_out"], name="head"),
-    ]
-    weights = {"k1": array(8, 3, 3, 3), "k2": array(8, 8, 3, 3), "w": array(8, 5), "b": array(5)}
-    return model_of(nodes, {"x": [1, 3, 8, 8]}, {"left_out": [1, 8, 8, 8], "right_out": [1, 5]}, weights)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from mnncompat.report.measures import cosine, counted, decibel, distance, shape
 from mnncompat.report.printable import printable, shortened
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
-from mnncompat.results.diagnosis import Culprit, Deviation, Diagnosis, DiagnosisVerdict, Layer, Role
+from mnncompat.results.diagnosis import Attempt, Culprit, Deviation, Diagnosis, DiagnosisVerdict, Layer, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +32,7 @@ def write(page: Page, result: Diagnosis) -> None:
     if not result.complete:
         page.line("interrupted: this is what was found until then", style=Style.WARN)
     _verdict(page, result)
+    _attempts(page, result.attempts)
     for number, each in enumerate(result.culprits):
         _culprit(page, each, also=number > 0)
     for line in result.notes:
@@ -67,14 +68,21 @@ def _culprit(page: Page, culprit: Culprit, *, also: bool) -> None:
         _fact(page, "known as", f"{found.code} {found.name}: {found.message}")
     if culprit.findings == () and culprit.isolated and not culprit.in_file:
         _fact(page, "known as", "no row of the table knows this: please report it")
-    helping = [each for each in culprit.attempts if each.helps]
-    other = [each for each in culprit.attempts if not each.helps]
-    for each in helping:
-        _fact(page, "helps", f"{each.what}{f': {each.option}' if each.option else ''}")
-    if other:
-        _fact(page, "no help", ", ".join(each.what for each in other))
+    _attempts(page, culprit.attempts)
     for line in culprit.sources:
         _fact(page, "written in", line)
+    for hint in dict.fromkeys(found.hint for found in culprit.findings if found.hint):
+        _fact(page, "instead", hint)
+
+
+def _attempts(page: Page, attempts: Sequence[Attempt]) -> None:
+    """What was tried, first what helps."""
+    for each in attempts:
+        if each.helps:
+            _fact(page, "helps", f"{each.what}{f': {each.option}' if each.option else ''}")
+    other = [each.what for each in attempts if not each.helps]
+    if other:
+        _fact(page, "no help", ", ".join(other))
 
 
 def _named(culprit: Culprit) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -46,7 +47,7 @@ def test_reading_external_data_is_put_off_until_it_is_needed(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("inner", ["", "elsewhere"])
-def test_external_data_survives_a_fix(inner: str, tmp_path: Path) -> None:
+def test_external_data_survives_a_fix(inner: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = stored_externally(tmp_path)
     images = array(2, 3, 6, 6)
     expected = outputs(source, images)
@@ -54,11 +55,19 @@ def test_external_data_survives_a_fix(inner: str, tmp_path: Path) -> None:
     (tmp_path / inner).mkdir(exist_ok=True)
     out = tmp_path / inner / "fixed.onnx"
     assert main(["fix", str(source), "-o", str(out)]) == 0
+    said = capsys.readouterr()
     assert_equal_but_for_rounding(outputs(out, images), expected)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     written = onnx.load(out, load_external_data=False)
     locations = {e.value for t in written.graph.initializer for e in t.external_data if e.key == "location"}
     assert locations == ({"model.bin"} if not inner else {"fixed.onnx.data"})
+    (data,) = (str(out.with_name(each)) for each in locations)
+    assert said.err == f"wrote {out} and {data}\n" if inner else said.err == f"wrote {out}\n"
+    assert f"weights: {data}, which belongs to {out}" in " ".join(said.out.split())
+    assert main(["fix", str(source), "-o", str(out), "--output-format", "json"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["out"] == str(out)
+    assert [Path(each).exists() for each in result["data"]] == [True]
 
 
 def test_external_data_in_place(tmp_path: Path) -> None:

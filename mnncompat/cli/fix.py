@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
@@ -20,6 +21,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
+    from mnncompat.graph.model_file import Model
     from mnncompat.results.outcomes import FixResult
 
 
@@ -104,9 +106,10 @@ def _fix_one(
     _require_target(path, target)
     model = load(path)
     result = fixing(model, freeze=options.parse_shapes(shape, model))
-    if target is not None:
-        _write(result, path, target)
-    return result.told()
+    if target is None:
+        return result.told()
+    data = _write(result, model, target)
+    return result.told() if data is None else replace(result.told(), out=target, data=data)
 
 
 def _require_target(path: Path, target: Path | None) -> None:
@@ -119,14 +122,24 @@ def _require_target(path: Path, target: Path | None) -> None:
             require_different(path, target)
 
 
-def _write(result: FixedModel, source: Path, target: Path) -> None:
-    """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path."""
+def _write(result: FixedModel, given: Model, target: Path) -> tuple[Path, ...] | None:
+    """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path.
+
+    Returns:
+        The files with weights that it refers to; None if nothing was written.
+    """
     from mnncompat.graph.atomic_files import copy_atomically
     from mnncompat.graph.model_file import save
 
+    source = cast("Path", given.path)
     if result.changed or (source != target and result.model.external):
-        save(result.model, target)
-        note(f"wrote {target}")
-    elif source != target:
+        data = tuple(save(result.model, target).values())
+        known = {each.resolve() for each in given.data.values()}
+        written = (target, *(each for each in data if each.resolve() not in known))
+        note(f"wrote {' and '.join(map(str, written))}")
+        return data
+    if source != target:
         copy_atomically(source, target)
         note(f"wrote {target} (unchanged)")
+        return ()
+    return None

@@ -119,6 +119,8 @@ class FixResult:
         recorded: Comparison of the model whose noise became inputs with the original, fed with what the original drew;
             None if there was none, or no proof was wanted.
         remaining: Findings of a check of the result; None if it was not checked.
+        out: File that the result was written to; None if it was not.
+        data: Files with weights that `out` refers to: they belong to it.
     """
 
     source: str
@@ -130,6 +132,8 @@ class FixResult:
     approximation: ParityReport | None = None
     recorded: ParityReport | None = None
     remaining: tuple[Diagnostic, ...] | None = None
+    out: Path | None = None
+    data: tuple[Path, ...] = ()
 
     def told(self) -> FixResult:
         """What was done, without the models."""

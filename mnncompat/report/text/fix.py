@@ -36,6 +36,9 @@ def write(page: Page, result: FixResult) -> None:
     if result.changed:
         page.line(_changes(result), lead="  nodes: ")
         write_proof(page, result)
+    if result.out is not None and result.data:
+        weights = ", ".join(printable(str(each)) for each in result.data)
+        page.line(f"{weights}, which belongs to {printable(str(result.out))}", lead="  weights: ")
     if result.remaining:
         _write_remaining(page, result.remaining)
     elif result.remaining is not None and result.changed:

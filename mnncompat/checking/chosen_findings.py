@@ -17,6 +17,8 @@ def chosen_findings(found: Iterable[Diagnostic], choice: RowChoice) -> tuple[Dia
         found: Findings.
         choice: What was selected and ignored; an ignored rewrite leaves the finding, without the promise to remove it.
     """
+    if not choice.select and not choice.ignore:
+        return tuple(found)
     return tuple(
         _without_ignored(each, choice)
         for each in found

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
-import numpy as np
 from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.stored_tensors import tensors
 
 if TYPE_CHECKING:

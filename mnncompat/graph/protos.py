@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.payloads import is_external
 from mnncompat.graph.tensor_values import tensor_array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Dim = int | str | None
 """A dimension: its size, its symbol, or None if nothing is known."""
@@ -43,7 +45,7 @@ _REPEATED = frozenset(("floats", "ints", "strings", "tensors", "graphs", "sparse
 _PLAIN = frozenset(
     number for number, field in ATTRIBUTE_FIELDS.items() if field in ("i", "ints", "f", "floats", "s", "strings")
 )
-_NUMBERS = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
+_NUMBERS = {"value_int": "int64", "value_ints": "int64", "value_float": "float32", "value_floats": "float32"}
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:

@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from math import prod
+from struct import calcsize, pack, unpack
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.payloads import bytes_of, inlined, is_like_raw, payload_of
 
-_NATIVE: dict[int, np.dtype[Any]] = {
-    TensorProto.FLOAT: np.dtype(np.float32),
-    TensorProto.UINT8: np.dtype(np.uint8),
-    TensorProto.INT8: np.dtype(np.int8),
-    TensorProto.UINT16: np.dtype(np.uint16),
-    TensorProto.INT16: np.dtype(np.int16),
-    TensorProto.INT32: np.dtype(np.int32),
-    TensorProto.INT64: np.dtype(np.int64),
-    TensorProto.BOOL: np.dtype(np.bool_),
-    TensorProto.FLOAT16: np.dtype(np.float16),
-    TensorProto.DOUBLE: np.dtype(np.float64),
-    TensorProto.UINT32: np.dtype(np.uint32),
-    TensorProto.UINT64: np.dtype(np.uint64),
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NATIVE: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT16: "uint16",
+    TensorProto.INT16: "int16",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+    TensorProto.BOOL: "bool",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.UINT32: "uint32",
+    TensorProto.UINT64: "uint64",
 }
-_DATA_TYPES = {dtype: data_type for data_type, dtype in _NATIVE.items()}
+_DATA_TYPES = {name: data_type for data_type, name in _NATIVE.items()}
 # Where elements stand that are not raw, if they are stored as they are.
 _FIELDS: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
@@ -39,6 +43,19 @@ _FIELDS: dict[int, str] = {
     TensorProto.INT64: "int64_data",
     TensorProto.DOUBLE: "double_data",
 }
+_CODES: dict[int, str] = {
+    TensorProto.FLOAT: "f",
+    TensorProto.UINT8: "B",
+    TensorProto.INT8: "b",
+    TensorProto.INT32: "i",
+    TensorProto.INT64: "q",
+    TensorProto.BOOL: "?",
+    TensorProto.FLOAT16: "e",
+    TensorProto.DOUBLE: "d",
+}
+"""Types of which `tensor_numbers` reads the elements, as `struct` calls them."""
+MOST_NUMBERS = 1024
+"""Elements of a tensor that `tensor_numbers` reads."""
 _IS_LITTLE = sys.byteorder == "little"
 
 
@@ -65,9 +82,36 @@ def tensor_array(tensor: TensorProto) -> NDArray[Any]:
     return found
 
 
+def tensor_numbers(tensor: TensorProto) -> Sequence[int | float] | None:
+    """The numbers of a small tensor in order, without numpy; None of other types, of held and of larger ones.
+
+    Raises:
+        ValueError: The data do not fit the dimensions.
+    """
+    code = _CODES.get(tensor.data_type)
+    elements = prod(tensor.dims)
+    if code is None or elements > MOST_NUMBERS or not _IS_LITTLE or tensor.HasField("segment"):
+        return None
+    if _is_external(tensor) or payload_of(tensor) is not None:
+        return None
+    found: Sequence[int | float]
+    if tensor.HasField("raw_data"):
+        data = tensor.raw_data
+        if len(data) != elements * calcsize(code):
+            raise ValueError(f"{len(data)} bytes for {elements} elements")
+        found = unpack(f"<{elements}{code}", data)
+    elif tensor.data_type in _FIELDS:
+        found = tuple(getattr(tensor, _FIELDS[tensor.data_type]))
+        if len(found) != elements:
+            raise ValueError(f"{len(found)} numbers for {elements} elements")
+    else:
+        return None
+    return found
+
+
 def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
     """A tensor that holds an array, as `onnx.numpy_helper.from_array` makes it."""
-    data_type = _DATA_TYPES.get(array.dtype)
+    data_type = _DATA_TYPES.get(array.dtype.name) if array.dtype.isnative else None
     if data_type is None or not _IS_LITTLE:
         made: TensorProto = onnx.numpy_helper.from_array(array, name)
         return made
@@ -77,13 +121,18 @@ def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
     return tensor
 
 
+def integers_tensor(values: Sequence[int], shape: Sequence[int], name: str) -> TensorProto:
+    """A tensor of int64 that holds numbers in row-major order."""
+    return TensorProto(name=name, data_type=TensorProto.INT64, dims=shape, raw_data=pack(f"<{len(values)}q", *values))
+
+
 def element_dtype(data_type: int) -> np.dtype[Any]:
     """NumPy's type of the elements of a tensor (`onnx.TensorProto.DataType`).
 
     Raises:
         KeyError: There is none.
     """
-    return _NATIVE[data_type] if data_type in _NATIVE else np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type))
+    return np.dtype(_NATIVE[data_type] if data_type in _NATIVE else onnx.helper.tensor_dtype_to_np_dtype(data_type))
 
 
 def tensor_value_info(name: str, data_type: int, shape: Sequence[int | str | None]) -> ValueInfoProto:

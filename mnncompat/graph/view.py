@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.external_data import ExternalFiles
@@ -26,16 +25,33 @@ from mnncompat.graph.protos import (
     onnx_opset,
     qualified_op,
 )
-from mnncompat.graph.tensor_values import tensor_array
+from mnncompat.graph.tensor_values import tensor_array, tensor_numbers
 from mnncompat.graph.validation import all_graphs, subgraphs
 from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Infer = Callable[[ModelProto], ModelProto | None]
 """Infers the shapes of a model without its weights; None if inference fails."""
 
 
 _ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+
+
+class Numbers(NamedTuple):
+    """What a small tensor holds.
+
+    Attributes:
+        values: Its elements, in row-major order.
+        shape: Its dimensions.
+        data_type: Of `onnx.TensorProto.DataType`.
+    """
+
+    values: Sequence[int | float]
+    shape: tuple[int, ...]
+    data_type: int
 
 
 class ModelView:
@@ -242,17 +258,37 @@ class GraphView:
         Raises:
             ModelError: The tensor is stored externally and cannot be read.
         """
+        stored = self._stored(name)
+        if isinstance(stored, TensorProto):
+            return self._array(stored)
+        return None if stored is None else constant_array(stored)
+
+    def is_stored(self, name: str) -> bool:
+        """Whether a value has a `stored_value`, which is not read."""
+        stored = self._stored(name)
+        if isinstance(stored, TensorProto):
+            return self.scope.model.path is not None or not is_external(stored)
+        return stored is not None and constant_array(stored) is not None
+
+    def stored_numbers(self, name: str) -> Numbers | None:
+        """The numbers of a small `stored_value` that a tensor states, without numpy; None of others."""
+        stored = self._stored(name)
+        found = tensor_numbers(stored) if isinstance(stored, TensorProto) else None
+        return None if found is None or stored is None else Numbers(found, tuple(stored.dims), stored.data_type)
+
+    def _stored(self, name: str) -> TensorProto | NodeProto | None:
+        """The tensor or the ``Constant`` that states a value, looking through ``Identity``."""
         node = self.producer(name)
         while node is not None and node.op_type == "Identity" and is_onnx(node):
             name = node.input[0]
             node = self.producer(name)
         tensor = self.tensor(name)
         if tensor is not None:
-            return self._array(tensor)
+            return tensor
         if node is None:
             is_outer = self.parent is not None and not self._is_input(name)
-            return self.parent.stored_value(name) if self.parent is not None and is_outer else None
-        return constant_array(node) if node.op_type == "Constant" and is_onnx(node) else None
+            return self.parent._stored(name) if self.parent is not None and is_outer else None  # noqa: SLF001 - its own
+        return node if node.op_type == "Constant" and is_onnx(node) else None
 
     def location(self, index: int | None) -> Location:
         """Location of a node of this graph, or of the graph itself for None."""

@@ -8,16 +8,20 @@ never the model.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto
 
+from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import attribute, constant_array, is_onnx
-from mnncompat.graph.tensor_values import array_tensor, tensor_array
+from mnncompat.graph.tensor_values import array_tensor, integers_tensor, tensor_numbers
 from mnncompat.inference.evaluation import evaluate
 from mnncompat.inference.inferred_values import InferredValues
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SHAPE_OPERANDS = {
     "ConstantOfShape": (0,),
@@ -42,6 +46,7 @@ _ARITHMETIC = frozenset(
     )
 )
 _LARGEST_CONE = 256
+_INDEX_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _MOST_ELEMENTS = 64
 
 
@@ -131,35 +136,39 @@ class _Arithmetic:
             return None
         if node.input:
             return self._size(name, node)
-        value = constant_array(node) if node.op_type == "Constant" else None
+        if node.op_type != "Constant":
+            return None
+        tensor = attribute(node, "value")
+        if isinstance(tensor, TensorProto):
+            return None if is_external(tensor) else tensor
+        value = constant_array(node)
         return None if value is None else array_tensor(value, name)
 
     def _size(self, name: str, node: NodeProto) -> TensorProto | None:
         sizes = self.sizes(node.input[0])
         if node.op_type == "Size" and sizes is not None:
-            return array_tensor(np.array(np.prod(sizes, dtype=np.int64)), name)
+            return integers_tensor([prod(sizes)], (), name)
         if node.op_type == "Shape":
-            return self._selected_sizes(name, node, slice(attribute(node, "start", 0), attribute(node, "end")))
+            dims = self._values.dims(node.input[0]) or ()
+            places = range(len(dims))[slice(attribute(node, "start", 0), attribute(node, "end"))]
+            return self._selected_sizes(name, node, places, (len(places),))
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])
-        return None if index is None else self._selected_sizes(name, producer, tensor_array(index))
+        places = tensor_numbers(index) if index is not None and index.data_type in _INDEX_TYPES else None
+        return None if index is None or places is None else self._selected_sizes(name, producer, places, index.dims)
 
-    def _selected_sizes(self, name: str, shape: NodeProto, index: Any) -> TensorProto | None:
-        """The sizes that are selected from a shape; its other sizes may be unknown."""
+    def _selected_sizes(
+        self, name: str, shape: NodeProto, places: Sequence[float], result: Sequence[int]
+    ) -> TensorProto | None:
+        """The sizes at some places of a shape, as a tensor of a shape; other sizes may be unknown."""
         dims = self._values.dims(shape.input[0])
-        if dims is None:
+        if dims is None or any(not -len(dims) <= place < len(dims) for place in places):
             return None
-        positions = np.arange(len(dims))
-        try:
-            picked = positions[index]
-        except IndexError:
-            return None
-        sizes = [dims[position] for position in picked.reshape(-1)]
-        if not all(isinstance(size, int) for size in sizes):
-            return None
-        return array_tensor(np.array(sizes, np.int64).reshape(picked.shape), name)
+        found = [dims[int(place)] for place in places]
+        sizes = [size for size in found if isinstance(size, int)]
+        return integers_tensor(sizes, result, name) if len(sizes) == len(found) else None
 
     def _is_arithmetic(self, node: NodeProto) -> bool:
         if not is_onnx(node) or node.op_type not in _ARITHMETIC or len(node.output) != 1:
@@ -167,4 +176,4 @@ class _Arithmetic:
         sizes = self.sizes(node.output[0])
         if sizes is None:
             return node.op_type != "ConstantOfShape"
-        return int(np.prod(sizes, dtype=np.int64)) <= _MOST_ELEMENTS
+        return prod(sizes) <= _MOST_ELEMENTS

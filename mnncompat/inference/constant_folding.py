@@ -16,19 +16,21 @@ answer needs neither ONNX Runtime nor a guess.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import RANDOM, SIZES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGEST_BYTES = 1 << 26
 """Larger results are not folded: a model should not grow by its folded constants."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.payloads import fill, is_external
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.wellformed import require_tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LARGEST_VALUE_BYTES = 1 << 26
 """No value above it is computed, not even in between."""

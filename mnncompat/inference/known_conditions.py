@@ -6,18 +6,20 @@ converter computes neither: see `mnncompat.inference.constant_folding` for what 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value
 from mnncompat.inference.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LARGEST_CONE = 64
 _DEEPEST = 6

@@ -10,16 +10,15 @@ works on is changed, never the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from math import prod
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto
+from onnx import GraphProto, NodeProto, TensorProto
 
 from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.payloads import is_external
-from mnncompat.graph.protos import attribute, constant_array
-from mnncompat.graph.tensor_values import array_tensor, tensor_array
+from mnncompat.graph.protos import attribute
+from mnncompat.graph.tensor_values import integers_tensor, tensor_array, tensor_numbers
 from mnncompat.inference.inferred_values import InferredValues
 
 _LONGEST = 16
@@ -53,7 +52,7 @@ def resolve_targets(graph: GraphProto, values: InferredValues) -> bool:
         target = evaluation.target(node)
         if target is not None:
             name = f"{node.input[1]} resolved {number}"
-            graph.initializer.append(array_tensor(np.array(target, dtype=np.int64), name))
+            graph.initializer.append(integers_tensor(target, (len(target),), name))
             node.input[1] = name
             replaced = True
     return replaced
@@ -99,13 +98,12 @@ class _Evaluation:
     def _vector(self, name: str, depth: int) -> list[_Entry] | None:
         if name in self._stored:
             tensor = self._stored[name]
-            return None if is_external(tensor) else _numbers(tensor_array(tensor))
+            return None if is_external(tensor) else _numbers(tensor)
         node = self._producers.get(name)
         if node is None or depth > _LONGEST:
             return None
         if node.op_type == "Constant":
-            value = constant_array(node)
-            return None if value is None else _numbers(value)
+            return _stated(node)
         if node.op_type in RESHAPES or node.op_type in ("Cast", "Identity"):
             return self._vector(node.input[0], depth + 1)
         if node.op_type == "Concat":
@@ -156,6 +154,18 @@ def _range(value: str, start: int, end: int | None) -> list[_Entry] | None:
     return [_DimOf(value, axis) for axis in range(start, end)]
 
 
-def _numbers(values: NDArray[Any]) -> list[_Entry] | None:
-    is_short = values.dtype in (np.int64, np.int32) and values.size <= _LONGEST
-    return [int(value) for value in values.reshape(-1)] if is_short else None
+def _stated(constant: NodeProto) -> list[_Entry] | None:
+    """What a Constant says, if these are a few integers."""
+    tensor = attribute(constant, "value")
+    if isinstance(tensor, TensorProto):
+        return None if is_external(tensor) else _numbers(tensor)
+    one, several = attribute(constant, "value_int"), attribute(constant, "value_ints")
+    values = several if one is None else [one]
+    return None if values is None or len(values) > _LONGEST else list(values)
+
+
+def _numbers(tensor: TensorProto) -> list[_Entry] | None:
+    if tensor.data_type not in (TensorProto.INT64, TensorProto.INT32) or prod(tensor.dims) > _LONGEST:
+        return None
+    numbers = tensor_numbers(tensor)
+    return [int(value) for value in (tensor_array(tensor).reshape(-1) if numbers is None else numbers)]

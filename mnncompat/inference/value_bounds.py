@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import inf
 
-import numpy as np
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import CASTS, MOVES, NEVER_NEGATIVE, ROUNDINGS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import CASTS, RANDOM, RESHAPES
 from mnncompat.graph.payloads import inlined, is_external, stored_in
 from mnncompat.graph.protos import ONNX_DOMAINS, attribute, is_onnx
@@ -185,12 +185,20 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
-        values = view.stored_value(name)
-        if values is not None and values.size:
-            extreme = max(int(values.max()), -int(values.min()))
-            if extreme > _INT64_LIMIT and not _only_bounds(view, name):
-                shown = next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
-                yield HazardLocation(view=view, position=index, values={"tensor": name, "value": shown})
+        clamped = _first_clamped(view, name)
+        if clamped is not None and not _only_bounds(view, name):
+            yield HazardLocation(view=view, position=index, values={"tensor": name, "value": clamped})
+
+
+def _first_clamped(view: GraphView, name: str) -> int | None:
+    """The first number of a stored value that MNN clamps."""
+    small = view.stored_numbers(name)
+    if small is not None:
+        return next((int(each) for each in small.values if abs(each) > _INT64_LIMIT), None)
+    values = view.stored_value(name)
+    if values is None or not values.size or max(int(values.max()), -int(values.min())) <= _INT64_LIMIT:
+        return None
+    return next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
 
 
 _PASSES_ON = RESHAPES | {"Concat", "Identity"}

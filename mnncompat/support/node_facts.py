@@ -5,19 +5,22 @@ A fact that the model does not tell (an unknown rank, a symbolic dimension) is N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import CASTS
 from mnncompat.graph.protos import Dim, attribute, is_onnx
 from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, is_constant
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class NodeFacts:
@@ -79,7 +82,7 @@ class NodeFacts:
         sizes = [dim for dim in shape if isinstance(dim, int)]
         if 0 in sizes:
             return 0
-        return int(np.prod(sizes, dtype=np.int64)) if len(sizes) == len(shape) else None
+        return prod(sizes) if len(sizes) == len(shape) else None
 
     def dtype(self, name: str) -> str | None:
         """Element type of a value by ONNX's name, such as ``FLOAT`` or ``INT64``; None if unknown."""
@@ -106,6 +109,14 @@ class NodeFacts:
             else:
                 return None
         return value
+
+    def numbers_through_casts(self, name: str) -> Iterable[Any] | None:
+        """The elements of `value_through_casts`; those of a small stored value without numpy."""
+        stored = self.view.stored_numbers(name)
+        if stored is not None:
+            return stored.values
+        value = self.value_through_casts(name)
+        return None if value is None else value.flat
 
     def constant_value(self, name: str) -> NDArray[Any] | None:
         """The value of a constant, evaluated if need be; None if it is no constant, or cannot be evaluated."""

@@ -189,8 +189,8 @@ def _value(argument: Any, where: str, what: str) -> ValueTest:
     tests = [parse_quantified(key, text, where, f"{what}.{key}") for key, text in table.items()]
 
     def test(facts: NodeFacts, name: str) -> Truth:
-        constant = facts.value_through_casts(name)
-        return None if constant is None else all_of(test(constant.flat) for test in tests)
+        numbers = facts.numbers_through_casts(name)
+        return None if numbers is None else all_of(test(numbers) for test in tests)
 
     return test
 

@@ -6,13 +6,14 @@ The patterns are those of ``tools/converter/source/optimizer/merge/FuseTemplateO
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, is_constant
@@ -31,10 +32,10 @@ _BEGINNINGS = {"ReduceL1": "Abs", "ReduceL2": "Square", "ReduceSumSquare": "Squa
 _X = "x"
 _Pattern = str | float | tuple["_Pattern", ...] | None
 """`_X` for the operand, a number for a scalar, None for any constant, or an operator with its operands."""
-_SHARE = float(np.float32(1 / 6))
+_SHARE = 0.1666666716337204  # 1 / 6 as float32
 _RELU6 = (0.0, 6.0)
 _CLIPPED: _Pattern = ("Clip", ("Add", _X, 3.0))  # to `_RELU6`
-_ERF: _Pattern = ("Add", ("Erf", ("Mul", _X, float(np.float32(0.707106769)))), 1.0)
+_ERF: _Pattern = ("Add", ("Erf", ("Mul", _X, 0.7071067690849304)), 1.0)
 _PATTERNS: tuple[tuple[str, tuple[_Pattern, ...]], ...] = (
     ("Mul", ("Mul", _X, _X)),
     ("Pow", ("Pow", _X, 2.0)),
@@ -91,14 +92,31 @@ def is_scalar(view: GraphView, name: str, number: float) -> bool:
     MNN gives ``value_float`` and ``value_int`` of a Constant one dimension.
     """
     value = _scalar(view, name)
-    return value is not None and bool(np.float32(value) == np.float32(number))
+    return value is not None and value == _float32(number)
 
 
-def _scalar(view: GraphView, name: str) -> NDArray[Any] | None:
+def _scalar(view: GraphView, name: str) -> float | None:
+    """The number as float32."""
     node = view.producer(name)
     is_number = node is not None and node.op_type == "Constant" and attribute(node, "value") is None
-    value = None if is_number or not is_constant(view, name) else constant_value(view, name)
-    return value if value is not None and value.shape == () and value.dtype.kind in "fiu" else None
+    if is_number or not is_constant(view, name):
+        return None
+    shape = view.shape(name)
+    if shape is not None and shape != ():
+        return None
+    stored = view.stored_numbers(name)
+    if stored is not None:
+        return None if stored.shape or stored.data_type == TensorProto.BOOL else _float32(stored.values[0])
+    value = constant_value(view, name)
+    return float(np.float32(value)) if value is not None and value.shape == () and value.dtype.kind in "fiu" else None
+
+
+def _float32(number: float) -> float:
+    try:
+        (rounded,) = struct.unpack("f", struct.pack("f", number))
+    except OverflowError:
+        return math.copysign(math.inf, number)
+    return float(rounded)
 
 
 def _is_unary(view: GraphView, node: NodeProto) -> bool:
@@ -168,8 +186,7 @@ class _Matcher:
         value = _scalar(self._view, found.name)
         if value is None or (found.inverted and not value):
             return False
-        stated = np.float32(1) / np.float32(value) if found.inverted else np.float32(value)
-        return bool(stated == np.float32(number))
+        return (_float32(1 / value) if found.inverted else value) == _float32(number)
 
     def _operands(self, node: NodeProto, op: str) -> Iterator[list[_Operand]]:
         """The operands of a node, if it is this operator; a quotient by a constant is a product there."""
@@ -187,11 +204,19 @@ class _Matcher:
             yield [operands[0], _Operand(node.input[1], inverted=True)]
 
 
+def _number(view: GraphView, name: str) -> float | None:
+    """The only element of a constant."""
+    small = view.stored_numbers(name)
+    if small is not None:
+        return float(small.values[0]) if len(small.values) == 1 else None
+    value = constant_value(view, name)
+    return float(value.reshape(())) if value is not None and value.size == 1 else None
+
+
 def _bounds(view: GraphView, node: NodeProto) -> tuple[float | None, ...]:
     """Lower and upper bound of a Clip; None for one that is not stated, or not constant."""
     found: list[float | None] = []
     for position, name in enumerate(("min", "max"), 1):
         operand = node.input[position] if position < len(node.input) else ""
-        value = constant_value(view, operand) if operand else attribute(node, name)
-        found.append(None if value is None or np.size(value) != 1 else float(np.asarray(value).reshape(())))
+        found.append(_number(view, operand) if operand else attribute(node, name))
     return tuple(found)

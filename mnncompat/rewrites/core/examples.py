@@ -46,16 +46,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
+from onnx import ModelProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.rewrites.core.base import Example
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
 
-Weight = tuple[int, ...] | NDArray[Any]
+Weight = "tuple[int, ...] | NDArray[Any]"
 """A shape, whose elements are drawn from a fixed seed (positive if the name starts with ``var``), or an array."""
 
 
@@ -109,6 +108,8 @@ def _example(
 
 def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, imports: str) -> ModelProto:
     opsets = imports or f'"": {opset}'
+    from onnx import helper, numpy_helper, parser
+
     model = parser.parse_model(f"<ir_version: 8, opset_import: [{opsets}]>\nexample {text}")
     draws = np.random.default_rng(0)
     element = helper.tensor_dtype_to_np_dtype(dtype)

@@ -116,7 +116,7 @@ def _batch_normalization(_view: GraphView, node: NodeProto, forms: Mapping[str, 
 def _prelu(view: GraphView, node: NodeProto, forms: Mapping[str, Form]) -> Carried | None:
     first, slope = node.input
     shape = view.shape(slope)
-    if first not in forms or slope in forms or view.stored_value(slope) is None or shape is None:
+    if first not in forms or slope in forms or not view.is_stored(slope) or shape is None:
         return None
     features = forms[first].features
     if shape not in ((), (1,), (1, 1), (features,), (1, features)):
@@ -157,7 +157,7 @@ def _broadcast_batch(forms: Sequence[Form]) -> Dim:
 def _constant(view: GraphView, name: str, features: int) -> Operand | None:
     """A scalar is not changed, a constant per feature becomes [1, F, 1, 1]; other operands are not carried."""
     shape = view.shape(name)
-    if shape is None or view.stored_value(name) is None:
+    if shape is None or not view.is_stored(name):
         return None
     if shape in ((), (1,), (1, 1)):
         return Operand(use=Use.KEPT, name=name)

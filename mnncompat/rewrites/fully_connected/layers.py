@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.rewrites.fully_connected.forms import Form
 
-_DTYPES = {TensorProto.FLOAT: np.dtype(np.float32), TensorProto.FLOAT16: np.dtype(np.float16)}
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DTYPES = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
 class Weight(NamedTuple):
@@ -166,7 +168,7 @@ def _origin(node: NodeProto | None) -> str:
 
 def _bias_refusal(view: GraphView, name: str, weight: Weight, what: str) -> str | None:
     shape = view.shape(name)
-    if shape is None or view.stored_value(name) is None:
+    if shape is None or not view.is_stored(name):
         return f"{what} is not constant: '{name}'"
     if tuple(shape) not in ((), (1,), (1, 1), (weight.shape[0],), (1, weight.shape[0])):
         return f"{what} varies along the batch: '{name}' has shape {list(shape)}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import MOVES
 from mnncompat.graph.protos import attribute
 from mnncompat.inference.value_bounds import lower_bound

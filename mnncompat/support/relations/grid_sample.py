@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import ARITHMETIC, RESHAPES, ROUNDINGS
 from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CLOSE = 1e-4
 """As a share of an element: a position nearer to a half may be rounded either way."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
-import numpy as np
 from onnx import NodeProto
 
 from mnncompat.graph.protos import attribute, is_onnx
@@ -105,7 +105,7 @@ def bias_axes_differ_from_gain_axes(facts: NodeFacts) -> bool | None:
         sizes = [[int(dim or 0) for dim in shape] for shape in (gain, bias)]
         rank = max(len(gain), len(bias))
         one, other = ([1] * (rank - len(shape)) + shape for shape in sizes)
-        return bool(np.prod(one) == np.prod(other)) and one != other
+        return prod(one) == prod(other) and one != other
     return False
 
 
@@ -222,8 +222,14 @@ def _axes_of_root(view: GraphView, value: str, root: str) -> tuple[int, ...] | N
     square = None if mean is None else _producer(view, mean.input[0])
     if mean is None or square is None or not _is_square(view, square, value):
         return None
-    axes = attribute(mean, "axes") if len(mean.input) < _PAIR else view.stored_value(mean.input[1])
-    return None if axes is None else tuple(int(axis) for axis in np.asarray(axes).reshape(-1)) or None
+    if len(mean.input) < _PAIR:
+        axes = attribute(mean, "axes")
+    else:
+        small, stored = view.stored_numbers(mean.input[1]), None
+        if small is None:
+            stored = view.stored_value(mean.input[1])
+        axes = small.values if small is not None else None if stored is None else stored.reshape(-1)
+    return None if axes is None else tuple(map(int, axes)) or None
 
 
 def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
@@ -235,5 +241,8 @@ def _is_square(view: GraphView, node: NodeProto, value: str) -> bool:
 
 
 def _is(view: GraphView, name: str, number: float, within: float = 0.0) -> bool:
+    small = view.stored_numbers(name)
+    if small is not None:
+        return len(small.values) == 1 and abs(small.values[0] / number - 1) <= within
     constant = view.stored_value(name)
     return constant is not None and constant.size == 1 and abs(float(constant.reshape(())) / number - 1) <= within

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.protos import Dim
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PADS_SINCE = 11  # from this opset on, they are an operand
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from onnx import FunctionProto, NodeProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS
 from mnncompat.graph.protos import attribute, dims_of
 from mnncompat.graph.view import GraphView

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from math import prod
-from struct import calcsize, pack, unpack
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -43,19 +41,6 @@ _FIELDS: dict[int, str] = {
     TensorProto.INT64: "int64_data",
     TensorProto.DOUBLE: "double_data",
 }
-_CODES: dict[int, str] = {
-    TensorProto.FLOAT: "f",
-    TensorProto.UINT8: "B",
-    TensorProto.INT8: "b",
-    TensorProto.INT32: "i",
-    TensorProto.INT64: "q",
-    TensorProto.BOOL: "?",
-    TensorProto.FLOAT16: "e",
-    TensorProto.DOUBLE: "d",
-}
-"""Types of which `tensor_numbers` reads the elements, as `struct` calls them."""
-MOST_NUMBERS = 1024
-"""Elements of a tensor that `tensor_numbers` reads."""
 _IS_LITTLE = sys.byteorder == "little"
 
 
@@ -82,33 +67,6 @@ def tensor_array(tensor: TensorProto) -> NDArray[Any]:
     return found
 
 
-def tensor_numbers(tensor: TensorProto) -> Sequence[int | float] | None:
-    """The numbers of a small tensor in order, without numpy; None of other types, of held and of larger ones.
-
-    Raises:
-        ValueError: The data do not fit the dimensions.
-    """
-    code = _CODES.get(tensor.data_type)
-    elements = prod(tensor.dims)
-    if code is None or elements > MOST_NUMBERS or not _IS_LITTLE or tensor.HasField("segment"):
-        return None
-    if _is_external(tensor) or payload_of(tensor) is not None:
-        return None
-    found: Sequence[int | float]
-    if tensor.HasField("raw_data"):
-        data = tensor.raw_data
-        if len(data) != elements * calcsize(code):
-            raise ValueError(f"{len(data)} bytes for {elements} elements")
-        found = unpack(f"<{elements}{code}", data)
-    elif tensor.data_type in _FIELDS:
-        found = tuple(getattr(tensor, _FIELDS[tensor.data_type]))
-        if len(found) != elements:
-            raise ValueError(f"{len(found)} numbers for {elements} elements")
-    else:
-        return None
-    return found
-
-
 def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
     """A tensor that holds an array, as `onnx.numpy_helper.from_array` makes it."""
     data_type = _DATA_TYPES.get(array.dtype.name) if array.dtype.isnative else None
@@ -119,11 +77,6 @@ def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
     if name:
         tensor.name = name
     return tensor
-
-
-def integers_tensor(values: Sequence[int], shape: Sequence[int], name: str) -> TensorProto:
-    """A tensor of int64 that holds numbers in row-major order."""
-    return TensorProto(name=name, data_type=TensorProto.INT64, dims=shape, raw_data=pack(f"<{len(values)}q", *values))
 
 
 def element_dtype(data_type: int) -> np.dtype[Any]:

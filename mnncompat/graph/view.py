@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -25,7 +25,8 @@ from mnncompat.graph.protos import (
     onnx_opset,
     qualified_op,
 )
-from mnncompat.graph.tensor_values import tensor_array, tensor_numbers
+from mnncompat.graph.small_tensors import Numbers, small_tensor
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.validation import all_graphs, subgraphs
 from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
@@ -38,20 +39,6 @@ Infer = Callable[[ModelProto], ModelProto | None]
 
 
 _ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
-
-
-class Numbers(NamedTuple):
-    """What a small tensor holds.
-
-    Attributes:
-        values: Its elements, in row-major order.
-        shape: Its dimensions.
-        data_type: Of `onnx.TensorProto.DataType`.
-    """
-
-    values: Sequence[int | float]
-    shape: tuple[int, ...]
-    data_type: int
 
 
 class ModelView:
@@ -273,8 +260,7 @@ class GraphView:
     def stored_numbers(self, name: str) -> Numbers | None:
         """The numbers of a small `stored_value` that a tensor states, without numpy; None of others."""
         stored = self._stored(name)
-        found = tensor_numbers(stored) if isinstance(stored, TensorProto) else None
-        return None if found is None or stored is None else Numbers(found, tuple(stored.dims), stored.data_type)
+        return small_tensor(stored) if isinstance(stored, TensorProto) else None
 
     def _stored(self, name: str) -> TensorProto | NodeProto | None:
         """The tensor or the ``Constant`` that states a value, looking through ``Identity``."""

@@ -16,7 +16,8 @@ from onnx import GraphProto, NodeProto, TensorProto
 
 from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import attribute, constant_array, is_onnx
-from mnncompat.graph.tensor_values import array_tensor, integers_tensor, tensor_numbers
+from mnncompat.graph.small_tensors import integers_tensor, small_tensor
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.inference.evaluation import evaluate
 from mnncompat.inference.inferred_values import InferredValues
 
@@ -150,14 +151,14 @@ class _Arithmetic:
             return integers_tensor([prod(sizes)], (), name)
         if node.op_type == "Shape":
             dims = self._values.dims(node.input[0]) or ()
-            places = range(len(dims))[slice(attribute(node, "start", 0), attribute(node, "end"))]
-            return self._selected_sizes(name, node, places, (len(places),))
+            taken = range(len(dims))[slice(attribute(node, "start", 0), attribute(node, "end"))]
+            return self._selected_sizes(name, node, taken, (len(taken),))
         producer = self._producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])
-        places = tensor_numbers(index) if index is not None and index.data_type in _INDEX_TYPES else None
-        return None if index is None or places is None else self._selected_sizes(name, producer, places, index.dims)
+        places = small_tensor(index) if index is not None and index.data_type in _INDEX_TYPES else None
+        return None if places is None else self._selected_sizes(name, producer, places.values, places.shape)
 
     def _selected_sizes(
         self, name: str, shape: NodeProto, places: Sequence[float], result: Sequence[int]

@@ -18,7 +18,8 @@ from onnx import GraphProto, NodeProto, TensorProto
 from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import attribute
-from mnncompat.graph.tensor_values import integers_tensor, tensor_array, tensor_numbers
+from mnncompat.graph.small_tensors import integers_tensor, small_tensor
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.inference.inferred_values import InferredValues
 
 _LONGEST = 16
@@ -167,5 +168,5 @@ def _stated(constant: NodeProto) -> list[_Entry] | None:
 def _numbers(tensor: TensorProto) -> list[_Entry] | None:
     if tensor.data_type not in (TensorProto.INT64, TensorProto.INT32) or prod(tensor.dims) > _LONGEST:
         return None
-    numbers = tensor_numbers(tensor)
-    return [int(value) for value in (tensor_array(tensor).reshape(-1) if numbers is None else numbers)]
+    small = small_tensor(tensor)
+    return [int(value) for value in (tensor_array(tensor).reshape(-1) if small is None else small.values)]

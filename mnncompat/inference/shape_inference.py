@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from math import prod
 
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
-from mnncompat.graph.protos import constant_array, dims_of, is_onnx, onnx_opset
+from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx, onnx_opset
+from mnncompat.graph.small_tensors import small_tensor
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.computed_sizes import SHAPE_OPERANDS, evaluate_shape_operands
@@ -144,18 +145,29 @@ def _is_enormous(node: NodeProto, stored: Mapping[str, TensorProto], constants: 
     operands = []
     for position in _GROWS[node.op_type]:
         name = node.input[position] if position < len(node.input) else ""
-        value = stored_array(stored[name]) if name in stored else None
-        if name in constants:
-            value = constant_array(constants[name])
-        if value is None or value.dtype.kind not in "iuf":
+        numbers = _numbers(constants[name] if name in constants else stored.get(name))
+        if numbers is None:
             return False
-        operands.append([float(each) for each in value.reshape(-1)])
+        operands.append(numbers)
     if node.op_type != "Range":
         return abs(prod(operands[0])) > _LONGEST_VALUE
     if any(len(each) != 1 for each in operands):
         return False
     start, limit, step = (each[0] for each in operands)
     return abs(limit - start) > _LONGEST_VALUE * abs(step)
+
+
+def _numbers(stated: NodeProto | TensorProto | None) -> list[float] | None:
+    """The numbers that a Constant or an initializer states; None of others, and of values that are no numbers."""
+    tensor = attribute(stated, "value") if isinstance(stated, NodeProto) else stated
+    if isinstance(tensor, TensorProto):
+        small = small_tensor(tensor) if tensor.data_type != TensorProto.BOOL else None
+        if small is not None:
+            return [float(each) for each in small.values]
+    if stated is None:
+        return None
+    value = constant_array(stated) if isinstance(stated, NodeProto) else stored_array(stated)
+    return [float(each) for each in value.reshape(-1)] if value is not None and value.dtype.kind in "iuf" else None
 
 
 def _skeleton(proto: ModelProto) -> ModelProto:
@@ -166,7 +178,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
     own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
-    graph.node.extend(known_type_nodes(proto.graph.node, own))
+    graph.node.extend(map(_light, known_type_nodes(proto.graph.node, own)))
     _stand_in(bare)
     graph.output.extend(proto.graph.output)
     graph.value_info.extend(proto.graph.value_info)
@@ -177,7 +189,7 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     graph.input.extend(tensor_value_info(t.name, t.data_type, t.dims) for t in large)
     graph.initializer.extend(small)
     for tensor, payload in held_tensors(bare):
-        if prod(tensor.dims) <= (_LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS):
+        if not _is_weight(tensor):
             fill_tensor(tensor, payload)
     return bare
 
@@ -200,6 +212,22 @@ def _stand_in(skeleton: ModelProto) -> None:
 
 def _may_be_foreign(node: NodeProto) -> bool:
     return node.domain in (CONTRIB_DOMAIN, ML_DOMAIN) or node.op_type in IN_ONNX_DOMAIN
+
+
+def _light(node: NodeProto) -> NodeProto:
+    """A node as it is, or a Constant with a weight without its data."""
+    held = node.attribute[0] if node.op_type == "Constant" and len(node.attribute) == 1 else None
+    if held is None or held.type != AttributeProto.TENSOR or not _is_weight(held.t) or not is_onnx(node):
+        return node
+    bare = NodeProto(op_type=node.op_type, domain=node.domain, name=node.name, output=node.output)
+    stated = bare.attribute.add(name=held.name, type=AttributeProto.TENSOR)
+    stated.t.CopyFrom(TensorProto(dims=held.t.dims, data_type=held.t.data_type, data_location=TensorProto.EXTERNAL))
+    return bare
+
+
+def _is_weight(tensor: TensorProto) -> bool:
+    """Whether a tensor is too large to be what inference asks for the value of."""
+    return prod(tensor.dims) > (_LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS)
 
 
 def _is_large(tensor: TensorProto) -> bool:

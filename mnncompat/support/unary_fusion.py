@@ -204,7 +204,7 @@ class _Matcher:
             yield [operands[0], _Operand(node.input[1], inverted=True)]
 
 
-def _number(view: GraphView, name: str) -> float | None:
+def only_number(view: GraphView, name: str) -> float | None:
     """The only element of a constant."""
     small = view.stored_numbers(name)
     if small is not None:
@@ -218,5 +218,5 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[float | None, ...]:
     found: list[float | None] = []
     for position, name in enumerate(("min", "max"), 1):
         operand = node.input[position] if position < len(node.input) else ""
-        found.append(_number(view, operand) if operand else attribute(node, name))
+        found.append(only_number(view, operand) if operand else attribute(node, name))
     return tuple(found)

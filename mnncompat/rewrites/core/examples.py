@@ -44,7 +44,7 @@ compares the structure with this statement.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from onnx import ModelProto, TensorProto
 
@@ -52,9 +52,11 @@ from mnncompat.graph.numpy_on_demand import np
 from mnncompat.rewrites.core.base import Example
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnncompat.rewrites.core.expected import Refused, Rewritten, Unchanged
 
-Weight = "tuple[int, ...] | NDArray[Any]"
+Weight: TypeAlias = "tuple[int, ...] | NDArray[Any]"
 """A shape, whose elements are drawn from a fixed seed (positive if the name starts with ``var``), or an array."""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from onnx import TensorProto, helper
+import onnx
+from onnx import TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.inference.constant_folding import constant_value
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -95,7 +96,7 @@ class FoldConstants(NodeRewrite):
                 "(float[2,3] x) => (float[2,3] y) { d = DequantizeLinear<axis=1>(q, s) y = Add(x, d) }",
                 becomes="Add, Constant",
                 opset=21,
-                q=np.array([[1, 2, 3], [4, -5, 6]]).astype(helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
+                q=np.array([[1, 2, 3], [4, -5, 6]]).astype(onnx.helper.tensor_dtype_to_np_dtype(TensorProto.INT4)),
                 s=(3,),
             ),
             unchanged(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx import GraphProto, ModelProto, NodeProto, helper
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto
 
 from mnncompat.graph.operator_traits import RANDOM
 from mnncompat.graph.protos import attribute, is_onnx
@@ -97,7 +98,7 @@ class NoiseAsInput(ModelRewrite):
         result.CopyFrom(whole.proto)
         inputs = noise_of(whole).inputs
         for each in inputs:
-            value = helper.make_tensor_value_info(each.name, each.element, each.shape)
+            value = onnx.helper.make_tensor_value_info(each.name, each.element, each.shape)
             result.graph.input.append(value)
         graphs = {each.source.view.address: _graph_at(result.graph, each) for each in inputs}
         for address, graph in graphs.items():
@@ -134,7 +135,7 @@ def _replace(graph: GraphProto, inputs: Sequence[NoiseInput]) -> None:
             continue
         released += filter(None, node.input)
         if node.output[0] in outputs:
-            node.CopyFrom(helper.make_node("Identity", [each.name], list(node.output), name=node.name))
+            node.CopyFrom(onnx.helper.make_node("Identity", [each.name], list(node.output), name=node.name))
         else:
             renamed[node.output[0]] = each.name
             del graph.node[index]
@@ -151,9 +152,9 @@ def _compare(graph: GraphProto, index: int, each: NoiseInput) -> None:
     below = f"{each.name}_below"
     while below in set(names_in_use(graph)):
         below += "_"
-    compared = helper.make_node("Less", [each.name, node.input[0]], [below], name=below)
+    compared = onnx.helper.make_node("Less", [each.name, node.input[0]], [below], name=below)
     kind = attribute(node, "dtype") or each.element
-    node.CopyFrom(helper.make_node("Cast", [below], list(node.output), name=node.name, to=kind))
+    node.CopyFrom(onnx.helper.make_node("Cast", [below], list(node.output), name=node.name, to=kind))
     graph.node.insert(index, compared)
 
 

@@ -11,6 +11,7 @@ from mnncompat.inference.constant_folding import is_constant
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import all_of
+from mnncompat.support.unary_fusion import only_number
 
 _MERGED = ("BatchNormalization", "Relu", "Clip")
 """In the order of MNN's passes: a node that a later pass merges keeps an earlier pass from matching."""
@@ -102,6 +103,5 @@ def _bounds(view: GraphView, node: NodeProto) -> tuple[float | None, ...]:
     """The constant bounds of a Clip, as operands or attributes."""
     stated = [attribute(node, name) for name in ("min", "max")]
     for position, name in enumerate(node.input[1:]):
-        value = view.stored_value(name) if name else None
-        stated[position] = None if value is None or value.size != 1 else float(value.reshape(()))
+        stated[position] = only_number(view, name) if name else None
     return tuple(stated)

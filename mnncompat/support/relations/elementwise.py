@@ -95,10 +95,10 @@ def minimum_exceeds_maximum(facts: NodeFacts) -> bool | None:
     low, high = (facts.operand(position) for position in (1, 2))
     if low is None or high is None:
         return False
-    bounds = [facts.value_through_casts(name) for name in (low, high)]
+    bounds = [facts.numbers_through_casts(name) for name in (low, high)]
     if bounds[0] is None or bounds[1] is None:
         return None
-    return bool((bounds[0] > bounds[1]).any())
+    return any(least > most for least, most in zip(bounds[0], bounds[1], strict=True))
 
 
 @relation(
@@ -142,6 +142,9 @@ def operand_holds_truth_values(facts: NodeFacts) -> bool:
 
 
 def _holds_truth(facts: NodeFacts, name: str, further: int) -> bool:
+    small = facts.view.stored_numbers(name)
+    if small is not None:
+        return {0, 1}.issuperset(small.values)
     value = facts.view.stored_value(name)
     if value is not None:
         return bool(np.isin(value, (0, 1)).all())

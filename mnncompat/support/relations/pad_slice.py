@@ -77,10 +77,10 @@ def pads_crop_input(facts: NodeFacts) -> bool | None:
 def pad_axes_list_all_in_order(facts: NodeFacts) -> bool | None:
     """The constant axes of a Pad (input 3) are all axes of input 0, in order."""
     name, rank = facts.operand(3), facts.rank(facts.node.input[0])
-    axes = None if name is None else facts.value_through_casts(name)
+    axes = None if name is None else facts.numbers_through_casts(name)
     if axes is None or rank is None:
         return None
-    return [int(axis) % max(rank, 1) for axis in axes.flat] == list(range(rank))
+    return [int(axis) % max(rank, 1) for axis in axes] == list(range(rank))
 
 
 def _pads(facts: NodeFacts) -> NDArray[Any] | None:
@@ -113,7 +113,7 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
         elif operand is None:
             values = None
         else:
-            values = facts.value_through_casts(operand)
+            values = facts.numbers_through_casts(operand)
             if values is None:
                 return None
         default = range(len(parts[0])) if name == "axes" else [1] * len(parts[0]) if parts else []

@@ -16,10 +16,10 @@ from mnncompat.support.three_valued import any_of
 def axes_cover_every_dimension(facts: NodeFacts) -> bool | None:
     """The constant axes (input 1) are all axes of input 0, or all but those of size 1, which are kept."""
     shape = operand_shape(facts, 0)
-    axes = facts.value_through_casts(facts.node.input[1])
+    axes = facts.numbers_through_casts(facts.node.input[1])
     if axes is None or shape is None:
         return None
-    others = set(range(len(shape))) - {int(axis) % max(len(shape), 1) for axis in axes.flat}
+    others = set(range(len(shape))) - {int(axis) % max(len(shape), 1) for axis in axes}
     return not others or (facts.attribute("keepdims") == 1 and all(shape[axis] == 1 for axis in others))
 
 

@@ -109,8 +109,8 @@ def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
         return None
     position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - added roi
     name = facts.operand(position)
-    stored = facts.value_through_casts(name) if name is not None else None
-    scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored.reshape(-1))]
+    stored = facts.numbers_through_casts(name) if name is not None else None
+    scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored)]
     return scales if len(scales) == rank else None
 
 
@@ -199,8 +199,8 @@ def scaled_size_is_fractional(facts: NodeFacts) -> bool | None:
 
 def _scales(facts: NodeFacts) -> Sequence[float] | None:
     name = facts.operand(1 if facts.opset < _ROI_SINCE else 2)
-    scales = None if name is None else facts.value_through_casts(name)
-    return None if scales is None or not scales.size else [float(scale) for scale in scales.flat]
+    scales = None if name is None else facts.numbers_through_casts(name)
+    return None if scales is None else [float(scale) for scale in scales] or None
 
 
 def _resized(facts: NodeFacts) -> list[tuple[int, int, float]] | None:

@@ -33,9 +33,9 @@ def split_has_empty_part(facts: NodeFacts) -> bool | None:
     name = facts.operand(1)
     if name is None:
         return False
-    sizes = facts.value_through_casts(name)
+    sizes = facts.numbers_through_casts(name)
     if sizes is not None:
-        return bool((sizes == 0).any() and (sizes != 0).any())
+        return {each == 0 for each in sizes} == {True, False}
     node = facts.view.producer(_origin(facts, name))
     if node is None or node.op_type != "Concat":
         return None

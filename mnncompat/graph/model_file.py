@@ -6,7 +6,7 @@ Reading never follows an external-data path out of the model's own folder, and d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -24,11 +24,13 @@ from mnncompat.graph.external_data import (
     restore_references,
 )
 from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
+from mnncompat.graph.ordinary_models import ordinary_tensors
 from mnncompat.graph.payloads import DataFile, is_external
 from mnncompat.graph.restated import is_settled, settle
 from mnncompat.graph.stored_tensors import tensors
+from mnncompat.graph.text_names import require_text
 from mnncompat.graph.validation import check_structure
-from mnncompat.graph.wellformed import require_text, require_wellformed
+from mnncompat.graph.wellformed import require_wellformed
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -143,8 +145,12 @@ def load(path: Path | str) -> Model:
     path = Path(path)
     begin(path)
     proto, own = _read(path)
+    stored = ordinary_tensors(proto)
+    if stored is not None:
+        data = _external_files(stored, path)
+        return Model(proto, path, weights_loaded=not data, data=data, files=own)
     require_text(proto)
-    data = _external_files(proto, path)
+    data = _external_files(tensors(proto), path)
     restated = settle(proto)
     require_wellformed(proto, str(path))
     unsorted = sort_nodes(proto, str(path))
@@ -152,10 +158,10 @@ def load(path: Path | str) -> Model:
     return Model(proto, path, weights_loaded=not data, data=data, unsorted=unsorted, restated=restated, files=own)
 
 
-def _external_files(proto: ModelProto, path: Path) -> dict[str, Path]:
-    """The files that a model refers to, by location; also where nothing reads the tensor, because MNN might."""
+def _external_files(stored: Iterable[TensorProto], path: Path) -> dict[str, Path]:
+    """The files that tensors refer to, by location; also where nothing reads the tensor, because MNN might."""
     files = ExternalFiles(path)
-    for tensor in tensors(proto):
+    for tensor in stored:
         if is_external(tensor):
             files.locate(tensor)
         elif tensor.external_data and tensor.data_location != TensorProto.EXTERNAL:
@@ -173,6 +179,9 @@ def from_proto(proto: ModelProto) -> Model:
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
+    stored = ordinary_tensors(proto)
+    if stored is not None and not any(map(is_external, stored)):
+        return Model(proto=proto)
     require_text(proto)
     settled = is_settled(proto)
     if not (settled and is_sorted(proto)):

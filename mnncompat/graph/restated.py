@@ -71,6 +71,11 @@ def _is_constant(node: NodeProto) -> bool:
     return node.op_type == "Constant" and node.domain in ONNX_DOMAINS
 
 
+def states_once(node: NodeProto) -> bool:
+    """Whether each attribute of a node holds no value beside that of its type."""
+    return not any(_others(node))
+
+
 def _others(node: NodeProto) -> Iterator[tuple[AttributeProto, Any]]:
     """Fields of a node's attributes that hold a value beside that of the attribute's type."""
     for attribute in node.attribute:

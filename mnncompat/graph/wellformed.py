@@ -1,17 +1,14 @@
-r"""What must hold before anything looks at a model: names that are text, known types, data that fill their dimensions.
+"""What must hold before anything looks at a model: known types, data that fill their dimensions, nodes as ONNX defines.
 
-ONNX Runtime refuses what is refused here, when it loads the model or when it runs it. Names that are no UTF-8, which
-it takes, are spelled with escapes (``fc\xff``) instead.
+ONNX Runtime refuses what is refused here, when it loads the model or when it runs it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from math import prod
-from typing import Any
 
-from google.protobuf.message import Message
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto
 
 from mnncompat.errors import ModelError
@@ -57,19 +54,14 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     """Check the parts of a model, each by itself; `mnncompat.graph.validation.check_structure` checks how they fit.
 
     Args:
-        proto: The model, of which names are text (`require_text`).
+        proto: The model, of which names are text (`mnncompat.graph.text_names`).
         name: What messages call it.
 
     Raises:
         ModelError: Something is malformed; the message names the node, tensor or value.
     """
     nodes = [*all_nodes(proto.graph.node)]
-    used = {node.domain for node in nodes}
-    for entry in proto.opset_import:
-        least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
-        if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
-            domain = entry.domain or "ai.onnx"
-            raise ModelError(f"{name}: imports opset {entry.version} of {domain}: there is no such", hint=_REEXPORT)
+    require_imports(proto, {node.domain for node in nodes}, name)
     _require_finite_calls(proto, name)
     local = {(function.domain, function.name) for function in proto.functions}
     opset = onnx_opset(proto.opset_import)
@@ -79,7 +71,20 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
         _require_nodes(all_nodes(function.node), own, local, f"{name}: function {function.name}")
     for graph in all_graphs(proto.graph):
         _require_stored(graph, name)
-        _require_types(graph, name)
+        require_types(graph, name)
+
+
+def require_imports(proto: ModelProto, used: Container[str], name: str) -> None:
+    """Check the versions of the domains that nodes use.
+
+    Raises:
+        ModelError: There is no such version.
+    """
+    for entry in proto.opset_import:
+        least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
+        if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
+            domain = entry.domain or "ai.onnx"
+            raise ModelError(f"{name}: imports opset {entry.version} of {domain}: there is no such", hint=_REEXPORT)
 
 
 def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tuple[str, str]], name: str) -> None:
@@ -88,12 +93,26 @@ def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tup
         look = _look(node)
         if look is not None and look in seen:
             continue
-        for attribute in node.attribute:
-            _require_attribute(attribute, node, name)
-        if opset is not None and node.domain in ONNX_DOMAINS and (node.domain, node.op_type) not in local:
-            require_schema(node, opset, name)
+        require_node(node, None if (node.domain, node.op_type) in local else opset, name)
         if look is not None:
             seen.add(look)
+
+
+def require_node(node: NodeProto, opset: int | None, name: str) -> None:
+    """Check the attributes of a node, and what its schema demands.
+
+    Args:
+        node: The node.
+        opset: Of ONNX's own operators; None if none is known, or if the model defines the operator.
+        name: What messages begin with.
+
+    Raises:
+        ModelError: Something is malformed.
+    """
+    for attribute in node.attribute:
+        _require_attribute(attribute, node, name)
+    if opset is not None and node.domain in ONNX_DOMAINS:
+        require_schema(node, opset, name)
 
 
 def _look(node: NodeProto) -> tuple[object, ...] | None:
@@ -210,7 +229,12 @@ def _is_outside(sparse: SparseTensorProto) -> bool:
     return bool(((indices < 0) | (indices >= bound)).any())
 
 
-def _require_types(graph: GraphProto, name: str) -> None:
+def require_types(graph: GraphProto, name: str) -> None:
+    """Check the element types that a graph declares.
+
+    Raises:
+        ModelError: ONNX has no such type.
+    """
     for value in (*graph.input, *graph.output, *graph.value_info):
         kind = _element_type(value.type)
         if kind and kind not in _STORED_IN:
@@ -272,61 +296,3 @@ def _callees_first(calls: dict[tuple[str, str], list[tuple[str, str]]], name: st
     if done < len(calls):
         circle = next(key for key, called in waiting.items() if called)
         raise ModelError(f"{name}: the function '{circle[1]}' calls itself, or one that does", hint=_REEXPORT)
-
-
-def require_text(proto: ModelProto) -> None:
-    """Have every name be text: one that is no UTF-8 is replaced by one with escapes, in place."""
-    if not _is_text(proto):
-        _spell(proto)
-
-
-def _is_text(proto: ModelProto) -> bool:
-    """False if a name is no UTF-8: protobuf gives it as bytes then."""
-    try:
-        "".join(entry.domain for entry in proto.opset_import)
-        for graph in all_graphs(proto.graph):
-            _join_values(graph)
-            _join_nodes(graph.node)
-        for function in proto.functions:
-            "".join((function.name, function.domain, *function.input, *function.output, *function.attribute))
-            "".join(entry.domain for entry in function.opset_import)
-            _join_nodes(all_nodes(function.node))
-    except (TypeError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _join_values(graph: GraphProto) -> None:
-    "".join((graph.name, *(tensor.name for tensor in graph.initializer)))
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        "".join((value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim)))
-    for tensor in graph.initializer:
-        "".join(part for entry in tensor.external_data for part in (entry.key, entry.value))
-
-
-def _join_nodes(nodes: Iterable[NodeProto]) -> None:
-    for node in nodes:
-        "".join((node.name, node.op_type, node.domain, *node.input, *node.output))
-        attributes = node.attribute
-        if attributes:
-            "".join([part for attribute in attributes for part in (attribute.name, attribute.ref_attr_name)])
-
-
-def _spell(message: Message) -> None:
-    """Replace every string that is no UTF-8 by one with escapes, in place."""
-    for field in message.DESCRIPTOR.fields:
-        repeated = field.is_repeated
-        if field.type == field.TYPE_STRING:
-            value = getattr(message, field.name)
-            if repeated and any(isinstance(each, bytes) for each in value):
-                value[:] = [_spelled(each) for each in value]
-            elif isinstance(value, bytes):
-                setattr(message, field.name, _spelled(value))
-        elif field.type == field.TYPE_MESSAGE:
-            held: Any = getattr(message, field.name)
-            for each in held if repeated else (held,) if message.HasField(field.name) else ():
-                _spell(each)
-
-
-def _spelled(value: str | bytes) -> str:
-    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else value

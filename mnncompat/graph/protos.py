@@ -101,6 +101,39 @@ def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
     return tuple([_dim(each) for each in tensor.shape.dim]) if tensor.HasField("shape") else None
 
 
+def type_of(value: ValueInfoProto) -> TensorType:
+    """Element type and shape that are declared for a value; None for what is not."""
+    kind = value.type
+    key = kind.SerializeToString()
+    found = _TYPES.get(key)
+    if found is None:
+        if len(_TYPES) >= _MOST_TYPES:
+            _TYPES.clear()
+        tensor = kind.tensor_type
+        dtype = tensor.elem_type if tensor.elem_type in _ELEMENT_TYPES else None
+        found = _TYPES[key] = (dtype, dims_of(value))
+    return found
+
+
+TensorType = tuple[int | None, "tuple[Dim, ...] | None"]
+"""Element type (`onnx.TensorProto.DataType`) and shape; None for what is not known."""
+_ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+_TYPES: dict[bytes, TensorType] = {}
+"""Types that were read, by what was read: a large model repeats a few."""
+_MOST_TYPES = 20_000
+
+
+def knows_more(new: ValueInfoProto, old: ValueInfoProto) -> bool:
+    """Whether a declaration of a value says more about its type than another one."""
+
+    def knowledge(value: ValueInfoProto) -> tuple[bool, bool, int]:
+        tensor = value.type.tensor_type
+        static = sum(dim.HasField("dim_value") for dim in tensor.shape.dim)
+        return bool(tensor.elem_type), tensor.HasField("shape"), static
+
+    return knowledge(new) > knowledge(old)
+
+
 def is_onnx(node: NodeProto) -> bool:
     """True if a node's operator is ONNX's own."""
     return node.domain in ONNX_DOMAINS

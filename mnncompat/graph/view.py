@@ -18,12 +18,14 @@ from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import (
     Dim,
     GraphAddress,
+    TensorType,
     attribute,
     constant_array,
-    dims_of,
     is_onnx,
+    knows_more,
     onnx_opset,
     qualified_op,
+    type_of,
 )
 from mnncompat.graph.small_tensors import Numbers, small_tensor
 from mnncompat.graph.tensor_values import tensor_array
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
 
 Infer = Callable[[ModelProto], ModelProto | None]
 """Infers the shapes of a model without its weights; None if inference fails."""
-
-
-_ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
 
 
 class ModelView:
@@ -98,9 +97,8 @@ class GraphView:
         self.path = path
         self.address = address
         self.nodes: Sequence[NodeProto] = list(graph.node)
-        self.kept: dict[str, Any] = {}
-        self._shapes: dict[str, tuple[Dim, ...] | None] = {}
-        self._dtypes: dict[str, int | None] = {}
+        self.kept: dict[object, Any] = {}
+        self._types: dict[str, TensorType] = {}
         self.is_function = isinstance(graph, FunctionProto)
         self.opset = (onnx_opset(graph.opset_import) if isinstance(graph, FunctionProto) else None) or scope.opset
 
@@ -118,23 +116,42 @@ class GraphView:
         return [(index, self.nodes[index]) for index in found]
 
     @cached_property
+    def operands(self) -> list[tuple[str, ...]]:
+        """Names of the operands of each node, empty where one is left out."""
+        return [tuple(node.input) for node in self.nodes]
+
+    @cached_property
+    def results(self) -> list[tuple[str, ...]]:
+        """Names of the results of each node, empty where one is left out."""
+        return [tuple(node.output) for node in self.nodes]
+
+    @cached_property
+    def held(self) -> dict[int, Sequence[tuple[str, GraphProto]]]:
+        """The graphs that nodes hold, by the index of the node; see `subgraphs`."""
+        found = ((index, subgraphs(node)) for index, node in enumerate(self.nodes) if node.attribute)
+        return {index: held for index, held in found if held}
+
+    @cached_property
     def producers(self) -> dict[str, int]:
         """Index of the node that computes each value."""
-        return {name: index for index, node in enumerate(self.nodes) for name in node.output if name}
+        found = {name: index for index, names in enumerate(self.results) for name in names}
+        found.pop("", None)
+        return found
 
     @cached_property
     def consumers(self) -> dict[str, list[int]]:
         """Indices of the nodes that read each value directly, one entry for each use."""
         found: dict[str, list[int]] = {}
-        for index, node in enumerate(self.nodes):
-            for name in filter(None, node.input):
+        for index, names in enumerate(self.operands):
+            for name in names:
                 found.setdefault(name, []).append(index)
+        found.pop("", None)
         return found
 
     @cached_property
     def captured(self) -> frozenset[str]:
         """Values that nested graphs read from this one (by name; a shadowed name counts too, to be safe)."""
-        return frozenset(name for node in self.nodes for _, graph in subgraphs(node) for name in _reads(graph))
+        return frozenset(name for held in self.held.values() for _, graph in held for name in _reads(graph))
 
     @cached_property
     def outputs(self) -> frozenset[str]:
@@ -156,7 +173,7 @@ class GraphView:
                 continue
             infos = [*graph.value_info] if isinstance(graph, FunctionProto) else _value_infos(graph)
             for value in infos:
-                if value.name not in found or _knows_more(value, found[value.name]):
+                if value.name not in found or knows_more(value, found[value.name]):
                     found[value.name] = value
         return found
 
@@ -172,7 +189,7 @@ class GraphView:
 
     def inner_graphs(self, index: int) -> list[GraphView]:
         """The graphs that a node holds, such as the branches of an If, in the order of its attributes."""
-        return [_inner(self, index, name, graph) for name, graph in subgraphs(self.nodes[index])]
+        return [_inner(self, index, name, graph) for name, graph in self.held.get(index, ())]
 
     @cached_property
     def inferred_graph(self) -> GraphProto | None:
@@ -198,34 +215,29 @@ class GraphView:
 
     def shape(self, name: str) -> tuple[Dim, ...] | None:
         """Shape of a value; None if not even the rank is known."""
-        if name not in self._shapes:
-            self._shapes[name] = self._shape(name)
-        return self._shapes[name]
-
-    def _shape(self, name: str) -> tuple[Dim, ...] | None:
-        tensor = self.tensor(name)
-        if tensor is not None:
-            return tuple(tensor.dims)
-        value = self._values.get(name)
-        dims = None if value is None else dims_of(value)
-        if dims is not None:
-            return dims
-        return self.parent.shape(name) if self.parent is not None and name not in self.producers else None
+        return self.typed(name)[1]
 
     def dtype(self, name: str) -> int | None:
         """Element type of a value (`onnx.TensorProto.DataType`), or None if unknown."""
-        if name not in self._dtypes:
-            self._dtypes[name] = self._dtype(name)
-        return self._dtypes[name]
+        return self.typed(name)[0]
 
-    def _dtype(self, name: str) -> int | None:
+    def typed(self, name: str) -> TensorType:
+        """Element type and shape of a value, as `dtype` and `shape` tell them."""
+        found = self._types.get(name)
+        if found is None:
+            found = self._types[name] = self._typed(name)
+        return found
+
+    def _typed(self, name: str) -> TensorType:
         tensor = self.tensor(name)
         if tensor is not None:
-            return int(tensor.data_type)
+            return int(tensor.data_type), tuple(tensor.dims)
         value = self._values.get(name)
-        if value is not None and value.type.tensor_type.elem_type in _ELEMENT_TYPES:
-            return int(value.type.tensor_type.elem_type)
-        return self.parent.dtype(name) if self.parent is not None and name not in self.producers else None
+        dtype, shape = (None, None) if value is None else type_of(value)
+        if self.parent is None or name in self.producers or None not in (dtype, shape):
+            return dtype, shape
+        outer = self.parent.typed(name)
+        return outer[0] if dtype is None else dtype, outer[1] if shape is None else shape
 
     def tensor(self, name: str) -> TensorProto | None:
         """The stored tensor behind a value: an initializer or a ``Constant`` node's, here or in an outer graph."""
@@ -315,7 +327,7 @@ def _walk(view: GraphView) -> Iterator[GraphView]:
     while pending:
         current = pending.pop()
         yield current
-        held = [(index, each) for index, node in enumerate(current.nodes) for each in subgraphs(node)]
+        held = [(index, each) for index, graphs in current.held.items() for each in graphs]
         pending += [_inner(current, index, name, graph) for index, (name, graph) in reversed(held)]
 
 
@@ -335,12 +347,3 @@ def _reads(graph: GraphProto) -> Iterator[str]:
 
 def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:
     return [*graph.input, *graph.output, *graph.value_info]
-
-
-def _knows_more(new: ValueInfoProto, old: ValueInfoProto) -> bool:
-    def knowledge(value: ValueInfoProto) -> tuple[bool, bool, int]:
-        tensor = value.type.tensor_type
-        static = sum(dim.HasField("dim_value") for dim in tensor.shape.dim)
-        return bool(tensor.elem_type), tensor.HasField("shape"), static
-
-    return knowledge(new) > knowledge(old)

@@ -107,18 +107,25 @@ def _constants(view: GraphView) -> frozenset[str]:
         if known:
             known -= {name for node in view.nodes for name in node.output}
         known |= view.initializers.keys()
-        for node in view.nodes:
-            if _is_folded(view, node, known):
-                known.update(node.output)
-        found = view.kept["constants"] = frozenset(known)
+        known.add("")
+        for index, operands in enumerate(view.operands):
+            may_be = known.issuperset(operands) or view.nodes[index].op_type in _FOLDED_OTHERWISE
+            if may_be and _is_folded(view, index, operands, known):
+                known.update(view.results[index])
+        found = view.kept["constants"] = frozenset(known) - {""}
     return found
 
 
-def _is_folded(view: GraphView, node: NodeProto, known: set[str]) -> bool:
+_FOLDED_OTHERWISE = (*SIZES, "CastLike")
+"""Operators that do not need the value of each operand."""
+
+
+def _is_folded(view: GraphView, index: int, operands: tuple[str, ...], known: set[str]) -> bool:
+    node = view.nodes[index]
     op = node.op_type
-    if not is_onnx(node) or op in RANDOM or subgraphs(node):  # subgraphs may read other values
+    if not is_onnx(node) or op in RANDOM or index in view.held:  # subgraphs may read other values
         return False
     if op in SIZES:
-        shape = view.shape(node.input[0])
+        shape = view.shape(operands[0])
         return shape is not None and all(isinstance(dim, int) for dim in shape)
-    return known.issuperset(filter(None, node.input[:1] if op == "CastLike" else node.input))
+    return known.issuperset(operands[:1] if op == "CastLike" else operands)

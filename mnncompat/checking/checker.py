@@ -28,8 +28,6 @@ from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
-
     from mnncompat.support.head_form import HeadForm
 
 UNDECLARED = UNDECLARED_CODE
@@ -139,30 +137,23 @@ class _Check:
         unknown: dict[str, _Finding] = {}
         for number, view in enumerate(self.graphs):
             for index, node in enumerate(view.nodes):
-                if not is_onnx(node) or node.op_type in IN_ONNX_DOMAIN:
+                op = node.op_type
+                if not is_onnx(node) or op in IN_ONNX_DOMAIN:
                     continue
-                site = _NodeLocation(graph=number, position=index)
-                if not self.target.declares(node.op_type):
-                    yield site, undeclared(view, index, self.releases, self.version, self._table)
+                if not self.target.declares(op):
+                    found = undeclared(view, index, self.releases, self.version, self._table)
+                    yield _NodeLocation(graph=number, position=index), found
                     continue
-                yield from self._rows(site, view, node, unknown)
+                matches = self._table.match(view, index, self.version)
+                for match in matches:
+                    if match.row.status != "supported" and self.target.concerns(match.row):
+                        found = _from_row(match.row, match.reason, view, index)
+                        site = _NodeLocation(graph=number, position=index)
+                        yield site, found if match.certain else _undecided(found)
+                if not matches and op not in unknown:
+                    site = _NodeLocation(graph=number, position=index)
+                    unknown[op] = site, _unknown(view, index, self.version)
         yield from unknown.values()
-
-    def _rows(
-        self,
-        site: _NodeLocation,
-        view: GraphView,
-        node: NodeProto,
-        unknown: dict[str, _Finding],
-    ) -> Iterator[_Finding]:
-        index = site.position or 0
-        matches = self._table.match(view, index, self.version)
-        hazards = [match for match in matches if match.row.status != "supported" and self.target.concerns(match.row)]
-        for match in hazards:
-            diagnostic = _from_row(match.row, match.reason, view, index)
-            yield site, diagnostic if match.certain else _undecided(diagnostic)
-        if not matches:
-            unknown.setdefault(node.op_type, (site, _unknown(view, index, self.version)))
 
     def _search(self, findings: Sequence[_Finding]) -> _Tried:
         """Try the rewrites; those that rows name as remedies are imported only if a finding names them."""

@@ -96,14 +96,14 @@ def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:
 
 def is_constant(view: GraphView, name: str) -> bool:
     """True if a value is stored, or computed from nothing but such values."""
-    return name in _constants(view)
+    return name in constants(view)
 
 
-def _constants(view: GraphView) -> frozenset[str]:
+def constants(view: GraphView) -> frozenset[str]:
     """Names of all values of a graph and the ones around it that are known before the model runs."""
     found: frozenset[str] | None = view.kept.get("constants")
     if found is None:
-        known = set(_constants(view.parent)) if view.parent is not None else set[str]()
+        known = set(constants(view.parent)) if view.parent is not None else set[str]()
         if known:
             known -= {name for node in view.nodes for name in node.output}
         known |= view.initializers.keys()

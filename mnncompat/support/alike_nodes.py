@@ -12,19 +12,46 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnncompat.graph.protos import plain_attributes
+from mnncompat.graph.view import GraphView
+from mnncompat.inference.constant_folding import constants
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.reason_text import describe
 from mnncompat.support.three_valued import Truth
 
 if TYPE_CHECKING:
-    from mnncompat.support.table import Row
+    from mnncompat.support.table import OpFile, Row
 
 _MOST = 20_000
 """Looks that are kept: a model without any alike must not fill the memory."""
-
-
 _OPEN = "open"
 """Decided for each node by itself."""
 _Decision = Truth | str
+
+
+class RowMatch(NamedTuple):
+    """A row that holds, or may hold, for a node.
+
+    Attributes:
+        row: The row.
+        certain: False if the model does not tell enough to be certain.
+        reason: The row's reason with the actual values.
+    """
+
+    row: Row
+    certain: bool
+    reason: str
+
+
+class _Decided(NamedTuple):
+    """What nodes that look alike have in common.
+
+    Attributes:
+        rows: Those that the looks do not exclude, in the order of the file.
+        matches: What holds for all these nodes; None if each has to be asked, or has a reason of its own.
+    """
+
+    rows: tuple[tuple[Row, _Decision], ...]
+    matches: tuple[RowMatch, ...] | None
 
 
 class _Candidates(NamedTuple):
@@ -32,11 +59,11 @@ class _Candidates(NamedTuple):
 
     Attributes:
         rows: All of them, in the order of the file.
-        decided: What the looks of values say about them: those that are not False.
+        decided: What the looks of values say about them.
     """
 
     rows: tuple[Row, ...]
-    decided: dict[Hashable, tuple[tuple[Row, _Decision], ...]]
+    decided: dict[Hashable, _Decided]
 
 
 class AlikeNodes:
@@ -45,56 +72,53 @@ class AlikeNodes:
     def __init__(self) -> None:
         self._own: dict[Hashable, _Candidates] = {}
 
-    def truths(self, rows: Sequence[Row], facts: NodeFacts, version: str) -> list[tuple[Row, Truth]]:
-        """The rows of an op type that hold, or may hold, for a node under a release, in order."""
-        look = _own_look(facts)
-        if look is None:
-            alone = [(row, row.holds(facts)) for row in rows if row.holds_for(version)]
-            return [each for each in alone if each[1] is not False]
-        key = (version, *look)
+    def matches(self, file: OpFile, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
+        """The rows of an op type that hold, or may hold, for a node under a release, in the order of the file."""
+        node = view.nodes[index]
+        operands, results = view.operands[index], view.results[index]
+        stated = plain_attributes(node) if node.attribute else ()
+        if stated is None:  # it holds tensors or graphs
+            facts = NodeFacts(view, index, file.defaults)
+            return _matches([(row, row.holds(facts)) for row in file.rows if row.holds_for(version)], facts)
+        key = (version, node.op_type, view.opset, len(operands), len(results), stated)
         known = self._own.get(key)
         if known is None:
             _limit(self._own)
-            left = (row for row in rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
+            facts = NodeFacts(view, index, file.defaults)
+            left = (row for row in file.rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
             known = self._own[key] = _Candidates(tuple(left), {})
-        found: list[tuple[Row, Truth]] = []
-        for row, decision in self._decided(known, facts) if known.rows else ():
-            truth = row.holds(facts) if isinstance(decision, str) else decision
-            if truth is not False:
-                found.append((row, truth))
-        return found
-
-    def _decided(self, known: _Candidates, facts: NodeFacts) -> tuple[tuple[Row, _Decision], ...]:
-        look = _values_look(facts)
-        if look not in known.decided:
+        if not known.rows:
+            return ()
+        looks = _looks(view)
+        look = tuple(map(looks.__getitem__, operands)), tuple(map(looks.__getitem__, results))
+        decided = known.decided.get(look)
+        if decided is None:
             _limit(known.decided)
-            decisions = ((row, _decision(row, facts)) for row in known.rows)
-            known.decided[look] = tuple(each for each in decisions if each[1] is not False)
-        return known.decided[look]
+            decided = known.decided[look] = _decide(known.rows, NodeFacts(view, index, file.defaults))
+        if decided.matches is not None:
+            return decided.matches
+        facts = NodeFacts(view, index, file.defaults)
+        return _matches(
+            [(row, row.holds(facts) if isinstance(known, str) else known) for row, known in decided.rows], facts
+        )
 
 
-def _values_look(facts: NodeFacts) -> Hashable:
-    view = facts.view
-    seen: dict[str, int] = view.kept.setdefault("looks of values", {"": -1})
-    operands, results = list(facts.node.input), list(facts.node.output)
-    for name in operands + results:
-        if name not in seen:
-            seen[name] = _number((view.dtype(name), view.shape(name), facts.is_constant(name)))
-    outputs = tuple([name in view.outputs for name in results])
-    return tuple([seen[name] for name in operands]), tuple([seen[name] for name in results]), outputs
+def _matches(truths: Sequence[tuple[Row, Truth]], facts: NodeFacts) -> tuple[RowMatch, ...]:
+    return tuple(
+        [
+            RowMatch(row, truth is True, describe(row.reason, facts) if row.reason else "")
+            for row, truth in truths
+            if truth is not False
+        ]
+    )
 
 
-def _number(look: Hashable) -> int:
-    """A number that stands for a look: it is compared faster."""
-    found = _NUMBERS.get(look)
-    if found is None:
-        _limit(_NUMBERS)
-        found = _NUMBERS[look] = next(_UNUSED)
-    return found
-
-
-_NUMBERS: dict[Hashable, int] = {}
-_UNUSED = count()
+def _decide(rows: Sequence[Row], facts: NodeFacts) -> _Decided:
+    decisions = ((row, _decision(row, facts)) for row in rows)
+    left = tuple(each for each in decisions if each[1] is not False)
+    if any(row.reason or isinstance(decision, str) for row, decision in left):
+        return _Decided(left, None)
+    return _Decided(left, tuple(RowMatch(row, decision is True, "") for row, decision in left))
 
 
 def _decision(row: Row, facts: NodeFacts) -> _Decision:
@@ -103,11 +127,33 @@ def _decision(row: Row, facts: NodeFacts) -> _Decision:
     return False if row.when.fails_by_look(facts) else _OPEN
 
 
-def _own_look(facts: NodeFacts) -> tuple[Hashable, ...] | None:
-    """What a node states itself; None if it holds tensors or graphs."""
-    node = facts.node
-    stated = plain_attributes(node)
-    return None if stated is None else (node.op_type, facts.opset, len(node.input), len(node.output), stated)
+class _Looks(dict[str, int]):
+    """A number for each value of a graph, the same for those of one type, shape and state."""
+
+    def __init__(self, view: GraphView) -> None:
+        super().__init__({"": -1})
+        self._view = view
+        self._outputs, self._constants = view.outputs, constants(view)
+
+    def __missing__(self, name: str) -> int:
+        look = self._view.typed(name), name in self._constants, name in self._outputs
+        found = _NUMBERS.get(look)
+        if found is None:
+            _limit(_NUMBERS)
+            found = _NUMBERS[look] = next(_UNUSED)
+        self[name] = found
+        return found
+
+
+def _looks(view: GraphView) -> _Looks:
+    found: _Looks | None = view.kept.get(_Looks)
+    if found is None:
+        found = view.kept[_Looks] = _Looks(view)
+    return found
+
+
+_NUMBERS: dict[Hashable, int] = {}
+_UNUSED = count()
 
 
 def _limit(known: dict[Hashable, Any]) -> None:

@@ -7,7 +7,6 @@ is known.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,14 +17,14 @@ from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
-from mnncompat.support.alike_nodes import AlikeNodes
+from mnncompat.support.alike_nodes import AlikeNodes, RowMatch
 from mnncompat.support.compiled_rules import compiled
 from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
 from mnncompat.support.deployment import ARCHITECTURES, PRECISIONS, limits_in_words
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.node_facts import NodeFacts
-from mnncompat.support.reason_text import PLACEHOLDERS, describe, require_placeholders
+from mnncompat.support.reason_text import PLACEHOLDERS, require_placeholders
 from mnncompat.support.releases import contains
 from mnncompat.support.row_status import OBSTACLES, STATUSES, severity_of
 from mnncompat.support.three_valued import Truth, all_of, negation
@@ -94,20 +93,6 @@ class Row:
         return False if admitted is False else all_of([admitted, self.when.holds(facts)])
 
 
-class RowMatch(NamedTuple):
-    """A row that holds, or may hold, for a node.
-
-    Attributes:
-        row: The row.
-        certain: False if the model does not tell enough to be certain.
-        reason: The row's reason with the actual values.
-    """
-
-    row: Row
-    certain: bool
-    reason: str
-
-
 class OpFile(NamedTuple):
     """What is known about one op type.
 
@@ -135,8 +120,6 @@ class SupportTable:
         self._files: dict[str, OpFile] = {}
         self._graph_rows: tuple[Row, ...] | None = None
         self._alike = AlikeNodes()
-        self._matches: weakref.WeakKeyDictionary[GraphView, dict[tuple[str, int], tuple[RowMatch, ...]]]
-        self._matches = weakref.WeakKeyDictionary()
 
     def file(self, op: str) -> OpFile:
         """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
@@ -144,11 +127,13 @@ class SupportTable:
         Raises:
             TableError: The file is damaged.
         """
-        if op not in self._files:
+        found = self._files.get(op)
+        if found is None:
             path = self._root / "ops" / f"{op}.toml"
             is_known = op.isidentifier() and path.is_file()
-            self._files[op] = _op_file(self._read(path, op), op, path) if is_known else OpFile(rows=(), defaults={})
-        return self._files[op]
+            found = _op_file(self._read(path, op), op, path) if is_known else OpFile(rows=(), defaults={})
+            self._files[op] = found
+        return found
 
     def rows(self, op: str) -> tuple[Row, ...]:
         """Rows of one op type, in the order of the file.
@@ -186,19 +171,13 @@ class SupportTable:
         Raises:
             TableError: The file of the op type is damaged.
         """
-        known = self._matches.get(view)
+        known: dict[tuple[str, int], tuple[RowMatch, ...]] | None = view.kept.get(self)
         if known is None:
-            known = self._matches[view] = {}
-        key = version, index
-        found = known.get(key)
+            known = view.kept[self] = {}
+        found = known.get((version, index))
         if found is None:
             file = self.file(view.nodes[index].op_type)
-            facts = NodeFacts(view, index, file.defaults)
-            matches = [
-                RowMatch(row, truth is True, describe(row.reason, facts) if row.reason else "")
-                for row, truth in self._alike.truths(file.rows, facts, version)
-            ]
-            found = known[key] = tuple(matches)
+            found = known[version, index] = self._alike.matches(file, view, index, version)
         return found
 
 

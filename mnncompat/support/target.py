@@ -10,6 +10,7 @@ from typing import NamedTuple
 from mnncompat.errors import UsageError
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
+from mnncompat.support.alike_nodes import RowMatch
 from mnncompat.support.deployment import ARCHITECTURES, HIGH, PRECISIONS
 from mnncompat.support.head_form import HeadForm
 from mnncompat.support.model_conditions import SEARCHES
@@ -18,7 +19,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import fill
 from mnncompat.support.releases import releases, resolve_version
 from mnncompat.support.row_choice import EVERYTHING, UNDECLARED_CODE, UNDECLARED_NAME, RowChoice
-from mnncompat.support.table import Row, RowMatch, SupportTable, shipped_table
+from mnncompat.support.table import Row, SupportTable, shipped_table
 
 _NodeKey = tuple[GraphAddress, tuple[str, ...], int | None]
 

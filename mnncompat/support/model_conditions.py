@@ -23,13 +23,12 @@ from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support.api_conditions import input_not_read, recurrent_as_loop, subgraph_in_file
 from mnncompat.support.body_conditions import empty_operand_in_body
+from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 from mnncompat.support.settled_conditions import nodes_out_of_order, stated_twice
 
 _SOFTMAX_COERCES_BELOW = 13
-# MNN clamps int64 constants to this (`_limit` in onnxOpConverter.cpp).
-_INT64_LIMIT = 1 << 30
 
 
 class Search(NamedTuple):
@@ -185,20 +184,9 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
     for view, index, name, tensor in _stored(scope):
         if tensor.data_type != TensorProto.INT64:
             continue
-        clamped = _first_clamped(view, name)
+        clamped = first_clamped(view, name)
         if clamped is not None and not _only_bounds(view, name):
             yield HazardLocation(view=view, position=index, values={"tensor": name, "value": clamped})
-
-
-def _first_clamped(view: GraphView, name: str) -> int | None:
-    """The first number of a stored value that MNN clamps."""
-    small = view.stored_numbers(name)
-    if small is not None:
-        return next((int(each) for each in small.values if abs(each) > _INT64_LIMIT), None)
-    values = view.stored_value(name)
-    if values is None or not values.size or max(int(values.max()), -int(values.min())) <= _INT64_LIMIT:
-        return None
-    return next(int(value) for value in values.flat if abs(int(value)) > _INT64_LIMIT)
 
 
 _PASSES_ON = RESHAPES | {"Concat", "Identity"}

@@ -137,7 +137,7 @@ def diagnose_options(
 def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagnosis:
     from mnncompat.diagnosing.replay import replay
 
-    begin_work(seconds=seconds, memory=memory, whole=True)
+    begin_work(seconds=seconds, memory=memory, runs=True, measures=True)
     return replay(folder, limits=child_limits(seconds))
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 _CODE = re.compile(r"MNN[0-9]{3}")
+_OP = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_QUOTES = "'''"
 _MOST_ELEMENTS = 512
 
 
@@ -31,12 +33,16 @@ def write_case(folder: Path, code: str, name: str) -> tuple[Path, str]:
     repro = read_repro(folder)
     if sum(array.size for array in repro.part.feeds.values()) > _MOST_ELEMENTS:
         raise UsageError(f"{folder} has large inputs", hint="state a smaller model by hand: CONTRIBUTING.md")
-    op = repro.culprit[-1]
+    op = next((node.op_type for node in reversed(repro.part.model.graph.node)), "")
+    if not _OP.fullmatch(op):
+        raise UsageError(f"{folder} is about '{op}', which is no operator of ONNX", hint="write a model by hand")
     file = root / "rules" / "cases" / f"{op}.toml"
     before = file.read_text() if file.is_file() else ""
     if f'name = "{name}"' in before:
         raise UsageError(f"{file} has a case called {name!r}", hint="choose another name")
     model, feeds = _renamed(repro.part.model, repro.part.feeds)
+    if _QUOTES in str(model):
+        raise UsageError(f"{folder} has a string with {_QUOTES}", hint="write a model by hand")
     file.write_text(f"{before}\n{_entry(model, feeds, code, name)}".lstrip("\n"))
     return file, f"row:{op}/{code}/{name}"
 

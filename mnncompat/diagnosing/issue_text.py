@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
 from mnncompat.diagnosing.environment import versions
+from mnncompat.report.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.bench import Outcome
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from mnncompat.mnn import ConvertOptions
     from mnncompat.results.diagnosis import Culprit
 
+_MARKUP = re.compile(r"[\\`*_<>\[\]#@&|~!]")
+_TICKS = re.compile("`+")
 _ELEMENTS = 16
 _LONGEST_MODEL = 4000
 
@@ -31,10 +35,12 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
     ops = " + ".join(dict.fromkeys(node.op_type for node in part.model.graph.node))
     opset = next((each.version for each in part.model.opset_import if each.domain in ("", "ai.onnx")), 0)
     argv = " ".join(options.argv()) or "none"
+    title, text = _plain(_title(outcome)), _model_text(part)
+    fence = _fence(text)
     parts = [
-        f"# {ops} (opset {opset}): {_title(outcome)}",
+        f"# {_plain(ops)} (opset {opset}): {title}",
         "",
-        f"{_title(outcome)[:1].upper()}{_title(outcome)[1:]}. ONNX Runtime is the reference.",
+        f"{title[:1].upper()}{title[1:]}. ONNX Runtime is the reference.",
         "",
         "## Environment",
         "",
@@ -43,9 +49,9 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
         "",
         "## Model",
         "",
-        "```",
-        _model_text(part),
-        "```",
+        fence,
+        text,
+        fence,
         "",
         "## Expected and actual",
         "",
@@ -60,6 +66,22 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
     return "\n".join(parts)
 
 
+def _plain(text: str) -> str:
+    """A text of others as one line of Markdown that means nothing but its words."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
+
+
+def _code(text: str) -> str:
+    """A name as a code span, which ends where the name does."""
+    fence = "`" * (1 + max(map(len, _TICKS.findall(text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{printable(text)}{space}{fence}"
+
+
+def _fence(text: str) -> str:
+    return "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
+
+
 def _title(outcome: Outcome) -> str:
     if outcome.failure is not None:
         return outcome.failure.message
@@ -68,21 +90,21 @@ def _title(outcome: Outcome) -> str:
 
 def _model_text(part: Excerpt) -> str:
     """The model in ONNX's text, unless it is long."""
-    text = str(onnx.printer.to_text(part.model))
+    text = "\n".join(printable_lines(str(onnx.printer.to_text(part.model))))
     return text if len(text) <= _LONGEST_MODEL else f"{text[:_LONGEST_MODEL]}\n... (model.onnx has all of it)"
 
 
 def _values(part: Excerpt, outcome: Outcome) -> list[str]:
     lines = []
     for name, array in part.feeds.items():
-        lines.append(f"- input `{name}` {array.dtype.name}{list(array.shape)}: {_few(array)}")
+        lines.append(f"- input {_code(name)} {array.dtype.name}{list(array.shape)}: {_few(array)}")
     for name, array in part.expected.items():
-        lines.append(f"- expected `{name}` {array.dtype.name}{list(array.shape)}: {_few(array)}")
+        lines.append(f"- expected {_code(name)} {array.dtype.name}{list(array.shape)}: {_few(array)}")
         if name in outcome.outputs:
             found = outcome.outputs[name]
-            lines.append(f"- actual `{name}` {found.dtype.name}{list(found.shape)}: {_few(found)}")
+            lines.append(f"- actual {_code(name)} {found.dtype.name}{list(found.shape)}: {_few(found)}")
     if outcome.failure is not None:
-        lines.append(f"- actual: {outcome.failure.message}")
+        lines.append(f"- actual: {_plain(outcome.failure.message)}")
     return lines
 
 

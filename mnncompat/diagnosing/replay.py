@@ -25,6 +25,7 @@ def replay(folder: Path, *, limits: Limits) -> Diagnosis:
 
     Raises:
         UsageError: It is no repro.
+        ModelError: Its model is malformed.
         RunnerError: MNN is not installed.
     """
     started = time.monotonic()

@@ -18,13 +18,17 @@ from mnncompat.diagnosing.issue_text import issue
 from mnncompat.diagnosing.minimize import symptom
 from mnncompat.errors import OutputError, UsageError
 from mnncompat.graph.atomic_files import require_folder_around
+from mnncompat.graph.model_file import load
 from mnncompat.mnn import ConvertOptions
+from mnncompat.parity.archives import archive_of
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.bench import Bench, Outcome
     from mnncompat.results.diagnosis import Culprit
 
 _SCRIPT = Path(__file__).with_name("repro_script.txt")
+_MODEL, _FEEDS, _EXPECTED, _TOLD = "model.onnx", "feeds.npz", "expected.npz", "repro.json"
+_WRITES = "`mnncompat diagnose MODEL --repro DIR` writes one"
 _FILES = ("model.onnx", "feeds.npz", "expected.npz", "actual.npz", "repro.json", "repro.py", "issue.md")
 _LEFT = ("model.mnn", "computed.npz", ".__convert_external_data.bin")
 _VERSION = 1
@@ -39,14 +43,12 @@ class Repro:
         symptom: What it shows.
         options: Of the conversion.
         versions: With which it was written.
-        culprit: Op types of its nodes.
     """
 
     part: Excerpt
     symptom: str
     options: ConvertOptions
     versions: Mapping[str, str]
-    culprit: tuple[str, ...]
 
 
 def require_repro_folder(folder: Path) -> None:
@@ -61,6 +63,13 @@ def require_repro_folder(folder: Path) -> None:
     strange = [each.name for each in folder.iterdir() if each.name not in (*_FILES, *_LEFT)] if folder.is_dir() else []
     if strange:
         raise OutputError(f"{folder} holds {strange[0]}, which is no part of a repro", hint="give a new folder")
+    other = [name for name in _FILES if (folder / name).is_symlink() or not _is_new_or_regular(folder / name)]
+    if other:
+        raise OutputError(f"{folder / other[0]} is no regular file", hint="give a new folder")
+
+
+def _is_new_or_regular(path: Path) -> bool:
+    return path.is_file() or not path.exists()
 
 
 def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOptions) -> None:
@@ -103,28 +112,58 @@ def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit,
 
 
 def read_repro(folder: Path) -> Repro:
-    """Read a repro.
+    """Read a repro, which somebody else may have written.
 
     Raises:
         UsageError: It is none, or is damaged.
+        ModelError: Its model is malformed, or refers to a file outside.
     """
+    for name in (_MODEL, _FEEDS, _EXPECTED, _TOLD):
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise UsageError(f"{folder} is no repro: {name} is {_missing(path)}", hint=_WRITES)
+    model = load(folder / _MODEL)
+    model.load_weights()
     try:
-        told = json.loads((folder / "repro.json").read_text(encoding="utf-8"))
-        model = onnx.load(folder / "model.onnx")
-        feeds = _arrays(folder / "feeds.npz", "input", told["inputs"])
-        expected = _arrays(folder / "expected.npz", "output", told["outputs"])
-        part = Excerpt(model=model, nodes=tuple(range(len(model.graph.node))), feeds=feeds, expected=expected)
+        told = json.loads((folder / _TOLD).read_text(encoding="utf-8"))
+        feeds = _arrays(folder / _FEEDS, "input", told["inputs"])
+        expected = _arrays(folder / _EXPECTED, "output", told["outputs"])
+        _require_fed(model.proto, feeds, expected)
+        nodes = tuple(range(len(model.proto.graph.node)))
         return Repro(
-            part=part,
+            part=Excerpt(model=model.proto, nodes=nodes, feeds=feeds, expected=expected),
             symptom=str(told["symptom"]),
             options=ConvertOptions(**told["options"]),
-            versions=told["versions"],
-            culprit=tuple(told["nodes"]),
+            versions={str(name): str(each) for name, each in told["versions"].items()},
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder} is no repro, or is damaged: {error}", hint="`mnncompat diagnose MODEL --repro DIR` writes one"
-        ) from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(f"{folder} is no repro, or is damaged: {error}", hint=_WRITES) from error
+
+
+def _missing(path: Path) -> str:
+    if path.is_symlink():
+        return "a link: a repro holds its files itself"
+    return "no regular file" if path.exists() else "missing"
+
+
+def _require_fed(
+    model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+) -> None:
+    """Its data must be those of the model.
+
+    Raises:
+        ValueError: They are not.
+    """
+    stored = {tensor.name for tensor in model.graph.initializer}
+    wanted = [value.name for value in model.graph.input if value.name not in stored]
+    if sorted(feeds) != sorted(wanted):
+        raise ValueError(f"its data are for {sorted(feeds)}, but the inputs of its model are {sorted(wanted)}")
+    strange = next((name for name in expected if name not in {value.name for value in model.graph.output}), None)
+    if strange is not None:
+        raise ValueError(f"it has data for '{strange}', which is no output of its model")
+    kinds = {array.dtype.kind for array in (*feeds.values(), *expected.values())}
+    if kinds - set("biufV"):
+        raise ValueError("its data are no numbers")
 
 
 def replayed(repro: Repro, bench: Bench) -> Outcome:
@@ -138,8 +177,8 @@ def _numbered(word: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _arrays(path: Path, word: str, names: list[str]) -> dict[str, np.ndarray]:
-    with np.load(path) as archive:
-        return {name: archive[f"{word}_{number}"] for number, name in enumerate(names)}
+    archive = archive_of(path)
+    return {name: archive[f"{word}_{number}"] for number, name in enumerate(names)}
 
 
 def _stated(options: ConvertOptions) -> dict[str, Any]:

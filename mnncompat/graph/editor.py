@@ -20,6 +20,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress
 from mnncompat.graph.surgeon_values import find_held_values
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
 from mnncompat.graph.wellformed import require_editable
@@ -329,7 +330,7 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
 
 
 def _tensor_proto(constant: gs.Constant) -> TensorProto:
-    return onnx.numpy_helper.from_array(constant.values, constant.name)
+    return array_tensor(constant.values, constant.name)
 
 
 def _value_info(variable: gs.Variable) -> ValueInfoProto:

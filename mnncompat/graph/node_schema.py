@@ -6,10 +6,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import onnx
-from onnx import AttributeProto, NodeProto
+from onnx import AttributeProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
 
+_ELEMENT_TYPES = frozenset(("to", "dtype", "output_dtype", "output_datatype"))
+"""Attributes of ONNX's operators that name an element type."""
+_KNOWN_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
 _HINT = "the exporter wrote a node that ONNX does not define: export the model again"
 
 
@@ -53,7 +56,8 @@ def require_schema(node: NodeProto, opset: int, name: str) -> None:
         name: What the message begins with.
 
     Raises:
-        ModelError: It has too few or too many operands or results, or an attribute is missing or of another type.
+        ModelError: It has too few or too many operands or results, or an attribute is missing, of another type,
+            or names an element type that ONNX does not have.
     """
     demands = _demands(node.op_type, opset)
     if demands is None:
@@ -86,5 +90,14 @@ def _attributes(node: NodeProto, demands: _Demands) -> str:
         if wanted != attribute.type and not attribute.ref_attr_name:
             kinds = AttributeProto.AttributeType
             return f"has attribute '{attribute.name}' of type {kinds.Name(attribute.type)}, not {kinds.Name(wanted)}"
+        if attribute.name in _ELEMENT_TYPES and _names_no_type(attribute):
+            return f"has attribute '{attribute.name}' with {attribute.i}: that is no element type of ONNX"
     missing = next(iter(sorted(demands.required - given)), None)
     return "" if missing is None else f"does not state attribute '{missing}', which the operator needs"
+
+
+def _names_no_type(attribute: AttributeProto) -> bool:
+    """True unless its number is an element type, or the 0 that stands for the type of another operand."""
+    if attribute.type != AttributeProto.INT or attribute.ref_attr_name:
+        return False
+    return attribute.i not in _KNOWN_TYPES and (attribute.i != 0 or attribute.name != "output_dtype")

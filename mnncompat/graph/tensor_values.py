@@ -41,11 +41,14 @@ _FIELDS: dict[int, str] = {
     TensorProto.INT64: "int64_data",
     TensorProto.DOUBLE: "double_data",
 }
+_UNDECODED = "surrogateescape"
 _IS_LITTLE = sys.byteorder == "little"
 
 
 def tensor_array(tensor: TensorProto) -> NDArray[Any]:
     """The values of a tensor, as `onnx.numpy_helper.to_array` has them; those of a held one are mapped, not read.
+
+    Bytes of strings that are no UTF-8 are lone surrogates, as in names of files; `array_tensor` turns them back.
 
     Raises:
         ModelError: A held tensor's file is gone or has changed.
@@ -63,12 +66,17 @@ def tensor_array(tensor: TensorProto) -> NDArray[Any]:
             return np.frombuffer(tensor.raw_data, dtype).reshape(tensor.dims)
         if tensor.data_type in _FIELDS:
             return np.array(getattr(tensor, _FIELDS[tensor.data_type]), dtype).reshape(tensor.dims)
+    if tensor.data_type == TensorProto.STRING and not _is_external(tensor):
+        return np.array([each.decode("utf-8", _UNDECODED) for each in tensor.string_data], object).reshape(tensor.dims)
     found: NDArray[Any] = onnx.numpy_helper.to_array(tensor)
     return found
 
 
 def array_tensor(array: NDArray[Any], name: str = "") -> TensorProto:
     """A tensor that holds an array, as `onnx.numpy_helper.from_array` makes it."""
+    if array.dtype.kind in "OU":
+        texts = [each if isinstance(each, bytes) else str(each).encode("utf-8", _UNDECODED) for each in array.flat]
+        return TensorProto(name=name, data_type=TensorProto.STRING, dims=array.shape, string_data=texts)
     data_type = _DATA_TYPES.get(array.dtype.name) if array.dtype.isnative else None
     if data_type is None or not _IS_LITTLE:
         made: TensorProto = onnx.numpy_helper.from_array(array, name)

@@ -14,7 +14,6 @@ than the input has, its first axis counts the samples.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mnncompat.errors import UsageError
+from mnncompat.parity.archives import DamagedArraysError, arrays_of
 from mnncompat.parity.images import SUFFIXES, Preprocess, decode, parse_preprocess
 
 _SAVE = "save one array with numpy.save, several with numpy.savez"
@@ -199,17 +199,13 @@ def _one_array(name: str, path: Path) -> np.ndarray:
 def _load(name: str, path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """An array, or the arrays of an archive. Pickled objects are refused: loading one runs code."""
     try:
-        with path.open("rb") as file:  # numpy leaves a damaged archive open
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            return {key: np.asarray(loaded[key]) for key in loaded.files}
-    except ValueError as error:
+        return arrays_of(path)
+    except DamagedArraysError as error:
         if "pickle" in str(error).lower():
             raise UsageError(
                 f"--input {name}: {path} is no array of numbers, or pickled: {error}",
                 hint="pickles are not loaded; save arrays of numbers with numpy.save",
             ) from error
         raise UsageError(f"--input {name}: {path}: {error}", hint=_SAVE) from error
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
         raise UsageError(f"--input {name}: {path} cannot be read: {error}", hint=_SAVE) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.errors import UsageError
+from mnncompat.parity.archives import DamagedArraysError, archive_of
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.save_data import DRAW, MANIFEST, SCHEMA_VERSION, sha256
@@ -145,7 +145,7 @@ def load_data(folder: Path) -> SavedData:
     manifest = _manifest(folder)
     try:
         return _read(folder, manifest)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         told = f"{type(error).__name__}: {error}"
         raise UsageError(f"{folder / MANIFEST} is damaged: {told}", hint="save the data again") from error
 
@@ -157,7 +157,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
         version = str(manifest["schema_version"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}", hint="save the data again") from error
     if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
         raise UsageError(
@@ -260,7 +260,6 @@ def _arrays(folder: Path, draw: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if sha256(path) != draw["sha256"]:
         raise UsageError(f"{path} is damaged: its checksum is another one", hint="save the data again")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
-            return {key: np.asarray(loaded[key]) for key in loaded.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        return archive_of(path)
+    except (OSError, DamagedArraysError) as error:
         raise UsageError(f"{path} is damaged: {error}", hint="save the data again") from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import Dim, dims_of
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
 from mnncompat.support.node_facts import NodeFacts
@@ -124,7 +125,7 @@ class EmittedValues:
         for name in read:
             constant = self.constant(name)
             if constant is not None and constant.size <= 1024:  # noqa: PLR2004 - as in mnncompat.inference.shape_inference
-                graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(constant), name))
+                graph.initializer.append(array_tensor(np.asarray(constant), name))
             elif name in self._computed:
                 graph.input.extend(filter(None, [self._known.get(name)]))
             elif dtype := self.dtype(name):

@@ -62,8 +62,9 @@ class NodeRewrite(Rewrite):
     def match_node(self, view: GraphView, index: int, target: Target) -> Match | Refusal:
         """Emit the replacement of one node, or refuse with a reason.
 
-        A rewrite that fails refuses too, so that a defect in one takes nothing away from the others; the reason says
-        that it is a defect. With MNNCOMPAT_TRACEBACK set, as in the fuzzer, the exception is raised.
+        A rewrite that fails refuses too, so that a defect in one takes nothing away from the others. The reason is
+        what ONNX objects to in the node; if that is nothing, the reason says that it is a defect. With
+        MNNCOMPAT_TRACEBACK set, as in the fuzzer, the exception is raised then.
         """
         node = target.facts(view, index)
         builder = SubgraphBuilder(node)
@@ -74,6 +75,9 @@ class NodeRewrite(Rewrite):
         except (MnncompatError, MemoryError):
             raise
         except Exception as error:
+            invalid = _why_invalid(node)
+            if invalid is not None:
+                return Refusal(rewrite=self.name, index=index, reason=f"ONNX does not allow the node: {invalid}")
             if os.environ.get("MNNCOMPAT_TRACEBACK"):
                 raise
             reason = f"it failed, which is a bug in mnncompat: {type(error).__name__}: {error}"
@@ -85,3 +89,9 @@ class NodeRewrite(Rewrite):
         """Replace the node."""
         (index,) = match.nodes
         match.plan.write(editor, index)
+
+
+def _why_invalid(node: NodeFacts) -> str | None:
+    from mnncompat.rewrites.core.node_validity import why_invalid  # only where a rewrite failed
+
+    return why_invalid(node)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import onnx
 from onnx import NodeProto, helper
 
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import rename_captured
 from mnncompat.rewrites.core.opset_forms import OpsetForms
@@ -86,6 +86,6 @@ class SubgraphBuilder(OpsetForms):
             proto = helper.make_node("Identity", [names.get(source, source)], [output], name=label)
             if source in self.constants:
                 array = self.constants[source]
-                tensor = onnx.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape))
+                tensor = array_tensor(np.ascontiguousarray(array).reshape(array.shape))
                 proto = helper.make_node("Constant", [], [output], name=label, value=tensor)
             editor.insert_proto(index, proto)

@@ -19,6 +19,18 @@ class NotApplicable(Exception):  # noqa: N818 - a result, not an error
     """A rewrite leaves a node alone; the message says which precondition does not hold, with the actual values."""
 
 
+def element_of(data_type: int) -> np.dtype[Any]:
+    """Numpy's type of the elements that an attribute names (`TensorProto.DataType`).
+
+    Raises:
+        NotApplicable: ONNX has no such type.
+    """
+    try:
+        return np.dtype(element_dtype(data_type))
+    except KeyError:
+        raise NotApplicable(f"ONNX has no element type {data_type}") from None
+
+
 class Emitter(Protocol):
     """What a value asks of the builder that it belongs to (`mnncompat.rewrites.core.node_emitter.NodeEmitter`)."""
 
@@ -67,7 +79,7 @@ class Value:
     @property
     def element(self) -> np.dtype[Any]:
         """Numpy's type of `dtype`."""
-        return np.dtype(element_dtype(self.dtype))
+        return element_of(self.dtype)
 
     @property
     def is_float(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+from mnncompat.rewrites.core.values import element_of
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
@@ -49,7 +50,7 @@ class CastBits(NodeRewrite):
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the cast."""
         x, to = new.input(0), node.attribute("to")
-        result = np.dtype(helper.tensor_dtype_to_np_dtype(to))
+        result = element_of(to)
         if x.dtype == to:
             return x
         if {x.element.kind, result.kind} - set("bui"):

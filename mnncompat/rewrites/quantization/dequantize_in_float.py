@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.core.values import element_of
 from mnncompat.rewrites.quantization.quantized import RANGES, centred, spread, wide
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class DequantizeInFloat(NodeRewrite):
         result = node.attribute("output_dtype") or new.input(1).dtype
         centre = centred(new, 0, zero)
         if centre.constant is not None and scale.constant is not None:
-            return new.constant((centre.constant * scale.constant).astype(helper.tensor_dtype_to_np_dtype(result)))
+            return new.constant((centre.constant * scale.constant).astype(element_of(result)))
         return new.cast(centre * scale, result)
 
     @classmethod

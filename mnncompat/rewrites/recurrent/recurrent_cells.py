@@ -45,6 +45,28 @@ class Weights(NamedTuple):
     peepholes: Sequence[Value]
 
 
+def require_sizes(node: NodeFacts, new: SubgraphBuilder, directions: int) -> None:
+    """Check that weights, bias and peepholes are of the sizes that ONNX defines, as far as theirs are known.
+
+    Args:
+        node: The node.
+        new: Its operands.
+        directions: How many there are.
+
+    Raises:
+        NotApplicable: One has other sizes.
+    """
+    gates, size = GATES[node.node.op_type], new.input(2).dim(2)
+    wanted = {1: (gates * size, None), 2: (gates * size, size), 3: (2 * gates * size,), 7: (3 * size,)}
+    for position, sizes in wanted.items():
+        if not new.has(position):
+            continue
+        dims = new.input(position).dims
+        pairs = zip(dims, (directions, *sizes), strict=False)
+        if len(dims) != 1 + len(sizes) or any(isinstance(a, int) and b is not None and a != b for a, b in pairs):
+            raise NotApplicable(f"operand {position} has the shape {list(dims)}, which ONNX does not allow")
+
+
 class Cell:
     """The cell of one direction.
 

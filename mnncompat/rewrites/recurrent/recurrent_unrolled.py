@@ -11,7 +11,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.rewrites.recurrent.recurrent_cells import GATES, Cell, Weights
+from mnncompat.rewrites.recurrent.recurrent_cells import GATES, Cell, Weights, require_sizes
 from mnncompat.rewrites.recurrent.recurrent_loop import looped
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class RecurrentUnrolled(NodeRewrite):
         if length == 0:
             raise NotApplicable("the sequences are empty")
         ways = {"reverse": (True,), "bidirectional": (False, True)}.get(node.attribute("direction"), (False,))
+        require_sizes(node, new, len(ways))
         sequences: list[Value] = []
         finals: list[list[Value]] = []
         for number, backwards in enumerate(ways):

@@ -6,33 +6,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, helper
+from onnx import helper
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.value_names import captured
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 _MOST_READ = 1024
 """Elements of a constant that inference is shown."""
-_GRAPHS = (AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
 def why_invalid(node: NodeFacts) -> str | None:
     """What ONNX's strict inference objects to, in one line.
 
     Args:
-        node: A node of ONNX's own operators; with subgraphs nothing is said about it.
+        node: A node; nothing is said about operators that are not ONNX's.
 
     Returns:
-        The objection; None if there is none, or if the type of an operand is not known.
+        The objection; None if there is none, or if the type of a value that it reads is not known.
     """
     proto, view = node.node, node.view
-    if not is_onnx(proto) or any(each.type in _GRAPHS for each in proto.attribute):
+    if not is_onnx(proto):
         return None
+    try:
+        onnx.defs.get_schema(proto.op_type, node.opset, "")
+    except onnx.defs.SchemaError:
+        return f"opset {node.opset} has no operator {proto.op_type}"
+    inner = [name for _, graph in subgraphs(proto) for name in captured(graph)]
     graph = onnx.GraphProto(name="node", node=[proto])
-    for name in dict.fromkeys(filter(None, proto.input)):
+    for name in dict.fromkeys(filter(None, (*proto.input, *inner))):
         constant = view.stored_value(name)
         if constant is not None and constant.size <= _MOST_READ:
             graph.initializer.append(array_tensor(np.asarray(constant), name))

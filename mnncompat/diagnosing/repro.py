@@ -146,9 +146,7 @@ def _missing(path: Path) -> str:
     return "no regular file" if path.exists() else "missing"
 
 
-def _require_fed(
-    model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
-) -> None:
+def _require_fed(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
     """Its data must be those of the model.
 
     Raises:

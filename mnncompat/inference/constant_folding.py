@@ -16,6 +16,7 @@ answer needs neither ONNX Runtime nor a guess.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -27,13 +28,16 @@ from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.view import GraphView
-from mnncompat.inference.evaluation import evaluate
+from mnncompat.inference.evaluation import Kept, evaluate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LARGEST_BYTES = 1 << 26
 """Larger results are not folded: a model should not grow by its folded constants."""
+
+_WIDEST, _TIMES_STORED = 8, 4
+"""What is computed may come to a few times what is stored: bytes of an element, and how often."""
 
 _CACHE: WeakKeyDictionary[GraphView, dict[str, NDArray[Any] | None]] = WeakKeyDictionary()
 
@@ -60,6 +64,7 @@ def constant_value(view: GraphView, name: str) -> NDArray[Any] | None:
 def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
     if name not in view.producers:
         return constant_value(view.parent, name) if view.parent is not None else None
+    kept = _kept(view)
     stored: dict[str, TensorProto] = {}
     nodes: dict[int, NodeProto] = {}
     pending = [name]
@@ -69,20 +74,32 @@ def _evaluate(view: GraphView, name: str) -> NDArray[Any] | None:
         if index in nodes or wanted in stored:
             continue
         node = None if index is None else view.nodes[index]
-        value = _shape_of(view, node) if node is not None and node.op_type in SIZES else None
-        if value is None and node is None:
-            value = constant_value(view, wanted)
-            if value is None:
-                return None
+        value = _at_hand(view, wanted, node, kept)
         if value is not None:
             stored[wanted] = array_tensor(value, wanted)
-        elif node is not None and index is not None:
-            if not is_onnx(node) or any(subgraphs(node)):
-                return None
+        elif node is None or index is None or wanted in kept.values or not is_onnx(node) or any(subgraphs(node)):
+            return None
+        else:
             nodes[index] = node
             pending.extend(filter(None, node.input))
-    value = evaluate([nodes[index] for index in sorted(nodes)], stored, view.opset, name)
+    value = evaluate([nodes[index] for index in sorted(nodes)], stored, view.opset, name, kept=kept)
     return value if value is not None and value.dtype.kind in "biuf" and value.nbytes <= LARGEST_BYTES else None
+
+
+def _at_hand(view: GraphView, name: str, node: NodeProto | None, kept: Kept) -> NDArray[Any] | None:
+    """A value that need not be computed: a known size, one that was computed before, or one from outside."""
+    sizes = _shape_of(view, node) if node is not None and node.op_type in SIZES else None
+    if sizes is not None or name in kept.values:
+        return kept.values[name] if sizes is None else sizes
+    return constant_value(view, name) if node is None else None
+
+
+def _kept(view: GraphView) -> Kept:
+    found: Kept | None = view.kept.get("evaluated")
+    if found is None:
+        stored = sum(_WIDEST * prod(tensor.dims) for tensor in view.initializers.values())
+        found = view.kept["evaluated"] = Kept(_TIMES_STORED * stored)
+    return found
 
 
 def _shape_of(view: GraphView, node: NodeProto) -> NDArray[Any] | None:

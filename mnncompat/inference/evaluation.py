@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST_VALUE_BYTES = 1 << 26
 """No value above it is computed, not even in between."""
+_MOST_COMPUTED, _STEP = 1 << 32, 1 << 17
+"""Bytes of all values that are computed for one graph, and what a node counts at least."""
 _READ_BY_INFERENCE = 1024
 """Elements of an operand whose value inference may look at."""
 _MOST_PRODUCTS = 1 << 28
@@ -37,8 +40,49 @@ class _TooLarge(Exception):  # noqa: N818 - a result, not an error
     """A value would be larger than `LARGEST_VALUE_BYTES`."""
 
 
+class Kept:
+    """What is kept of the evaluations for one graph, so that together they are bounded.
+
+    Args:
+        most: Bytes that may be computed beyond the usual ones.
+
+    Attributes:
+        values: Small values that were computed; None for those that cannot be.
+    """
+
+    def __init__(self, most: int = 0) -> None:
+        self.values: dict[str, NDArray[Any] | None] = {}
+        self._left = _MOST_COMPUTED + most
+
+    def add(self, results: Mapping[str, Any]) -> None:
+        """Take the results of a node.
+
+        Raises:
+            _TooLarge: Too much was computed.
+        """
+        for name, value in results.items():
+            self._left -= max(_STEP, getattr(value, "nbytes", 0))
+            if isinstance(value, np.ndarray) and value.size <= _READ_BY_INFERENCE and value.dtype.kind in "biuf":
+                self.values[name] = value
+        if self._left < 0:
+            raise _TooLarge
+
+    def fail(self, nodes: Sequence[NodeProto]) -> None:
+        """Note that the first of these nodes cannot be computed, nor what follows from it."""
+        failed = {*nodes[0].output}
+        for node in nodes[1:]:
+            if not failed.isdisjoint(node.input):
+                failed.update(node.output)
+        self.values |= dict.fromkeys(filter(None, failed))
+
+
 def evaluate(
-    nodes: Iterable[NodeProto], stored: Mapping[str, TensorProto], opset: int, name: str
+    nodes: Iterable[NodeProto],
+    stored: Mapping[str, TensorProto],
+    opset: int,
+    name: str,
+    *,
+    kept: Kept | None = None,
 ) -> NDArray[Any] | None:
     """Compute one value; neither ONNX Runtime nor MNN is needed.
 
@@ -47,21 +91,25 @@ def evaluate(
         stored: What they read, and no node among them computes: name -> value.
         opset: Of ONNX's own operators.
         name: The value.
+        kept: Takes the small values on the way too, and says how much may be computed.
 
     Returns:
-        None if the evaluator fails, or if it or a value on the way would be larger than `LARGEST_VALUE_BYTES`.
+        None if the evaluator fails, if it or a value on the way would be larger than `LARGEST_VALUE_BYTES`, or if all
+        that was computed comes to more than `kept` allows.
     """
     if name in stored:
         return stored_array(stored[name])
     from onnx.reference import ReferenceEvaluator
 
+    nodes = list(nodes)
+    kept = Kept() if kept is None else kept
     graph = GraphProto(name="evaluated", node=nodes)
     graph.output.append(onnx.ValueInfoProto(name=name))
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
     fill(model)
     try:
         with np.errstate(all="ignore"):
-            result = _run(ReferenceEvaluator(model), stored, opset, name)
+            result = _run(ReferenceEvaluator(model), stored, opset, name, kept)
     except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
         return None
     return np.asarray(result)
@@ -76,13 +124,29 @@ def stored_array(tensor: TensorProto) -> NDArray[Any] | None:
     return None if is_external(tensor) else tensor_array(tensor)
 
 
-def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: str) -> Any:
-    """Run the nodes one by one, as `ReferenceEvaluator.run` does."""
-    values: dict[str, Any] = {"": None, **{each: tensor_array(stored[each]) for each in stored}}
-    for node in evaluator.rt_nodes_:
+def _run(evaluator: Any, stored: Mapping[str, TensorProto], opset: int, name: str, kept: Kept) -> Any:
+    """Run the nodes one by one, as `ReferenceEvaluator.run` does; a value is let go when nothing reads it any more."""
+    values: dict[str, Any] = {"": None}
+    steps = evaluator.rt_nodes_
+    reads = Counter(each for node in steps for each in node.input)
+    reads[name] += 1
+    for place, node in enumerate(steps):
+        for each in node.input:
+            if each not in values:
+                values[each] = tensor_array(stored[each])
         operands = [values[each] for each in node.input]
-        _require_bounded(node.onnx_node, operands, opset)
-        values |= dict(zip(node.output, node.run(*operands), strict=False))
+        try:
+            _require_bounded(node.onnx_node, operands, opset)
+            results = dict(zip(node.output, node.run(*operands), strict=False))
+        except Exception:
+            kept.fail([step.onnx_node for step in steps[place:]])
+            raise
+        values |= results
+        kept.add(results)
+        for each in node.input:
+            reads[each] -= 1
+            if each and not reads[each]:
+                values.pop(each, None)
     return values[name]
 
 

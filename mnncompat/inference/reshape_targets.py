@@ -66,6 +66,7 @@ class _Evaluation:
         self._producers = values.producers
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
         self._shape = values.dims
+        self._vectors: dict[str, list[_Entry] | None] = {}
 
     def is_stored(self, name: str) -> bool:
         node = self._producers.get(name)
@@ -97,6 +98,13 @@ class _Evaluation:
         return 0 if dim is not None and own is not None and axis < len(own) and own[axis] == dim else None
 
     def _vector(self, name: str, depth: int) -> list[_Entry] | None:
+        """The entries of a vector that is not long, each found once however many read it."""
+        if name not in self._vectors:
+            found = self._followed(name, depth)
+            self._vectors[name] = found if found is not None and len(found) <= _LONGEST else None
+        return self._vectors[name]
+
+    def _followed(self, name: str, depth: int) -> list[_Entry] | None:
         if name in self._stored:
             tensor = self._stored[name]
             return None if is_external(tensor) else _numbers(tensor)
@@ -107,7 +115,7 @@ class _Evaluation:
             return _stated(node)
         if node.op_type in RESHAPES or node.op_type in ("Cast", "Identity"):
             return self._vector(node.input[0], depth + 1)
-        if node.op_type == "Concat":
+        if node.op_type == "Concat" and len(node.input) <= _LONGEST:
             parts = [self._vector(part, depth + 1) or [None] * self._length(part) for part in node.input]
             return [entry for part in parts for entry in part] if all(parts) else None
         return self._selected_entries(node)

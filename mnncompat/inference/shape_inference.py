@@ -25,6 +25,8 @@ _INFERENCE_ELEMENTS = 1024
 # Each round follows computed sizes one further down a chain of them.
 _INFERENCE_ROUNDS = 8
 _LONGEST_VALUE = 100_000
+_MOST_FOLLOWED = 4_000_000
+"""Elements of all values together that inference lists; each takes 50 bytes."""
 _MOST_AXES = 64
 # Operators whose results ONNX's inference computes, where it knows the operands.
 _PROPAGATES = frozenset(
@@ -97,6 +99,8 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
         kind = result.type.tensor_type.elem_type if result is not None else 0
         if result is None or not kind or dims_of(result) is not None or not entries or not isinstance(entries[0], int):
             continue
+        if entries[0] > _MOST_AXES:
+            continue
         info = tensor_value_info(node.output[0], kind, [None] * entries[0])
         if node.output[0] in given:
             given[node.output[0]].CopyFrom(info)
@@ -122,8 +126,11 @@ def _infer(skeleton: ModelProto) -> ModelProto | None:
 
 def _has_long_values(graph: GraphProto) -> bool:
     """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
+    given = _given_lengths(graph)
     if _LENGTHENS.isdisjoint([node.op_type for node in all_nodes(graph.node)]):
-        return False  # none is longer than the stored ones, which are small
+        return max(given.values(), default=0) * len(graph.node) > _MOST_FOLLOWED and _are_many(graph, given)
+    if _are_many(graph, given):
+        return True
     stored = {tensor.name: tensor for tensor in graph.initializer}
     lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
     constants = {node.output[0]: node for node in all_nodes(graph.node) if node.op_type == "Constant" and node.output}
@@ -135,6 +142,31 @@ def _has_long_values(graph: GraphProto) -> bool:
         operands = [lengths.get(name, 0) for name in node.input]
         length = sum(operands) if node.op_type == "Concat" else max((_MOST_AXES, *operands))
         if length > _LONGEST_VALUE:
+            return True
+        lengths |= dict.fromkeys(node.output, length)
+    return False
+
+
+def _given_lengths(graph: GraphProto) -> dict[str, int]:
+    """Lengths of vectors and numbers that are stored, or are inputs of a static length: inference lists both."""
+    found = {tensor.name: prod(tensor.dims) for tensor in graph.initializer}
+    for value in graph.input:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) <= 1 and all(dim.dim_value > 0 for dim in dims):
+            found[value.name] = prod(dim.dim_value for dim in dims)
+    return found
+
+
+def _are_many(graph: GraphProto, given: Mapping[str, int]) -> bool:
+    """True if the values that are computed from given ones alone have too many elements together."""
+    lengths, total = dict(given), 0
+    for node in graph.node:
+        if node.op_type not in _PROPAGATES or not node.input or not lengths.keys() >= {*node.input}:
+            continue
+        operands = [lengths[name] for name in node.input]
+        length = sum(operands) if node.op_type == "Concat" else max(operands)
+        total += length
+        if total > _MOST_FOLLOWED:
             return True
         lengths |= dict.fromkeys(node.output, length)
     return False

@@ -136,6 +136,8 @@ def _match(
             yield Fused(label, ("Square" if label in ("Mul", "Pow") else label,), operand, nodes)
 
 
+_MOST_OPERANDS = 3
+"""Of Clip: no operator of the patterns has more."""
 _Bound = Iterator[tuple[str | None, frozenset[int]]]
 """What `_X` stands for, if that is known, and the nodes so far."""
 
@@ -190,9 +192,9 @@ class _Matcher:
 
     def _operands(self, node: NodeProto, op: str) -> Iterator[list[_Operand]]:
         """The operands of a node, if it is this operator; a quotient by a constant is a product there."""
-        operands = [_Operand(name) for name in node.input]
-        if not is_onnx(node):
+        if not is_onnx(node) or len(node.input) > _MOST_OPERANDS:
             return
+        operands = [_Operand(name) for name in node.input]
         if op == "Clip" == node.op_type:
             if _bounds(self._view, node) == _RELU6:
                 yield operands[:1]

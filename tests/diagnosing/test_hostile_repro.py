@@ -136,7 +136,9 @@ def test_a_micro_model_goes_into_the_checkout(tmp_path: Path, monkeypatch: pytes
     folder = tmp_path / "repro"
     write_repro(folder, part(op="../../../victim"), Outcome(), CULPRIT, ConvertOptions())
     assert main(["dev", "new-case", str(folder), "--code", "MNN101", "--name", "x"]) == 2
-    assert [each.name for each in tmp_path.iterdir()] == ["checkout", "repro"] or not (tmp_path / "victim.toml").exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["checkout", "repro"] or not (
+        tmp_path / "victim.toml"
+    ).exists()
 
 
 def test_names_are_words_in_the_text_of_the_issue() -> None:

@@ -134,6 +134,9 @@ class _Scan:
         self.output_axes = list(node.attribute("scan_output_axes") or [0] * outputs)
         self.input_backwards = list(node.attribute("scan_input_directions") or [0] * count)
         self.output_backwards = list(node.attribute("scan_output_directions") or [0] * outputs)
+        _require_consistent(self.body, len(operands), count, [self.input_axes, self.input_backwards])
+        if any(len(each) != outputs for each in (self.output_axes, self.output_backwards)):
+            raise NotApplicable(f"it states axes or directions of other than its {outputs} scan outputs")
 
     def steps(self) -> int | None:
         """The number of steps, None if it is dynamic."""
@@ -236,6 +239,24 @@ class _Scan:
         return graph
 
 
+def _require_consistent(body: GraphProto, operands: int, count: int, stated: Sequence[Sequence[int]]) -> None:
+    """Check what ONNX's inference looks at only where the types of all that is read are known.
+
+    Args:
+        body: The body.
+        operands: How many the node has.
+        count: How many of them are scanned.
+        stated: What the node says about each of the scanned ones.
+
+    Raises:
+        NotApplicable: It does not fit.
+    """
+    if not 0 < count <= operands or any(len(each) != count for each in stated):
+        raise NotApplicable(f"it scans {count} of {operands} operands, and states axes or directions of others")
+    if len(body.input) != operands or len(body.output) < operands - count:
+        raise NotApplicable(f"its body has {len(body.input)} inputs and {len(body.output)} outputs")
+
+
 def _batched(node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
     """Opset 8: every operand has a batch in front, and every sample a length."""
     body: GraphProto = node.attribute("body")
@@ -243,6 +264,7 @@ def _batched(node: NodeFacts, new: SubgraphBuilder) -> list[Value]:
     operands = [new.value(name) for name in node.node.input[1:]]
     states, scanned = operands[: len(operands) - count], operands[len(operands) - count :]
     backwards = list(node.attribute("directions") or [0] * count)
+    _require_consistent(body, len(operands), count, [backwards])
     batch, steps = scanned[0].dim(0), scanned[0].dim(1)
     lengths = new.integers(0) if new.has(0) else [steps] * batch
     if any(length != steps for length in lengths):

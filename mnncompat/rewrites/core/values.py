@@ -31,6 +31,19 @@ def element_of(data_type: int) -> np.dtype[Any]:
         raise NotApplicable(f"ONNX has no element type {data_type}") from None
 
 
+def require_broadcast(*shapes: tuple[int, ...]) -> None:
+    """Check that operands of these shapes can be broadcast together.
+
+    Raises:
+        NotApplicable: They cannot.
+    """
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        told = " and ".join(str(list(shape)) for shape in shapes)
+        raise NotApplicable(f"operands of the shapes {told} cannot be broadcast together") from None
+
+
 class Emitter(Protocol):
     """What a value asks of the builder that it belongs to (`mnncompat.rewrites.core.node_emitter.NodeEmitter`)."""
 

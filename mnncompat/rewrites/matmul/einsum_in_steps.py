@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ELLIPSIS = "..."
 _LARGEST = 1 << 22
+_MOST_OPERANDS = 64
+"""Each becomes a step of several nodes."""
 
 
 class EinsumInSteps(NodeRewrite):
@@ -49,7 +51,8 @@ class EinsumInSteps(NodeRewrite):
     square matrix is every (n + 1)-th of its elements.
 
     **Refuses** diagonals of dynamic dimensions, ellipses that stand for different numbers of dimensions, and products
-    of integers of more than four million terms, which all are in memory at once.
+    of integers of more than four million terms, which all are in memory at once, and more than 64
+    operands.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Einsum.html
     """
@@ -61,6 +64,8 @@ class EinsumInSteps(NodeRewrite):
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the steps."""
+        if len(node.node.input) > _MOST_OPERANDS:
+            raise NotApplicable(f"it has {len(node.node.input)} operands")
         terms, result = _parsed(str(node.attribute("equation")), new)
         operands = new.inputs()
         pairs = [_without_diagonals(new, term, value) for term, value in zip(terms, operands, strict=True)]

@@ -10,7 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.rewrites.core.values import element_of
+from mnncompat.rewrites.core.values import element_of, require_broadcast
 from mnncompat.rewrites.quantization.quantized import RANGES, centred, spread, wide
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class DequantizeInFloat(NodeRewrite):
         result = node.attribute("output_dtype") or new.input(1).dtype
         centre = centred(new, 0, zero)
         if centre.constant is not None and scale.constant is not None:
+            require_broadcast(centre.constant.shape, scale.constant.shape)
             return new.constant((centre.constant * scale.constant).astype(element_of(result)))
         return new.cast(centre * scale, result)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable
+from mnncompat.rewrites.core.values import require_broadcast
 from mnncompat.support.window_geometry import windows_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def centred(new: SubgraphBuilder, position: int, zero_point: Value | None) -> Va
         return value
     zero = wide(new, zero_point)
     if zero.constant is not None and value.constant is not None:
+        require_broadcast(value.constant.shape, zero.constant.shape)
         return new.constant(value.constant - zero.constant)
     return value if zero.constant is not None and not zero.constant.any() else value - zero
 
@@ -87,11 +89,16 @@ def spread(new: SubgraphBuilder, parameter: Value, value: Value, axis: int, bloc
         value: The value that it belongs to.
         axis: Of `value`.
         block: Size of a block along `axis`.
+
+    Raises:
+        NotApplicable: They do not fit together.
     """
     constant = parameter.constant
     if block:
         length = value.dim(axis)
         if constant is not None:
+            if constant.ndim != value.rank or constant.shape[axis] * block < length:
+                raise NotApplicable(f"blocks of {block} of the shape {list(constant.shape)} do not cover its operand")
             repeated = np.repeat(constant, block, axis=axis)
             return new.constant(repeated.take(np.arange(length), axis=axis))
         axis %= value.rank
@@ -101,6 +108,8 @@ def spread(new: SubgraphBuilder, parameter: Value, value: Value, axis: int, bloc
         return new.slice(flat, [0], [length], [axis])
     if parameter.rank == 0 or parameter.dims == (1,):
         return parameter if parameter.rank == 0 or value.rank > 0 else new.reshape(parameter, ())
+    if parameter.rank != 1 or not -value.rank <= axis < value.rank:
+        raise NotApplicable(f"a scale or zero point has the shape {list(parameter.dims)}, and axis {axis} is meant")
     column = [1] * value.rank
     column[axis] = -1
     return new.constant(constant.reshape(column)) if constant is not None else new.reshape(parameter, column)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.protos import GraphAddress
 from mnncompat.graph.validation import subgraphs
-from mnncompat.graph.value_names import captured
 
 _SHOWN = 8
 
@@ -47,21 +46,32 @@ def sort_nodes(proto: ModelProto, name: str) -> tuple[Unsorted, ...]:
     Raises:
         ModelError: Nodes read each other's results in a circle.
     """
-    found = [*_sorted(proto.graph, name, (), ())]
+    found = list(_sorted(proto.graph, name, ())[0])
     for function in proto.functions:
-        found += _sorted(function, name, (f"function {function.domain}::{function.name}",), ())
+        found += _sorted(function, name, (f"function {function.domain}::{function.name}",))[0]
     return tuple(found)
 
 
 def is_sorted(proto: ModelProto) -> bool:
     """Whether `sort_nodes` would leave a model as it is."""
     graphs: list[GraphProto | FunctionProto] = [proto.graph, *proto.functions]
-    return all(_is_sorted(graph) for graph in graphs)
+    return all(_read_if_sorted(graph) is not None for graph in graphs)
 
 
-def _is_sorted(graph: GraphProto | FunctionProto) -> bool:
-    nested = (inner for node in graph.node for _, inner in subgraphs(node))
-    return _early_read(graph.node, _producers(graph)) is None and all(_is_sorted(inner) for inner in nested)
+def _read_if_sorted(graph: GraphProto | FunctionProto) -> list[str] | None:
+    """What a sorted graph reads from outside; None if it is not sorted, or one in it is not."""
+    inner: _Reads = {}
+    for index, node in enumerate(graph.node):
+        for _, body in subgraphs(node):
+            read = _read_if_sorted(body)
+            if read is None:
+                return None
+            inner.setdefault(index, []).extend(read)
+    return None if _early_read(graph.node, _producers(graph), inner) is not None else _captured(graph, inner)
+
+
+_Reads = dict[int, list[str]]
+"""What nested graphs read from the one around them, by the position of their node there."""
 
 
 def _label(node: NodeProto) -> str:
@@ -70,20 +80,51 @@ def _label(node: NodeProto) -> str:
 
 
 def _sorted(
-    graph: GraphProto | FunctionProto, name: str, root: tuple[str, ...], address: GraphAddress
-) -> Iterator[Unsorted]:
+    graph: GraphProto | FunctionProto, name: str, root: tuple[str, ...]
+) -> tuple[Sequence[Unsorted], list[str]]:
+    """Sort a graph and those in it; those that were not sorted, seen from here, and what it reads from outside."""
+    inner: _Reads = {}
+    nested: dict[int, list[Unsorted]] = {}
+    for index, node in enumerate(graph.node):
+        for attribute, body in subgraphs(node):
+            found, read = _sorted(body, name, root)
+            inner.setdefault(index, []).extend(read)
+            if found:
+                below = (replace(each, address=((index, attribute), *each.address)) for each in found)
+                nested.setdefault(index, []).extend(below)
     producers = _producers(graph)
-    early = _early_read(graph.node, producers)
+    early = _early_read(graph.node, producers, inner)
+    unsorted: list[Unsorted] = []
+    order: Sequence[int] = range(len(graph.node))
     if early is not None:
-        order = _order(graph.node, producers, name)
+        order = _order(graph.node, producers, inner, name)
+        reader, value = early
+        unsorted.append(Unsorted(root=root, address=(), reader=_label(reader), value=value))
+    outside = _captured(graph, inner)
+    if early is not None:
         arranged = [NodeProto.FromString(graph.node[index].SerializeToString()) for index in order]
         del graph.node[:]
         graph.node.extend(arranged)
-        reader, value = early
-        yield Unsorted(root=root, address=address, reader=_label(reader), value=value)
-    for index, node in enumerate(graph.node):
-        for attribute, inner in subgraphs(node):
-            yield from _sorted(inner, name, root, (*address, (index, attribute)))
+    for place, index in enumerate(order if nested else ()):
+        for each in nested.get(index, ()):
+            (_, attribute), *rest = each.address
+            unsorted.append(replace(each, address=((place, attribute), *rest)))
+    return unsorted, outside
+
+
+def _captured(graph: GraphProto | FunctionProto, inner: _Reads) -> list[str]:
+    """What a graph reads from outside, each name once."""
+    own = {name for node in graph.node for name in node.output}
+    if isinstance(graph, FunctionProto):
+        own.update(graph.input)
+        results = list(graph.output)
+    else:
+        own.update(value.name for value in graph.input)
+        own.update(tensor.name for tensor in graph.initializer)
+        own.update(sparse.values.name for sparse in graph.sparse_initializer)
+        results = [value.name for value in graph.output]
+    read = [name for index, node in enumerate(graph.node) for name in (*node.input, *inner.get(index, ()))]
+    return [name for name in dict.fromkeys((*read, *results)) if name and name not in own]
 
 
 def _producers(graph: GraphProto | FunctionProto) -> dict[str, int]:
@@ -97,24 +138,31 @@ def _producers(graph: GraphProto | FunctionProto) -> dict[str, int]:
     return found
 
 
-def _early_read(nodes: Sequence[NodeProto], producers: Mapping[str, int]) -> tuple[NodeProto, str] | None:
+def _early_read(
+    nodes: Sequence[NodeProto], producers: Mapping[str, int], inner: _Reads
+) -> tuple[NodeProto, str] | None:
     """The first node that reads a value before a node of the same graph computes it, and the value."""
     for index, node in enumerate(nodes):
-        for value in _reads(node) if subgraphs(node) else node.input:
+        for value in (*node.input, *inner[index]) if index in inner else node.input:
             if value and producers.get(value, -1) >= index:
                 return node, value
     return None
 
 
-def _order(nodes: Sequence[NodeProto], producers: Mapping[str, int], name: str) -> list[int]:
+def _order(nodes: Sequence[NodeProto], producers: Mapping[str, int], inner: _Reads, name: str) -> list[int]:
     """Indices of the nodes, each after those that compute what it reads.
 
     Raises:
         ModelError: There is a cycle.
     """
+
+    def needed_by(index: int) -> Iterator[int]:
+        read = (*nodes[index].input, *inner.get(index, ()))
+        return (producers[value] for value in read if value in producers)
+
     placed: dict[int, None] = {}
     for start in range(len(nodes)):
-        path = {} if start in placed else {start: _needed(nodes[start], producers)}
+        path = {} if start in placed else {start: needed_by(start)}
         while path:
             index, needed = next(reversed(path.items()))
             following = next((each for each in needed if each not in placed), None)
@@ -125,19 +173,8 @@ def _order(nodes: Sequence[NodeProto], producers: Mapping[str, int], name: str) 
                 circle = [*path][[*path].index(following) :]
                 raise _cycle([nodes[each] for each in circle], name)
             else:
-                path[following] = _needed(nodes[following], producers)
+                path[following] = needed_by(following)
     return [*placed]
-
-
-def _needed(node: NodeProto, producers: Mapping[str, int]) -> Iterator[int]:
-    return (producers[value] for value in _reads(node) if value in producers)
-
-
-def _reads(node: NodeProto) -> Iterator[str]:
-    """What a node reads from its graph, itself or in nested graphs."""
-    yield from filter(None, node.input)
-    for _, graph in subgraphs(node):
-        yield from captured(graph)
 
 
 def _cycle(nodes: Sequence[NodeProto], name: str) -> ModelError:

@@ -72,7 +72,7 @@ def check_structure(proto: ModelProto, name: str) -> None:
         raise ModelError(f"{name}: the model imports no opset", hint=_REEXPORT)
     if not proto.graph.output:  # ONNX Runtime loads it, and then runs nothing
         raise ModelError(f"{name}: the graph has no outputs", hint=_REEXPORT)
-    _check_graph(proto.graph, frozenset(), name)
+    _check_graph(proto.graph, set(), name)
     for function in called_functions(proto):
         _check_nodes(list(function.node), set(function.input), f"{name}: function {function.name}")
 
@@ -90,7 +90,8 @@ def called_functions(proto: ModelProto) -> list[FunctionProto]:
     return list(found.values())
 
 
-def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
+def _check_graph(graph: GraphProto, available: set[str], name: str) -> None:
+    """Check a graph inside of which some values are available; `available` is afterwards what it was before."""
     defined: set[str] = set()
     for kind, names in (("input", [v.name for v in graph.input]), ("initializer", [t.name for t in graph.initializer])):
         repeated = next((n for n, count in Counter(names).items() if count > 1), None)
@@ -98,15 +99,17 @@ def _check_graph(graph: GraphProto, outer: frozenset[str], name: str) -> None:
             raise ModelError(f"{name}: two {kind}s are called '{repeated}'", hint="give each value a name of its own")
         defined |= set(names)
     defined |= {sparse.values.name for sparse in graph.sparse_initializer}
-    produced = _check_nodes(list(graph.node), defined | outer, name)
+    added = defined - available
+    available |= added
+    added |= _check_nodes(list(graph.node), available, name)
     for output in graph.output:
-        if output.name not in produced:
+        if output.name not in available:
             raise ModelError(f"{name}: nothing computes the output '{output.name}'", hint=_REEXPORT)
+    available -= added
 
 
-def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], name: str) -> set[str]:
-    """Check what nodes read and define, where some values are available; all that are available behind them."""
-    available = set(available)
+def _check_nodes(nodes: list[NodeProto], available: set[str], name: str) -> set[str]:
+    """Check what nodes read and define, where some values are available; adds theirs, and returns them."""
     produced: set[str] = set()
     _check_labels(nodes, name)
     for node in nodes:
@@ -124,9 +127,9 @@ def _check_nodes(nodes: list[NodeProto], available: set[str] | frozenset[str], n
                 label = node.name or next(iter(node.output), node.op_type)
                 raise ModelError(f"{name}: node '{label}' reads '{value}', which nothing computes", hint=_REEXPORT)
         for _, graph in subgraphs(node):
-            _check_graph(graph, frozenset(available), name)
-        available.update(node.output)
-    return available
+            _check_graph(graph, available, name)
+        available.update(filter(None, node.output))
+    return produced
 
 
 def _check_labels(nodes: list[NodeProto], name: str) -> None:

@@ -12,7 +12,7 @@ from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
 from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx, onnx_opset
 from mnncompat.graph.small_tensors import small_tensor
 from mnncompat.graph.tensor_values import tensor_value_info
-from mnncompat.graph.validation import all_nodes
+from mnncompat.graph.validation import all_nodes, subgraphs
 from mnncompat.inference.computed_sizes import SHAPE_OPERANDS, evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import known_type_nodes, without_extras
 from mnncompat.inference.evaluation import stored_array
@@ -27,6 +27,8 @@ _INFERENCE_ROUNDS = 8
 _LONGEST_VALUE = 100_000
 _MOST_FOLLOWED = 4_000_000
 """Elements of all values together that inference lists; each takes 50 bytes."""
+_MOST_COPIED = 20_000_000
+"""Nested graphs times nodes around them: inference takes 0.1 us for each."""
 _MOST_AXES = 64
 # Operators whose results ONNX's inference computes, where it knows the operands.
 _PROPAGATES = frozenset(
@@ -112,6 +114,8 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
 
 def _infer(skeleton: ModelProto) -> ModelProto | None:
     """Infer; without following values where they may be long, or turn out to be."""
+    if _has_many_scopes(skeleton.graph):
+        return None
     for follow in (True, False):
         if follow and _has_long_values(skeleton.graph):
             continue
@@ -122,6 +126,12 @@ def _infer(skeleton: ModelProto) -> ModelProto | None:
         except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
             return None
     return None
+
+
+def _has_many_scopes(graph: GraphProto) -> bool:
+    """True if inference would copy what it knows of a long graph for very many nested ones."""
+    nested = sum(len(subgraphs(node)) for node in graph.node)
+    return nested * len(graph.node) > _MOST_COPIED
 
 
 def _has_long_values(graph: GraphProto) -> bool:

@@ -29,6 +29,8 @@ from mnncompat.support.releases import contains
 from mnncompat.support.row_status import OBSTACLES, STATUSES, severity_of
 from mnncompat.support.three_valued import Truth, all_of, negation
 
+_LONGEST_OP = 100
+"""Letters of an operator of ONNX: longer names are no names of files."""
 _HINT = "CONTRIBUTING.md shows a row; rules/schema.json says what may be in it"
 
 
@@ -130,7 +132,7 @@ class SupportTable:
         found = self._files.get(op)
         if found is None:
             path = self._root / "ops" / f"{op}.toml"
-            is_known = op.isidentifier() and path.is_file()
+            is_known = op.isidentifier() and len(op) <= _LONGEST_OP and path.is_file()
             found = _op_file(self._read(path, op), op, path) if is_known else OpFile(rows=(), defaults={})
             self._files[op] = found
         return found

@@ -53,7 +53,10 @@ def told(**changes: object) -> Callable[[Path], None]:
 
 
 def contents(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(data) and None
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(data)
+
+    return change
 
 
 def linked(folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress
@@ -317,7 +317,7 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
     _keep(graph.initializer, lambda tensor: tensor.name not in gone)
     _keep(graph.sparse_initializer, lambda s: s.values.name in used or s.values.name not in used_before)
     _keep(graph.input, lambda value: value.name not in gone)
-    graph.initializer.extend(_tensor_proto(c) for c in editor.constants if c.name in used)
+    graph.initializer.extend(array_tensor(c.values, c.name) for c in editor.constants if c.name in used)
     existing = used | {name for node in graph.node for name in node.output}
     existing |= {t.name for t in graph.initializer} | {value.name for value in graph.input}
     stated = {variable.name for variable in editor.variables}
@@ -327,10 +327,6 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
     graph.value_info.extend(
         _value_info(v) for v in editor.variables if v.name in existing - outputs and v.dtype is not None
     )
-
-
-def _tensor_proto(constant: gs.Constant) -> TensorProto:
-    return array_tensor(constant.values, constant.name)
 
 
 def _value_info(variable: gs.Variable) -> ValueInfoProto:

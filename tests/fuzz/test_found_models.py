@@ -1,0 +1,198 @@
+"""Small models that a fuzzer found: each is one finding, refusal or error, and in linear time where it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+import mnncompat
+from mnncompat.errors import ModelError
+from mnncompat.graph.model_file import from_proto
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
+from mnncompat.inference import evaluation, shape_inference
+from mnncompat.inference.constant_folding import constant_value
+from mnncompat.inference.model_view import view_model
+
+SCAN = """y = Scan<num_scan_inputs={count}, scan_input_axes=[{axes}],
+    body = step (float[2] e) => (float[2] s) {{ s = Identity(e) }}>(x)"""
+TERMS, OPERANDS = ",".join(["ij"] * 100), ", ".join("x" * 100)
+EINSUM = f'(float[2,2] x) => (float[2,2] y) {{ y = Einsum<equation="{TERMS}->ij">({OPERANDS}) }}'
+REFUSED: dict[str, tuple[int, str, str]] = {
+    "an operator that the opset does not have": (
+        7,
+        "(double[2] x) => (double[2] y) <double[3,3] k = {1,2,3,4,5,6,7,8,9}> { y = CumProd(x, k) }",
+        "opset 7 has no operator CumProd",
+    ),
+    "an element type that nobody knows": (
+        13,
+        "(int32[2] x) => (int32[2] y) { y = BitCast<to=99>(x) }",
+        "ONNX has no element type 99",
+    ),
+    "weights of other sizes": (
+        14,
+        """(float[2,1,3] x) => (float[2,1,1,2] y) <float[1,8,3] w = {0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0},
+        float[0,8,2] r = {}> { y = LSTM<hidden_size=2, clip=1.0>(x, w, r) }""",
+        "operand 2 has the shape [0, 8, 2]",
+    ),
+    "a Scan of more than it has": (
+        16,
+        f"(float[3,2] x) => (float[3,2] y) {{ {SCAN.format(count=2, axes='0')} }}",
+        "it scans 2 of 1 operands",
+    ),
+    "a zero point of another size": (
+        10,
+        """(uint8[1,1,2,2] x) => (int32[1,2,1,1] y) <uint8[2,1,2,2] w = {1,1,1,1,1,1,1,1}, uint8 zero = {1},
+        uint8[6] zeros = {1,2,3,4,5,6}> { y = ConvInteger(x, w, zero, zeros) }""",
+        "cannot be broadcast together",
+    ),
+    "an Einsum of very many operands": (
+        17,
+        EINSUM,
+        "100 operands",
+    ),
+}
+
+
+def parsed(opset: int, text: str) -> ModelProto:
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> g {text}')
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_rewrite_refuses_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNNCOMPAT_TRACEBACK", "1")
+    opset, text, expected = REFUSED[name]
+    hints = [each.hint or "" for each in mnncompat.check(parsed(opset, text)).diagnostics]
+    assert any(expected in hint for hint in hints), hints
+
+
+@pytest.mark.parametrize(("op", "name"), [("Cast", "to"), ("EyeLike", "dtype"), ("QuantizeLinear", "output_dtype")])
+def test_an_attribute_names_an_element_type(op: str, name: str) -> None:
+    """As ONNX Runtime, which refuses such a model."""
+    second = ", s" if op == "QuantizeLinear" else ""
+    text = "(float[2,2] x, float s) => (float[2,2] y) { y = %s<%s=%d>(x%s) }"
+    with pytest.raises(ModelError, match=f"attribute '{name}' with 99: that is no element type"):
+        from_proto(parsed(21, text % (op, name, 99, second)))
+    from_proto(parsed(21, text % (op, name, 3, second)))
+
+
+def test_strings_that_are_no_text_keep_their_bytes() -> None:
+    stored = TensorProto(
+        name="s", data_type=TensorProto.STRING, dims=[3], string_data=[b"a", b"\xff\x00b", "é".encode()]
+    )
+    array = tensor_array(stored)
+    assert array.tolist() == ["a", "\udcff\x00b", "é"]
+    assert array_tensor(array, "s") == stored
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["s"], ["y"]), helper.make_node("ReduceSum", ["x"], ["z"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+        [stored],
+    )
+    assert mnncompat.check(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])).nodes == 2
+
+
+def test_a_long_name_of_an_operator_is_no_file() -> None:
+    model = parsed(17, "(float[2] x) => (float[2] y) { y = Relu(x) }")
+    model.graph.node[0].op_type = "R" * 5000
+    assert mnncompat.check(model).diagnostics[0].status == "refused"
+
+
+def chain(length: int, size: int) -> ModelProto:
+    nodes = [helper.make_node("Add", [f"{step}" if step else "w", "w"], [f"{step + 1}"]) for step in range(length)]
+    graph = helper.make_graph(
+        nodes, "g", [], [declared(f"{length}")], [numpy_helper.from_array(np.ones(size, np.float32), "w")]
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def declared(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+
+
+def counted_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is evaluated from now on."""
+    steps: list[str] = []
+    bounded = evaluation._require_bounded
+
+    def counting(node: NodeProto, operands: Sequence[Any], opset: int) -> None:
+        steps.append(node.output[0])
+        bounded(node, operands, opset)
+
+    monkeypatch.setattr(evaluation, "_require_bounded", counting)
+    return steps
+
+
+def test_a_chain_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the order in which its values are asked for; and only so much of it is."""
+    view = view_model(from_proto(chain(60, 4))).main
+    steps = counted_steps(monkeypatch)
+    values = [constant_value(view, f"{step}") for step in range(60, 0, -1)]
+    assert [float(value[0]) for value in values if value is not None] == [float(step + 1) for step in range(60, 0, -1)]
+    assert len(steps) == 60
+    monkeypatch.setattr(evaluation, "_MOST_COMPUTED", 10 * evaluation._STEP - 4 * 8 * 4)
+    view = view_model(from_proto(chain(60, 4))).main
+    assert constant_value(view, "9") is not None
+    assert constant_value(view, "20") is None
+
+
+def test_what_follows_from_a_failure_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = chain(40, 4)
+    model.graph.node[10].op_type = "Nope"
+    view = view_model(from_proto(model)).main
+    steps = counted_steps(monkeypatch)
+    assert [constant_value(view, f"{step}") for step in range(40, 10, -1)] == [None] * 30
+    assert len(steps) <= 11
+    assert constant_value(view, "10") is not None
+
+
+def test_long_vectors_are_not_followed_by_inference() -> None:
+    assert shape_inference._has_long_values(shape_inference._skeleton(chain(50, 100_000)).graph)
+    assert not shape_inference._has_long_values(shape_inference._skeleton(chain(50, 1_000)).graph)
+
+
+def test_thousands_of_nested_graphs_are_not_inferred() -> None:
+    body = GraphProto(name="b", node=[helper.make_node("Relu", ["x"], ["t"])], output=[declared("t")])
+    one = helper.make_node("If", ["c"], ["y"], then_branch=body, else_branch=body)
+    few, many = GraphProto(node=[one]), GraphProto(node=[one] * 4000)
+    assert not shape_inference._has_many_scopes(few)
+    assert shape_inference._has_many_scopes(many)
+
+
+def test_a_target_that_doubles_is_followed_once() -> None:
+    nodes = [helper.make_node("Shape", ["x"], ["s0"])]
+    nodes += [helper.make_node("Concat", [f"s{step}"] * 2, [f"s{step + 1}"], axis=0) for step in range(16)]
+    nodes.append(helper.make_node("Reshape", ["x", "s16"], ["y"]))
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])
+    graph = helper.make_graph(nodes, "g", [value], [declared("y")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert mnncompat.check(model).nodes == 18
+
+
+def test_nested_graphs_are_sorted_inside_out() -> None:
+    inner = GraphProto(name="i", output=[declared("b")])
+    inner.node.extend([helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Neg", ["late"], ["a"])])
+    outer = GraphProto(name="o", output=[declared("r")])
+    outer.node.extend([helper.make_node("If", ["c"], ["r"], then_branch=inner, else_branch=inner)])
+    graph = helper.make_graph(
+        [
+            helper.make_node("If", ["c"], ["y"], then_branch=outer, else_branch=outer),
+            helper.make_node("Exp", ["x"], ["late"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2]), helper.make_tensor_value_info("c", 9, [])],
+        [declared("y")],
+    )
+    model = from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    assert [node.op_type for node in model.proto.graph.node] == ["Exp", "If"]
+    assert [each.address for each in model.unsorted] == [
+        (),
+        *[((1, one), (0, two)) for one in ("else_branch", "then_branch") for two in ("else_branch", "then_branch")],
+    ]
+    body = model.proto.graph.node[1].attribute[0].g.node[0].attribute[0].g
+    assert [node.op_type for node in body.node] == ["Neg", "Relu"]

@@ -317,6 +317,41 @@ def test_mnn_gets_the_weights_from_the_file_that_they_are_in(tmp_path: Path) -> 
     assert data[place["location"]].read_bytes()[begin:][: int(place["length"])] == random_floats(0).tobytes()
 
 
+def with_constants(file: Path) -> Path:
+    """Weights in Constant nodes: one in the main graph, one in each branch of an If."""
+    held = typed("stated", random_floats(2), TensorProto.FLOAT)
+    branches = []
+    for seed, name in enumerate(("then", "else")):
+        own = numpy_helper.from_array(random_floats(seed), f"{name}_raw")
+        nodes = [
+            helper.make_node("Constant", [], [f"{name}_w"], value=own),
+            helper.make_node("MatMul", ["x", f"{name}_w"], [f"{name}_y"]),
+        ]
+        result = helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, SHAPE)
+        branches.append(helper.make_graph(nodes, name, [], [result]))
+    zero = numpy_helper.from_array(np.float32(0), "zero")
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["chosen"], then_branch=branches[0], else_branch=branches[1]),
+        helper.make_node("Constant", [], ["w"], value=held),
+        helper.make_node("MatMul", ["chosen", "w"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "constants", ends[:1], ends[1:], [zero])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    return file
+
+
+def test_weights_in_constants_go_to_mnn_by_reference(tmp_path: Path) -> None:
+    file = with_constants(tmp_path / "model.onnx")
+    (tmp_path / "handed").mkdir()
+    handed, data = handed_model(load(file), tmp_path / "handed" / "model.onnx", is_original=True)
+    assert handed.stat().st_size < 3000
+    assert [*data.values()] == [file]
+    assert main(["convert", str(file), "-o", str(tmp_path / "out.mnn"), "--quiet"]) == 0
+
+
 def test_weights_beside_the_converted_file_are_published_with_it(tmp_path: Path) -> None:
     file = linear(tmp_path / "model.onnx")
     out = tmp_path / "out.mnn"

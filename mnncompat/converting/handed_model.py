@@ -11,6 +11,7 @@ from onnx import ModelProto
 from mnncompat.graph import model_file, payloads
 from mnncompat.graph.external_data import refer
 from mnncompat.graph.payloads import is_like_raw, payload_of
+from mnncompat.graph.stored_tensors import dense_tensors
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
@@ -42,14 +43,14 @@ def handed_model(model: Model, spare: Path, *, is_original: bool) -> tuple[Path,
     copy = ModelProto()
     copy.CopyFrom(model.skeleton)
     data = dict(model.data) if not model.weights_loaded else {}
-    for tensor in copy.graph.initializer:
+    for tensor in dense_tensors(copy):
         payload = payload_of(tensor)
         place = None if payload is None else payloads.place_of(payload)
         if payload is not None and place is not None and is_like_raw(tensor, payload):
             location = f"held-{payload.number}"
             data[location] = place
             refer(tensor, [("location", location), ("offset", f"{payload.offset}"), ("length", f"{payload.length}")])
-    if model_file.serialised_bytes(copy) > _LARGEST_FILE:  # what is not in initializers, or was made anew
+    if model_file.serialised_bytes(copy) > _LARGEST_FILE:  # what is in other places, or was made anew
         return spare, model_file.save(model, spare)
     payloads.fill(copy)
     spare.write_bytes(copy.SerializeToString())

@@ -16,7 +16,7 @@ from mnncompat.cli import main
 from mnncompat.converting.handed_model import handed_model
 from mnncompat.errors import ModelError
 from mnncompat.graph import model_file, payloads
-from mnncompat.graph.model_file import load, save
+from mnncompat.graph.model_file import Model, load, save
 from mnncompat.graph.payloads import held_tensors, is_external
 from mnncompat.graph.stored_tensors import tensors
 from mnncompat.graph.tensor_values import tensor_array
@@ -350,6 +350,22 @@ def test_weights_in_constants_go_to_mnn_by_reference(tmp_path: Path) -> None:
     assert handed.stat().st_size < 3000
     assert [*data.values()] == [file]
     assert main(["convert", str(file), "-o", str(tmp_path / "out.mnn"), "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("check --probe", 1), ("convert --dry-run --time --no-power", 0), ("diagnose", 1)],
+)
+def test_no_command_reads_the_whole_model(
+    command: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def whole(model: Model) -> ModelProto:
+        assert model.path is None, "the whole model was read"
+        payloads.fill(model.skeleton)
+        return model.skeleton
+
+    monkeypatch.setattr(Model, "proto", property(whole))
+    assert main([*command.split(), str(linear(tmp_path / "model.onnx"))]) == status
 
 
 def test_weights_beside_the_converted_file_are_published_with_it(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def measure_latency(done: Timed, options: GateOptions) -> Latency:
     before = _unfixed(done)
     reason = before if isinstance(before, str) else ""
     rough = None if done.fixed is None else done.fixed.approximated
-    proto = (done.model if rough is None else rough).proto
+    proto = (done.model if rough is None else rough).skeleton
     feed = _feed(proto, options)
     if not feed:
         return Latency(rounds=0, threads=THREADS, reason="no inputs were found that the model takes")

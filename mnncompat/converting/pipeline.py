@@ -297,7 +297,7 @@ class _Gate:
         which = "the original model" if rough is None else "the model after the unsafe rewrites"
         self._progress(f"verify: ONNX Runtime on {which}, MNN on the converted file")
         return verify(
-            (self._model.path or self._model.skeleton) if rough is None else rough.proto,
+            (self._model.path or self._model.skeleton) if rough is None else rough.skeleton,
             self._mnn,
             shapes=self._options.shapes,
             inputs=self._data,

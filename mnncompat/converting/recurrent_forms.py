@@ -63,7 +63,7 @@ def forms_to_try(model: Model, wanted: RecurrentForm | None, converter: ConvertO
 
 def _layers(model: Model) -> Iterator[NodeFacts]:
     """The nodes that the converter writes as loops if it is not told otherwise."""
-    if not any(node.op_type in _ACTIVATIONS for node in all_nodes(model.proto.graph.node)):
+    if not any(node.op_type in _ACTIVATIONS for node in all_nodes(model.skeleton.graph.node)):
         return  # shapes need not be inferred
     for view in view_model(model).graphs():
         for index, node in enumerate(view.nodes):

@@ -14,6 +14,7 @@ from mnncompat.errors import MnncompatError
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.protos import attribute
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.diagnosis import Attempt
 from mnncompat.results.failures import Failure
@@ -127,7 +128,7 @@ def without_winograd(model: ModelProto) -> ModelProto | None:
     changed = False
     for node in copy.graph.node:
         tensor = stored.get(node.input[1]) if node.op_type == "Conv" and len(node.input) > 1 else None
-        weight = None if tensor is None else numpy_helper.to_array(tensor)
+        weight = None if tensor is None else tensor_array(tensor)
         if tensor is None or weight is None or not _may_be_winograd(node, weight.shape):
             continue
         height, width = weight.shape[2:]

@@ -178,7 +178,7 @@ class _Run:
         found: tuple[Culprit, Excerpt | None] | None
         found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
         if found is None and file is not None:
-            names = output_names(self._model.proto)
+            names = output_names(self._model.skeleton)
             told = culprit_in_file(self._view, self._measuring(file, feeds, golden, set()), failure, names)
             found = None if told is None else (told, None)
         if found is None:
@@ -195,8 +195,8 @@ class _Run:
         """Every value of the main graph under ONNX Runtime."""
         values = [name for node in self._view.nodes for name in node.output if name]
         self._progress(f"reference: {counted(len(values), 'value')} under ONNX Runtime")
-        data = None if self._model.path is None else follow_links(self._model.proto, self._model.path)
-        return golden_values(self._model.proto, self._view, values, feeds, folder=self._folder, data=data)
+        data = None if self._model.path is None else follow_links(self._model.skeleton, self._model.path)
+        return golden_values(self._model.skeleton, self._view, values, feeds, folder=self._folder, data=data)
 
     def _look_inside(self, file: Path, chosen: Chosen) -> None:
         golden = self._golden(chosen.feeds.arrays)
@@ -293,7 +293,7 @@ class _Run:
 
     def _measured(self, file: Path, chosen: Chosen, golden: GoldenValues, known: Collection[str]) -> Measuring:
         """Both errors of every value, without values that the file holds in another form."""
-        names = output_names(self._model.proto)
+        names = output_names(self._model.skeleton)
         hidden = set(known)
         while True:
             measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
@@ -321,5 +321,5 @@ class _Run:
         """What measures a file; nothing is measured yet."""
         runner = self._runner(file)
         tensors = Correspondence(mnn.read_graph(file), self._view, hidden)
-        coarse = coarse_outputs(self._model.proto, list(golden))
+        coarse = coarse_outputs(self._model.skeleton, list(golden))
         return Measuring(runner, tensors, golden, feeds, self._options.inner, coarse)

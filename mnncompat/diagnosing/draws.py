@@ -75,9 +75,9 @@ class Chosen:
 
 def first_reference(model: Model, drawing: Drawing) -> Reference:
     """The first draw that the model accepts, and what ONNX Runtime computes of it."""
-    signature = input_signature(model.proto)
-    feeder = Feeder(model.proto, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
-    runner = OnnxRunner(model.path or model.proto)
+    signature = input_signature(model.skeleton)
+    feeder = Feeder(model.skeleton, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
+    runner = OnnxRunner(model.path or model.skeleton)
     if feeder.draws:
         return run_on_data(feeder, runner, feeder.draws if feeder.only else feeder.draws[:1])
     return run_reference(feeder.planner(feeder.shapes, {}), runner, draws=DRAWS[:1])
@@ -110,14 +110,14 @@ def choose(
     if apart:
         return _worst(model, reference, runner, drawing)
     feeds, expected = reference.feeds[0], reference.outputs[0]
-    names = output_names(model.proto)
+    names = output_names(model.skeleton)
     ran = runner.trace(feeds.arrays, names, {})
     if isinstance(ran, Failure):
         return Chosen(feeds=feeds, failing={}, failure=ran)
     outputs = ran.values
     off = deviations(model, expected, outputs, drawing)
     failing = {name: each for name, each in off.items() if each.error_ratio > OUTLIER}
-    if failing and not random_outputs(model.proto):
+    if failing and not random_outputs(model.skeleton):
         return Chosen(feeds=feeds, failing=failing, outputs=outputs)
     return _verified(model, file, drawing, limits, folder)
 
@@ -127,7 +127,7 @@ def _worst(model: Model, reference: Reference, runner: TraceRunner, drawing: Dra
     assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
     found: list[Chosen] = []
     for feeds, expected in zip(reference.feeds, reference.outputs, strict=True):
-        ran = runner.trace(feeds.arrays, output_names(model.proto), {})
+        ran = runner.trace(feeds.arrays, output_names(model.skeleton), {})
         if isinstance(ran, Failure):
             return Chosen(feeds=feeds, failing={}, failure=ran)
         off = deviations(model, expected, ran.values, drawing)
@@ -140,7 +140,7 @@ def deviations(
     model: Model, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], drawing: Drawing
 ) -> dict[str, Deviation]:
     """How far outputs are off."""
-    coarse = coarse_outputs(model.proto, list(expected))
+    coarse = coarse_outputs(model.skeleton, list(expected))
     return {
         name: deviation(
             each,
@@ -157,7 +157,7 @@ def _verified(model: Model, file: Path, drawing: Drawing, limits: Limits, folder
     """What `verify` says; the worst draw, if one fails."""
     kept = folder / "draws"
     report = verify(
-        model.path or model.proto,
+        model.path or model.skeleton,
         file,
         shapes=drawing.shapes,
         inputs=drawing.data,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mnncompat import mnn
 from mnncompat.diagnosing.attribution import switches, without_winograd
 from mnncompat.diagnosing.draws import deviations
-from mnncompat.graph.model_file import Model, from_proto, save
+from mnncompat.graph.model_file import Model, from_proto, save, serialised_bytes
 from mnncompat.results.diagnosis import Attempt
 from mnncompat.results.failures import Failure
 
@@ -53,9 +53,9 @@ def whole_attempts(
         runner: Runs a file.
     """
     expected = {name: golden[name] for name in chosen.outputs if name in golden}
-    candidates = [(what, option, model, changed) for what, option, changed in switches(model.proto, options)]
-    if not model.data and model.proto.ByteSize() < _COPIED:
-        other = without_winograd(model.proto)
+    candidates = [(what, option, model, changed) for what, option, changed in switches(model.skeleton, options)]
+    if not model.data and serialised_bytes(model.skeleton) < _COPIED:
+        other = without_winograd(model.skeleton)
         candidates += [] if other is None else [("no Winograd convolution", "", from_proto(other), options)]
     for what, option, one, changed in candidates:
         file = convert(one, changed)

@@ -92,7 +92,7 @@ def attempt(case: Case, target: Target) -> FixAttempt:
         applied=tuple(dict.fromkeys(each.rewrite for each in result.applied)),
         refused=tuple(f"{each.rewrite}: {each.reason}" for each in result.refused),
         problem=problem,
-        obstacle=_obstacle(result.model.proto, target),
+        obstacle=_obstacle(result.model.skeleton, target),
     )
 
 

@@ -95,8 +95,8 @@ def _values(
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Every tensor of the main graph, by name, in one run."""
-    feeder = Feeder(model.proto, input_signature(model.proto), shapes, data, seed=seed)
-    runner = OnnxRuntimeRunner(_instrumented(model.proto, view))
+    feeder = Feeder(model.skeleton, input_signature(model.skeleton), shapes, data, seed=seed)
+    runner = OnnxRuntimeRunner(_instrumented(model.skeleton, view))
     if feeder.draws:
         found = run_on_data(feeder, runner, feeder.draws[:1])
     else:

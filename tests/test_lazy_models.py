@@ -329,7 +329,7 @@ def with_constants(file: Path) -> Path:
         ]
         result = helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, SHAPE)
         branches.append(helper.make_graph(nodes, name, [], [result]))
-    zero = numpy_helper.from_array(np.float32(0), "zero")
+    zero = numpy_helper.from_array(np.zeros((), np.float32), "zero")
     nodes = [
         helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
         helper.make_node("Greater", ["sum", "zero"], ["positive"]),

@@ -17,22 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.errors import (
-    ExportError,
-    MnncompatError,
-    ModelError,
-    OutputError,
-    RunnerError,
-    TableError,
-    UsageError,
-)
+from mnncompat.errors import ExportError, MnncompatError, ModelError, OutputError, RunnerError, TableError, UsageError
 
 if TYPE_CHECKING:
+    __version__: str
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from onnx import ModelProto
 
+    from mnncompat.converting.converted import Converted
     from mnncompat.converting.pipeline import Conversion
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.mnn import ConvertOptions, Limits
@@ -42,6 +36,7 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 __all__ = [
+    "Converted",
     "ExportError",
     "MnncompatError",
     "ModelError",
@@ -222,6 +217,7 @@ def convert(  # noqa: PLR0913 - options
     """
     from dataclasses import replace
 
+    from mnncompat.converting.converted import narrowed
     from mnncompat.converting.gate_options import GateOptions
     from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model, given_path
     from mnncompat.converting.pipeline import convert_model
@@ -232,7 +228,8 @@ def convert(  # noqa: PLR0913 - options
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
     gate = replace(gate, inputs=given_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
-    return convert_model(given_model(model), given_path(out), options=replace(gate, head=head_form(head), time=time))
+    gate = replace(gate, head=head_form(head), time=time)
+    return narrowed(convert_model(given_model(model), given_path(out), options=gate))
 
 
 def verify(  # noqa: PLR0913 - options
@@ -337,3 +334,16 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     from mnncompat.converting.torch_export import ExportOptions, export_module
 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
+
+
+def __getattr__(name: str) -> Any:
+    """`__version__` and `Converted`, which take time to find and to import."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mnncompat")
+    if name == "Converted":
+        from mnncompat.converting.converted import Converted
+
+        return Converted
+    raise AttributeError(f"module 'mnncompat' has no attribute '{name}'")

@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mnncompat
-
 if TYPE_CHECKING:
     from onnx import ModelProto
 
@@ -39,13 +37,14 @@ def assert_converts(
         AssertionError: It does not; the message is the report of `mnncompat convert`.
         MnncompatError: The work could not be done, e.g. `ModelError` for a model that cannot be read.
     """
+    from mnncompat.converting.api import convert
     from mnncompat.converting.converted import Converted
     from mnncompat.parity import FLOAT32
     from mnncompat.report import OutputFormat, render
 
     if tolerance is not None:
         options["tolerance"] = replace(FLOAT32, rtol=tolerance)
-    result = mnncompat.convert(model, out, **options)
+    result = convert(model, out, **options)
     if isinstance(result, Converted):
         return result
     raise AssertionError("\n" + render([result], OutputFormat.TEXT))

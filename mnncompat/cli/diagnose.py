@@ -43,6 +43,10 @@ Replay = Annotated[
 Picture = Annotated[Path | None, option("--svg", metavar="FILE", help="Draw the error along the graph.")]
 All = Annotated[bool, option("--all", help="Show every layer, not only the telling ones.")]
 
+_PROCESSES = 12
+_CHILD_SECONDS = 100.0
+"""Processes that may hang before the time for all of it is over: a node that hangs is found by bisection."""
+
 
 def diagnose(  # noqa: PLR0913 - options
     model: Model = None,
@@ -130,7 +134,7 @@ def diagnose_options(
     drawing = Drawing(
         shapes={}, data=real_data(None), tolerance=general or rough, tolerances=overrides, seed=seed, memory=memory
     )
-    limits = child_limits(seconds).with_memory(memory)
+    limits = child_limits(_CHILD_SECONDS if seconds is None else seconds / _PROCESSES).with_memory(memory)
     return DiagnoseOptions(drawing=drawing, converter=converter, limits=limits, inner=rough or FLOAT32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +44,9 @@ class Body:
     file: Path | None
 
 
-def body_of(view: GraphView, index: int, values: _Values, file: Path | None, folder: Path) -> Body | None:
+def body_of(
+    view: GraphView, index: int, values: _Values, file: Path | None, folder: Path, beside: Collection[str] = ()
+) -> Body | None:
     """The body of a node that ran.
 
     Args:
@@ -53,6 +55,7 @@ def body_of(view: GraphView, index: int, values: _Values, file: Path | None, fol
         values: The right values of the graph.
         file: The converted file; None to leave it out.
         folder: For the body's own file.
+        beside: Values that the same op of the file may compute under their names, as those of an Identity behind it.
 
     Returns:
         The body; None if the node has none, or what it is fed with is not known.
@@ -73,7 +76,7 @@ def body_of(view: GraphView, index: int, values: _Values, file: Path | None, fol
     feeds = (outer,) if node.op_type == "If" else tuple(_steps(node, graph, model, outer, values))
     if not feeds or any(set(each) != {value.name for value in model.graph.input} for each in feeds):
         return None
-    own = None if file is None else _cut(file, node, folder / f"body-{index}.mnn", first=taken)
+    own = None if file is None else _cut(file, [*node.output, *beside], folder / f"body-{index}.mnn", first=taken)
     return Body(name=name, model=model, feeds=feeds, file=own if own and _fits(own, model) else None)
 
 
@@ -138,9 +141,9 @@ def _state_types(model: ModelProto, names: list[str], states: list[np.ndarray]) 
         inputs[name].type.tensor_type.elem_type = kind
 
 
-def _cut(file: Path, node: NodeProto, out: Path, *, first: bool) -> Path | None:
-    """The body of the op that computes a node's results, cut out of the file."""
-    for value in filter(None, node.output):
+def _cut(file: Path, results: Sequence[str], out: Path, *, first: bool) -> Path | None:
+    """The body of the op that computes one of these results, cut out of the file."""
+    for value in filter(None, results):
         found = bodies_of(file, value)
         if found is not None:
             name = found.first if first else found.second

@@ -14,7 +14,7 @@ from mnncompat.diagnosing.excerpts import Excerpt, excerpt, following
 from mnncompat.diagnosing.isolation import held_otherwise, isolated
 from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
-from mnncompat.results.diagnostics import Category, Diagnostic, Severity
+from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
 
+Found = tuple[Culprit, Excerpt | None]
+"""A culprit, and the part of the model that shows it alone."""
 _Guilty = set[tuple[str, ...]]
 _MAGNIFIED = "within the tolerance of a value inside the model; what follows magnifies the error"
 
 
 def culprits_of(
     measuring: Measuring, view: GraphView, chosen: Chosen, bench: Bench, options: ConvertOptions
-) -> tuple[list[tuple[Culprit, Excerpt | None]], _Guilty, tuple[str, ...]]:
+) -> tuple[list[Found], _Guilty, tuple[str, ...]]:
     """The culprits of a draw, each with the part that shows it, the values of their groups, and remarks.
 
     Args:
@@ -47,6 +49,17 @@ def culprits_of(
         _confirmed(_culprit(measuring, view, each, chosen), measuring, view, each, bench, options) for each in found
     ]
     return culprits, {each.group.values for each in found}, notes
+
+
+def united(found: Sequence[Found]) -> list[Found]:
+    """Each group of nodes once, with all outputs that it makes wrong, and all draws that show it."""
+    known: dict[tuple[Location, ...], Found] = {}
+    for each, part in found:
+        first, its_part = known.get(each.nodes, (each, part))
+        outputs = tuple(dict.fromkeys((*first.outputs, *each.outputs)))
+        draws = tuple(dict.fromkeys((*first.draws, *each.draws)))
+        known[each.nodes] = replace(first, outputs=outputs, draws=draws), its_part
+    return list(known.values())
 
 
 def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Chosen) -> Culprit:
@@ -69,7 +82,7 @@ def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Ch
 
 def _confirmed(
     culprit: Culprit, measuring: Measuring, view: GraphView, suspect: Suspect, bench: Bench, options: ConvertOptions
-) -> tuple[Culprit, Excerpt | None]:
+) -> Found:
     """A culprit with what happens to it alone, and the smallest part that shows it."""
     values = ChainMap(measuring.feeds, dict(measuring.golden))
     if suspect.own <= 1:
@@ -95,7 +108,7 @@ def _magnified(
     values: Mapping[str, np.ndarray],
     bench: Bench,
     options: ConvertOptions,
-) -> tuple[Culprit, Excerpt | None]:
+) -> Found:
     """A culprit that is within its tolerance by itself: it shows only together with what follows it."""
     told = replace(culprit, isolated=_MAGNIFIED, findings=known_about(view, suspect.group.nodes))
     part = excerpt(view, following(view, suspect.group.nodes), values, show=suspect.outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.control_flow import body_of
 from mnncompat.diagnosing.correspondence import Correspondence
 from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
-from mnncompat.diagnosing.culprits import culprits_of, known_about, misread
+from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, united
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
@@ -35,13 +35,12 @@ from mnncompat.parity import real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
 from mnncompat.report.measures import counted
-from mnncompat.results.diagnosis import Attempt, Culprit, Diagnosis, DiagnosisVerdict
+from mnncompat.results.diagnosis import Attempt, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.graph.view import GraphView
 
 _MOST_HIDDEN = 4
@@ -175,7 +174,7 @@ class _Run:
             return
         findings = known_about(self._view, range(len(self._view.nodes)))
         values = ChainMap(feeds, dict(golden))
-        found: tuple[Culprit, Excerpt | None] | None
+        found: Found | None
         found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
         if found is None and file is not None:
             names = output_names(self._model.skeleton)
@@ -210,7 +209,7 @@ class _Run:
     def _blame(self, file: Path, chosen: Chosen, golden: GoldenValues, hidden: frozenset[str]) -> None:
         """Find the culprits, without values that the file holds in another form."""
         measuring = self._measured(file, chosen, golden, hidden)
-        culprits: list[tuple[Culprit, Excerpt | None]] = []
+        culprits: list[Found] = []
         values = ChainMap(measuring.feeds, dict(measuring.golden))
         guilty: set[tuple[str, ...]] = set()
         if chosen.failing:
@@ -220,17 +219,31 @@ class _Run:
             if more - hidden:
                 self._blame(file, chosen, golden, hidden | more)
                 return
-            culprits = [self._inside(each, file, values) for each in culprits]
+            culprits = united([self._inside(each, file, values) for each in culprits])
+            culprits = united([*culprits, *self._of_other_draws(file, chosen, hidden)])
+            may_be_switched = not any(part or each.in_file for each, part in culprits)
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
             self._found = replace(
                 self._found,
                 verdict=verdict,
                 culprits=tuple(each for each, _ in culprits),
                 notes=(*self._found.notes, *notes),
-                attempts=() if any(part for _, part in culprits) else self._switched(chosen, golden),
+                attempts=self._switched(chosen, golden) if may_be_switched else (),
             )
         self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
         self._write_repro(culprits[0] if culprits else None, values)
+
+    def _of_other_draws(self, file: Path, chosen: Chosen, hidden: frozenset[str]) -> Iterator[Found]:
+        """Culprits of further draws that fail."""
+        for other in chosen.others:
+            self._progress(f"another draw: {other.feeds.name}")
+            golden = self._golden(other.feeds.arrays)
+            if isinstance(golden, Failure) or not other.failing:
+                continue
+            measuring = self._measured(file, other, golden, hidden)
+            values = ChainMap(measuring.feeds, dict(measuring.golden))
+            for each in culprits_of(measuring, self._view, other, self._bench, self._options.converter)[0]:
+                yield self._inside(each, file, values)
 
     def _switched(self, chosen: Chosen, golden: GoldenValues) -> tuple[Attempt, ...]:
         """The whole model with one switch after the other; a body is no model that could be converted alone."""
@@ -248,13 +261,12 @@ class _Run:
         )
         return tuple(tried)
 
-    def _inside(
-        self, found: tuple[Culprit, Excerpt | None], file: Path | None, values: Mapping[str, np.ndarray]
-    ) -> tuple[Culprit, Excerpt | None]:
+    def _inside(self, found: Found, file: Path | None, values: Mapping[str, np.ndarray]) -> Found:
         """A culprit that holds bodies: the node inside, where that can be told."""
         culprit, part = found
         index = next((each.index for each in culprit.nodes if each.op_type in ("If", "Loop")), None)
-        body = None if index is None else body_of(self._view, index, values, file, self._folder)
+        beside = [name for each in culprit.nodes for name in each.outputs]
+        body = None if index is None else body_of(self._view, index, values, file, self._folder, beside)
         if index is None or body is None:
             return found
         where = self._view.location(index)
@@ -266,7 +278,7 @@ class _Run:
             inner = diagnose(from_proto(body.model), body.file, options)
         except MnncompatError:
             return found
-        if not inner.culprits:
+        if not inner.culprits or inner.culprits[0].status != culprit.status:
             return found
         first = inner.culprits[0]
         path = (*where.graph, f"{where.node}.{body.name}")
@@ -274,7 +286,7 @@ class _Run:
         shown = (*culprit.shown_by, *(f"inside {where.path}: {each}" for each in first.shown_by))
         return replace(first, nodes=nodes, outputs=culprit.outputs, draws=culprit.draws, shown_by=shown), part
 
-    def _write_repro(self, found: tuple[Culprit, Excerpt | None] | None, values: Mapping[str, np.ndarray]) -> None:
+    def _write_repro(self, found: Found | None, values: Mapping[str, np.ndarray]) -> None:
         """Write the repro of the first culprit, if that is wanted and it shows alone."""
         folder, options = self._options.repro, self._options.converter
         if folder is None or found is None:

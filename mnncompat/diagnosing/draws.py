@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mnncompat.parity.reference import Reference
     from mnncompat.results.diagnosis import Deviation
     from mnncompat.results.parity_report import ParityReport
+
+
+_MOST_OTHERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class Chosen:
         also: Names of the further draws that are known to fail.
         failure: How MNN failed; None if it gave outputs.
         report: What `verify` found; None if the first draw was plain enough.
+        others: The worst of the further draws that fail, to be looked at as well.
     """
 
     feeds: NamedFeeds
@@ -71,6 +75,7 @@ class Chosen:
     also: tuple[str, ...] = ()
     failure: Failure | None = None
     report: ParityReport | None = None
+    others: tuple[Chosen, ...] = ()
 
 
 def first_reference(model: Model, drawing: Drawing) -> Reference:
@@ -173,22 +178,24 @@ def _verified(model: Model, file: Path, drawing: Drawing, limits: Limits, folder
 
 
 def of_report(model: Model, report: ParityReport, kept: Path, drawing: Drawing) -> Chosen:
-    """The draw to look at, of a comparison whose data were kept."""
+    """The draw to look at first, and others, of a comparison whose data were kept."""
     saved = load_data(kept)
-    wrong = [(out.name, each) for out in report.outputs for each in out.comparisons if not each.passed]
     by_name = {feed.name: at for at, feed in enumerate(saved.feeds)}
-    worst = max(wrong, key=lambda each: each[1].error_ratio, default=None)
-    at = by_name.get(worst[1].draw, 0) if worst else 0
-    feeds = saved.feeds[at]
+    wrong: dict[str, dict[str, float]] = {}
+    for output in report.outputs:
+        for each in output.comparisons:
+            if not each.passed and each.draw in by_name:
+                wrong.setdefault(each.draw, {})[output.name] = each.error_ratio
+    worst = sorted(wrong, key=lambda draw: -max(wrong[draw].values()))
     side = next((each.failure for each in report.failures if each.runner == "MNN"), None)
-    outputs = saved.actual[at] if saved.actual else {}
-    off = deviations(model, saved.expected[at], outputs, drawing) if outputs else {}
-    names = {name for name, each in wrong if each.draw == feeds.name}
-    return Chosen(
-        feeds=feeds,
-        failing={name: each for name, each in off.items() if name in names},
-        outputs=outputs,
-        also=tuple(dict.fromkeys(each.draw for _, each in wrong if each.draw != feeds.name)),
-        failure=side,
-        report=report,
-    )
+
+    def chosen(draw: str) -> Chosen:
+        at = by_name[draw]
+        outputs = saved.actual[at] if saved.actual else {}
+        off = deviations(model, saved.expected[at], outputs, drawing) if outputs else {}
+        failing = {name: each for name, each in off.items() if name in wrong.get(draw, ())}
+        return Chosen(feeds=saved.feeds[at], failing=failing, outputs=outputs)
+
+    first = chosen(worst[0] if worst else saved.feeds[0].name)
+    others = tuple(chosen(draw) for draw in worst[1 : 1 + _MOST_OTHERS])
+    return replace(first, also=tuple(worst[1:]), failure=side, report=report, others=others)

@@ -32,6 +32,8 @@ _WRITES = "`mnncompat diagnose MODEL --repro DIR` writes one"
 _FILES = ("model.onnx", "feeds.npz", "expected.npz", "actual.npz", "repro.json", "repro.py", "issue.md")
 _LEFT = ("model.mnn", "computed.npz", ".__convert_external_data.bin")
 _VERSION = 1
+_RTOL = 1e-3
+"""What the script allows, unless the fault is smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit,
         "outputs": list(part.expected),
         "argv": options.argv(),
         "options": _stated(options),
-        "rtol": 1e-3,
+        "rtol": min(_RTOL, _shown(part, outcome) / 2),
         "nodes": [node.op_type for node in part.model.graph.node],
         "from": [each.path for each in culprit.nodes],
         "versions": versions(),
@@ -167,6 +169,26 @@ def _require_fed(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], expect
 def replayed(repro: Repro, bench: Bench) -> Outcome:
     """Convert and run a repro again."""
     return bench.attempt(repro.part, repro.options)
+
+
+def _shown(part: Excerpt, outcome: Outcome) -> float:
+    """The largest difference as a share of the value and the size of its output, which is what the script looks at."""
+    found = [_RTOL * 2]
+    for name, right in part.expected.items():
+        actual = outcome.outputs.get(name)
+        if (
+            name in outcome.deviations
+            and outcome.deviations[name].is_wrong
+            and actual is not None
+            and actual.size == right.size > 0
+        ):
+            wanted = right.astype(np.float64).reshape(-1)
+            size = np.abs(wanted) + np.sqrt(np.mean(np.square(wanted)))
+            with np.errstate(all="ignore"):
+                share = np.abs(actual.astype(np.float64).reshape(-1) - wanted) / size
+            largest = float(share[np.isfinite(share)].max(initial=0.0))
+            found += [largest] if largest > 0 else []
+    return min(found)
 
 
 def _numbered(word: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
 from mnncompat.diagnosing.golden import GoldenValues, golden_values
-from mnncompat.diagnosing.layer_table import layers, layout_differences
+from mnncompat.diagnosing.layer_table import layers, layout_differences, other_contents
 from mnncompat.diagnosing.measuring import Measuring
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
@@ -85,6 +85,7 @@ class _Run:
         self._bench = bench
         self._view: GraphView = view_model(model).main
         self._started = time.monotonic()
+        self._hidden: set[str] = set()
         self._found = Diagnosis(
             source=model.name,
             file="",
@@ -306,18 +307,22 @@ class _Run:
     def _measured(self, file: Path, chosen: Chosen, golden: GoldenValues, known: Collection[str]) -> Measuring:
         """Both errors of every value, without values that the file holds in another form."""
         names = output_names(self._model.skeleton)
-        hidden = set(known)
+        hidden = self._hidden | set(known)
         while True:
             measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
             number = counted(len(measuring.tensors.numbers), "tensor")
             self._progress(f"look inside: {number} of the file, as it computes them")
             measuring.measure_accumulated(names)
+            is_last = len(hidden) > _MOST_HIDDEN * len(names)
             more = set(layout_differences(measuring, names)) - hidden
-            if not more or len(hidden) > _MOST_HIDDEN * len(names):
+            if not more or is_last:
+                self._progress("look inside: each one by itself, fed with right values")
+                measuring.measure_own(list(measuring.tensors.numbers))
+                more = other_contents(measuring, names) - hidden
+            if not more or is_last:
                 break
             hidden |= more
-        self._progress("look inside: each one by itself, fed with right values")
-        measuring.measure_own(list(measuring.tensors.numbers))
+        self._hidden = hidden
         return measuring
 
     def _runner(self, file: Path) -> TraceRunner:

@@ -101,7 +101,7 @@ def _with_constants(
     before = _constants_before(view, whole.nodes)
     part = excerpt(view, {*whole.nodes, *before}, values) if before else None
     found = None if part is None else bench.attempt(part, options)
-    if part is None or found is None or found.is_right:
+    if part is None or found is None or found.is_right or found.failure is not None:
         return None
     for index in before[:_MOST_NODES]:
         one = excerpt(view, {*whole.nodes, index}, values)
@@ -136,7 +136,7 @@ def _with_neighbours(
     part = excerpt(view, near, values)
     if part is not None:
         found = bench.attempt(part, options)
-        if not found.is_right:
+        if not found.is_right and found.failure is None:
             beside = [index for index in near if index not in whole.nodes]
             wrong = _first_wrong(view, beside, values, bench, options)
             if wrong is not None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
 
+_CLEARLY = 10.0
+"""Errors that differ by this factor are not the same one."""
+
 
 def layers(measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, ...]]) -> tuple[Layer, ...]:
     """Every group of the file, in the order of computation.
@@ -86,3 +89,24 @@ def layout_differences(measuring: Measuring, outputs: Collection[str]) -> Iterat
     for name in wrong - set(outputs):
         if not wrong.intersection(readers.get(name, ())):
             yield name
+
+
+def other_contents(measuring: Measuring, outputs: Collection[str]) -> set[str]:
+    """Values of which the file holds another one under their name, as that of the ReLU that was joined with them.
+
+    What is computed from such a value is wrong where the right value is put there, and is not as the file runs.
+    """
+    found: set[str] = set()
+    accumulated = measuring.found.accumulated
+    for name, own in measuring.found.own.items():
+        whole = accumulated.get(name)
+        if whole is None or not own.is_wrong or not whole.error_ratio * _CLEARLY < own.error_ratio:
+            continue
+        found |= {
+            each
+            for each in measuring.tensors.before[name]
+            if each in accumulated
+            and accumulated[each].is_wrong
+            and accumulated[each].error_ratio > whole.error_ratio * _CLEARLY
+        }
+    return found - set(outputs)

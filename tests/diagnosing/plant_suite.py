@@ -93,7 +93,9 @@ def _chosen(found: list[Site], draws: np.random.Generator, count: int) -> list[S
 
 def _wanted(model: Model, file: Path, site: Site) -> set[str]:
     """Values of the nodes with the fault: those of the groups that hold the op, or what it computes in a body."""
-    inside = _wanted_inside(model, file, site) if site.body else None
+    inside = _wanted_inside(model, file, site) if site.body else set()
+    if site.body and not inside:  # MNN's own loop, as of an LSTM: named after what it computes
+        inside = {name for node in _inner(model.proto.graph) for name in node.output if name and name in site.body}
     if inside:
         return inside
     view = view_model(model).main

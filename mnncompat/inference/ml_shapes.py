@@ -65,6 +65,16 @@ def _classes(call: Call) -> Sequence[Result]:
     return [(element, (_batch(call),)), (TensorProto.FLOAT, (_batch(call), max(count, 2) or None))]
 
 
+def _machines(call: Call) -> Sequence[Result]:
+    """Labels; scores are those of pairs, unless there are probabilities."""
+    label, scores = _classes(call)
+    sizes = call.attribute("vectors_per_class") or ()
+    count = len(sizes)
+    if count > 2 and not call.attribute("prob_a"):  # noqa: PLR2004 - more than a pair
+        return [label, (TensorProto.FLOAT, (_batch(call), count * (count - 1) // 2))]
+    return [label, scores]
+
+
 def _linear(call: Call) -> Sequence[Result]:
     return [(TensorProto.FLOAT, (_batch(call), int(call.attribute("targets", 1))))]
 
@@ -88,7 +98,7 @@ ML_SHAPES: Mapping[str, ShapeFunction] = {
     "LinearRegressor": _linear,
     "Normalizer": _floats,
     "OneHotEncoder": _one_hot,
-    "SVMClassifier": _classes,
+    "SVMClassifier": _machines,
     "SVMRegressor": _machine,
     "Scaler": _floats,
     "TreeEnsemble": _trees,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import contrib_attention
 import contrib_norms
+import contrib_quantized
+import ml_models
 from foreign_models import Draw
 
-DRAWS: dict[str, Draw] = {**contrib_attention.DRAWS, **contrib_norms.DRAWS}
+DRAWS: dict[str, Draw] = {
+    **contrib_attention.DRAWS,
+    **contrib_norms.DRAWS,
+    **contrib_quantized.DRAWS,
+    **ml_models.DRAWS,
+}
 """By op type."""

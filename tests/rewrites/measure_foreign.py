@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from evaluation import evaluated
-from foreign_models import Configuration, Draw, assert_same, expected, twin
+from foreign_models import Array, Configuration, Draw, assert_same, expected, twin
 from foreign_ops import DRAWS
 from rewriting import TARGET
 
@@ -26,8 +28,8 @@ from mnncompat.probe.measurement import Outcome
 from mnncompat.probe.prober import Prober
 
 
-def judge(draw: Draw, seed: int, prober: Prober | None) -> None:
-    """Compare one configuration.
+def judge(draw: Draw, seed: int, prober: Prober | None) -> bool:
+    """Compare one configuration; False if it proves nothing, because rounding alone moves the kernel's own results.
 
     Raises:
         AssertionError: Something differs.
@@ -44,9 +46,39 @@ def judge(draw: Draw, seed: int, prober: Prober | None) -> None:
         assert all(a == b for a, b in zip(shape, value.shape, strict=True) if isinstance(a, int)), (shape, value.shape)
     result = twin(found, right)
     (values,) = evaluated(result, [found.feeds()])
-    assert_same(found, right, [values[each.name] for each in result.graph.output])
+    actual = [values[each.name] for each in result.graph.output]
+    try:
+        assert_same(found, right, actual)
+    except AssertionError:
+        if not is_unsettled(found, right, actual):
+            raise
+        return False
     if prober is not None:
         in_mnn(found, prober, dict(zip(names, right, strict=True)))
+    return True
+
+
+def is_unsettled(found: Configuration, right: Sequence[Array], actual: Sequence[Array]) -> bool:
+    """Whether the kernel's results move as far, where the operands of floats are off by a few millionths.
+
+    A quantised state that lies between two integers goes to either of them.
+    """
+    moved = [0.0] * len(right)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        given = {
+            name: (value * (1 + 3e-6 * rng.uniform(-1, 1, value.shape))).astype(value.dtype)
+            if value is not None and value.dtype.kind == "f" and name not in found.constants
+            else value
+            for name, value in found.inputs.items()
+        }
+        for place, other in enumerate(expected(replace(found, inputs=given))):
+            moved[place] = max(moved[place], _apart(right[place], other))
+    return all(_apart(one, two) <= 2 * far for one, two, far in zip(right, actual, moved, strict=True))
+
+
+def _apart(one: Array, two: Array) -> float:
+    return float(np.abs(one.astype(np.float64) - two.astype(np.float64)).max(initial=0))
 
 
 def in_mnn(found: Configuration, prober: Prober, right: dict[str, np.ndarray]) -> None:
@@ -80,9 +112,10 @@ def main() -> int:
     with Prober() as prober:
         for op in arguments.op or sorted(DRAWS):
             wrong: dict[str, list[int]] = {}
+            unsettled = 0
             for seed in range(arguments.first, arguments.first + arguments.configurations):
                 try:
-                    judge(DRAWS[op], seed, prober if arguments.mnn else None)
+                    unsettled += not judge(DRAWS[op], seed, prober if arguments.mnn else None)
                 except Exception as error:  # noqa: BLE001 - whatever fails is counted
                     words = f"{type(error).__name__}: {error}"[:300].replace("\n", " ")
                     if arguments.traceback:
@@ -90,7 +123,8 @@ def main() -> int:
                     wrong.setdefault(words, []).append(seed)
             count = sum(map(len, wrong.values()))
             failed += count
-            print(f"{op}: {arguments.configurations - count} of {arguments.configurations} right", flush=True)  # noqa: T201
+            told = f", {unsettled} of them moved as far by rounding" if unsettled else ""
+            print(f"{op}: {arguments.configurations - count} of {arguments.configurations} right{told}", flush=True)  # noqa: T201
             for words, seeds in wrong.items():
                 print(f"    seeds {seeds}: {words}", flush=True)  # noqa: T201
     return 1 if failed else 0

@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mnncompat.inference.contrib_op_types import TAKEN_OVER
-from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN
 from mnncompat.rewrites.contrib import (
+    array_ops,
     attention_ops,
+    block_quantized_ops,
     fused_ops,
     gelu_ops,
     group_query_ops,
     norm_ops,
+    quantized_lstm,
     quantized_ops,
     quantized_products,
 )
@@ -20,16 +23,25 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.ml import linear_models, preprocessing, trees
 from mnncompat.rewrites.model.expand_function import expanded
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
-_FAMILIES = (attention_ops, fused_ops, gelu_ops, group_query_ops, norm_ops, quantized_ops, quantized_products)
+_FAMILIES = (
+    *(array_ops, attention_ops, block_quantized_ops, fused_ops, gelu_ops, group_query_ops, norm_ops),
+    *(quantized_lstm, quantized_ops, quantized_products),
+)
+_ML_FAMILIES = (linear_models, preprocessing, trees)
 EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
     op: emit for family in _FAMILIES for op, emit in family.EMITTERS.items()
 }
 """How each is emitted, by op type."""
+ML_EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
+    op: emit for family in _ML_FAMILIES for op, emit in family.EMITTERS.items()
+}
+"""How each operator of ai.onnx.ml is emitted."""
 
 
 class ContribOpToOnnx(NodeRewrite):
@@ -77,6 +89,8 @@ class ContribOpToOnnx(NodeRewrite):
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
         """Emit the twin."""
         op, domain = node.node.op_type, node.node.domain
+        if domain == ML_DOMAIN and op in ML_EMITTERS:
+            return ML_EMITTERS[op](node, new)
         if domain.startswith("ai.onnx."):
             return expanded(node, new)
         if (domain != CONTRIB_DOMAIN and op not in IN_ONNX_DOMAIN) or not (op in EMITTERS or op in TAKEN_OVER):
@@ -90,7 +104,7 @@ class ContribOpToOnnx(NodeRewrite):
         """Operators of each family, one that ONNX adopted without a change, and one without an ONNX equivalent."""
         ms = '"": 17, "com.microsoft": 1'
         return (
-            *(example for family in _FAMILIES for example in family.examples()),
+            *(example for family in (*_FAMILIES, *_ML_FAMILIES) for example in family.examples()),
             rewritten(
                 "same in ONNX",
                 "(float[3,3] x) => (float[3,3] y) { y = com.microsoft.Trilu(x) }",

@@ -38,11 +38,13 @@ class Weights(NamedTuple):
         recurrent: (h, n * h), the transpose of R.
         bias: (n * h,) of the recurrence, None if it is zero.
         peepholes: Of the input, output and forget gates, (h,) each; empty if there are none.
+        product: The product of a state and the recurrent weights, where it is not that of matrices of floats.
     """
 
     recurrent: Value
     bias: Value | None
     peepholes: Sequence[Value]
+    product: Callable[[Value], Value] | None = None
 
 
 def require_sizes(node: NodeFacts, new: SubgraphBuilder, directions: int) -> None:
@@ -85,7 +87,7 @@ class Cell:
         self, node: NodeFacts, new: SubgraphBuilder, direction: int, directions: int, weights: Weights
     ) -> None:
         self._new = new
-        self._op = node.node.op_type
+        self._op = kind_of(node)
         self._weights = weights
         self._clip: float | None = node.attribute("clip")
         self._couples = bool(node.attribute("input_forget"))
@@ -126,7 +128,9 @@ class Cell:
 
     def _lstm(self, gates: Value, last: Value, cell: Value) -> list[Value]:
         size = last.dim(-1)
-        parts = self._new.split(self._biased(gates + last @ self._weights.recurrent), [size] * 4, 1)
+        product = self._weights.product
+        recurrence = last @ self._weights.recurrent if product is None else product(last)
+        parts = self._new.split(self._biased(gates + recurrence), [size] * 4, 1)
         of_input, of_output, of_forget, of_cell = parts
         peepholes = self._weights.peepholes
         if peepholes:
@@ -157,13 +161,18 @@ class Cell:
         return self._functions[position](value)
 
 
+def kind_of(node: NodeFacts) -> str:
+    """RNN, GRU or LSTM; variants of these end in the name."""
+    return next((each for each in GATES if node.node.op_type.endswith(each)), node.node.op_type)
+
+
 def activations(node: NodeFacts, new: SubgraphBuilder, directions: int) -> list[Activation]:
     """The activations of all directions, in order, with the alphas and betas that they take.
 
     Raises:
         NotApplicable: One is not ONNX's, or lacks numbers that have no default.
     """
-    default = _DEFAULTS[node.node.op_type] * directions
+    default = _DEFAULTS[kind_of(node)] * directions
     names = node.attribute("activations") if node.given("activations") else default
     alphas, betas = (list(node.attribute(name) or ()) for name in ("activation_alpha", "activation_beta"))
     if len(names) < len(default):

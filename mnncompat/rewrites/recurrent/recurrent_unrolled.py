@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import TensorProto
 
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
 from mnncompat.rewrites.recurrent.recurrent_cells import GATES, Cell, Weights, require_sizes
-from mnncompat.rewrites.recurrent.recurrent_loop import looped
+from mnncompat.rewrites.recurrent.recurrent_steps import (
+    BATCH_FIRST,
+    BIAS,
+    all_directions,
+    half_of_bias,
+    peepholes_of,
+    row_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mnncompat.support.node_facts import NodeFacts
-
-LONGEST = 128
-"""The largest number of steps that is unrolled: each is 5 to 15 nodes. More, or an unknown number, become a Loop."""
-_BIAS, _LENGTHS, _STATE, _PEEPHOLES = 3, 4, 5, 7
-_BATCH_FIRST = {3: (1, 0, 2), 4: (2, 0, 1, 3)}
 
 
 class RecurrentUnrolled(NodeRewrite):
@@ -61,32 +60,14 @@ class RecurrentUnrolled(NodeRewrite):
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         """Emit the steps of every direction."""
-        batch_first = bool(node.attribute("layout"))
-        value = new.transpose(new.input(0), _BATCH_FIRST[3]) if batch_first else new.input(0)
-        length = new.input(0).dims[1 if batch_first else 0]
-        if length == 0:
-            raise NotApplicable("the sequences are empty")
-        ways = {"reverse": (True,), "bidirectional": (False, True)}.get(node.attribute("direction"), (False,))
-        require_sizes(node, new, len(ways))
-        sequences: list[Value] = []
-        finals: list[list[Value]] = []
-        for number, backwards in enumerate(ways):
-            cell = Cell(node, new, number, len(ways), _weights(node, new, number))
-            gates, initial = _gates(new, value, number), _initial(node, new, number)
-            if isinstance(length, int) and length <= LONGEST:
-                steps = [new.squeeze(each, (0,)) for each in new.split(gates, [1] * length, 0)]
-                outputs, state = _run(new, cell, initial, steps, _masks(new, length), backwards=backwards)
-                sequences.append(new.concat([new.unsqueeze(each, (0, 1)) for each in outputs], 0))
-            else:
-                lengths = new.input(_LENGTHS) if new.has(_LENGTHS) else None
-                initial = [_for_batch(new, each, gates) for each in initial]
-                together, state = looped(new, cell, initial, gates, lengths, backwards=backwards)
-                sequences.append(new.unsqueeze(together, (1,)))
-            finals.append([new.unsqueeze(each, (0,)) for each in state])
-        results = [new.concat(sequences, 1), *(new.concat(list(each), 0) for each in zip(*finals, strict=True))]
-        if batch_first:
-            results = [new.transpose(each, _BATCH_FIRST[each.rank]) for each in results]
-        return list(results)
+        require_sizes(node, new, 2 if node.attribute("direction") == "bidirectional" else 1)
+        value = new.transpose(new.input(0), BATCH_FIRST[3]) if node.attribute("layout") else new.input(0)
+
+        def direction(number: int, directions: int) -> tuple[Cell, Value]:
+            cell = Cell(node, new, number, directions, _weights(node, new, number))
+            return cell, _gates(new, value, number)
+
+        return all_directions(node, new, direction, new.input(2).dim(2))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -200,105 +181,20 @@ def _loops() -> tuple[Example, ...]:
     )
 
 
-def _run(
-    new: SubgraphBuilder,
-    cell: Cell,
-    state: Sequence[Value],
-    steps: Sequence[Value],
-    masks: Sequence[Value | None],
-    *,
-    backwards: bool,
-) -> tuple[list[Value], list[Value]]:
-    """The outputs in the order of the input, and the last state."""
-    outputs: list[Value] = []
-    current = list(state)
-    for gates, mask in list(zip(steps, masks, strict=True))[:: -1 if backwards else 1]:
-        following = cell.step(gates, current)
-        if mask is None:
-            current = following
-            outputs.append(current[0])
-            continue
-        current = [new.op("Where", mask, after, before) for after, before in zip(following, current, strict=True)]
-        outputs.append(new.op("Where", mask, following[0], new.scalar(0.0, following[0])))
-    return outputs[:: -1 if backwards else 1], current
-
-
 def _gates(new: SubgraphBuilder, value: Value, number: int) -> Value:
     """The contribution of the input to the gates, (length, batch, gates * hidden)."""
     product = value @ _transposed_part(new, new.input(1), number)
-    return product + _half(new, number, 0) if new.has(_BIAS) else product
-
-
-def _for_batch(new: SubgraphBuilder, state: Value, gates: Value) -> Value:
-    """A state that is one row for all, as one row for each: the body of a Loop must not change its shape."""
-    if state.constant is None or state.dims[0] != 1 or gates.dims[1] == 1:
-        return state
-    sizes = new.concat([new.slice(new.op("Shape", gates), [1], [2], [0]), new.constant([state.dim(1)])], 0)
-    return new.op("Expand", state, sizes)
+    return product + half_of_bias(new, number, 0) if new.has(BIAS) else product
 
 
 def _weights(node: NodeFacts, new: SubgraphBuilder, number: int) -> Weights:
-    bias = _half(new, number, 1) if new.has(_BIAS) else None
-    peepholes: list[Value] = []
-    if node.node.op_type == "LSTM" and new.has(_PEEPHOLES):
-        row, size = _row(new, new.input(_PEEPHOLES), number), new.input(2).dim(2)
-        constant = row.constant
-        peepholes = (
-            new.split(row, [size] * 3, 0)
-            if constant is None
-            else [new.constant(each.copy()) for each in np.split(constant, 3)]
-        )
+    bias = half_of_bias(new, number, 1) if new.has(BIAS) else None
+    peepholes = peepholes_of(new, number, new.input(2).dim(2)) if node.node.op_type == "LSTM" else []
     return Weights(_transposed_part(new, new.input(2), number), bias, peepholes)
-
-
-def _half(new: SubgraphBuilder, number: int, half: int) -> Value:
-    """The bias of the input (0) or of the recurrence (1)."""
-    row, size = _row(new, new.input(_BIAS), number), new.input(_BIAS).dim(1) // 2
-    constant = row.constant
-    if constant is None:
-        return new.slice(row, [half * size], [(half + 1) * size], [0])
-    return new.constant(constant[half * size : (half + 1) * size].copy())
-
-
-def _row(new: SubgraphBuilder, value: Value, number: int) -> Value:
-    """The part of a value that belongs to one direction."""
-    constant = value.constant
-    if constant is not None:
-        return new.constant(constant[number].copy())
-    return new.squeeze(new.slice(value, [number], [number + 1], [0]), (0,))
 
 
 def _transposed_part(new: SubgraphBuilder, value: Value, number: int) -> Value:
     """The transposed matrix of one direction."""
-    row = _row(new, value, number)
+    row = row_of(new, value, number)
     constant = row.constant
     return new.transpose(row, (1, 0)) if constant is None else new.constant(np.ascontiguousarray(constant.T))
-
-
-def _initial(node: NodeFacts, new: SubgraphBuilder, number: int) -> list[Value]:
-    """The state before the first step: the output, and for LSTM the cell."""
-    result: list[Value] = []
-    for position in range(_STATE, _STATE + (2 if node.node.op_type == "LSTM" else 1)):
-        if not new.has(position):
-            zeros = np.zeros((1, new.input(2).dim(2)), new.input(0).element)
-            result.append(new.constant(zeros))
-            continue
-        value = new.input(position)
-        turned = new.transpose(value, _BATCH_FIRST[3]) if node.attribute("layout") else value
-        result.append(_row(new, turned, number))
-    return result
-
-
-def _masks(new: SubgraphBuilder, length: int) -> list[Value | None]:
-    """For each step, whether each sequence has not ended, (batch, 1); None if all have full length."""
-    if not new.has(_LENGTHS):
-        return [None] * length
-    lengths = new.input(_LENGTHS)
-    constant = lengths.constant
-    if constant is not None:
-        going = constant.reshape(-1, 1) > np.arange(length)
-        return [
-            None if going[:, step].all() else new.constant(going[:, step : step + 1].copy()) for step in range(length)
-        ]
-    column = new.unsqueeze(new.cast(lengths, TensorProto.INT32), (1,))
-    return [new.op("Less", new.constant(np.asarray(step, np.int32)), column) for step in range(length)]

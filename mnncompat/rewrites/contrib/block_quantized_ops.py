@@ -1,0 +1,123 @@
+"""Weights of a few bits with a scale for each block, as float weights; `contrib-op-to-onnx` calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnncompat.rewrites.contrib.precision import in_float32
+from mnncompat.rewrites.core.examples import refused, rewritten
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+
+if TYPE_CHECKING:
+    from mnncompat.rewrites.core.base import Example
+    from mnncompat.support.node_facts import NodeFacts
+
+_WIDTHS = (2, 4, 8)
+_BYTE = 8
+_ZEROS, _GROUPS, _BIAS = 3, 4, 5
+
+
+def examples() -> tuple[Example, ...]:
+    """A product, a table, and weights that are computed."""
+    ms = '"": 17, "com.microsoft": 1'
+    draws = np.random.default_rng(0)
+    weights = draws.integers(0, 256, (3, 2, 8)).astype(np.uint8)
+    return (
+        rewritten(
+            "weights of four bits",
+            """(float[N,20] x) => (float[N,3] y) {
+            y = com.microsoft.MatMulNBits<K=20, N=3, bits=4, block_size=16>(x, w, s) }""",
+            becomes="MatMul",
+            imports=ms,
+            w=weights,
+            s=(3, 2),
+        ),
+        rewritten(
+            "table of four bits",
+            """(int64[N,T] i) => (float[N,T,16] y) { y = com.microsoft.GatherBlockQuantized<bits=4, block_size=16,
+            gather_axis=0, quantize_axis=1>(t, i, s) }""",
+            becomes="Gather",
+            imports=ms,
+            t=draws.integers(0, 256, (5, 8)).astype(np.uint8),
+            s=(5, 1),
+        ),
+        refused(
+            "weights that are computed",
+            "computed at run time",
+            """(float[N,20] x, uint8[3,2,8] w) => (float[N,3] y) {
+            y = com.microsoft.MatMulNBits<K=20, N=3, bits=4, block_size=16>(x, w, s) }""",
+            imports=ms,
+            s=(3, 2),
+        ),
+    )
+
+
+def unpacked(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
+    """Integers of a few bits out of bytes, the low bits first, along the last axis."""
+    shifts = np.arange(0, _BYTE, bits, dtype=np.uint8)
+    parts = (values[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+    return parts.reshape(*values.shape[:-1], -1).astype(np.float32)
+
+
+def _width(node: NodeFacts) -> int:
+    bits = int(node.attribute("bits") or 4)
+    if bits not in _WIDTHS:
+        raise NotApplicable(f"weights of {bits} bits")
+    return bits
+
+
+def _product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
+    """MatMulNBits: (rows, K) times the transposed weights, (N, K)."""
+    if node.attribute("weight_prepacked"):
+        raise NotApplicable("the weights are packed for another device")
+    bits, size = _width(node), int(node.attribute("block_size"))
+    rows, columns = int(node.attribute("K")), int(node.attribute("N"))
+    blocks = -(-rows // size)
+    weights = unpacked(new.array(1).reshape(columns, -1), bits)[:, :rows]
+    scales = new.array(2).astype(np.float32).reshape(columns, blocks)
+    place = new.array(_GROUPS).reshape(-1)[:rows] if new.has(_GROUPS) else np.arange(rows) // size
+    zeros = np.full((columns, blocks), float(1 << (bits - 1)), np.float32)
+    if new.has(_ZEROS):
+        stated = new.array(_ZEROS)
+        if stated.dtype == np.uint8:
+            zeros = unpacked(stated.reshape(columns, -1), bits)[:, :blocks]
+        else:
+            zeros = stated.astype(np.float32).reshape(columns, blocks)
+    weights = (weights - zeros[:, place]) * scales[:, place]
+    value, narrow = in_float32(new, new.input(0))
+    result = new.op("MatMul", value, np.ascontiguousarray(weights.T))
+    if new.has(_BIAS):
+        result = result + in_float32(new, new.input(_BIAS))[0]
+    return [narrow(result)]
+
+
+def _table(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
+    """GatherBlockQuantized: rows of a table that is dequantised beforehand."""
+    data, scales = new.array(0), new.array(2)
+    if data.dtype.name.startswith("float"):
+        raise NotApplicable(f"a table of {data.dtype.name}")
+    axis = int(node.attribute("gather_axis") or 0) % data.ndim
+    stated = node.attribute("quantize_axis")
+    along = (1 if stated is None else int(stated)) % data.ndim
+    size, bits = int(node.attribute("block_size") or 128), _width(node)
+    is_packed = data.dtype == np.uint8
+    values = unpacked(data, bits) if is_packed else data.astype(np.float32)
+    place = np.arange(values.shape[along]) // size
+    zeros: Any = np.float32(1 << (bits - 1) if is_packed else 0)
+    if new.has(_ZEROS):
+        given = new.array(_ZEROS)
+        whole = unpacked(given, bits)[..., : scales.shape[along]] if is_packed else given.astype(np.float32)
+        zeros = whole.take(place, axis=along)
+    table = (values - zeros) * scales.astype(np.float32).take(place, axis=along)
+    return [new.op("Gather", table.astype(scales.dtype), new.input(1), axis=axis)]
+
+
+EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {
+    "GatherBlockQuantized": _table,
+    "MatMulNBits": _product,
+}
+"""How each is emitted, by op type."""

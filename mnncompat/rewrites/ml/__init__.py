@@ -1,0 +1,1 @@
+"""Rewrites of the operators of ai.onnx.ml into ONNX's own."""

@@ -18,6 +18,7 @@ from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.function_domains import FUNCTION_DOMAINS
 from mnncompat.inference.mean_domains import weights_of_mean
 from mnncompat.inference.state_domains import concat, recurrent, scan
+from mnncompat.inference.table_domains import TABLE_DOMAINS
 
 Found = Iterator[Use | Claim]
 Rule = Callable[[Reading], Found]
@@ -277,6 +278,7 @@ _PASSED = (
 RULES: Mapping[str, Rule] = {
     **FUNCTION_DOMAINS,
     **ATTENTION_DOMAINS,
+    **TABLE_DOMAINS,
     **dict.fromkeys(_PASSED, _pass),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _arithmetic),
     **dict.fromkeys(("And", "Or", "Xor", "Not"), _logic),

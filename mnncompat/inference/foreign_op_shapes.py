@@ -138,14 +138,6 @@ def _crop(call: Call) -> Sequence[Result]:
     return [(call.dtype(0), None if shape is None or rois is None else (rois[0], shape[1], *size))]
 
 
-def _reduced_mean(call: Call) -> Sequence[Result]:
-    shape, axes, keeps = call.shape(0), call.attribute("axes"), call.attribute("keepdims", 1)
-    if shape is None:
-        return [(call.dtype(0), None)]
-    reduced = {axis % len(shape) for axis in axes} if axes else set(range(len(shape)))
-    return [(call.dtype(0), tuple(1 if p in reduced else d for p, d in enumerate(shape) if keeps or p not in reduced))]
-
-
 _CONTRIB: dict[str, ShapeFunction] = {
     "BiasSplitGelu": _bias_split,
     "CropAndResize": _crop,
@@ -157,7 +149,6 @@ _CONTRIB: dict[str, ShapeFunction] = {
     "Inverse": like(),
     "MatMulNBits": _block_product,
     "QEmbedLayerNormalization": _embedding,
-    "QLinearReduceMean": _reduced_mean,
     "RotaryEmbedding": like(),
     "SkipLayerNormalization": _skip,
     "SkipSimplifiedLayerNormalization": _skip,

@@ -17,13 +17,15 @@ from math import ceil, floor, inf, isinf
 from onnx import GraphProto, TensorProto
 
 from mnncompat.graph.operator_traits import SIZES
+from mnncompat.graph.protos import ONNX_DOMAINS
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.domain_rules import RULES
+from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, ML_DOMAIN
 from mnncompat.inference.shape_propagation import Shape
 from mnncompat.inference.state_domains import named_state
 
-_DOMAINS = ("", "ai.onnx", "com.microsoft")
+_DOMAINS = (*ONNX_DOMAINS, CONTRIB_DOMAIN, ML_DOMAIN)
 UNKNOWN_HIGH = 9
 """Largest of whole numbers that nothing bounds, counted from the least."""
 _WHOLE = (Kind.IDS, Kind.LENGTH, Kind.COUNT, Kind.SIZE)

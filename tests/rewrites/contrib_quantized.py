@@ -23,7 +23,7 @@ def lstm(rng: np.random.Generator) -> Configuration:
     count = 2 if way == "bidirectional" else 1
     scales = (count, 4 * size) if _chance(rng) else (count,)
     zeros = np.zeros(scales, kind) if kind == np.int8 else np.full(scales, 128, kind)
-    lengths = np.full(batch, steps if batch > 1 else rng.integers(1, steps + 1)) if _chance(rng, 0.3) else None
+    lengths = np.full(batch, steps) if _chance(rng, 0.3) else None
 
     def scale() -> Array:
         return np.asarray(rng.uniform(0.002, 0.01, scales), np.float32)

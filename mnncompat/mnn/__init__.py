@@ -7,6 +7,7 @@
     declared_ops()                -> op types | Failure
 
     read_graph(out.mnn)           -> MnnGraph: from the file, without MNN
+    read_values(out.mnn)          -> names of the values that the main graph computes
     count_ops(out.mnn)            -> {op type: count}
 
     with ForkServer() as server:  -> `convert` and `run` with `performer=server.perform`: milliseconds for each child
@@ -16,7 +17,7 @@ Importing this package imports neither MNN nor numpy.
 
 from mnncompat.mnn.converter import convert
 from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
-from mnncompat.mnn.graph import count_ops, declared_ops, read_graph
+from mnncompat.mnn.graph import count_ops, declared_ops, read_graph, read_values
 from mnncompat.mnn.options import ConvertOptions, Limits
 from mnncompat.mnn.outcome import (
     Converted,
@@ -56,6 +57,7 @@ __all__ = [
     "declared_ops",
     "interface",
     "read_graph",
+    "read_values",
     "run",
     "trace",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mnncompat.errors import ModelError
 from mnncompat.mnn import schema
@@ -16,10 +16,12 @@ from mnncompat.mnn.request import perform
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mnncompat.mnn.options import Limits
 
+_Content = TypeVar("_Content")
 _LISTED = re.compile(r"^Dump ONNX support Ops$(.*)^Total:", re.MULTILINE | re.DOTALL)
 _CONVERT = "convert the model again, or fetch the file again if it was downloaded"
 _FLOAT32, _NC4HW4 = 1, 2
@@ -89,11 +91,28 @@ def read_graph(model: Path) -> MnnGraph:
     Raises:
         ModelError: It cannot be read, is no `.mnn` file, or is damaged.
     """
+    return _read(model, _graph)
+
+
+def read_values(model: Path) -> frozenset[str]:
+    """Names of the values that a converted model computes outside of subgraphs; several times faster than `read_graph`.
+
+    Args:
+        model: The `.mnn` file.
+
+    Raises:
+        ModelError: It cannot be read, is no `.mnn` file, or is damaged.
+    """
+    return _read(model, _values)
+
+
+def _read(model: Path, read: Callable[[Flatbuffer], _Content]) -> _Content:
+    """Read something from a file."""
     try:
         if not model.is_file():
             raise ModelError(f"{model} is no file", hint="give the path of an .mnn file")
         with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _graph(Flatbuffer(content))
+            return read(Flatbuffer(content))
     except FlatbufferError as error:
         raise ModelError(f"{model} is no .mnn file, or is damaged: {error}", hint=_CONVERT) from error
     except ValueError as error:
@@ -102,10 +121,22 @@ def read_graph(model: Path) -> MnnGraph:
         raise ModelError(f"{model} cannot be read: {error.strerror or error}", hint="check the permissions") from error
 
 
-def _graph(buffer: Flatbuffer) -> MnnGraph:
+def _net(buffer: Flatbuffer) -> Table:
     net = buffer.root()
     if not net.has(_Net.OPS):
         raise FlatbufferError("there is no list of ops")
+    return net
+
+
+def _values(buffer: Flatbuffer) -> frozenset[str]:
+    net = _net(buffer)
+    names = net.texts(_Net.TENSORS)
+    computed = {index for op in net.tables(_Net.OPS) for index in op.numbers(_Op.OUTPUTS)}
+    return frozenset(names[index] for index in computed if 0 <= index < len(names))
+
+
+def _graph(buffer: Flatbuffer) -> MnnGraph:
+    net = _net(buffer)
     info = net.table(_Net.EXTRA_INFO)
     version = "" if info is None else info.text(_VERSION)
     names = net.texts(_Net.TENSORS)

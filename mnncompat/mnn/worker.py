@@ -183,17 +183,26 @@ def load(path: str, inputs: list[str], outputs: list[str], *, threads: int = 1, 
     Raises:
         TaskError: MNN cannot load it.
     """
-    from MNN import expr, nn
+    from MNN import nn
 
-    modes = {HIGH: expr.PrecisionMode.High, "normal": expr.PrecisionMode.Normal, "low": expr.PrecisionMode.Low}
     try:
-        mode = modes[precision]
-        module = nn.load_module_from_file(path, inputs, outputs, precision_mode=mode, thread_num=threads)
+        module = nn.load_module_from_file(path, inputs, outputs, **_settings(threads, precision))
     except SystemError as error:  # pymnn returns a result with an exception set
         raise TaskError(FailureKind.ERROR, "MNN cannot load the converted model") from error
     if module is None:
         raise TaskError(FailureKind.ERROR, "MNN returned no module for the converted model")
     return module
+
+
+def _settings(threads: int, precision: str) -> dict[str, Any]:
+    """How a module runs. `thread_num` is not heeded (3.6.1): it runs on four threads, which wait in a loop."""
+    from MNN import expr, nn
+
+    if hasattr(nn, "create_runtime_manager"):
+        runtime = {"backend": "CPU", "numThread": threads, "precision": precision}
+        return {"runtime_manager": nn.create_runtime_manager((runtime,))}
+    modes = {HIGH: expr.PrecisionMode.High, "normal": expr.PrecisionMode.Normal, "low": expr.PrecisionMode.Low}
+    return {"precision_mode": modes[precision], "thread_num": threads}  # releases that have none
 
 
 def forward(

@@ -60,7 +60,7 @@ OPERANDS = {
 """Positions of the operands that are multiplied, each with that of its zero point."""
 _QUANTIZES_TO_UINT8 = frozenset((f"{_CONTRIB}DynamicQuantizeMatMul", f"{_CONTRIB}DynamicQuantizeLSTM"))
 """Operators whose other operand is float, and is quantised to uint8 by the operator."""
-_NAMES = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantize")
+PRODUCTS = ("Integer", "QLinear", "QGemm", "QAttention", "DynamicQuantize")
 """One of them is in the name of each of `OPERANDS`."""
 
 
@@ -75,7 +75,7 @@ def with_exact_products(model: Path | str | bytes | ModelProto) -> ModelProto | 
     Returns:
         The copy; None if there is nothing to change, which is known from the names of operators alone.
     """
-    proto = parsed(model, _NAMES)
+    proto = parsed(model, PRODUCTS)
     if proto is None or not any(qualified_op(node) in OPERANDS for node in nodes_of(proto)):
         return None
     copy = inlined_copy(proto)

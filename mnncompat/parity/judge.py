@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
-from mnncompat.parity.metrics import agrees
 from mnncompat.parity.outliers import examine
 from mnncompat.parity.output_scale import fitted
 from mnncompat.parity.scores import NO_SCORES, Scores, excuse_ties
@@ -67,7 +66,7 @@ class Judge:
         unexplained: Outputs whose failures are taken as they are.
         coarse: Outputs that are functions which saturate.
         scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
-        rounded: What holds for `loose` instead, where one of them does not agree, and why.
+        rounded: Says what holds for `loose` instead, where one of them does not agree, and why; asked then alone.
         loose: Outputs whose tolerance follows from how the weights are stored.
     """
 
@@ -79,7 +78,7 @@ class Judge:
         *,
         coarse: Collection[str] = (),
         scores: Scores = NO_SCORES,
-        rounded: Rounded | None = None,
+        rounded: Callable[[], Rounded | None] | None = None,
         loose: Collection[str] = (),
     ) -> None:
         self.tolerances = dict(tolerances)
@@ -126,31 +125,43 @@ class Judge:
         for name in other:
             del self.tolerances[name]
             self.facts.append(f"{self.scores.labels[name]}: not compared, the file's {name!r} is another tensor")
-        self._loosen(expected, actual)
-        return tuple(self._output(name, feeds, expected, actual) for name in self.tolerances if name not in without)
+        names = [name for name in self.tolerances if name not in without]
+        examined = {name: self._examined(name, feeds, expected, actual) for name in names}
+        for name in self._loosened(examined, expected):
+            examined[name] = self._examined(name, feeds, expected, actual)
+        return tuple(self._output(name, feeds, expected, draws) for name, draws in examined.items())
 
-    def _loosen(self, expected: Outputs, actual: Outputs) -> None:
-        """Take the tolerance of rounded weights where outputs do not agree by that of full ones."""
-        names = [name for name in self._loose if name in self.tolerances]
-        if self._rounded is None or all(self._agrees(name, expected, actual) for name in names):
-            return
-        self._given |= dict.fromkeys(names, self._rounded.tolerance)
-        self.fit(expected)
-        self.facts.append(self._rounded.words)
-
-    def _agrees(self, name: str, expected: Outputs, actual: Outputs) -> bool:
-        """Whether an output agrees in every draw, without a single outlier."""
-        strict, pairs = replace(self.tolerances[name], outliers=0.0), zip(expected, actual, strict=True)
-        return all(name in found and agrees(wanted[name], found[name], strict) for wanted, found in pairs)
-
-    def _output(self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs) -> OutputParity:
-        tolerance = self.tolerances[name]
-        draws = examine(
+    def _examined(
+        self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, actual: Outputs
+    ) -> Sequence[Examined]:
+        return examine(
             [each[name] for each in expected],
             [each.get(name) for each in actual],
             [feed.name for feed in feeds],
-            tolerance,
+            self.tolerances[name],
         )
+
+    def _loosened(self, examined: Mapping[str, Sequence[Examined]], expected: Outputs) -> list[str]:
+        """Take the tolerance of rounded weights where outputs do not agree by that of full ones.
+
+        Returns:
+            The outputs with another tolerance: none if all agree in every draw, without a single outlier.
+        """
+        names = [name for name in self._loose if name in examined]
+        if all(draw.comparison.passed for name in names for draw in examined[name]):
+            return []
+        rounded = None if self._rounded is None else self._rounded()
+        if rounded is None:
+            return []
+        self._given |= dict.fromkeys(names, rounded.tolerance)
+        self.fit(expected)
+        self.facts.append(rounded.words)
+        return names
+
+    def _output(
+        self, name: str, feeds: Sequence[NamedFeeds], expected: Outputs, draws: Sequence[Examined]
+    ) -> OutputParity:
+        tolerance = self.tolerances[name]
         if name in self.scores.choices:
             draws = self._without_ties(name, draws, expected)
         comparisons = tuple(each.by_share for each in draws)

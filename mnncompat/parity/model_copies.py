@@ -36,6 +36,11 @@ def parsed(model: Path | str | bytes | ModelProto, names: Sequence[str]) -> Mode
         return None
 
 
+def mentions(proto: ModelProto, names: Sequence[str]) -> bool:
+    """Whether an operator of these names, or of which they are parts, is in a model."""
+    return any(name in node.op_type for node in nodes_of(proto) for name in names)
+
+
 def nodes_of(proto: ModelProto) -> Iterator[NodeProto]:
     """The nodes of all graphs and functions."""
     yield from all_nodes(proto.graph.node)

@@ -18,12 +18,13 @@ from google.protobuf.message import EncodeError
 from mnncompat.errors import RunnerError
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
-from mnncompat.parity.exact_products import with_exact_products
+from mnncompat.parity.exact_products import PRODUCTS, with_exact_products
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
 from mnncompat.parity.missing_kernels import says_missing_kernel, with_definitions
+from mnncompat.parity.model_copies import mentions
 from mnncompat.parity.speed import Timings
-from mnncompat.parity.stated_noise import with_stated_noise
+from mnncompat.parity.stated_noise import RANDOM, with_stated_noise
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ class OnnxRuntimeRunner:
         model: A file, or a model in memory. A file's external data is found beside it.
         name: What reports call it.
         folder: Where the external data of a model in memory lies.
+        known: The same as it was read already, if `model` is a file: it is then not searched for operators that need
+            another form.
         frees: Whether memory goes back to the system as soon as a tensor is over. That is slower; otherwise what the
             largest run took, rounded up to a power of two, stays with the session.
     """
 
-    __slots__ = ("_folder", "_frees", "_model", "_session", "name", "timings")
+    __slots__ = ("_folder", "_frees", "_known", "_model", "_session", "name", "timings")
 
     def __init__(
         self,
@@ -83,9 +86,11 @@ class OnnxRuntimeRunner:
         *,
         name: str = "onnxruntime",
         folder: Path | None = None,
+        known: onnx.ModelProto | None = None,
         frees: bool = False,
     ) -> None:
         self.name = name
+        self._known = known
         self._model = model
         self._folder = folder
         self._frees = frees
@@ -170,6 +175,8 @@ class OnnxRuntimeRunner:
     def _runnable(self) -> tuple[Path | str | bytes | onnx.ModelProto, Path | None]:
         """What computes what the graph says, a large model without its weights; and the folder of its external data."""
         model = without_weights(self._model) or self._model
+        if self._known is not None and not mentions(self._known, (*RANDOM, *PRODUCTS)):
+            return model, self._folder
         stated = with_stated_noise(model)
         exact = with_exact_products(model if stated is None else stated) or stated
         model = model if exact is None else exact
@@ -187,17 +194,23 @@ class OnnxRunner:
         model: A file, or a model in memory. A file's external data is found beside it.
         name: What reports call it.
         folder: Where the external data of a model in memory lies.
+        known: The same as it was read already, see `OnnxRuntimeRunner`.
     """
 
     __slots__ = ("_fast", "_folder", "_is_refused", "_model", "_slow", "name", "timings")
 
     def __init__(
-        self, model: Path | str | onnx.ModelProto, *, name: str = "onnxruntime", folder: Path | None = None
+        self,
+        model: Path | str | onnx.ModelProto,
+        *,
+        name: str = "onnxruntime",
+        folder: Path | None = None,
+        known: onnx.ModelProto | None = None,
     ) -> None:
         self.name = name
         self._model = model
         self._folder = folder
-        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder)
+        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder, known=known)
         self.timings = self._fast.timings
         self._slow: Any = None
         self._is_refused = False

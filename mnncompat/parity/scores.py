@@ -183,10 +183,11 @@ class ScoringRunner:
         """What it gave of them in the last run; None if it was not run."""
         return self._plain.in_session
 
-    def ask(self, names: Collection[str]) -> None:
-        """Give tensors inside the model with the outputs of the first of the feeds, as far as the file has them."""
+    def ask(self, names: Collection[str]) -> Collection[str]:
+        """Give tensors inside the model with the outputs of the first of the feeds; returns those that the file has."""
         held = _tensors(self._path) if names else set()
         self._plain.inner = tuple(name for name in names if name in held)
+        return self._plain.inner
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]] | Failure:
         """Run the model on each of the feeds, see `Runner`. Without the scores, where MNN gives the outputs alone."""
@@ -218,10 +219,10 @@ def scores_in_file(scores: Scores, path: Path) -> tuple[Scores, list[str]]:
     return scores.without(missing), notes
 
 
-def _tensors(path: Path) -> set[str]:
+def _tensors(path: Path) -> Collection[str]:
     """The tensors of a file's main graph; none if it cannot be read."""
     try:
-        return {name for op in mnn.read_graph(path).ops if not op.body for name in op.values}
+        return mnn.read_values(path)
     except ModelError:
         return set()
 

@@ -26,6 +26,8 @@ from mnncompat.parity.model_copies import inlined_copy, nodes_of, parsed
 if TYPE_CHECKING:
     from pathlib import Path
 
+RANDOM = ("Random",)
+"""One of these is in the name of each operator that may be stated otherwise."""
 _NORMAL, _UNIFORM = "RandomNormal", "RandomUniform"
 """What the operators' names begin with."""
 
@@ -42,7 +44,7 @@ def with_stated_noise(model: Path | str | bytes | ModelProto) -> ModelProto | No
     Raises:
         ValueError: A node has a negative scale, or its low is above its high.
     """
-    proto = parsed(model, ("Random",))
+    proto = parsed(model, RANDOM)
     if proto is None or not any(map(_draws, nodes_of(proto))):
         return None
     copy = inlined_copy(proto)

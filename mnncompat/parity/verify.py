@@ -34,7 +34,7 @@ from mnncompat.results.failures import Failure
 from mnncompat.results.parity_report import ParityReport, Tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import numpy as np
 
@@ -99,12 +99,12 @@ def verify(  # noqa: PLR0913 - options
     scores, notes = (NO_SCORES, []) if random else scores_in_file(scores_of(proto), mnn_file)
     scored = scores.exposed(proto)
     subject = ScoringRunner(mnn_file, outputs=output_names(proto), scores=tuple(scores.labels), limits=limits)
-    rounded = rounded_weights(mnn_file) if as_stored and tolerance is None else None
+    rounded = partial(rounded_weights, mnn_file) if as_stored and tolerance is None else None
     judge = _judge(model, scored, scores, tolerance, tolerances, random, rounded)
     judge.facts += notes
     feeder = Feeder(proto, input_signature(proto), shapes or {}, real_data(inputs), seed=seed, memory=memory)
     shown = recorder.model if recorder is not None else scored if scores.labels else None
-    reference = OnnxRunner(model) if shown is None else OnnxRunner(shown, folder=folder)
+    reference = OnnxRunner(model, known=proto) if shown is None else OnnxRunner(shown, folder=folder)
     reached = random if recorder is None else recorder.left
     noise = None if recorder is None else recorder.recorded
     analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask, plants=power)
@@ -119,7 +119,7 @@ def _judge(
     tolerance: Tolerance | None,
     tolerances: Mapping[str, Tolerance] | None,
     random: Collection[str],
-    rounded: Rounded | None,
+    rounded: Callable[[], Rounded | None] | None,
 ) -> Judge:
     rounding = Rounding(lambda: scores.exposed(with_weights(model)))
     return Judge(

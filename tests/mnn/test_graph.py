@@ -57,6 +57,7 @@ def test_ops_are_listed_and_counted(onnx_file: WRITE, weight: np.ndarray, limits
     ]
     assert (graph.ops[0].values, graph.ops[3].values) == (("x",), ("z",))
     assert mnn.count_ops(path) == {"ConvertTensor": 2, "Convolution": 1, "Input": 1}
+    assert mnn.read_values(path) == {name for op in graph.ops for name in op.values} >= {"x", "z"}
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,13 @@ def test_what_counts_as_a_difference() -> None:
         ("y = Softmax<axis=1>(v)", 11, 4),
         ("y = Softmax(v)", 17, 4),
         ("y = Sigmoid(v)", 17, 0),
+        ("y = Relu(v)", 17, 0),
+        ("y = Elu<alpha=1.5>(v)", 17, 0),
+        ("y = HardSwish(v)", 17, 0),
+        ("y = Softplus(v)", 17, 0),
+        ("y = Softsign(v)", 17, 0),
+        ("lo = Constant<value_float=-0.4>() y = Max(v, lo)", 17, 0),
+        ("y = Clip<min=-0.5, max=0.5>(v)", 9, 0),
     ],
 )
 def test_results_and_slopes(text: str, opset: int, expected: int) -> None:

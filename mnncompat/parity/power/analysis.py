@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.parity.input_plan import NamedFeeds
-from mnncompat.parity.power.branches import never_taken
-from mnncompat.parity.power.faulty_model import FaultyModel, inlined
+from mnncompat.parity.power.branches import idle_positions
+from mnncompat.parity.power.clipped_classes import clipped_outputs, flat_classes, goal_of, unproven
+from mnncompat.parity.power.faulty_model import FaultyModel, inlined, saturating_outputs
 from mnncompat.parity.power.findings import Findings, KeptFindings
-from mnncompat.parity.power.flattened import differences, flattened
+from mnncompat.parity.power.flattened import differences, flattened, with_problems
 from mnncompat.parity.power.input_search import InputSearch
 from mnncompat.parity.power.operators import operators_with_weights
 from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from mnncompat.parity.input_plan import InputPlan
+    from mnncompat.parity.power.clipped_classes import FlatClasses
     from mnncompat.parity.power.trials import Pair
     from mnncompat.parity.reference import Reference
     from mnncompat.parity.runners import OnnxRunner
@@ -53,7 +55,8 @@ class PowerAnalysis:
         model: The original, with its weights or references to them.
         folder: Where external data lie.
         noise: Results of random nodes -> outputs that give them out, where MNN is fed with them.
-        ask: Is told which tensors are wanted from inside the model, of the first draw, beside MNN's outputs.
+        ask: Is told which tensors are wanted from inside the model, of the first draw, beside MNN's outputs, and says
+            which the file has.
         plants: False to plant no faults, and only find the classes that are saturated in every draw.
     """
 
@@ -63,7 +66,7 @@ class PowerAnalysis:
         *,
         folder: Path | None = None,
         noise: Mapping[str, str] | None = None,
-        ask: Callable[[Collection[str]], None] | None = None,
+        ask: Callable[[Collection[str]], Collection[str]] | None = None,
         plants: bool = True,
     ) -> None:
         self._model = model
@@ -75,6 +78,7 @@ class PowerAnalysis:
         self._remembered = False
         self._refusal = ""
         self._seconds = 0.0
+        self._held: Collection[str] = ()
 
     def measure(
         self,
@@ -101,18 +105,22 @@ class PowerAnalysis:
         self._limit = max(LEAST_SECONDS, SHARE * took)
         self._evaluated = ran.evaluated
         self._feeds, self._expected, self._tolerances = list(ran.feeds), list(expected), tolerances
-        if self._plants:
-            self._kept = KeptFindings(self._model, self._folder, ran.feeds, tolerances)
+        self._clipped = {name: tolerances[name] for name in clipped_outputs(self._model, tolerances)}
+        if self._plants or self._may_be_flattened():
+            self._kept = KeptFindings(self._model, self._folder, ran.feeds, tolerances, planted=self._plants)
             self._remembered = self._remember(reference)
-        reference.release()
-        if not self._remembered:
-            self._run((), None if ran.evaluated else ran.plan)
-        if self._ask is not None:
-            self._ask([each.value for each in self._found.flattened])
+            reference.release()
+            if not self._remembered:
+                self._run((), None if ran.evaluated else ran.plan)
+        self._ask_for_values()
         self._seconds += time.monotonic() - start
         told = self._refusal and self._plants
         notes = (f"not measured what the draws would show: {self._refusal}",) if told else ()
         return replace(ran, feeds=self._feeds, notes=(*ran.notes, *notes, *self._found.notes)), self._expected
+
+    def _ask_for_values(self) -> None:
+        """Ask for the values before functions that flatten classes."""
+        self._held = () if self._ask is None else self._ask([each.value for each in self._found.flattened])
 
     def before_functions(self, outputs: Sequence[OutputParity], first: Outputs) -> tuple[OutputParity, ...]:
         """Judge classes that are saturated in every draw by what comes before the function, too.
@@ -121,14 +129,16 @@ class PowerAnalysis:
             outputs: As they were judged.
             first: What MNN gave for the first draw; tensors from inside the model are taken out.
         """
-        problems: dict[str, list[str]] = {}
+        problems: dict[str, tuple[str, ...]] = {}
         inner = {each.value: first.pop(each.value, None) for each in self._found.flattened}
         exact = {each.name for each in outputs if not each.tolerance.is_rough}
         for each in self._found.flattened:
             found = inner[each.value]
-            if found is not None and found.shape == each.expected.shape and each.output in exact:
-                problems[each.output] = list(differences(each, found))
-        return tuple(replace(each, problems=(*each.problems, *problems.get(each.name, ()))) for each in outputs)
+            if found is None or found.shape != each.expected.shape or each.output not in exact:
+                self._held = [name for name in self._held if name != each.value]
+            elif why := tuple(differences(each, found)):
+                problems[each.output] = why
+        return tuple(with_problems(each, problems[each.name]) if each.name in problems else each for each in outputs)
 
     def conclude(self, outputs: Sequence[OutputParity], labels: Mapping[str, str] | None = None) -> Power | None:
         """What the proof would have caught.
@@ -159,6 +169,8 @@ class PowerAnalysis:
         for number, label in enumerate(self._found.labels):
             if number not in self._found.idle:
                 sides[self._state(number, without)].append(label)
+        if any(sides.values()):
+            sides[State.SILENT] += [each.label for each in self._flat_classes(without)]
         return Power(
             exercised=tuple(sides[State.EXERCISED]),
             silent=tuple(sides[State.SILENT]),
@@ -183,11 +195,20 @@ class PowerAnalysis:
         draws = [feed.name for feed in self._feeds]
         return state_of(self._found.records.get(number, {}), draws, self._tolerances, without)
 
+    def _may_be_flattened(self) -> bool:
+        """Whether a function that can saturate stands before an output."""
+        if self._model.functions:
+            return True
+        return any(each.slope is not None for each in saturating_outputs(self._model).values())
+
     def _remember(self, reference: OnnxRunner) -> bool:
         """Take what an earlier run found, and run the reference on the draws that it added."""
         found = self._kept.load()
         if found is None:
             return False
+        if not self._plants:
+            self._found.flattened = found.flattened
+            return True
         outputs = reference.run([feed.arrays for feed in found.searched]) if found.searched else []
         if isinstance(outputs, Failure):
             return False
@@ -215,7 +236,9 @@ class PowerAnalysis:
                 self._ask is not None and not without
             ):  # of the draws that everybody gets, not of those that are searched
                 self._found.flattened = list(flattened(faulty, self._feeds, self._expected, self._tolerances))
+                self._ask_for_values()
             if not self._plants:
+                self._kept.save(self._found)
                 return
             trials = Trials(faulty, self._feeds, self._expected, self._tolerances, self._found.records)
             trials.run(deadline, without)
@@ -226,6 +249,7 @@ class PowerAnalysis:
             self._found.notes += _told(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
+                self._move_classes(search, faulty)
 
     def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
         pairs = zip(self._feeds, self._expected, strict=True)
@@ -239,21 +263,7 @@ class PowerAnalysis:
             for number, each in enumerate(faulty.operators)
             if each.address and self._state(number, ()) is not State.EXERCISED
         }
-        self._found.notes = ()
-        if not inner:
-            return frozenset()
-        first = self._feeds[0].arrays
-        names = [name for name, each in first.items() if each.dtype.kind in "iub" and each.size == 1]
-        same = [name for name in names if all(np.array_equal(first[name], feed.arrays[name]) for feed in self._feeds)]
-        fixed = {name: first[name] for name in same if search is None or search.is_settled(name)}
-        branches = never_taken(faulty.unplanted, [feed.shapes for feed in self._feeds], fixed)
-        idle = frozenset(n for n, place in inner.items() if any(place[: len(each)] == each for each in branches))
-        refused = fixed.keys() - search.given if search is not None and idle else set()
-        self._found.notes = tuple(
-            f"input {name!r} was {fixed[name].item()} in every draw: at these sizes the model refuses the other values "
-            "that were tried"
-            for name in sorted(refused)
-        )
+        idle, self._found.notes = idle_positions(faulty.unplanted, self._feeds, inner, search)
         return idle
 
     def _add_draws(self, search: InputSearch, faulty: FaultyModel, trials: Trials) -> None:
@@ -277,13 +287,47 @@ class PowerAnalysis:
     ) -> None:
         silent = [number for number in self._counted() if self._state(number, ()) is State.SILENT]
         screened = np.random.default_rng(0).permutation(silent)[:_SCREENED].tolist()
-        number = len(self._found.searched) + 1
-        feed = NamedFeeds(name=SEARCHED if number == 1 else f"{SEARCHED} {number}", arrays=arrays)
-        if trials.add(feed, outputs, screened):
-            self._feeds.append(feed)
-            self._expected.append(outputs)
-            self._found.searched.append(feed)
+        if trials.add(NamedFeeds(name=self._next_name(), arrays=arrays), outputs, screened):
+            self._add(arrays, outputs)
             trials.run(deadline)
+
+    def _flat_classes(self, without: Collection[Pair], more: Sequence[Outputs] = ()) -> list[FlatClasses]:
+        """The classes that no draw shows, and that are not compared before a function.
+
+        Args:
+            without: Outputs on draws that do not count.
+            more: Outputs of a further draw.
+        """
+        draws = [*(feed.name for feed in self._feeds), *("" for _ in more)]
+        found = flat_classes([*self._expected, *more], draws, self._clipped, without)
+        return unproven(found, [each for each in self._found.flattened if each.value in self._held])
+
+    def _move_classes(self, search: InputSearch, faulty: FaultyModel) -> None:
+        """Add draws on which classes move that no other draw shows."""
+        left = self._flat_classes(())
+        goals = (goal_of(each, faulty.saturating.get(each.output), self._expected[0]) for each in left)
+        for arrays in search.class_proposals([each for each in goals if each is not None]) if left else ():
+            if not left or len(self._found.searched) == _MOST_SEARCHED or time.process_time() > search.deadline:
+                return
+            outputs = search.run(arrays)
+            if isinstance(outputs, Failure) or not _is_finite(outputs):
+                continue
+            own = {name: outputs[name] for name in faulty.outputs}
+            after = self._flat_classes((), [own])
+            if sum(len(each.indices) for each in after) < sum(len(each.indices) for each in left):
+                self._add(arrays, own)
+                left = after
+
+    def _next_name(self) -> str:
+        """What a further draw is called."""
+        number = len(self._found.searched) + 1
+        return SEARCHED if number == 1 else f"{SEARCHED} {number}"
+
+    def _add(self, arrays: dict[str, np.ndarray], outputs: Outputs) -> None:
+        feed = NamedFeeds(name=self._next_name(), arrays=arrays)
+        self._feeds.append(feed)
+        self._expected.append(outputs)
+        self._found.searched.append(feed)
 
     def _operators(self) -> tuple[str, ...]:
         """What the operators with weights are called, as far as they can be found; the model as a whole, if not."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from onnx import ModelProto, numpy_helper
 
 from mnncompat.graph.model_file import Model
@@ -17,13 +18,41 @@ from mnncompat.inference.constant_folding import constant_value
 from mnncompat.inference.model_view import view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    import numpy as np
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mnncompat.graph.protos import GraphAddress
+    from mnncompat.parity.input_plan import NamedFeeds
+    from mnncompat.parity.power.input_search import InputSearch
 
     Shapes = Mapping[str, tuple[int, ...]]
+
+
+def idle_positions(
+    model: ModelProto, feeds: Sequence[NamedFeeds], inner: Mapping[int, GraphAddress], search: InputSearch | None
+) -> tuple[frozenset[int], tuple[str, ...]]:
+    """Which operators are in branches that are never taken at the sizes that are compared, and notes about inputs.
+
+    Args:
+        model: Without local functions; large weights may be references.
+        feeds: The draws.
+        inner: Of operators in subgraphs: position -> address of the graph.
+        search: Knows which values the model refuses; None if nothing may be searched.
+    """
+    if not inner:
+        return frozenset(), ()
+    first = feeds[0].arrays
+    names = [name for name, each in first.items() if each.dtype.kind in "iub" and each.size == 1]
+    same = [name for name in names if all(np.array_equal(first[name], feed.arrays[name]) for feed in feeds)]
+    fixed = {name: first[name] for name in same if search is None or search.is_settled(name)}
+    branches = never_taken(model, [feed.shapes for feed in feeds], fixed)
+    idle = frozenset(n for n, place in inner.items() if any(place[: len(each)] == each for each in branches))
+    refused = fixed.keys() - search.given if search is not None and idle else set()
+    notes = (
+        f"input {name!r} was {fixed[name].item()} in every draw: at these sizes the model refuses the other values "
+        "that were tried"
+        for name in sorted(refused)
+    )
+    return idle, tuple(notes)
 
 
 def never_taken(

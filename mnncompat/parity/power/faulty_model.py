@@ -20,7 +20,7 @@ from mnncompat.parity.runners import OnnxRunner
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from mnncompat.parity.power.operators import Operator
 
@@ -69,7 +69,7 @@ class FaultyModel:
             self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted) if planted else ()
             self.placeholders = with_placeholders(self.unplanted) if planted else 0
             self.outputs = tuple(value.name for value in self.unplanted.graph.output)
-            self.saturating = _saturating(self.unplanted, self.outputs)
+            self.saturating = saturating_outputs(self.unplanted)
             self._runner = OnnxRunner(self._planted(), folder=weights)
         except BaseException:
             self._temporary.cleanup()
@@ -121,9 +121,14 @@ def inlined(model: ModelProto) -> ModelProto:
     return inline_local_functions(model, convert_version=True)
 
 
-def _saturating(model: ModelProto, outputs: Sequence[str]) -> dict[str, Saturating]:
+def saturating_outputs(model: ModelProto) -> dict[str, Saturating]:
+    """The outputs that a function flattens, and where.
+
+    Args:
+        model: Without local functions; its weights need not be loaded.
+    """
     main = view_model(Model(proto=model, weights_loaded=False)).main
-    found = {name: saturating(main, name) for name in outputs}
+    found = {value.name: saturating(main, value.name) for value in model.graph.output}
     return {name: each for name, each in found.items() if each is not None}
 
 

@@ -70,6 +70,8 @@ class KeptFindings:
         folder: Where external data lie.
         feeds: The draws.
         tolerances: Of the outputs that count.
+        planted: False if no faults are planted: findings then are the saturated classes alone, which a file with
+            planted faults has as well.
     """
 
     def __init__(
@@ -78,21 +80,21 @@ class KeptFindings:
         folder: Path | None,
         feeds: Sequence[NamedFeeds],
         tolerances: Mapping[str, Tolerance],
+        *,
+        planted: bool = True,
     ) -> None:
         base = cache_folder()
         self._file: Path | None = None
+        self._others: tuple[Path, ...] = ()
         if base is not None:
-            self._file = base / "power" / f"{_key(model, folder, feeds, tolerances)}.npz"
+            whole = base / "power" / f"{_key(model, folder, feeds, tolerances)}.npz"
+            self._file = whole if planted else whole.with_suffix(".classes.npz")
+            self._others = () if planted else (whole,)
 
     def load(self) -> Findings | None:
         """What was found before; None if nothing was."""
-        if self._file is None:
-            return None
-        try:
-            with np.load(io.BytesIO(self._file.read_bytes()), allow_pickle=False) as arrays:
-                return _read(json.loads(arrays[_TEXT].tobytes()), arrays)
-        except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile):
-            return None
+        files = (*self._others, self._file) if self._file is not None else ()
+        return next((found for file in files if (found := _loaded(file)) is not None), None)
 
     def save(self, found: Findings) -> None:
         """Write the file, unless it would be large; the oldest files make room for it."""
@@ -102,6 +104,14 @@ class KeptFindings:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._file, _written(found), cache=True)
             _make_room(self._file.parent)
+
+
+def _loaded(file: Path) -> Findings | None:
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+            return _read(json.loads(arrays[_TEXT].tobytes()), arrays)
+    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile):
+        return None
 
 
 def _make_room(folder: Path) -> None:

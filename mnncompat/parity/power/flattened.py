@@ -11,6 +11,7 @@ class in a thousand is what is looked for.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mnncompat.parity.input_plan import NamedFeeds
     from mnncompat.parity.power.faulty_model import FaultyModel
     from mnncompat.parity.power.saturation import Saturating
-    from mnncompat.results.parity_report import Tolerance
+    from mnncompat.results.parity_report import OutputParity, Tolerance
 
     Outputs = dict[str, np.ndarray]
 
@@ -136,6 +137,14 @@ def differences(flat: Flattened, actual: np.ndarray) -> Iterator[str]:
                 f"wrong before {flat.function} ({flat.value!r}): number {indices[worst]} is off by {off[worst]:.3g} "
                 f"where its RMS is {size[worst]:.3g}"
             )
+
+
+def with_problems(output: OutputParity, why: Sequence[str]) -> OutputParity:
+    """An output that is wrong in the first draw, though not by its own values."""
+    first, *others = output.comparisons
+    told = (f"{first.draw}: {each}" for each in why)
+    first = replace(first, problems=(*first.problems, *why), inconclusive=False)
+    return replace(output, comparisons=(first, *others), problems=(*output.problems, *told))
 
 
 def _rms(values: np.ndarray, axis: int) -> np.ndarray:

@@ -37,6 +37,7 @@ _NEAR = 1.0
 _HALVINGS = 16
 _MOST_LINES = 4
 _MOST_STEPS = 200
+_MOST_GOALS = 3
 _NUMBERS = (Kind.NUMBERS, Kind.BOUNDED, Kind.PIXELS)
 
 
@@ -83,13 +84,23 @@ class InputSearch:
         """
         for name in dead:
             if name in self._faulty.saturating and self._free:
-                yield self._alive(self._faulty.saturating[name])
+                yield self.alive(self._faulty.saturating[name])
         for spec in self._plan.signature:
             yield from self.other_values(spec.name)
         for scale in _SCALES if self._free else ():
             yield from (self._scaled(arrays, scale, 0.0) for arrays, _ in self._draws)
         for offset in _OFFSETS if self._free else ():
             yield self._scaled(self._draws[0][0], 1.0, offset)
+
+    def class_proposals(self, goals: Sequence[Saturating]) -> Iterator[Arrays]:
+        """Inputs on which classes may move that do not on the draws, the most promising first.
+
+        Args:
+            goals: What the classes are made from.
+        """
+        if self._free:
+            yield from map(self.alive, goals[:_MOST_GOALS])
+        yield from self.proposals(())
 
     def run(self, arrays: Arrays) -> Arrays | Failure:
         """Run the model without a fault."""
@@ -117,7 +128,7 @@ class InputSearch:
         for value in sorted(others):
             yield arrays | {name: np.full_like(arrays[name], value)}
 
-    def _alive(self, goal: Saturating) -> Arrays:
+    def alive(self, goal: Saturating) -> Arrays:
         """The inputs nearest to where a function is steep."""
         ends = [arrays for arrays in self._ends() if any(np.any(arrays[name]) for name in self._free)]
         reached = [point for arrays in ends if (point := self._point(arrays, goal)) is not None]

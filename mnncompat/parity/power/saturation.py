@@ -13,7 +13,7 @@ import numpy as np
 
 from mnncompat.graph.operator_traits import ARITHMETIC, CASTS, RESHAPES
 from mnncompat.graph.protos import attribute, is_onnx
-from mnncompat.inference.constant_folding import is_constant
+from mnncompat.inference.constant_folding import constant_value, is_constant
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -24,7 +24,14 @@ _FAR = 1e4
 """Larger values count as this one: they may be infinite."""
 _ONE_AXIS = 13
 """The opset from which on a Softmax has one axis."""
-_HANDED_ON = frozenset((*CASTS, *RESHAPES, *ARITHMETIC, "Identity", "Transpose", "Slice", "Gather"))
+_TAILS = {"Elu": (0.0, np.inf), "HardSwish": (-3.0, np.inf), "Softplus": (0.0, np.inf)}
+"""Where functions of one flat side are steep."""
+HANDED_ON = frozenset((*CASTS, *RESHAPES, *ARITHMETIC, "Identity", "Transpose", "Slice", "Gather"))
+"""Operators that are looked through, if they have one operand that is computed."""
+CLIPPING = frozenset(
+    ("Clip", "Erf", "HardSigmoid", "Max", "Min", "Relu", "Sigmoid", "Softsign", "Tanh", "ThresholdedRelu", *_TAILS)
+)
+"""Functions of one number that are flat somewhere."""
 
 
 class Steep(NamedTuple):
@@ -50,7 +57,7 @@ class Saturating(NamedTuple):
         element: Its element type (`onnx.TensorProto.DataType`).
         steep: Where the function is steep.
         function: Type of the operator.
-        slope: Gives the function's result and its slope for float64 operands; None for other functions than those.
+        slope: Gives the function's result and its slope for float64 operands; None for functions that choose.
     """
 
     value: str
@@ -68,26 +75,59 @@ def saturating(view: GraphView, output: str) -> Saturating | None:
         output: One of its outputs.
     """
     node = view.producer(output)
-    while node is not None and is_onnx(node) and node.op_type in _HANDED_ON:
+    while node is not None and is_onnx(node) and node.op_type in HANDED_ON:
         computed = [name for name in node.input if name and not is_constant(view, name)]
         node = view.producer(computed[0]) if len(computed) == 1 else None
-    if node is None or not is_onnx(node) or not node.input or view.producer(node.input[0]) is None:
+    if node is None or not is_onnx(node):
         return None
-    value = node.input[0]
-    steep, element = _steep(node), view.dtype(value)
+    value = next((name for name in node.input if name and not is_constant(view, name)), "")
+    if view.producer(value) is None:
+        return None
+    limits = bounds(view, node)
+    steep, element = _steep(node, limits), view.dtype(value)
     if steep is None or element is None:
         return None
-    return Saturating(value, element, steep, node.op_type, _slope(node, view.opset))
+    return Saturating(value, element, steep, node.op_type, _slope(node, view.opset, limits))
 
 
-def _steep(node: NodeProto) -> Steep | None:
+def bounds(view: GraphView, node: NodeProto) -> tuple[float, float] | None:
+    """Between which numbers an operator hands on its operand as it is, and beyond which it is flat; None of others."""
+    if not is_onnx(node):
+        return None
+    if node.op_type == "Relu":
+        return 0.0, np.inf
+    if node.op_type == "ThresholdedRelu":
+        return attribute(node, "alpha", 1.0), np.inf
+    if node.op_type == "Clip":
+        low = _number(view, node, 1, attribute(node, "min", -np.inf))
+        high = _number(view, node, 2, attribute(node, "max", np.inf))
+        return None if low is None or high is None or low > high else (low, high)
+    if node.op_type in ("Max", "Min") and len(node.input) == 2:  # noqa: PLR2004 - with a constant
+        limit = _number(view, node, 1, None) if is_constant(view, node.input[1]) else _number(view, node, 0, None)
+        if limit is not None:
+            return (limit, np.inf) if node.op_type == "Max" else (-np.inf, limit)
+    return None
+
+
+def _number(view: GraphView, node: NodeProto, place: int, default: float | None) -> float | None:
+    """A constant operand of one element; None if it is another one."""
+    if place >= len(node.input) or not node.input[place]:
+        return default
+    found = constant_value(view, node.input[place]) if is_constant(view, node.input[place]) else None
+    return float(found.item()) if found is not None and found.size == 1 else None
+
+
+def _steep(node: NodeProto, limits: tuple[float, float] | None) -> Steep | None:
     if node.op_type in ("Sigmoid", "Tanh", "HardSigmoid", "Softsign", "Erf"):
         return Steep(lambda value: _mean(np.abs(value)), _sign)
-    if node.op_type == "Clip":
-        middle = (attribute(node, "min", 0.0) + attribute(node, "max", 0.0)) / 2
-        return Steep(lambda value: _mean(np.abs(value - middle)), lambda value: _sign(value - middle))
-    if node.op_type == "Relu":
-        return Steep(lambda value: _mean(np.maximum(-value, 0)), _sign)
+    limits = limits or _TAILS.get(node.op_type)
+    if limits is not None:
+        low, high = limits
+        middle = sum(limits) / 2 if np.isfinite(limits).all() else low if np.isfinite(low) else high
+        return Steep(
+            lambda value: _mean(np.maximum(np.maximum(low - value, value - high), 0)),
+            lambda value: _sign(value - (middle if np.isfinite(middle) else 0.0)),
+        )
     if node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "ArgMin", "TopK"):
         axis = attribute(node, "axis", 0 if node.op_type.startswith("Arg") else -1)
         flip = -1 if node.op_type == "ArgMin" else 1
@@ -95,17 +135,18 @@ def _steep(node: NodeProto) -> Steep | None:
     return None
 
 
-def _slope(node: NodeProto, opset: int) -> Slope | None:
-    if node.op_type == "Sigmoid":
-        return _of_sigmoid
-    if node.op_type == "Tanh":
-        return lambda value: (np.tanh(value), 1 - np.square(np.tanh(value)))
+def _slope(node: NodeProto, opset: int, limits: tuple[float, float] | None) -> Slope | None:
+    if limits is not None:
+        return lambda value: _within(value, *limits)
+    if node.op_type == "Elu":
+        alpha = attribute(node, "alpha", 1.0)
+        return lambda value: _of_exponential(value, alpha)
     if node.op_type == "HardSigmoid":
         alpha, beta = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
         return lambda value: _of_bounds(alpha * value + beta, alpha)
     if node.op_type == "Softmax":
         return lambda value: _of_softmax(value, _axes(node, opset, value.ndim))
-    return None
+    return _SLOPES.get(node.op_type)
 
 
 def _axes(node: NodeProto, opset: int, rank: int) -> tuple[int, ...]:
@@ -119,6 +160,15 @@ def _of_sigmoid(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return result, result * (1 - result)
 
 
+def _within(value: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.clip(value, low, high), np.where((value > low) & (value < high), 1.0, 0.0)
+
+
+def _of_exponential(value: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    power = np.exp(np.minimum(value, 0))
+    return np.where(value > 0, value, alpha * (power - 1)), np.where(value > 0, 1.0, alpha * power)
+
+
 def _of_bounds(line: np.ndarray, slope: float) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(line, 0, 1), np.where((line > 0) & (line < 1), slope, 0.0)
 
@@ -129,6 +179,15 @@ def _of_softmax(value: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, n
         np.exp(result, out=result)
         result /= result.sum(axis=axes, keepdims=True)
     return result, result * (1 - result)
+
+
+_SLOPES: dict[str, Slope] = {
+    "HardSwish": lambda value: (value * np.clip(value / 6 + 0.5, 0, 1), np.clip(value / 3 + 0.5, 0, 1)),
+    "Sigmoid": _of_sigmoid,
+    "Softplus": lambda value: (np.logaddexp(value, 0), _of_sigmoid(value)[0]),
+    "Softsign": lambda value: (value / (1 + np.abs(value)), 1 / np.square(1 + np.abs(value))),
+    "Tanh": lambda value: (np.tanh(value), 1 - np.square(np.tanh(value))),
+}
 
 
 def _sign(value: np.ndarray) -> int:

@@ -175,7 +175,8 @@ class InputPlanner:
     def at_other_sizes(self, plan: InputPlan, names: Sequence[str]) -> Iterator[InputPlan]:
         """A few ways to give dimensions other sizes; the others keep theirs where the graph allows it.
 
-        Those that feed fewer numbers than the plan, and so take less time, come first.
+        Those that feed at most half of the numbers of the plan come first, then those that feed fewer: they take less
+        time, and the batch is varied at their sizes.
 
         If it allows no other sizes of a single dimension, it is given other ones all the same, for the runtime to
         refuse. None that is estimated to exceed the memory limit.
@@ -191,6 +192,7 @@ class InputPlanner:
             key=lambda sizes: (
                 len(names) - _differ(sizes, plan.sizes, names),
                 self._fed(sizes) > self._fed(plan.sizes),
+                2 * self._fed(sizes) > self._fed(plan.sizes),
             )
         )
         if not found and len(names) == 1:

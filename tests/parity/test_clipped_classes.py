@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +97,13 @@ def test_without_planted_faults_saturated_classes_are_remembered(
     assert verify(plain, converted(plain, tmp_path), power=False).passed
 
 
-def outputs(*values: list[list[float]]) -> tuple[list[dict[str, np.ndarray]], list[str]]:
+def outputs(*values: Sequence[Sequence[float]]) -> tuple[list[dict[str, np.ndarray]], list[str]]:
     return [{"y": np.array(each, np.float32)} for each in values], [str(place) for place in range(len(values))]
 
 
 def test_which_classes_are_flat() -> None:
-    first = [[0, 0.5, 6, 0, 2], [0, 0, 0, 0, 2]]
-    second = [[0, 0.7, 6, 1e-12, 2], [0, 3, 6, 0, 1]]
+    first = [[0, 0.5, 6, 0, 2], [0.0, 0, 0, 0, 2]]
+    second = [[0, 0.7, 6, 1e-12, 2], [0.0, 3, 6, 0, 1]]
     (found,) = flat_classes(*outputs(first, second), {"y": FLOAT32}, set())
     assert found == FlatClasses("y", 1, (0, 2, 3), 5)
     assert found.label == "classes 0, 2, 3 of output 'y' (clipped in every draw)"

@@ -430,4 +430,4 @@ def test_every_other_operator_of_the_table_is_shifted(op: str) -> None:
 
 
 def test_a_file_is_searched_for_what_is_in_every_name() -> None:
-    assert [op for op in OPERANDS if not any(part in op for part in exact_products._NAMES)] == []
+    assert [op for op in OPERANDS if not any(part in op for part in exact_products.PRODUCTS)] == []

@@ -71,9 +71,9 @@ def inspect(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Run `model` (a path) on `FEEDS`, into `OUTPUTS`; returns the processor time of each draw, of this thread, on which MNN
-    runs: the clock of a process with a limit moves in steps of 4 ms (Linux).
+    """Run `model` (a path) on `FEEDS`, into `OUTPUTS`; returns the processor time of each draw.
 
+    That is of this thread, on which MNN runs: the clock of a process with a limit moves in steps of 4 ms (Linux).
     `inputs` and `outputs` are names. Both files hold the arrays of one draw after the other, in the order of the names.
     Tensors named in `inner` are computed of the first draw afterwards, into `INNER`; the draws of the numbers `session`
     are run in MNN's Session API after that, into `SESSION`.

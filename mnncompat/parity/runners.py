@@ -175,11 +175,10 @@ class OnnxRuntimeRunner:
     def _runnable(self) -> tuple[Path | str | bytes | onnx.ModelProto, Path | None]:
         """What computes what the graph says, a large model without its weights; and the folder of its external data."""
         model = without_weights(self._model) or self._model
-        if self._known is not None and not mentions(self._known, (*RANDOM, *PRODUCTS)):
-            return model, self._folder
-        stated = with_stated_noise(model)
-        exact = with_exact_products(model if stated is None else stated) or stated
-        model = model if exact is None else exact
+        if self._known is None or mentions(self._known, (*RANDOM, *PRODUCTS)):
+            stated = with_stated_noise(model)
+            exact = with_exact_products(model if stated is None else stated) or stated
+            model = model if exact is None else exact
         if isinstance(model, onnx.ModelProto) and isinstance(self._model, (str, Path)):
             return model, follow_links(model, Path(self._model))
         return model, self._folder

@@ -16,7 +16,7 @@ from mnncompat.parity.power.faulty_model import FaultyModel, inlined, saturating
 from mnncompat.parity.power.findings import Findings, KeptFindings
 from mnncompat.parity.power.flattened import differences, flattened, with_problems
 from mnncompat.parity.power.input_search import InputSearch
-from mnncompat.parity.power.operators import operators_with_weights
+from mnncompat.parity.power.operators import operators_with_weights, uncounted
 from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import ENOUGH, Power
@@ -246,7 +246,7 @@ class PowerAnalysis:
             self._found.records = trials.records
             search = self._search_from(plan, faulty, min(deadline, time.process_time() + SEARCH_SECONDS))
             self._found.idle = self._idle(faulty, search)
-            self._found.notes += _told(faulty.placeholders)
+            self._found.notes += uncounted(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
                 self._move_classes(search, faulty)
@@ -348,10 +348,3 @@ class PowerAnalysis:
 
 def _is_finite(outputs: Mapping[str, np.ndarray]) -> bool:
     return all(bool(np.isfinite(each).all()) for each in outputs.values() if each.dtype.kind == "f")
-
-
-def _told(placeholders: int) -> tuple[str, ...]:
-    if not placeholders:
-        return ()
-    which = "1 operator with weights does" if placeholders == 1 else f"{placeholders} operators with weights do"
-    return (f"{which} not count: their weights, or those behind them, are one number repeated",)

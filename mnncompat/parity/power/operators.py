@@ -86,6 +86,14 @@ def with_placeholders(model: ModelProto) -> int:
     return sum(is_placeholder for view, index, is_placeholder in _found(model))
 
 
+def uncounted(placeholders: int) -> tuple[str, ...]:
+    """A note about the operators that do not count because of their weights."""
+    if not placeholders:
+        return ()
+    which = "1 operator with weights does" if placeholders == 1 else f"{placeholders} operators with weights do"
+    return (f"{which} not count: their weights, or those behind them, are one number repeated",)
+
+
 def _found(model: ModelProto) -> Iterator[tuple[GraphView, int, bool]]:
     """The operators with weights, and whether only placeholders are seen of them."""
     views = list(view_model(Model(proto=model, weights_loaded=False)).graphs())

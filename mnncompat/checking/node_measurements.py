@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mnncompat.checking.checker import MEASURED, UNKNOWN
 from mnncompat.errors import OutputError, TableError
 from mnncompat.files.allowance import bounds_of_children
+from mnncompat.files.user_cache import cache_folder
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
 from mnncompat.probe.evidence import read_evidence, written
@@ -18,7 +19,6 @@ from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.nodes import NodeCase, node_cases_of
 from mnncompat.probe.prober import LIMITS
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
-from mnncompat.support.user_cache import cache_folder
 
 if TYPE_CHECKING:
     from mnncompat.parity import Given

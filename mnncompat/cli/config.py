@@ -26,7 +26,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "accept": (list, "accept", ("convert", "verify")),
     "require-session": (bool, "require_session", ("convert", "verify")),
     "recurrent": (str, "recurrent", ("convert",)),
-    "precision": (str, "precision", ("check", "fix")),
+    "precision": (str, "precision", ("check", "fix", "convert", "verify")),
     "devices": (dict, "", ()),
     "per-file-ignores": (dict, "", ()),
     "ignore-nodes": (list, "", ()),

@@ -10,6 +10,7 @@ from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import Reporting, begin_work, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
+from mnncompat.cli.device_options import UNDEPLOYED, DeployedDevice
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
@@ -50,6 +51,7 @@ def convert(  # noqa: PLR0913 - options
     require_session: api_options.RequireSession = False,
     recurrent: api_options.Recurrent = "auto",
     power: options.Power = True,
+    device: DeployedDevice = UNDEPLOYED,
     diagnose: options.Diagnosed = False,
     time: options.Time = False,
     seed: options.Seed = 0,
@@ -68,7 +70,7 @@ def convert(  # noqa: PLR0913 - options
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
-    _convert_all(paths, gate, shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
+    _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
 
 
 class _Report(NamedTuple):
@@ -183,7 +185,7 @@ def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
 
     model = load(Path(result.source))
     if result.fix is not None and result.fix.changed:
-        target = Target(choice=gate.rows, head=gate.head)
+        target = Target(arch=gate.arch, precision=gate.precision, choice=gate.rows, head=gate.head)
         model = fix_model(model, rewrites=gate.all_rewrites, target=target, prove=False).model
     converter = replace(gate.whole_converter, recurrent_ops=result.recurrent == "ops")
     seconds = None if gate.limits is None else gate.limits.seconds

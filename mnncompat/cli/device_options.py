@@ -8,6 +8,7 @@ from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.converting.gate_options import GateOptions
     from mnncompat.devices.device import Where
     from mnncompat.devices.names import DeviceName
 
@@ -41,6 +42,67 @@ ArchOption = Annotated[
     ),
 ]
 PRECISIONS = ("high", "normal", "low")
+LOW = PRECISIONS[-1]
+
+
+class OnDevice(NamedTuple):
+    """A device to measure on."""
+
+    device: DeviceOption = None
+    precision: PrecisionOption = None
+    threads: ThreadsOption = 1
+
+    def where(self) -> Where | None:
+        """Where, None for this machine.
+
+        Raises:
+            UsageError: There is no such device or precision, or a number of threads is given without a device.
+        """
+        return _where(self.device, self.precision, self.threads)
+
+    @property
+    def untried(self) -> str:
+        """What is said where a file is deployed in float16 and no device runs it; else empty."""
+        return _untried(self.device, self.precision)
+
+
+class DeployedDevice(NamedTuple):
+    """A device to run a file on, and what is rewritten for it."""
+
+    device: DeviceOption = None
+    precision: PrecisionOption = None
+    threads: ThreadsOption = 1
+    arch: ArchOption = None
+
+    def applied(self, gate: GateOptions) -> GateOptions:
+        """A conversion for the place where the file is deployed; run there too, if a device is named.
+
+        Raises:
+            UsageError: There is no such device or precision, or a number of threads is given without a device.
+        """
+        from dataclasses import replace
+
+        where = _where(self.device, self.precision, self.threads)
+        implied = None if where is None else where.device.arch
+        precision = parse_precision(self.precision)
+        untried = _untried(self.device, self.precision)
+        return replace(gate, where=where, arch=self.arch or implied, precision=precision, untried=untried)
+
+
+HERE, UNDEPLOYED = OnDevice(), DeployedDevice()
+"""This machine."""
+
+
+def _where(device: str | None, precision: str | None, threads: int) -> Where | None:
+    if device is None and threads > 1:
+        raise UsageError("--threads is about a device", hint="name it: --device arm64")
+    return parse_where(device, precision, threads)
+
+
+def _untried(device: str | None, precision: str | None) -> str:
+    if device is not None or parse_precision(precision) != LOW:
+        return ""
+    return "float16 was not run: precision low makes no difference on this machine; --device arm64 runs it"
 
 
 class DeploymentOptions(NamedTuple):

@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mnncompat.cli import Ended, Interrupted, options
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.declared import argument, option
+from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.progress import case_bar
 from mnncompat.cli.render import rendered
@@ -49,6 +50,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
     count: Annotated[int | None, option("--count", min=1, help="Size of the generated corpus.")] = None,
     jobs: options.CaseJobs = None,
     python: options.Python = None,
+    device: OnDevice = HERE,
     out: options.Recorded = None,
     resume: Annotated[bool, option("--resume", help="Go on with what FILE holds already.")] = False,
     fix: Annotated[bool, option("--fix", help="Measure each case before and after `mnncompat fix`.")] = False,
@@ -76,7 +78,8 @@ def probe(  # noqa: PLR0913 - one parameter an option
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return
-    _measure(selection, jobs=jobs, python=python, out=out, resume=resume, output_format=output_format)
+    place = {"jobs": jobs, "python": python, "where": device.where()}
+    _measure(selection, place, out=out, resume=resume, output_format=output_format)
 
 
 def _require_fit(case: list[str] | None, out: Path | None, output_format: str, *, resume: bool, fix: bool) -> None:
@@ -100,15 +103,15 @@ def _show(cases: Sequence[str], python: Path | None) -> None:
 
 
 def _measure(
-    selection: Selection, *, jobs: int | None, python: Path | None, out: Path | None, resume: bool, output_format: str
+    selection: Selection, place: dict[str, Any], *, out: Path | None, resume: bool, output_format: str
 ) -> None:
     from mnncompat.probe.environment import describe
     from mnncompat.probe.pool import Pool
     from mnncompat.probe.recording import Recording
 
     interrupted = False
-    with Pool(jobs=jobs, python=python) as pool:
-        header = describe(pool.environment)
+    with Pool(**place) as pool:
+        header = describe(pool.environment, place["where"])
         recording = Recording(out, header, resume=resume)
         before = frozenset(recording.found)
         try:

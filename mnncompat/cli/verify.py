@@ -12,6 +12,7 @@ from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.console import begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
+from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
@@ -53,6 +54,7 @@ def verify(  # noqa: PLR0913 - options
     accept: options.Accept = None,
     require_session: api_options.RequireSession = False,
     power: options.Power = True,
+    device: OnDevice = HERE,
     diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
@@ -73,8 +75,8 @@ def verify(  # noqa: PLR0913 - options
         verified = _judged(load_data, model, file, tolerances)
     else:
         drawn = _Drawn(data.read(), seed, memory_limit)
-        run = _run(drawn, tolerances, timeout, save_data, power=power)
-        verified = _compared(model, file, shape, drawn, run)
+        run = partial(_run(drawn, tolerances, timeout, save_data, power=power), where=device.where())
+        verified = _noted(_compared(model, file, shape, drawn, run), device.untried)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
     report([verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], reporting)
@@ -82,6 +84,13 @@ def verify(  # noqa: PLR0913 - options
         note(f"wrote {save_data}")
     if not proven or verified.fails_requirement:
         raise Ended(1)
+
+
+def _noted(verified: Verified, note: str) -> Verified:
+    """With one more note, unless it is empty."""
+    if not note:
+        return verified
+    return replace(verified, parity=replace(verified.parity, notes=(*verified.parity.notes, note)))
 
 
 def _diagnosed(

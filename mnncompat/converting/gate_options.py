@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from mnncompat.results.recurrent_form import AUTO, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import requested_rewrite
+from mnncompat.support.deployment import HIGH
 from mnncompat.support.row_choice import EVERYTHING, RowChoice
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import Given, Tolerance
     from mnncompat.results.proof_strength import ProofVerdict
@@ -41,6 +43,10 @@ class GateOptions:
         accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
         recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
         requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
+        where: A device that has to compute the same; None for none.
+        arch: The architecture that the file is deployed on; None for all.
+        precision: What MNN computes in there.
+        untried: What to say of a deployment that nothing was run on; empty for nothing.
     """
 
     rewrites: Sequence[Rewrite] = ()
@@ -60,6 +66,10 @@ class GateOptions:
     accept: Collection[ProofVerdict | str] = ()
     recurrent: str = AUTO
     requires_session: bool = False
+    where: Where | None = None
+    arch: str | None = None
+    precision: str = HIGH
+    untried: str = ""
 
     def __post_init__(self) -> None:
         """Check the words.

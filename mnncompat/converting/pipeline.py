@@ -240,7 +240,8 @@ class _Gate:
         return self._checked(fixed.model).diagnostics
 
     def _checked(self, model: Model) -> CheckResult:
-        found = check_model(model, rewrites=None, head=self._options.head)
+        options = self._options
+        found = check_model(model, arch=options.arch, precision=options.precision, rewrites=None, head=options.head)
         return replace(found, diagnostics=chosen_findings(found.diagnostics, self._options.rows))
 
     def _fix(self) -> FixedModel | None:
@@ -252,12 +253,17 @@ class _Gate:
         return fix_model(
             self._model,
             rewrites=self._rewrites,
-            target=Target(choice=self._options.rows, head=self._options.head),
+            target=self._target,
             shapes=self._options.shapes,
             inputs=self._data,
             seed=self._options.seed,
             memory=self._options.memory,
         )
+
+    @property
+    def _target(self) -> Target:
+        told = self._options
+        return Target(arch=told.arch, precision=told.precision, choice=told.rows, head=told.head)
 
     def _prove_unquantised(self, fixed: FixedModel | None) -> ParityReport | Failure:
         """Prove the conversion with weights as they are.
@@ -271,7 +277,7 @@ class _Gate:
         converted = self._convert(fixed, full)
         if isinstance(converted, Failure):
             return converted
-        return self._compare(fixed, None, power=self._options.power, session=False)
+        return self._compare(fixed, None, power=self._options.power, is_final=False)
 
     def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
         self._progress(f"convert: MNN {installed_version()}")
@@ -286,10 +292,12 @@ class _Gate:
         """
         tolerance = self._options.tolerance or default_tolerance(self._converter)
         found = self._compare(fixed, tolerance, power=self._options.power and unquantised is None)
+        if self._options.untried:
+            found = replace(found, notes=(*found.notes, self._options.untried))
         return found if unquantised is None else replace(found, power=unquantised.power)
 
     def _compare(
-        self, fixed: FixedModel | None, tolerance: Tolerance | None, *, power: bool, session: bool = True
+        self, fixed: FixedModel | None, tolerance: Tolerance | None, *, power: bool, is_final: bool = True
     ) -> ParityReport:
         from mnncompat.parity import verify
 
@@ -308,7 +316,8 @@ class _Gate:
             limits=self._limits,
             power=power,
             read=self._model if rough is None else None,
-            session=session,
+            session=is_final,
+            where=self._options.where if is_final else None,
         )
 
     def _count(self) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnncompat.errors import OutputError
-from mnncompat.support.user_cache import cache_folder
+from mnncompat.files.user_cache import cache_folder
 
 _RECORD = "device.json"
 APT, CONTAINER = "packages", "container"

@@ -150,6 +150,17 @@ def extend(took: float) -> None:
         _tell(name, found._replace(seconds=seconds))
 
 
+def prolong(seconds: float) -> None:
+    """Give the current model so much more time, unless the user said how much it has: a device is slow.
+
+    Args:
+        seconds: Wall time.
+    """
+    if _STATE.current is not None and _STATE.channel >= 0 and not _STATE.current[1].strict:
+        name, found = _STATE.current
+        _tell(name, found._replace(seconds=found.seconds + seconds))
+
+
 def _tell(name: str, found: Allowance) -> None:
     _STATE.current = name, found
     words = (f"{found.seconds}", f"{found.memory}", f"{int(found.strict)}", os.fsencode(name).hex())

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from mnncompat.parity.device_check import DeviceCheck
     from mnncompat.parity.runners import Runner
 
     Outputs = list[dict[str, np.ndarray]]
@@ -51,6 +52,7 @@ def compared(  # noqa: PLR0913 - all that a comparison is made of
     saving: Saving | None = None,
     analysis: PowerAnalysis | None = None,
     session: SessionCheck = NO_SESSION,
+    device: DeviceCheck | None = None,
 ) -> ParityReport:
     """Run both sides and judge.
 
@@ -64,6 +66,7 @@ def compared(  # noqa: PLR0913 - all that a comparison is made of
         saving: Where the data go.
         analysis: Of the power; None to leave it out.
         session: Of MNN's Session API.
+        device: Of a device; None for none.
     """
     found, took = _timed(feeder, reference)
     expected = found.outputs
@@ -79,20 +82,41 @@ def compared(  # noqa: PLR0913 - all that a comparison is made of
     fed = found.feeds if recorder is None else recorder.with_noise(found.feeds, expected)
     actual = _ran(subject, [feed.arrays for feed in fed], patient=found.evaluated)
     if isinstance(actual, Failure):
-        found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
-        report, actual = _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=actual)), []
+        report, actual = _failed(feeder, found, fed, subject, actual), []
     else:
         outputs = _judged(judge, analysis, found, expected, actual, without=random)
         report = _report(feeder, found, fed, outputs=outputs, undetermined=unknown)
-        report = replace(report, session=session.conclude(report, expected, actual, judge.tolerances))
-    if analysis is not None:
-        report = replace(report, power=analysis.conclude(report.outputs, judge.scores.labels))
+        report = _elsewhere(report, session, device, fed, expected, actual, judge.tolerances)
+    power = None if analysis is None else analysis.conclude(report.outputs, judge.scores.labels)
     dimensions = feeder.dimensions(found.settled)
     speed = speed_of(found.feeds, reference.timings, fed, _timings(subject))
-    report = replace(report, sizes=coverage(report, dimensions), notes=(*report.notes, *judge.facts), speed=speed)
+    report = replace(report, sizes=coverage(report, dimensions), speed=speed, power=power)
+    report = replace(report, notes=(*report.notes, *judge.facts))
     if saving is not None:
         saving.save(fed, expected, actual, report, judge.tolerances, dimensions, judge.scores)
     return replace(report, notes=(*report.notes, *judge.notes, *agreement_on_data(report)))
+
+
+def _failed(
+    feeder: Feeder, found: Reference, fed: Sequence[NamedFeeds], subject: Runner, failure: Failure
+) -> ParityReport:
+    """On a subject that gave no outputs."""
+    found = replace(found, notes=(*found.notes, *_at_first_sizes(subject, found, fed)))
+    return _report(feeder, found, fed, failure=RunnerFailure(runner=subject.name, failure=failure))
+
+
+def _elsewhere(
+    report: ParityReport,
+    session: SessionCheck,
+    device: DeviceCheck | None,
+    fed: Sequence[NamedFeeds],
+    expected: Outputs,
+    actual: Outputs,
+    tolerances: Mapping[str, Tolerance],
+) -> ParityReport:
+    """With what MNN's Session gives, and a device."""
+    report = replace(report, session=session.conclude(report, expected, actual, tolerances))
+    return report if device is None else replace(report, device=device.conclude(report, fed, expected, tolerances))
 
 
 def _timed(feeder: Feeder, reference: OnnxRunner) -> tuple[Reference, float]:

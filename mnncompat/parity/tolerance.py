@@ -59,6 +59,11 @@ saturate: a ratio over the whole output is what remains. Measured on random feed
 recognition 22 to 32, detection 23, Silero VAD 27 and more. 20 dB is a tenth of the amplitude. It proves less than
 `FLOAT32` does: prove the float32 conversion of the same model by that."""
 
+HALF_PRECISION = Tolerance(rtol=0, atol=1e-3, snr_db=30.0, unequal=0.1, scaled=True)
+"""Files run in float16 (`precision = low` on processors that have it), against float32: 3 % of the amplitude. Argued in
+`docs/decisions/half-precision-criterion.md`. The absolute part is one unit in the last place of 1; a tenth of the
+indices of an output may differ, as scores that are nearly equal change places."""
+
 _QUANTIZED_DB, _DB_PER_BIT, _FULL_BITS = 20.0, 2.5, 8
 
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from mnncompat.devices.device import Where
     from mnncompat.graph.model_file import Model
+    from mnncompat.parity.device_check import DeviceCheck
 
     Outputs = list[dict[str, np.ndarray]]
 
@@ -59,6 +61,7 @@ def verify(  # noqa: PLR0913 - options
     read: Model | None = None,
     as_stored: bool = False,
     session: bool = True,
+    where: Where | None = None,
 ) -> ParityReport:
     """Prove that an `.mnn` file computes what an ONNX model computes, ONNX Runtime being the reference.
 
@@ -80,6 +83,7 @@ def verify(  # noqa: PLR0913 - options
         read: The model in `model`, if that is a file that was read already.
         as_stored: Judge outputs without a tolerance as the file's weights are rounded, if they do not agree otherwise.
         session: Whether to run the file in MNN's Session API as well, see `mnncompat.parity.session_check`.
+        where: A device to run the file on as well, see `mnncompat.parity.device_check`.
 
     Returns:
         The verdict, per output and overall.
@@ -108,8 +112,18 @@ def verify(  # noqa: PLR0913 - options
     reached = random if recorder is None else recorder.left
     noise = None if recorder is None else recorder.recorded
     analysis = PowerAnalysis(shown or scored, folder=folder, noise=noise, ask=subject.ask, plants=power)
-    run = partial(compared, feeder, reference, subject, judge, reached)
+    there = None if where is None else _device_check(where, mnn_file, limits, tolerance, scored)
+    run = partial(compared, feeder, reference, subject, judge, reached, device=there)
     return run(recorder=recorder, saving=saving, analysis=analysis, session=SessionCheck(subject if session else None))
+
+
+def _device_check(
+    where: Where, mnn_file: Path, limits: Limits, tolerance: Tolerance | None, model: onnx.ModelProto
+) -> DeviceCheck:
+    from mnncompat.parity.device_check import DeviceCheck
+
+    coarse = coarse_outputs(model, output_names(model))
+    return DeviceCheck(where, mnn_file, limits=limits, given=tolerance, coarse=coarse)
 
 
 def _judge(

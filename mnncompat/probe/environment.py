@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.mnn import ServedEnvironment
 
 _TELLING = ("sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "asimd", "asimddp", "i8mm", "sve2")
 
 
-def describe(environment: ServedEnvironment) -> dict[str, str]:
+def describe(environment: ServedEnvironment, where: Where | None = None) -> dict[str, str]:
     """The header of a file of evidence.
 
     Args:
         environment: What MNN ran in.
+        where: The device, None for this machine.
 
     Returns:
         Key -> value, without dates, names of machines or paths.
@@ -25,11 +27,17 @@ def describe(environment: ServedEnvironment) -> dict[str, str]:
         "mnn": environment.mnn,
         "system": environment.system,
         "machine": environment.machine,
-        "cpu": " ".join(cpu_features()) or "unknown",
+        **_processor(where),
         "onnx": metadata.version("onnx"),
         "onnxruntime": metadata.version("onnxruntime"),
         "numpy": metadata.version("numpy"),
     }
+
+
+def _processor(where: Where | None) -> dict[str, str]:
+    if where is None:
+        return {"cpu": " ".join(cpu_features()) or "unknown"}
+    return {"cpu": str(where.device), "precision": where.precision.value}
 
 
 def cpu_features() -> tuple[str, ...]:

@@ -8,6 +8,8 @@ r"""What the probe measured, as text: one line a case, so that a change of MNN s
     AveragePool <tab> node:test_averagepool_1d_default <tab> crash@run:SIGFPE
     Attention <tab> node:test_attention_3d <tab> refused@convert <tab> These Op Not Support: ONNX::Attention
 
+On arm64 the precision is part of the name: `<mnn>-aarch64-low.tsv`, measured on an emulated Cortex-A76.
+
 Fields are op, case, `Measurement.code` and detail, divided by tabs, sorted by case. The files of MNN's releases are
 `rules/evidence/<mnn>-<machine>.tsv`, and `rules/evidence/rows/<mnn>-<machine>.tsv` for the micro-models of the table's
 rows, which are measured again when a row is added, on whatever processor that is. There is no date in them: measuring
@@ -28,31 +30,36 @@ _MAGIC = "# mnncompat evidence 1"
 _FIELDS = 4
 
 
-def evidence_path(version: str, machine: str, *, rows: bool = False) -> Path:
+def evidence_path(version: str, machine: str, *, precision: str = "", rows: bool = False) -> Path:
     """Where the evidence about a release of MNN is kept.
 
     Args:
         version: MNN's version.
         machine: The architecture: `x86_64`.
+        precision: What MNN computed in; empty on x86-64, where it makes no difference.
         rows: True for that of the corpus `rows`.
     """
+    of = "-".join(filter(None, (version, machine, precision)))
     folder = rule_files.root() / "evidence"
-    return (folder / "rows" if rows else folder) / f"{version}-{machine}.tsv"
+    return (folder / "rows" if rows else folder) / f"{of}.tsv"
 
 
 @cache
-def load_evidence(version: str, machine: str = "x86_64", *, rows: bool = False) -> Mapping[str, Measurement]:
+def load_evidence(
+    version: str, machine: str = "x86_64", *, precision: str = "", rows: bool = False
+) -> Mapping[str, Measurement]:
     """What was measured about a release of MNN: case id -> measurement.
 
     Args:
         version: MNN's version.
         machine: The architecture: `x86_64`.
+        precision: What MNN computed in; empty on x86-64.
         rows: True for the corpus `rows`, False for the others.
 
     Raises:
         TableError: There is none, or it is damaged.
     """
-    return read_evidence(evidence_path(version, machine, rows=rows))[1]
+    return read_evidence(evidence_path(version, machine, precision=precision, rows=rows))[1]
 
 
 def read_evidence(path: Path) -> tuple[dict[str, str], dict[str, Measurement]]:

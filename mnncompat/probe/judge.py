@@ -43,12 +43,13 @@ _WHOLE, _FLOATS = "biu", ("float32", "float64")
 _LAST_PLACES = {"float16": 2 * 2.0**-10, "bfloat16": 2 * 2.0**-7}
 
 
-def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
+def judge(case: Case, outputs: Mapping[str, np.ndarray], *, rough: Tolerance | None = None) -> tuple[Aspect, str]:
     """What is wrong about the outputs of a case.
 
     Args:
         case: One that has expected outputs.
         outputs: Output name -> the array that MNN returned.
+        rough: By which a floating-point output may agree instead: that of half precision.
 
     Returns:
         The aspect of the first output that is wrong, and one line about it; `Aspect.NONE` when all are right.
@@ -59,6 +60,8 @@ def judge(case: Case, outputs: Mapping[str, np.ndarray]) -> tuple[Aspect, str]:
             continue
         comparison = compared(case, expected, actual)
         problems = comparison.problems or (_excused(expected, actual) if np.isfinite(case.atol) else ())
+        if problems and rough is not None and expected.dtype.kind == "f":
+            problems = compare(expected.astype(np.float32), actual, rough).problems
         if problems:
             return _aspect(comparison), f"{name}: {'; '.join(problems)}"
     return Aspect.NONE, ""

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from mnncompat.probe.prober import LIMITS, Prober
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from mnncompat.devices.device import Where
     from mnncompat.mnn import Limits, ServedEnvironment
     from mnncompat.probe.case import Case
     from mnncompat.probe.measurement import Measurement
@@ -26,15 +28,26 @@ class Pool:
         jobs: How many; as many as there are cores when None.
         python: Interpreter of an environment with numpy and the MNN to measure; this one when None.
         limits: What one step of one case may use.
+        where: A device to run the cases on; None measures on this machine.
+        release: Of MNN on the device; None for that of this machine.
 
     Raises:
         RunnerError: MNN is not installed, or the interpreter cannot be started.
     """
 
-    def __init__(self, *, jobs: int | None = None, python: Path | None = None, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: int | None = None,
+        python: Path | None = None,
+        limits: Limits = LIMITS,
+        where: Where | None = None,
+        release: str | None = None,
+    ) -> None:
         with ExitStack() as stack:
             count = max(1, jobs or os.cpu_count() or 1)
-            self._probers = [stack.enter_context(Prober(python=python, limits=limits)) for _ in range(count)]
+            prober = partial(Prober, python=python, limits=limits, where=where, release=release)
+            self._probers = [stack.enter_context(prober()) for _ in range(count)]
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:

@@ -20,9 +20,11 @@ from mnncompat.mnn import ConvertOptions, ForkServer, Limits, ServedEnvironment
 from mnncompat.probe.case import is_representable
 from mnncompat.probe.judge import judge
 from mnncompat.probe.measurement import Aspect, Measurement, Outcome
+from mnncompat.probe.on_device import DeviceServer, tolerance_there
 from mnncompat.results.failures import Failure, FailureKind
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.mnn.request import Performer
     from mnncompat.probe.case import Case
 
@@ -54,16 +56,31 @@ class Prober:
     Args:
         python: Interpreter of an environment with numpy and the MNN to measure; this one when None.
         limits: What one step of one case may use.
+        where: A device to run the cases on, once each; None measures on this machine.
+        release: Of MNN on the device; None for that of this machine.
 
     Raises:
         RunnerError: MNN cannot be imported there.
+        UsageError: The device is not set up.
     """
 
-    def __init__(self, *, python: Path | None = None, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        *,
+        python: Path | None = None,
+        limits: Limits = LIMITS,
+        where: Where | None = None,
+        release: str | None = None,
+    ) -> None:
         self._limits = limits
+        self._rough = None if where is None else tolerance_there(where)
         with ExitStack() as stack:
             self._place = stack.enter_context(ScratchFolder())
-            self._servers = [stack.enter_context(ForkServer(python=python, fill=fill)) for fill in FILLS]
+            self._servers: list[ForkServer | DeviceServer] = (
+                [stack.enter_context(ForkServer(python=python, fill=fill)) for fill in FILLS]
+                if where is None
+                else [stack.enter_context(DeviceServer(where, release=release, python=python))]
+            )
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -132,7 +149,7 @@ class Prober:
     def _measurement(self, case: Case, found: dict[str, np.ndarray] | Failure) -> Measurement:
         if isinstance(found, Failure):
             return of_failure(case, found)
-        aspect, detail = judge(case, found)
+        aspect, detail = judge(case, found, rough=self._rough)
         outcome = Outcome.WRONG if aspect else Outcome.OK
         return Measurement(id=case.id, op=case.op, outcome=outcome, aspect=aspect, detail=_line(detail))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnncompat.report.apis import in_session, way_out
 from mnncompat.report.measures import measures
 from mnncompat.report.subject import Subject, Verified, subject_of
-from mnncompat.report.verdict import agreement, exercised, size_reason
+from mnncompat.report.verdict import agreement, exercised, on_device, size_reason
 from mnncompat.results.diagnosis import Diagnosis, DiagnosisVerdict
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished, Verdict
@@ -27,6 +27,7 @@ from mnncompat.results.rules import (
 )
 
 if TYPE_CHECKING:
+    from mnncompat.results.device_parity import DeviceParity
     from mnncompat.results.parity_report import OutputParity, ParityReport
     from mnncompat.results.recurrent_form import RecurrentForm
 
@@ -160,7 +161,17 @@ def _of_parity(report: ParityReport, at: Location) -> Iterator[Diagnostic]:
     if not (report.passed or failing or report.failures or report.undetermined):
         why = "; ".join(report.problems) or "nothing was compared"
         yield PARITY_FAILED.finding(at, why, status="wrong")
+    if report.device is not None:
+        yield from _of_device(report.device, at)
     yield from _of_verdict(report, at)
+
+
+def _of_device(found: DeviceParity, at: Location) -> Iterator[Diagnostic]:
+    """What a device does otherwise than the host."""
+    for problem in found.problems:
+        yield PARITY_FAILED.finding(at, f"on {found.device} {found.precision}: {problem}", status="wrong")
+    if found.verdict is ProofVerdict.WITHIN:
+        yield WITHIN.finding(at, f"the outputs agree {on_device(found)}", status="partial")
 
 
 def _of_verdict(report: ParityReport, at: Location) -> Iterator[Diagnostic]:

@@ -25,6 +25,7 @@ SCHEMA_VERSION = "1.5"
 _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": "set_aside"}
 _DERIVED = (
     *("path", "passed", "changed", "proven", "is_proven", "is_enough", "agrees", "verdict", "lacks", "snr_db"),
+    *("top1", "problems"),
     *("is_wrong", "op_types"),
 )
 _KINDS = (

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mnncompat.report.measures import counted, decibel
+from mnncompat.report.measures import counted, decibel, share
 from mnncompat.report.printable import printable
 from mnncompat.results.proof_strength import BATCH_SIZES, ENOUGH, ProofVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mnncompat.results.device_parity import DeviceParity
     from mnncompat.results.parity_report import ParityReport
     from mnncompat.results.proof_strength import Power, SizeCoverage
 
@@ -23,8 +24,26 @@ _MOST_NAMES = 10
 
 
 def label(report: ParityReport) -> str:
-    """What was proven, in a few words."""
-    match report.verdict:
+    """What was proven, in a few words; where it was run on a device, what was proven where."""
+    if report.device is None:
+        return _on_host(report, report.verdict)
+    here = report.lacks_on_host[0] if report.lacks_on_host else ProofVerdict.EQUAL
+    return f"{_on_host(report, here)} on host; {on_device(report.device)}"
+
+
+def on_device(found: DeviceParity) -> str:
+    """`on arm64:a76 low within 58.2 dB, top-1 91%`."""
+    place = f"on {printable(found.device)} {found.precision}"
+    if found.failure:
+        return f"{place} no outputs"
+    top1 = "" if found.top1 is None else f", top-1 {share(found.top1)}"
+    if not found.passed:
+        return f"{place} NOT equal"
+    return f"{place} {'equal' if found.verdict is ProofVerdict.EQUAL else f'within {decibel(found.snr_db)}'}{top1}"
+
+
+def _on_host(report: ParityReport, verdict: ProofVerdict) -> str:
+    match verdict:
         case ProofVerdict.DIFFERENT:
             return "NOT equal"
         case ProofVerdict.NOT_PROVEN:

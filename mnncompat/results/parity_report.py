@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mnncompat.errors import UsageError
+from mnncompat.results.device_parity import DeviceParity
 from mnncompat.results.failures import Failure
 from mnncompat.results.proof_strength import EQUAL_ATOL, EQUAL_RTOL, Power, ProofVerdict, SizeCoverage
 from mnncompat.results.session_parity import SessionParity
@@ -252,6 +253,7 @@ class ParityReport:
         sizes: The sizes at which each dynamic dimension was compared.
         speed: What a draw takes under both sides; None where that was not measured.
         session: What MNN's Session API gives; all else is about the Module API. None if it was not run.
+        device: What the file gives on a device; all else is about the host. None if it was not run on one.
     """
 
     outputs: tuple[OutputParity, ...]
@@ -268,6 +270,7 @@ class ParityReport:
     sizes: tuple[SizeCoverage, ...] = ()
     speed: Speed | None = None
     session: SessionParity | None = None
+    device: DeviceParity | None = None
 
     @property
     def passed(self) -> bool:
@@ -277,6 +280,13 @@ class ParityReport:
     @property
     def lacks(self) -> tuple[ProofVerdict, ...]:
         """What is missing for a proof, the worst first; empty if nothing is."""
+        if (self.differs and not self.passed) or (self.device is not None and not self.device.passed):
+            return (ProofVerdict.DIFFERENT,)
+        return self.lacks_on_host
+
+    @property
+    def lacks_on_host(self) -> tuple[ProofVerdict, ...]:
+        """The same, of what this machine gives."""
         if self.differs and not self.passed:
             return (ProofVerdict.DIFFERENT,)
         unproven = not self.passed or (self.power is not None and not self.power.is_enough)
@@ -293,7 +303,8 @@ class ParityReport:
         """What was proven, in one word."""
         if self.lacks:
             return self.lacks[0]
-        return ProofVerdict.WITHIN if self.is_rough else ProofVerdict.EQUAL
+        there = self.device is not None and self.device.verdict is ProofVerdict.WITHIN
+        return ProofVerdict.WITHIN if self.is_rough or there else ProofVerdict.EQUAL
 
     @property
     def is_rough(self) -> bool:

@@ -1,15 +1,45 @@
-"""The emulation of arm64. Set up where it is missing; MNNCOMPAT_NO_DEVICE=1 leaves all of this out."""
+"""The emulation of arm64. Set up where it is missing; MNNCOMPAT_NO_DEVICE=1 leaves all of this out, visibly."""
 
 from __future__ import annotations
 
-import pytest
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
-from mnncompat.devices.device import Precision
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper, parser
+
+from mnncompat.cli import main
+from mnncompat.devices.device import Precision, Where
 from mnncompat.devices.names import device_named
 from mnncompat.devices.self_test import self_test
+from mnncompat.probe.measurement import Outcome
+from mnncompat.probe.prober import Prober
+from mnncompat.probe.selection import Selection
+
+pytestmark = pytest.mark.usefixtures("emulation")
+CASES = {
+    "test_add": Outcome.OK,
+    "test_softmax_example": Outcome.OK,
+    "test_relu": Outcome.OK,
+    "test_matmul_2d": Outcome.OK,
+    "test_basic_conv_with_padding": Outcome.OK,
+    "test_layer_normalization_2d_axis1": Outcome.OK,
+    "test_reduce_sum_do_not_keepdims_example": Outcome.OK,
+    "test_gridsample_aligncorners_true": Outcome.WRONG,
+    "test_gridsample_bilinear_align_corners_1_additional_1": Outcome.WRONG,
+    "test_softmax_large_number": Outcome.WRONG,
+}
+"""ONNX's node tests, and what float16 makes of them; in float32 all are right, as on x86-64."""
+RMS = """<ir_version: 8, opset_import: ["" : 13]> g (float[1,8,16,16] x, float[8,8,3,3] w) => (float[1,8,16,16] y) {
+  c = Conv<pads=[1,1,1,1]>(x, w) s = Mul(c, c) m = ReduceMean<axes=[2,3], keepdims=1>(s) r = Sqrt(m) y = Div(c, r) }"""
+EPSILON = """<ir_version: 8, opset_import: ["" : 17]> g (float[4,32] x) => (float[4,32] y) <float eps = {1e-12}> {
+  m = ReduceMean<axes=[-1], keepdims=1>(x) d = Sub(x, m) s = Mul(d, d) v = ReduceMean<axes=[-1], keepdims=1>(s)
+  e = Add(v, eps) r = Sqrt(e) y = Div(d, r) }"""
 
 
-@pytest.mark.usefixtures("emulation")
 @pytest.mark.parametrize(
     ("name", "half"), [("arm64:a53", ()), ("arm64", (Precision.LOW,)), ("arm64:max", (Precision.LOW,))]
 )
@@ -18,3 +48,75 @@ def test_each_profile_computes_as_its_processor_does(name: str, half: tuple[Prec
     assert not found.problem
     assert found.half == half
     assert found.environment.machine == "aarch64"
+
+
+@pytest.fixture(scope="module", params=[Precision.HIGH, Precision.LOW])
+def there(request: pytest.FixtureRequest) -> Iterator[tuple[Precision, Prober]]:
+    with Prober(where=Where(device=device_named("arm64"), precision=request.param)) as prober:
+        yield request.param, prober
+
+
+def test_ten_cases(there: tuple[Precision, Prober]) -> None:
+    precision, prober = there
+    cases = {each.id.removeprefix("node:"): each for each in Selection(corpora=("node",)).cases()}
+    found = {name: prober.measure(cases[name]).outcome for name in CASES}
+    wanted = CASES if precision is Precision.LOW else dict.fromkeys(CASES, Outcome.OK)
+    assert found == wanted
+
+
+def written(text: str, path: Path) -> Path:
+    """A model from its text; all inputs but the first become drawn weights."""
+    model = parser.parse_model(text)
+    for each in model.graph.input[1:]:
+        shape = [dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        weights = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(weights, each.name))
+    del model.graph.input[1:]
+    onnx.save(model, path)
+    return path
+
+
+def converted(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, object], dict[str, object]]:
+    """Exit status, the conversion, and what it says about the device."""
+    status = main(
+        ["convert", *words, "--device", "arm64", "--precision", "low", "--no-power", "--output-format", "json"]
+    )
+    result = json.loads(capsys.readouterr().out)["results"][0]
+    return status, result, result["parity"]["device"]
+
+
+def test_a_norm_that_overflows_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = written(RMS, tmp_path / "rms.onnx")
+    inputs = np.random.default_rng(1).normal(0, 60, (1, 8, 16, 16)).astype(np.float32)
+    np.save(tmp_path / "x.npy", inputs)
+    status, result, there = converted([str(model), "--input", f"x={tmp_path / 'x.npy'}", "--data-only"], capsys)
+    assert (status, result["verdict"]) == (1, "not-equal")
+    assert not model.with_suffix(".mnn").exists()
+    assert (there["device"], there["precision"], there["verdict"]) == ("arm64:a76", "low", "different")
+    assert isinstance(there["snr_db"], float)
+    assert there["snr_db"] < 10
+    status, result, there = converted([str(model), "--data-only", "--input", f"x={_ordinary(tmp_path)}"], capsys)
+    assert (status, result["verdict"], there["verdict"]) == (0, "converted", "within")
+    assert isinstance(there["snr_db"], float)
+    assert 30 < there["snr_db"] < 60
+    assert model.with_suffix(".mnn").exists()
+
+
+def _ordinary(folder: Path) -> Path:
+    np.save(folder / "one.npy", np.random.default_rng(1).standard_normal((1, 8, 16, 16)).astype(np.float32))
+    return folder / "one.npy"
+
+
+def test_a_tiny_epsilon_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, result, there = converted([str(written(EPSILON, tmp_path / "eps.onnx"))], capsys)
+    assert (status, result["verdict"]) == (1, "not-equal")
+    assert any("zeros: NaN" in str(problem) for problem in there["problems"])  # type: ignore[attr-defined]
+
+
+def test_high_is_equal_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = written(EPSILON, tmp_path / "eps.onnx")
+    assert main(["convert", str(model), "--device", "arm64", "--precision", "high", "--no-power"]) == 0
+    assert "equal on host; on arm64:a76 high equal, top-1 100%" in capsys.readouterr().out
+    file = str(model.with_suffix(".mnn"))
+    assert main(["verify", str(model), file, "--no-power", "--precision", "low"]) == 0
+    assert "float16 was not run" in capsys.readouterr().out

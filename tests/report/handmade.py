@@ -13,6 +13,7 @@ from mnncompat.graph.model_file import Model
 from mnncompat.parity import FLOAT32, FP16_WEIGHTS
 from mnncompat.report import Subject, Verified
 from mnncompat.results.backend_placement import BackendReport, Fallback, Placement
+from mnncompat.results.device_parity import DeviceOutput, DeviceParity
 from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Location, RuleInfo, Severity
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.results.outcomes import (
@@ -276,6 +277,23 @@ ROLLED_BACK = FixResult(
 LOOPS = RecurrentForm.LOOPS
 BY_SESSION = SessionParity(draws=("normal", "normal, batch 2"))
 MODULE_ONLY = replace(EQUAL, session=replace(BY_SESSION, problems=("runSession returns 3 (sizes cannot be computed)",)))
+ON_PHONE = DeviceParity(
+    device="arm64:a76",
+    precision="low",
+    threads=1,
+    mnn="3.6.1",
+    draws=("normal", "zeros"),
+    left_out=5,
+    outputs=(DeviceOutput(name="logits", snr_db=58.25, top1=0.91, worst="normal", is_rough=True),),
+)
+NAN_ON_PHONE = replace(
+    ON_PHONE,
+    left_out=0,
+    outputs=(replace(ON_PHONE.outputs[0], problems=("zeros: NaN in 128 elements instead of 0",)),),
+)
+DEPLOYED = replace(EQUAL, device=ON_PHONE)
+NAN_THERE = replace(EQUAL, device=NAN_ON_PHONE)
+GONE_THERE = replace(EQUAL, device=replace(ON_PHONE, outputs=(), failure="SIGSEGV while running the converted model"))
 LOST = replace(EQUAL, session=replace(BY_SESSION, lost=("mask", "ids")))
 UNTRIED = replace(EQUAL, session=replace(BY_SESSION, untried="its input 'q' has a type that Python cannot reach"))
 CONVERTED = ConvertResult(
@@ -461,6 +479,11 @@ SUBJECTS: dict[str, list[Subject]] = {
     ],
     "convert-module-only": [replace(CONVERTED, parity=MODULE_ONLY, recurrent=LOOPS)],
     "verify": [Verified(source=SOURCE, file="digits.mnn", parity=EQUAL)],
+    "verify-device": [Verified(source=SOURCE, file="digits.mnn", parity=DEPLOYED)],
+    "verify-nan-on-device": [Verified(source=SOURCE, file="digits.mnn", parity=NAN_THERE)],
+    "verify-gone-on-device": [Verified(source=SOURCE, file="digits.mnn", parity=GONE_THERE)],
+    "convert-device": [replace(CONVERTED, parity=DEPLOYED)],
+    "convert-nan-on-device": [replace(CONVERTED, out=None, verdict=Verdict.NOT_EQUAL, parity=NAN_THERE)],
     "verify-lost": [Verified(source=SOURCE, file="digits.mnn", parity=LOST, requires_session=True)],
     "verify-untried": [Verified(source=SOURCE, file="digits.mnn", parity=UNTRIED)],
     "verify-one-size": [Verified(source=SOURCE, file="digits.mnn", parity=FEW_SIZES)],

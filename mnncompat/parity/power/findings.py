@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.errors import MnncompatError
+from mnncompat.files.user_cache import cache_folder
 from mnncompat.graph.atomic_files import write_atomically
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.power.flattened import Flattened
 from mnncompat.parity.power.shell import digest_of
 from mnncompat.parity.power.trials import Record
-from mnncompat.support.user_cache import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

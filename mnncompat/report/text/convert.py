@@ -176,6 +176,8 @@ def _refused(result: ConvertResult) -> str:
         return _VERDICTS[result.verdict]
     if report.failures:
         return "not published: the comparison could not be made"
+    if result.verdict is Verdict.NOT_EQUAL and report.device is not None and not report.lacks_on_host:
+        return f"not published: {label(report)}"
     if result.verdict in (Verdict.NOT_EXERCISED, Verdict.ONE_SIZE):
         return f"not published: {label(report)}; {exercised(report)}"
     return _VERDICTS[result.verdict]
@@ -201,6 +203,8 @@ def _published(page: Page, result: ConvertResult) -> None:
 
 def _proven(report: ParityReport | None, computed: str) -> str:
     """`computes what model.onnx computes`, `is within 20.9 dB of what model.onnx computes`, or what was not proven."""
+    if report is not None and report.device is not None:
+        return f"against {computed}: {label(report)}"
     if report is None or report.verdict is ProofVerdict.EQUAL:
         return f"computes {computed}"
     if report.verdict is ProofVerdict.WITHIN:

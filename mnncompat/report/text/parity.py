@@ -18,6 +18,7 @@ from mnncompat.results.proof_strength import ProofVerdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mnncompat.results.device_parity import DeviceParity
     from mnncompat.results.parity_report import (
         InputAssumption,
         OutputParity,
@@ -78,12 +79,30 @@ def write_report(page: Page, report: ParityReport, *, indent: str = "") -> None:
     if report.session is not None:
         style = Style.GOOD if report.passed and report.session.passed else Style.WARN
         page.labelled(f"{indent}APIs:", style, f" {told(report)}", indent=len(indent) + 4)
+    if report.device is not None:
+        _write_device(page, report.device, indent)
     for note in report.notes:
         page.line(printable(note), lead=f"{indent}note: ")
     for problem in report.problems:
         page.labelled(f"{indent}problem:", Style.BAD, f" {printable(problem)}", indent=len(indent) + 4)
     for side in report.failures:
         page.words(side.failure.words, said=side.failure.message)
+
+
+def _write_device(page: Page, found: DeviceParity, indent: str) -> None:
+    """Where else the file was run, and what each output is like there."""
+    draws = f"{counted(len(found.draws), 'draw')}: {'; '.join(found.draws)}"
+    more = f"; {found.left_out} more would take too long there" if found.left_out else ""
+    threads = f", {found.threads} threads" if found.threads > 1 else ""
+    style = Style.GOOD if found.passed else Style.BAD
+    told = f" {found.device}, precision {found.precision}{threads}, MNN {found.mnn}, {draws}{more}"
+    page.labelled(f"{indent}device:", style, printable(told), indent=len(indent) + 4)
+    for each in found.outputs[:_MOST_INPUTS]:
+        top1 = "" if each.top1 is None else f", top-1 {share(each.top1)}"
+        worst = f", worst draw {each.worst}" if each.worst else ""
+        page.line(printable(f"{each.name}: SNR {decibel(each.snr_db)}{top1}{worst}"), lead=f"{indent}  output ")
+    for problem in found.problems[:_MOST_INPUTS]:
+        page.labelled(f"{indent}problem on the device:", Style.BAD, f" {printable(problem)}", indent=len(indent) + 4)
 
 
 def _write_inputs(page: Page, report: ParityReport, indent: str) -> None:

@@ -58,3 +58,29 @@ def test_every_format_says_how_sure_it_is(output_format: OutputFormat) -> None:
     told = render([found(SCATTER.format(n="n"))], output_format)
     assert "`mnncompat fix` rewrites this (indices-from-start)" in told
     assert "rewrites this (scatter-reduction)" not in told
+
+
+REPEATED = """<ir_version: 8, opset_import: ["": 17]> g (float[2] x, bool c) => (float[2] y) {{
+    n = Constant<value=int64 {{2}}>()
+    {} = Loop<body = b (int64 i, bool g, float[2] s) => (bool d, float[2] e) {{
+        d = Identity(g) e = Add(s, s) }}>(n, c, x) {} }}"""
+CHOSEN = """y = If(c)<then_branch = a () => (float[2] p) { p = Relu(z) },
+    else_branch = b () => (float[2] q) { q = Neg(z) }>"""
+
+
+@pytest.mark.parametrize(("outputs", "more", "settles"), [("y", "", False), ("z", CHOSEN, True)])
+def test_what_is_advised_concerns_what_the_model_has(outputs: str, more: str, *, settles: bool) -> None:
+    hint = by_code(found(REPEATED.format(outputs, more)))["MNN050"].hint
+    assert hint.startswith("load the file as a Module")
+    assert ("settles an If" in hint) is settles
+
+
+def test_no_shape_is_asked_for_where_the_model_is_not_loaded() -> None:
+    """Opset 11 knows no axis of DequantizeLinear: ONNX Runtime refuses the model, whatever it is fed with."""
+    text = """<ir_version: 8, opset_import: ["": 11]> g (float[N,2] x) => (float[N,2] y)
+        <int8[2,2] w = {1, 2, 3, 4}, float[2] s = {0.5, 0.25}, int8[2] z = {0, 0}>
+        { d = DequantizeLinear<axis = 0>(w, s, z) y = MatMul(x, d) }"""
+    with pytest.raises(mnncompat.RunnerError) as caught:
+        mnncompat.fix(parser.parse_model(text), mnn=MNN)
+    assert "accepts none of the inputs" not in caught.value.message
+    assert caught.value.hint.startswith("no input helps, since the model is not even loaded")

@@ -12,6 +12,8 @@ from onnx import parser
 
 from mnncompat import convert, verify
 from mnncompat.cli import main
+from mnncompat.converting.recurrent_forms import choose_forms
+from mnncompat.graph.model_file import from_proto
 from mnncompat.mnn import ConvertOptions
 from mnncompat.report import OutputFormat, render
 from mnncompat.results.session_parity import SessionParity
@@ -106,11 +108,47 @@ def test_loops_are_written_where_they_are_wanted_or_weights_are_rounded() -> Non
     assert "While" in eight.ops
 
 
+@pytest.mark.parametrize(
+    ("sizes", "repeated", "for_session", "forms", "why"),
+    [
+        (("GRU", 32, 1), False, False, ["ops", "loops"], "a Session runs ops as well, and they take 0."),
+        (("GRU", 512, 8), False, False, ["loops", "ops"], "measured: GRU of 512 units, batch 8, 16 steps"),
+        (("GRU", 512, 8), False, True, ["ops", "loops"], "a Session runs ops as well"),
+        (("LSTM", 512, 8), False, False, ["ops", "loops"], "measured: LSTM of 512 units, batch 8, 16 steps"),
+        (("GRU", 32, 4), True, False, ["loops", "ops"], "other subgraphs keep a Session from running the file"),
+        (("LSTM", 32, 8), True, False, ["ops", "loops"], "other subgraphs keep a Session from running the file"),
+    ],
+)
+def test_the_form_rests_on_what_was_measured(
+    *, sizes: tuple[str, int, int], repeated: bool, for_session: bool, forms: list[str], why: str
+) -> None:
+    op, units, batch = sizes
+    gates, results, reset = (4, "h, c", "") if op == "LSTM" else (3, "h", ", linear_before_reset=1")
+    loop = f" m = Constant<value=int64 {{2}}>() z = Loop{BODY}(m, t, v)" if repeated else ""
+    shape = f"float[16,{batch},{units}]"
+    text = f"""({shape} x, bool t, float[2] v) => (float[16,1,{batch},{units}] y{", float[2] z" if repeated else ""})
+        {{ y, {results} = {op}<hidden_size={units}{reset}>(x, w, r){loop} }}"""
+    proto = model(text, w=(1, gates * units, units), r=(1, gates * units, units))
+    found = choose_forms(from_proto(proto), None, ConvertOptions(), for_session=for_session)
+    assert list(found.forms) == forms
+    assert why in found.reason(found.forms[0])
+    assert found.reason(found.forms[1]) == "the outputs of the other form differ"
+
+
+def test_the_report_says_why_a_form_was_chosen() -> None:
+    chosen = convert(recurrent(GRU, "float[5,1,2,2] y"), None, power=False)
+    told = " ".join(render([chosen], OutputFormat.TEXT).split())
+    assert "not loops over a subgraph (a Session runs ops as well, and they take " in told
+    wanted = convert(recurrent(GRU, "float[5,1,2,2] y"), None, power=False, recurrent="ops")
+    assert (wanted.recurrent, wanted.recurrent_reason) == ("ops", "")
+
+
 def test_a_layer_that_the_op_computes_wrongly_stays_a_loop() -> None:
     """MNN's own LSTM takes Tanh for every activation."""
     call = LSTM.replace("<", '<activations=["Sigmoid", "Tanh", "Relu"], ')
     result = convert(recurrent(call, "float[5,1,2,2] y"), None, power=False)
     assert (result.verdict, result.recurrent) == ("converted", "loops")
+    assert result.recurrent_reason == "MNN's own op does not compute all that these layers ask for"
 
 
 @pytest.mark.parametrize(

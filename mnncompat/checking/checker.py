@@ -292,6 +292,7 @@ def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diag
         message=reason + where,
         location=view.location(index),
         status=row.status,
+        category=row.category,
         remedy=row.remedy,
         hint=row.advice,
         evidence=row.evidence,

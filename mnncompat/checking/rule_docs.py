@@ -86,6 +86,7 @@ def _info(rows: list[Row]) -> RuleInfo:
         explanation="\n\n".join(
             filter(None, [_statement(first, reason), f"What to do: {first.advice}." if first.advice else ""])
         ),
+        category=first.category,
         remedy=first.remedy,
         op_types=ops,
         mnn=" or ".join(dict.fromkeys(row.mnn for row in rows)),
@@ -100,6 +101,7 @@ _DOES = {
     "wrong": "values, shape or type of the result are wrong, without any message",
     "partial": "the result is wrong for some inputs, without any message",
     "told": "the result is right",
+    "larger": "the result is right, and the file larger than the model",
 }
 
 

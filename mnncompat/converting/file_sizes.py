@@ -13,20 +13,11 @@ from mnncompat.graph.payloads import is_external
 from mnncompat.graph.stored_tensors import tensors
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.outcomes import IntegerWeights
+from mnncompat.support.size_conditions import INTEGER_BITS, integer_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mnncompat.graph.model_file import Model
 
-_BITS: dict[int, int] = {
-    TensorProto.INT8: 8,
-    TensorProto.UINT8: 8,
-    TensorProto.INT4: 4,
-    TensorProto.UINT4: 4,
-}
-_READ_AS_FLOATS = ("Dequantize", "Integer", "QLinear", "NBits", "QGemm", "QAttention", "DynamicQuantize")
-"""What the names of operators contain that take integers for floats."""
 _FLOAT_BITS = 32
 _MOSTLY = 0.8
 """Share of the bytes that all weights would take more as float32 from which on a file counts as holding floats."""
@@ -55,21 +46,10 @@ def weights_that_became_floats(model: Model, before: int, after: int) -> Integer
         before: Its size in bytes.
         after: Size of the converted file.
     """
-    found = {tensor.name: tensor for tensor in _integer_weights(model)}
-    bits = sum(_BITS[each.data_type] * prod(each.dims) for each in found.values())
-    more = sum((_FLOAT_BITS - _BITS[each.data_type]) * prod(each.dims) for each in found.values())
+    found = {tensor.name: tensor for tensor in integer_weights(view_model(model).graphs())}
+    bits = sum(INTEGER_BITS[each.data_type] * prod(each.dims) for each in found.values())
+    more = sum((_FLOAT_BITS - INTEGER_BITS[each.data_type]) * prod(each.dims) for each in found.values())
     if not bits or 8 * (after - before) < _MOSTLY * more:
         return None
     kinds = sorted({TensorProto.DataType.Name(each.data_type).lower() for each in found.values()})
     return IntegerWeights(kinds=tuple(kinds), bytes=bits // 8)
-
-
-def _integer_weights(model: Model) -> Iterator[TensorProto]:
-    for view in view_model(model).graphs():
-        for node in view.nodes:
-            if not any(part in node.op_type for part in _READ_AS_FLOATS):
-                continue
-            for name in node.input:
-                tensor = view.tensor(name)
-                if tensor is not None and tensor.data_type in _BITS:
-                    yield tensor

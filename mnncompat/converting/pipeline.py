@@ -16,7 +16,7 @@ from mnncompat.converting.gate_options import GateOptions, default_tolerance, is
 from mnncompat.converting.handed_model import convert_handed
 from mnncompat.converting.latency import Timed, measure_latency
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
-from mnncompat.converting.recurrent_forms import forms_to_try
+from mnncompat.converting.recurrent_forms import FormChoice, choose_forms
 from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
@@ -118,19 +118,21 @@ class _Gate:
         )
         if fixed is not None and any(each.is_wrong for each in fixed.rolled_back):
             return replace(result, hint=self._random_hint())
-        for form in self._forms(fixed):
+        choice = self._forms(fixed)
+        for form in choice.forms or (None,):
             self._converter = replace(self._converter, recurrent_ops=form is RecurrentForm.OPS)
-            ended = self._converted(replace(result, recurrent=form), fixed)
+            ended = self._converted(replace(result, recurrent=form, recurrent_reason=choice.reason(form)), fixed)
             agrees = ended.parity is not None and ended.parity.verdict is not ProofVerdict.DIFFERENT
             if agrees or seconds_left() < _ATTEMPT * (time.monotonic() - self._started):
                 break
         return self._published(ended, out)
 
-    def _forms(self, fixed: FixedModel | None) -> tuple[RecurrentForm | None, ...]:
-        """The forms of recurrent layers to convert the model in, until one agrees; None if no layer has two."""
+    def _forms(self, fixed: FixedModel | None) -> FormChoice:
+        """The forms of recurrent layers to convert the model in, until one agrees."""
         given = RecurrentForm.OPS if self._converter.recurrent_ops else None
+        wanted = wanted_form(self._options.recurrent) or given
         model = self._model if fixed is None else fixed.model
-        return forms_to_try(model, wanted_form(self._options.recurrent) or given, self._converter) or (None,)
+        return choose_forms(model, wanted, self._converter, for_session=self._options.requires_session)
 
     def _converted(self, result: Conversion, fixed: FixedModel | None) -> Conversion:
         """Convert and compare; the verdict says what stands in the way, `Verdict.CONVERTED` that nothing does."""
@@ -212,8 +214,8 @@ class _Gate:
         fixed = self._fix()
         if fixed is not None and fixed.rolled_back:
             return None
-        (form, *_) = self._forms(fixed)
-        converted = self._convert(fixed, replace(self._converter, recurrent_ops=form is RecurrentForm.OPS))
+        as_ops = self._forms(fixed).forms[:1] == (RecurrentForm.OPS,)
+        converted = self._convert(fixed, replace(self._converter, recurrent_ops=as_ops))
         return None if isinstance(converted, Failure) else self._verify(fixed, None)
 
     def _random_hint(self) -> str:

@@ -114,7 +114,9 @@ class _Run:
         if isinstance(reference.outputs, Failure):
             raise RunnerError(
                 f"ONNX Runtime cannot run the model: {reference.outputs.message}",
-                hint="give the shapes of dynamic inputs with --shape, or data with --input",
+                hint=reference.outputs.way_to_a_reference(
+                    "give the shapes of dynamic inputs with --shape, or data with --input"
+                ),
             )
         made = self._converted() if file is None else file
         if isinstance(made, Failure):

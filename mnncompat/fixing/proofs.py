@@ -86,7 +86,8 @@ def require_reference(proof: ParityReport | None) -> None:
     from mnncompat.parity.rewritten import ORIGINAL
 
     if proof is not None and proof.failures and not proof.outputs and proof.failures[0].runner == ORIGINAL:
+        way = proof.failures[0].failure.way_to_a_reference("give the shapes of dynamic inputs with --shape")
         raise RunnerError(
             f"the fixes cannot be proven: {proof.problems[0]}",
-            hint="give the shapes of dynamic inputs with --shape, or write without proof: `mnncompat fix --no-verify`",
+            hint=f"{way}; or write without proof: `mnncompat fix --no-verify`",
         )

@@ -237,6 +237,8 @@ class InputPlanner:
                 f"{self._memory / 1e9:.1f} GB: raise it with --memory-limit, or give --shape"
             )
             return replace(failures[-1], message=message)
+        if all(each.stage is Stage.LOAD for each in failures):
+            return failures[0]  # whatever its inputs are
         wanted = wanted_options(self._signature, self._symbols, self._given, self._arrays)
         if not wanted:
             return failures[0]
@@ -315,11 +317,11 @@ class InputPlanner:
 
     @cached_property
     def _past(self) -> set[str]:
-        """Dimensions of inputs that something is appended to."""
+        """Dimensions of inputs that something else is appended to."""
         inputs = {spec.name for spec in self._signature}
         found: set[str] = set()
         for node in self._view.nodes:
-            if node.op_type == "Concat" and node.input[0] in inputs:
+            if node.op_type == "Concat" and node.input[0] in inputs and len(set(node.input)) > 1:
                 shape = self._symbols.shapes.get(node.input[0])
                 axis = attribute(node, "axis", 0)
                 if shape is not None and -len(shape) <= axis < len(shape):

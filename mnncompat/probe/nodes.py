@@ -106,7 +106,7 @@ def _values(
     words = found.outputs.message
     raise RunnerError(
         f"ONNX Runtime cannot run the model, so its nodes cannot be measured: {words}",
-        hint="give the shapes of dynamic inputs with --shape, or data with --input",
+        hint=found.outputs.way_to_a_reference("give the shapes of dynamic inputs with --shape, or data with --input"),
     )
 
 

@@ -61,3 +61,13 @@ class Failure:
     stage: Stage
     message: str
     words: str = ""
+
+    def way_to_a_reference(self, otherwise: str) -> str:
+        """What to do where the original gave no outputs.
+
+        Args:
+            otherwise: What helps where it was loaded, and did not run.
+        """
+        if self.stage is Stage.LOAD:
+            return "no input helps, since the model is not even loaded: export it again, or with another opset"
+        return otherwise

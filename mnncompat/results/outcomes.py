@@ -222,6 +222,7 @@ class ConvertResult:
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
         recurrent: The form of LSTM and GRU in the file; None if none of them has two.
+        recurrent_reason: Why it is that form, in words; empty if it was asked for.
         latency: How long the file takes to run; None if that was not asked for, or the file was not proven.
     """
 
@@ -242,6 +243,7 @@ class ConvertResult:
     words: str = ""
     hint: str = ""
     recurrent: RecurrentForm | None = None
+    recurrent_reason: str = ""
     latency: Latency | None = None
 
     def told(self) -> ConvertResult:

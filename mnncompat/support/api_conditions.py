@@ -18,8 +18,19 @@ _LAST_STATE = 6
 
 
 def subgraph_in_file(scope: Scope) -> Iterator[HazardLocation]:
-    """Nodes of If and Loop, which become subgraphs of the file; not If whose condition is known."""
-    return _counted(scope, ("If", "Loop"), lambda facts: facts.node.op_type == "Loop" or not condition_is_known(facts))
+    """Nodes of If, and Loop beside them, which become subgraphs of the file; not If whose condition is known."""
+    found = _counted(scope, ("If", "Loop"), _is_subgraph)
+    return (each for each in found if " If" in str(each.values["what"]))
+
+
+def loop_in_file(scope: Scope) -> Iterator[HazardLocation]:
+    """Nodes of Loop, which become subgraphs of the file, where there is no If of which that is true."""
+    found = _counted(scope, ("If", "Loop"), _is_subgraph)
+    return (each for each in found if " If" not in str(each.values["what"]))
+
+
+def _is_subgraph(facts: NodeFacts) -> bool:
+    return facts.node.op_type == "Loop" or not condition_is_known(facts)
 
 
 def recurrent_as_loop(scope: Scope) -> Iterator[HazardLocation]:

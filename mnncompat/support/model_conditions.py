@@ -21,12 +21,13 @@ from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
-from mnncompat.support.api_conditions import input_not_read, recurrent_as_loop, subgraph_in_file
+from mnncompat.support.api_conditions import input_not_read, loop_in_file, recurrent_as_loop, subgraph_in_file
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 from mnncompat.support.settled_conditions import nodes_out_of_order, stated_twice
+from mnncompat.support.size_conditions import constant_written_out, weight_kept_twice, weights_as_floats
 
 _SOFTMAX_COERCES_BELOW = 13
 
@@ -190,8 +191,8 @@ def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
 
 
 _PASSES_ON = RESHAPES | {"Concat", "Identity"}
-# Operands that are an end or an upper bound of a count: no axis has 2^30 elements.
-_BOUNDS = {"Slice": {1, 2}, "NonMaxSuppression": {2}}
+# Operands that are an end or an upper bound of a count: no axis has 2^30 elements, no Loop runs as many times.
+_BOUNDS = {"Slice": {1, 2}, "Loop": {0}, "NonMaxSuppression": {2}}
 
 
 def _only_bounds(view: GraphView, name: str) -> bool:
@@ -248,8 +249,12 @@ _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("op")(empty_operand_in_body)
 _search("what")(subgraph_in_file)
+_search("what")(loop_in_file)
 _search("what")(recurrent_as_loop)
 _search("input")(input_not_read)
+_search("tensor", "size", "copies", "more")(weight_kept_twice)
+_search("kinds", "size", "floats")(weights_as_floats)
+_search("op", "more")(constant_written_out)
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------

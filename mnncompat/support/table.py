@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
-from mnncompat.results.diagnostics import Severity
+from mnncompat.results.diagnostics import Category, Severity
 from mnncompat.support import rule_files
 from mnncompat.support.alike_nodes import AlikeNodes, RowMatch
 from mnncompat.support.compiled_rules import compiled
@@ -26,7 +26,7 @@ from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import PLACEHOLDERS, require_placeholders
 from mnncompat.support.releases import contains
-from mnncompat.support.row_status import OBSTACLES, STATUSES, severity_of
+from mnncompat.support.row_status import OBSTACLES, STATUSES, category_of, severity_of
 from mnncompat.support.three_valued import Truth, all_of, negation
 
 _LONGEST_OP = 100
@@ -84,6 +84,11 @@ class Row:
     def where(self) -> str:
         """The architectures and precisions that it is limited to, in words; empty for none."""
         return limits_in_words(self.arch, self.precision)
+
+    @property
+    def category(self) -> Category:
+        """Category of the findings of the row."""
+        return category_of(self.status)
 
     def holds_for(self, version: str) -> bool:
         """True if the row holds for this MNN release, or for the nearest older one that is known."""

@@ -27,7 +27,7 @@ class RowOverview:
         precision: Precisions it holds for; empty for all.
         when: When it holds, as the row states it; empty for always.
         unless: When it does not hold although `when` does.
-        status: See `mnncompat.support.table.STATUSES`.
+        status: See `mnncompat.support.row_status.STATUSES`.
         reason: What MNN does, its placeholders in words.
         remedy: Name of the rewrite that removes the finding, or None.
         advice: What to do where no rewrite exists.

@@ -29,6 +29,7 @@ SHOWN_BY: Mapping[str, frozenset[Outcome]] = {
     "wrong": frozenset({Outcome.WRONG}),
     "partial": FAILURES,
     "told": frozenset({Outcome.OK}),
+    "larger": frozenset({Outcome.OK}),
 }
 """Status of a row -> outcomes of its micro-models; those of a `partial` row show the inputs that are wrong."""
 Evidence = Mapping[str, Mapping[str, Measurement]]

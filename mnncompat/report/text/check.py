@@ -20,6 +20,7 @@ _OUTCOMES = {
     "wrong": "computes it wrongly",
     "partial": "supports it in part",
     "told": "computes it right",
+    "larger": "computes it right, from a larger file",
     "unknown": "may support it or not: not measured",
 }
 _UNMEASURED = "unmeasured-op"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 _FORMS = {
-    RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph; `--recurrent loops` writes those",
-    RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph; `--recurrent ops` writes them as MNN's own ops",
+    RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph{}; `--recurrent loops` writes those",
+    RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph{}; `--recurrent ops` writes them as MNN's own ops",
 }
 _VERDICTS = {
     Verdict.CONVERTED: "converted",
@@ -140,7 +140,8 @@ def _conversion(page: Page, result: ConvertResult) -> None:
     if result.became_floats is not None:
         page.line(_grown(result, result.became_floats), lead=" " * 11)
     if result.recurrent is not None:
-        page.line(_FORMS[result.recurrent], lead=" " * 11)
+        why = f" ({result.recurrent_reason})" if result.recurrent_reason else ""
+        page.line(_FORMS[result.recurrent].format(why), lead=" " * 11)
     page.words(result.words)
 
 

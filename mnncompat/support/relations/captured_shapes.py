@@ -12,14 +12,14 @@ from onnx import NodeProto
 
 from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS
 from mnncompat.graph.protos import attribute, is_onnx
-from mnncompat.inference.constant_folding import is_constant
+from mnncompat.inference.constant_folding import constant_value, is_constant
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 # The converter replaces these by others, whose shape it does not compute.
 _WRITTEN_OUT = frozenset(("Celu", "HardSigmoid", "Shrink", "Softplus", "Softsign", "ThresholdedRelu"))
 _SAME_SHAPE = (FLOAT_FUNCTIONS - _WRITTEN_OUT) | frozenset(("Cast", "Identity", "LayerNormalization", "Softmax"))
-_ONE_AXIS = frozenset(("Concat", "Pad", "Slice", "Split", "Transpose"))
+_ONE_AXIS = frozenset(("Concat", "Pad", "Split", "Transpose"))
 _FEWER_AXES = frozenset(("Gather", "Squeeze"))
 _REDUCTIONS = frozenset(("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"))
 
@@ -36,6 +36,8 @@ class _Known(Enum):
     """That of a captured value: one dimension, of one element."""
     SHORT = auto()
     """One dimension, of another size."""
+    DEEPER = auto()
+    """More dimensions, all of one element."""
     NO_AXIS = auto()
     UNKNOWN = auto()
 
@@ -57,7 +59,7 @@ _RECURRENT = _BRANCHES.format(
 )
 def first_operand_passes_for_one_element(facts: NodeFacts) -> bool:
     """In a branch or body, MNN takes input 0 for one element: a value of the graph around it, or one of its shape."""
-    return _known(facts, facts.node.input[0]) is _Known.CAPTURED
+    return _known(facts, facts.node.input[0]) in (_Known.CAPTURED, _Known.DEEPER)
 
 
 @relation(
@@ -113,7 +115,7 @@ def boxes_and_scores_have_wrong_shapes(facts: NodeFacts) -> bool:
     with those that come at run time.
     """
     both = {_known(facts, name) for name in facts.node.input[:2]}
-    return both <= {_Known.RIGHT, _Known.CAPTURED, _Known.NO_AXIS} and both != {_Known.RIGHT}
+    return both <= {_Known.RIGHT, _Known.CAPTURED, _Known.DEEPER, _Known.NO_AXIS} and both != {_Known.RIGHT}
 
 
 _PRODUCTS = (
@@ -164,6 +166,11 @@ def _bias_and_product(facts: NodeFacts) -> tuple[str | None, NodeProto | None]:
     return None, None
 
 
+def takes_length_for_one(facts: NodeFacts) -> bool:
+    """In a branch or body, input 0 is of the graph around it: MNN takes its axis 0 for 1, or sees none."""
+    return _known(facts, facts.node.input[0]) in (_Known.CAPTURED, _Known.DEEPER, _Known.NO_AXIS)
+
+
 def _known(facts: NodeFacts, name: str) -> _Known:
     """What the converter knows of a value's shape."""
     view = facts.view
@@ -177,20 +184,58 @@ def _known(facts: NodeFacts, name: str) -> _Known:
 
 def _computed(facts: NodeFacts, node: NodeProto) -> _Known:
     operator = node.op_type
-    if operator == "Expand":
-        return _Known.RIGHT if is_constant(facts.view, node.input[1]) else _Known.UNKNOWN
+    if operator in ("Expand", "Reshape"):
+        return _given_shape(facts, node)
     if operator in ARITHMETIC:
         found = {_Known.UNKNOWN if is_constant(facts.view, each) else _known(facts, each) for each in node.input}
         return found.pop() if len(found) == 1 else _Known.UNKNOWN
     first = _known(facts, node.input[0]) if node.input else _Known.UNKNOWN
     if operator in _SAME_SHAPE or (operator == "Transpose" and _keeps_order(node)):
         return first
+    return _moved(facts, node, first)
+
+
+def _moved(facts: NodeFacts, node: NodeProto, first: _Known) -> _Known:
+    """What the converter knows of a result whose shape is not that of the first operand."""
+    operator = node.op_type
+    if first is _Known.DEEPER:
+        return {"Squeeze": _Known.CAPTURED, "Unsqueeze": first}.get(operator, _Known.UNKNOWN)
     if first is not _Known.CAPTURED:
         return _Known.UNKNOWN
+    if operator == "Slice":
+        return _sliced(facts, node)
+    if operator in _FEWER_AXES or (operator in _REDUCTIONS and attribute(node, "keepdims") == 0):
+        return _Known.NO_AXIS
     if operator in _ONE_AXIS:
         return _Known.SHORT
-    fewer = operator in _FEWER_AXES or (operator in _REDUCTIONS and attribute(node, "keepdims") == 0)
-    return _Known.NO_AXIS if fewer else _Known.UNKNOWN
+    return _Known.DEEPER if operator == "Unsqueeze" else _Known.UNKNOWN
+
+
+def _given_shape(facts: NodeFacts, node: NodeProto) -> _Known:
+    """Of Expand and Reshape: to a constant shape, to that of a value of the graph around, or to another one."""
+    shape = facts.view.producer(node.input[1]) if len(node.input) > 1 else None
+    if shape is not None and shape.op_type == "Shape" and not shape.attribute:
+        return _known(facts, shape.input[0])
+    stated = is_constant(facts.view, node.input[1])
+    return _Known.RIGHT if node.op_type == "Expand" and stated else _Known.UNKNOWN
+
+
+def _sliced(facts: NodeFacts, node: NodeProto) -> _Known:
+    """Of Slice: the only element remains, unless it starts behind it."""
+    starts, axes = _numbers(facts, node, 1, "starts"), _numbers(facts, node, 3, "axes")
+    if starts is None:
+        return _Known.UNKNOWN
+    first = dict(zip(range(len(starts)) if axes is None else axes, starts, strict=False)).get(0, 0)
+    return _Known.SHORT if first > 0 else _Known.CAPTURED
+
+
+def _numbers(facts: NodeFacts, node: NodeProto, position: int, name: str) -> list[int] | None:
+    """What an operand, or the attribute before opset 10, holds; None if it is left out or computed."""
+    if attribute(node, name) is not None:
+        return list(attribute(node, name))
+    given = node.input[position] if len(node.input) > position else ""
+    value = constant_value(facts.view, given) if given else None
+    return None if value is None else [int(each) for each in value.reshape(-1)]
 
 
 def _keeps_order(node: NodeProto) -> bool:

@@ -9,6 +9,7 @@ from mnncompat.graph.operator_traits import ARITHMETIC, FLOAT_FUNCTIONS
 from mnncompat.graph.protos import attribute, dims_of
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.relations.captured_shapes import takes_length_for_one
 from mnncompat.support.relations.operands import operand_shape
 from mnncompat.support.relations.registry import relation
 
@@ -78,17 +79,43 @@ def sequence_length_is_dynamic(facts: NodeFacts) -> bool | None:
     """The number of steps of a recurrent operator (axis 0 of input 0) is a symbol or unknown.
 
     MNN's converter assumes 1 for axis 0 of an input of the model where that is not fixed, and leaves other sizes open,
-    also where a Transpose brings them to the front. After a Pad that makes the sequence longer it assumes more than 1.
+    also where a Transpose brings them to the front. After a Concat, Pad or Tile that makes the sequence longer it
+    assumes more than 1. In a branch or body it assumes 1 for values of the graph around it alone, and leaves others
+    open.
     """
     shape = facts.shape(facts.node.input[0])
-    if not _has_open_first_axis(facts.view) or _comes_from_other_axis(facts):
+    if not _has_open_first_axis(facts.view) or _comes_from_other_axis(facts) or _is_made_longer(facts):
         return False
-    producer = facts.view.producer(facts.node.input[0])
-    if producer is not None and producer.op_type == "Pad" and shape and len(producer.input) > 1:
-        widths = facts.value_through_casts(producer.input[1])
-        if widths is not None and widths.size == 2 * len(shape) and widths[0] + widths[len(shape)] > 0:
-            return False
+    if facts.view.parent is not None and not facts.view.is_function and not takes_length_for_one(facts):
+        return False
     return None if not shape else not isinstance(shape[0], int)
+
+
+def _is_made_longer(facts: NodeFacts) -> bool:
+    """On the way to input 0, something is added to the sequence: the converter takes what was open for 1."""
+    name = facts.node.input[0]
+    for _ in range(_FURTHEST):
+        node = facts.view.producer(name)
+        if node is None:
+            return False
+        if node.op_type in ("Concat", "Pad", "Tile"):
+            return _adds_to_first_axis(facts, node)
+        if _axis_before(facts, node, 0) != 0:
+            return False
+        name = node.input[0]
+    return False
+
+
+def _adds_to_first_axis(facts: NodeFacts, node: NodeProto) -> bool:
+    rank = facts.rank(node.output[0])
+    if node.op_type == "Concat":
+        return len(node.input) > 1 and attribute(node, "axis") in (0, None if rank is None else -rank)
+    numbers = facts.value_through_casts(node.input[1]) if len(node.input) > 1 else None
+    if numbers is None or not rank:
+        return False
+    if node.op_type == "Tile":
+        return bool(numbers.size == rank and numbers[0] > 1)
+    return bool(numbers.size == 2 * rank and numbers[0] + numbers[rank] > 0)
 
 
 def _comes_from_other_axis(facts: NodeFacts) -> bool:

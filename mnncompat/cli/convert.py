@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,9 +22,15 @@ from mnncompat.errors import UsageError
 _DIAGNOSED = ("not-equal", "not-converted")
 if TYPE_CHECKING:
     from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.converting.pipeline import Conversion
+    from mnncompat.graph.model_file import Model
     from mnncompat.results.diagnosis import Diagnosis
     from mnncompat.results.outcomes import ConvertResult
     from mnncompat.support.head_form import HeadForm
+
+    Converter = Callable[[Model, Path | None, GateOptions], Conversion]
+
+_CONVERTERS: list[Converter] = []
 
 
 def convert(  # noqa: PLR0913 - options
@@ -156,7 +164,6 @@ def _convert_all(
     jobs: int,
 ) -> None:
     """Convert every model, report, and end with status 1 if one could not be published."""
-    from mnncompat.converting.pipeline import convert_model
     from mnncompat.graph.model_file import load
 
     outputs = _outputs(models, written.output, dry_run=written.dry_run)
@@ -165,13 +172,31 @@ def _convert_all(
     def converted(path: Path) -> ConvertResult:
         model = load(path)
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return convert_model(model, targets[path], options=mine, progress=note).told()
+        return _convert(model, targets[path], mine).told()
 
     reported, results = each_model(models, converted, jobs=jobs)
     found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]
     report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
+
+
+def _convert(model: Model, out: Path | None, gate: GateOptions) -> Conversion:
+    if _CONVERTERS:
+        return _CONVERTERS[-1](model, out, gate)
+    from mnncompat.converting.pipeline import convert_model
+
+    return convert_model(model, out, options=gate, progress=note)
+
+
+@contextlib.contextmanager
+def converting_by(converter: Converter) -> Iterator[None]:
+    """Models are converted by this function meanwhile."""
+    _CONVERTERS.append(converter)
+    try:
+        yield
+    finally:
+        _CONVERTERS.remove(converter)
 
 
 def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:

@@ -14,13 +14,14 @@ _COMMANDS = ("check", "fix", "convert")
 _TABLES = ("per-file-ignores", "ignore-nodes", "models")
 
 
-def call(command: Callable[..., None], values: Mapping[str, Any], words: Sequence[str]) -> None:
+def call(command: Callable[..., None], values: Mapping[str, Any], words: Sequence[str], *, every: bool = False) -> None:
     """Call a command, once for all models that have the same settings; there is one report.
 
     Args:
         command: The command.
         values: Of its options, by name; some may be missing.
         words: The command line after the name of the command: what it states wins over the configuration.
+        every: Convert also what is up to date.
 
     Raises:
         UsageError: No model is named.
@@ -35,7 +36,7 @@ def call(command: Callable[..., None], values: Mapping[str, Any], words: Sequenc
         _require_models(values.get("models"))
         command(**grouped(command, values))
         return
-    groups = _groups(name, values, _stated(declarations(command), words))
+    groups = _groups(name, values, _stated(declarations(command), words), every=every)
     if len(groups) == 1:
         command(**grouped(command, groups[0]))
         return
@@ -48,7 +49,7 @@ def _require_models(models: Sequence[Path] | None) -> None:
         raise UsageError("MODEL is missing", hint=hint)
 
 
-def _groups(name: str, values: Mapping[str, Any], stated: set[str]) -> list[dict[str, Any]]:
+def _groups(name: str, values: Mapping[str, Any], stated: set[str], *, every: bool) -> list[dict[str, Any]]:
     """Values of the command's options for each group of models with the same settings."""
     from mnncompat.cli.project import project
 
@@ -62,13 +63,15 @@ def _groups(name: str, values: Mapping[str, Any], stated: set[str]) -> list[dict
     for model in models:
         settings = known.settings(name, model, values.get("ignore"))
         mine = {key: value for key, value in settings.items() if key not in stated or key == "ignore"}
+        if values.get("dry_run"):
+            mine.pop("output", None)
         if "ignore" in stated and "ignore" in mine:
             extra = [each for each in mine["ignore"] if each not in (values.get("ignore") or ())]
             mine["ignore"] = [*(values.get("ignore") or ()), *extra]
         group = found.setdefault(repr(sorted(mine.items())), {**values, **mine, "models": []})
         group["models"].append(model)
     groups = list(found.values())
-    return _outdated(groups) if built else groups
+    return _outdated(groups) if built and not every else groups
 
 
 def _models(name: str, values: Mapping[str, Any], exclude: Sequence[str]) -> tuple[list[Path], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.results.recurrent_form import AUTO, wanted_form
@@ -47,6 +48,7 @@ class GateOptions:
         arch: The architecture that the file is deployed on; None for all.
         precision: What MNN computes in there.
         untried: What to say of a deployment that nothing was run on; empty for nothing.
+        save_data: A folder for the feeds and the outputs of the comparison, see `mnncompat.parity.save_data`.
     """
 
     rewrites: Sequence[Rewrite] = ()
@@ -70,6 +72,7 @@ class GateOptions:
     arch: str | None = None
     precision: str = HIGH
     untried: str = ""
+    save_data: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the words.

@@ -320,6 +320,7 @@ class _Gate:
             read=self._model if rough is None else None,
             session=is_final,
             where=self._options.where if is_final else None,
+            save_data=self._options.save_data if is_final else None,
         )
 
     def _count(self) -> Mapping[str, int]:

@@ -1,0 +1,172 @@
+"""What a lock file keeps of one conversion."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnncompat.results.proof_strength import ProofVerdict
+
+if TYPE_CHECKING:
+    from mnncompat.converting.pipeline import Conversion
+    from mnncompat.graph.model_file import Model
+
+_SAMPLES = 32
+"""Elements of each output that are kept: enough to tell another function from a retrained one."""
+_DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRecord:
+    """One output.
+
+    Attributes:
+        dtype: numpy's name.
+        snr_db: Lowest signal-to-noise ratio against the original over all draws; infinite where both are equal.
+        top1: Lowest share of rows whose largest element is the same; None where that means nothing.
+        sample: Some of the values that the original gives for the first draw, evenly spread, in order.
+    """
+
+    dtype: str
+    snr_db: float
+    top1: float | None = None
+    sample: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One model.
+
+    Attributes:
+        path: The model, relative to the folder of the lock file, with forward slashes.
+        sha256: Of the file and of those that hold its weights.
+        mnn: The release of MNN.
+        options: How it was converted, in words.
+        converted: Whether a file was published, or would have been.
+        verdict: `ProofVerdict`, or how the conversion failed.
+        size: Bytes of the converted file.
+        session: Whether MNN's Session API runs the file as the Module API does; None if it was not tried.
+        exercised: Operators that the proof would have caught, had they been wrong.
+        tried: Operators that were tried; 0 if that was not measured.
+        errors: Rules with findings of level error in the model that was converted.
+        nodes: Ops of the converted file: type and name.
+        outputs: By name.
+        latency_ratio: Time of the model converted as it is by that of the file; None if not measured.
+    """
+
+    path: str
+    sha256: str
+    mnn: str
+    options: str
+    converted: bool
+    verdict: str
+    size: int = 0
+    session: bool | None = None
+    exercised: int = 0
+    tried: int = 0
+    errors: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
+    latency_ratio: float | None = None
+
+
+def record_of(
+    path: str,
+    model: Model,
+    result: Conversion,
+    *,
+    mnn: str,
+    options: str,
+    file: Path | None,
+    expected: Mapping[str, np.ndarray],
+) -> Record:
+    """What to keep of a conversion.
+
+    Args:
+        path: How the lock file names the model.
+        model: The model.
+        result: Its conversion.
+        mnn: The release of MNN.
+        options: How it was converted.
+        file: The converted file; None if there is none.
+        expected: What the original gives for the first draw, by output; empty if nothing was compared.
+    """
+    parity = result.parity
+    power = None if parity is None else parity.power
+    ratio = None if result.latency is None else result.latency.ratio
+    return Record(
+        path=path,
+        sha256=content_hash(model),
+        mnn=mnn,
+        options=options,
+        converted=result.verdict == "converted",
+        verdict=result.verdict.value if parity is None else parity.verdict.value,
+        size=result.bytes,
+        session=None if parity is None or parity.session is None else parity.session.passed,
+        exercised=0 if power is None else len(power.exercised),
+        tried=0 if power is None else power.tried,
+        errors=tuple(sorted({each.code for each in result.remaining if each.severity.value == "error"})),
+        nodes=_nodes(file),
+        outputs=_outputs(result, expected),
+        latency_ratio=None if ratio is None else _rounded(ratio),
+    )
+
+
+def content_hash(model: Model) -> str:
+    """SHA-256 of a model's file, then of the files that hold its weights, in the order of their names."""
+    digest = hashlib.sha256()
+    files = [*([model.path] if model.path is not None else []), *(model.data[name] for name in sorted(model.data))]
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def is_good(verdict: str) -> bool:
+    """Whether a comparison with this verdict proves that the file computes what the model computes."""
+    return verdict in (ProofVerdict.EQUAL, ProofVerdict.WITHIN)
+
+
+def _nodes(file: Path | None) -> tuple[str, ...]:
+    if file is None or not file.exists():
+        return ()
+    from mnncompat.mnn.graph import read_graph
+
+    return tuple(f"{op.type} {op.name}".strip() for op in read_graph(file).ops)
+
+
+def _outputs(result: Conversion, expected: Mapping[str, np.ndarray]) -> dict[str, OutputRecord]:
+    if result.parity is None:
+        return {}
+    found = {}
+    for output in result.parity.outputs:
+        top1 = [each.top1 for each in output.comparisons if each.top1 is not None]
+        ratios = [each.snr_db for each in output.comparisons if each.compared]
+        value = expected.get(output.name)
+        found[output.name] = OutputRecord(
+            dtype=output.comparisons[0].expected_dtype if output.comparisons else "",
+            snr_db=_rounded(min(ratios, default=math.inf)),
+            top1=_rounded(min(top1)) if top1 else None,
+            sample=() if value is None else sample(value),
+        )
+    return found
+
+
+def sample(value: np.ndarray) -> tuple[float, ...]:
+    """Some elements of an array, evenly spread, to five significant digits; what is not finite counts as 0."""
+    flat = np.asarray(value).reshape(-1)
+    if not flat.size or flat.dtype.kind not in "fiub":
+        return ()
+    places = np.linspace(0, flat.size - 1, min(_SAMPLES, flat.size)).astype(int)
+    chosen = np.nan_to_num(flat[places].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    return tuple(_rounded(float(each)) for each in chosen)
+
+
+def _rounded(value: float) -> float:
+    return value if not math.isfinite(value) else float(f"{value:.{_DIGITS}g}")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.converting.lock_record import Record
     from mnncompat.converting.pipeline import Conversion
     from mnncompat.graph.model_file import Model
-    from mnncompat.keeping.record import Record
 
 Lock = Annotated[Path, option("--lock", metavar="FILE", help="The lock file.")]
 Update = Annotated[bool, option("--update", help="Write what is measured today to the lock file, and succeed.")]
@@ -52,8 +52,8 @@ def ci(
     if output_format not in _FORMATS:
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
     be_quiet(quiet=quiet)
+    from mnncompat.converting.lock_file import lock_text, read_lock
     from mnncompat.graph.atomic_files import require_writable
-    from mnncompat.keeping.lock_file import lock_text, read_lock
 
     before = read_lock(lock)
     if update:
@@ -100,9 +100,9 @@ def _measured(
 
 def _record(model: Model, gate: GateOptions, path: str) -> tuple[Conversion, Record]:
     """Convert a model in a temporary folder, and what to keep of that."""
+    from mnncompat.converting.lock_record import record_of
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.files.scratch import ScratchFolder
-    from mnncompat.keeping.record import record_of
     from mnncompat.support.releases import installed_version
 
     with ScratchFolder() as folder:
@@ -168,7 +168,7 @@ def _kept(before: Mapping[str, Record], lock: Path) -> dict[str, Record]:
 
 def _reported(before: Mapping[str, Record], now: Mapping[str, Record], output_format: str, *, update: bool) -> bool:
     """Say what has changed; whether anything is worse."""
-    from mnncompat.keeping.regressions import changes, regressions
+    from mnncompat.converting.regressions import changes, regressions
     from mnncompat.report.measures import counted
     from mnncompat.report.printable import printable
 

@@ -16,10 +16,10 @@ from models import head
 from onnx import ModelProto, numpy_helper
 
 from mnncompat.cli import main
+from mnncompat.converting.lock_file import lock_text, read_lock
+from mnncompat.converting.lock_record import OutputRecord, Record, sample
+from mnncompat.converting.regressions import changes, regressions
 from mnncompat.errors import UsageError
-from mnncompat.keeping.lock_file import lock_text, read_lock
-from mnncompat.keeping.record import OutputRecord, Record, sample
-from mnncompat.keeping.regressions import changes, regressions
 
 BEFORE = Record(
     path="a.onnx",

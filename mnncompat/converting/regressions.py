@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mnncompat.keeping.record import OutputRecord, Record, is_good
+from mnncompat.converting.lock_record import OutputRecord, Record, is_good
 
 GROWTH = 1.05
 """A file may grow by a twentieth: another converter writes other tables, and a retrained model other scales."""

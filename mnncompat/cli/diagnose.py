@@ -79,12 +79,20 @@ def diagnose(  # noqa: PLR0913 - options
         finish(_replayed(replay, *limits), reporting)
         return
     require_files(model, file)
+    if svg is not None:
+        _require_writable(svg)
     converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
     wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
     inputs = data.read()
     wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs))
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
     finish(replace(_found(model, file, wanted, shape), every_layer=every), reporting, svg)
+
+
+def _require_writable(picture: Path) -> None:
+    from mnncompat.graph.atomic_files import require_writable
+
+    require_writable(picture)
 
 
 def _converter(fp16: bool, weight_bits: int, optimize_level: int | None, exact_gelu: bool) -> ConvertOptions:  # noqa: FBT001 - options

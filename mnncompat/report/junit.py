@@ -36,7 +36,7 @@ def render(subjects: Sequence[Subject]) -> str:
 
 def _write_suite(root: Element, subject: Subject) -> tuple[int, int, int]:
     name = source_of(subject)
-    shown = _text(relative(name) if name else model_name(name))
+    shown = _text(printable(relative(name) if name else model_name(name)))
     suite = SubElement(root, "testsuite", name=shown)
     groups: dict[str, list[Diagnostic]] = {}
     for each in findings(subject):
@@ -53,7 +53,7 @@ def _write_suite(root: Element, subject: Subject) -> tuple[int, int, int]:
         errors += unfinished
         failures += not unfinished
         told = SubElement(case, "error" if unfinished else "failure", type=failed[0].severity.value)
-        told.set("message", _text(failed[0].message if len(group) == 1 else f"{len(group)} findings"))
+        told.set("message", _text(printable(failed[0].message) if len(group) == 1 else f"{len(group)} findings"))
         told.text = _text(text)
     if not groups:
         SubElement(suite, "testcase", classname=shown, name="no findings")
@@ -79,5 +79,5 @@ def _line(found: Diagnostic) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that XML 1.0 can hold."""
-    return _NOT_XML.sub("?", text)
+    """Text that XML 1.0 can hold, line by line as it may be shown."""
+    return _NOT_XML.sub("?", "\n".join(map(printable, text.split("\n"))))

@@ -23,7 +23,7 @@ EVIL = (
     "x\n::error file=a,line=1::pwned\r::warning::w\x1b[31m\x1b]0;title\x07\x9b31m\u202e\u2066\u2028"
     "##[error]p ##vso[task.x]q"
 )
-FORMATS = ("text", "concise", "json", "sarif", "github")
+FORMATS = ("text", "concise", "json", "sarif", "github", "junit", "gitlab", "markdown")
 COMMAND = re.compile(r"\s*::(error|warning|notice) (file=[^,:]+,)?title=MNN[0-9]{3} [a-z-]+(?: \([a-z]+\))?::[^\r\n]*")
 
 
@@ -171,7 +171,8 @@ def test_names_of_files(
             captured = capfd.readouterr()
             assert_harmless(captured.out, output_format)
             assert_harmless(captured.err, "text")
-            if output_format in ("json", "sarif"):
+            is_pattern = "[" in name and f"none-{name}" in words  # that matches nothing: the command line is wrong
+            if output_format in ("json", "sarif") and not is_pattern:
                 json.loads(captured.out)
 
 

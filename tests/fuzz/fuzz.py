@@ -29,7 +29,7 @@ from typing import IO, Any, cast
 from fuzz_corpus import corpus, examples
 from fuzz_mutants import mutant
 
-FORMATS = ("text", "concise", "json", "sarif", "github")
+FORMATS = ("text", "concise", "json", "sarif", "github", "junit", "gitlab", "markdown")
 SECONDS, BYTES = 20.0, 2_000_000_000
 _BUSY = 6.0
 """How many times that a command may take that hardly got a processor."""

@@ -38,6 +38,8 @@ class Reduction:
         axes: list[int] | None = None
         if new.has(1):
             value = new.input(1)
+            if value.constant is None and value.rank == 0:
+                raise NotApplicable(f"the axes are '{value.name}', which is one number and not a list")
             if value.constant is None and value.dims[0] != 0:
                 if not isinstance(value.dims[0], int):
                     raise NotApplicable(f"the axes are computed at run time, and '{value.name}' may be empty")
@@ -47,6 +49,9 @@ class Reduction:
             axes = list(node.attribute("axes"))
         if not axes:
             axes = [] if node.attribute("noop_with_empty_axes") else list(range(new.input(0).rank))
+        shape = new.known_shape(new.input(0).name)
+        if shape is not None and any(not -len(shape) <= axis < len(shape) for axis in axes):
+            raise NotApplicable(f"it has the axes {list(axes)} of an operand of rank {len(shape)}")
         return cls(new, tuple(axes), keepdims)
 
     @property

@@ -12,27 +12,33 @@
 
     with ForkServer() as server:  -> `convert` and `run` with `performer=server.perform`: milliseconds for each child
 
-Importing this package imports neither MNN nor numpy.
+Importing this package imports neither MNN nor numpy, and its modules only when a name of theirs is asked for.
 """
 
-from mnncompat.mnn.converter import convert
-from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
-from mnncompat.mnn.graph import count_ops, declared_ops, read_graph, read_values
-from mnncompat.mnn.options import ConvertOptions, Limits
-from mnncompat.mnn.outcome import (
-    Converted,
-    Held,
-    MnnGraph,
-    MnnInput,
-    MnnInterface,
-    MnnOp,
-    Ran,
-    SessionRan,
-    Traced,
-    Weights,
-)
-from mnncompat.mnn.session import interface, run, trace
-from mnncompat.results.failures import Failure, FailureKind, Stage
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnncompat.mnn.converter import convert
+    from mnncompat.mnn.fork_client import ForkServer, ServedEnvironment
+    from mnncompat.mnn.graph import count_ops, declared_ops, read_graph, read_values
+    from mnncompat.mnn.options import ConvertOptions, Limits
+    from mnncompat.mnn.outcome import (
+        Converted,
+        Held,
+        MnnGraph,
+        MnnInput,
+        MnnInterface,
+        MnnOp,
+        Ran,
+        SessionRan,
+        Traced,
+        Weights,
+    )
+    from mnncompat.mnn.session import interface, run, trace
+    from mnncompat.results.failures import Failure, FailureKind, Stage
 
 __all__ = [
     "ConvertOptions",
@@ -61,3 +67,33 @@ __all__ = [
     "run",
     "trace",
 ]
+
+_PLACES = {
+    "mnncompat.mnn.converter": ("convert",),
+    "mnncompat.mnn.fork_client": ("ForkServer", "ServedEnvironment"),
+    "mnncompat.mnn.graph": ("count_ops", "declared_ops", "read_graph", "read_values"),
+    "mnncompat.mnn.options": ("ConvertOptions", "Limits"),
+    "mnncompat.mnn.outcome": (
+        "Converted",
+        "Held",
+        "MnnGraph",
+        "MnnInput",
+        "MnnInterface",
+        "MnnOp",
+        "Ran",
+        "SessionRan",
+        "Traced",
+        "Weights",
+    ),
+    "mnncompat.mnn.session": ("interface", "run", "trace"),
+    "mnncompat.results.failures": ("Failure", "FailureKind", "Stage"),
+}
+"""Where each name is. The child process imports modules of this package, and few of them."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(module), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.results.failures import FailureKind
+from mnncompat.results.failure_kinds import FailureKind
 
 if TYPE_CHECKING:
     import numpy as np

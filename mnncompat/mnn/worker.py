@@ -25,7 +25,7 @@ from mnncompat.mnn.interpreter import run_session
 from mnncompat.mnn.records import enter, publish
 from mnncompat.mnn.timed_rounds import timed_rounds
 from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
-from mnncompat.results.failures import FailureKind, Stage
+from mnncompat.results.failure_kinds import FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,6 +22,7 @@ from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.shared_nodes import sharing
 from mnncompat.parity.signature import InputSpec, input_signature, output_names
 from mnncompat.parity.tolerance import REWRITE
 from mnncompat.parity.undetermined import random_outputs
@@ -82,6 +83,8 @@ def compare_models(  # noqa: PLR0913 - options
         unexplained={*(tolerances or ()), *random},
         coarse=coarse_outputs(first, output_names(first)),
     )
+    if not random and isinstance(original, onnx.ModelProto) and isinstance(rewritten, onnx.ModelProto):
+        reference, subject = sharing(original, rewritten, reference, subject)
     feeder = Feeder(first, signature, shapes or {}, real_data(inputs), seed=seed, memory=memory)
     return compared(feeder, reference, subject, judge, random)
 

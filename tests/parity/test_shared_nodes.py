@@ -76,7 +76,10 @@ def test_both_sides_give_what_they_give_alone(case: str, original: Model) -> Non
     together = sharing(original.skeleton, rewritten, *alone)
     assert together.reference is not alone[0]
     for one, other in zip(together, alone, strict=True):
-        for values, expected in zip(one.run(FEEDS), other.run(FEEDS), strict=True):
+        found, wanted = one.run(FEEDS), other.run(FEEDS)
+        assert isinstance(found, list)
+        assert isinstance(wanted, list)
+        for values, expected in zip(found, wanted, strict=True):
             assert values.keys() == expected.keys()
             assert all(np.array_equal(values[name], expected[name]) for name in expected)
 

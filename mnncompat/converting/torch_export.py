@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnncompat.errors import ExportError, UsageError
 from mnncompat.files.scratch import ScratchFolder
@@ -19,6 +19,7 @@ from mnncompat.graph.atomic_files import require_writable
 from mnncompat.graph.model_file import Model, load, save
 
 # The dynamo exporter writes the exporting machine's paths and source lines into every node.
+_DTYPES = ("float32", "float16", "float64", "int64", "int32", "int8", "uint8", "bool")
 _PRIVATE_METADATA = ("pkg.torch.onnx.stack_trace",)
 
 
@@ -30,11 +31,16 @@ class ExportOptions:
         opset: ONNX opset; None for the exporter's default.
         exporter: ``dynamo`` (torch.export) or ``torchscript`` (tracing).
         dynamic_batch: Leave the first dimension of every input dynamic.
+        by_name: Inputs are keyword arguments of the module's `forward`, under their names.
+        inputs: ``MODULE:FUNCTION``: returns example inputs, a tuple of tensors or a dictionary of keyword arguments;
+            the shapes are left out then.
     """
 
     opset: int | None = None
     exporter: str = "torchscript"
     dynamic_batch: bool = False
+    by_name: bool = False
+    inputs: str | None = None
 
 
 def export_module(target: str, shapes: Sequence[str], out: Path, *, options: ExportOptions) -> None:
@@ -43,7 +49,8 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
     Args:
         target: An importable module or a path of a Python file, a colon, and the name of a callable without
             arguments that returns a `torch.nn.Module` (a Module class will do), or of a Module.
-        shapes: One for each input: ``1,3,224,224`` or ``name:1,3,224,224``; float32, normal distribution.
+        shapes: One for each input: ``1,3,224,224``, ``name:1,3,224,224`` or ``name:int64:1,16``. Floats are drawn from
+            the normal distribution, integers are 0 and 1, which every table of embeddings has.
         out: The file to write; complete, or unchanged on failure.
         options: See `ExportOptions`.
 
@@ -55,14 +62,15 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
     if options.exporter not in ("dynamo", "torchscript"):
         raise UsageError(f"unknown exporter: {options.exporter}", hint="there are: dynamo, torchscript")
     require_writable(out)
-    named = [_shape(shape, position) for position, shape in enumerate(shapes)]
+    specs = [read_spec(shape, position) for position, shape in enumerate(shapes)]
     torch = _torch()
     module = _module(target, torch)
+    example = _example(torch, specs, options)
     with ScratchFolder() as folder:
         file = folder / "model.onnx"
         with _quiet():
             try:
-                _export(torch, module, named, file, options)
+                _export(torch, module, example, file, options)
             except MemoryError:
                 raise
             except Exception as error:
@@ -78,15 +86,74 @@ def export_module(target: str, shapes: Sequence[str], out: Path, *, options: Exp
     save(Model(model.proto), out)
 
 
-def _export(
-    torch: Any, module: Any, named: list[tuple[str, tuple[int, ...]]], file: Path, options: ExportOptions
-) -> None:
+class _Example(NamedTuple):
+    """What the module is called with.
+
+    Attributes:
+        arguments: By position.
+        keywords: By name.
+        names: Of all inputs, in order.
+    """
+
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    names: list[str]
+
+
+def _example(torch: Any, specs: Sequence[InputSpec], options: ExportOptions) -> _Example:
+    if options.inputs is not None:
+        return _called(torch, options.inputs)
     torch.manual_seed(0)
     # torch.export treats a dimension of 1 as constant, even if it is declared dynamic.
-    dynamo_batch = options.dynamic_batch and options.exporter == "dynamo"
-    shapes = [(max(shape[0], 2), *shape[1:]) if dynamo_batch else shape for _, shape in named]
-    arguments = tuple(torch.randn(*shape) for shape in shapes)
-    names = [name for name, _ in named]
+    grows = options.dynamic_batch and options.exporter == "dynamo"
+    tensors = [
+        _drawn(torch, each._replace(shape=(max(each.shape[0], 2), *each.shape[1:])) if grows else each)
+        for each in specs
+    ]
+    names = [each.name for each in specs]
+    if options.by_name:
+        return _Example((), dict(zip(names, tensors, strict=True)), names)
+    return _Example(tuple(tensors), {}, names)
+
+
+def _called(torch: Any, target: str) -> _Example:
+    """The example inputs that a function returns.
+
+    Raises:
+        UsageError: There is no such function, or it returns something else than tensors.
+    """
+    place, _, name = target.rpartition(":")
+    function = getattr(_import(place), name, None) if place and name else None
+    if not callable(function):
+        raise UsageError(f"--inputs {target} names no function", hint="for instance `model.py:example_inputs`")
+    try:
+        found = function()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            f"{target} failed: {type(error).__name__}: {error}", hint="call it in Python first"
+        ) from error
+    keywords = dict(found) if isinstance(found, dict) else {}
+    arguments = () if keywords else tuple(found) if isinstance(found, (tuple, list)) else (found,)
+    tensors = [*arguments, *keywords.values()]
+    if not tensors or not all(isinstance(each, torch.Tensor) for each in tensors):
+        raise UsageError(
+            f"--inputs {target} returns something else than tensors",
+            hint="return a tuple of tensors, or a dictionary of them by the names of keyword arguments",
+        )
+    names = list(map(str, keywords)) or [input_name(position) for position in range(len(arguments))]
+    return _Example(arguments, keywords, names)
+
+
+def _drawn(torch: Any, spec: InputSpec) -> Any:
+    dtype = getattr(torch, spec.dtype)
+    if spec.dtype == "bool" or not dtype.is_floating_point:
+        return torch.randint(0, 2, spec.shape).to(dtype)
+    return torch.randn(*spec.shape, dtype=dtype)
+
+
+def _export(torch: Any, module: Any, example: _Example, file: Path, options: ExportOptions) -> None:
     extra: dict[str, Any] = {"dynamo": options.exporter == "dynamo"}
     if options.opset is not None:
         extra["opset_version"] = options.opset
@@ -94,11 +161,16 @@ def _export(
         extra["external_data"] = False
         if options.dynamic_batch:
             batch = torch.export.Dim("batch")
-            extra["dynamic_shapes"] = tuple({0: batch} for _ in named)
+            dynamic = [{0: batch} for _ in example.names]
+            extra["dynamic_shapes"] = (
+                dict(zip(example.names, dynamic, strict=True)) if example.keywords else tuple(dynamic)
+            )
     elif options.dynamic_batch:
-        extra["dynamic_axes"] = {name: {0: "batch"} for name in names}
+        extra["dynamic_axes"] = {name: {0: "batch"} for name in example.names}
+    if example.keywords:
+        extra["kwargs"] = example.keywords
     with torch.no_grad():
-        torch.onnx.export(module, arguments, str(file), input_names=names, **extra)
+        torch.onnx.export(module, example.arguments, str(file), input_names=example.names, **extra)
 
 
 def _torch() -> Any:
@@ -151,15 +223,42 @@ def _import(place: str) -> Any:
     return module
 
 
-def _shape(text: str, position: int) -> tuple[str, tuple[int, ...]]:
-    name, _, dims = text.rpartition(":")
-    try:
-        shape = tuple(int(dim) for dim in dims.split(","))
-    except ValueError:
-        shape = ()
+class InputSpec(NamedTuple):
+    """One input of a module.
+
+    Attributes:
+        name: Its name in the ONNX file.
+        dtype: torch's name, such as ``float32`` or ``int64``.
+        shape: Its sizes.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def read_spec(text: str, position: int) -> InputSpec:
+    """Read ``[NAME:][DTYPE:]1,3,224,224``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    head, _, dims = text.rpartition(":")
+    name, _, dtype = head.rpartition(":")
+    if dtype not in _DTYPES:
+        name, dtype = head, "float32"
+    parts = [part.strip() for part in dims.split(",")]
+    shape = tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else ()
     if not shape or min(shape) < 1:
-        raise UsageError(f"--shape {text} is not a shape", hint="write it as 1,3,224,224 or NAME:1,3,224,224")
-    return name or ("input" if position == 0 else f"input_{position}"), shape
+        raise UsageError(
+            f"--shape {text} is not a shape", hint="write it as 1,3,224,224, NAME:1,3,224,224 or NAME:int64:1,16"
+        )
+    return InputSpec(name or input_name(position), dtype, shape)
+
+
+def input_name(position: int) -> str:
+    """The name of an input that was given none."""
+    return "input" if position == 0 else f"input_{position}"
 
 
 @contextlib.contextmanager

@@ -89,3 +89,75 @@ def test_torch_is_optional(
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     assert main(["export", f"{module}:Net", "--shape", "1,3,8,8", "-o", str(tmp_path / "net.onnx")]) == 2
     assert 'pip install "mnncompat[torch]"' in capsys.readouterr().err
+
+
+TAGGER = """
+import torch
+from torch import nn
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 6)
+        self.out = nn.Linear(6, 3)
+
+    def forward(self, ids, keep):
+        return self.out(self.table(ids)) * keep.unsqueeze(-1).to(torch.float32)
+
+def positional():
+    return torch.zeros(1, 5, dtype=torch.int64), torch.ones(1, 5, dtype=torch.bool)
+
+def keywords():
+    return {"keep": torch.ones(1, 5, dtype=torch.bool), "ids": torch.zeros(1, 5, dtype=torch.int64)}
+
+def wrong():
+    return 3
+"""
+
+
+@pytest.fixture
+def tagger(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    path = tmp_path / f"tagger_{abs(hash(request.node.name))}.py"
+    path.write_text(TAGGER)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exporter", ["torchscript", "dynamo"])
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--shape", "ids:int64:1,5", "--shape", "keep:bool:1,5"], ["ids", "keep"]),
+        (["--shape", "keep:bool:1,5", "--shape", "ids:int64:1,5", "--by-name"], ["keep", "ids"]),
+        (["--inputs", "{tagger}:positional"], ["input", "input_1"]),
+        (["--inputs", "{tagger}:keywords"], ["keep", "ids"]),
+    ],
+)
+def test_inputs_of_other_types(exporter: str, words: list[str], names: list[str], tagger: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tagger.onnx"
+    given = [word.format(tagger=tagger) for word in words]
+    assert main(["export", f"{tagger}:Tagger", *given, "-o", str(out), "--exporter", exporter]) == 0
+    inputs = {each.name: each.type.tensor_type.elem_type for each in onnx.load(out).graph.input}
+    assert set(inputs) == set(names)
+    assert set(inputs.values()) == {onnx.TensorProto.INT64, onnx.TensorProto.BOOL}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "the inputs are not clear"),
+        (["--shape", "1,5", "--inputs", "{tagger}:positional"], "the inputs are not clear"),
+        (["--inputs", "{tagger}:nothing"], "names no function"),
+        (["--inputs", "{tagger}:wrong"], "something else than tensors"),
+        (["--shape", "ids:int65:1,5"], "torch could not export"),
+        (["--shape", "ids:int64:1,x"], "is not a shape"),
+    ],
+)
+def test_inputs_that_do_not_fit(
+    words: list[str], told: str, tagger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tagger.onnx"
+    given = [word.format(tagger=tagger) for word in words]
+    assert main(["export", f"{tagger}:Tagger", *given, "-o", str(out)]) == 2
+    assert told in capsys.readouterr().err
+    assert not out.exists()

@@ -44,6 +44,7 @@ docs: $(VENV)/.dev
 	$(BIN)/mnncompat dev compile-rules
 	$(BIN)/mnncompat ops --mnn 3.6.1 --output-format markdown > rules/TABLE.md
 	$(BIN)/python tests/docs/row_language.py
+	$(BIN)/python tests/docs/foreign_operators.py
 	$(BIN)/python tests/docs/console.py
 
 bench: $(VENV)/.dev

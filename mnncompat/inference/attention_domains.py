@@ -27,6 +27,7 @@ _MASKS = {"Attention": 3, "DecoderMaskedMultiHeadAttention": 3, "MultiHeadAttent
 """Operands that are masks of integers, or lengths if they are of rank 1."""
 _TABLES = {("", "RotaryEmbedding"): (3, 1), (CONTRIB_DOMAIN, "RotaryEmbedding"): (1, 2)}
 """Operands that are positions, and the tables whose rows they select."""
+_HANDED_ON = frozenset(("Add", "Cast", "Gather", "Identity", "Reshape", "Squeeze", "Sub", "Unsqueeze"))
 _PLACE, _LENGTHS, _TOTAL, _POSITIONS, _COSINE = 7, 5, 6, 9, 7
 
 
@@ -70,6 +71,21 @@ def _lengths(reading: Reading) -> Found:
         table = reading.shape(node.input[_COSINE])
         if table and table[0]:
             yield from reading.claim(Kind.IDS, 0, table[0] - 1, reading.words(_COSINE))
+
+
+def counts_keys(reading: Reading) -> bool:
+    """Whether a sum becomes the numbers of keys of GroupQueryAttention: with fewer keys than steps it fails."""
+    pending, seen = [reading.node.output[0]], set[str]()
+    while pending:
+        name = pending.pop()
+        seen.add(name)
+        for index in reading.view.consumers.get(name, ()):
+            node = reading.view.nodes[index]
+            if node.op_type == "GroupQueryAttention" and node.input[_LENGTHS] == name:
+                return True
+            if node.op_type in _HANDED_ON:
+                pending.extend(each for each in node.output if each and each not in seen)
+    return False
 
 
 def rotary(reading: Reading) -> Found:

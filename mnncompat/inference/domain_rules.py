@@ -12,7 +12,7 @@ from math import inf
 from onnx import TensorProto
 
 from mnncompat.graph.protos import attribute
-from mnncompat.inference.attention_domains import ATTENTION_DOMAINS
+from mnncompat.inference.attention_domains import ATTENTION_DOMAINS, counts_keys
 from mnncompat.inference.bound_domains import activation, clip, compare, extremum
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
 from mnncompat.inference.function_domains import FUNCTION_DOMAINS
@@ -252,6 +252,9 @@ def _axes(reading: Reading) -> Found:
 
 
 def _sum(reading: Reading) -> Found:
+    if reading.position == 0 and counts_keys(reading):
+        yield from reading.claim(Kind.IDS, 1, 1, "counts the keys of GroupQueryAttention, all of them")
+        return
     yield from weights_of_mean(reading)
     yield from _axes(reading)
 

@@ -17,6 +17,7 @@ from onnx import GraphProto
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
+from mnncompat.inference.foreign_sizes import FOREIGN_SIZES
 from mnncompat.inference.layer_shapes import LAYERS
 from mnncompat.inference.reshaping_shapes import KEEP_SHAPE, RESHAPING
 from mnncompat.inference.selection_shapes import SELECTIONS
@@ -65,12 +66,14 @@ def _follow(run: Propagation) -> None:
         shapes: Sequence[Shape | None] | None = None
         if node.op_type in ("If", "Loop") and is_onnx(node):
             shapes = _through_subgraphs(run, index)
-        elif is_onnx(node):
-            function = _FUNCTIONS.get(node.op_type)
+        else:
+            function = FOREIGN_SIZES.get((node.domain, node.op_type))
+            if function is None and is_onnx(node):
+                function = _FUNCTIONS.get(node.op_type)
             try:
                 if function is not None:
                     shapes = function(run, node)
-                elif node.op_type in KEEP_SHAPE:
+                elif is_onnx(node) and node.op_type in KEEP_SHAPE:
                     shapes = [run.shape(node.input[0])] * len(node.output)
             except (ArithmeticError, IndexError, TypeError, ValueError):  # what onnx.checker would refuse
                 shapes = None

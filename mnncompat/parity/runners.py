@@ -19,6 +19,7 @@ from mnncompat.errors import RunnerError
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
 from mnncompat.parity.exact_products import PRODUCTS, with_exact_products
+from mnncompat.parity.full_accuracy import FEW_BITS, with_full_accuracy
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
 from mnncompat.parity.memory import give_back, says_out_of_memory
 from mnncompat.parity.missing_kernels import says_missing_kernel, with_definitions
@@ -62,7 +63,7 @@ class OnnxRuntimeRunner:
     It may neither fuse nor fold, so that it computes what the graph says. Products of uint8 and int8, which saturate on
     some CPUs, are written as `mnncompat.parity.exact_products` does; random nodes of spread 0, which end the process,
     as `mnncompat.parity.stated_noise` does; operators of its own domain that its CPU has no kernel for, as
-    `mnncompat.parity.missing_kernels` does.
+    `mnncompat.parity.missing_kernels` does; products that it may round, as `mnncompat.parity.full_accuracy` does.
 
     Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
     `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
@@ -175,10 +176,10 @@ class OnnxRuntimeRunner:
     def _runnable(self) -> tuple[Path | str | bytes | onnx.ModelProto, Path | None]:
         """What computes what the graph says, a large model without its weights; and the folder of its external data."""
         model = without_weights(self._model) or self._model
-        if self._known is None or mentions(self._known, (*RANDOM, *PRODUCTS)):
-            stated = with_stated_noise(model)
-            exact = with_exact_products(model if stated is None else stated) or stated
-            model = model if exact is None else exact
+        if self._known is None or mentions(self._known, (*RANDOM, *FEW_BITS, *PRODUCTS)):
+            for made in (with_stated_noise, with_full_accuracy, with_exact_products):
+                copy = made(model)
+                model = model if copy is None else copy
         if isinstance(model, onnx.ModelProto) and isinstance(self._model, (str, Path)):
             return model, follow_links(model, Path(self._model))
         return model, self._folder

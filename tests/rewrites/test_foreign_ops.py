@@ -10,7 +10,7 @@ from measure_foreign import judge
 
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME, TAKEN_OVER, TYPED_OPS
 from mnncompat.inference.foreign_op_shapes import SHAPE_FUNCTIONS
-from mnncompat.rewrites.contrib.contrib_op_to_onnx import EMITTERS
+from mnncompat.rewrites.contrib.contrib_op_to_onnx import EMITTERS, ML_EMITTERS
 
 MANY = settings(
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -25,5 +25,7 @@ def test_twin_equals_the_kernel(op: str, seed: int) -> None:
     judge(DRAWS[op], seed, None)
 
 
-def test_what_is_rewritten_has_types() -> None:
-    assert {*EMITTERS, *TAKEN_OVER, *RIGHT_BY_NAME} <= TYPED_OPS | {op for _, op in SHAPE_FUNCTIONS}
+def test_every_twin_is_drawn_and_typed() -> None:
+    twins = {*EMITTERS, *ML_EMITTERS}
+    assert {*twins, *TAKEN_OVER, *RIGHT_BY_NAME} == TYPED_OPS | {op for _, op in SHAPE_FUNCTIONS}
+    assert twins >= {*DRAWS} - {*TAKEN_OVER}

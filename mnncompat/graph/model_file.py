@@ -31,6 +31,7 @@ from mnncompat.graph.stored_tensors import tensors
 from mnncompat.graph.text_names import require_text
 from mnncompat.graph.validation import check_structure
 from mnncompat.graph.wellformed import require_wellformed
+from mnncompat.graph.zip_maps import drop_maps, maps_scores
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -61,6 +62,7 @@ class Model:
         weights_loaded: True once the model itself refers to no file.
         external: Original references (``location``, ``offset``, ``length``) of held tensors, kept when the weights are
             loaded so that a file written to the same folder can go on using them.
+        unmapped: Outputs that are lists of maps in the file; `proto` gives tensors of scores.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class Model:
         "path",
         "restated",
         "skeleton",
+        "unmapped",
         "unsorted",
         "weights_loaded",
     )
@@ -94,6 +97,7 @@ class Model:
         self.data = data or {}
         self.unsorted = unsorted
         self.restated = restated
+        self.unmapped: tuple[str, ...] = ()
         self._files = payloads.files_of(proto) if files is None else tuple(files)
 
     @property
@@ -126,8 +130,10 @@ class Model:
 
     def changed(self, proto: ModelProto, *, again: bool = False) -> Model:
         """A model that was made from this one; `again` if what was settled when it was read is still to be told."""
-        told = (self.unsorted, self.restated) if again else ((), ())
-        return Model(proto, self.path, external=self.external, unsorted=told[0], restated=told[1], files=self._files)
+        made = Model(proto, self.path, external=self.external, files=self._files)
+        if again:
+            made.unsorted, made.restated, made.unmapped = self.unsorted, self.restated, self.unmapped
+        return made
 
 
 def load(path: Path | str) -> Model:
@@ -146,16 +152,18 @@ def load(path: Path | str) -> Model:
     begin(path)
     proto, own = _read(path)
     stored = ordinary_tensors(proto)
-    if stored is not None:
+    if stored is not None and not maps_scores(proto):
         data = _external_files(stored, path)
         return Model(proto, path, weights_loaded=not data, data=data, files=own)
     require_text(proto)
     data = _external_files(tensors(proto), path)
-    restated = settle(proto)
+    restated, unmapped = settle(proto), drop_maps(proto)
     require_wellformed(proto, str(path))
     unsorted = sort_nodes(proto, str(path))
     check_structure(proto, str(path))
-    return Model(proto, path, weights_loaded=not data, data=data, unsorted=unsorted, restated=restated, files=own)
+    model = Model(proto, path, weights_loaded=not data, data=data, unsorted=unsorted, restated=restated, files=own)
+    model.unmapped = unmapped
+    return model
 
 
 def _external_files(stored: Iterable[TensorProto], path: Path) -> dict[str, Path]:
@@ -180,14 +188,14 @@ def from_proto(proto: ModelProto) -> Model:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
     stored = ordinary_tensors(proto)
-    if stored is not None and not any(map(is_external, stored)):
+    if stored is not None and not any(map(is_external, stored)) and not maps_scores(proto):
         return Model(proto=proto)
     require_text(proto)
     settled = is_settled(proto)
-    if not (settled and is_sorted(proto)):
+    if not (settled and is_sorted(proto)) or maps_scores(proto):
         given, proto = proto, ModelProto()
         proto.CopyFrom(given)
-    restated = () if settled else settle(proto)
+    restated, unmapped = () if settled else settle(proto), drop_maps(proto)
     require_wellformed(proto, "model")
     unsorted = sort_nodes(proto, "model")
     check_structure(proto, "model")
@@ -197,7 +205,9 @@ def from_proto(proto: ModelProto) -> Model:
                 f"tensor '{tensor.name}' refers to an external file, but the model is not a file itself",
                 hint="load its external data first, or pass the path of the model",
             )
-    return Model(proto=proto, unsorted=unsorted, restated=restated)
+    model = Model(proto=proto, unsorted=unsorted, restated=restated)
+    model.unmapped = unmapped
+    return model
 
 
 def save(model: Model, path: Path | str) -> dict[str, Path]:

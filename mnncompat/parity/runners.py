@@ -26,6 +26,7 @@ from mnncompat.parity.missing_kernels import says_missing_kernel, with_definitio
 from mnncompat.parity.model_copies import mentions
 from mnncompat.parity.speed import Timings
 from mnncompat.parity.stated_noise import RANDOM, with_stated_noise
+from mnncompat.parity.unmapped_scores import with_scores_for_maps
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -176,10 +177,12 @@ class OnnxRuntimeRunner:
     def _runnable(self) -> tuple[Path | str | bytes | onnx.ModelProto, Path | None]:
         """What computes what the graph says, a large model without its weights; and the folder of its external data."""
         model = without_weights(self._model) or self._model
+        made = [with_scores_for_maps]  # of the file alone: in what was read already they are dropped
         if self._known is None or mentions(self._known, (*RANDOM, *FEW_BITS, *PRODUCTS)):
-            for made in (with_stated_noise, with_full_accuracy, with_exact_products):
-                copy = made(model)
-                model = model if copy is None else copy
+            made += [with_stated_noise, with_full_accuracy, with_exact_products]
+        for each in made:
+            copy = each(model)
+            model = model if copy is None else copy
         if isinstance(model, onnx.ModelProto) and isinstance(self._model, (str, Path)):
             return model, follow_links(model, Path(self._model))
         return model, self._folder

@@ -18,6 +18,12 @@ def nodes_out_of_order(scope: Scope) -> Iterator[HazardLocation]:
             yield HazardLocation(view=view, values={"reader": each.reader, "value": each.value})
 
 
+def scores_as_map(scope: Scope) -> Iterator[HazardLocation]:
+    """An output that is a list of maps from labels to scores in the file."""
+    for name in scope.model.model.unmapped:
+        yield HazardLocation(view=scope.model.main, values={"output": name})
+
+
 def stated_twice(scope: Scope) -> Iterator[HazardLocation]:
     """A value that several initializers or constants of one graph state, and not the same."""
     for name in scope.model.model.restated:

@@ -68,7 +68,7 @@ _SEARCH = "searches with a graph of its own"
 _RANDOM = "draws random numbers"
 _TOLD: Mapping[str, str] = {
     **dict.fromkeys(("CastMap", "CategoryMapper", "DictVectorizer", "Tokenizer"), _STRINGS),
-    "ZipMap": "its result is a list of maps: leave it out, `zipmap=False` of scikit-learn's exporter",
+    "ZipMap": "dropped when a model is read (MNN054): the output is the tensor of scores",
     **dict.fromkeys(("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"), _SEARCH),
     **dict.fromkeys(("BiasDropout", "BitmaskBiasDropout", "BitmaskDropout"), _RANDOM),
 }

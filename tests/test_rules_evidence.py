@@ -24,6 +24,7 @@ from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.row_cases import row_cases
 from mnncompat.results.diagnostics import Severity
 from mnncompat.support import rule_files
+from mnncompat.support.deployment import PRECISIONS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.releases import releases
 from mnncompat.support.table import Row, SupportTable
@@ -53,10 +54,12 @@ class Shown(NamedTuple):
     models: Mapping[str, bytes]
 
 
-def places() -> Iterator[tuple[Place, Row]]:
+def places(*, precision: str = "") -> Iterator[tuple[Place, Row]]:
+    """Rows that hold in any precision, or those about one."""
     for op in TABLE.ops():
         for number, row in enumerate(TABLE.rows(op)):
-            yield (op, number), row
+            if (precision in row.precision) if precision else not row.precision:
+                yield (op, number), row
 
 
 def holding(model: bytes) -> set[Place]:
@@ -77,7 +80,7 @@ def holding(model: bytes) -> set[Place]:
 
 @pytest.fixture(scope="module")
 def shown() -> Shown:
-    cases: dict[Place, set[str]] = {place: set() for place, _ in places()}
+    cases: dict[Place, set[str]] = {place: set() for each in ("", *PRECISIONS) for place, _ in places(precision=each)}
     models: dict[str, bytes] = {}
     for corpus in CORPORA.values():
         models |= {case.id: case.model for case in corpus()}
@@ -125,6 +128,18 @@ def test_named_cases_show_what_the_row_says(shown: Shown) -> None:
             or disagreement(row, case)
         )
     ]
+    assert not found, "\n".join(found)
+
+
+def test_named_cases_show_what_rows_about_half_precision_say(shown: Shown) -> None:
+    """Such rows are measured on a device; those whose outcome the values decide name cases that are wrong."""
+    found = []
+    for place, row in places(precision="low"):
+        evidence = load_evidence("3.6.1", "aarch64", precision="low")
+        for case in named(row):
+            assert case in shown.cases[place], f"{row.code}: {case} has no node for which the row holds"
+            if evidence[case].outcome is not Outcome.WRONG:
+                found.append(f"{row.code}: {case} is {evidence[case].code}")
     assert not found, "\n".join(found)
 
 

@@ -69,3 +69,32 @@ def test_evidence_of_a_file(tmp_path: Path, repository: Path, capsys: pytest.Cap
     words = ["score", "--evidence", str(tmp_path / "copy.tsv"), "--corpus", "simple", "--output-format", "json"]
     assert main(words) == 0
     assert '"mnn": "3.0.0"' in capsys.readouterr().out
+
+
+def test_in_half_precision_a_warning_agrees_with_both_outcomes(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [helper.make_node("ReduceProd", ["x"], ["y"], axes=[0, 1], keepdims=1)]
+    model = model_of(nodes, {"x": [2, 8]}, {"y": [1, 1]}, {}, opset=13)
+    product = Case(id="a", op="ReduceProd", model=model.SerializeToString(), feeds={}, expected={})
+    for outcome in (Outcome.OK, Outcome.WRONG):
+        found = {"a": measured("a", "ReduceProd", outcome)}
+        (low,) = judged([product], found, "3.6.1", arch="aarch64", precision="low")
+        assert (low.codes, low.warnings, low.agrees) == ((), ("MNN273",), True)
+        (high,) = judged([product], found, "3.6.1", arch="aarch64")
+        assert (high.warnings, high.agrees) == ((), outcome is Outcome.OK)
+    words = [
+        "score",
+        "--device",
+        "arm64",
+        "--precision",
+        "low",
+        "--mnn",
+        "3.6.1",
+        "--op",
+        "GridSample",
+        "--corpus",
+        "node",
+    ]
+    assert main(words) == 0
+    assert "9 have a warning" in capsys.readouterr().out
+    assert main(["score", "--device", "ssh:board", "--mnn", "3.6.1"]) == 2
+    assert "there is no evidence of ssh:board high" in capsys.readouterr().err

@@ -2,6 +2,9 @@
 
 The verdict on a micro-model is "hazard" if it has any finding at level error, else "fine". The outcome is "right" if
 MNN converts it, runs it and computes the right values, twice.
+
+In half precision, where the values decide, a warning is the verdict "depends on the values", which both outcomes agree
+with.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from mnncompat.errors import ModelError
 from mnncompat.graph.model_file import from_proto
 from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Measurement, Outcome
-from mnncompat.results.diagnostics import Severity
+from mnncompat.results.diagnostics import Category, Severity
+from mnncompat.support.deployment import HIGH, LOW
 from mnncompat.support.table import SupportTable
 
 
@@ -27,12 +31,14 @@ class Judgement:
         op: The operator under test.
         codes: Codes of the error-level findings; empty for none.
         measured: What the probe found.
+        warnings: Codes of the warnings, where these agree with both outcomes: in half precision.
     """
 
     id: str
     op: str
     codes: tuple[str, ...]
     measured: Measurement
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_right(self) -> bool:
@@ -42,6 +48,8 @@ class Judgement:
     @property
     def agrees(self) -> bool:
         """True if the verdict was right."""
+        if self.warnings and not self.codes:
+            return True
         return self.is_right is not bool(self.codes)
 
 
@@ -71,7 +79,13 @@ class Score:
 
 
 def judged(
-    cases: Iterable[Case], measured: Mapping[str, Measurement], version: str, table: SupportTable | None = None
+    cases: Iterable[Case],
+    measured: Mapping[str, Measurement],
+    version: str,
+    table: SupportTable | None = None,
+    *,
+    arch: str | None = None,
+    precision: str = HIGH,
 ) -> Iterator[Judgement]:
     """Compare verdict and outcome of every measured case.
 
@@ -80,6 +94,8 @@ def judged(
         measured: What the probe found, by case id; cases without a measurement are left out.
         version: The MNN release that was measured.
         table: The table to judge by; the one that ships with mnncompat by default.
+        arch: The architecture that was measured; None to leave out no row.
+        precision: What MNN computed in there.
 
     Raises:
         TableError: The rules are damaged.
@@ -88,14 +104,24 @@ def judged(
     for case in cases:
         found = measured.get(case.id)
         if found is not None:
-            yield Judgement(id=case.id, op=case.op, codes=_errors(case, version, table), measured=found)
+            told = _codes(case, version, table, arch, precision)
+            warnings = told[Severity.WARNING] if precision == LOW else ()
+            yield Judgement(id=case.id, op=case.op, codes=told[Severity.ERROR], measured=found, warnings=warnings)
 
 
-def _errors(case: Case, version: str, table: SupportTable) -> tuple[str, ...]:
+def _codes(
+    case: Case, version: str, table: SupportTable, arch: str | None, precision: str
+) -> dict[Severity, tuple[str, ...]]:
+    """The codes of errors and of warnings about correctness."""
     from onnx import ModelProto
 
     try:
-        result = check_model(from_proto(ModelProto.FromString(case.model)), mnn_version=version, table=table)
+        model = from_proto(ModelProto.FromString(case.model))
+        result = check_model(model, mnn_version=version, arch=arch, precision=precision, table=table)
     except ModelError as error:  # a model that `check` refuses to read counts as a hazard
-        return (type(error).__name__,)
-    return tuple(item.code for item in result.diagnostics if item.severity is Severity.ERROR)
+        return {Severity.ERROR: (type(error).__name__,), Severity.WARNING: ()}
+    counted = [each for each in result.diagnostics if each.category is Category.CORRECTNESS]
+    return {
+        Severity.ERROR: tuple(each.code for each in result.diagnostics if each.severity is Severity.ERROR),
+        Severity.WARNING: tuple(each.code for each in counted if each.severity is Severity.WARNING),
+    }

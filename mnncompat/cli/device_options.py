@@ -60,6 +60,15 @@ class OnDevice(NamedTuple):
         """
         return _where(self.device, self.precision, self.threads)
 
+    def deployment(self) -> dict[str, Any]:
+        """`arch` and `precision` of the device, as a target takes them; without a device, of any architecture.
+
+        Raises:
+            UsageError: There is no such device or precision.
+        """
+        where = self.where()
+        return {"arch": None if where is None else where.device.arch, "precision": parse_precision(self.precision)}
+
     @property
     def untried(self) -> str:
         """What is said where a file is deployed in float16 and no device runs it; else empty."""

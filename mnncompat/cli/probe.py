@@ -67,18 +67,20 @@ def probe(  # noqa: PLR0913 - one parameter an option
     if case:
         _show(case, python)
         return
-    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection
+    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection, precision_of_rows
 
     names = tuple(corpus or ((ROWS,) if code else ("node",)))
     names = CORPUS_NAMES if _ALL in names else names
     codes = frozenset(code or ())
-    selection = Selection(corpora=names, ops=frozenset(op or ()), codes=codes, seed=seed, count=count)
+    place: dict[str, Any] = {"jobs": jobs, "python": python, "where": device.where()}
+    rows = precision_of_rows(place["where"])
+    ops = frozenset(op or ())
+    selection = Selection(corpora=names, ops=ops, codes=codes, seed=seed, count=count, precision=rows)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
         measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
         return
-    place = {"jobs": jobs, "python": python, "where": device.where()}
     _measure(selection, place, out=out, resume=resume, output_format=output_format)
 
 

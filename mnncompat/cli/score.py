@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.declared import option
+from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.render import rendered
 from mnncompat.errors import TableError, UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from mnncompat.checking.score import Judgement, Score
+    from mnncompat.devices.device import Where
     from mnncompat.probe.measurement import Measurement
     from mnncompat.probe.selection import Selection
 
@@ -44,6 +46,7 @@ def score(  # noqa: PLR0913 - one parameter an option
     evidence: _Evidence = None,
     mnn: _Release = None,
     measure: Annotated[bool, option("--measure", help="Measure on the installed MNN instead.")] = False,
+    device: OnDevice = HERE,
     output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
@@ -61,9 +64,11 @@ def score(  # noqa: PLR0913 - one parameter an option
 
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     names = tuple(corpus or ("node", "node-const"))
+    where = device.where()
+    told = device.deployment()
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
-    version, found = _measured(selection) if measure else _recorded(evidence, mnn)
-    result = Score(judgements=tuple(judged(selection.cases(), found, version)))
+    version, found = _measured(selection, where) if measure else _recorded(evidence, mnn, where)
+    result = Score(judgements=tuple(judged(selection.cases(), found, version, **told)))
     if not result.judgements:
         raise UsageError(
             "nothing to judge: none of these cases was measured", hint="measure them: `mnncompat score --measure`"
@@ -71,23 +76,27 @@ def score(  # noqa: PLR0913 - one parameter an option
     emit(_json(result, version) if output_format == "json" else _text(result, version), output_format)
 
 
-def _measured(selection: Selection) -> tuple[str, Mapping[str, Measurement]]:
+def _measured(selection: Selection, where: Where | None) -> tuple[str, Mapping[str, Measurement]]:
     from mnncompat.probe.environment import describe
     from mnncompat.probe.pool import Pool
 
-    with Pool() as pool:
-        version = describe(pool.environment)["mnn"]
-        note(f"measuring on MNN {version}")
+    with Pool(where=where) as pool:
+        version = describe(pool.environment, where)["mnn"]
+        note(f"measuring on MNN {version}{f', {where}' if where is not None else ''}")
         return version, {each.id: each for each in pool.measure(selection.cases())}
 
 
-def _recorded(evidence: Path | None, mnn: str | None) -> tuple[str, Mapping[str, Measurement]]:
+def _recorded(evidence: Path | None, mnn: str | None, where: Where | None) -> tuple[str, Mapping[str, Measurement]]:
     import platform
 
     from mnncompat.probe.evidence import evidence_path, read_evidence
     from mnncompat.support.releases import resolve_version
 
-    path = evidence or evidence_path(resolve_version(mnn), platform.machine())
+    machine = platform.machine() if where is None else where.device.arch
+    if machine is None:
+        raise UsageError(f"there is no evidence of {where}", hint="measure it: --measure")
+    precision = "" if where is None else where.precision.value
+    path = evidence or evidence_path(resolve_version(mnn), machine, precision=precision)
     if not path.is_file():
         raise TableError(f"there is no evidence {path}", hint="measure it: `mnncompat probe --corpus all --out FILE`")
     header, found = read_evidence(path)
@@ -111,6 +120,9 @@ def _text(result: Score, version: str) -> str:
         f"{total} cases: agreement {result.share(total - missed - false):.2%}, "
         f"missed hazards {result.share(missed):.2%}, false alarms {result.share(false):.2%}"
     )
+    warned = sum(bool(each.warnings and not each.codes) for each in result.judgements)
+    if warned:
+        summary += f"; {warned} have a warning, as their values decide: it agrees with both outcomes"
     parts: list[RenderableType] = [table, Text(f"\n{summary}")]
     for title, items in (("Missed hazards", result.missed), ("False alarms", result.false_alarms)):
         if items:

@@ -13,6 +13,7 @@
     earlier = { N = 1 }        # the same for a run before, in one session
     expected = { y = [1] }     # the right answer, where ONNX Runtime's is not
     unstable = "..."           # why no two measurements need to agree
+    precision = "low"          # of a row that is about that precision: measured on a device in it, and nowhere else
     model = '''...'''          # ONNX text
 """
 
@@ -50,6 +51,7 @@ _KEYS = frozenset(
         "earlier",
         "expected",
         "unstable",
+        "precision",
         "model",
     )
 )
@@ -76,6 +78,7 @@ class RowCase:
         earlier: The same for a run before in the same session; None where there is none.
         expected: Graph output -> the right values, where ONNX Runtime's are not.
         unstable: Why two measurements need not agree; empty where they must.
+        precision: The precision that the row is about; empty for all.
     """
 
     op: str
@@ -90,6 +93,7 @@ class RowCase:
     earlier: Mapping[str, Any] | None = None
     expected: Mapping[str, Any] = field(default_factory=dict)
     unstable: str = ""
+    precision: str = ""
 
     @property
     def id(self) -> str:
@@ -152,11 +156,12 @@ class RowCase:
         return {value.name: found[value.name] for value in model.graph.output}
 
 
-def row_cases(root: Path | None = None) -> Iterator[RowCase]:
+def row_cases(root: Path | None = None, *, precision: str = "") -> Iterator[RowCase]:
     """The entries of a rules folder, file by file.
 
     Args:
         root: The folder; the one that ships with mnncompat by default.
+        precision: Those of rows about that precision; empty for those that hold for all.
 
     Raises:
         TableError: A file is damaged, or two entries have the same id.
@@ -171,7 +176,8 @@ def row_cases(root: Path | None = None) -> Iterator[RowCase]:
             if found.id in known:
                 raise TableError(f"{path}: there are two {found.id!r}", hint="give each another name")
             known.add(found.id)
-            yield found
+            if found.precision == precision:
+                yield found
 
 
 def _read(entry: Mapping[str, Any], path: Path) -> RowCase:

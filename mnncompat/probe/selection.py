@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from mnncompat.errors import UsageError
 from mnncompat.probe.corpora import CORPORA
 from mnncompat.probe.row_cases import PREFIX, RowCase, row_cases
+from mnncompat.support.deployment import LOW, PRECISIONS
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.probe.case import Case
 
 GENERATED = "generated"
@@ -20,6 +22,11 @@ CORPUS_NAMES = (*CORPORA, GENERATED, ROWS)
 """Every corpus, in the order in which all of them are measured."""
 _GENERATED_PREFIX = "gen"
 _ID_PARTS = 4
+
+
+def precision_of_rows(where: Where | None) -> str:
+    """The rows whose micro-models are measured there: those about float16 where float16 is computed."""
+    return LOW if where is not None and where.precision == LOW else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,7 @@ class Selection:
         codes: Of rows: the micro-models of these alone; empty for all. For the corpus `ROWS`.
         seed: Of the generated corpus.
         count: Size of the generated corpus; None for its own.
+        precision: Of rows: the micro-models of those about that precision; empty for those that hold for all.
     """
 
     corpora: tuple[str, ...]
@@ -39,6 +47,7 @@ class Selection:
     codes: frozenset[str] = frozenset()
     seed: int = 0
     count: int | None = None
+    precision: str = ""
 
     def __post_init__(self) -> None:
         for name in self.corpora:
@@ -53,7 +62,7 @@ class Selection:
         if self.codes:
             if set(self.corpora) != {ROWS}:
                 raise UsageError("a code selects micro-models of rows", hint=f"measure the corpus {ROWS!r} alone")
-            unknown = sorted(self.codes - {each.code for each in row_cases()})
+            unknown = sorted(self.codes - {each.code for each in row_cases(precision=self.precision)})
             if unknown:
                 hint = "add one to rules/cases/; `mnncompat rule CODE` explains a row"
                 raise UsageError(f"there is no micro-model of a row {unknown[0]!r}", hint=hint)
@@ -79,7 +88,7 @@ class Selection:
 
             return generated_cases(self.seed, ops=self.ops or None, count=self.count)
         if name == ROWS:
-            return (each.case() for each in row_cases() if self._is_selected(each))
+            return (each.case() for each in row_cases(precision=self.precision) if self._is_selected(each))
         return (each for each in CORPORA[name]() if not self.ops or each.op in self.ops)
 
     def _is_selected(self, each: RowCase) -> bool:
@@ -95,7 +104,8 @@ def find(identity: str) -> Case:
     corpus = identity.partition(":")[0]
     cases = CORPORA[corpus]() if corpus in CORPORA else _generated(identity)
     if corpus == PREFIX:
-        cases = (each.case() for each in row_cases() if each.id == identity)
+        of_rows = chain.from_iterable(row_cases(precision=each) for each in ("", *PRECISIONS))
+        cases = (each.case() for each in of_rows if each.id == identity)
     found = next((each for each in cases if each.id == identity), None)
     if found is None:
         hint = (

@@ -18,7 +18,7 @@ from mnncompat.support.releases import contains
 from mnncompat.support.table import Row, SupportTable
 from mnncompat.support.target import Target
 
-ARCH = "x86_64"
+ARCH, ARM = "x86_64", "aarch64"
 """What the evidence was measured on."""
 FAILURES = frozenset({Outcome.REFUSED, Outcome.CRASH, Outcome.HANG, Outcome.ERROR, Outcome.WRONG})
 SHOWN_BY: Mapping[str, frozenset[Outcome]] = {
@@ -57,7 +57,12 @@ class Shown:
 
 
 def shown(
-    root: Path, table: SupportTable, versions: Collection[str], ops: Collection[str] | None = None
+    root: Path,
+    table: SupportTable,
+    versions: Collection[str],
+    ops: Collection[str] | None = None,
+    *,
+    precision: str = "",
 ) -> list[Shown]:
     """The micro-models of a rules folder, with the rows that hold for them.
 
@@ -66,9 +71,12 @@ def shown(
         table: Its rows.
         versions: Releases of MNN.
         ops: Op types, `GRAPH` among them; None for all.
+        precision: Those about that precision, on arm64; empty for those that hold for all.
     """
-    targets = {version: Target(version, arch=ARCH, table=table) for version in versions}
-    return [_shown(case, targets) for case in row_cases(root) if ops is None or case.op in ops]
+    arch = ARM if precision else ARCH
+    targets = {each: Target(each, arch=arch, precision=precision or "high", table=table) for each in versions}
+    cases = row_cases(root, precision=precision)
+    return [_shown(case, targets) for case in cases if ops is None or case.op in ops]
 
 
 def _shown(case: RowCase, targets: Mapping[str, Target]) -> Shown:
@@ -79,16 +87,23 @@ def _shown(case: RowCase, targets: Mapping[str, Target]) -> Shown:
         for graph in target.graphs(view):
             for index, node in enumerate(graph.nodes):
                 if node.domain in ("", "ai.onnx"):
-                    about += [match.row for match in target.table.match(graph, index, version) if match.certain]
+                    matches = target.table.match(graph, index, version)
+                    about += [each.row for each in matches if each.certain and _is_about(each.row, target)]
         rows[version] = about
     return Shown(case=case, rows=rows)
 
 
-def coded_rows(table: SupportTable, ops: Collection[str] | None = None) -> Iterator[Row]:
+def _is_about(row: Row, target: Target) -> bool:
+    """Whether a row is about the precision of the target, or about all."""
+    return not row.precision or target.precision in row.precision
+
+
+def coded_rows(table: SupportTable, ops: Collection[str] | None = None, *, precision: str = "") -> Iterator[Row]:
     """The rows that must have micro-models: all with a code but those that `rules/declared.json` rests on."""
     rows = [*table.graph_rows(), *(row for op in table.ops() for row in table.rows(op))]
     for row in rows:
-        if row.code and row.code != UNDECLARED and (ops is None or (row.op or GRAPH) in ops):
+        wanted = precision in row.precision if precision else not row.precision
+        if wanted and row.code and row.code != UNDECLARED and (ops is None or (row.op or GRAPH) in ops):
             yield row
 
 
@@ -97,6 +112,8 @@ def without_models(
     found: Sequence[Shown],
     always: Collection[tuple[str, str]],
     ops: Collection[str] | None = None,
+    *,
+    precision: str = "",
 ) -> list[str]:
     """Rows that no micro-model shows, or that no look-alike distinguishes.
 
@@ -105,9 +122,10 @@ def without_models(
         found: The micro-models.
         always: Code and op type of rows that hold for every use of an operator.
         ops: Op types, `GRAPH` among them; None for all.
+        precision: Rows about that precision; empty for those that hold for all.
     """
     messages = []
-    for row in coded_rows(table, ops):
+    for row in coded_rows(table, ops, precision=precision):
         op = row.op or GRAPH
         own = [each for each in found if (each.case.code, each.case.op) == (row.code, op)]
         place = f"{op} {row.code} ({row.mnn})"
@@ -182,14 +200,14 @@ def _likeness(each: Shown, version: str, measured: Measurement) -> Iterator[str]
         )
 
 
-def unflagged(found: Sequence[Shown], version: str, table: SupportTable) -> list[str]:
+def unflagged(found: Sequence[Shown], version: str, table: SupportTable, *, precision: str = "high") -> list[str]:
     """Micro-models that `check_model` does not flag in a release for which their rows hold, or look-alikes it does."""
     messages = []
     for each in found:
         case = each.case
         if not case.code:
             continue
-        result = check_model(from_proto(case.model()), mnn_version=version, table=table)
+        result = check_model(from_proto(case.model()), mnn_version=version, precision=precision, table=table)
         reported = {
             item.code for item in result.diagnostics if item.is_certain and case.op in (GRAPH, item.location.op_type)
         }

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from row_claims import Evidence, Shown, disagreements, outcomes_of, shown, unflagged, without_models
 
+from mnncompat.checking.checker import check_model
 from mnncompat.errors import TableError
 from mnncompat.graph.model_file import from_proto
 from mnncompat.probe.evidence import load_evidence
@@ -90,6 +91,30 @@ def test_what_is_called_unstable_is_not_simply_right(models: list[Shown], eviden
             named = {case for row in rows for case in row.evidence if case in load_evidence(NEWEST)}
             told = {load_evidence(NEWEST)[case].outcome for case in named}
             assert any(one.unstable for one in found) or told & outcomes_of(next(iter(rows))), each.case.id
+
+
+# ---- rows about float16 --------------------------------------------------------------------------------------------
+
+IN_HALF = sorted(path.name.partition("-")[0] for path in ROOT.glob("evidence/rows/*-aarch64-low.tsv"))
+# Whether they are right is decided by the values: there is no look-alike.
+ALWAYS_IN_HALF = {("MNN361", "GridSample"), ("MNN273", "ReduceProd")}
+
+
+def test_rows_about_half_precision_were_measured_on_a_device(table: SupportTable) -> None:
+    assert IN_HALF
+    models = shown(ROOT, table, IN_HALF, precision="low")
+    measured = {version: load_evidence(version, "aarch64", precision="low", rows=True) for version in IN_HALF}
+    assert without_models(table, models, ALWAYS_IN_HALF, precision="low") == []
+    assert disagreements(models, measured) == []
+    assert unflagged(models, IN_HALF[-1], table, precision="low") == []
+    for version in IN_HALF:
+        assert set(measured[version]) == {each.case.id for each in models}
+
+
+def test_rows_about_half_precision_say_nothing_in_float32(table: SupportTable) -> None:
+    for each in shown(ROOT, table, IN_HALF, precision="low"):
+        found = check_model(from_proto(each.case.model()), mnn_version=IN_HALF[-1], table=table)
+        assert each.case.code not in {item.code for item in found.diagnostics}
 
 
 # ---- planted rows --------------------------------------------------------------------------------------------------

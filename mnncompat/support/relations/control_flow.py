@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onnx import TensorProto
+
 from mnncompat.graph.operator_traits import RESHAPES, ROUNDINGS, SIZES
 from mnncompat.inference.constant_folding import constant_value
 from mnncompat.inference.known_conditions import known_condition
@@ -80,6 +82,7 @@ def _chain(facts: NodeFacts, through: frozenset[str]) -> set[str]:
     return found
 
 
+_FLOATS = frozenset((TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE))
 _COLLECTING = (
     "({}float x) => (float y, float[K] z) <bool t = {{1}}{}> {{ y, z = Loop<body = b (int64 i, bool c, float s) => "
     "(bool d, float r, float e) {{ d = Identity(c) r = Neg(s) e = Abs(s) }}>({}, x) }}"
@@ -109,6 +112,24 @@ def loop_may_collect_in_no_iteration(facts: NodeFacts) -> bool:
     count = facts.operand(0)
     runs = count is None or lower_bound(facts.view, count) >= 1
     return not (runs and (facts.operand(1) is None or bool(_stated(facts, 1))))
+
+
+@relation(
+    holds=_COLLECTING.format("", ", int64 n = {2}", "n, t"),
+    fails=_COLLECTING.format("", ", int64 n = {2}", "n, t")
+    .replace("float e) { d = Identity(c) r = Neg(s) e = Abs(s) }", "int64 e) { d = Identity(c) r = Neg(s) e = Abs(i) }")
+    .replace("float[K] z", "int64[K] z"),
+)
+def loop_collects_floats(facts: NodeFacts) -> bool | None:
+    """A Loop has scan outputs of floats."""
+    body = facts.attribute("body")
+    if body is None or not _collects(facts):
+        return False
+    states = len(body.input) - 1
+    types = {each.type.tensor_type.elem_type for each in body.output[states:]}
+    if not types.isdisjoint(_FLOATS):
+        return True
+    return None if 0 in types else False
 
 
 def _collects(facts: NodeFacts) -> bool:

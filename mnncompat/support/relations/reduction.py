@@ -74,3 +74,26 @@ def axis_has_one_element(facts: NodeFacts) -> bool | None:
         return None
     size = shape[facts.attribute("axis") % len(shape)]
     return size == 1 if isinstance(size, int) else None
+
+
+@relation(
+    holds="(float[2,3] x) => (float[2,1] y) { e = Exp(x) s = ReduceSum<axes=[1]>(e) y = Log(s) }",
+    fails="(float[2,3] x) => (float[2,1] y) { m = ReduceMax<axes=[1]>(x) d = Sub(x, m) e = Exp(d) "
+    "s = ReduceSum<axes=[1]>(e) y = Log(s) }",
+    opset=11,
+)
+def logarithm_of_summed_exponentials(facts: NodeFacts) -> bool:
+    """Input 0 is a ReduceSum of an Exp from whose operand nothing was subtracted."""
+    chain: list[str] = []
+    name = facts.operand(0)
+    while name is not None and len(chain) < _LOG_SUM_EXP:
+        node = facts.view.producer(name)
+        if node is None:
+            break
+        chain.append(node.op_type)
+        name = node.input[0] if node.input else None
+    return chain[:2] == ["ReduceSum", "Exp"] and chain[2:] != ["Sub"]
+
+
+_LOG_SUM_EXP = 3
+"""Nodes before the logarithm that tell: the sum, the exponential, and what it is of."""

@@ -2,7 +2,8 @@
 
 A node's own look is its opset, its counts of operands and results, and its attributes: rows that these exclude are not
 looked at again. Rows that ask for no more than state, type and shape of its values are decided once for values that
-agree in these. What asks for neighbours or values of constants is decided for each node.
+agree in these, and so are rows that need a node of a certain operator before this one where there is none. What else
+asks for neighbours or values of constants is decided for each node.
 """
 
 from __future__ import annotations
@@ -14,18 +15,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mnncompat.graph.protos import plain_attributes
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constants
+from mnncompat.support.conditions import any_holds
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import describe
-from mnncompat.support.three_valued import Truth
+from mnncompat.support.three_valued import Truth, all_of, negation
 
 if TYPE_CHECKING:
+    from mnncompat.support.operand_conditions import Test
     from mnncompat.support.table import OpFile, Row
 
 _MOST = 20_000
 """Looks that are kept: a model without any alike must not fill the memory."""
-_OPEN = "open"
-"""Decided for each node by itself."""
-_Decision = Truth | str
+
+
+class _Left(NamedTuple):
+    """What is left to ask of each node by itself: the tests of `Row.when` and `Row.unless`."""
+
+    when: tuple[tuple[Test, ...], ...]
+    unless: tuple[tuple[Test, ...], ...]
+
+    def holds(self, facts: NodeFacts) -> Truth:
+        """As `Row.holds`."""
+        admitted = negation(any_holds(self.unless, facts)) if self.unless else True
+        return False if admitted is False else all_of((admitted, any_holds(self.when, facts)))
+
+
+_Decision = Truth | _Left
 
 
 class RowMatch(NamedTuple):
@@ -99,7 +114,7 @@ class AlikeNodes:
             return decided.matches
         facts = NodeFacts(view, index, file.defaults)
         return _matches(
-            [(row, row.holds(facts) if isinstance(known, str) else known) for row, known in decided.rows], facts
+            [(row, known.holds(facts) if isinstance(known, _Left) else known) for row, known in decided.rows], facts
         )
 
 
@@ -116,7 +131,7 @@ def _matches(truths: Sequence[tuple[Row, Truth]], facts: NodeFacts) -> tuple[Row
 def _decide(rows: Sequence[Row], facts: NodeFacts) -> _Decided:
     decisions = ((row, _decision(row, facts)) for row in rows)
     left = tuple(each for each in decisions if each[1] is not False)
-    if any(row.reason or isinstance(decision, str) for row, decision in left):
+    if any(row.reason or isinstance(decision, _Left) for row, decision in left):
         return _Decided(left, None)
     return _Decided(left, tuple(RowMatch(row, decision is True, "") for row, decision in left))
 
@@ -124,11 +139,12 @@ def _decide(rows: Sequence[Row], facts: NodeFacts) -> _Decided:
 def _decision(row: Row, facts: NodeFacts) -> _Decision:
     if row.when.is_described and row.unless.is_described:
         return row.holds(facts)
-    return False if row.when.fails_by_look(facts) else _OPEN
+    when = row.when.left_for(facts)
+    return _Left(when, row.unless.left_for(facts)) if when else False
 
 
 class _Looks(dict[str, int]):
-    """A number for each value of a graph, the same for those of one type, shape and state."""
+    """A number for each value of a graph, the same for those of one type, shape, state and operator."""
 
     def __init__(self, view: GraphView) -> None:
         super().__init__({"": -1})
@@ -136,7 +152,10 @@ class _Looks(dict[str, int]):
         self._outputs, self._constants = view.outputs, constants(view)
 
     def __missing__(self, name: str) -> int:
-        look = self._view.typed(name), name in self._constants, name in self._outputs
+        view = self._view
+        index = view.producers.get(name)
+        op = "" if index is None else view.nodes[index].op_type
+        look = view.typed(name), name in self._constants, name in self._outputs, op
         found = _NUMBERS.get(look)
         if found is None:
             _limit(_NUMBERS)

@@ -13,14 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnncompat.support.attribute_conditions import parse_attributes
 from mnncompat.support.condition_values import Word, fail, one_or_several, parse_count, require_known
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.operand_conditions import Test, parse_operands, parse_results
-from mnncompat.support.relations.registry import relation_named, relation_names
-from mnncompat.support.three_valued import Truth
+from mnncompat.support.relations.registry import Relation, relation_named, relation_names
+from mnncompat.support.three_valued import Truth, all_of
 
 _NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -66,9 +66,13 @@ class Condition:
         """True if it fails for what the node itself states: opset, numbers of operands and results, attributes."""
         return _fails(facts, (clause.own_tests() for clause in self._clauses))
 
-    def fails_by_look(self, facts: NodeFacts) -> bool:
-        """True if it fails for that, or for state, type or shape of the node's values."""
-        return self.fails_by_itself(facts) or _fails(facts, (clause.look_tests() for clause in self._clauses))
+    def left_for(self, facts: NodeFacts) -> tuple[tuple[Test, ...], ...]:
+        """What nodes that look like this one are still to be asked, for `any_holds`; clauses that fail are left out.
+
+        They are alike in what they state themselves, in state, type and shape of their values, and in the op types of
+        the nodes that compute their operands.
+        """
+        return tuple(left for clause in self._clauses if (left := clause.left_for(facts)) is not None)
 
     @property
     def is_described(self) -> bool:
@@ -89,7 +93,7 @@ class Condition:
 class _Clause:
     """A conjunction. Tests are built when a node is first seen for which those before them hold."""
 
-    __slots__ = ("_built", "_data", "_defaults", "_left", "_look", "_own", "_where")
+    __slots__ = ("_apart", "_built", "_data", "_defaults", "_left", "_own", "_where")
 
     def __init__(self, data: Mapping[str, Any], where: str, defaults: Mapping[str, Any]) -> None:
         if not isinstance(data, Mapping):
@@ -101,7 +105,7 @@ class _Clause:
         self._built: list[Test] = []
         self._own = 0
         self._data = data
-        self._look: list[Test] | None = None
+        self._apart: _Apart | None = None
 
     def holds(self, facts: NodeFacts) -> Truth:
         """Whether all tests hold; stops at the first that does not."""
@@ -126,16 +130,20 @@ class _Clause:
             self._own += len(self._build())
         return self._built[: self._own]
 
-    def look_tests(self) -> Sequence[Test]:
-        """Tests of state, type and shape of values, built apart from `tests`."""
-        if self._look is None:
-            self._look = [
-                test
-                for side, parse in (("input", parse_operands), ("output", parse_results))
-                if (asked := {at: each for at, each in self._data.get(side, {}).items() if _is_look(each)})
-                for test in parse(asked, self._where)
-            ]
-        return self._look
+    def left_for(self, facts: NodeFacts) -> tuple[Test, ...] | None:
+        """What is left to ask of nodes that look like this one; None if the clause fails for all of them."""
+        if self._apart is None:
+            self._apart = _apart(self._data, self._where)
+        looks, behind, others = self._apart
+        if any(facts.ops_before.isdisjoint(ops) for ops in behind):
+            return None
+        try:
+            truths = [test(facts) for test in (*self.own_tests(), *looks)]
+        except (IndexError, TypeError, ValueError, ZeroDivisionError):
+            return tuple(self.tests())
+        if False in truths:
+            return None
+        return tuple(self.tests()) if None in truths else others
 
     def _build(self) -> Sequence[Test]:
         """Build the tests of the next predicate."""
@@ -170,6 +178,47 @@ def parse_condition(
     return condition
 
 
+class _Apart(NamedTuple):
+    """The tests of a clause by what they ask for; those of what the node itself states are in neither.
+
+    Attributes:
+        looks: Of state, type and shape of the node's values.
+        behind: Op types of which one must compute an operand, one set for each relation that has them.
+        others: All others.
+    """
+
+    looks: tuple[Test, ...]
+    behind: tuple[frozenset[str], ...]
+    others: tuple[Test, ...]
+
+
+def _apart(clause: Mapping[str, Any], where: str) -> _Apart:
+    looks: list[Test] = []
+    others: list[Test] = []
+    for side, parse in (("output", parse_results), ("input", parse_operands)):
+        for at, asked in clause.get(side, {}).items():
+            (looks if _is_look(asked) else others).extend(parse({at: asked}, where))
+    relations = _relations(clause, where)
+    looks += [each.test for each in relations if each.of_types]
+    others += [each.test for each in relations if not each.of_types]
+    return _Apart(tuple(looks), tuple(each.behind for each in relations if each.behind is not None), tuple(others))
+
+
+def any_holds(clauses: Sequence[Sequence[Test]], facts: NodeFacts) -> Truth:
+    """Whether all tests of one of the clauses hold; None if the model does not say enough, or the node is malformed."""
+    found: Truth = False
+    try:
+        for clause in clauses:
+            truth = all_of(test(facts) for test in clause)
+            if truth is True:
+                return True
+            if truth is None:
+                found = None
+    except (IndexError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return found
+
+
 _OF_THE_NODE = ("opset", "inputs", "outputs", "attr")
 _STATES = ("present", "absent", "constant", "runtime", "graph-output")
 _PROPERTIES = frozenset(("is", "dtype", "rank", "elements", "dim"))
@@ -178,7 +227,7 @@ _PROPERTIES = frozenset(("is", "dtype", "rank", "elements", "dim"))
 def _is_described(clause: Mapping[str, Any]) -> bool:
     """Whether a clause asks for nothing beyond the node and its values."""
     asked = (each for side in ("input", "output") for each in clause.get(side, {}).values())
-    return "relation" not in clause and all(map(_is_look, asked))
+    return all(each.of_types for each in _relations(clause, "")) and all(map(_is_look, asked))
 
 
 def _is_look(asked: Any) -> bool:
@@ -220,13 +269,17 @@ def _parse_outputs(data: Any, where: str) -> list[Test]:
 
 
 def _parse_relations(data: Any, where: str) -> list[Test]:
-    tests: list[Test] = []
-    for name in one_or_several(data, where, "relation"):
-        found = relation_named(require_known(name, relation_names(), where, "relation"))
-        if found is None:
+    return [each.test for each in _relations({"relation": data}, where)]
+
+
+def _relations(clause: Mapping[str, Any], where: str) -> list[Relation]:
+    found: list[Relation] = []
+    for name in one_or_several(clause["relation"], where, "relation") if "relation" in clause else ():
+        each = relation_named(require_known(name, relation_names(), where, "relation"))
+        if each is None:
             fail(where, f"{name} is a function among the relations, but not registered as one")
-        tests.append(found.test)
-    return tests
+        found.append(each)
+    return found
 
 
 # In order of cost: what the node itself states comes before what needs shape inference.

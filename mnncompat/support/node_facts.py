@@ -48,11 +48,17 @@ class NodeFacts:
 
     def operand(self, position: int) -> str | None:
         """Name of the input at `position` (negative: from the end); None if it is left out or empty."""
-        return _at(self.node.input, position)
+        return _at(self.view.operands[self.index], position)
 
     def result(self, position: int) -> str | None:
         """Name of the output at `position`; None if it is left out or empty."""
-        return _at(self.node.output, position)
+        return _at(self.view.results[self.index], position)
+
+    @cached_property
+    def ops_before(self) -> frozenset[str]:
+        """Op types of the nodes of this graph that compute the operands."""
+        producers, nodes = self.view.producers, self.view.nodes
+        return frozenset(nodes[producers[name]].op_type for name in self.view.operands[self.index] if name in producers)
 
     def given(self, name: str) -> bool:
         """True if the node states the attribute."""

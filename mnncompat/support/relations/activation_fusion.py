@@ -23,6 +23,7 @@ _DROPPED = ("Identity", "Dropout")
 @relation(
     holds="(float[2] a, float[2] b) => (float[2] s, float[2] y) { s = Add(a, b) y = Relu(s) }",
     fails="(float[2] a, float[2] b) => (float[2] y) { s = Add(a, b) y = Relu(s) }",
+    behind=(*_DROPPED, *_MERGED, "Relu"),
 )
 def activation_replaces_graph_output(facts: NodeFacts) -> bool | None:
     """The operand is the result of arithmetic of two operands and a graph output, and no other node reads it.

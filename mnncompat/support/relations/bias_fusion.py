@@ -35,6 +35,7 @@ _KEEP_LAYOUT = frozenset(
         "(float[1,1,1,2] x) => (float[1,2,1,2] y) <float[2,1,1,1] w = {1.0, 2.0}, float[2,1,1] b = {3.0, 4.0}> { "
         "c = Conv(x, w) y = Add(c, b) }"
     ),
+    behind=("Reshape", *CONVOLUTIONS),
 )
 def constant_is_taken_for_convolution_bias(facts: NodeFacts) -> bool | None:
     """A constant is added to a convolution along an axis other than the channels, with as many elements as channels.
@@ -79,6 +80,7 @@ def _is_not_along_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: 
         "(float[1,1,1,2] x) => (float[1,2,1,2] y) <float[2,1,1,1] w = {1.0, 2.0}, float[1] b = {3.0}> { c = "
         "Conv(x, w) r = Relu(c) y = Add(r, b) }"
     ),
+    behind=_FOLDED_ACTIVATIONS,
 )
 def constant_is_folded_before_activation(facts: NodeFacts) -> bool | None:
     """A constant with as many elements as a convolution has channels is added after the convolution's Relu or Clip.
@@ -105,6 +107,7 @@ def constant_is_folded_before_activation(facts: NodeFacts) -> bool | None:
     fails=(
         "(float[2,3] a, float[3,2] b) => (float[2,2] y) <float[2] c = {1.0, 2.0}> { m = MatMul(a, b) y = Add(m, c) }"
     ),
+    behind=MATRIX_PRODUCTS,
 )
 def constant_is_taken_for_matmul_bias(facts: NodeFacts) -> bool | None:
     """A constant is added to a matrix product, not along the columns, but with as many elements as columns."""

@@ -34,6 +34,7 @@ def operand_shapes_differ(facts: NodeFacts) -> bool | None:
 @relation(
     holds="(float[2] a, int32[2] b) => (float[2] y) { y = Pow(a, b) }",
     fails="(float[2] a, float[2] b) => (float[2] y) { y = Pow(a, b) }",
+    of_types=True,
 )
 def operands_mix_float_and_integer(facts: NodeFacts) -> bool | None:
     """One of inputs 0 and 1 is floating-point and the other one integer; MNN promotes neither."""
@@ -46,6 +47,7 @@ def operands_mix_float_and_integer(facts: NodeFacts) -> bool | None:
 @relation(
     holds="(bool[2,3] c, float[2,3] a, float[3] b) => (float[2,3] y) { y = Where(c, a, b) }",
     fails="(bool[2,3] c, float[2,3] a, float[2,3] b) => (float[2,3] y) { y = Where(c, a, b) }",
+    of_types=True,
 )
 def only_last_operand_is_broadcast(facts: NodeFacts) -> bool | None:
     """Of inputs 1 and 2 only the latter is broadcast: it has fewer elements than the result, but more than one."""

@@ -17,6 +17,7 @@ _PAIR = 2
 @relation(
     holds="(float[3,1] a, float[3,2] b) => (float[1,2] y) { y = Gemm<transA=1>(a, b) }",
     fails="(float[3,2] a, float[3,2] b) => (float[2,2] y) { y = Gemm<transA=1>(a, b) }",
+    of_types=True,
 )
 def first_operand_has_one_column(facts: NodeFacts) -> bool | None:
     """Input 0 has exactly one column; a dynamic number of columns counts as several."""
@@ -27,6 +28,7 @@ def first_operand_has_one_column(facts: NodeFacts) -> bool | None:
 @relation(
     holds="(float[2,1,2,3] a, float[2,3,2] b) => (float[2,2,2,2] y) { y = MatMul(a, b) }",
     fails="(float[2,1,2,3] a, float[2,1,3,2] b) => (float[2,1,2,2] y) { y = MatMul(a, b) }",
+    of_types=True,
 )
 def batches_match_in_number_only(facts: NodeFacts) -> bool | None:
     """The operands of a product have the same number of matrices, in batches of different shapes."""

@@ -46,6 +46,7 @@ class FusedNorm(NamedTuple):
         "(float[2,3] x) => (float[2,3] y) <float e = {0.5}, float[3] g = {1.0, 2.0, 3.0}> { q = Mul(x, x) m = "
         "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(x, i) y = Mul(p, g) }"
     ),
+    behind=("Div", "Mul"),
 )
 def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
     """The constant factor of a normalisation that is written in single operators has not exactly the normalised axes.
@@ -80,6 +81,7 @@ def gain_axes_differ_from_normalized_axes(facts: NodeFacts) -> bool | None:
         "ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) i = Reciprocal(r) p = Mul(d, i) n = Mul(p, g) y = "
         "Add(n, b) }"
     ),
+    behind=("Div", "Mul"),
 )
 def bias_axes_differ_from_gain_axes(facts: NodeFacts) -> bool | None:
     """The constant after the gain of a normalisation in single operators has as many elements as it, on other axes.
@@ -153,6 +155,7 @@ class FusedGelu(NamedTuple):
         "one = {1.0}, float half = {0.5}> { c = Pow(x, three) k = Mul(c, a) s = Add(x, k) t = Mul(s, f) h = "
         "Tanh(t) o = Add(h, one) m = Mul(o, half) y = Mul(x, m) }"
     ),
+    behind=("Mul",),
 )
 def tanh_product_differs_from_gelu(facts: NodeFacts) -> bool:
     """The operators are those of ``x * ((1 + Tanh((x + x^3 * 0.044715) * 0.7978846)) * 0.5)``, the numbers are not.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +37,8 @@ class Relation(NamedTuple):
         holds: A model in which it is True for the node that computes ``y``; ONNX text after the name of the graph.
         fails: Another one, as similar as possible, in which it is False.
         opset: Opset of both.
+        behind: Op types of which one must compute an operand of the node; it is False otherwise. None for any.
+        of_types: It asks for no more than what the node itself states, and state, type and shape of its values.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Relation(NamedTuple):
     holds: str
     fails: str
     opset: int
+    behind: frozenset[str] | None = None
+    of_types: bool = False
 
     @property
     def explanation(self) -> str:
@@ -58,18 +62,23 @@ class Relation(NamedTuple):
 _REGISTERED: dict[str, Relation] = {}
 
 
-def relation(*, holds: str, fails: str, opset: int = _OPSET) -> Callable[[RelationTest], RelationTest]:
+def relation(
+    *, holds: str, fails: str, opset: int = _OPSET, behind: Iterable[str] | None = None, of_types: bool = False
+) -> Callable[[RelationTest], RelationTest]:
     """Register a function as the relation of its name, ``split_has_empty_part`` as ``split-has-empty-part``.
 
     Args:
         holds: See `Relation`.
         fails: See `Relation`.
         opset: See `Relation`.
+        behind: See `Relation`; what it excludes is not asked of each node.
+        of_types: See `Relation`; nodes that look alike get one answer.
     """
+    ops = None if behind is None else frozenset(behind)
 
     def register(test: RelationTest) -> RelationTest:
         name = test.__name__.replace("_", "-")
-        _REGISTERED[name] = Relation(name=name, test=test, holds=holds, fails=fails, opset=opset)
+        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, of_types)
         return test
 
     return register

@@ -136,6 +136,7 @@ class _Check:
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
         for number, view in enumerate(self.graphs):
+            table = self._table.matches(view, self.version)
             for index, node in enumerate(view.nodes):
                 op = node.op_type
                 if not is_onnx(node) or op in IN_ONNX_DOMAIN:
@@ -144,7 +145,7 @@ class _Check:
                     found = undeclared(view, index, self.releases, self.version, self._table)
                     yield _NodeLocation(graph=number, position=index), found
                     continue
-                matches = self._table.match(view, index, self.version)
+                matches = table.at(index)
                 for match in matches:
                     if match.row.status != "supported" and self.target.concerns(match.row):
                         found = _from_row(match.row, match.reason, view, index)

@@ -77,7 +77,7 @@ class _Nodes:
         """
         found: list[TensorProto] = []
         for node in nodes:
-            op, operands, results = node.op_type, node.input, node.output
+            op, operands, results = node.op_type, node.input[:], node.output[:]
             attributes = node.attribute
             stated = plain_attributes(node) if attributes else ()
             for value in operands:

@@ -48,7 +48,7 @@ def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     while pending:
         for node in pending[-1]:
             yield node
-            held = subgraphs(node)
+            held = subgraphs(node) if node.attribute else ()
             if held:
                 pending.append(chain.from_iterable(graph.node for _, graph in held))
                 break

@@ -118,12 +118,12 @@ class GraphView:
     @cached_property
     def operands(self) -> list[tuple[str, ...]]:
         """Names of the operands of each node, empty where one is left out."""
-        return [tuple(node.input) for node in self.nodes]
+        return [tuple(node.input[:]) for node in self.nodes]
 
     @cached_property
     def results(self) -> list[tuple[str, ...]]:
         """Names of the results of each node, empty where one is left out."""
-        return [tuple(node.output) for node in self.nodes]
+        return [tuple(node.output[:]) for node in self.nodes]
 
     @cached_property
     def held(self) -> dict[int, Sequence[tuple[str, GraphProto]]]:
@@ -229,22 +229,26 @@ class GraphView:
         return found
 
     def _typed(self, name: str) -> TensorType:
-        tensor = self.tensor(name)
-        if tensor is not None:
-            return int(tensor.data_type), tuple(tensor.dims)
+        index = self.producers.get(name)
+        if index is None or self.nodes[index].op_type == "Constant":
+            tensor = self.tensor(name)
+            if tensor is not None:
+                return int(tensor.data_type), tuple(tensor.dims)
         value = self._values.get(name)
         dtype, shape = (None, None) if value is None else type_of(value)
-        if self.parent is None or name in self.producers or None not in (dtype, shape):
+        if self.parent is None or index is not None or None not in (dtype, shape):
             return dtype, shape
         outer = self.parent.typed(name)
         return outer[0] if dtype is None else dtype, outer[1] if shape is None else shape
 
     def tensor(self, name: str) -> TensorProto | None:
         """The stored tensor behind a value: an initializer or a ``Constant`` node's, here or in an outer graph."""
-        if name in self.initializers:
-            return self.initializers[name]
-        node = self.producer(name)
-        if node is not None:
+        stored = self.initializers.get(name)
+        if stored is not None:
+            return stored
+        index = self.producers.get(name)
+        if index is not None:
+            node = self.nodes[index]
             value = attribute(node, "value") if node.op_type == "Constant" and is_onnx(node) else None
             return value if isinstance(value, TensorProto) else None
         return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
@@ -297,7 +301,7 @@ class GraphView:
             model=self.scope.model.name,
             graph=self.path,
             index=index,
-            node=node.name or next(filter(None, node.output), f"{node.op_type}_{index}"),
+            node=_label(node, index),
             op_type=qualified_op(node),
             outputs=tuple(filter(None, node.output)),
         )
@@ -307,9 +311,7 @@ class GraphView:
 
     @cached_property
     def _inputs(self) -> frozenset[str]:
-        if isinstance(self.graph, FunctionProto):
-            return frozenset(self.graph.input)
-        return frozenset(value.name for value in self.graph.input)
+        return frozenset(self.input_names)
 
     def _array(self, tensor: TensorProto) -> NDArray[Any] | None:
         if is_external(tensor):
@@ -332,17 +334,18 @@ def _walk(view: GraphView) -> Iterator[GraphView]:
 
 
 def _inner(view: GraphView, index: int, name: str, graph: GraphProto) -> GraphView:
-    node = view.nodes[index]
-    label = f"{node.name or next(filter(None, node.output), f'{node.op_type}_{index}')}.{name}"
-    return GraphView(view.scope, graph, view, (*view.path, label), (*view.address, (index, name)))
+    path = (*view.path, f"{_label(view.nodes[index], index)}.{name}")
+    return GraphView(view.scope, graph, view, path, (*view.address, (index, name)))
+
+
+def _label(node: NodeProto, index: int) -> str:
+    return str(node.name or next(filter(None, node.output), f"{node.op_type}_{index}"))
 
 
 def _reads(graph: GraphProto) -> Iterator[str]:
     for inner in all_graphs(graph):
-        for node in inner.node:
-            yield from filter(None, node.input)
-        for value in inner.output:
-            yield value.name
+        yield from (name for node in inner.node for name in node.input if name)
+        yield from (value.name for value in inner.output)
 
 
 def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:

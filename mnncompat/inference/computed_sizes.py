@@ -8,7 +8,7 @@ never the model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,12 @@ _INDEX_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _MOST_ELEMENTS = 64
 
 
-def evaluate_shape_operands(graph: GraphProto, values: InferredValues, opset: int) -> bool:
+def evaluate_shape_operands(graph: GraphProto, nodes: Iterable[NodeProto], values: InferredValues, opset: int) -> bool:
     """Replace computed operands that state a shape by their values, where the shape is not known yet.
 
     Args:
         graph: The graph to change.
+        nodes: Those of its nodes that are in `SHAPE_OPERANDS`.
         values: What inference says about its values.
         opset: Of ONNX's own operators.
 
@@ -64,8 +65,8 @@ def evaluate_shape_operands(graph: GraphProto, values: InferredValues, opset: in
     """
     arithmetic = _Arithmetic(graph, values, opset)
     replaced = False
-    for node in graph.node:
-        if not is_onnx(node) or node.op_type not in SHAPE_OPERANDS or arithmetic.sizes(node.output[0]) is not None:
+    for node in nodes:
+        if not is_onnx(node) or arithmetic.sizes(node.output[0]) is not None:
             continue
         for position in SHAPE_OPERANDS[node.op_type]:
             name = node.input[position] if position < len(node.input) else ""

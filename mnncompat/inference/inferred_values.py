@@ -37,6 +37,11 @@ class InferredValues:
                 found[name] = info
         return found
 
+    def element_type(self, name: str) -> int:
+        """The element type of a tensor (`onnx.TensorProto.DataType`), 0 if it is not known."""
+        info = self._infos.get(name)
+        return 0 if info is None else int(info.type.tensor_type.elem_type)
+
     def dims(self, name: str) -> tuple[Dim, ...] | None:
         """The shape of a value, None if not even the rank is known."""
         if name not in self._dims:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
-from mnncompat.graph.protos import attribute, constant_array, dims_of, is_onnx, onnx_opset
+from mnncompat.graph.protos import attribute, constant_array, is_onnx, onnx_opset
 from mnncompat.graph.small_tensors import small_tensor
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes, subgraphs
@@ -34,6 +34,8 @@ _MOST_AXES = 64
 _PROPAGATES = frozenset(
     ("Add", "Cast", "Concat", "Constant", "Gather", "Mul", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze")
 )
+_MOST_BYTES_COPIED = 1 << 24
+"""Bytes of a graph that is copied with its weights, to drop them from the copy."""
 _SIZE_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
 # Operators that make many elements of few, and the operands that say how many.
@@ -49,26 +51,32 @@ def infer(proto: ModelProto) -> ModelProto | None:
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
     """
-    skeleton = _skeleton(proto)
+    kinds = {(node.domain, node.op_type) for node in all_nodes(proto.graph.node)}
+    skeleton = _skeleton(proto, kinds)
     asked = skeleton.SerializeToString()
     if asked not in _ANSWERS:
-        found = _inferred(proto, skeleton)
+        found = _inferred(proto, skeleton, kinds, asked)
         while len(_ANSWERS) >= _KEPT:
             del _ANSWERS[next(iter(_ANSWERS))]
         _ANSWERS[asked] = found
     return _ANSWERS[asked]
 
 
+Kinds = set[tuple[str, str]]
+"""Domain and op type of the nodes of a model, those of nested graphs included."""
 _KEPT = 4
 _ANSWERS: dict[bytes, ModelProto | None] = {}
 
 
-def _inferred(proto: ModelProto, skeleton: ModelProto) -> ModelProto | None:
-    inferred = _infer(skeleton)
+def _inferred(proto: ModelProto, skeleton: ModelProto, kinds: Kinds, asked: bytes) -> ModelProto | None:
+    if any(domain == CONTRIB_DOMAIN for domain, _ in kinds):  # others stand in for its operators
+        kinds = {(node.domain, node.op_type) for node in all_nodes(skeleton.graph.node)}
+    lengthens = any(op in _LENGTHENS for _, op in kinds)
+    inferred = _infer(skeleton, asked, lengthens=lengthens)
     for _ in range(_INFERENCE_ROUNDS):
         if inferred is None or not _resolve(skeleton, inferred):
             break
-        inferred = _infer(skeleton) or inferred
+        inferred = _infer(skeleton, skeleton.SerializeToString(), lengthens=lengthens) or inferred
     if inferred is not None and len(inferred.graph.node) > len(proto.graph.node):
         nodes = without_extras(inferred.graph.node)
         del inferred.graph.node[:]
@@ -78,31 +86,30 @@ def _inferred(proto: ModelProto, skeleton: ModelProto) -> ModelProto | None:
 
 def _resolve(skeleton: ModelProto, inferred: ModelProto) -> bool:
     """Replace computed sizes by their values; True if there were any that inference had not followed."""
-    if SHAPE_OPERANDS.keys().isdisjoint(node.op_type for node in skeleton.graph.node):
+    shaped = [node for node in skeleton.graph.node if node.op_type in SHAPE_OPERANDS]
+    if not shaped:
         return False
     values = InferredValues(skeleton.graph, inferred.graph)
-    evaluated = evaluate_shape_operands(skeleton.graph, values, onnx_opset(skeleton.opset_import) or 0)
+    evaluated = evaluate_shape_operands(skeleton.graph, shaped, values, onnx_opset(skeleton.opset_import) or 0)
     resolved = resolve_targets(skeleton.graph, values)
-    stated = _state_ranks(skeleton.graph, inferred.graph)
+    stated = _state_ranks(skeleton.graph, shaped, values)
     return evaluated or resolved or stated
 
 
-def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
+def _state_ranks(graph: GraphProto, nodes: Sequence[NodeProto], values: InferredValues) -> bool:
     """State the rank of a reshaped value whose sizes remain unknown: the number of entries of its target."""
-    known = {value.name: value for value in (*inferred.input, *inferred.value_info, *inferred.output)}
-    given = {value.name: value for value in graph.value_info}
+    given: dict[str, ValueInfoProto] | None = None
     stated = False
-    for node in graph.node:
+    for node in nodes:
         position = _TARGETS.get(node.op_type)
         if position is None or len(node.input) <= position or not is_onnx(node):
             continue
-        result, target = known.get(node.output[0]), known.get(node.input[position])
-        entries = dims_of(target) if target is not None else None
-        kind = result.type.tensor_type.elem_type if result is not None else 0
-        if result is None or not kind or dims_of(result) is not None or not entries or not isinstance(entries[0], int):
+        if values.dims(node.output[0]) is not None:
             continue
-        if entries[0] > _MOST_AXES:
+        kind, entries = values.element_type(node.output[0]), values.dims(node.input[position])
+        if not kind or not entries or not isinstance(entries[0], int) or entries[0] > _MOST_AXES:
             continue
+        given = {value.name: value for value in graph.value_info} if given is None else given
         info = tensor_value_info(node.output[0], kind, [None] * entries[0])
         if node.output[0] in given:
             given[node.output[0]].CopyFrom(info)
@@ -112,15 +119,21 @@ def _state_ranks(graph: GraphProto, inferred: GraphProto) -> bool:
     return stated
 
 
-def _infer(skeleton: ModelProto) -> ModelProto | None:
-    """Infer; without following values where they may be long, or turn out to be."""
+def _infer(skeleton: ModelProto, asked: bytes, *, lengthens: bool) -> ModelProto | None:
+    """Infer; without following values where they may be long, or turn out to be.
+
+    Args:
+        skeleton: The model without its weights.
+        asked: The same, serialised.
+        lengthens: Whether it has operators that make values longer: without them none is longer than the stored ones.
+    """
     if _has_many_scopes(skeleton.graph):
         return None
     for follow in (True, False):
-        if follow and _has_long_values(skeleton.graph):
+        if follow and _has_long_values(skeleton.graph, lengthens=lengthens):
             continue
         try:
-            return onnx.shape_inference.infer_shapes(skeleton, check_type=False, data_prop=follow)
+            return onnx.shape_inference.infer_shapes(asked, check_type=False, data_prop=follow)
         except MemoryError:
             continue
         except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
@@ -130,14 +143,14 @@ def _infer(skeleton: ModelProto) -> ModelProto | None:
 
 def _has_many_scopes(graph: GraphProto) -> bool:
     """True if inference would copy what it knows of a long graph for very many nested ones."""
-    nested = sum(len(subgraphs(node)) for node in graph.node)
+    nested = sum(len(subgraphs(node)) for node in graph.node if node.attribute)
     return nested * len(graph.node) > _MOST_COPIED
 
 
-def _has_long_values(graph: GraphProto) -> bool:
+def _has_long_values(graph: GraphProto, *, lengthens: bool) -> bool:
     """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
     given = _given_lengths(graph)
-    if _LENGTHENS.isdisjoint([node.op_type for node in all_nodes(graph.node)]):
+    if not lengthens:
         return max(given.values(), default=0) * len(graph.node) > _MOST_FOLLOWED and _are_many(graph, given)
     if _are_many(graph, given):
         return True
@@ -212,21 +225,20 @@ def _numbers(stated: NodeProto | TensorProto | None) -> list[float] | None:
     return [float(each) for each in value.reshape(-1)] if value is not None and value.dtype.kind in "iuf" else None
 
 
-def _skeleton(proto: ModelProto) -> ModelProto:
+def _skeleton(proto: ModelProto, kinds: Kinds) -> ModelProto:
     """Copy a model without its large initializers: they become inputs of the same type, which inference needs."""
     bare = ModelProto(ir_version=max(proto.ir_version, 4))
     bare.opset_import.extend(proto.opset_import)
     bare.functions.extend(proto.functions)
+    own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
+    is_contrib = any(domain == CONTRIB_DOMAIN for domain, _ in kinds)
+    _copy_nodes(proto.graph, known_type_nodes(proto.graph.node, own) if is_contrib else None, bare.graph)
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
-    own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
-    graph.node.extend(map(_light, known_type_nodes(proto.graph.node, own)))
-    _stand_in(bare)
-    graph.output.extend(proto.graph.output)
-    graph.value_info.extend(proto.graph.value_info)
-    large = [t for t in proto.graph.initializer if _is_large(t)]
-    small = [t for t in proto.graph.initializer if not _is_large(t)]
-    stored = {t.name for t in proto.graph.initializer}
+    _stand_in(bare, kinds)
+    tensors = [(t, _is_large(t)) for t in proto.graph.initializer]
+    large, small = [t for t, is_large in tensors if is_large], [t for t, is_large in tensors if not is_large]
+    stored = {t.name for t, _ in tensors}
     graph.input.extend(value for value in proto.graph.input if value.name not in stored)
     graph.input.extend(tensor_value_info(t.name, t.data_type, t.dims) for t in large)
     graph.initializer.extend(small)
@@ -236,15 +248,34 @@ def _skeleton(proto: ModelProto) -> ModelProto:
     return bare
 
 
-def _stand_in(skeleton: ModelProto) -> None:
+def _copy_nodes(graph: GraphProto, nodes: Sequence[NodeProto] | None, copy: GraphProto) -> None:
+    """Copy the nodes of a graph, or others in their place, and what is declared of their values, without weights."""
+    if nodes is None and graph.ByteSize() <= _MOST_BYTES_COPIED:
+        copy.CopyFrom(graph)  # several times as quick as node by node
+        for field in _NOT_COPIED:
+            copy.ClearField(field)
+        for node in copy.node:
+            if node.op_type == "Constant":
+                _drop_weight(node)
+        return
+    for node in graph.node if nodes is None else nodes:
+        copy.node.append(_without_weight(node) if node.op_type == "Constant" else node)
+    copy.output.extend(graph.output)
+    copy.value_info.extend(graph.value_info)
+
+
+_NOT_COPIED = ("doc_string", "initializer", "input", "metadata_props", "quantization_annotation", "sparse_initializer")
+
+
+def _stand_in(skeleton: ModelProto, kinds: Kinds) -> None:
     """Move the operators that `mnncompat.inference.foreign_op_shapes` knows to the domain that inference asks about."""
-    own = {(function.domain, function.name) for function in skeleton.functions}
-    foreign = [node for node in all_nodes(skeleton.graph.node) if _may_be_foreign(node)]
-    if not foreign:
+    if not any(map(_may_be_foreign, kinds)):
         return
     from mnncompat.inference.foreign_op_shapes import SHAPE_FUNCTIONS, stand_in
 
-    known = [node for node in foreign if (node.domain, node.op_type) in SHAPE_FUNCTIONS.keys() - own]
+    own = {(function.domain, function.name) for function in skeleton.functions}
+    foreign = kinds & (SHAPE_FUNCTIONS.keys() - own)
+    known = [node for node in all_nodes(skeleton.graph.node) if (node.domain, node.op_type) in foreign]
     for node in known:
         node.op_type = stand_in(node.domain, node.op_type)
         node.domain = STAND_IN_DOMAIN
@@ -252,18 +283,32 @@ def _stand_in(skeleton: ModelProto) -> None:
         skeleton.opset_import.add(domain=STAND_IN_DOMAIN, version=1)
 
 
-def _may_be_foreign(node: NodeProto) -> bool:
-    return node.domain in (CONTRIB_DOMAIN, ML_DOMAIN) or node.op_type in IN_ONNX_DOMAIN
+def _may_be_foreign(kind: tuple[str, str]) -> bool:
+    domain, op = kind
+    return domain in (CONTRIB_DOMAIN, ML_DOMAIN) or op in IN_ONNX_DOMAIN
 
 
-def _light(node: NodeProto) -> NodeProto:
-    """A node as it is, or a Constant with a weight without its data."""
-    held = node.attribute[0] if node.op_type == "Constant" and len(node.attribute) == 1 else None
-    if held is None or held.type != AttributeProto.TENSOR or not _is_weight(held.t) or not is_onnx(node):
+def _weight_of(node: NodeProto) -> AttributeProto | None:
+    """The attribute of a Constant that holds a weight."""
+    held = node.attribute[0] if len(node.attribute) == 1 and is_onnx(node) else None
+    return held if held is not None and held.type == AttributeProto.TENSOR and _is_weight(held.t) else None
+
+
+def _drop_weight(node: NodeProto) -> None:
+    held = _weight_of(node)
+    if held is not None:
+        bare = TensorProto(dims=held.t.dims, data_type=held.t.data_type, data_location=TensorProto.EXTERNAL)
+        held.t.CopyFrom(bare)
+
+
+def _without_weight(node: NodeProto) -> NodeProto:
+    """A Constant as it is, or a copy without its weight, which is not copied."""
+    held = _weight_of(node)
+    if held is None:
         return node
     bare = NodeProto(op_type=node.op_type, domain=node.domain, name=node.name, output=node.output)
-    stated = bare.attribute.add(name=held.name, type=AttributeProto.TENSOR)
-    stated.t.CopyFrom(TensorProto(dims=held.t.dims, data_type=held.t.data_type, data_location=TensorProto.EXTERNAL))
+    bare.attribute.add(name=held.name, type=held.type).t.dims.extend(held.t.dims)
+    bare.attribute[0].t.data_type, bare.attribute[0].t.data_location = held.t.data_type, TensorProto.EXTERNAL
     return bare
 
 

@@ -8,7 +8,7 @@ asks for neighbours or values of constants is decided for each node.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,50 +82,91 @@ class _Candidates(NamedTuple):
 
 
 class AlikeNodes:
-    """What was decided, for one table."""
+    """What was decided, for one table.
 
-    def __init__(self) -> None:
-        self._own: dict[Hashable, _Candidates] = {}
+    Args:
+        file: What the table knows about an op type.
+    """
 
-    def matches(self, file: OpFile, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
-        """The rows of an op type that hold, or may hold, for a node under a release, in the order of the file."""
-        node = view.nodes[index]
-        operands, results = view.operands[index], view.results[index]
-        stated = plain_attributes(node) if node.attribute else ()
+    def __init__(self, file: Callable[[str], OpFile]) -> None:
+        self.file = file
+        self.own: dict[Hashable, _Candidates] = {}
+
+    def candidates(self, key: Hashable, facts: NodeFacts, version: str) -> _Candidates:
+        """The rows that a node's own look does not exclude."""
+        _limit(self.own)
+        rows = self.file(facts.node.op_type).rows
+        left = (row for row in rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
+        found = self.own[key] = _Candidates(tuple(left), {})
+        return found
+
+
+class GraphMatches:
+    """The rows that hold, or may hold, for the nodes of a graph under a release.
+
+    Args:
+        alike: What was decided.
+        view: The graph.
+        version: The release.
+    """
+
+    def __init__(self, alike: AlikeNodes, view: GraphView, version: str) -> None:
+        self._alike, self._own = alike, alike.own
+        self._view, self._version = view, version
+        self._scope = version, view.opset, view.parent is None
+        self._nodes, self._operands, self._results = view.nodes, view.operands, view.results
+        self._look: Callable[[str], int] | None = None
+        self._found: list[tuple[RowMatch, ...] | None] = [None] * len(view.nodes)
+
+    def at(self, index: int) -> tuple[RowMatch, ...]:
+        """The rows for one node, in the order of the file.
+
+        Raises:
+            TableError: The file of the op type is damaged.
+        """
+        found = self._found[index]
+        if found is None:
+            found = self._found[index] = self._find(index)
+        return found
+
+    def _find(self, index: int) -> tuple[RowMatch, ...]:
+        node, operands, results = self._nodes[index], self._operands[index], self._results[index]
+        stated = plain_attributes(node)
         if stated is None:  # it holds tensors or graphs
-            facts = NodeFacts(view, index, file.defaults)
-            return _matches([(row, row.holds(facts)) for row in file.rows if row.holds_for(version)], facts)
-        key = (version, node.op_type, view.opset, len(operands), len(results), stated)
+            facts = self._facts(index)
+            rows = self._alike.file(node.op_type).rows
+            return _matches([(row, row.holds(facts)) for row in rows if row.holds_for(self._version)], facts)
+        key = (*self._scope, node.op_type, len(operands), len(results), stated)
         known = self._own.get(key)
         if known is None:
-            _limit(self._own)
-            facts = NodeFacts(view, index, file.defaults)
-            left = (row for row in file.rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
-            known = self._own[key] = _Candidates(tuple(left), {})
+            known = self._alike.candidates(key, self._facts(index), self._version)
         if not known.rows:
             return ()
-        looks = _looks(view)
-        look = tuple(map(looks.__getitem__, operands)), tuple(map(looks.__getitem__, results))
+        number = self._look
+        if number is None:
+            number = self._look = _looks(self._view).__getitem__
+        look = tuple(map(number, operands)), tuple(map(number, results))
         decided = known.decided.get(look)
         if decided is None:
             _limit(known.decided)
-            decided = known.decided[look] = _decide(known.rows, NodeFacts(view, index, file.defaults))
+            decided = known.decided[look] = _decide(known.rows, self._facts(index))
         if decided.matches is not None:
             return decided.matches
-        facts = NodeFacts(view, index, file.defaults)
-        return _matches(
-            [(row, known.holds(facts) if isinstance(known, _Left) else known) for row, known in decided.rows], facts
-        )
+        facts = self._facts(index)
+        truths = [(row, each.holds(facts) if isinstance(each, _Left) else each) for row, each in decided.rows]
+        return _matches(truths, facts)
+
+    def _facts(self, index: int) -> NodeFacts:
+        return NodeFacts(self._view, index, self._alike.file(self._nodes[index].op_type).defaults)
 
 
 def _matches(truths: Sequence[tuple[Row, Truth]], facts: NodeFacts) -> tuple[RowMatch, ...]:
-    return tuple(
-        [
-            RowMatch(row, truth is True, describe(row.reason, facts) if row.reason else "")
-            for row, truth in truths
-            if truth is not False
-        ]
-    )
+    found = [
+        RowMatch(row, truth is True, describe(row.reason, facts) if row.reason else "")
+        for row, truth in truths
+        if truth is not False
+    ]
+    return tuple(found)
 
 
 def _decide(rows: Sequence[Row], facts: NodeFacts) -> _Decided:

@@ -69,8 +69,8 @@ class Condition:
     def left_for(self, facts: NodeFacts) -> tuple[tuple[Test, ...], ...]:
         """What nodes that look like this one are still to be asked, for `any_holds`; clauses that fail are left out.
 
-        They are alike in what they state themselves, in state, type and shape of their values, and in the op types of
-        the nodes that compute their operands.
+        They are alike in what they state themselves, in state, type and shape of their values, in the op types of the
+        nodes that compute their operands, and in whether a node holds their graph.
         """
         return tuple(left for clause in self._clauses if (left := clause.left_for(facts)) is not None)
 
@@ -134,8 +134,8 @@ class _Clause:
         """What is left to ask of nodes that look like this one; None if the clause fails for all of them."""
         if self._apart is None:
             self._apart = _apart(self._data, self._where)
-        looks, behind, others = self._apart
-        if any(facts.ops_before.isdisjoint(ops) for ops in behind):
+        looks, behind, nested, others = self._apart
+        if (nested and facts.view.parent is None) or any(facts.ops_before.isdisjoint(ops) for ops in behind):
             return None
         try:
             truths = [test(facts) for test in (*self.own_tests(), *looks)]
@@ -184,11 +184,13 @@ class _Apart(NamedTuple):
     Attributes:
         looks: Of state, type and shape of the node's values.
         behind: Op types of which one must compute an operand, one set for each relation that has them.
+        nested: Whether it can hold in a graph that a node holds only.
         others: All others.
     """
 
     looks: tuple[Test, ...]
     behind: tuple[frozenset[str], ...]
+    nested: bool
     others: tuple[Test, ...]
 
 
@@ -201,7 +203,8 @@ def _apart(clause: Mapping[str, Any], where: str) -> _Apart:
     relations = _relations(clause, where)
     looks += [each.test for each in relations if each.of_types]
     others += [each.test for each in relations if not each.of_types]
-    return _Apart(tuple(looks), tuple(each.behind for each in relations if each.behind is not None), tuple(others))
+    behind = tuple(each.behind for each in relations if each.behind is not None)
+    return _Apart(tuple(looks), behind, any(each.nested for each in relations), tuple(others))
 
 
 def any_holds(clauses: Sequence[Sequence[Test]], facts: NodeFacts) -> Truth:

@@ -129,12 +129,17 @@ def _function_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
 
 def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorProto]]:
     for view in scope.graphs:
-        for name, tensor in view.initializers.items():
-            yield view, None, name, tensor
-        for index, node in view.nodes_of("Constant"):
-            value = attribute(node, "value")
-            if isinstance(value, TensorProto):
-                yield view, index, node.output[0], value
+        yield from ((view, *each) for each in _stored_in_graph(view))
+
+
+def _stored_in_graph(view: GraphView) -> list[tuple[int | None, str, TensorProto]]:
+    found: list[tuple[int | None, str, TensorProto]] | None = view.kept.get(_stored_in_graph)
+    if found is None:
+        found = [(None, name, tensor) for name, tensor in view.initializers.items()]
+        constants = ((index, node, attribute(node, "value")) for index, node in view.nodes_of("Constant"))
+        found += [(index, node.output[0], held) for index, node, held in constants if isinstance(held, TensorProto)]
+        view.kept[_stored_in_graph] = found
+    return found
 
 
 @_search("tensor", "dtype")
@@ -153,6 +158,8 @@ def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor in a typed field that the converter does not read."""
     two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
     for view, index, name, tensor in _stored(scope):
+        if tensor.data_type not in (*two_bytes, TensorProto.UINT32):
+            continue
         is_inline = not is_external(tensor) and not stored_in(tensor, "raw_data")
         typed = stored_in(tensor, "int32_data") > 0
         is_read = typed or name in view.consumers

@@ -17,7 +17,7 @@ from mnncompat.errors import TableError
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Category, Severity
 from mnncompat.support import rule_files
-from mnncompat.support.alike_nodes import AlikeNodes, RowMatch
+from mnncompat.support.alike_nodes import AlikeNodes, GraphMatches, RowMatch
 from mnncompat.support.compiled_rules import compiled
 from mnncompat.support.condition_values import fail, one_or_several, require_known
 from mnncompat.support.conditions import Condition, parse_condition
@@ -126,7 +126,7 @@ class SupportTable:
         self._trusted = trusted
         self._files: dict[str, OpFile] = {}
         self._graph_rows: tuple[Row, ...] | None = None
-        self._alike = AlikeNodes()
+        self._alike = AlikeNodes(self.file)
 
     def file(self, op: str) -> OpFile:
         """Rows of one op type of ONNX's own domain; no rows at all if nothing is known.
@@ -178,13 +178,14 @@ class SupportTable:
         Raises:
             TableError: The file of the op type is damaged.
         """
-        known: dict[tuple[str, int], tuple[RowMatch, ...]] | None = view.kept.get(self)
-        if known is None:
-            known = view.kept[self] = {}
-        found = known.get((version, index))
+        return self.matches(view, version).at(index)
+
+    def matches(self, view: GraphView, version: str) -> GraphMatches:
+        """`match` for the nodes of one graph under one release."""
+        key = self, version
+        found: GraphMatches | None = view.kept.get(key)
         if found is None:
-            file = self.file(view.nodes[index].op_type)
-            found = known[version, index] = self._alike.matches(file, view, index, version)
+            found = view.kept[key] = GraphMatches(self._alike, view, version)
         return found
 
 

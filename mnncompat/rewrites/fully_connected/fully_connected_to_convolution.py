@@ -89,7 +89,7 @@ class FullyConnectedToConvolution(Rewrite):
 
     def find(self, view: GraphView, target: Target) -> Iterable[Match | Refusal]:
         """Yield one match for each connected region of layers, and the layers that are refused though MNN needs it."""
-        if view.is_function or not any(node.op_type in self.op_types for node in view.nodes):
+        if view.is_function or not _may_match(view, target):
             return
         regions, refusals = plan(view, form_of(target))
         for region in regions:
@@ -115,6 +115,14 @@ class FullyConnectedToConvolution(Rewrite):
         from mnncompat.rewrites.fully_connected.look_alikes import LOOK_ALIKES
 
         return (*EXAMPLES, *LOOK_ALIKES)
+
+
+def _may_match(view: GraphView, target: Target) -> bool:
+    """False where no head gains (`gains`), and none is needed (`is_needed`), whatever the regions are."""
+    layers = [index for index, _ in view.nodes_of("Gemm", "MatMul")]
+    if not layers or view.nodes_of("BatchNormalization"):
+        return bool(layers)
+    return is_needed(view, [*layers, *(index for index, _ in view.nodes_of("Add"))], target)
 
 
 def _notes(view: GraphView, region: Region) -> tuple[tuple[int, str], ...]:

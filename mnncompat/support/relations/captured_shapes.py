@@ -56,6 +56,7 @@ _RECURRENT = _BRANCHES.format(
     fails=_RECURRENT.format(
         "k = Constant<value=int64[3] {3,1,2}>() v = Reshape(x, k) y = GRU<hidden_size=2>(v, w, r, b) p = Neg(y)"
     ),
+    nested=True,
 )
 def first_operand_passes_for_one_element(facts: NodeFacts) -> bool:
     """In a branch or body, MNN takes input 0 for one element: a value of the graph around it, or one of its shape."""
@@ -67,6 +68,7 @@ def first_operand_passes_for_one_element(facts: NodeFacts) -> bool:
         "k = Constant<value=int64 {0}>() v = Gather(o, k) y = GRU<hidden_size=2>(v, w, r, b) p = Neg(y)"
     ),
     fails=_RECURRENT.format("v = Transpose<perm=[1,0,2]>(x) y = GRU<hidden_size=2>(v, w, r, b) p = Neg(y)"),
+    nested=True,
 )
 def first_operand_passes_for_scalar(facts: NodeFacts) -> bool:
     """In a branch or body, MNN takes input 0 for a scalar: an axis is taken from a value of the graph around it."""
@@ -79,6 +81,7 @@ _WEIGHTS = _BRANCHES.format("float[1,1,2,2] x, float[1,1,2,2] w, ", "Neg(x)")
 @relation(
     holds=_WEIGHTS.format("y = Conv(x, w) p = Neg(y)"),
     fails=_WEIGHTS.format("k = Constant<value=int64[4] {1,1,2,2}>() v = Expand(w, k) y = Conv(x, v) p = Neg(y)"),
+    nested=True,
 )
 def weight_has_no_shape_for_converter(facts: NodeFacts) -> bool:
     """In a branch or body, input 1 is a value of the graph around it, or computed from one: MNN has no shape for it.
@@ -91,6 +94,7 @@ def weight_has_no_shape_for_converter(facts: NodeFacts) -> bool:
 @relation(
     holds=_WEIGHTS.format("y = Conv(x, w) p = Neg(y)"),
     fails=_WEIGHTS.format("k = Constant<value=int64[4] {1,1,2,2}>() v = Expand(x, k) y = Conv(v, w) p = Neg(y)"),
+    nested=True,
 )
 def first_operand_has_no_shape_for_converter(facts: NodeFacts) -> bool:
     """The same for input 0."""
@@ -107,6 +111,7 @@ _BOXES = (
 @relation(
     holds=_BOXES.format("y = NonMaxSuppression(x, s, n)"),
     fails=_BOXES.format("k = Constant<value=int64[3] {1,2,4}>() v = Reshape(x, k) y = NonMaxSuppression(v, s, n)"),
+    nested=True,
 )
 def boxes_and_scores_have_wrong_shapes(facts: NodeFacts) -> bool:
     """In a branch or body, MNN believes to know the shapes of inputs 0 and 1, and one of them is wrong.
@@ -128,6 +133,7 @@ _PRODUCTS = (
 @relation(
     holds=_PRODUCTS.format("Relu"),
     fails=_PRODUCTS.format("Tanh"),
+    nested=True,
 )
 def single_bias_of_short_product(facts: NodeFacts) -> bool:
     """In a branch or body, one element is added to a product with a constant, whose input 0 MNN takes for a vector.

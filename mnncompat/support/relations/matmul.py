@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 
 from onnx import FunctionProto
@@ -87,17 +88,23 @@ def _matches_at_one(facts: NodeFacts, may_change: Callable[[NodeFacts, Dim], boo
     one, two = (facts.shape(name) for name in facts.node.input[:_PAIR])
     if one is None or two is None:
         return None
+    dims = _dims_that_decide(one, two)
+    if not dims or any(_is_expanded(facts, name) for name in facts.node.input[:_PAIR]):
+        return False
+    return any(may_change(facts, dim) for dim in dims)
+
+
+@lru_cache(maxsize=4096)
+def _dims_that_decide(one: tuple[Dim, ...], two: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The batch dimensions of two operands, if their batches are the same only where open ones are 1; else nothing."""
     rank = max(len(one), len(two))
     batches = [(1,) * (rank - len(shape)) + shape[:-2] for shape in (one, two)]
-    if all(isinstance(dim, int) for batch in batches for dim in batch):  # of most products: nothing is left to ask
-        return False
+    if all(isinstance(dim, int) for batch in batches for dim in batch):
+        return ()
     small, large = ([_opened(batch, size) for batch in batches] for size in (1, 2))
     counts, later = [[prod(batch) for batch in each] for each in (small, large)]
-    if not ((counts[0] == counts[1] or 1 in counts) and large[0] != large[1] and 1 not in later):
-        return False
-    if any(_is_expanded(facts, name) for name in facts.node.input[:_PAIR]):
-        return False
-    return any(may_change(facts, dim) for batch in batches for dim in batch)
+    is_open = (counts[0] == counts[1] or 1 in counts) and large[0] != large[1] and 1 not in later
+    return (*batches[0], *batches[1]) if is_open else ()
 
 
 def _is_expanded(facts: NodeFacts, name: str) -> bool:

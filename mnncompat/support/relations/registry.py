@@ -38,6 +38,7 @@ class Relation(NamedTuple):
         fails: Another one, as similar as possible, in which it is False.
         opset: Opset of both.
         behind: Op types of which one must compute an operand of the node; it is False otherwise. None for any.
+        nested: It can hold in a graph that a node holds only, such as a branch of an If.
         of_types: It asks for no more than what the node itself states, and state, type and shape of its values.
     """
 
@@ -47,6 +48,7 @@ class Relation(NamedTuple):
     fails: str
     opset: int
     behind: frozenset[str] | None = None
+    nested: bool = False
     of_types: bool = False
 
     @property
@@ -63,7 +65,13 @@ _REGISTERED: dict[str, Relation] = {}
 
 
 def relation(
-    *, holds: str, fails: str, opset: int = _OPSET, behind: Iterable[str] | None = None, of_types: bool = False
+    *,
+    holds: str,
+    fails: str,
+    opset: int = _OPSET,
+    behind: Iterable[str] | None = None,
+    nested: bool = False,
+    of_types: bool = False,
 ) -> Callable[[RelationTest], RelationTest]:
     """Register a function as the relation of its name, ``split_has_empty_part`` as ``split-has-empty-part``.
 
@@ -72,13 +80,14 @@ def relation(
         fails: See `Relation`.
         opset: See `Relation`.
         behind: See `Relation`; what it excludes is not asked of each node.
+        nested: See `Relation`.
         of_types: See `Relation`; nodes that look alike get one answer.
     """
     ops = None if behind is None else frozenset(behind)
 
     def register(test: RelationTest) -> RelationTest:
         name = test.__name__.replace("_", "-")
-        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, of_types)
+        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, nested, of_types)
         return test
 
     return register

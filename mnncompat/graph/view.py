@@ -171,8 +171,8 @@ class GraphView:
         for graph in (self.graph, self.inferred_graph):
             if graph is None:
                 continue
-            infos = [*graph.value_info] if isinstance(graph, FunctionProto) else _value_infos(graph)
-            for value in infos:
+            given = () if isinstance(graph, FunctionProto) else (*graph.input, *graph.output)
+            for value in (*given, *graph.value_info):
                 if value.name not in found or knows_more(value, found[value.name]):
                     found[value.name] = value
         return found
@@ -346,7 +346,3 @@ def _reads(graph: GraphProto) -> Iterator[str]:
     for inner in all_graphs(graph):
         yield from (name for node in inner.node for name in node.input if name)
         yield from (value.name for value in inner.output)
-
-
-def _value_infos(graph: GraphProto) -> list[ValueInfoProto]:
-    return [*graph.input, *graph.output, *graph.value_info]

@@ -13,6 +13,7 @@ from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 _PAIR = 2
+_kept = lru_cache(maxsize=4096)
 
 
 @relation(
@@ -94,7 +95,7 @@ def _matches_at_one(facts: NodeFacts, may_change: Callable[[NodeFacts, Dim], boo
     return any(may_change(facts, dim) for dim in dims)
 
 
-@lru_cache(maxsize=4096)
+@_kept
 def _dims_that_decide(one: tuple[Dim, ...], two: tuple[Dim, ...]) -> tuple[Dim, ...]:
     """The batch dimensions of two operands, if their batches are the same only where open ones are 1; else nothing."""
     rank = max(len(one), len(two))

@@ -51,7 +51,7 @@ def infer(proto: ModelProto) -> ModelProto | None:
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
     """
-    kinds = {(node.domain, node.op_type) for node in all_nodes(proto.graph.node)}
+    kinds = _kinds(proto)
     skeleton = _skeleton(proto, kinds)
     asked = skeleton.SerializeToString()
     if asked not in _ANSWERS:
@@ -68,10 +68,14 @@ _KEPT = 4
 _ANSWERS: dict[bytes, ModelProto | None] = {}
 
 
+def _kinds(proto: ModelProto) -> Kinds:
+    return {(node.domain, node.op_type) for node in all_nodes(proto.graph.node)}
+
+
 def _inferred(proto: ModelProto, skeleton: ModelProto, kinds: Kinds, asked: bytes) -> ModelProto | None:
     if any(domain == CONTRIB_DOMAIN for domain, _ in kinds):  # others stand in for its operators
-        kinds = {(node.domain, node.op_type) for node in all_nodes(skeleton.graph.node)}
-    lengthens = any(op in _LENGTHENS for _, op in kinds)
+        kinds = _kinds(skeleton)
+    lengthens = _may_lengthen(kinds)
     inferred = _infer(skeleton, asked, lengthens=lengthens)
     for _ in range(_INFERENCE_ROUNDS):
         if inferred is None or not _resolve(skeleton, inferred):
@@ -139,6 +143,10 @@ def _infer(skeleton: ModelProto, asked: bytes, *, lengthens: bool) -> ModelProto
         except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
             return None
     return None
+
+
+def _may_lengthen(kinds: Kinds) -> bool:
+    return any(op in _LENGTHENS for _, op in kinds)
 
 
 def _has_many_scopes(graph: GraphProto) -> bool:

@@ -127,25 +127,10 @@ def _function_taken_by_name(scope: Scope) -> Iterator[HazardLocation]:
 # ---- storage -------------------------------------------------------------------------------------------------------
 
 
-def _stored(scope: Scope) -> Iterator[tuple[GraphView, int | None, str, TensorProto]]:
-    for view in scope.graphs:
-        yield from ((view, *each) for each in _stored_in_graph(view))
-
-
-def _stored_in_graph(view: GraphView) -> list[tuple[int | None, str, TensorProto]]:
-    found: list[tuple[int | None, str, TensorProto]] | None = view.kept.get(_stored_in_graph)
-    if found is None:
-        found = [(None, name, tensor) for name, tensor in view.initializers.items()]
-        constants = ((index, node, attribute(node, "value")) for index, node in view.nodes_of("Constant"))
-        found += [(index, node.output[0], held) for index, node, held in constants if isinstance(held, TensorProto)]
-        view.kept[_stored_in_graph] = found
-    return found
-
-
 @_search("tensor", "dtype")
 def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor of one-byte elements in `int32_data`: MNN reads the first bytes of the field, not its elements."""
-    for view, index, name, tensor in _stored(scope):
+    for view, index, name, tensor in scope.stored():
         if tensor.data_type in (TensorProto.INT8, TensorProto.BOOL) and stored_in(tensor, "int32_data"):
             stored = np.array(inlined(tensor).int32_data, "<i4")
             if (stored.view("i1")[: stored.size] == stored).all():
@@ -157,7 +142,7 @@ def _bytes_in_int32_data(scope: Scope) -> Iterator[HazardLocation]:
 def _halves_in_typed_data(scope: Scope) -> Iterator[HazardLocation]:
     """A tensor in a typed field that the converter does not read."""
     two_bytes = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.INT16, TensorProto.UINT16)
-    for view, index, name, tensor in _stored(scope):
+    for view, index, name, tensor in scope.stored():
         if tensor.data_type not in (*two_bytes, TensorProto.UINT32):
             continue
         is_inline = not is_external(tensor) and not stored_in(tensor, "raw_data")
@@ -189,7 +174,7 @@ def _sparse_constant(scope: Scope) -> Iterator[HazardLocation]:
 @_search("tensor", "value")
 def _int64_out_of_range(scope: Scope) -> Iterator[HazardLocation]:
     """An int64 constant that MNN clamps, unless it is only read as an end or upper bound, where that is harmless."""
-    for view, index, name, tensor in _stored(scope):
+    for view, index, name, tensor in scope.stored():
         if tensor.data_type != TensorProto.INT64:
             continue
         clamped = first_clamped(view, name)
@@ -304,7 +289,7 @@ def _unrepresentable_type(scope: Scope) -> Iterator[HazardLocation]:
 @_search("tensor", "dtype")
 def _unrepresentable_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A stored tensor, read by a node, of elements that MNN has no type for."""
-    for view, index, name, tensor in _stored(scope):
+    for view, index, name, tensor in scope.stored():
         if tensor.data_type not in _HELD and (name in view.consumers or name in view.captured):
             yield HazardLocation(view=view, position=index, values={"tensor": name, "dtype": _dtype(tensor)})
 
@@ -323,7 +308,7 @@ def _zero_size_tensor(scope: Scope) -> Iterator[HazardLocation]:
 @_search("tensor")
 def _bfloat16_constant(scope: Scope) -> Iterator[HazardLocation]:
     """A stored bfloat16 tensor that anything but Cast reads."""
-    for view, index, name, tensor in _stored(scope):
+    for view, index, name, tensor in scope.stored():
         if tensor.data_type == TensorProto.BFLOAT16 and any(
             reader.op_type not in CASTS and reader.op_type != "Identity" for reader in _readers(view.nodes, name)
         ):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto
 
+from mnncompat.graph.protos import attribute
 from mnncompat.graph.validation import called_functions
 from mnncompat.graph.view import GraphView, ModelView
 
@@ -49,6 +50,21 @@ class Scope(NamedTuple):
         for view in self.graphs:
             for index, node in view.nodes_of(*wanted) if wanted else enumerate(view.nodes):
                 yield view, index, node
+
+    def stored(self) -> Iterator[tuple[GraphView, int | None, str, TensorProto]]:
+        """Yield every initializer and every tensor of a Constant: graph, index of the Constant, name and tensor."""
+        for view in self.graphs:
+            yield from ((view, *each) for each in _stored(view))
+
+
+def _stored(view: GraphView) -> list[tuple[int | None, str, TensorProto]]:
+    found: list[tuple[int | None, str, TensorProto]] | None = view.kept.get(_stored)
+    if found is None:
+        found = [(None, name, tensor) for name, tensor in view.initializers.items()]
+        constants = ((index, node, attribute(node, "value")) for index, node in view.nodes_of("Constant"))
+        found += [(index, node.output[0], held) for index, node, held in constants if isinstance(held, TensorProto)]
+        view.kept[_stored] = found
+    return found
 
 
 def reachable_graphs(view: ModelView) -> tuple[GraphView, ...]:

@@ -51,8 +51,8 @@ class NodeRewrite(Rewrite):
         """Yield a match or a refusal for each node that a row names this rewrite for."""
         if view.is_function:
             return
-        for index, node in enumerate(view.nodes):
-            if (not self.op_types or node.op_type in self.op_types) and self.applies_to(view, index, target):
+        for index, _ in view.nodes_of(*self.op_types) if self.op_types else enumerate(view.nodes):
+            if self.applies_to(view, index, target):
                 yield self.match_node(view, index, target)
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:

@@ -44,3 +44,11 @@ def test_the_package_imports_nothing() -> None:
     program = f"import sys, mnncompat; print([n for n in {(*HEAVY, 'onnx', 'numpy')!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_process_that_runs_mnn_imports_what_it_needs_alone() -> None:
+    program = "import sys, mnncompat.mnn.worker; print(*(name for name in sys.argv[1:] if name in sys.modules))"
+    others = [f"mnncompat.mnn.{name}" for name in ("converter", "fork_client", "graph", "request", "session")]
+    names = (*others, "subprocess", "dataclasses", "inspect", "numpy", "MNN")
+    done = subprocess.run([sys.executable, "-c", program, *names], check=True, capture_output=True, text=True)
+    assert done.stdout == "\n"

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from mnncompat.errors import ModelError, UsageError
 from mnncompat.results.diagnostics import CheckResult
 
 NAME = Path("-")
+LARGEST_BYTES = 1 << 31
+"""protobuf reads no larger message."""
+_PIECE = 1 << 20
 
 
 def from_standard_input(check: Callable[[Path], CheckResult]) -> CheckResult:
@@ -22,11 +26,9 @@ def from_standard_input(check: Callable[[Path], CheckResult]) -> CheckResult:
 
     Raises:
         UsageError: Standard input is closed or a terminal.
-        ModelError: It is no model.
+        ModelError: It is no model, or larger than one can be.
         OutputError: There is no space for a temporary file.
     """
-    import shutil
-
     from mnncompat.files.scratch import ScratchFolder
 
     if sys.stdin is None or sys.stdin.isatty():
@@ -34,9 +36,24 @@ def from_standard_input(check: Callable[[Path], CheckResult]) -> CheckResult:
     with ScratchFolder() as folder:
         path = folder / "model.onnx"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            _copy(sys.stdin.buffer, file)
         with _called(path):
             return _renamed(check(path))
+
+
+def _copy(source: BinaryIO, file: BinaryIO) -> None:
+    """Copy as much as a model can have: what never ends would fill the disk.
+
+    Raises:
+        ModelError: There is more.
+    """
+    left = LARGEST_BYTES
+    while piece := source.read(_PIECE):
+        left -= len(piece)
+        if left < 0:
+            told = f"{NAME}: standard input holds more than {LARGEST_BYTES / 1e9:.1f} GB"
+            raise ModelError(told, hint="an ONNX file has less, and the rest in external data: give its path")
+        file.write(piece)
 
 
 @contextlib.contextmanager

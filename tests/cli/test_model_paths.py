@@ -11,7 +11,7 @@ import onnx
 import pytest
 from test_bad_input import linear
 
-from mnncompat.cli import main
+from mnncompat.cli import main, standard_input
 from mnncompat.errors import UsageError
 from mnncompat.files.model_paths import is_excluded, model_files
 
@@ -151,6 +151,30 @@ def test_standard_input_is_a_model(
         assert told in captured.out
         assert "model.onnx" not in captured.out + captured.err
     assert sorted(each.name for each in tree.iterdir()) == [".venv", "models", "node_modules"]
+
+
+class Endless(io.RawIOBase):
+    """A stream that never ends, and counts what is read from it."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+def test_standard_input_is_read_as_far_as_a_model_may_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Endless()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(source)))
+    monkeypatch.setattr(standard_input, "LARGEST_BYTES", 3_000_000)
+    assert main(["check", "-"]) == 2
+    assert "-: standard input holds more than" in capsys.readouterr().err
+    assert source.taken < 5_000_000
 
 
 def test_a_name_that_begins_with_a_dash(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

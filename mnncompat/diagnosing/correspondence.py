@@ -71,6 +71,24 @@ class Correspondence:
         """Value -> the tensors that the file computes it from."""
         return {name: self._behind(name)[0] for name in self.numbers}
 
+    def readers(self, name: str) -> list[str]:
+        """What the model computes directly from a value."""
+        return [result for node in self._view.nodes if name in node.input for result in node.output if result]
+
+    def inverted(self) -> set[str]:
+        """Values that the file computes from later ones: their names are those of other contents, as after a fusion."""
+        made = self._view.producers
+        return {
+            name
+            for name, before in self.before.items()
+            if name not in self._view.outputs and any(made.get(each, -1) > made[name] for each in before)
+        }
+
+    def in_file_order(self) -> list[str]:
+        """The values in the order in which the file computes them."""
+        place = {id(op): number for number, op in enumerate(self._ops)}
+        return sorted(self.numbers, key=lambda name: place[id(self._producer[self.numbers[name]])])
+
     def ops_of(self, name: str) -> tuple[MnnOp, ...]:
         """The ops of the file between a value and those before it."""
         return self._behind(name)[1]
@@ -116,6 +134,21 @@ class Correspondence:
                     seen[id(op)] = op
                     ahead.append(op)
         return tuple(before), tuple(seen.values())
+
+
+def corresponding(graph: MnnGraph, view: GraphView, hidden: Collection[str]) -> Correspondence:
+    """The tensors of a file, without those that are computed from later values.
+
+    Args:
+        graph: The file's.
+        view: The ONNX model's main graph.
+        hidden: Further values that are left out.
+    """
+    found = Correspondence(graph, view, hidden)
+    while found.inverted():
+        hidden = {*hidden, *found.inverted()}
+        found = Correspondence(graph, view, hidden)
+    return found
 
 
 def reads(node: object) -> list[str]:

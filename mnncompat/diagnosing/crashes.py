@@ -82,8 +82,9 @@ def culprit_in_file(view: GraphView, measuring: Measuring, failure: Failure, out
         failure: How the file failed as a whole.
         outputs: Outputs of the model.
     """
-    names = [name for name in measuring.tensors.numbers if name in measuring.golden and name not in outputs]
-    names += [name for name in measuring.tensors.numbers if name in outputs]
+    order = measuring.tensors.in_file_order()
+    names = [name for name in order if name in measuring.golden and name not in outputs]
+    names += [name for name in order if name in outputs]
 
     def fails(_: int, end: int) -> bool:
         found = measuring.runner.trace(measuring.feeds, names[:end], {})

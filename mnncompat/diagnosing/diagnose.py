@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mnncompat import mnn
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.control_flow import body_of
-from mnncompat.diagnosing.correspondence import Correspondence
+from mnncompat.diagnosing.correspondence import Correspondence, corresponding
 from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
 from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, united
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
@@ -30,7 +30,7 @@ from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.model_file import Model, from_proto
 from mnncompat.inference.model_view import view_model
-from mnncompat.mnn import ConvertOptions, Held
+from mnncompat.mnn import ConvertOptions, Held, MnnGraph
 from mnncompat.parity import real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
@@ -86,6 +86,7 @@ class _Run:
         self._view: GraphView = view_model(model).main
         self._started = time.monotonic()
         self._hidden: set[str] = set()
+        self._graph: tuple[Path, MnnGraph] | None = None
         self._found = Diagnosis(
             source=model.name,
             file="",
@@ -219,7 +220,7 @@ class _Run:
             self._progress("blame: which of the errors reaches the outputs?")
             culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
             more = misread([each for each, _ in culprits], measuring, self._view, self._bench, self._options.converter)
-            if more - hidden:
+            if more.intersection(measuring.tensors.numbers):
                 self._blame(file, chosen, golden, hidden | more)
                 return
             culprits = united([self._inside(each, file, values) for each in culprits])
@@ -310,20 +311,21 @@ class _Run:
         """Both errors of every value, without values that the file holds in another form."""
         names = output_names(self._model.skeleton)
         hidden = self._hidden | set(known)
-        while True:
-            measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
-            number = counted(len(measuring.tensors.numbers), "tensor")
-            self._progress(f"look inside: {number} of the file, as it computes them")
-            measuring.measure_accumulated(names)
-            is_last = len(hidden) > _MOST_HIDDEN * len(names)
-            more = set(layout_differences(measuring, names)) - hidden
-            if not more or is_last:
-                self._progress("look inside: each one by itself, fed with right values")
-                measuring.measure_own(list(measuring.tensors.numbers))
-                more = other_contents(measuring, names) - hidden
-            if not more or is_last:
-                break
+        measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
+        self._progress(f"look inside: {counted(len(measuring.tensors.numbers), 'tensor')}, as the file computes them")
+        measuring.measure_accumulated(names)
+        more = set(layout_differences(measuring, names)) - hidden
+        while more and len(hidden) <= _MOST_HIDDEN * len(names):
             hidden |= more
+            measuring.hide(self._tensors(file, hidden))
+            more = set(layout_differences(measuring, names)) - hidden
+        self._progress("look inside: each one by itself, fed with right values")
+        measuring.measure_own(list(measuring.tensors.numbers))
+        more = other_contents(measuring, names) - hidden
+        while more:
+            hidden |= more
+            measuring.measure_own(measuring.hide(self._tensors(file, hidden)))
+            more = other_contents(measuring, names) - hidden
         self._hidden = hidden
         return measuring
 
@@ -334,11 +336,17 @@ class _Run:
             return self._options.make_runner(file, limits, performer)
         return HostRunner(file, limits=limits, performer=performer, inputs=self._options.inputs)
 
+    def _tensors(self, file: Path, hidden: Collection[str]) -> Correspondence:
+        """The tensors of a file, which is read once, that are values of the model."""
+        if self._graph is None or self._graph[0] != file:
+            self._graph = file, mnn.read_graph(file)
+        return corresponding(self._graph[1], self._view, hidden)
+
     def _measuring(
         self, file: Path, feeds: dict[str, np.ndarray], golden: GoldenValues, hidden: Collection[str]
     ) -> Measuring:
         """What measures a file; nothing is measured yet."""
         runner = self._runner(file)
-        tensors = Correspondence(mnn.read_graph(file), self._view, hidden)
+        tensors = self._tensors(file, hidden)
         coarse = coarse_outputs(self._model.skeleton, list(golden))
         return Measuring(runner, tensors, golden, feeds, self._options.inner, coarse)

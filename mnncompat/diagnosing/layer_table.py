@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
 
-_CLEARLY = 10.0
-"""Errors that differ by this factor are not the same one."""
+_CLEARLY = 2.0
+"""How much less a value is off than with right values before it, if these are not what the file computes it from."""
 
 
 def layers(measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, ...]]) -> tuple[Layer, ...]:
@@ -91,12 +91,22 @@ def layout_differences(measuring: Measuring, outputs: Collection[str]) -> Iterat
             yield name
 
 
+def _holds_what_reads_it(measuring: Measuring, name: str) -> bool:
+    """Whether a value, computed from right ones, is the right value of what reads it in the model."""
+    kept = measuring.found.kept[name]
+    for each in measuring.tensors.readers(name):
+        golden = measuring.golden.get(each)
+        if golden is not None and golden.size == kept.size and not measuring.deviation(each, kept).is_wrong:
+            return True
+    return False
+
+
 def other_contents(measuring: Measuring, outputs: Collection[str]) -> set[str]:
     """Values of which the file holds another one under their name, as that of the ReLU that was joined with them.
 
     What is computed from such a value is wrong where the right value is put there, and is not as the file runs.
     """
-    found: set[str] = set()
+    found = {name for name in measuring.found.kept if _holds_what_reads_it(measuring, name)}
     accumulated = measuring.found.accumulated
     for name, own in measuring.found.own.items():
         whole = accumulated.get(name)
@@ -105,8 +115,6 @@ def other_contents(measuring: Measuring, outputs: Collection[str]) -> set[str]:
         found |= {
             each
             for each in measuring.tensors.before[name]
-            if each in accumulated
-            and accumulated[each].is_wrong
-            and accumulated[each].error_ratio > whole.error_ratio * _CLEARLY
+            if each in accumulated and accumulated[each].is_wrong and accumulated[each].error_ratio > whole.error_ratio
         }
     return found - set(outputs)

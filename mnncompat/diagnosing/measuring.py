@@ -107,6 +107,16 @@ class Measuring:
                 fed = dict.fromkeys(each for name in chunk for each in before[name])
                 self._own(chunk, {name: self.value(name) for name in fed})
 
+    def hide(self, tensors: Correspondence) -> set[str]:
+        """Go on with fewer tensors; returns the values whose own error has to be measured again."""
+        before, self.tensors = self.tensors, tensors
+        found = self.found
+        gone = [name for name in before.numbers if name not in tensors.numbers]
+        for each in (found.accumulated, found.own, found.held, found.shapes, found.born, found.failures, found.kept):
+            for name in gone:
+                each.pop(name, None)
+        return {name for name in tensors.numbers if tensors.before[name] != before.before[name]}
+
     def keep(self, names: Collection[str]) -> None:
         """Keep values as the file computes them from golden ones, though they are within their tolerance."""
         wanted = [name for name in names if name in self.found.own and name not in self.found.kept]

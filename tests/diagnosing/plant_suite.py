@@ -25,7 +25,7 @@ from splices import PREFIX, fitting, places, spliced
 
 import mnncompat
 from mnncompat import mnn
-from mnncompat.diagnosing.correspondence import Correspondence, Group
+from mnncompat.diagnosing.correspondence import Group, corresponding
 from mnncompat.diagnosing.diagnose import diagnose
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
 from mnncompat.diagnosing.draws import Drawing
@@ -99,7 +99,7 @@ def _wanted(model: Model, file: Path, site: Site) -> set[str]:
     if inside:
         return inside
     view = view_model(model).main
-    groups = Correspondence(mnn.read_graph(file), view).groups
+    groups = corresponding(mnn.read_graph(file), view, ()).groups
     if site.body:  # MNN's own loop, as of an LSTM: named after what it computes
         held = [group for group in groups if any(name in site.body for name in _computed(view, group))]
     else:

@@ -13,7 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from mnncompat.diagnosing.correspondence import constant_values, reads
 from mnncompat.diagnosing.excerpts import typed
 from mnncompat.graph.protos import attribute
-from mnncompat.mnn import read_graph
+from mnncompat.mnn import Held, read_graph
 from mnncompat.mnn.bodies import bodies_of, write_body
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -21,6 +21,7 @@ from mnncompat.results.failures import Failure
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
 
+_KINDS = {"b": "int32", "i": "int32", "u": "int32"}
 _MOST_STEPS = 3
 _STATES = 2
 """Inputs of a loop's body before its states: the number of the step, and the condition."""
@@ -42,6 +43,11 @@ class Body:
     model: ModelProto
     feeds: tuple[dict[str, np.ndarray], ...]
     file: Path | None
+
+    @property
+    def held(self) -> dict[str, Held]:
+        """How MNN holds its inputs."""
+        return {name: Held("NCHW", _KINDS.get(each.dtype.kind, "float32")) for name, each in self.feeds[0].items()}
 
 
 def body_of(

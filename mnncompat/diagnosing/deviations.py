@@ -60,8 +60,9 @@ def range_of(array: np.ndarray) -> tuple[float, float]:
 
 def strange(array: np.ndarray) -> str:
     """`NaN`, `Inf`, `NaN and Inf`, or empty if every element is finite."""
-    if array.dtype.kind != "f" or (array.size and math.isfinite(float(np.sum(array, dtype=np.float64)))):
-        return ""
+    with np.errstate(all="ignore"):
+        if array.dtype.kind != "f" or (array.size and math.isfinite(float(np.sum(array, dtype=np.float64)))):
+            return ""
     found = [name for name, test in (("NaN", np.isnan), ("Inf", np.isinf)) if test(array).any()]
     return " and ".join(found)
 

@@ -30,7 +30,7 @@ from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.model_file import Model, from_proto
 from mnncompat.inference.model_view import view_model
-from mnncompat.mnn import ConvertOptions, Held, MnnGraph
+from mnncompat.mnn import ConvertOptions, MnnGraph
 from mnncompat.parity import real_data
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
 
 _MOST_HIDDEN = 4
-_KINDS = {"b": "int32", "i": "int32", "u": "int32"}
 
 
 def diagnose(
@@ -276,8 +275,7 @@ class _Run:
         where = self._view.location(index)
         self._progress(f"inside {where.path}: which node of its {body.name}?")
         drawing = Drawing(shapes={}, data=real_data(list(body.feeds), only=True), seed=self._options.drawing.seed)
-        held = {name: Held("NCHW", _KINDS.get(each.dtype.kind, "float32")) for name, each in body.feeds[0].items()}
-        options = replace(self._options, drawing=drawing, repro=None, inputs=held if body.file else {})
+        options = replace(self._options, drawing=drawing, repro=None, inputs=body.held if body.file else {})
         try:
             inner = diagnose(from_proto(body.model), body.file, options)
         except MnncompatError:

@@ -129,11 +129,18 @@ def convert(file: Path, megabytes: float, ours: Sequence[str]) -> Contest:
 def _show(contest: Contest, rounds: int) -> None:
     name, commands, megabytes = contest
     found: dict[str, list[Cost]] = {each: [] for each in commands}
+    failed: dict[str, str] = {}
     for _ in range(rounds):
         for each, command in commands.items():
-            found[each].append(measured(command))
+            cost = measured(command) if each not in failed else ""
+            if isinstance(cost, Cost):
+                found[each].append(cost)
+            elif cost:
+                failed[each] = cost
     costs = {
-        each: Cost(*(statistics.median(part) for part in zip(*taken, strict=True))) for each, taken in found.items()
+        each: Cost(*(statistics.median(part) for part in zip(*taken, strict=True)))
+        for each, taken in found.items()
+        if each not in failed
     }
     own = next(iter(costs.values()))
     print(f"\n{name} ({megabytes:.0f} MB of weights)")
@@ -141,14 +148,16 @@ def _show(contest: Contest, rounds: int) -> None:
     for each, cost in costs.items():
         ratios = "" if cost is own else f"{own.seconds / cost.seconds:>12.2f}{own.peak / cost.peak:>13.2f}"
         print(f"  {each:<28}{cost.seconds:>8.2f}{cost.peak:>9.0f}{cost.anonymous:>11.0f}{ratios}", flush=True)
+    for each, words in failed.items():
+        print(f"  {each:<28} {words}")
     print(f"  anonymous memory / weights: {own.anonymous / megabytes:.2f}")
 
 
-def measured(command: Sequence[str]) -> Cost:
-    """Run a command to its end.
+def measured(command: Sequence[str]) -> Cost | str:
+    """Run a command to its end; if it is another tool's and fails, say how.
 
     Raises:
-        SystemExit: It failed; our own status 1 says that there are findings.
+        SystemExit: It is ours and failed; status 1 says that there are findings.
     """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "words").open("w+") as words:
         before = os.times()
@@ -161,8 +170,12 @@ def measured(command: Sequence[str]) -> Cost:
             time.sleep(_SAMPLED)
         after = os.times()
         words.seek(0)
-        if process.returncode not in ((0, 1) if "mnncompat" in command else (0,)):
-            raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}\n{words.read()[-2000:]}")
+        is_ours = "mnncompat" in command
+        if process.returncode not in ((0, 1) if is_ours else (0,)):
+            said = words.read()[-2000:]
+            if not is_ours:
+                return f"failed, exit status {process.returncode}: {' '.join(said.split())[-100:]}"
+            raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}\n{said}")
     seconds = after.children_user + after.children_system - before.children_user - before.children_system
     return Cost(seconds, peak / 1000, anonymous / 1000)
 

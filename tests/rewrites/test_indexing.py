@@ -170,3 +170,31 @@ def test_comparison_is_right(prober: Prober, data: st.DataObject) -> None:
     a, b = (random([data.draw(st.sampled_from([1, size])) for size in shape], seed=seed) for seed in (0, 1))
     model, feeds = one_node(op, {"a": a, "b": b}, opset=16, outputs=[TensorProto.BOOL])
     assert_remedied(model, prober, feeds)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shape=st.lists(st.integers(1, 7), min_size=1, max_size=2),
+    skips=st.integers(0, 2),
+    grams=st.sampled_from([(1, 1), (2, 2), (1, 2)]),
+    mode=st.sampled_from(["TF", "IDF", "TFIDF"]),
+    seed=st.integers(0, 99),
+)
+def test_n_grams_are_counted(
+    prober: Prober, shape: list[int], skips: int, grams: tuple[int, int], mode: str, seed: int
+) -> None:
+    draws = np.random.default_rng(seed)
+    model, feeds = one_node(
+        "TfIdfVectorizer",
+        {"x": draws.integers(0, 4, shape)},
+        opset=9,
+        min_gram_length=grams[0],
+        max_gram_length=grams[1],
+        max_skip_count=skips,
+        mode=mode,
+        ngram_counts=[0, 3],
+        ngram_indexes=[int(each) for each in draws.permutation(6)],
+        pool_int64s=[0, 1, 3, 0, 1, 2, 2, 3, 0],
+        weights=[0.5, 2.0, 1.5, 3.0, 0.25, 1.0],
+    )
+    assert "n-grams-compared" in assert_remedied(model, prober, feeds)

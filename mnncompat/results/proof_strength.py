@@ -67,7 +67,8 @@ class Power:
 
     Attributes:
         exercised: Operators (``Conv 'stem'``) whose planted fault moved an output beyond its tolerance.
-        silent: Those whose fault moved none.
+        silent: Those whose fault moved none; and, for each output that has such, the classes that something clips in
+            every draw.
         untried: Those for which no time was left, or in which no fault can be planted.
         remembered: Whether this was measured in an earlier run, of the same model on the same inputs.
         seconds: What it took in this run.

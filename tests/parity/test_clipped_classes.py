@@ -77,6 +77,26 @@ def test_a_clipped_class_that_nothing_shows_is_named_and_counts(tmp_path: Path) 
     assert (again.power.remembered, again.power.silent) == (True, report.power.silent)
 
 
+def perceptron(weights: np.ndarray, bias: float, function: str) -> ModelProto:
+    head = '<ir_version: 8, opset_import: ["": 17]> g (float[1,8] x) => (float[1,4] y)'
+    proto = parser.parse_model(f"{head} {{ v = Gemm<transB=1>(x, w, b) {function} }}")
+    arrays = {"w": weights[:, :, 0, 0], "b": np.array([0, 0, bias, 0], np.float32)}
+    for name, array in {**arrays, "low": np.array(0, np.float32), "high": np.array(6, np.float32)}.items():
+        proto.graph.initializer.append(numpy_helper.from_array(array, name))
+    return proto
+
+
+@pytest.mark.parametrize("function", ["y = Clip(v, low, high)", "y = Sigmoid(v)"])
+def test_a_tensor_of_that_name_from_behind_the_function_is_not_compared(function: str, tmp_path: Path) -> None:
+    """MNN writes Gemm as a convolution of images, into which it merges the Clip, and reshapes behind the Sigmoid."""
+    original = perceptron(WEIGHT, 60.0, function)
+    right = verify(original, converted(original, tmp_path))
+    assert right.verdict is ProofVerdict.EQUAL
+    assert right.draws[-1].startswith("searched")
+    report = verify(original, converted(perceptron(wrong_weight(), 60.0, function), tmp_path))
+    assert report.verdict is ProofVerdict.DIFFERENT
+
+
 def test_what_is_wrong_before_a_function_is_different_not_merely_unproven(tmp_path: Path) -> None:
     original = classifier("y = Sigmoid(v)", 60.0)
     report = verify(original, converted(classifier("y = Sigmoid(v)", 60.0, wrong_weight()), tmp_path))

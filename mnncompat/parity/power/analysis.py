@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.power.branches import idle_positions
-from mnncompat.parity.power.clipped_classes import clipped_outputs, flat_classes, goal_of, unproven
+from mnncompat.parity.power.class_search import ClassSearch
+from mnncompat.parity.power.clipped_classes import clipped_outputs, flat_classes, unproven
 from mnncompat.parity.power.faulty_model import FaultyModel, inlined, saturating_outputs
 from mnncompat.parity.power.findings import Findings, KeptFindings
-from mnncompat.parity.power.flattened import differences, flattened, with_problems
+from mnncompat.parity.power.flattened import differences, flattened, is_before, is_kept, with_problems
 from mnncompat.parity.power.input_search import InputSearch
 from mnncompat.parity.power.operators import operators_with_weights, uncounted
 from mnncompat.parity.power.trials import State, Trials, is_exercised, state_of
@@ -78,7 +80,7 @@ class PowerAnalysis:
         self._remembered = False
         self._refusal = ""
         self._seconds = 0.0
-        self._held: Collection[str] = ()
+        self._compared: list[str] = []
 
     def measure(
         self,
@@ -120,7 +122,8 @@ class PowerAnalysis:
 
     def _ask_for_values(self) -> None:
         """Ask for the values before functions that flatten classes."""
-        self._held = () if self._ask is None else self._ask([each.value for each in self._found.flattened])
+        held = () if self._ask is None else self._ask([each.value for each in self._found.flattened])
+        self._compared = [each.value for each in self._found.flattened if each.value in held and is_kept(each)]
 
     def before_functions(self, outputs: Sequence[OutputParity], first: Outputs) -> tuple[OutputParity, ...]:
         """Judge classes that are saturated in every draw by what comes before the function, too.
@@ -131,12 +134,14 @@ class PowerAnalysis:
         """
         problems: dict[str, tuple[str, ...]] = {}
         inner = {each.value: first.pop(each.value, None) for each in self._found.flattened}
+        self._compared = []
         exact = {each.name for each in outputs if not each.tolerance.is_rough}
         for each in self._found.flattened:
             found = inner[each.value]
-            if found is None or found.shape != each.expected.shape or each.output not in exact:
-                self._held = [name for name in self._held if name != each.value]
-            elif why := tuple(differences(each, found)):
+            if found is None or each.output not in exact or not is_before(each, found, first.get(each.output)):
+                continue
+            self._compared.append(each.value)
+            if why := tuple(differences(each, found)):
                 problems[each.output] = why
         return tuple(with_problems(each, problems[each.name]) if each.name in problems else each for each in outputs)
 
@@ -249,7 +254,8 @@ class PowerAnalysis:
             self._found.notes += uncounted(faulty.placeholders)
             if search is not None:
                 self._add_draws(search, faulty, trials)
-                self._move_classes(search, faulty)
+                left = partial(self._flat_classes, ())
+                ClassSearch(search, faulty, left, self._add).run(self._expected[0])
 
     def _search_from(self, plan: InputPlan | None, faulty: FaultyModel, deadline: float) -> InputSearch | None:
         pairs = zip(self._feeds, self._expected, strict=True)
@@ -300,23 +306,7 @@ class PowerAnalysis:
         """
         draws = [*(feed.name for feed in self._feeds), *("" for _ in more)]
         found = flat_classes([*self._expected, *more], draws, self._clipped, without)
-        return unproven(found, [each for each in self._found.flattened if each.value in self._held])
-
-    def _move_classes(self, search: InputSearch, faulty: FaultyModel) -> None:
-        """Add draws on which classes move that no other draw shows."""
-        left = self._flat_classes(())
-        goals = (goal_of(each, faulty.saturating.get(each.output), self._expected[0]) for each in left)
-        for arrays in search.class_proposals([each for each in goals if each is not None]) if left else ():
-            if not left or len(self._found.searched) == _MOST_SEARCHED or time.process_time() > search.deadline:
-                return
-            outputs = search.run(arrays)
-            if isinstance(outputs, Failure) or not _is_finite(outputs):
-                continue
-            own = {name: outputs[name] for name in faulty.outputs}
-            after = self._flat_classes((), [own])
-            if sum(len(each.indices) for each in after) < sum(len(each.indices) for each in left):
-                self._add(arrays, own)
-                left = after
+        return unproven(found, [each for each in self._found.flattened if each.value in self._compared])
 
     def _next_name(self) -> str:
         """What a further draw is called."""

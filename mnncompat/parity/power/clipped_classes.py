@@ -177,7 +177,7 @@ def unproven(found: Sequence[FlatClasses], compared: Sequence[Flattened]) -> lis
 
 
 def goal_of(classes: FlatClasses, goal: Saturating | None, outputs: Outputs) -> Saturating | None:
-    """What a search for inputs on which the first of the classes moves aims at: one element of it that is not flat.
+    """What a search for inputs on which the classes move aims at: an element of each that is not flat.
 
     Args:
         classes: They are clipped in every draw.
@@ -187,15 +187,14 @@ def goal_of(classes: FlatClasses, goal: Saturating | None, outputs: Outputs) -> 
     if goal is None or goal.slope is None or goal.function not in CLIPPING:
         return None
     shape = outputs[classes.output].shape
-
     slope, steep = goal.slope, goal.steep
 
-    def taken(value: np.ndarray) -> np.ndarray:
+    def taken(value: np.ndarray) -> list[np.ndarray]:
         own = value if value.ndim == len(shape) else value.reshape(shape)
-        return np.asarray(np.take(own.astype(np.float64), classes.indices[0], classes.axis))
+        return [np.take(own.astype(np.float64), index, classes.axis) for index in classes.indices]
 
     def distance(value: np.ndarray) -> float:
-        own = taken(value)
-        return 0.0 if (slope(own)[1] > _STEEP).any() else 2 + steep.distance(own)
+        dead = [each for each in taken(value) if not (slope(each)[1] > _STEEP).any()]
+        return 1 + len(dead) + sum(map(steep.distance, dead)) if dead else 0.0
 
-    return goal._replace(steep=Steep(distance, lambda value: steep.side(taken(value))))
+    return goal._replace(steep=Steep(distance, lambda value: steep.side(np.stack(taken(value)))))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mnncompat.results.parity_report import Tolerance
 
-VERSION = 3
+VERSION = 4
 """Of what is planted, and of the files."""
 _MOST_FILES = 100
 _MOST_BYTES = 1 << 24

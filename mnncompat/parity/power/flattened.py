@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 OFF = 1e-3
 """How far an operand may be off, absolutely and as a share of its slice's RMS: the `rtol` of the default tolerance."""
 
+_IMAGE_RANK = 4
+_CUTTING = frozenset(("Clip", "Max", "Min", "Relu", "ThresholdedRelu"))
+"""Functions that leave what they do not cut as it is."""
+
 
 class Flattened(NamedTuple):
     """An output with slices that are saturated in every draw.
@@ -137,6 +141,30 @@ def differences(flat: Flattened, actual: np.ndarray) -> Iterator[str]:
                 f"wrong before {flat.function} ({flat.value!r}): number {indices[worst]} is off by {off[worst]:.3g} "
                 f"where its RMS is {size[worst]:.3g}"
             )
+
+
+def is_kept(flat: Flattened) -> bool:
+    """Whether MNN's converter mostly keeps what comes before the function, under its name.
+
+    It merges what cuts into a convolution, and writes products as convolutions of images, whose results it reshapes
+    behind the function; the names may stay where they were.
+    """
+    return flat.function not in _CUTTING and flat.expected.ndim >= _IMAGE_RANK
+
+
+def is_before(flat: Flattened, actual: np.ndarray, output: np.ndarray | None) -> bool:
+    """Whether a tensor of MNN is what comes before the function, and not another one that bears its name.
+
+    Args:
+        flat: What was saturated.
+        actual: The tensor, in the first draw.
+        output: MNN's output there.
+    """
+    if actual.shape != flat.expected.shape or (output is not None and np.array_equal(actual.ravel(), output.ravel())):
+        return False
+    ends = (actual.min(), actual.max())
+    slices = (np.take(actual, indices, axis) for axis, indices in flat.slices.items())
+    return flat.function not in _CUTTING or not all(np.isin(each, ends).all() for each in slices)
 
 
 def with_problems(output: OutputParity, why: Sequence[str]) -> OutputParity:

@@ -37,7 +37,6 @@ _NEAR = 1.0
 _HALVINGS = 16
 _MOST_LINES = 4
 _MOST_STEPS = 200
-_MOST_GOALS = 3
 _NUMBERS = (Kind.NUMBERS, Kind.BOUNDED, Kind.PIXELS)
 
 
@@ -92,15 +91,10 @@ class InputSearch:
         for offset in _OFFSETS if self._free else ():
             yield self._scaled(self._draws[0][0], 1.0, offset)
 
-    def class_proposals(self, goals: Sequence[Saturating]) -> Iterator[Arrays]:
-        """Inputs on which classes may move that do not on the draws, the most promising first.
-
-        Args:
-            goals: What the classes are made from.
-        """
-        if self._free:
-            yield from map(self.alive, goals[:_MOST_GOALS])
-        yield from self.proposals(())
+    @property
+    def is_free(self) -> bool:
+        """Whether an input may take other numbers."""
+        return bool(self._free)
 
     def run(self, arrays: Arrays) -> Arrays | Failure:
         """Run the model without a fault."""

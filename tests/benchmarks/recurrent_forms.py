@@ -28,7 +28,7 @@ from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.support.releases import installed_version
 from mnncompat.support.rule_files import root
 
-UNITS, BATCHES, STEPS = (32, 64, 128, 256, 512), (1, 2, 4, 8), (8, 16, 64)
+OPS, UNITS, BATCHES, STEPS = ("LSTM", "GRU"), (32, 64, 128, 256, 512), (1, 2, 4, 8), (8, 16, 64)
 RUN = """
 import json, statistics, sys, time
 import numpy as np
@@ -83,10 +83,11 @@ def main() -> None:
     """Print one line for each layer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--units", type=int, action="append", choices=UNITS, help="only layers of this size")
+    parser.add_argument("--op", action="append", choices=OPS, help="only layers of this operator")
     parser.add_argument("--record", action="store_true", help="write them to rules/recurrent.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        for sizes in itertools.product(("LSTM", "GRU"), options.units or UNITS, BATCHES, STEPS):
+        for sizes in itertools.product(options.op or OPS, options.units or UNITS, BATCHES, STEPS):
             op, units, batch, steps = sizes
             loops, ops = measured(*sizes, Path(place))
             sys.stdout.write(f"{op} {units} units, batch {batch}, {steps} steps: ops / loops {ops / loops:.2f}\n")

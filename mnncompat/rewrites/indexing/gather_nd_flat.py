@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class GatherNdFlat(NodeRewrite):
     """Flatten the axes that the places found by NonZero address, and gather by single indices.
 
-    **What.** GatherND of what NonZero finds, such as ``x[mask]`` in PyTorch.
+    **What.** GatherND of what NonZero finds, such as ``x[mask]`` in PyTorch, or NonMaxSuppression or Compress keeps.
 
     **Why.** Where nothing is found, the result of MNN's GatherND has two dimensions, 0 and the last one of the data.
 
@@ -28,9 +29,11 @@ class GatherNdFlat(NodeRewrite):
         y = GatherND(x (H, W), i (K, 2))
         y = Gather(Reshape(x, (H * W)), ReduceSum(i * (W, 1), -1))
 
-    **Algebra.** In a row-major array (h, w) lies at ``h * W + w``. NonZero gives no negative indices.
+    **Algebra.** In a row-major array (h, w) lies at ``h * W + w``. NonZero and NonMaxSuppression give no negative
+    indices.
 
-    **Refuses** dynamic sizes of the axes that the indices address, but for the first one if those behind are known.
+    **Refuses** indices that may be negative, and dynamic sizes of the axes that the indices address, but for the first
+    one if those behind are known.
 
     **Source.** MNN 3.6.1, source/shape/ShapeGatherND.cpp (``indices->elementSize() == 0``)
     """
@@ -40,8 +43,10 @@ class GatherNdFlat(NodeRewrite):
     summary = "its places are flattened to single indices"
     op_types = ("GatherND",)
 
-    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:  # noqa: ARG002
+    def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the flat data, the flat indices and the gathering."""
+        if lower_bound(node.view, node.node.input[1]) < 0:
+            raise NotApplicable(f"'{node.node.input[1]}' may hold negative indices")
         data, places = new.inputs()
         count = places.dim(-1)
         if count == 1:
@@ -72,6 +77,20 @@ class GatherNdFlat(NodeRewrite):
                 becomes="Cast, Gather, Mul, NonZero, ReduceSum, Reshape, Transpose",
             ),
             rewritten("vector", _masked("[5]", "[5]", "[K]"), becomes="Cast, Gather, NonZero, Squeeze, Transpose"),
+            rewritten(
+                "scores of boxes",
+                """(float[1,4,4] x, float[1,4] s) => (float[K] y) <int64 n = {2}, float t = {0.5}, float v = {0.5},
+                int64[2] columns = {0, 2}> { u = Unsqueeze(s, one) p = NonMaxSuppression(x, u, n, t, v)
+                i = Gather<axis=1>(p, columns) y = GatherND(s, i) }""",
+                becomes="2 Gather, Mul, NonMaxSuppression, ReduceSum, Reshape, Unsqueeze",
+                one=np.array([1]),
+            ),
+            refused(
+                "places that may be counted from the end",
+                "may hold negative indices",
+                """(float[3,4] x, int64[5,2] i, bool[5] c) => (float[K] y) {
+                k = Compress<axis=0>(i, c) y = GatherND(x, k) }""",
+            ),
             unchanged("all axes but the last", _masked("[3]", "[3,4]", "[K,4]")),
             unchanged("places that are given", "(float[3,4] x, int64[2,2] i) => (float[2] y) { y = GatherND(x, i) }"),
             refused("a dynamic axis", "is dynamic", _masked("[3,N]", "[3,N]", "[K]")),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mnncompat.graph.operator_traits import RESHAPES
 from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.view import GraphView
 from mnncompat.inference.value_bounds import lower_bound
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import element_count
@@ -45,16 +47,29 @@ _FOUND = (
 )
 
 
+_FURTHEST = 20
+_FINDING = ("Compress", "NonMaxSuppression", "NonZero")
+_PASSES_ON = RESHAPES | {"Cast", "Concat", "Gather", "Identity", "Slice", "Split", "Transpose"}
+
+
+def _is_of_found(view: GraphView, name: str, left: int) -> bool:
+    node = view.producer(name)
+    if node is None or not left or not is_onnx(node):
+        return False
+    if node.op_type in _FINDING:
+        return True
+    operands = node.input if node.op_type == "Concat" else node.input[:1]
+    return node.op_type in _PASSES_ON and any(_is_of_found(view, each, left - 1) for each in operands)
+
+
 @relation(holds=_FOUND.format("[3,4]", "[K]"), fails=_FOUND.format("[3,4,5]", "[K,5]"))
 def found_places_may_be_none(facts: NodeFacts) -> bool | None:
-    """The indices of a GatherND come from NonZero, and MNN's result without any would have another shape.
+    """The indices of a GatherND come from an operator that may find none, and MNN's result would have another shape.
 
-    That is two dimensions, 0 and the last one of the data: right where the tuples address all axes but the last.
+    That is NonZero, NonMaxSuppression or Compress. The shape is two dimensions, 0 and the last one of the data: right
+    where the tuples address all axes but the last.
     """
-    node = facts.view.producer(facts.node.input[1])
-    while node is not None and is_onnx(node) and node.op_type in ("Cast", "Identity", "Transpose"):
-        node = facts.view.producer(node.input[0])
-    if node is None or node.op_type != "NonZero":
+    if not _is_of_found(facts.view, facts.node.input[1], _FURTHEST):
         return False
     rank, indices = facts.rank(facts.node.input[0]), facts.shape(facts.node.input[1])
     if rank is None or indices is None or not isinstance(indices[-1], int):

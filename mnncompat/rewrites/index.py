@@ -23,7 +23,7 @@ _FAMILIES = os.path.dirname(__file__)  # noqa: PTH120 - as a string: paths cost 
 _LONGEST = 1 << 16  # bytes of a module; larger buffers cost more than reading
 _SHARED = ("core", "__pycache__")
 _CORE = f"{__package__}.core."
-_HOLDS_REWRITE = b"\n    code"
+_HOLDS_REWRITE = (b"\n    code = ", b"\n    code: ")
 """A statement in the class of every rewrite, with or without a type, and in no module of shared code."""
 _REMEDIES = (b"(NodeRewrite):", b"(ModelRewrite):", b"(SettledWhenRead):")
 """The first line of a class whose nodes are found by rows of the table, unless it has a `find` of its own."""
@@ -90,7 +90,7 @@ def _every() -> tuple[Rewrite, ...]:
 
     found: list[Rewrite] = []
     for name, file in _modules().items():
-        for rewrite in _rewrites(file) if _HOLDS_REWRITE in _source(file) else ():
+        for rewrite in _rewrites(file) if _holds_rewrite(_source(file)) else ():
             _require_visible(rewrite, name, file)
             found.append(rewrite)
     return in_order(found)
@@ -115,7 +115,13 @@ def searches(rewrite: Rewrite) -> bool:
 
 def _may_search(source: bytes) -> bool:
     """False if a module holds no rewrite, or only rewrites whose nodes are found by rows of the table."""
-    return b"\n    def find(" in source or (_HOLDS_REWRITE in source and not any(base in source for base in _REMEDIES))
+    if not _holds_rewrite(source):  # shared code may have a `find` as well
+        return False
+    return b"\n    def find(" in source or not any(base in source for base in _REMEDIES)
+
+
+def _holds_rewrite(source: bytes) -> bool:
+    return any(each in source for each in _HOLDS_REWRITE)
 
 
 @cache

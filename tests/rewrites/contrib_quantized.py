@@ -48,7 +48,7 @@ def lstm(rng: np.random.Generator) -> Configuration:
         {"hidden_size": size, "direction": way, "clip": 1.5 if _chance(rng, 0.2) else None},
         outputs=(FLOAT, FLOAT, FLOAT) if _chance(rng) else (FLOAT,),
         constants=("w", "r", "b", "lengths", "p", "w_scale", "w_zero", "r_scale", "r_zero"),
-        dynamic={("x", 1): "batch"} if not has_state and lengths is None and _chance(rng) else {},
+        dynamic=pick(rng, {}, {("x", 1): "batch"}, {("x", 0): "steps"}) if not has_state and lengths is None else {},
     )
 
 

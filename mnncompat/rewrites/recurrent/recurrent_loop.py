@@ -47,7 +47,8 @@ def looped(
         output = new.op("Where", goes, output, new.scalar(0.0, output))
     results = [new.op("Identity", each) for each in (going, *after, output)]
     types = [TensorProto.INT64, TensorProto.BOOL, *(each.dtype for each in before)]
-    dims: list[Sequence[int] | None] = [(), (), *(None for _ in before)]
+    sizes = [each.dims[-1] for each in state]  # what is in the body may ask for the rank
+    dims: list[Sequence[int | None]] = [(), (), *((None, each if isinstance(each, int) else None) for each in sizes)]
     declared = [
         helper.make_tensor_value_info(node.output[0], dtype, shape)
         for node, dtype, shape in zip(inputs, types, dims, strict=True)

@@ -81,7 +81,9 @@ def weights_as_floats(scope: Scope) -> Iterator[HazardLocation]:
 
 def constant_written_out(scope: Scope) -> Iterator[HazardLocation]:
     """A large constant that is made of a small one, which the converter computes and stores."""
+    least = 0
     for view, index, node in scope.nodes(_MADE):
+        least = least or _threshold(scope)
         result = node.output[0]
         if not is_onnx(node) or not is_constant(view, result) or not _is_kept(view, result):
             continue
@@ -90,7 +92,7 @@ def constant_written_out(scope: Scope) -> Iterator[HazardLocation]:
             continue
         before = sum(prod(tensor.dims) for tensor in map(view.tensor, node.input) if tensor is not None)
         more = _FLOAT_BYTES * (prod(int(size) for size in shape if size) - before)
-        if more >= _threshold(scope):
+        if more >= least:
             yield HazardLocation(view=view, position=index, values={"op": node.op_type, "more": _size(more)})
 
 

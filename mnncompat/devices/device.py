@@ -18,6 +18,7 @@ from mnncompat.devices.names import ARM64, CPUS, HOST, DeviceName, Profile
 from mnncompat.devices.places import CONTAINER, Emulation, emulation
 from mnncompat.errors import RunnerError, UsageError
 from mnncompat.mnn import ForkServer
+from mnncompat.mnn.fork_client import filling
 from mnncompat.mnn.request import environment, python_command
 
 if TYPE_CHECKING:
@@ -60,21 +61,22 @@ class Device:
     Args:
         name: Which one.
         release: Of MNN there; None for that of this machine. Behind ssh it is the one that is installed there.
+        fill: Byte that memory is filled with before it is written, as of a `ForkServer`; not behind ssh.
 
     Raises:
         UsageError: It is not set up.
         RunnerError: It does not start.
     """
 
-    def __init__(self, name: DeviceName, *, release: str | None = None) -> None:
+    def __init__(self, name: DeviceName, *, release: str | None = None, fill: int | None = None) -> None:
         self.name = name
         self._far: FarWorker | None = None
         self._near: ForkServer | None = None
         if name.kind == HOST:
-            self._near = ForkServer()
+            self._near = ForkServer(fill=fill)
         else:
             command, given = _command(name, release)
-            self._far = FarWorker(command, name=str(name), environment=given)
+            self._far = FarWorker(command, name=str(name), environment=given and given | filling(fill))
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from mnncompat.devices import far_start
+from mnncompat.devices.sent_modules import sources
 from mnncompat.errors import RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn.far_server import CHUNK, MODEL, WEIGHTS
@@ -28,14 +29,7 @@ if TYPE_CHECKING:
     from mnncompat.mnn.request import Performer
     from mnncompat.results.failures import Failure
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _PROGRAM = "mnncompat.mnn.far_server"
-_SENT = (
-    *("errors", "results.failures", "files.reachable", "files.scratch", "files.signals"),
-    *("mnn.arrays", "mnn.confinement", "mnn.far_server", "mnn.interpreter", "mnn.landlock", "mnn.options"),
-    *("mnn.process", "mnn.records", "mnn.server", "mnn.timed_rounds", "mnn.variables", "mnn.worker"),
-)
-"""The modules that the worker is made of."""
 TASKS = frozenset({"run", "trace", "inspect"})
 """What a device is asked for; the converter runs on the host."""
 START = "import sys;n=int(sys.stdin.buffer.readline());exec(sys.stdin.buffer.read(n).decode())"
@@ -48,11 +42,8 @@ _GRACE_SECONDS = 60.0
 
 def program() -> bytes:
     """The worker as one text, as it is sent."""
-    sources = {
-        f"mnncompat.{name}": (_PACKAGE / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8") for name in _SENT
-    }
     start = Path(far_start.__file__).read_text(encoding="utf-8")
-    return f"{start}\n\nstart(json.loads({json.dumps(sources)!r}), {_PROGRAM!r})\n".encode()
+    return f"{start}\n\nstart(json.loads({json.dumps(sources(_PROGRAM))!r}), {_PROGRAM!r})\n".encode()
 
 
 class FarWorker:

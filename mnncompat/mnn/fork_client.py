@@ -206,7 +206,7 @@ class _Server:
             self._popen = subprocess.Popen(  # noqa: S603 - an interpreter that the user chose, and our own program
                 self._command,
                 cwd=home,
-                env=environment(home) | _filling(self._fill),
+                env=environment(home) | filling(self._fill),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -235,7 +235,7 @@ class _Server:
         self._popen = None
 
 
-def _filling(fill: int | None) -> dict[str, str]:
+def filling(fill: int | None) -> dict[str, str]:
     """Settings of glibc, which fills with the complement of the given byte, but not blocks from a thread's cache."""
     if fill is None:
         return {}

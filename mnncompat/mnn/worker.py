@@ -199,11 +199,12 @@ def _settings(threads: int, precision: str) -> dict[str, Any]:
     """How a module runs. `thread_num` is not heeded (3.6.1): it runs on four threads, which wait in a loop."""
     from MNN import expr, nn
 
+    modes = {HIGH: expr.PrecisionMode.High, "normal": expr.PrecisionMode.Normal, "low": expr.PrecisionMode.Low}
+    mode = modes[precision]  # MNN takes any word
     if hasattr(nn, "create_runtime_manager"):
         runtime = {"backend": "CPU", "numThread": threads, "precision": precision}
         return {"runtime_manager": nn.create_runtime_manager((runtime,))}
-    modes = {HIGH: expr.PrecisionMode.High, "normal": expr.PrecisionMode.Normal, "low": expr.PrecisionMode.Low}
-    return {"precision_mode": modes[precision], "thread_num": threads}  # releases that have none
+    return {"precision_mode": mode, "thread_num": threads}  # releases that have none
 
 
 def forward(

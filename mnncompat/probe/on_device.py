@@ -32,17 +32,20 @@ class DeviceServer:
         where: The device, and how it computes.
         release: Of MNN there; None for that of this machine.
         python: Interpreter of an environment with the MNN that converts; this one when None.
+        fill: Byte that memory is filled with before it is written.
 
     Raises:
         UsageError: The device is not set up.
         RunnerError: A process cannot be started.
     """
 
-    def __init__(self, where: Where, *, release: str | None = None, python: Path | None = None) -> None:
+    def __init__(
+        self, where: Where, *, release: str | None = None, python: Path | None = None, fill: int | None = None
+    ) -> None:
         self.where = where
         with ExitStack() as stack:
-            self._near = stack.enter_context(ForkServer(python=python))
-            self._device = stack.enter_context(Device(where.device, release=release))
+            self._near = stack.enter_context(ForkServer(python=python, fill=fill))
+            self._device = stack.enter_context(Device(where.device, release=release, fill=fill))
             self._far = self._device.performer(where.precision, where.threads)
             self._stack = stack.pop_all()
 

@@ -56,7 +56,7 @@ class Prober:
     Args:
         python: Interpreter of an environment with numpy and the MNN to measure; this one when None.
         limits: What one step of one case may use.
-        where: A device to run the cases on, once each; None measures on this machine.
+        where: A device to run the cases on, once each, with filled memory; None measures on this machine.
         release: Of MNN on the device; None for that of this machine.
 
     Raises:
@@ -79,7 +79,7 @@ class Prober:
             self._servers: list[ForkServer | DeviceServer] = (
                 [stack.enter_context(ForkServer(python=python, fill=fill)) for fill in FILLS]
                 if where is None
-                else [stack.enter_context(DeviceServer(where, release=release, python=python))]
+                else [stack.enter_context(DeviceServer(where, release=release, python=python, fill=FILLS[-1]))]
             )
             self._stack = stack.pop_all()
 

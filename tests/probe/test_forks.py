@@ -16,7 +16,7 @@ from mnncompat import mnn
 from mnncompat.errors import RunnerError
 from mnncompat.files import allowance
 from mnncompat.mnn import Converted, ConvertOptions, ForkServer, Limits, landlock
-from mnncompat.mnn.fork_client import _filling
+from mnncompat.mnn.fork_client import filling
 from mnncompat.results.failures import Failure, FailureKind, Stage
 from mnncompat.support.releases import installed_version
 
@@ -278,5 +278,5 @@ def test_the_real_mnn_is_preloaded_without_threads() -> None:
 
 
 def test_memory_is_filled_with_the_byte_that_was_asked_for() -> None:
-    assert _filling(None) == {}
-    assert "perturb=189" in _filling(0x42)["GLIBC_TUNABLES"]
+    assert filling(None) == {}
+    assert "perturb=189" in filling(0x42)["GLIBC_TUNABLES"]

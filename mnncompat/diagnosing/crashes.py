@@ -97,16 +97,32 @@ def culprit_in_file(view: GraphView, measuring: Measuring, failure: Failure, out
         middle = (low + end) // 2
         low, end = (low, middle) if fails(0, middle) else (middle, end)
     last = names[end - 1]
+    shown = f"the file computes all before {last}, and fails when it is asked for that"
+    unfit = _first_of_other_shape(measuring, names[: end - 1])
+    if unfit is not None:
+        last, shown = unfit[0], f"{shown}; of that, {unfit[0]} is the first with another shape: {unfit[1]}"
     group = next(each for each in measuring.tensors.groups if last in each.values)
     return Culprit(
         nodes=tuple(view.location(index) for index in group.nodes),
         status=failure.kind.value,
         stage=failure.stage.value,
         reason=failure.message,
-        shown_by=(f"the file computes all before {last}, and fails when it is asked for that",),
+        shown_by=(shown,),
         sources=sources(view.nodes[index] for index in group.nodes),
         in_file=True,
     )
+
+
+def _first_of_other_shape(measuring: Measuring, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first value, in the order of the file, that has another shape than in the model, and which: others follow."""
+    found = measuring.runner.trace(measuring.feeds, names, {}) if names else None
+    if found is None or isinstance(found, Failure):
+        return None
+    for name in names:
+        problem = measuring.deviation(name, found.values[name]).problem if name in found.values else ""
+        if problem.startswith("shape"):
+            return name, problem
+    return None
 
 
 def shortest(count: int, fails: Callable[[int, int], bool]) -> tuple[int, int] | None:

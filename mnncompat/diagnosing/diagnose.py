@@ -85,6 +85,7 @@ class _Run:
         self._view: GraphView = view_model(model).main
         self._started = time.monotonic()
         self._hidden: set[str] = set()
+        self._seen: Measuring | None = None
         self._graph: tuple[Path, MnnGraph] | None = None
         self._found = Diagnosis(
             source=model.name,
@@ -105,7 +106,8 @@ class _Run:
         except Exception:
             raise
         except BaseException:  # noqa: BLE001 - Ctrl-C: what was found so far is worth reporting
-            return replace(self._found, seconds=time.monotonic() - self._started)
+            seen = self._found.layers or (() if self._seen is None else layers(self._seen, self._view, set()))
+            return replace(self._found, layers=seen, seconds=time.monotonic() - self._started)
         return replace(self._found, complete=True, seconds=time.monotonic() - self._started)
 
     def _steps(self, file: Path | None) -> None:
@@ -146,8 +148,8 @@ class _Run:
 
     def _convert(self, model: Model, options: ConvertOptions) -> Path | Failure:
         """Convert a model into a file of its own."""
-        limits, performer = self._options.limits, self._bench.server.perform
-        return converted(model, options, folder=self._folder, limits=limits, performer=performer)
+        perform = self._bench.server.perform
+        return converted(model, options, folder=self._folder, limits=self._options.limits, performer=perform)
 
     def _tell(self, chosen: Chosen) -> None:
         """What is known before the file is looked into."""
@@ -180,8 +182,8 @@ class _Run:
         found: Found | None
         found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
         if found is None and file is not None:
-            names = output_names(self._model.skeleton)
-            told = culprit_in_file(self._view, self._measuring(file, feeds, golden, set()), failure, names)
+            measuring, names = self._measuring(file, feeds, golden, set()), output_names(self._model.skeleton)
+            told = culprit_in_file(self._view, measuring, failure, names)
             found = None if told is None else (told, None)
         if found is None:
             note = (
@@ -295,9 +297,8 @@ class _Run:
             return
         culprit, part = found
         if part is None:
-            note = "no repro: no part of the model, converted anew, shows it"
-            if culprit.in_file:
-                note = "no repro: converted anew, the culprit is right, so there is no ONNX model that shows it"
+            shown = "the culprit is right, so there is no ONNX model that shows it"
+            note = f"no repro: converted anew, {shown if culprit.in_file else 'no part of the model shows it'}"
             self._found = replace(self._found, notes=(*self._found.notes, note))
             return
         self._progress("repro: removing nodes and halving dimensions as long as it shows")
@@ -307,9 +308,8 @@ class _Run:
 
     def _measured(self, file: Path, chosen: Chosen, golden: GoldenValues, known: Collection[str]) -> Measuring:
         """Both errors of every value, without values that the file holds in another form."""
-        names = output_names(self._model.skeleton)
-        hidden = self._hidden | set(known)
-        measuring = self._measuring(file, chosen.feeds.arrays, golden, hidden)
+        names, hidden = output_names(self._model.skeleton), self._hidden | set(known)
+        measuring = self._seen = self._measuring(file, chosen.feeds.arrays, golden, hidden)
         self._progress(f"look inside: {counted(len(measuring.tensors.numbers), 'tensor')}, as the file computes them")
         measuring.measure_accumulated(names)
         more = set(layout_differences(measuring, names)) - hidden

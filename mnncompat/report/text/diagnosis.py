@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mnncompat.report.location import model_name, node_name
@@ -114,6 +115,9 @@ def _table(page: Page, result: Diagnosis) -> None:
 def _telling(layers: Sequence[Layer]) -> Iterator[Layer]:
     """Culprits with their neighbours, where NaN is born, the first that suffer, and the largest errors of their own."""
     places = {number for number, each in enumerate(layers) if each.role is Role.CULPRIT or each.born}
+    if not places:  # where the error begins
+        wrong = (number for number, each in enumerate(layers) if each.accumulated and each.accumulated.is_wrong)
+        places = set(islice(wrong, 1))
     near = {place + step for place in places for step in range(-_NEAR, _NEAR + 1)}
     suffering = [number for number, each in enumerate(layers) if each.role is Role.SUFFERS]
     own = sorted(range(len(layers)), key=lambda place: -_ratio(layers[place].own))

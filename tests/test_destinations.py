@@ -101,8 +101,13 @@ def kind(path: Path) -> tuple[int, int, int]:
     return stat.S_IFMT(found.st_mode), found.st_rdev, found.st_ino
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("case", STRANGE)
+FOLDERS = ("folder", "link to a folder")
+
+
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [(case, command) for case in STRANGE for command in COMMANDS if case not in FOLDERS or command == "probe"],
+)
 def test_what_is_no_file_is_refused_and_stays(
     case: str, command: str, tutorial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +117,16 @@ def test_what_is_no_file_is_refused_and_stays(
     before = {path: kind(path) for path in tmp_path.iterdir()}
     assert main([each.format(model=tutorial, out=out) for each in COMMANDS[command]]) == 2
     assert words in " ".join(capsys.readouterr().err.split())
+    assert {path: kind(path) for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_result_goes_into_a_folder(case: str, tutorial: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    STRANGE[case][0](out)
+    before = {path: kind(path) for path in tmp_path.iterdir()}
+    assert main(["fix", str(tutorial), "-o", str(out), "--no-verify"]) == 0
+    assert [each.name for each in out.iterdir()] == [tutorial.name]
     assert {path: kind(path) for path in tmp_path.iterdir()} == before
 
 

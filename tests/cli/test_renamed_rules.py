@@ -36,7 +36,7 @@ def test_the_table_leads_to_names_of_today() -> None:
 def test_rule_knows_it(old: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rule", old]) == 0
     told = capsys.readouterr()
-    assert RENAMED[old] in told.out.splitlines()[0]
+    assert RENAMED[old] in told.out  # in the first line, or in a list where several rows have the name
     assert told.err == f"note: '{old}' is called {RENAMED[old]} now; the old name goes with 0.3\n"
 
 
@@ -53,7 +53,7 @@ def test_fix_selects_by_it(model: str, capsys: pytest.CaptureFixture[str]) -> No
 def test_check_and_convert_ignore_by_it(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", model, "--ignore", "not-finite"]) == 1
     assert capsys.readouterr().err == NOTICE
-    assert main(["convert", model, "--dry-run", "-q", "--ignore", "not-finite"]) == 1
+    assert main(["convert", model, "--dry-run", "--ignore", "not-finite"]) == 1
     assert NOTICE in capsys.readouterr().err
 
 

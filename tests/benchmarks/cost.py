@@ -2,8 +2,8 @@
 
 Everything is run in turn, several times, with empty caches of this tool; medians of processor seconds are compared,
 those of children included. The peers get an environment of their own, made at the first run. Run it with
-`make bench-cost`; `make bench-cost COST="curves"` prints the curves alone, `COST="table"` the table, and
-`COST="weights"` models of many gigabytes (up to COST_MOST_MB, 1000).
+`make bench-cost`; `make bench-cost COST="curves"` prints the curves alone, `COST="table"` the table, `COST="check"` its
+rows about check, and `COST="weights"` models of many gigabytes (up to COST_MOST_MB, 1000).
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def main(arguments: Sequence[str]) -> int:
         if "weights" in wanted:
             os.environ["XDG_CACHE_HOME"] = name
             cost_weights.weights(folder, OURS, peer, min(ROUNDS, 3), int(os.environ.get("COST_MOST_MB", "1000")))
+        if "check" in wanted:
+            return table(folder, "check")
         return table(folder) if "table" in wanted else 0
 
 
@@ -130,11 +132,11 @@ def curve(name: str, sizes: Sequence[int], command: Callable[[int], list[str]]) 
 # ---- table -----------------------------------------------------------------------------------------------------------
 
 
-def table(folder: Path) -> int:
-    """Print the rows; 1 if one is above its limit."""
+def table(folder: Path, command: str = "") -> int:
+    """Print the rows about a command, or all; 1 if one is above its limit."""
     failed = 0
     print(f"{'case':<40} {'peer':<34} {'ours':>7} {'peer':>7} {'ratio':>6} {'limit':>6}")
-    for row in rows(folder):
+    for row in filter(lambda row: row.name.startswith(command), rows(folder)):
         ours, theirs = medians([row.ours], row.commands, keeps_cache=row.keeps_cache)
         ratio = ours / theirs if theirs else float("inf")
         failed |= ratio > row.limit

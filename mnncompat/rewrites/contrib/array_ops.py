@@ -114,14 +114,14 @@ def _crop(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
 def _positions(new: SubgraphBuilder, first: Value, last: Value, sizes: tuple[int, int]) -> Value:
     """Where each row of the result lies in the image, (boxes, rows); both ends are those of the box."""
     size, count = sizes
+    if size == 1:  # 0, not the -0 of a negative box, which MNN takes for less than 0
+        return new.op("Abs", first * 0.0) + np.zeros(count, np.float32)
     if count == 1:
         return (first + last) * (0.5 * (size - 1))
     start = first * float(size - 1)
     step = (last - first) * float(size - 1) / float(count - 1)
-    steps = np.arange(count, dtype=np.float32)
-    inner = start + step * steps
-    end = last * float(size - 1)
-    return new.op("Where", new.constant(steps == count - 1), end, inner)
+    inner = start + step * np.arange(count - 1, dtype=np.float32)
+    return new.op("Concat", inner, last * float(size - 1), axis=1)
 
 
 def _weights(new: SubgraphBuilder, places: Value, size: int, kind: str) -> Value:

@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / each) for each in ("",
 from plant_models import drawn_weights  # noqa: E402 - of the tests
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
-MODELS = (LIGHT / "light_squeezenet.onnx", LIGHT / "light_resnet50.onnx")
+MODELS = (LIGHT / "light_squeezenet.onnx", LIGHT / "light_inception_v1.onnx")
 LIMIT = 1 / 8
 CONVERT = "import _tools, sys; _tools.mnnconvert(['MNNConvert', *sys.argv[1:]])"
 

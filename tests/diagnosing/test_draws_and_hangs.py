@@ -113,3 +113,16 @@ def test_a_time_that_is_too_short_for_it_is_an_error(tmp_path: Path, capsys: pyt
     onnx.save(with_loop(), tmp_path / "m.onnx")
     assert main(["diagnose", str(tmp_path / "m.onnx"), "--timeout", "0"]) == 2
     assert "--timeout" in capsys.readouterr().err
+
+
+def test_hostile_names_are_escaped_in_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from xml.etree import ElementTree as ET
+
+    model = faults_of_two_draws()
+    model.graph.node[3].name = '<script>alert(1)</script>&"\x1b[31m'
+    onnx.save(model, tmp_path / "m.onnx")
+    assert main(["diagnose", str(tmp_path / "m.onnx"), "-q", "--svg", str(tmp_path / "e.svg")]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+    picture = (tmp_path / "e.svg").read_text()
+    assert "<script" not in picture
+    assert "alert(1)" in "".join(ET.fromstring(picture).itertext())  # noqa: S314 - our own picture

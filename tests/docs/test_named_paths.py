@@ -11,8 +11,11 @@ import pytest
 from test_package_structure import PACKAGE, contract, top_level_units
 
 GUIDES = ("ARCHITECTURE.md", "CONTRIBUTING.md", "README.md")
-# A path from the root: a folder that is followed by more, or a document at the top. `<Op>` stands for any name.
-_PATH = re.compile(r"(?<![\w/.:-])(?:(?:mnncompat|rules|tests|docs|examples)/[\w./<>-]*|[A-Z]+\.md|pyproject\.toml)")
+# A path from the root: a folder that is followed by more, or a document at the top. `<Op>` stands for any name;
+# what goes on with `@` is an action of a release.
+_PATH = re.compile(
+    r"(?<![\w/.:-])(?:(?:mnncompat|rules|tests|docs|examples)/(?![\w./-]*@)[\w./<>-]*|[A-Z]+\.md|pyproject\.toml)"
+)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _LAYER = re.compile(r"^\| (\d*) ?\| `(\w+)` \| [^|\s]", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

@@ -32,6 +32,8 @@ SHOWN_BY: Mapping[str, frozenset[Outcome]] = {
     "larger": frozenset({Outcome.OK}),
 }
 """Status of a row -> outcomes of its micro-models; those of a `partial` row show the inputs that are wrong."""
+REPLACED_TYPES = frozenset({"MNN054"})
+"""Rows about results that no tensor holds, so that nobody can read them, and which a rewrite replaces by tensors."""
 Evidence = Mapping[str, Mapping[str, Measurement]]
 """Release of MNN -> case -> measurement."""
 
@@ -184,7 +186,8 @@ def _claim(case: RowCase, row: Row, version: str, measured: Measurement) -> Iter
 
 def outcomes_of(row: Row) -> frozenset[Outcome]:
     """The outcomes that micro-models of a row may have."""
-    held = frozenset({Outcome.UNREPRESENTABLE}) if row.obstacle == "type" and row.status == "error" else frozenset()
+    of_type = (row.obstacle == "type" and row.status == "error") or row.code in REPLACED_TYPES
+    held = frozenset({Outcome.UNREPRESENTABLE}) if of_type else frozenset()
     return SHOWN_BY[row.status] | held
 
 

@@ -74,6 +74,17 @@ def test_a_constant_that_is_written_out() -> None:
     assert not check(parser.parse_model(open_size), mnn=RELEASE).diagnostics
 
 
+def test_a_large_constant_is_no_reason_to_store_it(tmp_path: Path) -> None:
+    """MNN computes it right: stored in the ONNX file it would only make that larger as well."""
+    text = """<ir_version: 8, opset_import: ["": 17]> g (float[1,8,32,32] x) => (float[1,8,32,32] y) {
+      s = Constant<value=int64[4] {1, 8, 32, 32}>() c = ConstantOfShape<value = float[1] {1.5}>(s) y = Add(x, c) }"""
+    path = tmp_path / "model.onnx"
+    onnx.save(parser.parse_model(text), path)
+    assert any(each.code == "MNN053" for each in check(path, mnn=RELEASE).diagnostics)
+    assert main(["fix", str(path), "-o", str(tmp_path / "fixed.onnx")]) == 0
+    assert (tmp_path / "fixed.onnx").read_bytes() == path.read_bytes()
+
+
 def test_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(model(products(2)), path)

@@ -17,6 +17,11 @@ _SEVERITY = dict.fromkeys(("refused", "crash", "error", "wrong"), Severity.ERROR
 _SEVERITY |= dict.fromkeys(("partial", "larger"), Severity.WARNING)
 
 
+def is_right(status: str) -> bool:
+    """Whether MNN computes the right result: what such a row tells is no reason to replace a node."""
+    return status in ("supported", "told", "larger")
+
+
 def severity_of(status: str) -> Severity:
     """Severity of the findings of a row with this status."""
     return _SEVERITY.get(status, Severity.INFO)

@@ -45,11 +45,15 @@ def name_of(value: object) -> str:
     return value.name if isinstance(value, (Rewrite, Example)) else str(value)
 
 
+SHOWN_ELSEWHERE = {"scores-without-map"}
+"""Its output changes its type, so both models cannot be compared as they are: `test_zip_maps.py` compares contents."""
+
+
 @pytest.mark.parametrize("rewrite", all_rewrites(), ids=name_of)
 def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite) -> None:
     examples = rewrite.examples()
     are_rewritten = [isinstance(example.expected, Rewritten) for example in examples]
-    assert any(are_rewritten)
+    assert any(are_rewritten) is not (rewrite.name in SHOWN_ELSEWHERE)
     assert not all(are_rewritten)
     assert len({example.name for example in examples}) == len(examples)
 

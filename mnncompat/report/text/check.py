@@ -137,8 +137,8 @@ def _group_key(found: Diagnostic) -> tuple[object, ...]:
         found.code,
         found.name,
         found.severity,
-        # A dozen blocks that say "nothing is known" would hide the errors.
-        None if found.severity is Severity.INFO else found.message,
+        # A dozen blocks that say "nothing is known", or how many bytes, would hide the errors.
+        None if found.severity is Severity.INFO or found.category is Category.SIZE else found.message,
         found.location.model,
         found.status,
         found.remedy,

@@ -14,7 +14,7 @@ from mnncompat.report.text.check import label as finding_label
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.parity import proof
 from mnncompat.report.verdict import label
-from mnncompat.results.diagnostics import Diagnostic, Location, Severity
+from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
 from mnncompat.results.outcomes import ChangeKind, FixResult
 
 _LOCATIONS = 5
@@ -85,14 +85,14 @@ def _write_group(page: Page, label: str, style: Style, rewrite: str, told: Seque
 
 
 def _write_remaining(page: Page, found: Sequence[Diagnostic]) -> None:
-    """What a check of the result finds: errors and warnings by rule, the rest by number."""
+    """What a check of the result finds: errors and warnings about correctness by rule, the rest by number."""
     page.labelled("  remains", Style.NOTE, f" in the result, checked again: {counts(found)}", indent=4)
-    for (_, name, message, _), group in _grouped(found, "code", "name", "message", "severity"):
+    told = [each for each in found if each.severity is not Severity.INFO and each.category is Category.CORRECTNESS]
+    for (_, name, message, _), group in _grouped(told, "code", "name", "message", "severity"):
         severity = group[0].severity
-        if severity is not Severity.INFO:
-            times = f" ({len(group)} nodes)" if len(group) > 1 else f" ({node_name(group[0].location)})"
-            text = f" {printable(name)}: {printable(message)}{times if group[0].location.node else ''}"
-            page.labelled(f"    {finding_label(group[0])}", STYLES[severity], text, indent=6)
+        times = f" ({len(group)} nodes)" if len(group) > 1 else f" ({node_name(group[0].location)})"
+        text = f" {printable(name)}: {printable(message)}{times if group[0].location.node else ''}"
+        page.labelled(f"    {finding_label(group[0])}", STYLES[severity], text, indent=6)
 
 
 def write_proof(page: Page, result: FixResult) -> None:

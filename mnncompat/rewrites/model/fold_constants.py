@@ -13,6 +13,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.row_status import is_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,8 @@ class FoldConstants(NodeRewrite):
             if node.op_type == "Constant":  # these are constants already
                 continue
             facts = target.facts(view, index)
-            if facts.is_constant(next(filter(None, node.output), "")) and target.hazards(view, index):
+            wrong = any(not is_right(match.row.status) for match in target.hazards(view, index))
+            if wrong and facts.is_constant(next(filter(None, node.output), "")):
                 yield self.match_node(view, index, target)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:

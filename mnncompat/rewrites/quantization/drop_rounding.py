@@ -15,6 +15,7 @@ from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 from mnncompat.rewrites.quantization.quantized import RANGES, spread
+from mnncompat.support.row_status import is_right
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -68,7 +69,8 @@ class DropRounding(NodeRewrite):
             return False
         if target.facts(view, producer).is_constant(view.nodes[producer].input[0]):
             return False  # a weight: it is folded instead
-        return any(target.hazards(view, each) for each in (index, producer))
+        hazards = (match for each in (index, producer) for match in target.hazards(view, each))
+        return any(not is_right(match.row.status) for match in hazards)
 
     def note(self, node: NodeFacts) -> str:
         """How the pair is rewritten."""

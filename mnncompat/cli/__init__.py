@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -16,8 +17,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from mnncompat.cli.failures import words
-from mnncompat.cli.printing import require_stdout, say_error, say_lines
-from mnncompat.errors import MnncompatError
+from mnncompat.cli.printing import be_quiet, require_stdout, say_error, say_lines
+from mnncompat.errors import MnncompatError, UsageError
 from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written, written_by_workers
 
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _SIGNALS.clear()
     forget_outputs()
+    be_quiet(quiet=False)
     _WORDS[:] = sys.argv[1:] if arguments is None else arguments
     try:
         _handle_signals()
@@ -104,6 +106,7 @@ def _run(words: list[str]) -> int | None:
     from mnncompat.cli.config import choose_file, defaults
 
     words = choose_file(words)
+    _require_named_output(words)
     configured = defaults(words)
     if words and words[0] in COMMANDS:
         from mnncompat.cli.plain_words import plain_call
@@ -118,6 +121,14 @@ def _run(words: list[str]) -> int | None:
         require_stdout("the help")
     status: int | None = application(words)(words, prog_name="mnncompat", standalone_mode=False, default_map=configured)
     return status
+
+
+def _require_named_output(words: Sequence[str]) -> None:
+    """An empty output would be taken for the working directory."""
+    if "--output=" in words or any(
+        word in ("-o", "--output") and not name for word, name in itertools.pairwise([*words, "."])
+    ):
+        raise UsageError("-o names nothing", hint="name a file, or a folder that exists")
 
 
 def interrupted() -> bool:

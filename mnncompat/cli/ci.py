@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from mnncompat.cli import EXIT_ERROR, Ended, options
 from mnncompat.cli.console import be_quiet, collected, emit, note
 from mnncompat.cli.declared import option
+from mnncompat.cli.limits import MemoryLimit, Timeout
 from mnncompat.cli.report_options import Quiet
 from mnncompat.errors import UsageError
 
@@ -32,13 +33,15 @@ _CONVERTER = ("fp16", "weight_bits", "target_version", "optimize_level", "extern
 """Options of the converter that make another file."""
 
 
-def ci(
+def ci(  # noqa: PLR0913 - options
     models: options.Models = None,
     *,
     search: options.SearchOptions = options.ALL_MODELS,
     lock: Lock = _LOCK,
     update: Update = False,
     time: WithTime = False,
+    memory_limit: MemoryLimit = None,
+    timeout: Timeout = None,
     output_format: Format = "text",
     quiet: Quiet = False,
 ) -> None:
@@ -58,7 +61,9 @@ def ci(
     before = read_lock(lock)
     if update:
         require_writable(lock)
-    now, failed = _measured(search.models(models) if models else None, search, lock, time=time, quiet=quiet)
+    asked = {"time": time, "quiet": quiet, "memory_limit": memory_limit, "timeout": timeout, "exclude": search.exclude}
+    given = {name: value for name, value in asked.items() if value is not None}
+    now, failed = _measured(search.models(models) if models else None, given, lock)
     if update and not failed:
         from mnncompat.graph.atomic_files import write_atomically
 
@@ -71,9 +76,7 @@ def ci(
         raise Ended(1)
 
 
-def _measured(
-    paths: Sequence[Path] | None, search: options.SearchOptions, lock: Path, *, time: bool, quiet: bool
-) -> tuple[dict[str, Record], bool]:
+def _measured(paths: Sequence[Path] | None, asked: Mapping[str, Any], lock: Path) -> tuple[dict[str, Record], bool]:
     """Records of the models, and whether one could not be worked on."""
     from mnncompat.cli.convert import convert, converting_by
     from mnncompat.cli.per_model import call
@@ -87,12 +90,9 @@ def _measured(
 
     failed = False
     with converting_by(keep), collected():
-        values: dict[str, Any] = {"models": None if paths is None else list(paths), "time": time, "dry_run": True}
-        values["quiet"] = quiet
-        if search.exclude:
-            values["exclude"] = search.exclude
+        values = {"models": None if paths is None else list(paths), "dry_run": True, **asked}
         try:
-            call(convert, values, ["--time", "--dry-run"], every=True)
+            call(convert, values, [f"--{name.replace('_', '-')}" for name in values], every=True)
         except Ended as ended:
             failed = ended.status == EXIT_ERROR
     return found, failed

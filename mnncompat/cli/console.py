@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mnncompat.cli.printing import emit, say
+from mnncompat.cli.printing import be_quiet, emit, is_quiet, say
 from mnncompat.errors import UsageError
 from mnncompat.files.allowance import allow, allow_command, bounds_memory
 
@@ -28,7 +28,6 @@ __all__ = [
     "use_color",
 ]
 
-_QUIET: list[bool] = []
 _COLLECTED: list[Collected] = []
 
 
@@ -60,14 +59,9 @@ def begin_work(
     gc.enable()
 
 
-def be_quiet(*, quiet: bool) -> None:
-    """Whether progress and notes are left out from now on; errors are not."""
-    _QUIET[:] = [True] if quiet else []
-
-
 def note(text: str) -> None:
     """Write a line about progress to stderr, unless the user wants none."""
-    if not _QUIET:
+    if not is_quiet():
         say(text)
 
 
@@ -84,7 +78,7 @@ def use_color() -> bool:
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, on a terminal only; yields a function that is called with what is done, and the total."""
-    if _QUIET or sys.stderr is None or not sys.stderr.isatty():
+    if is_quiet() or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console

@@ -19,6 +19,19 @@ _AT_START = re.compile(r"^((?:\s|\x1b\[[\d;]*m)*):(?=:)", re.MULTILINE)
 _ANYWHERE = re.compile(r"#(?=#(?:vso)?\[)")
 
 
+_QUIET: list[bool] = []
+
+
+def be_quiet(*, quiet: bool) -> None:
+    """Whether progress and notes are left out from now on; errors are not."""
+    _QUIET[:] = [True] if quiet else []
+
+
+def is_quiet() -> bool:
+    """Whether progress and notes are left out."""
+    return bool(_QUIET)
+
+
 def emit(text: str, output_format: str = "text") -> None:
     """Write a report to stdout.
 

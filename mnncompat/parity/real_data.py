@@ -206,6 +206,6 @@ def _load(name: str, path: Path) -> np.ndarray | dict[str, np.ndarray]:
                 f"--input {name}: {path} is no array of numbers, or pickled: {error}",
                 hint="pickles are not loaded; save arrays of numbers with numpy.save",
             ) from error
-        raise UsageError(f"--input {name}: {path}: {error}", hint=_SAVE) from error
+        raise UsageError(f"--input {name}: {path} cannot be read: {error}", hint=_SAVE) from error
     except OSError as error:
         raise UsageError(f"--input {name}: {path} cannot be read: {error}", hint=_SAVE) from error

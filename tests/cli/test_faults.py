@@ -146,7 +146,7 @@ OPTIONS = {
     "zero": (["--timeout", "0"], "0 is no limit of time"),
     "endless": (["--timeout", "inf"], "inf is no limit of time"),
     "long name": (["-o", "x" * 300], "File name too long"),
-    "no name": (["-o", ""], "directory"),
+    "no name": (["-o", ""], "names nothing"),
 }
 
 

@@ -144,7 +144,10 @@ def test_a_batch_that_finds_no_memory_at_all_is_told_so() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_all_inputs_that_need_something_are_named(known: bool) -> None:  # noqa: FBT001
-    graph = "(float[A,B] x, float[B,C] z, int64[C] k) => (float[D,E] y) { y = Foo(x, z, k) }"
+    # Two sizes are reshaped to three elements: it loads, and fails whatever the sizes are.
+    graph = """(float[A,B] x, float[B,C] z, int64[C] k) => (float[D,E,F] y) <int64 three = {3}, int64[1] zero = {0}> {
+        m = MatMul(x, z) n = Size(m) none = Sub(n, n) count = Add(none, three) wanted = Unsqueeze(count, zero)
+        sizes = Shape(m) target = Reshape(sizes, wanted) f = Cast<to = 1>(k) g = Add(m, f) y = Reshape(g, target) }"""
     model = model_of(graph)
     found = reference(model, k=np.zeros(3, np.int64)) if known else reference(model)
     assert isinstance(found.outputs, Failure)

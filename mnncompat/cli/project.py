@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mnncompat.cli.config import entry_of, nearest_table
 from mnncompat.errors import UsageError
 from mnncompat.files.model_paths import is_excluded, model_files
+from mnncompat.files.reachable import is_folder
 
 if TYPE_CHECKING:
     from mnncompat.results.diagnostics import Diagnostic, Suppressed
@@ -50,7 +51,8 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "timeout": (float, "timeout", _COMMANDS),
     "memory-limit": (str, "memory_limit", _COMMANDS),
 }
-_RUNS_ELSEWHERE = "ssh:"
+_HERE = ("host", "arm64")
+"""Devices that are no other machine; a name that `[tool.mnncompat.devices]` declares may be one."""
 
 
 class IgnoredNode(NamedTuple):
@@ -221,8 +223,8 @@ class _Reader:
         if kind is list:
             return list(self.texts(value, key))
         if key == "output":
-            return self._inside(key, value)
-        if key == "device" and value.startswith(_RUNS_ELSEWHERE):
+            return self._output(value)
+        if key == "device" and value.partition(":")[0] not in _HERE:
             raise self._wrong("a table of models may not name another machine", "give --device on the command line")
         if kind is dict:
             if not all(isinstance(each, str) for each in value.values()):
@@ -232,6 +234,13 @@ class _Reader:
             named = {name: self._inside(key, each) if key == "input" else each for name, each in value.items()}
             return [f"{name}={each}" for name, each in named.items()]
         return value
+
+    def _output(self, value: str) -> Path:
+        """Where results go: a configuration overwrites nothing but converted files."""
+        path = self._inside("output", value)
+        if value.endswith("/") or path.suffix == ".mnn" or is_folder(path):
+            return path
+        raise self._wrong(f"output = '{value}' is neither a folder nor an .mnn file", 'write "build/" or "build/x.mnn"')
 
     def _inside(self, key: str, value: str) -> Path:
         """A path below the folder of the file: a configuration reads and writes nothing elsewhere."""

@@ -123,9 +123,14 @@ def test_inputs_are_read_below_the_folder(configure: Write, folder: Path, capsys
     [
         (["[[tool.mnncompat.models]]", 'path = "m"', 'output = "../out/"'], "outside the folder of the file"),
         (["[[tool.mnncompat.models]]", 'path = "m"', 'output = "/tmp/x"'], "outside the folder of the file"),
+        (["[[tool.mnncompat.models]]", 'path = "m"', 'output = "x.py"'], "neither a folder nor an .mnn file"),
         (["[[tool.mnncompat.models]]", 'path = "m"', 'input = { x = "../x.npy" }'], "outside the folder of the file"),
         (["[[tool.mnncompat.models]]", 'path = "m"', 'feeds = "f.py:f"'], "could run code"),
         (["[[tool.mnncompat.models]]", 'path = "m"', 'device = "ssh:host"'], "may not name another machine"),
+        (
+            ["devices.board = 'ssh:host'", "[[tool.mnncompat.models]]", 'path = "m"', 'device = "board"'],
+            "may not name another machine",
+        ),
         (["[[tool.mnncompat.models]]", 'output = "x"'], "has no path"),
         (["[[tool.mnncompat.models]]", 'path = "m"', 'seed = "x"'], "must be a int"),
         (["[[tool.mnncompat.models]]", 'path = "m"', "nonsense = 1"], "has no key 'nonsense'"),

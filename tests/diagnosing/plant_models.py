@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import models
 import numpy as np
 import onnx
 import trained
@@ -99,6 +100,19 @@ def _of(name: str, **sizes: tuple[int, ...]) -> PlantModel:
     return PlantModel(_trained(name), sizes or model.shapes, model.inputs, plants=14, splices=6)
 
 
+def _repeatable(build: Callable[[], ModelProto]) -> Callable[[], ModelProto]:
+    """The model with the weights that it has in a process of its own, whatever was drawn before."""
+
+    def built() -> ModelProto:
+        before, models.RNG = models.RNG, np.random.default_rng(7)
+        try:
+            return build()
+        finally:
+            models.RNG = before
+
+    return built
+
+
 MODELS: dict[str, PlantModel] = {
     "ocr-direction": _of("ocr-direction", x=(1, 3, 48, 96)),
     "ocr-recognition": _of("ocr-recognition", x=(1, 3, 48, 64)),
@@ -111,9 +125,9 @@ MODELS: dict[str, PlantModel] = {
     "squeezenet": PlantModel(_light("squeezenet"), splices=2),
     "shufflenet": PlantModel(_light("shufflenet"), splices=2),
     "densenet": PlantModel(_light("densenet121"), plants=3, splices=0),
-    "two-branches": PlantModel(two_branches, plants=10),
-    "with-if": PlantModel(with_if, plants=10),
-    "with-loop": PlantModel(with_loop, plants=10),
+    "two-branches": PlantModel(_repeatable(two_branches), plants=10),
+    "with-if": PlantModel(_repeatable(with_if), plants=10),
+    "with-loop": PlantModel(_repeatable(with_loop), plants=10),
 } | {
     name: PlantModel(_exported(name), plants=8, splices=2)
     for name in ("bert", "decoder-cache", "vit", "unet", "detector", "recogniser", "rotary-attention", "temporal")

@@ -7,7 +7,7 @@ from plant_models import MODELS
 from plant_suite import FIRST, LATER, NONE, OTHER, UNSEEN, Tried, table, tried
 from splices import cases
 
-SLICE = {"two-branches": (5, 2), "with-if": (4, 3), "with-loop": (5, 1), "tutorial": (4, 2)}
+SLICE = {"two-branches": (5, 2), "with-if": (6, 3), "with-loop": (5, 1), "tutorial": (4, 2)}
 
 
 @pytest.mark.parametrize("name", SLICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +134,19 @@ def _table(file: Path) -> dict[str, Any]:
         return {}
     if b"tool.mnncompat" not in text and not _CHOSEN:
         return {}
+    return _parsed(file, text, chosen=bool(_CHOSEN))
+
+
+@cache
+def _parsed(file: Path, text: bytes, *, chosen: bool) -> dict[str, Any]:
+    """The table of a file with these contents; a command asks for it several times."""
     import tomllib
 
     try:
         data = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: {error}", hint="correct the file") from error
-    if _CHOSEN and "tool" not in data:
+    if chosen and "tool" not in data:
         return data
     tools = data.get("tool", {})
     table = tools.get("mnncompat", {}) if isinstance(tools, dict) else {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnncompat.cli.config import nearest_table
 from mnncompat.cli.declared import Declared, declarations, grouped
 from mnncompat.errors import MnncompatError, UsageError
+
+if TYPE_CHECKING:
+    from mnncompat.cli.project import Project
 
 _COMMANDS = ("check", "fix", "convert")
 _TABLES = ("per-file-ignores", "ignore-nodes", "models")
@@ -56,7 +59,7 @@ def _groups(name: str, values: Mapping[str, Any], stated: set[str], *, every: bo
     known = project()
     assert known is not None  # noqa: S101 - there are tables
     exclude = tuple(values.get("exclude") or ())
-    models, built = _models(name, values, exclude)
+    models, built = _models(name, known, values, exclude)
     for folder in {table.folder for table in known.tables if table.folder is not None and name == "convert"}:
         folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, dict[str, Any]] = {}
@@ -74,18 +77,15 @@ def _groups(name: str, values: Mapping[str, Any], stated: set[str], *, every: bo
     return _outdated(groups) if built and not every else groups
 
 
-def _models(name: str, values: Mapping[str, Any], exclude: Sequence[str]) -> tuple[list[Path], bool]:
+def _models(name: str, known: Project, values: Mapping[str, Any], exclude: Sequence[str]) -> tuple[list[Path], bool]:
     """The models that are named, or all that the configuration has; and whether the latter."""
-    from mnncompat.cli.project import project
     from mnncompat.files.model_paths import model_files
 
     given = values.get("models")
     if given:
         return model_files(given, exclude=exclude), False
-    known = project()
-    if known is None or not known.tables:
+    if not known.tables:
         _require_models(given)
-    assert known is not None  # noqa: S101 - required
     return known.models(exclude), name == "convert"
 
 

@@ -61,7 +61,7 @@ def test_rewrite_has_examples_and_look_alikes(rewrite: Rewrite) -> None:
 @pytest.mark.parametrize(("rewrite", "example"), REWRITTEN, ids=name_of)
 def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_path: Path, prober: Prober) -> None:
     model = example.build()
-    target = Target(example.mnn)
+    target = Target(example.mnn, precision=example.precision)
     _assert_found(rewrite, model, target)
     result = rewritten(rewrite, model, target)
     _assert_becomes(example, result)
@@ -70,7 +70,7 @@ def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_
     under_onnxruntime = compared(model, result)
     assert under_onnxruntime.passed, under_onnxruntime
     if rewrite.is_remedy and not rewrite.adds_inputs and target.version == TARGET.version:
-        _assert_remedied(rewrite, model, prober)
+        _assert_remedied(rewrite, model, prober, target)
     else:
         _assert_right_under_mnn(model, result, tmp_path)
 
@@ -79,7 +79,7 @@ def test_example_is_rewritten_and_right(rewrite: Rewrite, example: Example, tmp_
 def test_look_alike_is_left_with_its_reason(rewrite: Rewrite, example: Example) -> None:
     model = example.build()
     onnx.checker.check_model(model, full_check=True)
-    target = Target(example.mnn)
+    target = Target(example.mnn, precision=example.precision)
     matches, refusals = findings(rewrite, model, target)
     assert not matches
     if isinstance(example.expected, Refused):
@@ -106,9 +106,9 @@ def _assert_becomes(example: Example, result: onnx.ModelProto) -> None:
     assert actual == stated, f'if this is better than what "{example.name}" states, write becomes="{actual}",'
 
 
-def _assert_remedied(rewrite: Rewrite, model: onnx.ModelProto, prober: Prober) -> None:
+def _assert_remedied(rewrite: Rewrite, model: onnx.ModelProto, prober: Prober, target: Target) -> None:
     """With what the other remedies make of the result: MNN computes what the original computes, twice."""
-    fixed = fix_model(from_proto(model), target=TARGET, rewrites=choose_rewrites(unsafe=rewrite.approximate))
+    fixed = fix_model(from_proto(model), target=target, rewrites=choose_rewrites(unsafe=rewrite.approximate))
     assert not fixed.rolled_back
     assert rewrite.approximate == (fixed.approximated is not None)
     assert rewrite.name in {each.rewrite for each in fixed.applied}

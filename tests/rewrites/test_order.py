@@ -102,7 +102,7 @@ def test_rewrites_of_the_same_node_declare_their_order(rewrite: Rewrite, monkeyp
 
     monkeypatch.setattr(transaction, "_apply", watch)
     for example in rewrite.examples():
-        model, target = from_proto(example.build()), Target(example.mnn)
+        model, target = from_proto(example.build()), Target(example.mnn, precision=example.precision)
         fix_model(model, rewrites=choose_rewrites(unsafe=True), target=target, prove=False)
     undeclared = sorted(f"'{first}' and '{second}'" for first, second in rivals if second not in BEHIND[first])
     assert not undeclared, f"state `before` with a reason in one of {undeclared}"

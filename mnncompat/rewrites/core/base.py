@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Applicability, Category, Severity
+from mnncompat.support.deployment import HIGH
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
@@ -57,12 +58,14 @@ class Example(NamedTuple):
         build: Makes the model; called anew for each use.
         expected: The outcome that the rewrite must have.
         mnn: The release with the hazard.
+        precision: What MNN computes in, where the hazard is.
     """
 
     name: str
     build: Callable[[], ModelProto]
     expected: Rewritten | Unchanged | Refused
     mnn: str = "3.6.1"
+    precision: str = HIGH
 
 
 class Rewrite(ABC):

@@ -22,6 +22,7 @@ All three take the same keywords:
 * ``dtype``: element type of the drawn weights;
 * ``imports``: replaces the list of opset imports, ``"my.domain" : 1, "" : 13``;
 * ``mnn``: the release with the hazard, where newer ones have none;
+* ``precision``: what MNN computes in, where the hazard is;
 * any other: an initializer of that name.
 
 ``becomes`` states the structure of the result: its op types in alphabetical order, each with its number unless that is
@@ -50,6 +51,7 @@ from onnx import ModelProto, TensorProto
 
 from mnncompat.graph.numpy_on_demand import np
 from mnncompat.rewrites.core.base import Example
+from mnncompat.support.deployment import HIGH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,9 +105,11 @@ def _example(
     dtype: int = TensorProto.FLOAT,
     imports: str = "",
     mnn: str = "3.6.1",
+    precision: str = HIGH,
     **weights: Weight,
 ) -> Example:
-    return Example(name=name, build=partial(_build, text, weights, opset, dtype, imports), expected=expected, mnn=mnn)
+    build = partial(_build, text, weights, opset, dtype, imports)
+    return Example(name=name, build=build, expected=expected, mnn=mnn, precision=precision)
 
 
 def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, imports: str) -> ModelProto:

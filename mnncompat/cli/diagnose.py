@@ -10,11 +10,13 @@ from mnncompat.cli import EXIT_ERROR, Ended, options
 from mnncompat.cli.console import Reporting, begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
+from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
     from mnncompat.mnn import ConvertOptions
@@ -65,18 +67,21 @@ def diagnose(  # noqa: PLR0913 - options
     replay: Replay = None,
     svg: Picture = None,
     seed: options.Seed = 0,
+    device: OnDevice = HERE,
     timeout: Timeout = None,
     reports: ReportOptions = REPORTS,
 ) -> None:
     """Say which node makes a converted model compute something else than MODEL, why, and what helps.
 
     FILE.mnn itself is looked into: each of its tensors is compared with the value of the same name under ONNX Runtime,
-    as the file computes it and fed with right values. Exit status 1 if the outputs differ or MNN fails.
+    as the file computes it and fed with right values. With --device it is that device that computes them, and the
+    table shows this machine beside it. Exit status 1 if the outputs differ or MNN fails.
     """
     reporting = reports.begin()
     limits = parse_timeout(timeout), parse_memory(memory_limit)
+    where = device.where()
     if replay is not None:
-        finish(_replayed(replay, *limits), reporting)
+        finish(_replayed(replay, *limits, where), reporting)
         return
     require_files(model, file)
     if svg is not None:
@@ -84,9 +89,10 @@ def diagnose(  # noqa: PLR0913 - options
     converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
     wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
     inputs = data.read()
-    wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs))
+    wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs), where=where)
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
-    finish(replace(_found(model, file, wanted, shape), every_layer=every), reporting, svg)
+    found = replace(_found(model, file, wanted, shape), every_layer=every)
+    finish(replace(found, notes=(*found.notes, *filter(None, [device.untried]))), reporting, svg)
 
 
 def _require_writable(picture: Path) -> None:
@@ -146,11 +152,11 @@ def diagnose_options(
     return DiagnoseOptions(drawing=drawing, converter=converter, limits=limits, inner=rough or FLOAT32)
 
 
-def _replayed(folder: Path, seconds: float | None, memory: int | None) -> Diagnosis:
+def _replayed(folder: Path, seconds: float | None, memory: int | None, where: Where | None) -> Diagnosis:
     from mnncompat.diagnosing.replay import replay
 
     begin_work(seconds=seconds, memory=memory, runs=True, measures=True)
-    return replay(folder, limits=child_limits(seconds))
+    return replay(folder, limits=child_limits(seconds), where=where)
 
 
 def finish(found: Diagnosis, reporting: Reporting, picture: Path | None = None) -> None:

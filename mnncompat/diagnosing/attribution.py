@@ -18,6 +18,7 @@ from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.diagnosis import Attempt
 from mnncompat.results.failures import Failure
+from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.bench import Bench
@@ -43,6 +44,7 @@ def attempts(
         view: The graph that it was cut out of.
         values: The values of that graph, its inputs among them.
     """
+    yield from _in_float32(part, bench, options)
     yield from _rewritten(part, bench, options, view, values)
     for what, option, changed in switches(part.model, options):
         yield _attempt(what, option, part, bench, changed)
@@ -51,6 +53,14 @@ def attempts(
         found = bench.run(other, part.feeds, part.expected, options)
         yield Attempt(what="no Winograd convolution", option="", helps=found.is_right, detail=found.words)
     yield from _other_values(part, bench, options)
+
+
+def _in_float32(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+    """The part on the same device, if float16 may be computed there, in float32."""
+    if bench.in_float32 is None:
+        return
+    found = bench.run(part.model, part.feeds, part.expected, options, bench.in_float32)
+    yield Attempt(what="precision high there", option="", helps=found.is_right, detail=found.words)
 
 
 def _attempt(what: str, option: str, part: Excerpt, bench: Bench, options: ConvertOptions) -> Attempt:
@@ -79,7 +89,7 @@ def _rewritten(
 ) -> Iterator[Attempt]:
     """The part after `mnncompat fix`, if that changes it; its sizes are fixed, which those of the model may not be."""
     try:
-        fixed = fix_model(from_proto(copy_of(part.model)), prove=False)
+        fixed = fix_model(from_proto(copy_of(part.model)), target=Target(**bench.deployment), prove=False)
     except MnncompatError:
         return
     if not fixed.changed:
@@ -89,6 +99,8 @@ def _rewritten(
     is_open = not all(_is_fixed(view.shape(name)) for name in part.feeds)
     what = f"rewritten by {names}{', at the sizes of this draw' if is_open else ''}"
     option = _fixing_sizes(view, values) if is_open else "mnncompat fix"
+    if option and bench.where is not None:
+        option += "".join(f" --{name} {value}" for name, value in bench.deployment.items() if value)
     yield Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
 
 

@@ -7,20 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from mnncompat import mnn
+from mnncompat.devices.device import Precision
 from mnncompat.diagnosing.deviations import deviation
+from mnncompat.diagnosing.tracing import HERE
 from mnncompat.mnn import ConvertOptions, ForkServer, Limits
 from mnncompat.parity import FLOAT32
 from mnncompat.parity.output_scale import coarse_outputs
+from mnncompat.probe.on_device import DeviceServer
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     import numpy as np
     from onnx import ModelProto
 
+    from mnncompat.devices.device import Where
     from mnncompat.diagnosing.excerpts import Excerpt
+    from mnncompat.mnn.request import Performer
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Deviation
 
@@ -69,13 +74,21 @@ class Bench:
         folder: Where files go.
         limits: What each child may use.
         tolerance: Of outputs.
+        where: A device that runs what is converted here; None for this machine.
+
+    Raises:
+        UsageError: The device is not set up.
+        RunnerError: A process cannot be started.
     """
 
-    def __init__(self, folder: Path, *, limits: Limits, tolerance: Tolerance = FLOAT32) -> None:
+    def __init__(
+        self, folder: Path, *, limits: Limits, tolerance: Tolerance = FLOAT32, where: Where | None = None
+    ) -> None:
         self._folder = folder
+        self.where = where
         self.limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
         self.tolerance = tolerance
-        self.server = ForkServer()
+        self.server: ForkServer | DeviceServer = ForkServer() if where is None else DeviceServer(where)
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +96,31 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.server.close()
+        self.server.__exit__(kind, error, trace)
+
+    @property
+    def name(self) -> str:
+        """What reports call what runs files."""
+        return HERE if self.where is None else f"{HERE} on {self.where}"
+
+    @property
+    def near(self) -> Performer:
+        """Carries out requests on this machine."""
+        return self.server.near if isinstance(self.server, DeviceServer) else self.server.perform
+
+    @property
+    def in_float32(self) -> Performer | None:
+        """Carries out requests on the device in float32; None if they are computed so anyway."""
+        if not isinstance(self.server, DeviceServer) or self.server.where.precision is Precision.HIGH:
+            return None
+        return self.server.far(Precision.HIGH)
+
+    @property
+    def deployment(self) -> dict[str, Any]:
+        """`arch` and `precision`, as a target takes them."""
+        if self.where is None:
+            return {}
+        return {"arch": self.where.device.arch, "precision": self.where.precision.value}
 
     def deviation(self, expected: np.ndarray, actual: np.ndarray) -> Deviation:
         """How far a value is from its reference, by this bench's tolerance."""
@@ -109,12 +146,22 @@ class Bench:
         feeds: Mapping[str, np.ndarray],
         expected: Mapping[str, np.ndarray],
         options: ConvertOptions | None = None,
+        performer: Performer | None = None,
     ) -> Outcome:
-        """Convert a model, run it, and compare the outputs."""
+        """Convert a model, run it, and compare the outputs.
+
+        Args:
+            model: The model.
+            feeds: Input name -> array.
+            expected: Output name -> the right array.
+            options: Of the conversion.
+            performer: Carries out the run; that of the bench, if None.
+        """
         file = self.convert(model, options)
         if isinstance(file, Failure):
             return Outcome(failure=file)
-        ran = mnn.run(file, [feeds], output_names=list(expected), limits=self.limits, performer=self.server.perform)
+        perform = self.server.perform
+        ran = mnn.run(file, [feeds], output_names=list(expected), limits=self.limits, performer=performer or perform)
         if isinstance(ran, Failure):
             return Outcome(failure=ran)
         coarse = coarse_outputs(model, list(expected))

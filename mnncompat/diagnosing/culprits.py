@@ -62,6 +62,20 @@ def united(found: Sequence[Found]) -> list[Found]:
     return list(known.values())
 
 
+def seen_here(culprit: Culprit, host: Measuring | None) -> Culprit:
+    """A culprit on a device, with what its nodes do on this machine."""
+    names = [name for node in culprit.nodes for name in node.outputs]
+    found = [] if host is None else [host.found.own[name] for name in names if name in host.found.own]
+    if not found:
+        return culprit
+    worst = max(found, key=lambda each: each.error_ratio)
+    if worst.is_wrong:
+        told = f"on this machine it is wrong by itself as well: {worst.problem or f'SNR {worst.snr_db:.1f} dB'}"
+    else:
+        told = f"on this machine it is right by itself: SNR {worst.snr_db:.1f} dB"
+    return replace(culprit, shown_by=(*culprit.shown_by, told))
+
+
 def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Chosen) -> Culprit:
     shown = list(suspect.shown_by)
     cured = cures(measuring, [suspect.group], list(chosen.failing))
@@ -96,7 +110,7 @@ def _confirmed(
         isolated=found.words,
         in_file=found.is_right,
         attempts=() if found.part is None else tuple(attempts(found.part, bench, options, view, values)),
-        findings=() if found.is_right else known_about(view, found.nodes),
+        findings=() if found.is_right else known_about(view, found.nodes, bench),
     )
     return told, found.part
 
@@ -110,7 +124,7 @@ def _magnified(
     options: ConvertOptions,
 ) -> Found:
     """A culprit that is within its tolerance by itself: it shows only together with what follows it."""
-    told = replace(culprit, isolated=_MAGNIFIED, findings=known_about(view, suspect.group.nodes))
+    told = replace(culprit, isolated=_MAGNIFIED, findings=known_about(view, suspect.group.nodes, bench))
     part = excerpt(view, following(view, suspect.group.nodes), values, show=suspect.outputs)
     found = None if part is None else bench.attempt(part, options)
     if part is None or found is None or found.is_right:
@@ -133,11 +147,16 @@ def misread(
     return found
 
 
-def known_about(view: GraphView, nodes: Sequence[int]) -> tuple[Diagnostic, ...]:
-    """What the table says about nodes of the main graph: errors, and what is wrong in part; looked up once."""
+def known_about(view: GraphView, nodes: Sequence[int], bench: Bench) -> tuple[Diagnostic, ...]:
+    """What the table says about nodes of the main graph, where files are run: errors, and what is wrong in part.
+
+    It is looked up once.
+    """
     found: tuple[Diagnostic, ...] | None = view.kept.get("known about its nodes")
     if found is None:
-        found = view.kept["known about its nodes"] = check_model(view.scope.model, rewrites=()).diagnostics
+        found = view.kept["known about its nodes"] = check_model(
+            view.scope.model, rewrites=(), **bench.deployment
+        ).diagnostics
     return tuple(
         each
         for each in found

@@ -41,7 +41,7 @@ def deviation(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, *,
     actual = actual.reshape(expected.shape)
     with np.errstate(all="ignore"):
         if kinds[0] != "float":
-            return _integers(expected, actual)
+            return _integers(expected, actual, tolerance.unequal)
         return _floats(expected, actual, tolerance, RESOLUTION if is_coarse else _TINY)
 
 
@@ -78,12 +78,13 @@ def _incomparable(actual: np.ndarray, problem: str) -> Deviation:
     )
 
 
-def _integers(expected: np.ndarray, actual: np.ndarray) -> Deviation:
+def _integers(expected: np.ndarray, actual: np.ndarray, unequal: float) -> Deviation:
     wanted, found = expected.astype(np.float64), actual.astype(np.float64)
     differ = int(np.count_nonzero(wanted != found))
-    problem = f"{differ} of {expected.size} elements differ" if differ else ""
+    ratio = 0.0 if differ <= unequal * expected.size else math.inf
+    problem = f"{differ} of {expected.size} elements differ" if ratio else ""
     low, high = range_of(actual)
-    return replace(_measured(wanted, found, math.inf if differ else 0.0, problem), low=low, high=high)
+    return replace(_measured(wanted, found, ratio, problem), low=low, high=high)
 
 
 def _floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> Deviation:

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnncompat import mnn
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.control_flow import body_of
-from mnncompat.diagnosing.correspondence import Correspondence, corresponding
 from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
-from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, united
+from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, seen_here, united
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
 from mnncompat.diagnosing.golden import GoldenValues, golden_values
-from mnncompat.diagnosing.layer_table import layers, layout_differences, other_contents
-from mnncompat.diagnosing.measuring import Measuring
+from mnncompat.diagnosing.inspection import Inspection
+from mnncompat.diagnosing.layer_table import layers
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
-from mnncompat.diagnosing.tracing import HostRunner, TraceRunner
 from mnncompat.diagnosing.whole_model import converted, whole_attempts
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.model_file import Model, from_proto
 from mnncompat.inference.model_view import view_model
-from mnncompat.mnn import ConvertOptions, MnnGraph
+from mnncompat.mnn import ConvertOptions
 from mnncompat.parity import real_data
-from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.signature import output_names
+from mnncompat.probe.on_device import tolerance_there
 from mnncompat.report.measures import counted
 from mnncompat.results.diagnosis import Attempt, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
@@ -69,7 +66,11 @@ def diagnose(
     if options.repro is not None:
         require_repro_folder(options.repro)
     model.load_weights()
-    with ScratchFolder() as folder, Bench(folder, limits=options.limits, tolerance=options.inner) as bench:
+    rough = tolerance_there(options.where)
+    inner = rough if rough is not None and options.inner.snr_db is None else options.inner
+    drawing = replace(options.drawing, tolerance=options.drawing.tolerance or rough)
+    options = replace(options, drawing=drawing)
+    with ScratchFolder() as folder, Bench(folder, limits=options.limits, tolerance=inner, where=options.where) as bench:
         return _Run(model, options, progress, folder, bench).run(file)
 
 
@@ -84,15 +85,14 @@ class _Run:
         self._bench = bench
         self._view: GraphView = view_model(model).main
         self._started = time.monotonic()
-        self._hidden: set[str] = set()
-        self._seen: Measuring | None = None
-        self._graph: tuple[Path, MnnGraph] | None = None
+        self._inspection = Inspection(model, self._view, options, bench, progress)
         self._found = Diagnosis(
             source=model.name,
             file="",
             verdict=DiagnosisVerdict.UNEXPLAINED,
             shapes={},
             outputs={},
+            runner=bench.name,
             seed=options.drawing.seed,
             versions=versions(),
             complete=False,
@@ -106,13 +106,14 @@ class _Run:
         except Exception:
             raise
         except BaseException:  # noqa: BLE001 - Ctrl-C: what was found so far is worth reporting
-            seen = self._found.layers or (() if self._seen is None else layers(self._seen, self._view, set()))
+            looked = self._inspection.seen
+            seen = self._found.layers or (() if looked is None else layers(looked, self._view, set()))
             return replace(self._found, layers=seen, seconds=time.monotonic() - self._started)
         return replace(self._found, complete=True, seconds=time.monotonic() - self._started)
 
     def _steps(self, file: Path | None) -> None:
-        self._progress("reference: one draw under ONNX Runtime")
-        reference = first_reference(self._model, self._options.drawing)
+        self._progress("reference: under ONNX Runtime")
+        reference = first_reference(self._model, self._options.drawing, several=self._options.where is not None)
         if isinstance(reference.outputs, Failure):
             raise RunnerError(
                 f"ONNX Runtime cannot run the model: {reference.outputs.message}",
@@ -125,16 +126,16 @@ class _Run:
             self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
             self._find_failing(made, reference.feeds[0].arrays, None)
             return
-        self._progress("compare: does MNN compute the same?")
+        self._progress(f"compare: does {self._bench.name} compute the same?")
         chosen = choose(
             self._model,
             made,
             reference,
             self._options.drawing,
             limits=self._options.limits,
-            runner=self._runner(made),
+            runner=self._inspection.runner(made),
             folder=self._folder,
-            apart=bool(self._options.inputs),
+            apart=bool(self._options.inputs) or self._options.where is not None,
         )
         self._tell(chosen)
         if chosen.failure is not None:
@@ -148,13 +149,12 @@ class _Run:
 
     def _convert(self, model: Model, options: ConvertOptions) -> Path | Failure:
         """Convert a model into a file of its own."""
-        perform = self._bench.server.perform
-        return converted(model, options, folder=self._folder, limits=self._options.limits, performer=perform)
+        return converted(model, options, folder=self._folder, limits=self._options.limits, performer=self._bench.near)
 
     def _tell(self, chosen: Chosen) -> None:
         """What is known before the file is looked into."""
         failing = (*([chosen.feeds.name] if chosen.failing or chosen.failure else ()), *chosen.also)
-        drawn = (chosen.feeds.name,) if chosen.report is None else chosen.report.draws
+        drawn = chosen.compared or ((chosen.feeds.name,) if chosen.report is None else chosen.report.draws)
         notes = () if chosen.report is None else chosen.report.notes
         agrees = chosen.failure is None and not chosen.failing
         self._found = replace(
@@ -177,13 +177,13 @@ class _Run:
             note = f"ONNX Runtime does not show the values inside the model: {golden.message}"
             self._found = replace(self._found, notes=(*self._found.notes, note))
             return
-        findings = known_about(self._view, range(len(self._view.nodes)))
+        findings = known_about(self._view, range(len(self._view.nodes)), self._bench)
         values = ChainMap(feeds, dict(golden))
         found: Found | None
         found = culprit_of_failure(self._view, values, failure, self._bench, self._options.converter, findings)
         if found is None and file is not None:
-            measuring, names = self._measuring(file, feeds, golden, set()), output_names(self._model.skeleton)
-            told = culprit_in_file(self._view, measuring, failure, names)
+            measuring = self._inspection.measuring(file, feeds, golden, set())
+            told = culprit_in_file(self._view, measuring, failure, output_names(self._model.skeleton))
             found = None if told is None else (told, None)
         if found is None:
             note = (
@@ -213,7 +213,8 @@ class _Run:
 
     def _blame(self, file: Path, chosen: Chosen, golden: GoldenValues, hidden: frozenset[str]) -> None:
         """Find the culprits, without values that the file holds in another form."""
-        measuring = self._measured(file, chosen, golden, hidden)
+        measuring = self._inspection.measured(file, chosen.feeds.arrays, golden, hidden)
+        host = self._inspection.on_this_machine(file, measuring)
         culprits: list[Found] = []
         values = ChainMap(measuring.feeds, dict(measuring.golden))
         guilty: set[tuple[str, ...]] = set()
@@ -226,6 +227,7 @@ class _Run:
                 return
             culprits = united([self._inside(each, file, values) for each in culprits])
             culprits = united([*culprits, *self._of_other_draws(file, chosen, hidden)])
+            culprits = [(seen_here(each, host), part) for each, part in culprits]
             may_be_switched = not any(part or each.in_file for each, part in culprits)
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
             self._found = replace(
@@ -235,7 +237,7 @@ class _Run:
                 notes=(*self._found.notes, *notes),
                 attempts=self._switched(chosen, golden) if may_be_switched else (),
             )
-        self._found = replace(self._found, layers=layers(measuring, self._view, guilty))
+        self._found = replace(self._found, layers=layers(measuring, self._view, guilty, host))
         self._write_repro(culprits[0] if culprits else None, values)
 
     def _of_other_draws(self, file: Path, chosen: Chosen, hidden: frozenset[str]) -> Iterator[Found]:
@@ -245,7 +247,7 @@ class _Run:
             golden = self._golden(other.feeds.arrays)
             if isinstance(golden, Failure) or not other.failing:
                 continue
-            measuring = self._measured(file, other, golden, hidden)
+            measuring = self._inspection.measured(file, other.feeds.arrays, golden, hidden)
             values = ChainMap(measuring.feeds, dict(measuring.golden))
             for each in culprits_of(measuring, self._view, other, self._bench, self._options.converter)[0]:
                 yield self._inside(each, file, values)
@@ -262,7 +264,7 @@ class _Run:
             self._options.drawing,
             self._options.converter,
             convert=self._convert,
-            runner=self._runner,
+            runner=self._inspection.runner,
         )
         return tuple(tried)
 
@@ -279,7 +281,8 @@ class _Run:
         drawing = Drawing(shapes={}, data=real_data(list(body.feeds), only=True), seed=self._options.drawing.seed)
         options = replace(self._options, drawing=drawing, repro=None, inputs=body.held if body.file else {})
         try:
-            inner = diagnose(from_proto(body.model), body.file, options)
+            with ScratchFolder() as folder:
+                inner = _Run(from_proto(body.model), options, lambda _: None, folder, self._bench).run(body.file)
         except MnncompatError:
             return found
         if not inner.culprits or inner.culprits[0].status != culprit.status:
@@ -303,48 +306,5 @@ class _Run:
             return
         self._progress("repro: removing nodes and halving dimensions as long as it shows")
         least = minimized(part, self._view, values, self._bench, options)
-        write_repro(folder, least, self._bench.attempt(least, options), culprit, options)
+        write_repro(folder, least, self._bench.attempt(least, options), culprit, options, self._options.where)
         self._found = replace(self._found, repro=folder)
-
-    def _measured(self, file: Path, chosen: Chosen, golden: GoldenValues, known: Collection[str]) -> Measuring:
-        """Both errors of every value, without values that the file holds in another form."""
-        names, hidden = output_names(self._model.skeleton), self._hidden | set(known)
-        measuring = self._seen = self._measuring(file, chosen.feeds.arrays, golden, hidden)
-        self._progress(f"look inside: {counted(len(measuring.tensors.numbers), 'tensor')}, as the file computes them")
-        measuring.measure_accumulated(names)
-        more = set(layout_differences(measuring, names)) - hidden
-        while more and len(hidden) <= _MOST_HIDDEN * len(names):
-            hidden |= more
-            measuring.hide(self._tensors(file, hidden))
-            more = set(layout_differences(measuring, names)) - hidden
-        self._progress("look inside: each one by itself, fed with right values")
-        measuring.measure_own(list(measuring.tensors.numbers))
-        more = other_contents(measuring, names) - hidden
-        while more:
-            hidden |= more
-            measuring.measure_own(measuring.hide(self._tensors(file, hidden)))
-            more = other_contents(measuring, names) - hidden
-        self._hidden = hidden
-        return measuring
-
-    def _runner(self, file: Path) -> TraceRunner:
-        """What runs a file."""
-        limits, performer = self._options.limits, self._bench.server.perform
-        if self._options.make_runner is not None:
-            return self._options.make_runner(file, limits, performer)
-        return HostRunner(file, limits=limits, performer=performer, inputs=self._options.inputs)
-
-    def _tensors(self, file: Path, hidden: Collection[str]) -> Correspondence:
-        """The tensors of a file, which is read once, that are values of the model."""
-        if self._graph is None or self._graph[0] != file:
-            self._graph = file, mnn.read_graph(file)
-        return corresponding(self._graph[1], self._view, hidden)
-
-    def _measuring(
-        self, file: Path, feeds: dict[str, np.ndarray], golden: GoldenValues, hidden: Collection[str]
-    ) -> Measuring:
-        """What measures a file; nothing is measured yet."""
-        runner = self._runner(file)
-        tensors = self._tensors(file, hidden)
-        coarse = coarse_outputs(self._model.skeleton, list(golden))
-        return Measuring(runner, tensors, golden, feeds, self._options.inner, coarse)

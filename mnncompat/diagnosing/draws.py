@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from mnncompat.diagnosing.deviations import deviation
 from mnncompat.mnn import Limits
 from mnncompat.parity import FLOAT32, NamedFeeds, load_data, verify
+from mnncompat.parity.device_check import HALF_DRAWS
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.real_draws import Feeder, run_on_data
 from mnncompat.parity.reference import run_reference
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _MOST_OTHERS = 2
+_PATIENCE = 60.0
+"""Seconds after which a draw that fails is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,7 @@ class Chosen:
         failure: How MNN failed; None if it gave outputs.
         report: What `verify` found; None if the first draw was plain enough.
         others: The worst of the further draws that fail, to be looked at as well.
+        compared: Names of the draws that were compared without `verify`.
     """
 
     feeds: NamedFeeds
@@ -76,16 +81,28 @@ class Chosen:
     failure: Failure | None = None
     report: ParityReport | None = None
     others: tuple[Chosen, ...] = ()
+    compared: tuple[str, ...] = ()
 
 
-def first_reference(model: Model, drawing: Drawing) -> Reference:
-    """The first draw that the model accepts, and what ONNX Runtime computes of it."""
+def first_reference(model: Model, drawing: Drawing, *, several: bool = False) -> Reference:
+    """The first draw that the model accepts, and what ONNX Runtime computes of it.
+
+    Args:
+        model: The model.
+        drawing: How inputs are chosen.
+        several: The draws that tell most of half precision, if the model accepts them.
+    """
     signature = input_signature(model.skeleton)
     feeder = Feeder(model.skeleton, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
     runner = OnnxRunner(model.path or model.skeleton)
     if feeder.draws:
-        return run_on_data(feeder, runner, feeder.draws if feeder.only else feeder.draws[:1])
-    return run_reference(feeder.planner(feeder.shapes, {}), runner, draws=DRAWS[:1])
+        most = len(HALF_DRAWS) if several else 1
+        return run_on_data(feeder, runner, feeder.draws if feeder.only else feeder.draws[:most])
+    for draws in (HALF_DRAWS, DRAWS[:1]) if several else (DRAWS[:1],):
+        found = run_reference(feeder.planner(feeder.shapes, {}), runner, draws=draws)
+        if not isinstance(found.outputs, Failure):
+            break
+    return found
 
 
 def choose(
@@ -109,7 +126,7 @@ def choose(
         limits: What MNN's children may use.
         runner: Runs the file.
         folder: For files.
-        apart: The first draws are all there is: the file is a body, which `verify` cannot run.
+        apart: The first draws are all there is: the file is a body, which `verify` cannot run, or a device runs it.
     """
     assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
     if apart:
@@ -128,17 +145,24 @@ def choose(
 
 
 def _worst(model: Model, reference: Reference, runner: TraceRunner, drawing: Drawing) -> Chosen:
-    """The worst of the draws, the first one if all agree."""
+    """The worst of the draws, the first one if all agree; once some fail, no more are run beyond a time."""
+    end = time.monotonic() + _PATIENCE
     assert not isinstance(reference.outputs, Failure)  # noqa: S101 - the caller looked
     found: list[Chosen] = []
     for feeds, expected in zip(reference.feeds, reference.outputs, strict=True):
         ran = runner.trace(feeds.arrays, output_names(model.skeleton), {})
         if isinstance(ran, Failure):
-            return Chosen(feeds=feeds, failing={}, failure=ran)
+            return Chosen(
+                feeds=feeds, failing={}, failure=ran, compared=(*(each.feeds.name for each in found), feeds.name)
+            )
         off = deviations(model, expected, ran.values, drawing)
         wrong = {name: each for name, each in off.items() if each.is_wrong}
         found.append(Chosen(feeds=feeds, failing=wrong, outputs=ran.values))
-    return max(found, key=lambda each: max((one.error_ratio for one in each.failing.values()), default=0.0))
+        if wrong and time.monotonic() > end:
+            break
+    order = sorted(found, key=lambda each: -max((one.error_ratio for one in each.failing.values()), default=0.0))
+    also = tuple(each.feeds.name for each in order[1:] if each.failing)
+    return replace(order[0], also=also, compared=tuple(each.feeds.name for each in found))
 
 
 def deviations(

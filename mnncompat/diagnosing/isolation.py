@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.correspondence import Correspondence, constant_values, reads
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt
-from mnncompat.diagnosing.tracing import HostRunner
+from mnncompat.diagnosing.tracing import FileRunner
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import read_graph
@@ -188,7 +188,7 @@ def held_otherwise(
     inner = [name for name in names if name in tensors.numbers and name not in part.expected]
     if not inner:
         return set()
-    runner = HostRunner(file, limits=bench.limits, performer=bench.server.perform)
+    runner = FileRunner(file, limits=bench.limits, performer=bench.server.perform)
     found = runner.trace(part.feeds, [*inner, *part.expected], {})
     if isinstance(found, Failure):
         return set()

@@ -12,6 +12,7 @@ from mnncompat.diagnosing.environment import versions
 from mnncompat.report.printable import printable, printable_lines
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.diagnosing.bench import Outcome
     from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.mnn import ConvertOptions
@@ -23,7 +24,9 @@ _ELEMENTS = 16
 _LONGEST_MODEL = 4000
 
 
-def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOptions) -> str:
+def issue(
+    part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOptions, where: Where | None = None
+) -> str:
     """The text, in Markdown.
 
     Args:
@@ -31,6 +34,7 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
         outcome: What MNN does with it.
         culprit: What was found in the whole model.
         options: Of the conversion.
+        where: The device that shows it; None for this machine.
     """
     ops = " + ".join(dict.fromkeys(node.op_type for node in part.model.graph.node))
     opset = next((each.version for each in part.model.opset_import if each.domain in ("", "ai.onnx")), 0)
@@ -46,6 +50,7 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
         "",
         *(f"- {name}: {version}" for name, version in versions().items()),
         f"- options of the converter: {argv}",
+        *([] if where is None else [_on_device(where)]),
         "",
         "## Model",
         "",
@@ -64,6 +69,12 @@ def issue(part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOpt
         "",
     ]
     return "\n".join(parts)
+
+
+def _on_device(where: Where) -> str:
+    """Where MNN ran; the reference and the converter did on the platform above."""
+    threads = "one thread" if where.threads == 1 else f"{where.threads} threads"
+    return f"- run on {_plain(str(where.device))}, precision {where.precision.value}, {threads}; converted as above"
 
 
 def _plain(text: str) -> str:

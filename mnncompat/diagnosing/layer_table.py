@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.correspondence import reached
@@ -18,17 +19,20 @@ _CLEARLY = 2.0
 """How much less a value is off than with right values before it, if these are not what the file computes it from."""
 
 
-def layers(measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, ...]]) -> tuple[Layer, ...]:
+def layers(
+    measuring: Measuring, view: GraphView, guilty: Collection[tuple[str, ...]], host: Measuring | None = None
+) -> tuple[Layer, ...]:
     """Every group of the file, in the order of computation.
 
     Args:
         measuring: What was measured.
         view: The ONNX graph.
         guilty: Values of the groups that are to blame.
+        host: The same on this machine, if `measuring` is on a device.
     """
     suffering = reached(measuring.tensors.before, (name for values in guilty for name in values))
     return tuple(
-        _layer(measuring, view, number, group, guilty=guilty, suffering=suffering)
+        _beside(_layer(measuring, view, number, group, guilty=guilty, suffering=suffering), host)
         for number, group in enumerate(measuring.tensors.groups, start=1)
         if any(name in measuring.golden for name in group.values)
     )
@@ -45,8 +49,8 @@ def _layer(
 ) -> Layer:
     first = measuring.golden[next(name for name in group.values if name in measuring.golden)]
     low, high = range_of(first)
-    accumulated = _worst(measuring.found.accumulated, group)
-    own = _worst(measuring.found.own, group)
+    accumulated = _worst(measuring.found.accumulated, group.values)
+    own = _worst(measuring.found.own, group.values)
     born = [measuring.found.born[name] for name in group.values if name in measuring.found.born]
     inherited = any(name in measuring.found.born for name in group.before)
     failures = [measuring.found.failures[name] for name in group.values if name in measuring.found.failures]
@@ -74,8 +78,20 @@ def _layer(
     )
 
 
-def _worst(found: dict[str, Deviation], group: Group) -> Deviation | None:
-    measured = [found[name] for name in group.values if name in found]
+def _beside(layer: Layer, host: Measuring | None) -> Layer:
+    """A layer of a device, with what this machine makes of it."""
+    if host is None:
+        return layer
+    found = host.found
+    return replace(
+        layer,
+        host_accumulated=_worst(found.accumulated, layer.values),
+        host_own=_worst(found.own, layer.values),
+    )
+
+
+def _worst(found: dict[str, Deviation], values: Collection[str]) -> Deviation | None:
+    measured = [found[name] for name in values if name in found]
     return max(measured, key=lambda each: (each.is_wrong, each.error_ratio), default=None)
 
 

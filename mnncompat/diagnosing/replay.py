@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.environment import versions
@@ -13,25 +14,32 @@ from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import Limits
+from mnncompat.parity import FLOAT32
+from mnncompat.probe.on_device import tolerance_there
 from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
 
+if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
 
-def replay(folder: Path, *, limits: Limits) -> Diagnosis:
+
+def replay(folder: Path, *, limits: Limits, where: Where | None = None) -> Diagnosis:
     """Convert, run and judge what `write_repro` wrote.
 
     Args:
         folder: Its folder.
         limits: What MNN's processes may use.
+        where: A device to run it on; None for this machine.
 
     Raises:
-        UsageError: It is no repro.
+        UsageError: It is no repro, or the device is not set up.
         ModelError: Its model is malformed.
         RunnerError: MNN is not installed.
     """
     started = time.monotonic()
     found = read_repro(folder)
-    with ScratchFolder() as scratch, Bench(scratch, limits=limits) as bench:
+    with ScratchFolder() as scratch, _bench(scratch, limits, where) as bench:
         outcome = replayed(found, bench)
+        runner = bench.name
     now = symptom(outcome)
     view = view_model(from_proto(found.part.model)).main
     culprit = Culprit(
@@ -45,6 +53,9 @@ def replay(folder: Path, *, limits: Limits) -> Diagnosis:
         f"{name} {each}" for name, each in changed.items() if versions().get(name) != found.versions[name]
     )
     notes = [f"it was {found.symptom}, and is {now}"] if now != found.symptom else ["it shows what it showed"]
+    if where is None and found.device and now != found.symptom:
+        device, _, precision = found.device.rpartition(" ")
+        notes.append(f"it was seen on {found.device}: --device {device} --precision {precision} runs it there")
     return Diagnosis(
         source=str(folder / "model.onnx"),
         file="",
@@ -55,8 +66,13 @@ def replay(folder: Path, *, limits: Limits) -> Diagnosis:
         draw="recorded",
         shapes={name: array.shape for name, array in found.part.feeds.items()},
         outputs=outcome.deviations,
+        runner=runner,
         failure=outcome.failure,
         notes=(*notes, *([f"versions: {other}"] if other else [])),
         versions=versions(),
         seconds=time.monotonic() - started,
     )
+
+
+def _bench(folder: Path, limits: Limits, where: Where | None) -> Bench:
+    return Bench(folder, limits=limits, tolerance=tolerance_there(where) or FLOAT32, where=where)

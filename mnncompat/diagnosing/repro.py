@@ -23,6 +23,7 @@ from mnncompat.mnn import ConvertOptions
 from mnncompat.parity.archives import archive_of
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
     from mnncompat.diagnosing.bench import Bench, Outcome
     from mnncompat.results.diagnosis import Culprit
 
@@ -32,6 +33,7 @@ _WRITES = "`mnncompat diagnose MODEL --repro DIR` writes one"
 _FILES = ("model.onnx", "feeds.npz", "expected.npz", "actual.npz", "repro.json", "repro.py", "issue.md")
 _LEFT = ("model.mnn", "computed.npz", ".__convert_external_data.bin")
 _VERSION = 1
+_PRECISION = "high"
 _RTOL = 1e-3
 """What the script allows, unless the fault is smaller."""
 
@@ -45,12 +47,14 @@ class Repro:
         symptom: What it shows.
         options: Of the conversion.
         versions: With which it was written.
+        device: The device that showed it, and the precision: `arm64:a76 low`; empty for the machine that wrote it.
     """
 
     part: Excerpt
     symptom: str
     options: ConvertOptions
     versions: Mapping[str, str]
+    device: str = ""
 
 
 def require_repro_folder(folder: Path) -> None:
@@ -74,7 +78,14 @@ def _is_new_or_regular(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
-def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit, options: ConvertOptions) -> None:
+def write_repro(
+    folder: Path,
+    part: Excerpt,
+    outcome: Outcome,
+    culprit: Culprit,
+    options: ConvertOptions,
+    where: Where | None = None,
+) -> None:
     """Write a repro.
 
     Args:
@@ -83,6 +94,7 @@ def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit,
         outcome: What MNN does with it.
         culprit: What it shows.
         options: Of the conversion.
+        where: The device that shows it; None for this machine.
 
     Raises:
         OutputError: It cannot be written.
@@ -94,6 +106,9 @@ def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit,
         "outputs": list(part.expected),
         "argv": options.argv(),
         "options": _stated(options),
+        "device": "" if where is None else str(where.device),
+        "precision": _PRECISION if where is None else where.precision.value,
+        "threads": 1 if where is None else where.threads,
         "rtol": min(_RTOL, _shown(part, outcome) / 2),
         "nodes": [node.op_type for node in part.model.graph.node],
         "from": [each.path for each in culprit.nodes],
@@ -107,7 +122,7 @@ def write_repro(folder: Path, part: Excerpt, outcome: Outcome, culprit: Culprit,
         if outcome.outputs:
             np.savez(folder / "actual.npz", **_numbered("output", outcome.outputs))
         shutil.copyfile(_SCRIPT, folder / "repro.py")
-        (folder / "issue.md").write_text(issue(part, outcome, culprit, options), encoding="utf-8")
+        (folder / "issue.md").write_text(issue(part, outcome, culprit, options, where), encoding="utf-8")
         (folder / "repro.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}", hint="give another one") from error
@@ -137,6 +152,7 @@ def read_repro(folder: Path) -> Repro:
             symptom=str(told["symptom"]),
             options=ConvertOptions(**told["options"]),
             versions={str(name): str(each) for name, each in told["versions"].items()},
+            device=f"{told['device']} {told['precision']}" if told.get("device") else "",
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{folder} is no repro, or is damaged: {error}", hint=_WRITES) from error

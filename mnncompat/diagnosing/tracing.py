@@ -1,4 +1,4 @@
-"""What runs a part of a converted file: one protocol, and the runner on this machine's CPU."""
+"""What runs a part of a converted file: one protocol, and the runner in child processes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from mnncompat.mnn.request import Performer
 
+HERE = "MNN"
+"""What reports call MNN on this machine."""
 _NOTHING: Mapping[str, Held] = MappingProxyType({})
 _DEADLY = frozenset({FailureKind.HANG, FailureKind.FLOOD})
 
@@ -39,21 +41,27 @@ class TraceRunner(Protocol):
         """
 
 
-class HostRunner:
-    """MNN on the CPU of this machine, in child processes.
+class FileRunner:
+    """MNN in child processes, here or on a device.
 
     Args:
         file: The `.mnn` file.
         limits: What each child may use.
         performer: Carries out the requests; a fork server's takes milliseconds.
+        name: What reports call it.
         inputs: How MNN holds inputs of which the file says nothing, as those of bodies.
     """
 
-    name = "MNN"
-
     def __init__(
-        self, file: Path, *, limits: Limits, performer: Performer, inputs: Mapping[str, Held] = _NOTHING
+        self,
+        file: Path,
+        *,
+        limits: Limits,
+        performer: Performer,
+        name: str = HERE,
+        inputs: Mapping[str, Held] = _NOTHING,
     ) -> None:
+        self.name = name
         self._inputs = inputs
         self._file = file
         self._limits = limits

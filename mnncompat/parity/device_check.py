@@ -34,7 +34,7 @@ BUDGET_SECONDS = 90.0
 LEAST_DRAWS = 1
 LIMIT_SECONDS = 900.0
 """Wall time of one request to a device, where the host's limit is less: an emulator is about a hundred times slower."""
-_FIRST = ("normal", "zeros", "large")
+HALF_DRAWS = ("normal", "zeros", "large")
 """Draws that show most of half precision: usual values, rows of one value, and values that overflow."""
 
 
@@ -163,8 +163,8 @@ def _order(feeds: Sequence[NamedFeeds], report: ParityReport) -> list[int]:
         if name in report.given:
             return (0, at)
         plain = name.partition(",")[0]
-        known = _FIRST.index(plain) if plain in _FIRST else len(_FIRST)
-        return (1 + known + (len(_FIRST) if name != plain else 0), at)
+        known = HALF_DRAWS.index(plain) if plain in HALF_DRAWS else len(HALF_DRAWS)
+        return (1 + known + (len(HALF_DRAWS) if name != plain else 0), at)
 
     return sorted(range(len(feeds)), key=rank)
 

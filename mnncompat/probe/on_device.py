@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mnncompat.devices.device import Where
+    from mnncompat.devices.device import Precision, Where
     from mnncompat.mnn import Limits, ServedEnvironment
-    from mnncompat.mnn.request import Answer
+    from mnncompat.mnn.request import Answer, Performer
     from mnncompat.parity import Tolerance
     from mnncompat.results.failures import Failure
 
@@ -61,6 +61,19 @@ class DeviceServer:
         self._device.abandon()
 
     @property
+    def near(self) -> Performer:
+        """Carries out requests on this machine."""
+        return self._near.perform
+
+    def far(self, precision: Precision) -> Performer:
+        """Carries out requests on the device, in another precision.
+
+        Args:
+            precision: MNN's.
+        """
+        return self._longer(self._device.performer(precision, self.where.threads))
+
+    @property
     def environment(self) -> ServedEnvironment:
         """The environment that files are run in."""
         return self._device.environment
@@ -71,8 +84,19 @@ class DeviceServer:
         """Carry out one request, see `ForkServer.perform`."""
         if task in CONVERTING:
             return self._near.perform(task, arguments, directory=directory, limits=limits)
-        longer = replace(limits, seconds=SLOWER * limits.seconds)
-        return self._far(task, arguments, directory=directory, limits=longer)
+        return self._longer(self._far)(task, arguments, directory=directory, limits=limits)
+
+    @staticmethod
+    def _longer(perform: Performer) -> Performer:
+        """With more time for each step."""
+
+        def performed(
+            task: str, arguments: Mapping[str, Any], /, *, directory: Path, limits: Limits
+        ) -> Answer | Failure:
+            longer = replace(limits, seconds=SLOWER * limits.seconds)
+            return perform(task, arguments, directory=directory, limits=longer)
+
+        return performed
 
 
 def tolerance_there(where: Where | None) -> Tolerance | None:

@@ -86,6 +86,8 @@ class Layer:
             it have; else empty.
         role: What it has to do with the difference.
         note: A remark, such as why something was not measured.
+        host_accumulated: Of a diagnosis on a device: the same on this machine; None if it was not measured.
+        host_own: See `host_accumulated`.
     """
 
     number: int
@@ -101,6 +103,8 @@ class Layer:
     born: str = ""
     role: Role = Role.FINE
     note: str = ""
+    host_accumulated: Deviation | None = None
+    host_own: Deviation | None = None
 
     @property
     def op_types(self) -> tuple[str, ...]:
@@ -171,7 +175,7 @@ class Diagnosis:
         draw: The draw that the table is about.
         shapes: Input -> shape in that draw.
         outputs: Output -> its error there.
-        runner: What computed the values that were compared with ONNX Runtime's.
+        runner: What computed the values that were compared with ONNX Runtime's: `MNN`, or `MNN on arm64:a76 low`.
         draws: All draws that were compared.
         failing: Those of them that differ.
         seed: Of the draws.

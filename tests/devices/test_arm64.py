@@ -120,3 +120,22 @@ def test_high_is_equal_there(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     file = str(model.with_suffix(".mnn"))
     assert main(["verify", str(model), file, "--no-power", "--precision", "low"]) == 0
     assert "float16 was not run" in capsys.readouterr().out
+
+
+def test_diagnose_names_the_node_there_beside_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, repro = str(written(EPSILON, tmp_path / "eps.onnx")), str(tmp_path / "repro")
+    words = ["--device", "arm64", "--precision", "low", "--threads", "2", "--output-format", "json"]
+    assert main(["diagnose", model, *words, "--repro", repro]) == 1
+    result = json.loads(capsys.readouterr().out)["results"][0]
+    first = result["culprits"][0]
+    assert [each["outputs"] for each in first["nodes"]] == [["e"]]
+    assert any("on this machine it is right by itself" in each for each in first["shown_by"])
+    assert {each["what"]: each["helps"] for each in first["attempts"]}["precision high there"]
+    assert (result["runner"], result["draw"]) == ("MNN on arm64:a76 low, 2 threads", "zeros")
+    layer = next(each for each in result["layers"] if each["values"] == ["e"])
+    assert (layer["own"]["is_wrong"], layer["host_own"]["is_wrong"]) == (True, False)
+    assert layer["accumulated"]["snr_db"] < 1
+    assert layer["host_accumulated"]["snr_db"] == "Infinity"
+    assert main(["diagnose", "--replay", repro, *words[:4]]) == 1
+    assert main(["diagnose", "--replay", repro]) == 0
+    assert "it was seen on arm64:a76 low: --device arm64:a76 --precision low runs it there" in capsys.readouterr().out

@@ -16,7 +16,10 @@ from mnncompat.results.diagnosis import Attempt, Culprit, Deviation, Diagnosis, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_HEADER = ("#", "node", "MNN", "shape", "accumulated", "own", "own max abs", "own cosine", "range", "")
+_BEFORE = ("#", "node", "MNN", "shape")
+_ERRORS = ("accumulated", "own", "own max abs", "own cosine")
+_HOST = ("here accumulated", "here own")
+_AFTER = ("range", "")
 _LONGEST = 34
 _SHOWN_WHOLE = 12
 """A table of so few layers is shown whole: which errors are the largest may change with MNN's rounding."""
@@ -29,6 +32,7 @@ _STYLES = {Role.CULPRIT: Style.BAD, Role.SUFFERS: Style.WARN, Role.ROUGH: Style.
 def write(page: Page, result: Diagnosis) -> None:
     """Write one diagnosis."""
     against = f" against {printable(result.file)}" if result.file else ", converted as it is"
+    against += f", {result.runner}" if result.runner != "MNN" else ""
     page.line(f"{model_name(result.source)}{against}", style=Style.BOLD)
     if not result.complete:
         page.line("interrupted: this is what was found until then", style=Style.WARN)
@@ -107,7 +111,9 @@ def _table(page: Page, result: Diagnosis) -> None:
     left = len(result.layers) - len(chosen)
     sizes = ", ".join(f"{printable(name)} {shape(dims)}" for name, dims in result.shapes.items())
     page.line(f"draw {result.draw}, seed {result.seed}: {sizes}" if sizes else f"draw {result.draw}")
-    write_table(page, _HEADER, [_row(each) for each in chosen], left=3)
+    beside = any(each.host_accumulated or each.host_own for each in result.layers)
+    header = (*_BEFORE, *_ERRORS, *(_HOST if beside else ()), *_AFTER)
+    write_table(page, header, [_row(each, beside=beside) for each in chosen], left=3)
     if left:
         page.line(f"{counted(left, 'layer')} more: --all")
 
@@ -130,7 +136,7 @@ def _ratio(found: Deviation | None) -> float:
     return 0.0 if found is None or math.isnan(found.error_ratio) else found.error_ratio
 
 
-def _row(layer: Layer) -> list[Cell]:
+def _row(layer: Layer, *, beside: bool) -> list[Cell]:
     own = layer.own
     role: Cell = (layer.role.value, _STYLES[layer.role]) if layer.role in _STYLES else layer.role.value
     born = f"{layer.born} born here" if layer.born else ""
@@ -143,6 +149,7 @@ def _row(layer: Layer) -> list[Cell]:
         _noise(own),
         "-" if own is None else distance(own.max_abs),
         "-" if own is None else cosine(own.cosine),
+        *([_noise(layer.host_accumulated), _noise(layer.host_own)] if beside else []),
         _range(layer),
         role if not born else (f"{layer.role.value} {born}".strip(), Style.BAD),
     ]
@@ -151,7 +158,9 @@ def _row(layer: Layer) -> list[Cell]:
 def _noise(found: Deviation | None) -> str:
     if found is None:
         return "-"
-    return decibel(found.snr_db) if not math.isnan(found.snr_db) else found.problem.partition(" ")[0]
+    return (
+        found.problem.partition(" ")[0] if found.problem and not math.isfinite(found.snr_db) else decibel(found.snr_db)
+    )
 
 
 def _range(layer: Layer) -> str:

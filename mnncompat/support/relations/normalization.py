@@ -124,7 +124,7 @@ def fused_norm(facts: NodeFacts) -> FusedNorm | None:
     if product.op_type == "Mul":
         factor = root
         root = _inverse_of(view, factor)
-    axes = _axes_of_root(view, value, root)
+    axes = fused_axes(view, value, root)
     return None if axes is None else FusedNorm(gain=gain, value=value, root=root, factor=factor, axes=axes)
 
 
@@ -216,7 +216,7 @@ def _inverse_of(view: GraphView, name: str) -> str:
     return str(node.input[1]) if node is not None and node.op_type == "Div" and _is(view, node.input[0], 1) else ""
 
 
-def _axes_of_root(view: GraphView, value: str, root: str) -> tuple[int, ...] | None:
+def fused_axes(view: GraphView, value: str, root: str) -> tuple[int, ...] | None:
     """Axes of the mean whose root, with a constant added, is taken; None unless it is that of the value's squares."""
     taken = _producer(view, root, "Sqrt") if root else None
     added = None if taken is None else _producer(view, taken.input[0], "Add")

@@ -7,17 +7,17 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch clean
+.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
-	@echo "make test    environment, then everything that CI runs: lint, types, imports, tests"
-	@echo "make lint | types | imports | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | clean"
+	@echo "make test    environment, then everything that CI runs: lint, types, imports, site, tests"
+	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
 
-test: lint types imports tests
+test: lint types imports site tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -28,6 +28,10 @@ types: $(VENV)/.dev
 
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+# The documentation, into build/site/html: offline, any warning is an error, links within it are checked.
+site: $(VENV)/.dev
+	$(BIN)/python tests/docs/build_site.py
 
 tests: $(VENV)/.dev
 	$(BIN)/pytest -n 2

@@ -94,7 +94,7 @@ def _info(rows: list[Row]) -> RuleInfo:
     )
 
 
-_DOES = {
+OUTCOMES = {
     "refused": "the converter refuses the model",
     "crash": "the process dies",
     "error": "the converted model fails at load or run, or returns no output",
@@ -107,4 +107,4 @@ _DOES = {
 
 def _statement(row: Row, reason: str) -> str:
     where = f" ({row.where})" if row.where else ""
-    return f"{reason[:1].upper()}{reason[1:]}.\n\nWhat MNN {row.mnn} does{where}: {_DOES[row.status]}."
+    return f"{reason[:1].upper()}{reason[1:]}.\n\nWhat MNN {row.mnn} does{where}: {OUTCOMES[row.status]}."

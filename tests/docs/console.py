@@ -18,7 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "examples/mnist/README.md")
+DOCUMENTS = tuple(
+    path.relative_to(REPOSITORY).as_posix()
+    for path in (
+        REPOSITORY / "README.md",
+        *sorted((REPOSITORY / "docs").glob("*.md")),
+        REPOSITORY / "examples" / "mnist" / "README.md",
+    )
+    if "```console" in path.read_text(encoding="utf-8")
+)
+"""The documents that show commands, relative to the repository."""
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Which draw is the worst depends on the processor's rounding.
 _DRAW = re.compile(r"\b(?:normal|uniform|negative|zeros|large)(?:, batch \d+)?\b")

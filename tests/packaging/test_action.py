@@ -95,6 +95,7 @@ def test_a_clean_run_with_arguments(action: Any, tmp_path: Path, repository: Pat
 
 def test_the_version_that_is_named_is_this_one(repository: Path) -> None:
     version = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["version"]
-    readme = (repository / "README.md").read_text()
-    named = re.findall(r"rev: v(\S+)", readme) + re.findall(r"mnncompat/mnncompat@v(\S+)", readme)
-    assert set(named) == {version}
+    for path in (repository / "README.md", repository / "docs" / "many-models.md"):
+        text = path.read_text()
+        named = re.findall(r"rev: v(\S+)", text) + re.findall(r"mnncompat/mnncompat@v(\S+)", text)
+        assert set(named) == {version}, path

@@ -11,7 +11,7 @@ from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
 from mnncompat.cli.console import Reporting, progress_bar, report
 from mnncompat.cli.failures import words
 from mnncompat.cli.printing import say, say_error
-from mnncompat.errors import ModelError
+from mnncompat.errors import MnncompatError, ModelError
 
 if TYPE_CHECKING:
     from mnncompat.cli.parallel import Outcome
@@ -22,11 +22,12 @@ Result = TypeVar("Result")
 _MOST_ALIKE = 3
 """Errors with the same words that are told on stderr."""
 _MOST_NAMES = 10
+_TEXT = "text"
 _BUG = "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_TRACEBACK=1, and report what it prints"
 
 
 def each_model(
-    models: Sequence[Path], work: Callable[[Path], Result], *, jobs: int = 1
+    models: Sequence[Path], work: Callable[[Path], Result], *, jobs: int = 1, output_format: str = _TEXT
 ) -> tuple[list[Result | Unfinished], tuple[Result, ...]]:
     """Do the work with each model, whatever happens to another one, and tell each error on stderr.
 
@@ -34,14 +35,17 @@ def each_model(
         models: The models.
         work: Called with each.
         jobs: How many at a time; each in a process then, and what `work` returns is pickled.
+        output_format: Of the report. A program that reads it finds every error there, whatever it is about; a person
+            who gave one model reads it once.
 
     Returns:
         For the report: a result for each model, in order. And the results of those that the work was done with.
 
     Raises:
-        MnncompatError: There is only one model, and the error is not about reading it.
+        MnncompatError: There is only one model, the error is not about reading it, and the report is text.
         Exception: There is only one model, and the work failed in a way that nobody foresaw.
     """
+    foreseen = (ModelError, MemoryError) if output_format == _TEXT else (MnncompatError, MemoryError)
     reported: list[Result | Unfinished] = []
     done: list[Result] = []
     left: list[str] = []
@@ -53,7 +57,7 @@ def each_model(
             continue
         if interrupted():
             raise Interrupted from error
-        if len(models) == 1 and not isinstance(error, (ModelError, MemoryError)):
+        if len(models) == 1 and not isinstance(error, foreseen):
             raise error
         reported.append(_unfinished(path, error, said))
         left.append(str(path))

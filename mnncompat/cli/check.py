@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,9 @@ def check(  # noqa: PLR0913 - options
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    found = _check_all(paths, mnn, deployment.told(), choice, additions, chosen_head(head, backend, mnn), jobs)
+    chosen = chosen_head(head, backend, mnn)
+    all_of_them = partial(each_model, paths, jobs=jobs, output_format=reporting.output_format)
+    found = _check_all(all_of_them, mnn, deployment.told(), choice, additions, chosen)
     reported, results = known.compare(*found)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
@@ -112,13 +115,12 @@ def _fail_on(level: str, results: Sequence[CheckResult], choice: RowChoice) -> N
 
 
 def _check_all(
-    models: Sequence[Path],
+    each: Callable[[Callable[[Path], CheckResult]], tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]],
     mnn: str | None,
     where: Mapping[str, Any],
     choice: RowChoice,
     additions: Sequence[Addition],
     head: HeadForm | None,
-    jobs: int,
 ) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
     from mnncompat.checking.checker import check_model
@@ -145,7 +147,7 @@ def _check_all(
 
         return from_standard_input(checked)
 
-    return each_model(models, named, jobs=jobs)
+    return each(named)
 
 
 def _project() -> Project | None:

@@ -66,7 +66,7 @@ def fix(  # noqa: PLR0913 - options
     work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
     targets = dict(zip(paths, paths if in_place else output_paths(paths, output, ".onnx"), strict=True))
     one = partial(_fix_one, targets=targets if in_place or output is not None else {}, shape=shape, fixing=work)
-    reported, results = each_model(paths, one, jobs=jobs)
+    reported, results = each_model(paths, one, jobs=jobs, output_format=reporting.output_format)
     _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)

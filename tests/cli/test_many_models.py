@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from onnx import ModelProto
 from test_bad_input import linear
@@ -110,6 +111,26 @@ def test_one_alone(output_format: str, models: dict[str, Path], capsys: pytest.C
     captured = capsys.readouterr()
     assert "MNN090" in captured.out
     assert captured.err.splitlines()[0] == f"error: {models['bad']}: the file is empty"
+
+
+@pytest.mark.parametrize("output_format", FORMATS[1:])
+def test_one_alone_whose_inputs_cannot_be_drawn_is_reported_to_programs(
+    output_format: str, models: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proto = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["" : 17]> g (float[] x) => (float[] y) { y = Relu(x) }'
+    )
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    models["first"].write_bytes(proto.SerializeToString())
+    words = ["convert", str(models["first"]), "-o", str(tmp_path / "out.mnn"), "-q"]
+    assert main([*words, "--output-format", output_format]) == 2
+    captured = capsys.readouterr()
+    assert "MNN098" in captured.out
+    assert "has no declared rank" in captured.out
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "has no declared rank" in captured.err
 
 
 def test_an_output_that_cannot_be_written_is_reported_among_the_others(

@@ -106,11 +106,16 @@ def _table(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     size, bits = int(node.attribute("block_size") or 128), _width(node)
     is_packed = data.dtype == np.uint8
     values = unpacked(data, bits) if is_packed else data.astype(np.float32)
+    blocks = tuple(-(-count // size) if each == along else count for each, count in enumerate(values.shape))
+    if scales.shape != blocks:
+        raise NotApplicable(f"scales of shape {list(scales.shape)}, where blocks of {size} make {list(blocks)}")
     place = np.arange(values.shape[along]) // size
     zeros: Any = np.float32(1 << (bits - 1) if is_packed else 0)
     if new.has(_ZEROS):
         given = new.array(_ZEROS)
         whole = unpacked(given, bits)[..., : scales.shape[along]] if is_packed else given.astype(np.float32)
+        if whole.shape != scales.shape:
+            raise NotApplicable(f"zero points of shape {list(given.shape)} beside scales of {list(scales.shape)}")
         zeros = whole.take(place, axis=along)
     table = (values - zeros) * scales.astype(np.float32).take(place, axis=along)
     return [new.op("Gather", table.astype(scales.dtype), new.input(1), axis=axis)]

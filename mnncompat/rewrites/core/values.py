@@ -19,6 +19,9 @@ class NotApplicable(Exception):  # noqa: N818 - a result, not an error
     """A rewrite leaves a node alone; the message says which precondition does not hold, with the actual values."""
 
 
+_LARGEST_BFLOAT16 = (2 - 2**-7) * 2.0**127
+
+
 def element_of(data_type: int) -> np.dtype[Any]:
     """Numpy's type of the elements that an attribute names (`TensorProto.DataType`).
 
@@ -98,6 +101,14 @@ class Value:
     def is_float(self) -> bool:
         """True for float16, bfloat16, float and double."""
         return self.dtype in (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
+
+    @property
+    def finite_range(self) -> tuple[float, float]:
+        """The lowest and the largest number that an element can hold."""
+        if self.dtype == TensorProto.BFLOAT16:  # which numpy does not know
+            return -_LARGEST_BFLOAT16, _LARGEST_BFLOAT16
+        limits = np.finfo(self.element) if self.is_float else np.iinfo(self.element)
+        return float(limits.min), float(limits.max)
 
     @property
     def dims(self) -> tuple[Dim, ...]:

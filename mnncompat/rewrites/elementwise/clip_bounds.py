@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -49,7 +47,7 @@ class ClipBounds(NodeRewrite):
         low = new.input(1) if new.has(1) else _stated(node, new, "min")
         high = new.input(2) if new.has(2) else _stated(node, new, "max")
         if low is None and high is not None and new.has(2):
-            return new.clone_node(x, float(np.finfo(x.element).min), high)[0]
+            return new.clone_node(x, x.finite_range[0], high)[0]
         raised = x if low is None else new.op("Max", x, low)
         return raised if high is None else new.op("Min", raised, high)
 

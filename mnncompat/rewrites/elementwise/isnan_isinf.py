@@ -99,4 +99,4 @@ class IsnanIsinf(NodeRewrite):
 def _is_infinite(new: SubgraphBuilder, x: Value) -> Value:
     if x.dtype == TensorProto.DOUBLE:  # MNN holds doubles as floats, and the largest double as infinity
         return new.op("Equal", x, np.asarray(np.inf))
-    return new.op("Greater", x, float(np.finfo(x.element).max))
+    return new.op("Greater", x, x.finite_range[1])

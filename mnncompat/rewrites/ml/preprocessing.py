@@ -101,6 +101,8 @@ def _imputer(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     else:
         given = whole(node, "imputed_value_int64s")
         hit = new.op("Equal", value, np.asarray(node.attribute("replaced_value_int64") or 0, value.element))
+    if not len(given):
+        raise NotApplicable("no value to put in is stated")
     _require_columns(value, len(given))
     replacement = given.astype(value.element)
     return [new.op("Where", hit, replacement if len(given) > 1 else replacement.reshape(()), value)]
@@ -117,7 +119,10 @@ def _extractor(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:  # 
 def _vectorizer(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     """FeatureVectorizer: columns side by side, cut or filled with zeros to what is stated."""
     sizes, parts = whole(node, "inputdimensions"), []
-    for position, value in enumerate(new.inputs()):
+    values = list(new.inputs())
+    if len(sizes) != len(values):
+        raise NotApplicable(f"inputdimensions states {len(sizes)} sizes, and there are {len(values)} operands")
+    for position, value in enumerate(values):
         if value.rank != _MATRIX:
             raise NotApplicable(f"an operand of rank {value.rank}")
         part, size = new.cast(value, TensorProto.FLOAT), int(sizes[position])

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
-import numpy as np
 from onnx import TensorProto
 
 from mnncompat.graph.operator_traits import POOLS
@@ -139,7 +138,7 @@ def _padded(new: SubgraphBuilder, windows: Sequence[Windows], dilated: Sequence[
         return new.pad(value, pads)
     if value.dtype == TensorProto.BFLOAT16:
         raise NotApplicable("padding of bfloat16")
-    return new.pad(value, pads, float((np.finfo if value.is_float else np.iinfo)(value.element).min))
+    return new.pad(value, pads, value.finite_range[0])
 
 
 def _pooled(node: NodeFacts, new: SubgraphBuilder, value: Value, axis: int, windows: Windows) -> Value:

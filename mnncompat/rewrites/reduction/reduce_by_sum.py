@@ -139,8 +139,7 @@ def _log_sum_exp(new: SubgraphBuilder, reduction: Reduction, x: Value) -> Value:
         return x
     if reduction.may_be_empty(x):
         return new.op("Log", reduction.emit("ReduceSum", new.op("Exp", x)))
-    limits = np.finfo(x.element)
-    peak = new.clip(reduction.emit("ReduceMax", x, keepdims=True), float(limits.min), float(limits.max))
+    peak = new.clip(reduction.emit("ReduceMax", x, keepdims=True), *x.finite_range)
     total = new.op("Log", reduction.emit("ReduceSum", new.op("Exp", x - peak)))
     return total + reduction.squeeze(peak)
 

@@ -18,6 +18,22 @@ Numbers = NDArray[Any] | Value
 """A constant, or a value that is computed when the model runs."""
 
 
+_KNOWN = {
+    "mode": ("nearest", "linear", "bilinear", "cubic"),
+    "coordinate_transformation_mode": (
+        "asymmetric",
+        "align_corners",
+        "half_pixel",
+        "half_pixel_symmetric",
+        "pytorch_half_pixel",
+        "tf_crop_and_resize",
+        "tf_half_pixel_for_nn",
+    ),
+    "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
+}
+"""What the attributes of Resize may say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resized:
     """One axis of a resize.
@@ -63,9 +79,17 @@ class Sampling:
 
 
 def sampling_of(node: NodeFacts) -> Sampling:
-    """The sampling of a Resize or an Upsample."""
+    """The sampling of a Resize or an Upsample.
+
+    Raises:
+        NotApplicable: An attribute says what ONNX does not have.
+    """
     old = node.opset < 11  # noqa: PLR2004 - before there were coordinate modes
     mode = str(node.attribute("mode") or "nearest")
+    for name, known in _KNOWN.items():
+        stated = node.attribute(name)
+        if stated and stated not in known:
+            raise NotApplicable(f"{name} {stated!r}, which ONNX does not have")
     return Sampling(
         mode="linear" if mode == "bilinear" else mode,
         coordinates="asymmetric" if old else str(node.attribute("coordinate_transformation_mode") or "half_pixel"),

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-COMMANDS = ("check", "ci", "fix", "convert", "verify", "diagnose", "export", "init", "ops", "probe", "rule", "score")
+COMMANDS = (
+    "check",
+    "ci",
+    "fix",
+    "convert",
+    "verify",
+    "diagnose",
+    "export",
+    "info",
+    "init",
+    "ops",
+    "probe",
+    "rule",
+    "score",
+)
 """In the order of the help."""
 
 

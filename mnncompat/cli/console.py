@@ -24,6 +24,7 @@ __all__ = [
     "note",
     "progress_bar",
     "report",
+    "terminal_width",
     "tool_version",
     "use_color",
 ]
@@ -138,7 +139,7 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
         check_format(reporting.output_format),
         rules=_rules(results, reporting.output_format),
         color=use_color() and not to_file,
-        width=None if to_file else _width(),
+        width=None if to_file else terminal_width(),
         statistics=reporting.statistics,
         verbose=reporting.verbose,
     )
@@ -175,7 +176,7 @@ def collected() -> Iterator[Collected]:
         _COLLECTED.remove(found)
 
 
-def _width() -> int | None:
+def terminal_width() -> int | None:
     """Columns of the terminal, where there is one: words are not broken there."""
     if sys.stdout is None or not sys.stdout.isatty():
         return None

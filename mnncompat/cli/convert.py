@@ -174,9 +174,7 @@ def _convert_all(
         mine = replace(gate, shapes=options.parse_shapes(shape, model))
         return _convert(model, targets[path], mine).told()
 
-    reported, results = each_model(
-        models, converted, jobs=jobs, output_format=written.reporting.output_format
-    )
+    reported, results = each_model(models, converted, jobs=jobs, output_format=written.reporting.output_format)
     found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]
     report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):

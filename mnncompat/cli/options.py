@@ -226,6 +226,21 @@ def parse_shapes(values: Sequence[str] | None, model: Model) -> dict[str, tuple[
     return shapes
 
 
+def parse_sizes(values: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """Read ``name:1,3,224,224`` where there is no model that names its inputs.
+
+    Raises:
+        UsageError: It is no such thing.
+    """
+    found = {}
+    for value in values or ():
+        name, colon, dims = value.rpartition(":")
+        if not colon:
+            raise UsageError(f"--shape {value} names no input", hint="write it as NAME:1,3,224,224")
+        found[name] = _sizes(value, dims)
+    return found
+
+
 def _sizes(value: str, dims: str) -> tuple[int, ...]:
     """The sizes of a shape, written with commas or with x."""
     parts = [part.strip() for part in dims.replace("x", ",").split(",")]

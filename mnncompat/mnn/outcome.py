@@ -86,11 +86,13 @@ class Traced:
         values: Name -> array, logical (NCHW) layout; without those that cannot be read.
         held: How MNN holds each of them.
         seconds: Wall time of the child process.
+        grown: By how many bytes the process grew at most, the inputs included; None where the system does not say.
     """
 
     values: dict[str, np.ndarray]
     held: dict[str, Held]
     seconds: float
+    grown: int | None = None
 
 
 class Weights(StrEnum):

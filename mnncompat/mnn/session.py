@@ -148,7 +148,8 @@ def trace(
             return answer
         arrays = iter(read_arrays(directory / OUTPUTS))
     told = {name: Held(*each) for name, each in zip(wanted, answer.values["held"], strict=True) if each is not None}
-    return Traced(values={name: next(arrays) for name in told}, held=told, seconds=answer.seconds)
+    values = {name: next(arrays) for name in told}
+    return Traced(values=values, held=told, seconds=answer.seconds, grown=answer.values.get("grown"))
 
 
 def interface(model: Path, *, limits: Limits) -> MnnInterface | Failure:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
 from mnncompat.mnn.interpreter import run_session
-from mnncompat.mnn.records import enter, publish
+from mnncompat.mnn.records import enter, grown_since, publish, resident
 from mnncompat.mnn.timed_rounds import timed_rounds
 from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
 from mnncompat.results.failure_kinds import FailureKind, Stage
@@ -116,8 +116,9 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
     """Run `model` (a path) once, cut out between the tensors in `inputs` and those in `outputs`, into `OUTPUTS`.
 
     Both may be any tensors of the main graph. `held` says how MNN holds those that are no inputs of the model: name ->
-    (layout, dtype). Returns the same of every output; None if it cannot be read.
+    (layout, dtype). Returns the same of every output, None if it cannot be read, and by how much the process grew.
     """
+    before = resident("VmRSS")
     enter(Stage.LOAD)
     inputs, outputs = arguments["inputs"], arguments["outputs"]
     module = load(arguments["model"], inputs, outputs, **_options(arguments))
@@ -134,7 +135,7 @@ def trace(arguments: dict[str, Any]) -> dict[str, Any]:
         except TaskError:
             described.append(None)
     write_arrays(Path(OUTPUTS), found)
-    return {"held": described}
+    return {"held": described, "grown": grown_since(before)}
 
 
 def run_in_turn(arguments: dict[str, Any]) -> dict[str, Any]:

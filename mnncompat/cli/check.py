@@ -15,7 +15,7 @@ from mnncompat.cli.console import begin_work, progress_bar
 from mnncompat.cli.data_options import NO_SAMPLES, SampleOptions
 from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.head_options import Head, chosen_head
-from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_limits
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
@@ -72,11 +72,9 @@ def check(  # noqa: PLR0913 - options
     if backend:
         _require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
-    seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
-    begin_work(seconds=seconds, memory=memory, runs=bool(backend), measures=probe)
-    chosen = chosen_head(head, backend, mnn)
-    all_of_them = partial(each_model, paths, jobs=jobs, output_format=reporting.output_format)
-    found = _check_all(all_of_them, mnn, deployment.told(), choice, additions, chosen)
+    begin_work(**parse_limits(timeout, memory_limit), runs=bool(backend), measures=probe)
+    each = partial(each_model, paths, jobs=jobs, output_format=reporting.output_format)
+    found = _check_all(each, mnn, deployment.told(), choice, additions, chosen_head(head, backend, mnn))
     reported, results = known.compare(*found)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
@@ -93,3 +93,19 @@ def child_limits(seconds: float | None) -> Limits:
     from mnncompat.mnn import Limits
 
     return Limits() if seconds is None else Limits(seconds=seconds)
+
+
+class Bounds(TypedDict):
+    """Seconds and bytes, None for the default."""
+
+    seconds: float | None
+    memory: int | None
+
+
+def parse_limits(timeout: float | None, memory_limit: str | None) -> Bounds:
+    """Read `--timeout` and `--memory-limit`, as `begin_work` takes them.
+
+    Raises:
+        UsageError: One of them is no number that makes sense.
+    """
+    return {"seconds": parse_timeout(timeout), "memory": parse_memory(memory_limit)}

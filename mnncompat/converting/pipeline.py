@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import shown
-from mnncompat.converting.file_sizes import source_bytes, weights_that_became_floats
+from mnncompat.converting.file_sizes import weights_that_became_floats
 from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
 from mnncompat.converting.latency import Timed, measure_latency
@@ -21,6 +21,7 @@ from mnncompat.errors import MnncompatError, ModelError
 from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.atomic_files import publish, require_different, require_writable, weights_of
+from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.graph.model_file import Model
 from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from mnncompat.converting.file_sizes import source_bytes
+from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.graph.protos import qualified_op
 from mnncompat.graph.validation import all_graphs
 from mnncompat.results.file_info import OnnxFileInfo, TensorInfo

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from mnncompat.cli.console import begin_work, emit, note, tool_version
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.errors import UsageError
+from mnncompat.report.printable import printable
 
 _HOOKS = Path(".pre-commit-config.yaml")
 _PROJECT = Path("pyproject.toml")
@@ -40,7 +42,8 @@ def init(
     from mnncompat.files.model_paths import model_files
 
     models = model_files(folders or [Path()])
-    planned = [_settings(models), _hooks(), *([_workflow()] if github else [])]
+    damaged = _damaged(models)
+    planned = [_settings(models, damaged), _hooks(), *([_workflow()] if github else [])]
     for path, text in planned:
         if text is None:
             note(f"{path} has mnncompat already: left as it is")
@@ -49,11 +52,26 @@ def init(
         else:
             _write(path, text)
     if not dry_run:
-        _tell_next(len(models))
+        _tell_next(len(models), damaged)
 
 
-def _settings(models: Sequence[Path]) -> tuple[Path, str | None]:
-    """The project's settings, with a table for each folder of models."""
+def _damaged(models: Sequence[Path]) -> dict[Path, str]:
+    """Models that cannot be read, and why. Those that are not here yet (Git LFS) are not damaged."""
+    from mnncompat.errors import ModelError
+    from mnncompat.graph.model_file import is_pointer, load
+
+    found: dict[Path, str] = {}
+    for path in models:
+        try:
+            load(path)
+        except ModelError as error:
+            if not is_pointer(path):
+                found[path] = " ".join(error.message.split()).removeprefix(f"{path}: ")
+    return found
+
+
+def _settings(models: Sequence[Path], damaged: Mapping[Path, str]) -> tuple[Path, str | None]:
+    """The project's settings, with a table for each folder of models; what cannot be read is left out, and named."""
     before = _text(_PROJECT)
     if "[tool.mnncompat" in before:
         return _PROJECT, None
@@ -62,7 +80,11 @@ def _settings(models: Sequence[Path]) -> tuple[Path, str | None]:
         raise UsageError(
             f"{outside[0]} is not below this folder", hint="run `mnncompat init` in the repository's folder"
         )
-    lines = ["[tool.mnncompat]", f"baseline = {_quoted(_BASELINE)}", ""]
+    lines = ["[tool.mnncompat]", f"baseline = {_quoted(_BASELINE)}"]
+    if damaged:
+        entries = (f"  {_quoted(escape(path.as_posix()))},  # {printable(why)}" for path, why in damaged.items())
+        lines += ["exclude = [  # cannot be read: take them out when they are repaired", *entries, "]"]
+    lines.append("")
     for folder in dict.fromkeys(path.parent for path in models):
         pattern = (folder / "*.onnx").as_posix()
         lines += ["[[tool.mnncompat.models]]", f"path = {_quoted(pattern)}", ""]
@@ -125,10 +147,12 @@ def _write(path: Path, text: str) -> None:
     note(f"wrote {path}")
 
 
-def _tell_next(models: int) -> None:
+def _tell_next(models: int, damaged: Mapping[Path, str]) -> None:
     from mnncompat.report.measures import counted
 
     note(f"found {counted(models, 'model')}; next:")
+    for path, why in damaged.items():
+        note(f"  repair {path}: {why}; it is excluded until then")
     note("  mnncompat check --statistics")
     note(f"  mnncompat check --update-baseline   (if findings have to wait: then {_BASELINE} knows them)")
     note("  pre-commit install")

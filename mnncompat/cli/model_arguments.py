@@ -27,8 +27,9 @@ Exclude = Annotated[
         help="Leave these out of folders and patterns: `*-draft.onnx`, `old/`, `detectors/*.onnx`. Repeatable.",
     ),
 ]
-
-
+ForceExclude = Annotated[
+    bool, option("--force-exclude", help="Leave out also files that are named themselves, as hooks of pre-commit do.")
+]
 Config = Annotated[
     Path | None,
     option("--config", metavar="FILE", help="Read [tool.mnncompat] from this file. [default: nearest pyproject.toml]"),
@@ -39,6 +40,7 @@ class SearchOptions(NamedTuple):
     """Which models are meant, and where their settings are."""
 
     exclude: Exclude = None
+    force_exclude: ForceExclude = False
     config: Config = None
 
     def models(self, given: Sequence[Path] | None) -> list[Path]:
@@ -46,15 +48,32 @@ class SearchOptions(NamedTuple):
 
         Raises:
             UsageError: A folder or a pattern names no model.
+            Ended: All that are named are excluded.
         """
-        from mnncompat.files.model_paths import SUFFIX, model_files
+        from mnncompat.files.model_paths import SUFFIX
 
-        found = model_files(given or (), exclude=tuple(self.exclude or ()))
+        found = found_models(given or (), self.exclude, self.force_exclude)
         if all(path.suffix == SUFFIX for path in found):
             return found
         from mnncompat.cli.data_files import models_of
 
-        return models_of(found)
+        return found_models(models_of(found), self.exclude, self.force_exclude)
+
+
+def found_models(given: Sequence[Path], exclude: Sequence[str] | None, force: bool | None) -> list[Path]:  # noqa: FBT001
+    """The files that words of a command line name (`mnncompat.files.model_paths`).
+
+    Raises:
+        UsageError: A folder or a pattern names no model.
+        Ended: All that are named are excluded.
+    """
+    from mnncompat.cli import Ended
+    from mnncompat.files.model_paths import model_files
+
+    found = model_files(given, exclude=tuple(exclude or ()), named=bool(force))
+    if given and not found:
+        raise Ended(0)
+    return found
 
 
 ALL_MODELS = SearchOptions()

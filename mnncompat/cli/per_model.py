@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.cli.config import nearest_table
 from mnncompat.cli.declared import Declared, declarations, grouped
+from mnncompat.cli.model_arguments import found_models
 from mnncompat.errors import MnncompatError, UsageError
 
 if TYPE_CHECKING:
@@ -79,11 +80,9 @@ def _groups(name: str, values: Mapping[str, Any], stated: set[str], *, every: bo
 
 def _models(name: str, known: Project, values: Mapping[str, Any], exclude: Sequence[str]) -> tuple[list[Path], bool]:
     """The models that are named, or all that the configuration has; and whether the latter."""
-    from mnncompat.files.model_paths import model_files
-
     given = values.get("models")
     if given:
-        return model_files(given, exclude=exclude), False
+        return found_models(given, exclude, values.get("force_exclude")), False
     if not known.tables:
         _require_models(given)
     return known.models(exclude), name == "convert"

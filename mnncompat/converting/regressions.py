@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mnncompat.converting.lock_record import OutputRecord, Record, is_good
+from mnncompat.results.kept import KeptOutput, KeptResult
 
 GROWTH = 1.05
 """A file may grow by a twentieth: another converter writes other tables, and a retrained model other scales."""
@@ -38,6 +39,47 @@ class Limits(NamedTuple):
 
     growth: float = GROWTH
     same_function_db: float = SAME_FUNCTION_DB
+
+
+def compared(
+    now: Record, before: Record | None, *, before_is: str, written: bool, source: str = "", limits: Limits | None = None
+) -> KeptResult:
+    """What has become of a model.
+
+    Args:
+        now: What was measured.
+        before: What is kept; None if nothing is.
+        before_is: What keeps it, for the report.
+        written: Whether `now` is kept from now on.
+        source: The model's path; as it is recorded if empty.
+        limits: How much worse it may become.
+    """
+    was = Record(path="", sha256="", mnn="", options="", converted=False, verdict="") if before is None else before
+    gone, new = Counter(was.nodes) - Counter(now.nodes), Counter(now.nodes) - Counter(was.nodes)
+    return KeptResult(
+        source=source or now.path,
+        before=before_is,
+        now=f"MNN {now.mnn}",
+        was=None if before is None else before.verdict,
+        verdict=now.verdict,
+        worse=() if before is None else tuple(regressions(before, now, limits or Limits())),
+        otherwise=() if before is None else tuple(changes(before, now)),
+        written=written,
+        sizes=(was.size, now.size),
+        gone=() if before is None else tuple(gone.elements()),
+        new=() if before is None else tuple(new.elements()),
+        outputs=_ratios(was, now),
+    )
+
+
+def _ratios(before: Record, now: Record) -> tuple[KeptOutput, ...]:
+    """The outputs of both, and how near they are to the original."""
+
+    def ratio(record: Record, name: str) -> float | None:
+        return record.outputs[name].snr_db if name in record.outputs else None
+
+    names = dict.fromkeys((*before.outputs, *now.outputs))
+    return tuple(KeptOutput(name=name, snr_db=(ratio(before, name), ratio(now, name))) for name in names)
 
 
 def regressions(before: Record, now: Record, limits: Limits = Limits()) -> list[str]:  # noqa: B008 - immutable

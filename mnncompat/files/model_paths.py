@@ -21,7 +21,7 @@ _GIT_SECONDS = 20.0
 _DIGITS = re.compile(r"(\d+)")
 
 
-def model_files(given: Sequence[Path], *, exclude: Sequence[str] = ()) -> list[Path]:
+def model_files(given: Sequence[Path], *, exclude: Sequence[str] = (), named: bool = False) -> list[Path]:
     """The models that words of a command line name, each once.
 
     A file is taken as it is given, also if it does not exist: whoever reads it says so. Of a folder all `.onnx` files
@@ -32,12 +32,15 @@ def model_files(given: Sequence[Path], *, exclude: Sequence[str] = ()) -> list[P
     Args:
         given: Files, folders and patterns.
         exclude: Patterns of names (`*-draft.onnx`, `old`) or of ends of paths (`detectors/*.onnx`).
+        named: Leave out also files that are named themselves.
 
     Raises:
         UsageError: A folder or a pattern names no model.
     """
     models: dict[str, Path] = {}
     for path in given:
+        if named and _is_plain(path) and is_excluded(path, exclude):
+            continue
         for each in [path] if _is_plain(path) else _found(path, exclude):
             models.setdefault(os.path.normpath(each), each)
     return list(models.values())

@@ -264,6 +264,15 @@ def _read(path: Path) -> tuple[ModelProto, list[DataFile]]:
         raise ModelError(f"{path}: cannot be read: {error}", hint="check the path and the disk") from error
 
 
+def is_pointer(path: Path) -> bool:
+    """Whether a file stands for one that Git LFS has not fetched."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+    except OSError:
+        return False
+
+
 def _without_payloads(path: Path, file: DataFile) -> bytes:
     from mnncompat.graph.wire_format import DamagedError, UnusualError, skeleton_of
 

@@ -12,17 +12,21 @@ from mnncompat.report.subject import Subject, Verified, subject_of
 from mnncompat.report.verdict import agreement, exercised, on_device, size_reason
 from mnncompat.results.diagnosis import Diagnosis, DiagnosisVerdict
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
+from mnncompat.results.kept import KeptResult
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.rules import (
+    CHANGED,
     CONVERSION_FAILED,
     FIX_REFUSED,
     NO_SESSION,
     NOT_EXERCISED,
+    NOT_KEPT,
     NOT_PROVEN,
     ONE_SIZE,
     PARITY_FAILED,
     WITHIN,
+    WORSE,
     conversion_failed,
 )
 
@@ -44,6 +48,7 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
       MNN099 says where MNN's Session API does not run the file as the Module API does.
     * A model that the command could not do its work with: MNN090 or MNN098.
     * A diagnosis: MNN092 or MNN093 for each culprit, at its first node; at the model as a whole if there is none.
+    * A model against what is kept of it: MNN089 if nothing is, MNN088 for what is worse, MNN087 for what else changed.
     * A parity report: MNN093 for each output that differs or is random and each side that did not run, MNN095 and
       MNN096 for what the proof lacks, MNN097 where the outputs are near the original's, not equal, MNN099 as above.
     """
@@ -59,6 +64,19 @@ def findings(result: Subject | ParityReport) -> list[Diagnostic]:
             return _of_verification(subject)
         case Diagnosis():
             return list(_of_diagnosis(subject))
+        case KeptResult():
+            return list(_of_kept(subject))
+
+
+def _of_kept(result: KeptResult) -> Iterator[Diagnostic]:
+    at = Location(model=result.source)
+    if result.is_unknown:
+        hint = "`mnncompat ci --update` adds it"
+        yield NOT_KEPT.finding(at, f"is not in {result.before}", status="unknown", hint=hint)
+    for line in result.worse:
+        yield WORSE.finding(at, line, status="wrong")
+    for line in result.otherwise:
+        yield CHANGED.finding(at, line, status="told")
 
 
 def _of_verification(result: Verified) -> list[Diagnostic]:

@@ -15,10 +15,11 @@ from mnncompat.report.subject import Subject, Verified
 from mnncompat.report.version import tool_version
 from mnncompat.results.diagnosis import Diagnosis
 from mnncompat.results.diagnostics import CheckResult, Severity
+from mnncompat.results.kept import KeptResult
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 from mnncompat.results.parity_report import Tolerance
 
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 """Of the document. The second number grows with additions, the first with anything that breaks a reader."""
 
 # Fields whose names changed after the first version of the schema; in the document they keep theirs.
@@ -26,7 +27,7 @@ _NAMES = {"error_ratio": "excess", "discriminative": "telling", "inconclusive": 
 _DERIVED = (
     *("path", "passed", "changed", "proven", "is_proven", "is_enough", "agrees", "verdict", "lacks", "snr_db"),
     *("top1", "problems"),
-    *("is_wrong", "op_types"),
+    *("is_wrong", "op_types", "state"),
 )
 _KINDS = (
     (CheckResult, "check"),
@@ -35,6 +36,7 @@ _KINDS = (
     (Verified, "verify"),
     (Unfinished, "unfinished"),
     (Diagnosis, "diagnosis"),
+    (KeptResult, "kept"),
 )
 _LEFT_OUT: Mapping[type, tuple[str, ...]] = {FixResult: ("model", "approximated"), Tolerance: ("scaled",)}
 """The models of a fix; and how a tolerance came about, of which the numbers are told that were used."""

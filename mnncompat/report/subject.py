@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.results.diagnosis import Diagnosis
 from mnncompat.results.diagnostics import CheckResult
+from mnncompat.results.kept import KeptResult
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
 if TYPE_CHECKING:
@@ -39,13 +40,13 @@ class Verified:
         return self.requires_session and (session is None or not session.passed)
 
 
-Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis
+Subject = CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis | KeptResult
 
 
 def subject_of(result: Subject | ParityReport) -> Subject:
     """Wrap a bare parity report; every other result names its model."""
     # ParityReport is recognised by exclusion: importing it would import numpy.
-    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis):
+    if isinstance(result, CheckResult | FixResult | ConvertResult | Verified | Unfinished | Diagnosis | KeptResult):
         return result
     return Verified(source="", file="", parity=result)
 

@@ -148,7 +148,49 @@ becomes a subgraph (MNN048, MNN050) and inputs that nothing reads (MNN049).
 """,
 )
 
+CHANGED = RuleInfo(
+    code="MNN087",
+    name="changed",
+    summary="something has changed since the lock file was written, or with another MNN, and is not worse",
+    severity=Severity.INFO,
+    explanation="""\
+`mnncompat ci` or `mnncompat upgrade` compared what was measured before with what was measured now. The finding says
+what is otherwise: the model's file, the release of MNN, options, the size, ops of the converted file.
+`mnncompat ci --update` keeps the state of today.
+""",
+)
+
+WORSE = RuleInfo(
+    code="MNN088",
+    name="worse",
+    summary="a model has become worse since the lock file was written, or is worse with another MNN",
+    severity=Severity.ERROR,
+    explanation="""\
+`mnncompat ci` or `mnncompat upgrade` compared what was measured before with what was measured now. Worse is: a verdict
+that proves less; a file that has grown by more than a twentieth; ops that were not there; operators that the proof does
+not exercise any more; the Session API that does not run the file any more; rules that are an error in the converted
+model now; an output that is gone, has another type or fewer right classes; values that have nothing to do with those
+that the model gave before. A model that was trained further passes.
+
+If that is meant, `mnncompat ci --update` keeps the state of today.
+""",
+)
+
+NOT_KEPT = RuleInfo(
+    code="MNN089",
+    name="not-kept",
+    summary="the lock file does not know the model",
+    severity=Severity.ERROR,
+    explanation="""\
+`mnncompat ci` compares each model with what `mnncompat.lock` holds of it, and that has nothing of this one: it is new,
+or was moved. `mnncompat ci --update` adds it; commit the file with the model.
+""",
+)
+
 RESULT_RULES = (
+    CHANGED,
+    WORSE,
+    NOT_KEPT,
     UNREADABLE,
     NOT_PROVEN,
     CONVERSION_FAILED,

@@ -39,6 +39,24 @@ def test_from_nothing_to_green(folder: Path, capsys: pytest.CaptureFixture[str])
     assert main(["check"]) == 0
 
 
+def test_what_cannot_be_read_is_left_out_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (folder / "b" / "three.onnx").read_bytes()
+    (folder / "b" / "odd [1].onnx").write_bytes(whole[:40])
+    (folder / "b" / "later.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    assert main(["init"]) == 0
+    assert "repair b/odd [1].onnx: is not an ONNX model, or it is truncated" in capsys.readouterr().err
+    assert tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["mnncompat"]["exclude"] == [
+        "b/odd [[]1].onnx"
+    ]
+    (folder / "b" / "later.onnx").write_bytes(whole)
+    assert main(["check", "--update-baseline", "-q"]) == 0
+    assert main(["check", "-q"]) == 0
+    assert main(["check", "-q", "b/odd [1].onnx"]) == 2
+    assert main(["check", "-q", "--force-exclude", "b/odd [1].onnx"]) == 0
+    assert main(["check", "-q", "--force-exclude", "b/odd [1].onnx", "a/one.onnx"]) == 0
+    assert "b/odd" not in capsys.readouterr().out.rpartition("a/one.onnx")[2]
+
+
 def test_what_is_there_stays(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[project]\nname = 'x' # mine\n")
     before = "default_stages: [pre-commit]\nrepos:\n- repo: local\n  hooks:\n  - id: mine\n    name: mine\n"

@@ -6,6 +6,7 @@ import json
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -178,19 +179,21 @@ def test_regressions_are_caught_and_what_is_unchanged_is_quiet(
     onnx.save(proto, tmp_path / "head.onnx")
     words = ["ci", "head.onnx", "-q", "--output-format", "json"]
 
-    def item(status: int, *more: str) -> dict[str, list[str]]:
+    def item(status: int, *more: str) -> dict[str, Any]:
         assert main([*words, *more]) == status
-        (found,) = json.loads(capsys.readouterr().out)["items"]
+        (found,) = json.loads(capsys.readouterr().out)["results"]
         return dict(found)
 
-    assert item(1)["worse"] == ["is not in the lock file: `mnncompat ci --update` adds it"]
+    assert item(1)["state"] == "not kept"
     assert not (tmp_path / "mnncompat.lock").exists()
-    item(0, "--update")
+    assert item(0, "--update")["state"] == "new"
     (table,) = tomllib.loads((tmp_path / "mnncompat.lock").read_text())["model"]
     assert (table["path"], table["verdict"], table["session"]) == ("head.onnx", "equal", True)
-    assert item(0) == {"model": "head.onnx", "verdict": "equal", "worse": [], "changed": []}
+    unchanged = item(0)
+    assert (unchanged["was"], unchanged["verdict"], unchanged["state"]) == ("equal", "equal", "as before")
+    assert (unchanged["worse"], unchanged["otherwise"], unchanged["gone"], unchanged["new"]) == ([], [], [], [])
     onnx.save(tuned(proto, 0.01), tmp_path / "head.onnx")
-    assert item(0)["changed"] == ["the model's file is another one"]
+    assert item(0)["otherwise"] == ["the model's file is another one"]
     onnx.save(permuted(proto), tmp_path / "head.onnx")
     assert any("computes something else" in each for each in item(1)["worse"])
     assert not (tmp_path / "head.mnn").exists()

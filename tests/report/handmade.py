@@ -16,6 +16,7 @@ from mnncompat.results.backend_placement import BackendReport, Fallback, Placeme
 from mnncompat.results.device_parity import DeviceOutput, DeviceParity
 from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Location, RuleInfo, Severity
 from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.results.kept import KeptOutput, KeptResult
 from mnncompat.results.outcomes import (
     AppliedFix,
     ChangeKind,
@@ -422,7 +423,20 @@ def hostile(name: str) -> list[Subject]:
     refused = replace(converted, verdict=Verdict.NOT_CONVERTED, parity=None)
     unread = UNREADABLE.finding(Location(model=name), name, status="error", hint=name)
     unfinished = Unfinished(source=name, diagnostics=(unread,))
-    return [checked, fixed, converted, refused, Verified(source=name, file=name, parity=report), unfinished]
+    kept = KeptResult(
+        source=name,
+        before=name,
+        now=name,
+        was=name,
+        verdict=name,
+        worse=(name,),
+        otherwise=(name,),
+        gone=(name,),
+        new=(name,),
+        outputs=(KeptOutput(name=name, snr_db=(None, 1.0)),),
+        findings_new=(found,),
+    )
+    return [checked, fixed, converted, refused, Verified(source=name, file=name, parity=report), unfinished, kept]
 
 
 UNREAD = Unfinished(
@@ -444,6 +458,21 @@ UNWRITTEN = Unfinished(
         ),
     ),
 )
+
+WORSE = KeptResult(
+    source=SOURCE,
+    before="mnncompat.lock",
+    now="MNN 3.6.1",
+    was="equal",
+    verdict="within",
+    worse=("was equal, is within a ratio only",),
+    otherwise=("the model's file is another one",),
+    sizes=(1000, 900),
+    gone=("Convolution conv1",),
+    new=("Raster conv1",),
+    outputs=(KeptOutput(name="logits", snr_db=(math.inf, 60.5)),),
+)
+AS_BEFORE = KeptResult(source="other.onnx", before="mnncompat.lock", now="MNN 3.6.1", was="equal", verdict="equal")
 
 SUBJECTS: dict[str, list[Subject]] = {
     "check": [check(WHOLE_MODEL, UNDECLARED, POOL, WIDE, UNKNOWN)],
@@ -490,6 +519,15 @@ SUBJECTS: dict[str, list[Subject]] = {
     "verify-not-exercised": [Verified(source=SOURCE, file="digits.mnn", parity=UNEXERCISED)],
     "verify-different": [Verified(source=SOURCE, file="digits.mnn", parity=DIFFERENT)],
     "verify-nothing": [Verified(source="", file="digits.mnn", parity=parity())],
+    "kept": [
+        WORSE,
+        AS_BEFORE,
+        replace(AS_BEFORE, source="new.onnx", was=None),
+        replace(AS_BEFORE, source="third.onnx", otherwise=("MNN 3.5.0 -> 3.6.1",)),
+        UNREAD,
+    ],
+    "kept-one": [AS_BEFORE],
+    "kept-written": [replace(WORSE, written=True), replace(AS_BEFORE, source="new.onnx", was=None, written=True)],
     "unfinished": [check(WIDE), UNREAD, replace(check(), model="third.onnx"), UNWRITTEN],
     "hostile": hostile(HOSTILE),
     "long": hostile(LONG),

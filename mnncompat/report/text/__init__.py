@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mnncompat.report.text.page import Page
@@ -29,7 +29,7 @@ def render(
 
         totals.write(page, subjects)
         page.blank()
-    for number, subject in enumerate(subjects):
+    for number, subject in enumerate(_shown(page, subjects)):
         if number:
             page.blank()
         _section(page, subject, applicability)
@@ -41,9 +41,33 @@ def render(
         check.write_total(page, checks)
     if len(subjects) > 1 and len(checks) < len(subjects):
         from mnncompat.report.text import unfinished
+        from mnncompat.results.kept import KeptResult
 
+        kept_results = [subject for subject in subjects if isinstance(subject, KeptResult)]
+        if kept_results:
+            from mnncompat.report.text import kept
+
+            page.blank()
+            kept.write_total(page, kept_results)
         unfinished.write_total(page, subjects)
     return page.text()
+
+
+def _shown(page: Page, subjects: Sequence[Subject]) -> Iterator[Subject]:
+    """The results that have a section; of several models those about which there is nothing to say have none."""
+    for subject in subjects:
+        if len(subjects) > 1 and not page.verbose and _says_nothing(subject):
+            continue
+        yield subject
+
+
+def _says_nothing(subject: Subject) -> bool:
+    if isinstance(subject, CheckResult):
+        ignored = any(each.by == "configuration" for each in subject.suppressed)
+        return not (subject.diagnostics or subject.backends or ignored)
+    from mnncompat.results.kept import KeptResult
+
+    return isinstance(subject, KeptResult) and subject.state == "as before"
 
 
 def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicability]) -> None:
@@ -54,6 +78,7 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
         return
     from mnncompat.report.subject import Verified
     from mnncompat.results.diagnosis import Diagnosis
+    from mnncompat.results.kept import KeptResult
     from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
     match subject:
@@ -73,6 +98,10 @@ def _section(page: Page, subject: Subject, applicability: Mapping[str, Applicabi
             from mnncompat.report.text import diagnosis
 
             diagnosis.write(page, subject)
+        case KeptResult():
+            from mnncompat.report.text import kept
+
+            kept.write(page, subject)
         case Verified():
             from mnncompat.report.text import parity
 

@@ -115,6 +115,7 @@ def measured(
 
 def _record(model: Model, gate: GateOptions, path: str) -> tuple[Conversion, Record]:
     """Convert a model in a temporary folder, and what to keep of that."""
+    from mnncompat.converting.kept_placement import fallbacks
     from mnncompat.converting.lock_record import record_of
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.files.scratch import ScratchFolder
@@ -132,7 +133,18 @@ def _record(model: Model, gate: GateOptions, path: str) -> tuple[Conversion, Rec
             file=file,
             expected=_expected(data),
         )
+        record = replace(record, fallbacks=fallbacks(file, _backends(Path(model.name)), record.mnn))
         return replace(result, out=None), record
+
+
+def _backends(model: Path) -> tuple[str, ...]:
+    """The backends that the configuration names for a model."""
+    from mnncompat.cli.config import configured
+    from mnncompat.cli.project import project
+
+    known = project()
+    mine = known.settings("convert", model, None).get("backend") if known else None
+    return options.split_names(mine or configured("backend") or [], "backend")
 
 
 def _expected(data: Path) -> Mapping[str, np.ndarray]:

@@ -56,6 +56,7 @@ class Record:
         tried: Operators that were tried; 0 if that was not measured.
         errors: Rules with findings of level error in the model that was converted.
         nodes: Ops of the converted file: type and name.
+        fallbacks: Ops of the converted file that the project's backends leave to others; see `kept_placement`.
         outputs: By name.
         latency_ratio: Time of the model converted as it is by that of the file; None if not measured.
     """
@@ -72,6 +73,7 @@ class Record:
     tried: int = 0
     errors: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
     latency_ratio: float | None = None
 

@@ -128,6 +128,9 @@ def _file(before: Record, now: Record, limits: Limits) -> Iterator[str]:
         yield f"more ops: {len(before.nodes)} before, {len(now.nodes)} now: {_difference(before, now)}"
     elif _new_types(before, now):
         yield f"other ops: {_difference(before, now)}"
+    gained = list((Counter(now.fallbacks) - Counter(before.fallbacks)).elements())
+    if gained and len(now.fallbacks) > len(before.fallbacks):
+        yield f"falls back: {_listed(gained)}"
     if before.latency_ratio and now.latency_ratio and now.latency_ratio * LATENCY_LOSS < before.latency_ratio:
         yield f"slower against the model as it is: {before.latency_ratio:.2f} before, {now.latency_ratio:.2f} now"
 
@@ -148,8 +151,12 @@ def _difference(before: Record, now: Record) -> str:
 def _named(nodes: Sequence[str], what: str) -> str:
     if not nodes:
         return ""
-    more = f" and {len(nodes) - _MOST_NAMES} more" if len(nodes) > _MOST_NAMES else ""
-    return f"{', '.join(nodes[:_MOST_NAMES])}{more} {'is' if len(nodes) == 1 else 'are'} {what}"
+    return f"{_listed(nodes)} {'is' if len(nodes) == 1 else 'are'} {what}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _outputs(before: Record, now: Record, limits: Limits) -> Iterator[str]:

@@ -64,6 +64,7 @@ def with_output(**values: object) -> Record:
         (replace(with_output(sample=(3.0, 1.0, -2.0, 0.5)), sha256="2"), "the model computes something else"),
         (replace(with_output(sample=(1.0, -2.0)), sha256="2"), "the model computes something else"),
         (replace(BEFORE, latency_ratio=0.9), "slower"),
+        (replace(BEFORE, fallbacks=("nnapi: Scale norm",)), "falls back: nnapi: Scale norm"),
     ],
 )
 def test_what_is_worse_is_named(now: Record, told: str) -> None:
@@ -117,6 +118,7 @@ records = st.builds(
     size=st.integers(0, 2**60),
     session=st.none() | st.booleans(),
     errors=st.lists(texts, max_size=3).map(tuple),
+    fallbacks=st.lists(texts, max_size=3).map(tuple),
     nodes=st.lists(texts, max_size=3).map(tuple),
     outputs=st.dictionaries(texts, outputs, max_size=3),
     latency_ratio=st.none() | numbers,
@@ -197,3 +199,56 @@ def test_regressions_are_caught_and_what_is_unchanged_is_quiet(
     onnx.save(permuted(proto), tmp_path / "head.onnx")
     assert any("computes something else" in each for each in item(1)["worse"])
     assert not (tmp_path / "head.mnn").exists()
+
+
+DETECTOR = """
+<ir_version: 8, opset_import: ["" : 13]>
+g (float[N,3,8,8] image) => (float[N,4,8,8] boxes) {
+    h = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(image, w1)
+    r = %s(h)
+    boxes = Conv<kernel_shape=[1,1]>(r, w2)
+}
+"""
+
+
+def detector(activation: str = "Relu") -> ModelProto:
+    proto = onnx.parser.parse_model(DETECTOR % activation)
+    for name, shape in (("w1", (64, 3, 3, 3)), ("w2", (4, 64, 1, 1))):
+        values = np.random.default_rng(1).standard_normal(shape).astype(np.float32) * 0.3
+        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    return proto
+
+
+def test_an_op_that_falls_back_and_a_larger_file_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for name in ("a", "b", "c"):
+        onnx.save(detector(), tmp_path / "models" / f"{name}.onnx")
+    (tmp_path / "models" / "damaged.onnx").write_bytes(b"\x08\x08")
+    settings = """[tool.mnncompat]\nbackend = ["nnapi"]\nexclude = ["damaged.onnx"]\nignore = ["MNN1"]\n
+        [[tool.mnncompat.models]]\npath = "models/*.onnx"\n"""
+    (tmp_path / "pyproject.toml").write_text(f"{settings}\nfp16 = true\n")
+    assert main(["ci", "--update", "-q"]) == 0
+    assert capsys.readouterr().out.endswith("3 models: 3 new\n")
+    assert main(["ci", "-q"]) == 0
+    assert capsys.readouterr().out == "3 models: 3 as before\n"
+
+    onnx.save(detector("Elu"), tmp_path / "models" / "b.onnx")
+    (tmp_path / "pyproject.toml").write_text(
+        f"{settings}\nfp16 = true\n[[tool.mnncompat.models]]\npath = 'models/c.onnx'\nfp16 = false\n"
+    )
+    assert main(["ci", "-q", "--output-format", "json"]) == 1
+    found = {each["source"]: each for each in json.loads(capsys.readouterr().out)["results"]}
+    assert {name: each["state"] for name, each in found.items()} == {
+        "models/a.onnx": "as before",
+        "models/b.onnx": "worse",
+        "models/c.onnx": "worse",
+    }
+    assert any(each.startswith("falls back: nnapi: ELU r") for each in found["models/b.onnx"]["worse"])
+    before, now = found["models/c.onnx"]["sizes"]
+    assert now > 1.5 * before
+    assert any(
+        each.startswith(f"the file has grown from {before} to {now} bytes") for each in found["models/c.onnx"]["worse"]
+    )

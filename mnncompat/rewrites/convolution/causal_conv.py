@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
+from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.base import Example
@@ -30,9 +30,9 @@ class CausalConv(NodeRewrite):
         present = Slice(all, last k - 1)
 
     **Algebra.** The operator's definition. Without a past there are zeros before the input: padding of the convolution
-    if the present state is not used. SiLU is ``y * Sigmoid(y)``.
+    if the present state is not used. SiLU is ``y * Sigmoid(y)``. The states of a kernel of 1 have no elements.
 
-    **Refuses** weights of unknown shape, and a present state without elements (k = 1) that is used.
+    **Refuses** weights of unknown shape.
 
     **Why this form.** MNN makes of the 1-D form a 2-D depthwise convolution of height 1 as well, with more nodes around
     it.
@@ -50,8 +50,6 @@ class CausalConv(NodeRewrite):
         x, weight = new.input(0), new.input(1)
         channels, kernel = weight.dim(0), weight.dim(2)
         past = kernel - 1
-        if new.is_output_used(1) and not past:
-            raise NotApplicable("the present state of a kernel of 1 has no elements")
         begin = 0
         if past and new.has(_PAST):
             x = new.concat([new.input(_PAST), x], 2)
@@ -73,8 +71,7 @@ class CausalConv(NodeRewrite):
         result = new.squeeze(result, [2])
         if (node.attribute("activation") or "none") != "none":
             result = result * new.op("Sigmoid", result)
-        state = new.slice(x, [-past], [(1 << 31) - 1], [2]) if new.is_output_used(1) else None
-        return [result, state]
+        return [result, _present(new, x, past) if new.is_output_used(1) else None]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -95,11 +92,19 @@ class CausalConv(NodeRewrite):
                 becomes="Conv, Squeeze, 2 Unsqueeze",
                 opset=27,
             ),
-            refused(
+            rewritten(
                 "empty state",
-                "has no elements",
                 """(float[1,4,6] x) => (float[1,4,6] y, float[1,4,0] present)
                 { y, present = CausalConvWithState(x, w) }""",
+                becomes="Conv, Slice, Squeeze, Unsqueeze",
+                opset=27,
+                w=(4, 1, 1),
+            ),
+            rewritten(
+                "empty past, length dynamic",
+                """(float[N,4,L] x, float[N,4,0] past) => (float[N,4,L] y, float[N,4,0] present)
+                { y, present = CausalConvWithState(x, w, , past) }""",
+                becomes="Conv, Identity, Squeeze, Unsqueeze",
                 opset=27,
                 w=(4, 1, 1),
             ),
@@ -110,3 +115,10 @@ class CausalConv(NodeRewrite):
                 w=(4, 1, 3),
             ),
         )
+
+
+def _present(new: SubgraphBuilder, x: Value, past: int) -> Value:
+    """The last elements; the past itself, or nothing of the input, where a kernel of 1 leaves none."""
+    if past:
+        return new.slice(x, [-past], [(1 << 31) - 1], [2])
+    return new.input(_PAST) if new.has(_PAST) else new.slice(x, [0], [0], [2])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
-from mnncompat.graph.protos import Dim, GraphAddress
+from mnncompat.graph.protos import Dim, GraphAddress, import_onnx
 from mnncompat.graph.surgeon_values import find_held_values
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
@@ -232,6 +232,8 @@ class ModelEditor:
         changed = [address for address, editor in self._editors.items() if editor.changed]
         self._touched = {address[:depth] for address in changed for depth in range(len(address) + 1)}
         self._write(result.graph, ())
+        if changed:
+            import_onnx(result)
         if result.ir_version <= _IR_INITIALIZERS_ARE_INPUTS:
             known = {value.name for value in result.graph.input}
             new = [t for t in result.graph.initializer if t.name not in known]

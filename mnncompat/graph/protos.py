@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import onnx
-from onnx import AttributeProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.payloads import is_external
@@ -24,6 +24,8 @@ GraphAddress = tuple[tuple[int, str], ...]
 
 ONNX_DOMAINS = ("", "ai.onnx")
 """Both spell the domain of ONNX's own operators."""
+UNSTATED_OPSET = 17
+"""What a model that imports no opset of ONNX's own gets with its first ONNX operator."""
 ATTRIBUTE_FIELDS: dict[int, str] = {
     AttributeProto.UNDEFINED: "",
     AttributeProto.FLOAT: "f",
@@ -142,6 +144,14 @@ def is_onnx(node: NodeProto) -> bool:
 def onnx_opset(imports: Iterable[OperatorSetIdProto]) -> int | None:
     """Version of ONNX's own operators that a model or a function imports; None if it imports none."""
     return next((entry.version for entry in imports if entry.domain in ONNX_DOMAINS), None)
+
+
+def import_onnx(model: ModelProto) -> None:
+    """Have a model that imports no opset of ONNX's own import `UNSTATED_OPSET`, in front of all others."""
+    if onnx_opset(model.opset_import) is None:
+        others = [*model.opset_import]
+        del model.opset_import[:]
+        model.opset_import.extend([onnx.helper.make_opsetid("", UNSTATED_OPSET), *others])
 
 
 def qualified_op(node: NodeProto) -> str:

@@ -16,6 +16,7 @@ from mnncompat.graph.external_data import ExternalFiles
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import (
+    UNSTATED_OPSET,
     Dim,
     GraphAddress,
     TensorType,
@@ -55,7 +56,7 @@ class ModelView:
         self._infer = infer
         self.model = model
         self.proto = model.skeleton
-        self.opset = onnx_opset(self.proto.opset_import) or 0
+        self.opset = onnx_opset(self.proto.opset_import) or UNSTATED_OPSET
         self.main = GraphView(self, self.proto.graph, None, ())
         self.kept: dict[str, Any] = {}
 

@@ -16,7 +16,8 @@ from mnncompat.rewrites.index import rewrite_named
 
 Array = NDArray[Any]
 CONTRIB, ML = "com.microsoft", "ai.onnx.ml"
-FLOAT, HALF, INT32, INT64 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64
+DOUBLE, FLOAT, HALF = TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.FLOAT16
+INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Configuration:
         constants: Operands that are initializers.
         domain: Of the operator.
         opset: Of ONNX's own domain.
+        version: Of the operator's domain.
         dynamic: Dimensions of operands by (name, axis) that are declared by a symbol.
         reference: Another model that computes the same, where ONNX Runtime has no kernel.
         valid: Which elements of the first output are compared; all by default.
@@ -43,6 +45,7 @@ class Configuration:
     constants: tuple[str, ...] = ()
     domain: str = CONTRIB
     opset: int = 17
+    version: int = 1
     dynamic: dict[tuple[str, int], str] = field(default_factory=dict)
     reference: ModelProto | None = None
     valid: Array | None = None
@@ -69,7 +72,7 @@ class Configuration:
         )
         opsets = [helper.make_opsetid("", self.opset)]
         if self.domain:
-            opsets.append(helper.make_opsetid(self.domain, 3 if self.domain == ML else 1))
+            opsets.append(helper.make_opsetid(self.domain, self.version))
         return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def feeds(self) -> dict[str, Array]:

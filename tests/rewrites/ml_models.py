@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from foreign_models import FLOAT, INT64, ML, Array, Configuration, Draw, normal, pick
+from foreign_models import DOUBLE, FLOAT, INT64, ML, Array, Configuration, Draw, normal, pick
+from onnx import numpy_helper
+
+from mnncompat.parity.runners import OnnxRuntimeRunner
+from mnncompat.results.failures import Failure
 
 
 def _chance(rng: np.random.Generator, share: float = 0.5) -> bool:
@@ -25,7 +29,7 @@ def _of(
     outputs: tuple[int, ...] = (FLOAT,),
     **others: Any,
 ) -> Configuration:
-    return Configuration(op, inputs, attributes, outputs, domain=ML, **others)
+    return Configuration(op, inputs, attributes, outputs, domain=ML, **{"version": 3, **others})
 
 
 def _dynamic(rng: np.random.Generator) -> dict[tuple[str, int], str]:
@@ -268,6 +272,56 @@ def tree_classifier(rng: np.random.Generator) -> Configuration:
     return _of("TreeEnsembleClassifier", {"x": value}, attributes, (INT64, FLOAT), dynamic=_dynamic(rng))
 
 
+def tree_ensemble(rng: np.random.Generator) -> Configuration:
+    """Of version 5 of the domain; nodes may compare with sets, as far as ONNX Runtime loads such trees."""
+    while True:
+        found = _ensemble(rng)
+        if not isinstance(OnnxRuntimeRunner(found.model()).run([]), Failure):
+            return found
+
+
+def _ensemble(rng: np.random.Generator) -> Configuration:
+    """Inner nodes and leaves are numbered apart."""
+    columns, count = int(rng.integers(1, 5)), int(rng.integers(1, 4))
+    element = np.float64 if _chance(rng, 0.25) else np.float32
+    modes = (*MODES, "BRANCH_MEMBER") if _chance(rng) else _modes(rng)
+    forest = _forest(rng, columns, modes)
+    leaf = [mode == "LEAF" for mode in forest["modes"]]
+    own: dict[tuple[int, int], int] = {}
+    inner = leaves = 0
+    for tree, node, is_leaf in zip(forest["treeids"], forest["nodeids"], leaf, strict=True):
+        own[tree, node] = leaves if is_leaf else inner
+        leaves, inner = leaves + is_leaf, inner + (not is_leaf)
+    keyed = zip(forest["treeids"], forest["nodeids"], strict=True)
+    is_leaf_at = dict(zip(keyed, leaf, strict=True))
+    rows = [place for place, each in enumerate(leaf) if not each]
+    attributes: dict[str, Any] = {"n_targets": count, "tree_roots": [], "leaf_targetids": []}
+    for name, ends, leads in (("true", "truenodeids", "trueleafs"), ("false", "falsenodeids", "falseleafs")):
+        keys = [(forest["treeids"][row], forest[f"{name}nodeids"][row]) for row in rows]
+        attributes[f"nodes_{ends}"] = [own[key] for key in keys]
+        attributes[f"nodes_{leads}"] = [int(is_leaf_at[key]) for key in keys]
+    attributes["tree_roots"] = [own[tree, 0] for tree in dict.fromkeys(forest["treeids"])]
+    attributes["leaf_targetids"] = [int(each) for each in rng.integers(0, count, leaves)]
+    kinds = [[*MODES, "BRANCH_MEMBER"].index(forest["modes"][row]) for row in rows]
+    members = [rng.choice(np.arange(-6, 7) / 4, int(rng.integers(1, 4)), replace=False) for _ in range(kinds.count(6))]
+    tensors = {
+        "nodes_splits": np.asarray([forest["values"][row] for row in rows], element),
+        "nodes_modes": np.asarray(kinds, np.uint8),
+        "leaf_weights": np.asarray(_numbers(rng, leaves), element),
+    }
+    if members:
+        tensors["membership_values"] = np.concatenate([[*each, np.nan] for each in members]).astype(element)
+    attributes |= {name: numpy_helper.from_array(value, name) for name, value in tensors.items()}
+    attributes["nodes_featureids"] = [forest["featureids"][row] for row in rows]
+    if "missing_value_tracks_true" in forest:
+        attributes["nodes_missing_value_tracks_true"] = [forest["missing_value_tracks_true"][row] for row in rows]
+    attributes["aggregate_function"] = int(rng.integers(0, 4))
+    attributes["post_transform"] = 3 if count > 1 and element == np.float32 and _chance(rng) else 0
+    value = _samples(rng, columns, forest).astype(element)
+    kind = FLOAT if element == np.float32 else DOUBLE
+    return _of("TreeEnsemble", {"x": value}, attributes, (kind,), dynamic=_dynamic(rng), version=5)
+
+
 DRAWS: dict[str, Draw] = {
     "ArrayFeatureExtractor": extractor,
     "Binarizer": binarizer,
@@ -281,6 +335,7 @@ DRAWS: dict[str, Draw] = {
     "SVMClassifier": svm_classifier,
     "SVMRegressor": svm_regressor,
     "Scaler": scaler,
+    "TreeEnsemble": tree_ensemble,
     "TreeEnsembleClassifier": tree_classifier,
     "TreeEnsembleRegressor": tree_regressor,
 }

@@ -82,10 +82,10 @@ def transform_of(node: NodeFacts) -> str:
 def _softmax_without_zeros(new: SubgraphBuilder, scores: Value) -> Value:
     """Softmax of the scores that are not zero."""
     best = new.reduce("ReduceMax", scores, [1])
-    counts = new.op("Greater", new.op("Abs", scores), np.asarray(_NEARLY_ZERO, np.float32))
+    counts = new.op("Greater", new.op("Abs", scores), np.asarray(_NEARLY_ZERO, scores.element))
     powers = new.op("Exp", scores - best)
     shrunk = scores * new.op("Exp", -best)
-    total = new.reduce("ReduceSum", new.op("Where", counts, powers, np.zeros((), np.float32)), [1])
+    total = new.reduce("ReduceSum", new.op("Where", counts, powers, np.zeros((), scores.element)), [1])
     return new.op("Where", counts, powers, shrunk) / total
 
 

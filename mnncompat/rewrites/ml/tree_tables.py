@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ MODES = {
 """Whether a node is true for a value below, equal to and above its number, and for one that is no number."""
 _LEAF = "LEAF"
 _NUMBERED = ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER")
+_EQUAL, _MEMBER = _NUMBERED.index("BRANCH_EQ"), _NUMBERED.index("BRANCH_MEMBER")
 _DEEPEST = 64
 
 
@@ -112,34 +113,99 @@ def newest(node: NodeFacts, targets: int) -> Forest:
     """Of TreeEnsemble: inner nodes and leaves are numbered apart.
 
     Raises:
-        NotApplicable: A node compares with a set, or trees are too deep.
+        NotApplicable: A node compares with an empty set, or trees are too deep.
     """
-    splits = tensor_array(node.attribute("nodes_splits"))
+    splits, codes, features, missing, ends = without_sets(_inner_nodes(node))
     leaves = tensor_array(node.attribute("leaf_weights"))
-    codes = tensor_array(node.attribute("nodes_modes")).astype(np.int64)
-    if (codes >= len(MODES)).any():
-        raise NotApplicable("a node of a tree compares with a set")
     inner, count = len(splits), len(leaves)
-    follow = []
-    for name, is_leaf in (("true", "nodes_trueleafs"), ("false", "nodes_falseleafs")):
-        to = whole(node, f"nodes_{name}nodeids")
-        follow.append(np.concatenate([np.where(whole(node, is_leaf) != 0, to + inner, to), np.arange(count) + inner]))
+    follow = [np.concatenate([np.where(is_leaf, to + inner, to), np.arange(count) + inner]) for to, is_leaf in ends]
     weights, has = np.zeros((inner + count, targets), leaves.dtype), np.zeros((inner + count, targets), bool)
     rows = np.arange(count) + inner
     weights[rows, whole(node, "leaf_targetids")] = leaves
     has[rows, whole(node, "leaf_targetids")] = True
     modes = [_NUMBERED[code] for code in codes] + [_LEAF] * count
-    missing = whole(node, "nodes_missing_value_tracks_true")
     return _forest(
         whole(node, "tree_roots"),
-        np.concatenate([whole(node, "nodes_featureids"), np.zeros(count, np.int64)]),
+        np.concatenate([features, np.zeros(count, np.int64)]),
         np.concatenate([splits, np.zeros(count, splits.dtype)]),
         follow,
         modes,
-        np.concatenate([missing, np.zeros(count, np.int64)]) if len(missing) else missing,
+        np.concatenate([missing, np.zeros(count, np.int64)]),
         weights,
         has,
     )
+
+
+class InnerNodes(NamedTuple):
+    """Nodes of TreeEnsemble that compare.
+
+    Attributes:
+        splits: What each compares with.
+        codes: How, as ONNX numbers it.
+        features: The columns.
+        missing: Whether no number makes it true.
+        ends: Where it leads if it is true, and if it is not: numbers, and whether they are those of leaves.
+        sets: What the nodes compare with that compare with a set, in their order.
+    """
+
+    splits: np.ndarray
+    codes: np.ndarray
+    features: np.ndarray
+    missing: np.ndarray
+    ends: list[tuple[np.ndarray, np.ndarray]]
+    sets: list[np.ndarray]
+
+
+def _inner_nodes(node: NodeFacts) -> InnerNodes:
+    splits = tensor_array(node.attribute("nodes_splits"))
+    ends = []
+    for name, is_leaf in (("true", "nodes_trueleafs"), ("false", "nodes_falseleafs")):
+        ends.append((whole(node, f"nodes_{name}nodeids"), whole(node, is_leaf) != 0))
+    missing = whole(node, "nodes_missing_value_tracks_true")
+    stated = node.attribute("membership_values")
+    members = np.zeros(0) if stated is None else tensor_array(stated)
+    parts = np.split(members, np.flatnonzero(np.isnan(members)))
+    return InnerNodes(
+        splits,
+        tensor_array(node.attribute("nodes_modes")).astype(np.int64),
+        whole(node, "nodes_featureids"),
+        missing if len(missing) else np.zeros(len(splits), np.int64),
+        ends,
+        [each[~np.isnan(each)] for each in parts],
+    )
+
+
+def without_sets(
+    given: InnerNodes,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """The nodes with a chain of comparisons for equality in place of each with a set.
+
+    The first of a chain has the number of the node, the others come behind all nodes. Each leads where the node leads
+    if it holds, and to the next one otherwise.
+
+    Raises:
+        NotApplicable: A set is empty, or missing.
+    """
+    rows = [list(each) for each in zip(given.splits, given.codes, given.features, given.missing, strict=True)]
+    ends = [list(zip(to, is_leaf, strict=True)) for to, is_leaf in given.ends]
+    sets = iter(given.sets)
+    for row in np.flatnonzero(given.codes == _MEMBER).tolist():
+        members = next(sets, np.zeros(0))
+        if not len(members):
+            raise NotApplicable("a node of a tree compares with an empty set")
+        otherwise = ends[1][row]
+        rows[row][:2] = members[0], _EQUAL
+        last = row
+        for member in members[1:]:
+            ends[1][last] = (len(rows), False)
+            last = len(rows)
+            rows.append([member, _EQUAL, *rows[row][2:]])
+            ends[0].append(ends[0][row])
+            ends[1].append(otherwise)
+        ends[1][last] = otherwise
+    splits, codes, features, missing = (np.asarray(each) for each in zip(*rows, strict=True))
+    places = [(np.asarray([to for to, _ in each]), np.asarray([leaf for _, leaf in each], bool)) for each in ends]
+    return splits.astype(given.splits.dtype), codes, features, missing, places
 
 
 def _forest(

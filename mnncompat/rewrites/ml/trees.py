@@ -40,6 +40,7 @@ _OPS: dict[tuple[int, ...], str] = {
 }
 _SUM, _AVERAGE, _MIN, _MAX = "SUM", "AVERAGE", "MIN", "MAX"
 _AGGREGATES = {0: _AVERAGE, 1: _SUM, 2: _MIN, 3: _MAX}
+_EXCHANGED = (1, 2)
 _TRANSFORMS = {0: "NONE", 1: "SOFTMAX", 2: "LOGISTIC", 3: "SOFTMAX_ZERO", 4: "PROBIT"}
 
 
@@ -103,11 +104,11 @@ def _holds(new: SubgraphBuilder, values: Value, limits: Value, kinds: np.ndarray
     is_nan = bool(inner[:, 3].any())
     found: Value | None = None
     if len(single) == 1 and next(iter(single)) in _OPS:
-        found = new.op(_OPS[next(iter(single))], values, limits)
+        found = _compared(new, _OPS[next(iter(single))], values, limits)
     else:
         for column, op in enumerate(("Less", "Equal", "Greater")):
             if kinds[:, column].any():
-                part = new.op("And", new.op(op, values, limits), _flags(new, kinds[:, column], place))
+                part = new.op("And", _compared(new, op, values, limits), _flags(new, kinds[:, column], place))
                 found = part if found is None else new.op("Or", found, part)
     if found is None:
         raise NotApplicable("nodes that never hold")
@@ -115,6 +116,13 @@ def _holds(new: SubgraphBuilder, values: Value, limits: Value, kinds: np.ndarray
         strange = new.op("And", new.op("IsNaN", values), _flags(new, kinds[:, 3], place))
         found = new.op("Or", found, strange)
     return found
+
+
+def _compared(new: SubgraphBuilder, op: str, values: Value, limits: Value) -> Value:
+    """A comparison of numbers; MNN's Equal does not take -0 for 0, the others do."""
+    if op != "Equal":
+        return new.op(op, values, limits)
+    return new.op("And", new.op("LessOrEqual", values, limits), new.op("GreaterOrEqual", values, limits))
 
 
 def _flags(new: SubgraphBuilder, table: np.ndarray, place: Value | None) -> Value:
@@ -164,6 +172,11 @@ def _ensemble(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     forest = newest(node, int(node.attribute("n_targets") or 1))
     stated = node.attribute("aggregate_function")
     kind, transform = _AGGREGATES[1 if stated is None else int(stated)], node.attribute("post_transform")
+    if transform in _EXCHANGED and forest.weights.shape[1] > 1:
+        other = _TRANSFORMS[3 - int(transform)]
+        raise NotApplicable(
+            f"post_transform {transform} is {_TRANSFORMS[transform]} for ONNX, and {other} for ONNX Runtime 1.32"
+        )
     scores = _regression(new, forest, np.zeros(0), kind, _TRANSFORMS[int(transform or 0)])
     return [new.cast(scores, new.input(0).dtype)]
 

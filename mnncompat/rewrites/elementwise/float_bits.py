@@ -32,7 +32,7 @@ class Layout(NamedTuple):
         return self.mantissa + self.exponents.bit_length()
 
 
-LAYOUTS = {TensorProto.FLOAT: Layout(23, 256, 127), TensorProto.FLOAT16: Layout(10, 32, 15)}
+LAYOUTS: dict[int, Layout] = {TensorProto.FLOAT: Layout(23, 256, 127), TensorProto.FLOAT16: Layout(10, 32, 15)}
 """Of the types that MNN holds without a loss."""
 
 

@@ -22,7 +22,6 @@ from mnncompat.rewrites.ml.scores import (
     second_column,
     transform_of,
     transformed,
-    two_columns,
 )
 from mnncompat.rewrites.ml.tree_tables import Forest, array_of, classic, newest
 
@@ -119,7 +118,9 @@ def _holds(new: SubgraphBuilder, values: Value, limits: Value, kinds: np.ndarray
 
 
 def _compared(new: SubgraphBuilder, op: str, values: Value, limits: Value) -> Value:
-    """A comparison of numbers; MNN's Equal does not take -0 for 0, the others do."""
+    """A comparison of numbers in which -0 is 0, as it is not in MNN's Equal and Less."""
+    if op == "Less":
+        return new.op("Greater", limits, values)
     if op != "Equal":
         return new.op(op, values, limits)
     return new.op("And", new.op("LessOrEqual", values, limits), new.op("GreaterOrEqual", values, limits))
@@ -225,9 +226,7 @@ def _one_score(
     single = new.cast(score, TensorProto.FLOAT)
     if kind == "PROBIT":
         raise NotApplicable("PROBIT of a single score with two classes")
-    if positive:
-        return [label, two_columns(new, (1.0 - single, single))]
-    return [label, second_column(new, single, kind, (-single, single))]
+    return [label, second_column(new, single, kind, (1.0 - single if positive else -single, single))]
 
 
 EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]]] = {

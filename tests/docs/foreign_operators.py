@@ -56,7 +56,7 @@ REFUSED: Mapping[str, str] = {
     "LinearClassifier": "labels that are strings; PROBIT of one score for two classes",
     "OneHotEncoder": "categories that are strings",
     "SVMClassifier": "labels that are strings; probabilities of more than 8 classes; linear ones of two classes",
-    "TreeEnsemble": "comparisons with sets; trees of more than 64 comparisons",
+    "TreeEnsemble": "trees of more than 64 comparisons; SOFTMAX and LOGISTIC, which ONNX Runtime exchanges",
     "TreeEnsembleClassifier": "labels that are strings; trees of more than 64 comparisons; leaves that tell nothing of "
     "a class; two classes with a number for each beforehand",
     "TreeEnsembleRegressor": "trees of more than 64 comparisons",

@@ -82,27 +82,7 @@ class CastBits(NodeRewrite):
             rewritten(
                 "to itself", "(float[6] x) => (float[6] y) { y = BitCast<to=1>(x) }", becomes="Identity", opset=26
             ),
-            rewritten(
-                "floats as integers",
-                "(float[6] x) => (int32[6] y) { y = BitCast<to=6>(x) }",
-                becomes="""Abs, 2 Add, 3 Cast, Div, Equal, 3 Gather, 2 Greater, GreaterOrEqual,
-                2 Less, 2 Mul, Neg, Not, 2 Or, ReduceSum, Squeeze, Unsqueeze, 4 Where""",
-                opset=26,
-            ),
-            rewritten(
-                "16 bits",
-                "(float16[N,2] x) => (uint16[N,2] y) { y = BitCast<to=4>(x) }",
-                becomes="""Abs, 2 Add, 5 Cast, Div, Equal, 3 Gather, 2 Greater, GreaterOrEqual,
-                2 Less, 2 Mul, Neg, Not, 2 Or, ReduceSum, Squeeze, Unsqueeze, 4 Where""",
-                opset=26,
-            ),
-            rewritten(
-                "integers as floats",
-                "(int32[6] x) => (float[6] y) { h = Mul(x, k) y = BitCast<to=1>(h) }",
-                becomes="3 Add, Cast, Div, 2 Equal, 3 Gather, Less, 5 Mul, Sub, 4 Where",
-                opset=26,
-                k=np.asarray(10_000_019, np.int32),
-            ),
+            *_floats(),
             refused(
                 "double",
                 "the bits of DOUBLE are read as INT64",
@@ -111,3 +91,30 @@ class CastBits(NodeRewrite):
             ),
             unchanged("Cast", "(float[6] x) => (int32[6] y) { y = Cast<to=6>(x) }", opset=26),
         )
+
+
+def _floats() -> tuple[Example, ...]:
+    """Floats of 32 and 16 bits, both ways."""
+    return (
+        rewritten(
+            "floats as integers",
+            "(float[6] x) => (int32[6] y) { y = BitCast<to=6>(x) }",
+            becomes="""Abs, 2 Add, 3 Cast, Div, Equal, 3 Gather, 2 Greater, GreaterOrEqual,
+            2 Less, 2 Mul, Neg, Not, 2 Or, ReduceSum, Squeeze, Unsqueeze, 4 Where""",
+            opset=26,
+        ),
+        rewritten(
+            "16 bits",
+            "(float16[N,2] x) => (uint16[N,2] y) { y = BitCast<to=4>(x) }",
+            becomes="""Abs, 2 Add, 5 Cast, Div, Equal, 3 Gather, 2 Greater, GreaterOrEqual,
+            2 Less, 2 Mul, Neg, Not, 2 Or, ReduceSum, Squeeze, Unsqueeze, 4 Where""",
+            opset=26,
+        ),
+        rewritten(
+            "integers as floats",
+            "(int32[6] x) => (float[6] y) { h = Mul(x, k) y = BitCast<to=1>(h) }",
+            becomes="3 Add, Cast, Div, 2 Equal, 3 Gather, Less, 5 Mul, Sub, 4 Where",
+            opset=26,
+            k=np.asarray(10_000_019, np.int32),
+        ),
+    )

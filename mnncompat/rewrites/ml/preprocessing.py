@@ -11,7 +11,7 @@ from onnx import TensorProto
 from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.rewrites.core.examples import refused, rewritten
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
-from mnncompat.rewrites.ml.scores import floats, whole
+from mnncompat.rewrites.ml.scores import equal, floats, whole
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.base import Example
@@ -97,7 +97,7 @@ def _imputer(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     if value.is_float:
         stated, given = node.attribute("replaced_value_float"), floats(node, "imputed_value_floats")
         number = 0.0 if stated is None else float(stated)
-        hit = new.op("IsNaN", value) if np.isnan(number) else new.op("Equal", value, number)
+        hit = new.op("IsNaN", value) if np.isnan(number) else equal(new, value, np.asarray(number, value.element))
     else:
         given = whole(node, "imputed_value_int64s")
         hit = new.op("Equal", value, np.asarray(node.attribute("replaced_value_int64") or 0, value.element))
@@ -172,7 +172,7 @@ def _labels(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         other = np.asarray(-1 if stated is None else stated, values.dtype)
     value = new.input(0)
     wider = new.unsqueeze(value, (value.rank,))
-    same = new.op("Equal", wider, keys.astype(value.element))
+    same = equal(new, wider, keys.astype(value.element))
     if keys.dtype.kind == "f" and np.isnan(keys).any():
         both = new.op("And", new.op("IsNaN", wider), np.isnan(keys))
         same = new.op("Or", same, both)

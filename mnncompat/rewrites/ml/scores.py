@@ -108,3 +108,10 @@ def second_column(new: SubgraphBuilder, score: Value, kind: str, columns: Sequen
 def two_columns(new: SubgraphBuilder, columns: Sequence[Value]) -> Value:
     """Columns side by side."""
     return new.op("Concat", *columns, axis=1)
+
+
+def equal(new: SubgraphBuilder, value: Value, numbers: np.ndarray) -> Value:
+    """Whether values are equal to numbers; MNN's Equal does not take -0 for 0."""
+    if numbers.dtype.kind != "f" or numbers.all():
+        return new.op("Equal", value, numbers)
+    return new.op("And", new.op("LessOrEqual", value, numbers), new.op("GreaterOrEqual", value, numbers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, parser
 
 RNG = np.random.default_rng(7)
 
@@ -49,3 +49,22 @@ def head() -> ModelProto:
     weights = {"k": array(5, 3, 3, 3), "w1": array(80, 7), "b1": array(7), "w2": array(4, 7), "b2": array(4)}
     weights |= {"scale": array(7), "shift": array(7), "mean": array(7), "variance": array(7) ** 2 + np.float32(1)}
     return model_of(nodes, {"x": ["n", 3, 6, 6]}, {"y": ["n", 4]}, weights)
+
+
+DETECTOR = """
+<ir_version: 8, opset_import: ["" : 13]>
+g (float[N,3,8,8] image) => (float[N,4,8,8] boxes) {
+    h = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(image, w1)
+    r = %s(h)
+    boxes = Conv<kernel_shape=[1,1]>(r, w2)
+}
+"""
+
+
+def detector(activation: str = "Relu") -> ModelProto:
+    """Two convolutions with an activation between them, for images of 8x8."""
+    proto = parser.parse_model(DETECTOR % activation)
+    for name, shape in (("w1", (64, 3, 3, 3)), ("w2", (4, 64, 1, 1))):
+        values = np.random.default_rng(1).standard_normal(shape).astype(np.float32) * 0.3
+        proto.graph.initializer.append(numpy_helper.from_array(values, name))
+    return proto

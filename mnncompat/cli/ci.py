@@ -47,7 +47,7 @@ def ci(
     Models and their settings are those of `mnncompat convert`; nothing is published. What counts as worse: the
     verdict, the size, ops that were not there, operators that the proof does not exercise any more, the Session API,
     findings of level error, outputs, and a model that computes something else. Exit status 1 if something is worse or a
-    model is not in the file; 2 if a model could not be worked on: --update then leaves the file as it is.
+    model is not in the file; 2 if a model could not be worked on: --update leaves what the file says of that.
     """
     reporting = reports.begin()
     from mnncompat.converting.lock_file import lock_text, read_lock
@@ -61,13 +61,10 @@ def ci(
     asked |= {"memory_limit": memory_limit, "timeout": timeout}
     given = {name: value for name, value in asked.items() if value is not None}
     now, failed = measured(search.models(models) if models else None, given, lock)
-    written = update and not failed
-    if written:
+    if update:
         write_atomically(lock, lock_text({**_kept(before, lock), **now}).encode())
         note(f"wrote {lock}")
-    elif update:
-        note(f"{lock} is as it was: a model could not be worked on")
-    found = [compared(each, before.get(path), before_is=str(lock), written=written) for path, each in now.items()]
+    found = [compared(each, before.get(path), before_is=str(lock), written=update) for path, each in now.items()]
     report([*found, *failed], reporting)
     if failed:
         raise Ended(EXIT_ERROR)

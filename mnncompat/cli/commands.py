@@ -19,6 +19,7 @@ COMMANDS = (
     "probe",
     "rule",
     "score",
+    "upgrade",
 )
 """In the order of the help."""
 

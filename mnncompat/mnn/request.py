@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP = """
 import importlib.util, json, sys
-package, program, places = json.loads(sys.argv[1])
-sys.path += [each for each in places if each not in sys.path]
+package, program, first, last = json.loads(sys.argv[1])
+sys.path[:] = [*first, *(each for each in sys.path if each not in first)]
+sys.path += [each for each in last if each not in sys.path]
 spec = importlib.util.spec_from_file_location(
     "mnncompat", package + "/__init__.py", submodule_search_locations=[package]
 )
@@ -135,20 +136,29 @@ def python_command(program: str, *, python: Path | None = None) -> list[str]:
         if not _places("MNN"):
             raise RunnerError("MNN is not installed", hint="install it with: pip install MNN")
         places = dict.fromkeys(place for name in _NEEDED for place in _places(name))
-    found = json.dumps([str(_PACKAGE), program, list(places)])
+    stated = [each for each in places if each in _python_path()]
+    found = json.dumps([str(_PACKAGE), program, stated, list(places)])
     return [str(python or sys.executable), "-I", "-B", "-X", "utf8", "-c", _BOOTSTRAP, found]
 
 
 def _places(name: str) -> list[str]:
     """Folders in which the parent finds a module. The child is isolated from the user's paths, and searches these last.
 
-    Of mnncompat itself it loads the very package that the parent runs, which may be a checkout that is not installed.
+    Those that `PYTHONPATH` names come first there as well: whoever sets it means the MNN in them. The working directory
+    never does: it may be somebody's repository. Of mnncompat itself the child loads the very package that the parent
+    runs, which may be a checkout that is not installed.
     """
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         return []
     origin = Path(spec.origin).resolve()
     return [str(origin.parent.parent if spec.submodule_search_locations else origin.parent)]
+
+
+def _python_path() -> list[str]:
+    """The folders that the user's environment puts before those of the interpreter."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [str(Path(each).resolve()) for each in named if Path(each).is_absolute()]
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -410,7 +410,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_the_child_runs_the_package_of_the_parent(limits: Limits) -> None:
-    package, _program, places = json.loads(request.python_command("worker")[-1])
+    package, _program, _first, places = json.loads(request.python_command("worker")[-1])
     assert Path(package) == Path(mnncompat.__path__[0]).resolve()
     assert places
     with working_directory() as directory:

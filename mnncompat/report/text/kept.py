@@ -29,4 +29,5 @@ def write_total(page: Page, results: Sequence[KeptResult]) -> None:
     """Write how many models are in which state."""
     found = Counter(each.state for each in results)
     states = ", ".join(f"{found[state]} {state}" for state in _STYLES if found[state])
-    page.line(f"{counted(len(results), 'model')}: {states}", style=Style.BOLD)
+    against = f"under {results[0].now} against {results[0].before}"
+    page.line(f"{counted(len(results), 'model')} {against}: {states}", style=Style.BOLD)

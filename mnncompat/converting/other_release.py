@@ -1,0 +1,95 @@
+"""Another release of MNN, in a folder of its own in the user's cache, and mnncompat run with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnncompat.errors import OutputError, RunnerError
+from mnncompat.files.user_cache import cache_folder
+from mnncompat.support.releases import installed_version
+
+_SECONDS = 900
+"""Of an installation."""
+_COMPLETE = "complete"
+
+
+def release_folder(release: str) -> Path | None:
+    """The folder that holds a release, installed there if it is not yet; None for the one that is installed anyway.
+
+    Args:
+        release: Of MNN, such as ``3.5.0``.
+
+    Raises:
+        RunnerError: pip is missing, or does not install it.
+        OutputError: There is no place for it.
+    """
+    if release == installed_version():
+        return None
+    cache = cache_folder()
+    if cache is None:
+        raise OutputError(f"there is no place for MNN {release}: no home folder", hint="set XDG_CACHE_HOME to a folder")
+    folder = cache / "releases" / f"{release}-python{sys.version_info.major}.{sys.version_info.minor}"
+    if (folder / _COMPLETE).exists():
+        return folder
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        _install(release, part)
+        (part / _COMPLETE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        part.replace(folder)
+    except OSError as error:
+        raise OutputError(
+            f"MNN {release} cannot be put into {folder}: {error.strerror or error}", hint="check the space there"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _install(release: str, place: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--no-compile", "--target", str(place), f"MNN=={release}"]
+    try:
+        done = subprocess.run(  # noqa: S603 - pip of this environment
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunnerError(f"pip did not end in {_SECONDS} s", hint="is the network reachable? run it again") from error
+    if not done.returncode:
+        return
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    if any("No module named pip" in line for line in lines):
+        raise RunnerError(
+            "pip is not installed in the environment of mnncompat",
+            hint=f"install it: {Path(sys.executable).name} -m ensurepip, or `uv pip install pip`",
+        )
+    told = next((line.strip()[:300] for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
+    raise RunnerError(
+        f"pip cannot install MNN {release} for this Python: {told}", hint="`pip index versions MNN` lists the releases"
+    )
+
+
+def run_with(folder: Path | None, words: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run mnncompat with the MNN of a folder; what it prints is in the result.
+
+    Args:
+        folder: Of `release_folder`; None for the MNN that is installed.
+        words: The command line.
+    """
+    package = Path(__file__).resolve().parents[2]
+    before = [str(each) for each in (folder, package) if each is not None]
+    path = os.pathsep.join([*before, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # -P: nothing is imported from the working directory, which is somebody's repository.
+    return subprocess.run(  # noqa: S603 - this program
+        [sys.executable, "-P", "-m", "mnncompat", *words],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )

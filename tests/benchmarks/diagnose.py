@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import onnx
@@ -26,7 +26,20 @@ from plant_models import drawn_weights  # noqa: E402 - of the tests
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 MODELS = (LIGHT / "light_squeezenet.onnx", LIGHT / "light_inception_v1.onnx")
 LIMIT = 1 / 8
-CONVERT = "import _tools, sys; _tools.mnnconvert(['MNNConvert', *sys.argv[1:]])"
+LAUNCHER = """
+import _tools, os, sys
+words = ["-f", "ONNX", "--bizCode", "MNN", "--modelFile", "onnx/test.onnx", "--MNNModel", "cache.mnn"]
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1), os.dup2(said, 2)
+        _tools.mnnconvert(["MNNConvert", *words, "--keepInputFormat=1", "--testdir", "onnx"])
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+"""Starts the converter as quickly as a program of its own does, which an interpreter would not."""
 
 
 def main() -> int:
@@ -76,8 +89,8 @@ def _used(command: list[str]) -> Used:
 
 
 def _bisect(path: Path) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        name, steps = Bisection(onnx.load(path), Path(folder)).run()
+    with tempfile.TemporaryDirectory() as folder, Bisection(onnx.load(path), Path(folder)) as bisection:
+        name, steps = bisection.run()
     print(f"{name}, {steps} conversions")
     return 0
 
@@ -110,9 +123,15 @@ def with_fault(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class Bisection:
-    """The algorithm of tools/script/testMNNFromOnnx.py, DEBUG."""
+    """The algorithm of tools/script/testMNNFromOnnx.py, DEBUG.
+
+    The dominators between the first node and the first output are bisected. Between the two of them that are left, the
+    inputs of the wrong node are tried one by one, and where that leads behind another dominator, it is bisected again.
+    """
 
     def __init__(self, model: onnx.ModelProto, folder: Path) -> None:
+        command = [sys.executable, "-c", LAUNCHER]
+        self._launcher = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._model = model
         self._folder = folder
         self._steps = 0
@@ -120,41 +139,59 @@ class Bisection:
         self._producer = {name: number for number, node in enumerate(model.graph.node) for name in node.output}
         self._dominator = self._dominators()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_ending: object) -> None:
+        self._launcher.communicate()
+
     def run(self) -> tuple[str, int]:
-        """The node that it names, and how many conversions it took."""
+        """The node that it names, and how many conversions it took; the first one is the run that fails."""
         outputs = [each.name for each in self._model.graph.output]
         if self._is_right(outputs):
             return "nothing", self._steps
-        path = [self._producer[outputs[0]]]
-        while self._dominator[path[0]] != path[0]:
-            path.insert(0, self._dominator[path[0]])
-        left, right = 0, len(path) - 1
-        while left < right - 1:
-            middle = (left + right) // 2
-            if self._is_right([self._model.graph.node[path[middle]].output[0]]):
-                left = middle
-            else:
-                right = middle
-        return self._model.graph.node[path[right]].name, self._steps
+        return self._searched(0, self._producer[outputs[0]]), self._steps
 
-    def _dominators(self) -> list[int]:
-        """Immediate dominators; a node without predecessors is its own."""
-        found: list[int] = []
+    def _searched(self, left: int, right: int) -> str:
+        path = [right]
+        while path[0] != left:
+            path.insert(0, self._dominator[path[0]])
+        low, high = 0, len(path) - 1
+        while low < high - 1:
+            middle = (low + high) // 2
+            if self._is_right([self._model.graph.node[path[middle]].output[0]]):
+                low = middle
+            else:
+                high = middle
+        last_right, wrong = path[low], path[high]
+        while last_right < wrong - 1 and self._dominator[wrong] == last_right:
+            before = [name for name in self._model.graph.node[wrong].input if name in self._producer]
+            found = next((self._producer[name] for name in before if not self._is_right([name])), wrong)
+            if found == wrong:
+                break
+            wrong = found
+        if self._dominator[wrong] != last_right and wrong != last_right:
+            return self._searched(last_right, wrong)
+        return self._model.graph.node[wrong].name
+
+    def _dominators(self) -> dict[int, int]:
+        """Immediate dominators of the nodes that are computed from the first one; that one is its own."""
+        found = {0: 0}
         for number, node in enumerate(self._model.graph.node):
-            before = [self._producer[name] for name in node.input if self._producer.get(name, number) < number]
-            common = before[0] if before else number
-            for each in before[1:]:
-                common = self._meet(found, common, each)
-            found.append(common)
+            before = [
+                self._producer[name] for name in node.input if name in self._producer and self._producer[name] in found
+            ]
+            if number and before:
+                found[number] = before[0]
+                for each in before[1:]:
+                    found[number] = self._meet(found, found[number], each)
         return found
 
     @staticmethod
-    def _meet(found: list[int], one: int, two: int) -> int:
+    def _meet(found: dict[int, int], one: int, two: int) -> int:
         while one != two:
             if one < two:
                 one, two = two, one
-            if found[one] == one:
-                return two
             one = found[one]
         return one
 
@@ -164,10 +201,14 @@ class Bisection:
         self._model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
         onnx.save(self._model, self._folder / "onnx" / "test.onnx")
         self._write_data()
-        arguments = ["-f", "ONNX", "--bizCode", "MNN", "--modelFile", "onnx/test.onnx", "--MNNModel", "cache.mnn"]
-        command = [sys.executable, "-c", CONVERT, *arguments, "--keepInputFormat=1", "--testdir", "onnx"]
-        done = subprocess.run(command, cwd=self._folder, check=False, capture_output=True, text=True)
-        return "TEST_SUCCESS" in done.stdout or "Can't find var" in done.stdout
+        assert self._launcher.stdin is not None
+        assert self._launcher.stdout is not None
+        self._launcher.stdin.write(b"\n")
+        self._launcher.stdin.flush()
+        while self._launcher.stdout.readline() not in (b"ended\n", b""):
+            pass
+        told = (self._folder / "said.txt").read_text(errors="replace")
+        return "TEST_SUCCESS" in told or "Can't find var" in told
 
     def _write_data(self) -> None:
         import onnxruntime

@@ -68,6 +68,7 @@ class Judge:
         scores: What outputs of whole numbers are made from; their tensors are judged like outputs.
         rounded: Says what holds for `loose` instead, where one of them does not agree, and why; asked then alone.
         loose: Outputs whose tolerance follows from how the weights are stored.
+        settled: Whether an output is of one value, whatever the model is fed with; asked where it has no finite number.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Judge:
         scores: Scores = NO_SCORES,
         rounded: Callable[[], Rounded | None] | None = None,
         loose: Collection[str] = (),
+        settled: Callable[[str], bool] | None = None,
     ) -> None:
         self.tolerances = dict(tolerances)
         """Of every output, as they were used."""
@@ -93,6 +95,7 @@ class Judge:
         self._coarse = coarse
         self._rounded = rounded
         self._loose = loose
+        self._settled = settled
         self.scores = scores
         """What outputs of whole numbers are made from."""
 
@@ -175,7 +178,8 @@ class Judge:
             told = f"rounding explains the difference in {aside} of {len(comparisons)} draws"
             problems = [f"{told}: fewer than half are left as proof"]
         has_elements = any(wanted[name].size for wanted in expected)
-        if not problems and has_elements and not any(each.compared for each in comparisons):
+        is_empty = has_elements and not any(each.compared for each in comparisons)
+        if not problems and is_empty and not (self._settled is not None and self._settled(name)):
             problems = ["nothing was compared: no element of the reference is finite in any draw"]
         if (
             not problems

@@ -22,6 +22,7 @@ from mnncompat.parity.real_draws import Feeder
 from mnncompat.parity.recorded_noise import NoiseRecorder
 from mnncompat.parity.rounding import Rounding, inconclusive
 from mnncompat.parity.runners import OnnxRunner
+from mnncompat.parity.settled import is_settled
 from mnncompat.parity.shared_nodes import sharing
 from mnncompat.parity.signature import InputSpec, input_signature, output_names
 from mnncompat.parity.tolerance import REWRITE
@@ -82,6 +83,7 @@ def compare_models(  # noqa: PLR0913 - options
         partial(inconclusive, Rounding(lambda: with_weights(original))) if tolerance is None else None,
         unexplained={*(tolerances or ()), *random},
         coarse=coarse_outputs(first, output_names(first)),
+        settled=partial(is_settled, first),
     )
     if not random and isinstance(original, onnx.ModelProto) and isinstance(rewritten, onnx.ModelProto):
         reference, subject = sharing(original, rewritten, reference, subject)

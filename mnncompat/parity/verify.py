@@ -28,6 +28,7 @@ from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.save_data import Saving
 from mnncompat.parity.scores import NO_SCORES, Scores, ScoringRunner, scores_in_file, scores_of
 from mnncompat.parity.session_check import SessionCheck
+from mnncompat.parity.settled import is_settled
 from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.parity.undetermined import random_outputs
 from mnncompat.results.failures import Failure
@@ -143,6 +144,7 @@ def _judge(
         coarse=coarse_outputs(scored, output_names(scored)),
         scores=scores,
         rounded=rounded,
+        settled=partial(is_settled, scored),
         loose=[name for name in output_names(scored) if name not in {*(tolerances or ()), *random}],
     )
 

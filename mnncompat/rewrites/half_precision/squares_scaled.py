@@ -157,21 +157,21 @@ def _norms() -> tuple[Example, ...]:
         rewritten(
             "mean over two axes, no epsilon",
             f"{_X} {{ q = Mul(x, x) {mean} r = Sqrt(m) y = Div(x, r) }}",
-            becomes="Abs, 2 Div, 2 Max, Mul, ReduceMax, ReduceMean, Sqrt",
+            becomes="Add, Div, Pow, ReduceMean, Sqrt",
             precision="low",
         ),
         rewritten(
             "variance with a tiny epsilon",
             f"""{_X} <float e = {{1e-12}}> {{ u = ReduceMean<axes=[-1]>(x) d = Sub(x, u) q = Mul(d, d)
             m = ReduceMean<axes=[-1]>(q) a = Add(m, e) r = Sqrt(a) y = Div(d, r) }}""",
-            becomes="Abs, Add, 3 Div, Max, 2 Mul, ReduceMax, 2 ReduceMean, Sqrt, Sub",
+            becomes="Add, Div, Pow, 2 ReduceMean, Sqrt, Sub",
             precision="low",
         ),
         rewritten(
             "sum, power and gain",
             f"""{_X} {total} {{ q = Mul(x, x) s = ReduceSum(q, a) m = Mul(s, c) t = Add(m, c) i = Pow(t, h)
             y = Mul(i, x) }}""",
-            becomes="Abs, Add, 3 Div, Max, 2 Mul, ReduceMax, ReduceMean, Sqrt",
+            becomes="Add, Div, Pow, ReduceMean, Sqrt",
             precision="low",
         ),
         rewritten(
@@ -190,13 +190,13 @@ def _roots() -> tuple[Example, ...]:
         rewritten(
             "ReduceL2",
             "(float[2,6,4] x) => (float[2,4] y) { y = ReduceL2<axes=[1], keepdims=0>(x) }",
-            becomes="Abs, Div, 2 Max, 3 Mul, ReduceMax, ReduceMean, Sqrt, Squeeze",
+            becomes="Abs, Div, Max, 3 Mul, ReduceMax, ReduceMean, Sqrt, Squeeze",
             precision="low",
         ),
         rewritten(
             "root of a mean",
             "(float[2,6,4] x) => (float[2,1,4] y) { q = Mul(x, x) m = ReduceMean<axes=[1]>(q) y = Sqrt(m) }",
-            becomes="Abs, Div, 2 Max, 2 Mul, ReduceMax, ReduceMean, Sqrt",
+            becomes="Abs, Div, Max, 2 Mul, ReduceMax, ReduceMean, Sqrt",
             precision="low",
         ),
     )

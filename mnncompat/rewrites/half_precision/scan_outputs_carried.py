@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _AXES_ARE_INPUT = 13
+_FIRST_STATE = 2
+_KEEPING = ("Abs", "Cast", "Clip", "Elu", "Exp", "LeakyRelu", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh")
+_END = int(np.iinfo(np.int64).max)
 
 
 class ScanOutputsCarried(NodeRewrite):
@@ -43,7 +46,10 @@ class ScanOutputsCarried(NodeRewrite):
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`: 71 dB where the scan outputs had -0.4; so
     had a buffer that ScatterND or Where write into, which need the number of iterations beforehand.
 
-    **Refuses** scan outputs whose shape in the body is not known.
+    A scan output whose shape is not known begins with the first value of a state that it is a function of, which is cut
+    off at the end.
+
+    **Refuses** scan outputs of an unknown shape that are no function of a state, element by element.
 
     **Source.** MNN 3.6.1, express/module/WhileModule.cpp
     """
@@ -62,14 +68,17 @@ class ScanOutputsCarried(NodeRewrite):
         moved = [at for at, each in enumerate(scanned) if each.type.tensor_type.elem_type in _FLOATS]
         kept = [at for at in range(len(scanned)) if at not in moved]
         operands: list[Value | None] = [new.value(name) if name else None for name in node.node.input]
-        results = [_carried(body, scanned[at], _dims(node, scanned[at]), new) for at in moved]
-        operands += [new.constant(start) for start, _ in results]
-        outputs = [*body.output[: 1 + states], *(each for _, each in results), *(scanned[at] for at in kept)]
+        starts = [_start(node, new, body, scanned[at]) for at in moved]
+        carried = [_carried(body, scanned[at], new.opset) for at in moved]
+        outputs = [*body.output[: 1 + states], *carried, *(scanned[at] for at in kept)]
         fresh = list(map(_copy, outputs))
         del body.output[:]
         body.output.extend(fresh)
-        found = new.ops("Loop", *operands, count=states + len(scanned), body=body)
+        found = new.ops("Loop", *operands, *(each.value for each in starts), count=states + len(scanned), body=body)
         order = {at: found[states + number] for number, at in enumerate((*moved, *kept))}
+        for at, start in zip(moved, starts, strict=True):
+            if start.rows:
+                order[at] = new.slice(order[at], [start.rows], [_END], [0])
         return [*found[:states], *(order[at] for at in range(len(scanned)))]
 
     @classmethod
@@ -94,6 +103,14 @@ class ScanOutputsCarried(NodeRewrite):
                 opset=11,
                 precision="low",
             ),
+            rewritten(
+                "a state of unknown shape",
+                """(float[K] x) => (float[K] h, float[N,K] y) <int64 n = {3}, bool t = {1}> { h, y =
+                Loop(n, t, x)<body = b (int64 i, bool c, float[K] p) => (bool d, float[K] q, float[K] e) {
+                d = Identity(c) q = Tanh(p) e = Abs(q) }> }""",
+                becomes="Loop{Abs, Concat, Identity, Tanh, Unsqueeze}, Slice, Unsqueeze",
+                precision="low",
+            ),
             refused(
                 "a shape that changes",
                 "is not known",
@@ -112,34 +129,65 @@ class ScanOutputsCarried(NodeRewrite):
         )
 
 
-def _dims(node: NodeFacts, value: ValueInfoProto) -> tuple[int, ...]:
-    """The static shape of a result of the body.
+class _Start(NamedTuple):
+    """What a state begins with, and how many rows of it are no results."""
+
+    value: Value
+    rows: int
+
+
+def _start(node: NodeFacts, new: SubgraphBuilder, body: GraphProto, result: ValueInfoProto) -> _Start:
+    """No rows, if the shape of a result of the body is known; else one row of a state that has its shape.
 
     Raises:
-        NotApplicable: It is not known.
+        NotApplicable: Neither is known.
     """
     (inside,) = node.view.inner_graphs(node.index)
-    shape = inside.shape(value.name) or dims_of(value)
-    if shape is None or not all(isinstance(dim, int) for dim in shape):
-        raise NotApplicable(f"the shape of '{value.name}' in the body is not known")
-    return tuple(int(dim or 0) for dim in shape)
+    shape = inside.shape(result.name) or dims_of(result)
+    if shape is not None and all(isinstance(dim, int) for dim in shape):
+        dims = tuple(int(dim or 0) for dim in shape)
+        return _Start(new.constant(np.zeros((0, *dims), element_dtype(result.type.tensor_type.elem_type))), 0)
+    position = _state_like(body, result.name)
+    if position is None:
+        raise NotApplicable(f"the shape of '{result.name}' in the body is not known")
+    return _Start(new.unsqueeze(new.input(position), [0]), 1)
 
 
-def _carried(
-    body: GraphProto, value: ValueInfoProto, dims: tuple[int, ...], new: SubgraphBuilder
-) -> tuple[np.ndarray, ValueInfoProto]:
-    """Give the body a state to which it appends a result; returns its first value and what the body gives."""
+def _state_like(body: GraphProto, name: str) -> int | None:
+    """The operand of the Loop that is the first value of a state of which a result is a function, by element."""
+    producers = {output: each for each in body.node for output in each.output}
+    states = {each.name: at for at, each in enumerate(body.input)}
+
+    def origin(value: str) -> str:
+        while value in producers and producers[value].op_type == "Identity":
+            value = producers[value].input[0]
+        return value
+
+    following = {origin(each.name): at + 1 for at, each in enumerate(body.output[: len(body.input) - 1]) if at}
+    value = origin(name)
+    while value not in following and states.get(value, 0) < _FIRST_STATE:
+        maker = producers.get(value)
+        if maker is None or maker.op_type not in (*_KEEPING, "Where"):
+            return None
+        value = origin(maker.input[1 if maker.op_type == "Where" else 0])
+    return following.get(value) or states.get(value)
+
+
+def _carried(body: GraphProto, value: ValueInfoProto, opset: int) -> ValueInfoProto:
+    """Give the body a state to which it appends a result; returns what the body gives for it."""
     used = set(names_in_use(body))
     before, row, after, axes = (_fresh(f"{value.name}_{what}", used) for what in ("before", "row", "after", "axes"))
     kind = value.type.tensor_type.elem_type
-    body.input.append(helper.make_tensor_value_info(before, kind, (None, *dims)))
-    if new.opset >= _AXES_ARE_INPUT:
+    shape = dims_of(value)
+    stacked = None if shape is None else (None, *shape)
+    body.input.append(helper.make_tensor_value_info(before, kind, stacked))
+    if opset >= _AXES_ARE_INPUT:
         body.initializer.append(array_tensor(np.array([0], np.int64), axes))
         body.node.append(helper.make_node("Unsqueeze", [value.name, axes], [row], name=row))
     else:
         body.node.append(helper.make_node("Unsqueeze", [value.name], [row], name=row, axes=[0]))
     body.node.append(helper.make_node("Concat", [before, row], [after], name=after, axis=0))
-    return np.zeros((0, *dims), element_dtype(kind)), helper.make_tensor_value_info(after, kind, (None, *dims))
+    return helper.make_tensor_value_info(after, kind, stacked)
 
 
 def _fresh(name: str, used: set[str]) -> str:

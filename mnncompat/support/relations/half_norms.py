@@ -85,7 +85,7 @@ def norm_by_root(facts: NodeFacts) -> tuple[str, RootOfSquares] | None:
     for value, factor in (node.input, node.input[::-1]):
         found = _inverse_root(view, factor)
         if found is not None:
-            root = _divisor(view, _producer(view, factor))
+            root = _divisor(view, producer(view, factor))
             is_fused = bool(root) and node.input[0] == value and fused_axes(view, value, root) is not None
             return None if is_fused else (value, found)
     return None
@@ -93,12 +93,12 @@ def norm_by_root(facts: NodeFacts) -> tuple[str, RootOfSquares] | None:
 
 def root_of_squares(view: GraphView, name: str) -> RootOfSquares | None:
     """The root of a sum or mean of squares that a value is; None if it is none."""
-    node = _producer(view, name)
+    node = producer(view, name)
     if node is None:
         return None
     if node.op_type in _SHAPED:
         return _shaped(view, node, root_of_squares(view, node.input[0]))
-    if node.op_type == "Sqrt" or (node.op_type == "Pow" and _number(view, node.input[1]) == 0.5):  # noqa: PLR2004
+    if node.op_type == "Sqrt" or (node.op_type == "Pow" and number(view, node.input[1]) == 0.5):  # noqa: PLR2004
         return _sum_of_squares(view, node.input[0])
     if node.op_type == "ReduceL2":
         return _reduction(view, node, str(node.input[0]), "ReduceSum")
@@ -107,7 +107,7 @@ def root_of_squares(view: GraphView, name: str) -> RootOfSquares | None:
 
 def _beside_root(view: GraphView, node: NodeProto) -> RootOfSquares | None:
     """The same where a number is added to the root, or limits it."""
-    limit = _limited(view, node)
+    limit = limited(view, node)
     found = None if limit is None else root_of_squares(view, limit[0])
     if limit is None or found is None or found.floor or found.added:
         return None
@@ -116,7 +116,7 @@ def _beside_root(view: GraphView, node: NodeProto) -> RootOfSquares | None:
 
 def _sum_of_squares(view: GraphView, name: str) -> RootOfSquares | None:
     """What `root_of_squares` says about the root of a value."""
-    node = _producer(view, name)
+    node = producer(view, name)
     if node is None:
         return None
     if node.op_type in _SHAPED:
@@ -130,7 +130,7 @@ def _sum_of_squares(view: GraphView, name: str) -> RootOfSquares | None:
 
 def _beside_sum(view: GraphView, node: NodeProto) -> RootOfSquares | None:
     """The same where a number is added to the sum, or multiplies or limits it."""
-    limit = _limited(view, node) or _scaled(view, node)
+    limit = limited(view, node) or scaled(view, node)
     found = None if limit is None else _sum_of_squares(view, limit[0])
     if found is None or limit is None or found.floor:
         return None
@@ -143,12 +143,12 @@ def _beside_sum(view: GraphView, node: NodeProto) -> RootOfSquares | None:
 
 def _inverse_root(view: GraphView, name: str) -> RootOfSquares | None:
     """The root of squares that a value is the reciprocal of."""
-    node = _producer(view, name)
+    node = producer(view, name)
     if node is None:
         return None
     if node.op_type in _SHAPED:
         return _shaped(view, node, _inverse_root(view, node.input[0]))
-    if node.op_type == "Pow" and _number(view, node.input[1]) == -0.5:  # noqa: PLR2004
+    if node.op_type == "Pow" and number(view, node.input[1]) == -0.5:  # noqa: PLR2004
         return _sum_of_squares(view, node.input[0])
     root = _divisor(view, node)
     return root_of_squares(view, root) if root else None
@@ -158,18 +158,18 @@ def _divisor(view: GraphView, node: NodeProto | None) -> str:
     """The name whose reciprocal a node computes; empty if it computes none."""
     if node is not None and node.op_type == "Reciprocal":
         return str(node.input[0])
-    is_inverse = node is not None and node.op_type == "Div" and _number(view, node.input[0]) == 1
+    is_inverse = node is not None and node.op_type == "Div" and number(view, node.input[0]) == 1
     return str(node.input[1]) if is_inverse and node is not None else ""
 
 
 def _squared(view: GraphView, name: str) -> str | None:
     """The name of the value whose square a value is."""
-    node = _producer(view, name)
+    node = producer(view, name)
     if node is None:
         return None
     if node.op_type == "Mul" and node.input[0] == node.input[1]:
         return str(node.input[0])
-    if node.op_type == "Pow" and _number(view, node.input[1]) == _PAIR:
+    if node.op_type == "Pow" and number(view, node.input[1]) == _PAIR:
         return str(node.input[0])
     return None
 
@@ -199,36 +199,36 @@ def _shaped(view: GraphView, node: NodeProto, found: RootOfSquares | None) -> Ro
     return found._replace(keepdims=True) if back == {axis % len(shape) for axis in found.axes} else None
 
 
-def _limited(view: GraphView, node: NodeProto) -> tuple[str, float] | None:
+def limited(view: GraphView, node: NodeProto) -> tuple[str, float] | None:
     """A value and the positive number that is added to it, or that it does not fall below."""
     if node.op_type == "Clip":
-        number = _number(view, node.input[1]) if len(node.input) > 1 else attribute(node, "min")
-        upper = _number(view, node.input[2]) if len(node.input) == _CLIP_INPUTS and node.input[2] else None
+        least = number(view, node.input[1]) if len(node.input) > 1 else attribute(node, "min")
+        upper = number(view, node.input[2]) if len(node.input) == _CLIP_INPUTS and node.input[2] else None
         most = attribute(node, "max", upper)
-        is_floor = number is not None and number > 0 and (most is None or most > _LARGEST)
-        return (str(node.input[0]), float(number)) if is_floor and number is not None else None
-    return _scaled(view, node, ("Add", "Max"))
+        is_floor = least is not None and least > 0 and (most is None or most > _LARGEST)
+        return (str(node.input[0]), float(least)) if is_floor and least is not None else None
+    return scaled(view, node, ("Add", "Max"))
 
 
-def _scaled(view: GraphView, node: NodeProto, ops: tuple[str, ...] = ("Mul", "Div")) -> tuple[str, float] | None:
+def scaled(view: GraphView, node: NodeProto, ops: tuple[str, ...] = ("Mul", "Div")) -> tuple[str, float] | None:
     """A value and the positive number that it is multiplied by, or that one of other ops has beside it."""
     if node.op_type not in ops or len(node.input) != _PAIR:
         return None
     for value, constant in (node.input,) if node.op_type == "Div" else (node.input, node.input[::-1]):
-        number = None if is_constant(view, value) else _number(view, constant)
-        if number is not None and number > 0:
-            return str(value), 1 / number if node.op_type == "Div" else number
+        found = None if is_constant(view, value) else number(view, constant)
+        if found is not None and found > 0:
+            return str(value), 1 / found if node.op_type == "Div" else found
     return None
 
 
 def _is_bounded(view: GraphView, name: str) -> bool:
     """Whether no element of a value is above 1, as behind Softmax, or a division by the largest one."""
-    node = _producer(view, name)
+    node = producer(view, name)
     if node is None or node.op_type != "Div":
         return node is not None and node.op_type in _UP_TO_ONE
-    divisor = _producer(view, node.input[1])
+    divisor = producer(view, node.input[1])
     while divisor is not None and divisor.op_type == "Max":
-        divisor = next(filter(None, (_producer(view, each) for each in divisor.input)), None)
+        divisor = next(filter(None, (producer(view, each) for each in divisor.input)), None)
     return divisor is not None and divisor.op_type == "ReduceMax"
 
 
@@ -244,15 +244,16 @@ def _divides(view: GraphView, node: NodeProto, name: str) -> bool:
         return node.input[1] == name and node.input[0] != name
     if node.op_type == "Reciprocal":
         return True
-    return (node.op_type in _SHAPED or _limited(view, node) is not None) and _only_divides(view, node.output[0])
+    return (node.op_type in _SHAPED or limited(view, node) is not None) and _only_divides(view, node.output[0])
 
 
-def _producer(view: GraphView, name: str) -> NodeProto | None:
+def producer(view: GraphView, name: str) -> NodeProto | None:
+    """The node of ONNX's own domain that computes a value in this graph."""
     node = view.producer(name)
     return node if node is not None and is_onnx(node) else None
 
 
-def _number(view: GraphView, name: str) -> float | None:
+def number(view: GraphView, name: str) -> float | None:
     """The single element of a constant."""
     value = constant_value(view, name) if name and is_constant(view, name) else None
     return float(value.reshape(())) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None

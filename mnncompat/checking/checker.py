@@ -190,6 +190,8 @@ class _Check:
             if isinstance(rewrite, ModelRewrite):
                 if rewrite.name not in whole:
                     whole[rewrite.name] = self._changed_by(rewrite)
+            elif rewrite is not None and rewrite.needs_device:
+                continue  # only a device can tell
             elif rewrite is not None and site.position is not None and not view.is_function:
                 found = rewrite.match_node(view, site.position, self.target)
                 if found is not None:

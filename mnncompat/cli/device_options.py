@@ -21,6 +21,15 @@ DeviceOption = Annotated[
         "`mnncompat device list` lists them.",
     ),
 ]
+JudgeOption = Annotated[
+    str | None,
+    option(
+        "--device",
+        metavar="NAME",
+        help="With --precision low: keep a rewrite for half precision only where this device computes the outputs "
+        "better with it: arm64[:a53|:a76|:max], ssh:HOST, or one of [tool.mnncompat.devices].",
+    ),
+]
 PrecisionOption = Annotated[
     str | None,
     option(
@@ -114,6 +123,39 @@ def _untried(device: str | None, precision: str | None) -> str:
     return "float16 was not run: precision low makes no difference on this machine; --device arm64 runs it"
 
 
+class FixedFor(NamedTuple):
+    """Where a fixed model is deployed, and a device that judges what is rewritten for it."""
+
+    device: JudgeOption = None
+    precision: PrecisionOption = None
+    threads: ThreadsOption = 1
+    arch: ArchOption = None
+
+    def told(self) -> dict[str, Any]:
+        """`arch` and `precision`, as a target takes them.
+
+        Raises:
+            UsageError: There is no such device or precision.
+        """
+        where = self.where()
+        implied = None if where is None else where.device.arch
+        return {"arch": self.arch or implied, "precision": parse_precision(self.precision)}
+
+    def where(self) -> Where | None:
+        """The device that judges, None for none.
+
+        Raises:
+            UsageError: There is no such device or precision, or the precision is not the one that it judges.
+        """
+        where = _where(self.device, self.precision, self.threads)
+        if self.device is not None and parse_precision(self.precision) != LOW:
+            raise UsageError(
+                "a device judges rewrites for half precision, and none was asked for",
+                hint="add --precision low, or leave --device out: `mnncompat verify --device` compares the result",
+            )
+        return where
+
+
 class DeploymentOptions(NamedTuple):
     """Where a file is deployed."""
 
@@ -129,7 +171,7 @@ class DeploymentOptions(NamedTuple):
         return {"arch": self.arch, "precision": parse_precision(self.precision)}
 
 
-ANYWHERE = DeploymentOptions()
+ANYWHERE, FOR_ANY = DeploymentOptions(), FixedFor()
 """As it is by default."""
 
 

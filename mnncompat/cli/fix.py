@@ -12,7 +12,7 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.data_options import NO_DATA, DataOptions
-from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
+from mnncompat.cli.device_options import FOR_ANY, FixedFor
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
@@ -36,7 +36,7 @@ def fix(  # noqa: PLR0913 - options
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
     mnn_version: options.FixVersion = None,
-    deployment: DeploymentOptions = ANYWHERE,
+    deployment: FixedFor = FOR_ANY,
     backend: RunsOn = None,
     head: Head = None,
     verify: options.Prove = True,
@@ -63,13 +63,20 @@ def fix(  # noqa: PLR0913 - options
     inputs, memory = data.read(), parse_memory(memory_limit)
     goal = Target(mnn_version, **deployment.told(), choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
-    work = partial(fix_and_check, rewrites=rewrites, target=goal, prove=verify, inputs=inputs, seed=seed, memory=memory)
-    targets = dict(zip(paths, paths if in_place else output_paths(paths, output, ".onnx"), strict=True))
-    one = partial(_fix_one, targets=targets if in_place or output is not None else {}, shape=shape, fixing=work)
+    one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
+    work = partial(one_way, rewrites=rewrites, target=goal)
+    one = partial(_fix_one, targets=_targets(paths, output, in_place=in_place), shape=shape, fixing=work)
     reported, results = each_model(paths, one, jobs=jobs, output_format=reporting.output_format)
     _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)
+
+
+def _targets(paths: Sequence[Path], output: Path | None, *, in_place: bool) -> dict[Path, Path]:
+    """Where the result of each model goes; empty if none is written."""
+    if in_place:
+        return dict(zip(paths, paths, strict=True))
+    return {} if output is None else dict(zip(paths, output_paths(paths, output, ".onnx"), strict=True))
 
 
 def _require_finished(results: Sequence[FixResult], *, written: bool) -> None:

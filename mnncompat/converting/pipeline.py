@@ -261,6 +261,7 @@ class _Gate:
             inputs=self._data,
             seed=self._options.seed,
             memory=self._options.memory,
+            where=self._options.where,
         )
 
     @property

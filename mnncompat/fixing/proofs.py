@@ -9,6 +9,8 @@ from mnncompat.errors import RunnerError
 from mnncompat.graph.model_file import Model
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
+    from mnncompat.fixing.device_trial import DeviceTrial
     from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
 
@@ -45,6 +47,18 @@ class Proofs:
         self._inputs = inputs
         self._seed = seed
         self._memory = memory
+
+    def trial(self, where: Where, original: Model) -> DeviceTrial:
+        """Forms of a model on a device, on the same inputs.
+
+        Args:
+            where: The device.
+            original: The reference.
+        """
+        from mnncompat.fixing.device_trial import DeviceTrial
+
+        shapes, inputs, seed, memory = self._shapes, self._inputs, self._seed, self._memory
+        return DeviceTrial(where, original, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
 
     def prover(self, *, tolerance_bits: int = 0, recorded: bool = False) -> Prover | None:
         """A comparison of two models, None if nothing is to be proven.

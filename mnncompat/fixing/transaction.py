@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from onnx import ModelProto
 
 from mnncompat.errors import MnncompatError
+from mnncompat.fixing.half_precision import judged, usual
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.fixing.selection import choose_rewrites
 from mnncompat.fixing.validity import checker_error
@@ -20,13 +21,16 @@ from mnncompat.graph.diff import diff
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.inference.model_view import view_model
-from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack
+from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack, TriedFix
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
 from mnncompat.rewrites.index import requested_rewrite, searches
+from mnncompat.support.deployment import LOW
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
+    from mnncompat.devices.device import Where
+    from mnncompat.fixing.device_trial import DeviceTrial
     from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
 
@@ -72,6 +76,7 @@ def fix_model(  # noqa: PLR0913 - options
     inputs: Given | None = None,
     seed: int = 0,
     memory: int | None = None,
+    where: Where | None = None,
 ) -> FixedModel:
     """Rewrite a model; the given model is not changed.
 
@@ -85,6 +90,7 @@ def fix_model(  # noqa: PLR0913 - options
         inputs: Real data for the proof, see `mnncompat.parity.real_data`.
         seed: Of the drawn inputs.
         memory: Bytes that a run of the proof may take at sizes that are chosen; None for the default.
+        where: A device that judges rewrites for half precision; without one those that never hurt are applied.
 
     Returns:
         The rewritten model with what was done; the given model itself if nothing applied.
@@ -104,7 +110,7 @@ def fix_model(  # noqa: PLR0913 - options
     settled = model.changed(fed.proto, again=True) if fed.applied else model
     rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
     start = model.changed(rough.proto, again=True) if rough.applied else settled
-    attempt, rolled_back = _transaction(start, exact, wanted, proofs.prover())
+    attempt, rolled_back, tried = _exact(start, exact, wanted, proofs, where)
     applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = model.changed(attempt.proto) if applied else model
     return FixedModel(
@@ -118,7 +124,38 @@ def fix_model(  # noqa: PLR0913 - options
         approximated=start if fed.applied or rough.applied else None,
         approximation=rough.proof,
         recorded=fed.proof,
+        tried=tried,
     )
+
+
+def _exact(
+    start: Model, rewrites: tuple[Rewrite, ...], target: Target, proofs: Proofs, where: Where | None
+) -> tuple[_Attempt, tuple[RolledBack, ...], tuple[TriedFix, ...]]:
+    """The transaction with the rewrites that change nothing, and what a device judged of those for half precision."""
+    if where is None or target.precision != LOW or not any(each.for_half_precision for each in rewrites):
+        attempt, rolled_back = _transaction(start, usual(rewrites), target, proofs.prover())
+        return attempt, rolled_back, ()
+    with proofs.trial(where, start) as trial:
+        return _judged(start, rewrites, target, proofs.prover(), trial)
+
+
+def _judged(
+    start: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None, trial: DeviceTrial
+) -> tuple[_Attempt, tuple[RolledBack, ...], tuple[TriedFix, ...]]:
+    """The transaction with the rewrites for half precision that a device shows to help."""
+    plain = tuple(each for each in rewrites if not each.for_half_precision)
+    base, _ = _transaction(start, plain, target, prover)
+    names = (node.input[0] for node in base.proto.graph.node if node.op_type == "Conv")
+    seen = target.with_peaks(trial.peaks(start.changed(base.proto), names))
+    given_up: dict[int, tuple[RolledBack, ...]] = {}
+
+    def attempt(chosen: tuple[Rewrite, ...]) -> _Attempt:
+        found, left = _transaction(start, chosen, seen, prover)
+        given_up[id(found)] = left
+        return found
+
+    result = judged(rewrites, attempt, lambda each: start.changed(each.proto), trial, str(trial.where))
+    return result.attempt, given_up[id(result.attempt)], result.tried
 
 
 def _chosen(

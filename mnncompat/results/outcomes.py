@@ -68,6 +68,29 @@ class RolledBack:
     is_wrong: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedFix:
+    """Rewrites for half precision that a device judged.
+
+    Attributes:
+        device: The device, and its precision.
+        rewrites: Their names.
+        nodes: How many nodes they replace.
+        before: Signal-to-noise ratio of the worst output without them, in dB; None if the model did not run there.
+        after: The same with them.
+        failure: Why it did not run with them; empty if it did.
+        kept: Whether they are applied.
+    """
+
+    device: str
+    rewrites: tuple[str, ...]
+    nodes: int
+    before: float | None
+    after: float | None
+    failure: str = ""
+    kept: bool
+
+
 class ChangeKind(StrEnum):
     """What happened to a node."""
 
@@ -118,6 +141,7 @@ class FixResult:
             None if there were none, or no proof was wanted.
         recorded: Comparison of the model whose noise became inputs with the original, fed with what the original drew;
             None if there was none, or no proof was wanted.
+        tried: Rewrites for half precision that a device judged.
         remaining: Findings of a check of the result; None if it was not checked.
         out: File that the result was written to; None if it was not.
         data: Files with weights that `out` refers to: they belong to it.
@@ -131,6 +155,7 @@ class FixResult:
     proof: ParityReport | None = None
     approximation: ParityReport | None = None
     recorded: ParityReport | None = None
+    tried: tuple[TriedFix, ...] = ()
     remaining: tuple[Diagnostic, ...] | None = None
     out: Path | None = None
     data: tuple[Path, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from mnncompat.errors import UsageError
@@ -60,6 +60,7 @@ class Target:
         table: The table; the one that ships with mnncompat by default.
         choice: Rows that count; all by default.
         head: Write every fully connected head in this form; None chooses for each one.
+        peaks: The largest magnitude that values of the model were seen to have, by name; None if none were computed.
 
     Attributes:
         version: The release.
@@ -68,6 +69,7 @@ class Target:
         table: The table.
         choice: Rows that count.
         head: The form of every fully connected head; None if it is chosen for each one.
+        peaks: The largest magnitude of values, by name.
 
     Raises:
         UsageError: There is no such release, architecture or precision.
@@ -82,6 +84,7 @@ class Target:
         table: SupportTable | None = None,
         choice: RowChoice = EVERYTHING,
         head: HeadForm | None = None,
+        peaks: Mapping[str, float] | None = None,
     ) -> None:
         if arch is not None and arch not in ARCHITECTURES:
             raise UsageError(f"unknown architecture: {arch}", hint=f"there are: {', '.join(ARCHITECTURES)}")
@@ -93,10 +96,23 @@ class Target:
         self.precision = precision
         self.choice = choice
         self.head = head
+        self.peaks = peaks
         self._releases = releases()
         self._declared: dict[str, bool] = {}
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
+
+    def with_peaks(self, peaks: Mapping[str, float]) -> Target:
+        """The same, for a model whose values were computed."""
+        return Target(
+            self.version,
+            arch=self.arch,
+            precision=self.precision,
+            table=self.table,
+            choice=self.choice,
+            head=self.head,
+            peaks=peaks,
+        )
 
     def declares(self, op: str) -> bool:
         """True if the converter of the release registers an op type."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnncompat.report.location import model_name, node_name
-from mnncompat.report.measures import counted
+from mnncompat.report.measures import counted, decibel
 from mnncompat.report.printable import printable
 from mnncompat.report.text.check import STYLES, counts
 from mnncompat.report.text.check import label as finding_label
@@ -15,7 +15,7 @@ from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.parity import proof
 from mnncompat.report.verdict import label
 from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
-from mnncompat.results.outcomes import ChangeKind, FixResult
+from mnncompat.results.outcomes import ChangeKind, FixResult, TriedFix
 
 _LOCATIONS = 5
 _Told = tuple[Location, str]
@@ -33,6 +33,8 @@ def write(page: Page, result: FixResult) -> None:
         page.labelled(
             "  rolled back", Style.BAD, f" {printable(given_up.rewrite)}: {printable(given_up.reason)}", indent=4
         )
+    for tried in result.tried:
+        _write_tried(page, tried)
     if result.changed:
         page.line(_changes(result), lead="  nodes: ")
         write_proof(page, result)
@@ -82,6 +84,17 @@ def _write_group(page: Page, label: str, style: Style, rewrite: str, told: Seque
         page.line(node_name(at) if alike else f"{node_name(at)}: {printable(own)}", lead="    --> ")
     if len(told) > _LOCATIONS:
         page.line(f"... and {len(told) - _LOCATIONS} more: --output-format json lists all", lead="        ")
+
+
+def _write_tried(page: Page, tried: TriedFix) -> None:
+    """What a device says about rewrites for half precision."""
+    names = ", ".join(map(printable, tried.rewrites))
+    ways = ["it does not run" if each is None else decibel(each) for each in (tried.before, tried.after)]
+    told = f" {ways[0]} without, {ways[1]} with {names} ({counted(tried.nodes, 'node')})"
+    if tried.failure:
+        told += f": {printable(tried.failure)}"
+    verdict = f"  kept: {printable(tried.device)}," if tried.kept else f"  left out: {printable(tried.device)},"
+    page.labelled(verdict, Style.GOOD if tried.kept else Style.NOTE, told, indent=4)
 
 
 def _write_remaining(page: Page, found: Sequence[Diagnostic]) -> None:

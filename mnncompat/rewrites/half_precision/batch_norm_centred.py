@@ -41,6 +41,7 @@ class BatchNormCentred(NodeRewrite):
     code = "MNN988"
     name = "batch-norm-centred"
     summary = "its mean is subtracted before it scales"
+    for_half_precision = True
     op_types = ("BatchNormalization",)
     before = (("epsilon-stated", "the epsilon becomes part of a constant"),)
 

@@ -43,6 +43,7 @@ class ExponentialsShifted(NodeRewrite):
     code = "MNN982"
     name = "exponentials-shifted"
     summary = "the largest operand is subtracted before Exp"
+    for_half_precision = True
     op_types = ("Div", "Log")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

@@ -37,6 +37,7 @@ class LogOfSoftmax(NodeRewrite):
     code = "MNN983"
     name = "log-of-softmax"
     summary = "written with the Softmax before it as LogSoftmax"
+    for_half_precision = True
     op_types = ("Log",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

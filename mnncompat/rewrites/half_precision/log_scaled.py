@@ -43,6 +43,7 @@ class LogScaled(NodeRewrite):
     code = "MNN985"
     name = "log-scaled"
     summary = "its operand is multiplied by a power of 2 where it is small"
+    for_half_precision = True
     op_types = ("Log",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

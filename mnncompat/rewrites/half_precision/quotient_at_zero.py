@@ -36,6 +36,7 @@ class QuotientAtZero(NodeRewrite):
     code = "MNN986"
     name = "quotient-at-zero"
     summary = "what its divisor is at 0 is written as a factor"
+    for_half_precision = True
     op_types = ("Div",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

@@ -47,6 +47,7 @@ class RunningSumBlocks(NodeRewrite):
     code = "MNN989"
     name = "running-sum-blocks"
     summary = "it is added block by block"
+    for_half_precision = True
     op_types = ("CumSum",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

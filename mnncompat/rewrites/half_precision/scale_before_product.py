@@ -38,6 +38,7 @@ class ScaleBeforeProduct(NodeRewrite):
     code = "MNN987"
     name = "scale-before-product"
     summary = "an operand of the product of matrices is multiplied instead"
+    for_half_precision = True
     op_types = ("Div", "Mul")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

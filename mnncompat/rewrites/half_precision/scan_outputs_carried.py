@@ -57,6 +57,7 @@ class ScanOutputsCarried(NodeRewrite):
     code = "MNN980"
     name = "scan-outputs-carried"
     summary = "its scan outputs are carried as states"
+    for_half_precision = True
     op_types = ("Loop",)
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
@@ -84,49 +85,62 @@ class ScanOutputsCarried(NodeRewrite):
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Floats beside whole numbers, an unknown count; whole numbers alone, and an unknown shape."""
-        text = """({x}) => (float[2] h, {y}) <bool t = {{1}}, float[2] s = {{0.5, 2.0}}> {{ h, y = Loop(n, t, s)<body =
-            b (int64 i, bool c, float[2] p) => (bool d, float[2] q, {e}) {{ d = Identity(c) q = Tanh(p) {made} }}> }}"""
-        return (
-            rewritten(
-                "unknown count",
-                text.format(x="int64 n", y="float[N,2] y", e="float[2] e", made="e = Abs(q)"),
-                becomes="Loop{Abs, Concat, Identity, Tanh, Unsqueeze}",
-                precision="low",
-            ),
-            rewritten(
-                "numbers of the iterations beside it, opset 11",
-                """(float[2] x) => (float[2] h, int64[3] j, float[3,2] y) <int64 n = {3}, bool t = {1}> {
+        return (*_rewritten(), *_left())
+
+
+_TEXT = """({x}) => (float[2] h, {y}) <bool t = {{1}}, float[2] s = {{0.5, 2.0}}> {{ h, y = Loop(n, t, s)<body =
+    b (int64 i, bool c, float[2] p) => (bool d, float[2] q, {e}) {{ d = Identity(c) q = Tanh(p) {made} }}> }}"""
+
+
+def _rewritten() -> tuple[Example, ...]:
+    """Floats beside whole numbers, an unknown count, a state of unknown shape."""
+    return (
+        rewritten(
+            "unknown count",
+            _TEXT.format(x="int64 n", y="float[N,2] y", e="float[2] e", made="e = Abs(q)"),
+            becomes="Loop{Abs, Concat, Identity, Tanh, Unsqueeze}",
+            precision="low",
+        ),
+        rewritten(
+            "numbers of the iterations beside it, opset 11",
+            """(float[2] x) => (float[2] h, int64[3] j, float[3,2] y) <int64 n = {3}, bool t = {1}> {
                 h, j, y = Loop(n, t, x)<body = b (int64 i, bool c, float[2] p) => (
                 bool d, float[2] q, int64 k, float[2] e) {
                 d = Identity(c) q = Tanh(p) k = Identity(i) e = Abs(q) }> }""",
-                becomes="Loop{Abs, Concat, 2 Identity, Tanh, Unsqueeze}",
-                opset=11,
-                precision="low",
-            ),
-            rewritten(
-                "a state of unknown shape",
-                """(float[K] x) => (float[K] h, float[N,K] y) <int64 n = {3}, bool t = {1}> { h, y =
+            becomes="Loop{Abs, Concat, 2 Identity, Tanh, Unsqueeze}",
+            opset=11,
+            precision="low",
+        ),
+        rewritten(
+            "a state of unknown shape",
+            """(float[K] x) => (float[K] h, float[N,K] y) <int64 n = {3}, bool t = {1}> { h, y =
                 Loop(n, t, x)<body = b (int64 i, bool c, float[K] p) => (bool d, float[K] q, float[K] e) {
                 d = Identity(c) q = Tanh(p) e = Abs(q) }> }""",
-                becomes="Loop{Abs, Concat, Identity, Tanh, Unsqueeze}, Slice, Unsqueeze",
-                precision="low",
-            ),
-            refused(
-                "a shape that changes",
-                "is not known",
-                text.format(x="int64 n, float[K] z", y="float[N,K] y", e="float[K] e", made="e = Abs(z)"),
-                precision="low",
-            ),
-            unchanged(
-                "whole numbers",
-                text.format(x="int64 n", y="int64[N] y", e="int64 e", made="e = Identity(i)"),
-                precision="low",
-            ),
-            unchanged(
-                "in float32",
-                text.format(x="int64 n", y="float[N,2] y", e="float[2] e", made="e = Abs(q)"),
-            ),
-        )
+            becomes="Loop{Abs, Concat, Identity, Tanh, Unsqueeze}, Slice, Unsqueeze",
+            precision="low",
+        ),
+    )
+
+
+def _left() -> tuple[Example, ...]:
+    """Whole numbers, an unknown shape, and float32."""
+    return (
+        refused(
+            "a shape that changes",
+            "is not known",
+            _TEXT.format(x="int64 n, float[K] z", y="float[N,K] y", e="float[K] e", made="e = Abs(z)"),
+            precision="low",
+        ),
+        unchanged(
+            "whole numbers",
+            _TEXT.format(x="int64 n", y="int64[N] y", e="int64 e", made="e = Identity(i)"),
+            precision="low",
+        ),
+        unchanged(
+            "in float32",
+            _TEXT.format(x="int64 n", y="float[N,2] y", e="float[2] e", made="e = Abs(q)"),
+        ),
+    )
 
 
 class _Start(NamedTuple):

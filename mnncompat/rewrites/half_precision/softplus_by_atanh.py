@@ -40,6 +40,7 @@ class SoftplusByAtanh(NodeRewrite):
     code = "MNN984"
     name = "softplus-by-atanh"
     summary = "written with an exponential that is at most 1"
+    for_half_precision = True
     op_types = ("Log", "Softplus")
     before = (("softplus-above-operand", "its result is not limited either"),)
 

@@ -64,6 +64,7 @@ class SquaresScaled(NodeRewrite):
     code = "MNN981"
     name = "squares-scaled"
     summary = "its squares are not computed in half precision"
+    for_half_precision = True
     op_types = ("Div", "Mul", "ReduceL2", "Sqrt")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:

@@ -1,0 +1,119 @@
+"""Rewrites for half precision, judged on a device: what brings the outputs nearer to the original's stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from mnncompat.results.outcomes import AppliedFix, TriedFix
+
+if TYPE_CHECKING:
+    from mnncompat.fixing.device_trial import Ratios
+    from mnncompat.graph.model_file import Model
+    from mnncompat.rewrites.core.base import Rewrite
+
+_BEST, _WORST = 60.0, -10.0
+"""Beyond these numbers of dB, differences do not count: right is right, and garbage is garbage."""
+_GAIN, _LOSS = 1.0, 1.0
+"""In dB, of the worst output of the worst draw."""
+
+
+class Trial(Protocol):
+    """What `judged` asks of `mnncompat.fixing.device_trial.DeviceTrial`."""
+
+    def measure(self, model: Model) -> Ratios | str:
+        """How near a model comes to the original there, or why it does not run."""
+        ...
+
+
+class Applied(Protocol):
+    """A rewritten model."""
+
+    @property
+    def applied(self) -> tuple[AppliedFix, ...]:
+        """Nodes that were replaced."""
+        ...
+
+
+_Attempt = TypeVar("_Attempt", bound=Applied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Generic[_Attempt]):
+    """What is left after the device judged.
+
+    Attributes:
+        attempt: The model with the rewrites that help.
+        tried: What was tried, in this order.
+    """
+
+    attempt: _Attempt
+    tried: tuple[TriedFix, ...]
+
+
+def usual(rewrites: Sequence[Rewrite]) -> tuple[Rewrite, ...]:
+    """Those that never hurt: all but what only a device can judge."""
+    return tuple(each for each in rewrites if not each.needs_device)
+
+
+def judged(
+    rewrites: Sequence[Rewrite],
+    attempt: Callable[[tuple[Rewrite, ...]], _Attempt],
+    model_of: Callable[[_Attempt], Model],
+    trial: Trial,
+    device: str,
+) -> Judged[_Attempt]:
+    """Try rewrites for half precision on a device, and keep what helps.
+
+    Those that never hurt are tried together, and one by one if that loses something; the others one by one.
+
+    Args:
+        rewrites: All rewrites, in order.
+        attempt: Applies rewrites to the model as it was, and proves the result.
+        model_of: The model of an attempt.
+        trial: The device.
+        device: What reports call it.
+    """
+    chosen = [each for each in rewrites if not each.for_half_precision]
+    best = attempt(tuple(chosen))
+    near: Ratios | str | None = None
+    tried: list[TriedFix] = []
+    groups = [[each for each in rewrites if each.for_half_precision and not each.needs_device]]
+    groups += [[each] for each in rewrites if each.needs_device]
+    while groups:
+        group = groups.pop(0)
+        wanted = {each.name for each in (*chosen, *group)}
+        following = attempt(tuple(each for each in rewrites if each.name in wanted))
+        names = {each.name for each in group}
+        new = [each for each in following.applied if each.rewrite in names]
+        if not new:
+            continue
+        before = near if near is not None else trial.measure(model_of(best))
+        after = trial.measure(model_of(following))
+        change = _floor(after) - _floor(before)
+        kept = change >= _GAIN if any(each.needs_device for each in group) else change > -_LOSS
+        tried.append(_told(device, new, before, after, kept=kept))
+        near = before
+        if kept:
+            chosen, best, near = [each for each in rewrites if each.name in wanted], following, after
+        elif len({each.rewrite for each in new}) > 1:
+            groups[:0] = [[each] for each in group]
+    return Judged(attempt=best, tried=tuple(tried))
+
+
+def _floor(ratios: Ratios | str) -> float:
+    """The worst of all, as far as it counts."""
+    return _WORST if isinstance(ratios, str) else min(max(_WORST, min(_BEST, each)) for each in ratios.values())
+
+
+def _told(device: str, new: Sequence[AppliedFix], before: Ratios | str, after: Ratios | str, *, kept: bool) -> TriedFix:
+    return TriedFix(
+        device=device,
+        rewrites=tuple(dict.fromkeys(each.rewrite for each in new)),
+        nodes=len(new),
+        before=None if isinstance(before, str) else min(before.values()),
+        after=None if isinstance(after, str) else min(after.values()),
+        failure=after if isinstance(after, str) else "",
+        kept=kept,
+    )

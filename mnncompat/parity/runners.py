@@ -271,6 +271,8 @@ class OnnxRunner:
                 found = [dict(zip(names, self._slow.run(None, dict(feed)), strict=True)) for feed in feeds]
         except Exception:  # noqa: BLE001 - operators are numpy code, and may raise anything
             return None
+        if any(isinstance(value, list | tuple | dict) for each in found for value in each.values()):
+            return None  # a sequence or a map
         arrays = [{name: np.asarray(value) for name, value in each.items()} for each in found]
         return arrays if all(_is_tensor(value) for each in arrays for value in each.values()) else None
 

@@ -201,7 +201,10 @@ def _is_layer(view: GraphView, node: NodeProto) -> bool:
 
 def _einsum_ends_in_reshape(node: NodeProto) -> bool:
     """The converter writes the Einsum as a product of matrices whose result it reshapes, and does not permute."""
-    equation = str(attribute(node, "equation", b"").decode()).replace(" ", "")
+    stated = attribute(node, "equation", b"")
+    if not isinstance(stated, bytes):
+        return False
+    equation = stated.decode().replace(" ", "")
     operands, arrow, result = equation.replace("...", ".").partition("->")
     terms = operands.split(",")
     if not arrow or not result or len(terms) != 2 or equation == "i,i...->...":  # noqa: PLR2004 - of two operands

@@ -50,6 +50,23 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         uint8[6] zeros = {1,2,3,4,5,6}> { y = ConvInteger(x, w, zero, zeros) }""",
         "cannot be broadcast together",
     ),
+    "a mode that Resize does not have": (
+        13,
+        """(float[2,1,4,4] x) => (float[4,1,4,4] y) <float[4] s = {2.0,1.0,1.0,1.0}>
+        { y = Resize<mode="cubism">(x, , s) }""",
+        "mode 'cubism', which ONNX does not have",
+    ),
+    "less than one group": (
+        21,
+        """(float[1,4,3] x, float[4] s, float[4] b) => (float[1,4,3] y)
+        { y = GroupNormalization<num_groups=-1>(x, s, b) }""",
+        "num_groups -1",
+    ),
+    "bits of a string": (
+        18,
+        """(int32[2] x) => (int32[2] y) <string s = {"1.5"}> { y = BitwiseAnd(x, s) }""",
+        "an operand of object",
+    ),
     "an Einsum of very many operands": (
         17,
         EINSUM,

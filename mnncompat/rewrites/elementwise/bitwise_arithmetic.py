@@ -10,6 +10,7 @@ from onnx import TensorProto
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.values import NotApplicable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,6 +123,8 @@ def _cast(new: SubgraphBuilder, value: Value, to: int) -> Value:
     """A cast; constants are cast at once."""
     if value.constant is None:
         return new.cast(value, to)
+    if value.constant.dtype.kind not in "iu":
+        raise NotApplicable(f"an operand of {value.constant.dtype}")
     return new.constant(value.constant.astype(np.int64 if to == TensorProto.INT64 else np.int32))
 
 

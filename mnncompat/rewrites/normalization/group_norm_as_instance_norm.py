@@ -9,6 +9,7 @@ import numpy as np
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
+from mnncompat.rewrites.core.values import NotApplicable
 
 if TYPE_CHECKING:
     from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
@@ -46,6 +47,8 @@ class GroupNormAsInstanceNorm(NodeRewrite):
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit the normalisation and the scale."""
         x, scale, bias, groups = new.input(0), new.input(1), new.input(2), node.attribute("num_groups")
+        if groups < 1:
+            raise NotApplicable(f"num_groups {groups}")
         batch = x.dims[0]
         rows = new.reshape(x, [batch if isinstance(batch, int) else 0, groups, -1])
         ones, zeros = (new.constant(np.full(groups, each, x.element)) for each in (1, 0))

@@ -19,6 +19,7 @@ COMMANDS = (
     "probe",
     "rule",
     "score",
+    "snippet",
     "upgrade",
 )
 """In the order of the help."""

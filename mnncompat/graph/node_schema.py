@@ -26,10 +26,10 @@ class _Demands(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _demands(op: str, opset: int) -> _Demands | None:
+def _demands(op: str, opset: int, domain: str) -> _Demands | None:
     """Demands of an operator; None if ONNX does not define it in that opset."""
     try:
-        schema = onnx.defs.get_schema(op, opset, "")
+        schema = onnx.defs.get_schema(op, opset, domain)
     except onnx.defs.SchemaError:
         return None
     if schema.deprecated:
@@ -45,21 +45,22 @@ def _demands(op: str, opset: int) -> _Demands | None:
     )
 
 
-def require_schema(node: NodeProto, opset: int, name: str) -> None:
-    """Check a node of ONNX's own domain against the operator's schema, as ONNX Runtime does.
+def require_schema(node: NodeProto, opset: int, name: str, *, domain: str = "") -> None:
+    """Check a node of one of ONNX's domains against the operator's schema, as ONNX Runtime does.
 
     Attributes that the operator does not have are left alone.
 
     Args:
         node: The node.
-        opset: Of ONNX's own operators.
+        opset: Of the domain.
         name: What the message begins with.
+        domain: The empty one, or `ai.onnx.ml`.
 
     Raises:
         ModelError: It has too few or too many operands or results, or an attribute is missing, of another type,
             or names an element type that ONNX does not have.
     """
-    demands = _demands(node.op_type, opset)
+    demands = _demands(node.op_type, opset, domain)
     if demands is None:
         return
     problem = _count("operand", node.input, demands.inputs, demands.single_inputs)

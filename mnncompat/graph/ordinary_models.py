@@ -14,7 +14,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 from mnncompat.errors import ModelError
 from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset, plain_attributes
 from mnncompat.graph.restated import states_once
-from mnncompat.graph.wellformed import require_imports, require_node, require_tensor, require_types
+from mnncompat.graph.wellformed import ML_DOMAIN, require_imports, require_node, require_tensor, require_types
 
 _HELD = (AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS)
 
@@ -107,7 +107,7 @@ class _Nodes:
         if any(each.ref_attr_name or each.type in _HELD for each in attributes):
             raise _Unusual
         is_constant = node.op_type == "Constant" and node.domain in ONNX_DOMAINS
-        if is_constant and (node.input or not states_once(node)):
+        if node.domain == ML_DOMAIN or (is_constant and (node.input or not states_once(node))):
             raise _Unusual
         require_node(node, self._opset, "")
         self._kinds |= {node.op_type, *(each.name for each in attributes)}

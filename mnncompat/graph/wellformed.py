@@ -6,10 +6,20 @@ ONNX Runtime refuses what is refused here, when it loads the model or when it ru
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from math import prod
 
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    SparseTensorProto,
+    TensorProto,
+    TypeProto,
+)
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
@@ -18,6 +28,7 @@ from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset, p
 from mnncompat.graph.validation import all_graphs, all_nodes
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
+ML_DOMAIN = "ai.onnx.ml"
 _LARGEST_OPSET = 2**31 - 1
 _MOST_AXES = 64
 """numpy's limit."""
@@ -64,36 +75,47 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     require_imports(proto, {node.domain for node in nodes}, name)
     _require_finite_calls(proto, name)
     local = {(function.domain, function.name) for function in proto.functions}
-    opset = onnx_opset(proto.opset_import)
-    _require_nodes(nodes, opset, local, name)
+    opsets = _opsets(proto.opset_import)
+    _require_nodes(nodes, opsets, local, name)
     for function in proto.functions:
-        own = onnx_opset(function.opset_import) or opset
-        _require_nodes(all_nodes(function.node), own, local, f"{name}: function {function.name}")
+        inside, where = [*all_nodes(function.node)], f"{name}: function {function.name}"
+        require_imports(function, {node.domain for node in inside}, where)
+        _require_nodes(inside, opsets | _opsets(function.opset_import), local, where)
     for graph in all_graphs(proto.graph):
         _require_stored(graph, name)
         require_types(graph, name)
 
 
-def require_imports(proto: ModelProto, used: Container[str], name: str) -> None:
+def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
+    """Versions of ONNX's domains; the default one is the empty one."""
+    found = {entry.domain: entry.version for entry in imports if entry.domain == ML_DOMAIN}
+    opset = onnx_opset(imports)
+    return found if opset is None else found | {"": opset}
+
+
+def require_imports(proto: ModelProto | FunctionProto, used: Container[str], name: str) -> None:
     """Check the versions of the domains that nodes use.
 
     Raises:
         ModelError: There is no such version.
     """
     for entry in proto.opset_import:
+        names = ONNX_DOMAINS if entry.domain in ONNX_DOMAINS else (entry.domain,)
         least = 1 if entry.domain in ONNX_DOMAINS else -_LARGEST_OPSET
-        if entry.domain in used and not least <= entry.version <= _LARGEST_OPSET:
+        if any(each in used for each in names) and not least <= entry.version <= _LARGEST_OPSET:
             domain = entry.domain or "ai.onnx"
             raise ModelError(f"{name}: imports opset {entry.version} of {domain}: there is no such", hint=_REEXPORT)
 
 
-def _require_nodes(nodes: Iterable[NodeProto], opset: int | None, local: set[tuple[str, str]], name: str) -> None:
+def _require_nodes(
+    nodes: Iterable[NodeProto], opsets: Mapping[str, int], local: set[tuple[str, str]], name: str
+) -> None:
     seen: set[tuple[object, ...]] = set()
     for node in nodes:
         look = _look(node)
         if look is not None and look in seen:
             continue
-        require_node(node, None if (node.domain, node.op_type) in local else opset, name)
+        require_node(node, None if (node.domain, node.op_type) in local else opsets.get(_domain(node)), name)
         if look is not None:
             seen.add(look)
 
@@ -103,7 +125,7 @@ def require_node(node: NodeProto, opset: int | None, name: str) -> None:
 
     Args:
         node: The node.
-        opset: Of ONNX's own operators; None if none is known, or if the model defines the operator.
+        opset: Of the node's domain; None if none is known, or if the model defines the operator.
         name: What messages begin with.
 
     Raises:
@@ -111,8 +133,13 @@ def require_node(node: NodeProto, opset: int | None, name: str) -> None:
     """
     for attribute in node.attribute:
         _require_attribute(attribute, node, name)
-    if opset is not None and node.domain in ONNX_DOMAINS:
-        require_schema(node, opset, name)
+    domain = _domain(node)
+    if opset is not None and domain in ("", ML_DOMAIN):
+        require_schema(node, opset, name, domain=domain)
+
+
+def _domain(node: NodeProto) -> str:
+    return "" if node.domain in ONNX_DOMAINS else node.domain
 
 
 def _look(node: NodeProto) -> tuple[object, ...] | None:

@@ -124,7 +124,7 @@ class _Arithmetic:
             else:
                 nodes[wanted] = node
                 pending.extend(filter(None, node.input))
-        ordered = [node for node in self._graph.node if node.output[0] in nodes]
+        ordered = [node for node in self._graph.node if node.output and node.output[0] in nodes]
         value = evaluate(ordered, leaves, self._opset, name)
         is_small_number = value is not None and value.dtype.kind in "iuf" and value.size <= _MOST_ELEMENTS
         return value if is_small_number else None

@@ -19,6 +19,7 @@ from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN, STAND_IN_DOMAIN
 from mnncompat.inference.inferred_values import InferredValues
 from mnncompat.inference.reshape_targets import resolve_targets
+from mnncompat.inference.untyped_operands import infer_with_types, needs_types
 
 # Shape inference needs the values of shape operands, never those of weights: larger tensors are passed as types only.
 _INFERENCE_ELEMENTS = 1024
@@ -55,7 +56,11 @@ def infer(proto: ModelProto) -> ModelProto | None:
     skeleton = _skeleton(proto, kinds)
     asked = skeleton.SerializeToString()
     if asked not in _ANSWERS:
-        found = _inferred(proto, skeleton, kinds, asked)
+        if needs_types(kinds):
+            again = lambda: _inferred(proto, skeleton, kinds, skeleton.SerializeToString())  # noqa: E731
+            found = infer_with_types(skeleton, again)
+        else:
+            found = _inferred(proto, skeleton, kinds, asked)
         while len(_ANSWERS) >= _KEPT:
             del _ANSWERS[next(iter(_ANSWERS))]
         _ANSWERS[asked] = found

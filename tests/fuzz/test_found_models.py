@@ -97,6 +97,45 @@ def test_an_attribute_names_an_element_type(op: str, name: str) -> None:
     from_proto(parsed(21, text % (op, name, 3, second)))
 
 
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_a_version_that_no_domain_has(domain: str) -> None:
+    model = parsed(17, "(float[2] x) => (float[2] y) { y = Relu(x) }")
+    model.opset_import[0].CopyFrom(helper.make_opsetid(domain, 2**40))
+    with pytest.raises(ModelError, match=r"opset 1099511627776 of ai\.onnx: there is no such"):
+        from_proto(model)
+
+
+@pytest.mark.parametrize("op", ["EyeLike", "RegexFullMatch"])
+def test_an_operand_of_a_type_that_nobody_knows(op: str) -> None:
+    """ONNX's inference of these two ends the process."""
+    text = """<ir_version: 8, opset_import: ["" : 20, "my" : 1]> g (float[2,2] x) => (float[2,2] y) {
+        a = my.Foo(x) y = EyeLike(a) b = Relu(x) c = EyeLike(b) }""".replace("EyeLike", op)
+    model = onnx.parser.parse_model(text)
+    inferred = shape_inference.infer(model)
+    assert inferred is not None
+    assert [node.op_type for node in inferred.graph.node] == ["Foo", op, "Relu", op]
+    known = {value.name for value in inferred.graph.value_info}
+    assert "b" in known
+    assert "c" in known
+    assert mnncompat.check(model).nodes == 4
+
+
+def test_trees_whose_lists_have_other_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNNCOMPAT_TRACEBACK", "1")
+    lists: dict[str, Any] = {"nodes_treeids": [0, 0], "nodes_nodeids": [0], "nodes_modes": ["LEAF"], "n_targets": 1}
+    node = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", **lists)
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])], [declared("y")]
+    )
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    (found,) = mnncompat.check(helper.make_model(graph, opset_imports=imports, ir_version=8)).diagnostics
+    assert "do not fit together" in (found.hint or "")
+    node.attribute[0].CopyFrom(helper.make_attribute("nodes_treeids", 0.5))
+    graph.node[0].CopyFrom(node)
+    with pytest.raises(ModelError, match="attribute 'nodes_treeids' of type FLOAT, not INTS"):
+        from_proto(helper.make_model(graph, opset_imports=imports, ir_version=8))
+
+
 def test_strings_that_are_no_text_keep_their_bytes() -> None:
     stored = TensorProto(
         name="s", data_type=TensorProto.STRING, dims=[3], string_data=[b"a", b"\xff\x00b", "é".encode()]

@@ -90,14 +90,14 @@ class ContribOpToOnnx(NodeRewrite):
         """Emit the twin."""
         op, domain = node.node.op_type, node.node.domain
         if domain == ML_DOMAIN and op in ML_EMITTERS:
-            return ML_EMITTERS[op](node, new)
+            return _emitted(ML_EMITTERS[op], node, new)
         if domain.startswith("ai.onnx."):
             return expanded(node, new)
         if (domain != CONTRIB_DOMAIN and op not in IN_ONNX_DOMAIN) or not (op in EMITTERS or op in TAKEN_OVER):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
         if op in TAKEN_OVER:
             return new.clone_node()
-        return EMITTERS[op](node, new)
+        return _emitted(EMITTERS[op], node, new)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -120,3 +120,18 @@ class ContribOpToOnnx(NodeRewrite):
             ),
             unchanged("ONNX's own", "(float[2,4] x) => (float[2,4] y) { y = Relu(x) }"),
         )
+
+
+def _emitted(
+    emit: Callable[[NodeFacts, SubgraphBuilder], list[Value | None]], node: NodeFacts, new: SubgraphBuilder
+) -> list[Value | None]:
+    """What an emitter gives. ONNX has no schema by which to check the attributes and constants that it reads.
+
+    Raises:
+        NotApplicable: They contradict one another: lists of other lengths, numbers out of range.
+    """
+    try:
+        return emit(node, new)
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, ZeroDivisionError) as error:
+        reason = f"its attributes and constants do not fit together ({type(error).__name__}: {error})"
+        raise NotApplicable(reason) from error

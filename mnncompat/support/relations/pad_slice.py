@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnncompat.graph.numpy_on_demand import np
@@ -113,8 +114,9 @@ def _bounds(facts: NodeFacts) -> Iterator[_Bound] | None:
         elif operand is None:
             values = None
         else:
-            values = facts.numbers_through_casts(operand)
-            if values is None:
+            found = facts.numbers_through_casts(operand)
+            values = None if found is None else [*found]
+            if values is None or not all(map(isfinite, values)):
                 return None
         default = range(len(parts[0])) if name == "axes" else [1] * len(parts[0]) if parts else []
         parts.append([int(each) for each in (default if values is None else values)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.errors import UsageError
+from mnncompat.parity.bfloat16 import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,6 +165,8 @@ def _check_shape(spec: InputSpec, shape: tuple[int, ...], what: str) -> None:
 
 def _cast(spec: InputSpec, array: np.ndarray, called: str) -> np.ndarray:
     """The array in the declared dtype. Kinds must agree, and integers must fit."""
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
     if spec.dtype is None or array.dtype.kind not in "biuf":
         raise UsageError(f"input {spec.name!r} cannot be fed with {array.dtype.name}", hint="only numbers can be fed")
     classes = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
@@ -172,7 +175,7 @@ def _cast(spec: InputSpec, array: np.ndarray, called: str) -> np.ndarray:
             f"the {called} for input {spec.name!r} is {array.dtype.name}, the model needs {spec.dtype.name}",
             hint=f"convert it first: numpy.save(file, array.astype({str(spec.dtype.name)!r}))",
         )
-    cast = array.astype(spec.dtype)
+    cast = rounded(array) if spec.is_bfloat16 else array.astype(spec.dtype)
     if spec.dtype.kind in "iu" and not np.array_equal(cast, array):
         raise UsageError(
             f"the {called} for input {spec.name!r} holds values that do not fit into {spec.dtype.name}",

@@ -12,6 +12,7 @@ import numpy as np
 from mnncompat.errors import UsageError
 from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
+from mnncompat.parity.bfloat16 import rounded
 from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
 from mnncompat.results.parity_report import InputAssumption
 
@@ -135,4 +136,5 @@ class InputPlan:
         elif spec.dtype.kind == "f":
             most = float(np.finfo(spec.dtype).max)
             values = np.clip(values, -most, most)
-        return np.asarray(values).astype(spec.dtype)
+        drawn = np.asarray(values).astype(spec.dtype)
+        return rounded(drawn) if spec.is_bfloat16 else drawn

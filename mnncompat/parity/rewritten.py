@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,10 +135,7 @@ def compare_recorded(
 def _narrowed(signature: Sequence[InputSpec], other: Sequence[InputSpec]) -> tuple[InputSpec, ...]:
     """The first signature, with the sizes that the other one fixes."""
     fixed = {spec.name: spec.shape for spec in other}
-    return tuple(
-        InputSpec(name=spec.name, dtype=spec.dtype, shape=_narrow(spec.shape, fixed.get(spec.name)))
-        for spec in signature
-    )
+    return tuple(replace(spec, shape=_narrow(spec.shape, fixed.get(spec.name))) for spec in signature)
 
 
 def _narrow(

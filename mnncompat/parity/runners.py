@@ -18,6 +18,7 @@ from google.protobuf.message import EncodeError
 from mnncompat.errors import RunnerError
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.ordering import sort_nodes
+from mnncompat.parity.bfloat16 import has_bfloat16_interface, in_float32
 from mnncompat.parity.exact_products import PRODUCTS, with_exact_products
 from mnncompat.parity.full_accuracy import FEW_BITS, with_full_accuracy
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
@@ -64,7 +65,8 @@ class OnnxRuntimeRunner:
     It may neither fuse nor fold, so that it computes what the graph says. Products of uint8 and int8, which saturate on
     some CPUs, are written as `mnncompat.parity.exact_products` does; random nodes of spread 0, which end the process,
     as `mnncompat.parity.stated_noise` does; operators of its own domain that its CPU has no kernel for, as
-    `mnncompat.parity.missing_kernels` does; products that it may round, as `mnncompat.parity.full_accuracy` does.
+    `mnncompat.parity.missing_kernels` does; products that it may round, as `mnncompat.parity.full_accuracy` does;
+    numbers of bfloat16 in float32, as `mnncompat.parity.bfloat16` does.
 
     Since 1.32 (Linux wheel) importing onnxruntime leaves a device identifier and a database of events in
     `~/.cache/Microsoft` and can send them; `disable_telemetry_events()` comes too late, so `ORT_DISABLE_TELEMETRY` is
@@ -183,6 +185,9 @@ class OnnxRuntimeRunner:
         for each in made:
             copy = each(model)
             model = model if copy is None else copy
+        known = model if isinstance(model, onnx.ModelProto) else self._known
+        if known is not None and has_bfloat16_interface(known):
+            model = in_float32(model) or model
         if isinstance(model, onnx.ModelProto) and isinstance(self._model, (str, Path)):
             return model, follow_links(model, Path(self._model))
         return model, self._folder
@@ -290,7 +295,7 @@ class OnnxRunner:
 def _loadable(model: Path | str | bytes | onnx.ModelProto, refusal: str) -> onnx.ModelProto | None:
     """A copy of a model that ONNX Runtime may load, after it refused the model; None if there is none."""
     if says_missing_kernel(refusal):
-        return with_definitions(model)
+        return with_definitions(model) or in_float32(model)
     return _with_sorted_nodes(model) if _UNSORTED in refusal else None
 
 

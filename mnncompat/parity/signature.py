@@ -15,15 +15,17 @@ class InputSpec:
 
     Attributes:
         name: Its name.
-        dtype: numpy's dtype, None for types that numpy arrays do not hold (sequences, optionals, strings, bfloat16,
-            float8).
+        dtype: numpy's dtype, None for types that numpy arrays do not hold (sequences, optionals, strings, float8);
+            float32 for bfloat16.
         shape: Its shape: an int where it is static, the parameter's name where it is symbolic, None where nothing is
             known; None altogether when the rank is unknown.
+        is_bfloat16: Whether its numbers are those of bfloat16.
     """
 
     name: str
     dtype: np.dtype[Any] | None
     shape: tuple[int | str | None, ...] | None
+    is_bfloat16: bool = False
 
 
 def input_signature(model: onnx.ModelProto) -> tuple[InputSpec, ...]:
@@ -41,10 +43,12 @@ def output_names(model: onnx.ModelProto) -> tuple[str, ...]:
 
 def _spec(value: onnx.ValueInfoProto) -> InputSpec:
     tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        return InputSpec(name=value.name, dtype=_dtype(tensor.elem_type), shape=None)
+    has_shape = value.type.HasField("tensor_type") and tensor.HasField("shape")
     return InputSpec(
-        name=value.name, dtype=_dtype(tensor.elem_type), shape=tuple(_dimension(each) for each in tensor.shape.dim)
+        name=value.name,
+        dtype=_dtype(tensor.elem_type),
+        shape=tuple(_dimension(each) for each in tensor.shape.dim) if has_shape else None,
+        is_bfloat16=tensor.elem_type == onnx.TensorProto.BFLOAT16,
     )
 
 
@@ -55,6 +59,8 @@ def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> int | str | None:
 
 
 def _dtype(element: int) -> np.dtype[Any] | None:
+    if element == onnx.TensorProto.BFLOAT16:
+        return np.dtype(np.float32)
     try:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
     except (KeyError, TypeError, ValueError):

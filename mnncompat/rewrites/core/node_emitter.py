@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, ValueInfoProto, helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import Dim
 from mnncompat.graph.tensor_values import tensor_array
@@ -100,14 +100,26 @@ class NodeEmitter:
         return Value(self, name)
 
     def constant(self, values: NDArray[Any] | Sequence[int], *, name: str = "") -> Value:
-        """A new constant; lists of ints become int64. Equal ones are stored once."""
+        """A new constant; lists of ints become int64. Equal ones are stored once.
+
+        MNN reads stored bfloat16 as another type: such a constant is stored as float32 and cast like an operand.
+        """
         array = np.asarray(values) if isinstance(values, (np.ndarray, np.generic)) else np.asarray(values, np.int64)
         key = (array.dtype.str, array.dtype.name, array.shape, array.tobytes())
-        if key not in self._pool:
+        like = self._bfloat16_operand() if array.dtype.name == "bfloat16" else None
+        if key not in self._pool and like is not None:
+            self._pool[key] = self.op("CastLike", self.constant(array.astype(np.float32), name=name), like).name
+        elif key not in self._pool:
             fresh = self._fresh(name or "constant")
             self.constants[fresh] = array
             self._pool[key] = fresh
         return Value(self, self._pool[key])
+
+    def _bfloat16_operand(self) -> Value | None:
+        """The first operand of the node that is bfloat16."""
+        operands = (self.input(position) for position in range(len(self.node.node.input)) if self.has(position))
+        is_defined = onnx.defs.has("CastLike", self.opset)
+        return next((each for each in operands if is_defined and each.dtype == TensorProto.BFLOAT16), None)
 
     def scalar(self, number: float, like: Value) -> Value:
         """A number as a constant of rank 0, of the element type of another value."""

@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch clean
+.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch smoke pyright clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, site, tests"
-	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | clean"
+	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | smoke | pyright | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -84,6 +84,18 @@ plants: $(VENV)/.dev
 
 torch: $(VENV)/.dev
 	$(BIN)/python tests/torchmodules/measure_torch.py
+
+# Not part of `make test`: environments of their own, with the oldest versions that the package admits and other Pythons.
+# make smoke SMOKE="--python python3.13"
+SMOKE ?= --lowest --python python3.12 --python python3.13
+smoke: $(VENV)/.dev
+	$(BIN)/python tests/packaging/smoke.py $(SMOKE)
+
+# What mypy checks of the Python API, by pyright, whose program comes from npm when it is first run.
+pyright: $(VENV)/.dev
+	$(PYTHON) -m venv build/pyright
+	build/pyright/bin/python -m pip install --quiet pyright
+	build/pyright/bin/pyright --pythonpath $(BIN)/python tests/docs/snippet.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

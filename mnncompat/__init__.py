@@ -17,7 +17,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.errors import ExportError, MnncompatError, ModelError, OutputError, RunnerError, TableError, UsageError
+from mnncompat.errors import (
+    ExportError,
+    MnncompatError,
+    ModelError,
+    OutputError,
+    RunnerError,
+    TableError,
+    UsageError,
+    require_supported_system,
+)
 
 if TYPE_CHECKING:
     __version__: str
@@ -26,13 +35,13 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from mnncompat.checking.api import check
     from mnncompat.converting.api import convert
     from mnncompat.converting.converted import Converted
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import Given, Tolerance
     from mnncompat.results.diagnosis import Diagnosis
-    from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.parity_report import ParityReport
 
 __all__ = [
@@ -51,48 +60,6 @@ __all__ = [
     "fix",
     "verify",
 ]
-
-
-def check(
-    model: Path | str | ModelProto,
-    *,
-    mnn: str | None = None,
-    arch: str | None = None,
-    precision: str = "high",
-    backend: str | Sequence[str] = (),
-) -> CheckResult:
-    """Find what an MNN release refuses, crashes on or computes wrongly.
-
-    Starts neither MNN nor ONNX Runtime, unless a backend is given: then the installed MNN converts the model.
-
-    Args:
-        model: Path of an ONNX file, or a model in memory.
-        mnn: Release such as ``3.6.1``, or ``latest``; the installed one if None.
-        arch: Architecture that the file is deployed on, such as ``aarch64``; None for all.
-        precision: What MNN computes in there: ``high``, ``normal`` or ``low``.
-        backend: Backends of MNN such as ``nnapi``, for `CheckResult.backends` and findings about them.
-
-    Raises:
-        ModelError: The model cannot be read.
-        UsageError: There is no such release or backend, or backends are wanted of a release that is not installed.
-        RunnerError: A backend is given, and MNN is not installed.
-    """
-    from mnncompat.checking.checker import check_model
-    from mnncompat.converting.given_arguments import given_model
-
-    loaded = given_model(model)
-    names = (backend,) if isinstance(backend, str) else tuple(backend)
-    if not names:
-        return check_model(loaded, mnn_version=mnn, arch=arch, precision=precision, rewrites=None)
-    from mnncompat.backends.analyze import analyze
-    from mnncompat.backends.findings import with_backends
-    from mnncompat.backends.wanted_head import wanted_head
-    from mnncompat.support.releases import require_installed, resolve_version
-
-    require_installed(mnn, "a backend")
-    head = wanted_head(names, resolve_version(mnn))
-    result = check_model(loaded, mnn_version=mnn, arch=arch, precision=precision, rewrites=None, head=head)
-    return with_backends(result, loaded, analyze(loaded, names, head=head))
 
 
 def fix(  # noqa: PLR0913 - options
@@ -139,6 +106,7 @@ def fix(  # noqa: PLR0913 - options
         ModelError: The model cannot be read.
         UsageError: An argument does not fit.
     """
+    require_supported_system()
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model
     from mnncompat.support.head_form import head_form
@@ -177,6 +145,7 @@ def verify(  # noqa: PLR0913 - options
 
     See `mnncompat.parity.verify` for the arguments, the metrics and the criterion; `data_only` draws no inputs.
     """
+    require_supported_system()
     from pathlib import Path
 
     from mnncompat import parity
@@ -227,6 +196,7 @@ def diagnose(
         RunnerError: MNN or ONNX Runtime is not installed, or ONNX Runtime does not run the model.
         OutputError: The folder cannot be written.
     """
+    require_supported_system()
     from mnncompat.converting.given_arguments import given_model, given_path
     from mnncompat.diagnosing.diagnose import diagnose as found
     from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
@@ -255,6 +225,7 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
         UsageError: An argument does not fit.
         OutputError: `out` cannot be written.
     """
+    require_supported_system()
     from pathlib import Path
 
     from mnncompat.converting.torch_export import ExportOptions, export_module
@@ -262,7 +233,11 @@ def export(target: str, shapes: Sequence[str], out: Path | str, **options: Any) 
     export_module(target, shapes, Path(out), options=ExportOptions(**options))
 
 
-_HOMES = {"Converted": "mnncompat.converting.converted", "convert": "mnncompat.converting.api"}
+_HOMES = {
+    "Converted": "mnncompat.converting.converted",
+    "check": "mnncompat.checking.api",
+    "convert": "mnncompat.converting.api",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -272,6 +247,7 @@ def __getattr__(name: str) -> Any:
 
         return version("mnncompat")
     if name in _HOMES:
+        require_supported_system()
         from importlib import import_module
 
         return getattr(import_module(_HOMES[name]), name)

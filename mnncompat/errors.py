@@ -15,6 +15,7 @@ A *finding* (MNN refuses a node, parity fails) is never an exception: it is a re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -65,3 +66,16 @@ class RunnerError(MnncompatError):
 
 class ExportError(MnncompatError):
     """Torch could not export the module."""
+
+
+def require_supported_system() -> None:
+    """Refuse a system whose processes cannot be bounded as models need it.
+
+    Raises:
+        RunnerError: It is Windows.
+    """
+    if sys.platform.startswith("win"):
+        raise RunnerError(
+            "mnncompat does not run on Windows itself",
+            hint="run it in WSL, the Linux of Windows: `wsl --install`, then install mnncompat with pip there",
+        )

@@ -169,26 +169,16 @@ def _require_installed(option: str, mnn: str | None) -> None:
 def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:
     """The findings that `--backend` adds to the result of one model, with what `fix` does under the same choice."""
     from mnncompat.backends.registry import require
-    from mnncompat.backends.rules import BACKEND_RULES
-    from mnncompat.checking.rule_catalog import is_rule
-    from mnncompat.fixing.selection import choose
     from mnncompat.support.head_form import head_form
-    from mnncompat.support.row_choice import means
 
     require(names)
     form = head_form(head)
-    # A selected finding about backends selects no rewrite: it tells what `fix` does.
-    told = [each for each in choice.select if any(means(each, rule.code, rule.name) for rule in BACKEND_RULES)]
-    select = [each for each in choice.select if each not in told or choose(select=[each], is_rule=is_rule).rewrites]
-    rewrites, rows = choose(select=select, ignore=choice.ignore, is_rule=is_rule)
 
     def add(model: Model, result: CheckResult) -> CheckResult:
-        from mnncompat.backends.analyze import analyze
-        from mnncompat.backends.findings import with_backends
+        from mnncompat.checking.surveyed import surveyed
 
         with progress_bar("converting") as progress:
-            found = analyze(model, names, rewrites=rewrites, rows=rows, head=form, progress=progress)
-        return with_backends(result, model, found)
+            return surveyed(model, result, names, choice, head=form, progress=progress)
 
     return add
 

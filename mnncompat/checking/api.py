@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from mnncompat.graph.model_file import Model
     from mnncompat.parity import Given
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.support.row_choice import RowChoice
@@ -71,17 +72,23 @@ def check(  # noqa: PLR0913 - options
     form = head_form(head) or (wanted_head(names, resolve_version(mnn)) if names else None)
     result = check_model(loaded, mnn_version=mnn, arch=arch, precision=precision, rewrites=None, head=form)
     if probe:
-        from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
-        from mnncompat.parity import real_data
-
-        data = real_data(inputs)
-        measured = measure_nodes(loaded, shapes=shapes or {}, inputs=data, seed=seed, apart=flagged(result))
-        result = merged(result, loaded, *measured)
+        result = _measured(loaded, result, shapes or {}, inputs, seed)
     if names:
         from mnncompat.checking.surveyed import surveyed
 
         result = surveyed(loaded, result, names, choice, head=form)
     return replace(result, diagnostics=chosen_findings(result.diagnostics, choice))
+
+
+def _measured(
+    model: Model, result: CheckResult, shapes: Mapping[str, tuple[int, ...]], inputs: Given | None, seed: int
+) -> CheckResult:
+    """The result with what the installed MNN does with each distinct node."""
+    from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
+    from mnncompat.parity import real_data
+
+    data = real_data(inputs)
+    return merged(result, model, *measure_nodes(model, shapes=shapes, inputs=data, seed=seed, apart=flagged(result)))
 
 
 def _choice(select: Sequence[str], ignore: Sequence[str]) -> RowChoice:

@@ -164,21 +164,33 @@ def _convert_all(
     jobs: int,
 ) -> None:
     """Convert every model, report, and end with status 1 if one could not be published."""
+    from mnncompat.files.scratch import ScratchFolder
     from mnncompat.graph.model_file import load
 
     outputs = _outputs(models, written.output, dry_run=written.dry_run)
     targets = dict(zip(models, outputs, strict=True))
 
-    def converted(path: Path) -> ConvertResult:
-        model = load(path)
-        mine = replace(gate, shapes=options.parse_shapes(shape, model))
-        return _convert(model, targets[path], mine).told()
+    with ScratchFolder() as folder:
+        kept = {path: folder / str(number) for number, path in enumerate(models)} if written.diagnose else {}
 
-    reported, results = each_model(models, converted, jobs=jobs, output_format=written.reporting.output_format)
-    found = [_diagnosed(each, gate) for each in results if written.diagnose and each.verdict in _DIAGNOSED]
+        def converted(path: Path) -> ConvertResult:
+            model = load(path)
+            mine = replace(gate, shapes=options.parse_shapes(shape, model), kept=_made(kept.get(path)))
+            return _convert(model, targets[path], mine).told()
+
+        reported, results = each_model(models, converted, jobs=jobs, output_format=written.reporting.output_format)
+        failing = [each for each in results if written.diagnose and each.verdict in _DIAGNOSED]
+        found = [_diagnosed(each, gate, kept.get(Path(each.source), folder)) for each in failing]
     report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
+
+
+def _made(folder: Path | None) -> Path | None:
+    """A folder, which is made."""
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _convert(model: Model, out: Path | None, gate: GateOptions) -> Conversion:
@@ -199,9 +211,16 @@ def converting_by(converter: Converter) -> Iterator[None]:
         _CONVERTERS.remove(converter)
 
 
-def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
-    """Which node it is, in the model as it was converted."""
-    from mnncompat.cli.diagnose import diagnose_options
+def _diagnosed(result: ConvertResult, gate: GateOptions, kept: Path) -> Diagnosis:
+    """Which node it is, in the model as it was converted, and in the very file that it was converted into.
+
+    Args:
+        result: Of the conversion.
+        gate: How it was converted.
+        kept: Folder that holds the file, if there is one.
+    """
+    from mnncompat.cli.diagnose import diagnose_options, only_there
+    from mnncompat.converting.gate_options import is_lossy
     from mnncompat.diagnosing.diagnose import diagnose
     from mnncompat.fixing.transaction import fix_model
     from mnncompat.graph.model_file import load
@@ -216,7 +235,11 @@ def _diagnosed(result: ConvertResult, gate: GateOptions) -> Diagnosis:
     seconds = None if gate.limits is None else gate.limits.seconds
     wanted = diagnose_options(converter, seconds, gate.memory, (gate.tolerance, dict(gate.tolerances)), gate.seed)
     drawing = replace(wanted.drawing, data=real_data(gate.inputs), shapes=result.shapes)
-    return diagnose(model, None, replace(wanted, drawing=drawing), progress=note)
+    there = None if result.parity is None else only_there(result.parity, gate.where)
+    file = kept / "model.mnn"
+    is_whole = result.parity is not None and file.is_file() and (bool(result.bytes) or not is_lossy(converter))
+    wanted = replace(wanted, drawing=drawing, where=there)
+    return replace(diagnose(model, file if is_whole else None, wanted, progress=note), file="")
 
 
 def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mnncompat.mnn import ConvertOptions
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Diagnosis
+    from mnncompat.results.parity_report import ParityReport
 
 Model = Annotated[Path | None, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 File = Annotated[
@@ -150,6 +151,13 @@ def diagnose_options(
     )
     limits = child_limits(_CHILD_SECONDS if seconds is None else seconds / _PROCESSES).with_memory(memory)
     return DiagnoseOptions(drawing=drawing, converter=converter, limits=limits, inner=rough or FLOAT32)
+
+
+def only_there(parity: ParityReport, where: Where | None) -> Where | None:
+    """The device, if it computes something else and this machine does not."""
+    there = parity.device
+    is_wrong_here = parity.differs and not parity.passed
+    return None if there is None or there.passed or is_wrong_here else where
 
 
 def _replayed(folder: Path, seconds: float | None, memory: int | None, where: Where | None) -> Diagnosis:

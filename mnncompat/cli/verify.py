@@ -79,7 +79,9 @@ def verify(  # noqa: PLR0913 - options
         verified = _noted(_compared(model, file, shape, drawn, run), device.untried)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
-    report([verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout) if diagnose else ())], reporting)
+    report(
+        [verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout, device) if diagnose else ())], reporting
+    )
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
     if not proven or verified.fails_requirement:
@@ -94,20 +96,26 @@ def _noted(verified: Verified, note: str) -> Verified:
 
 
 def _diagnosed(
-    verified: Verified, shape: list[str] | None, drawn: _Drawn, tolerances: _Tolerances, timeout: float | None
+    verified: Verified,
+    shape: list[str] | None,
+    drawn: _Drawn,
+    tolerances: _Tolerances,
+    timeout: float | None,
+    device: OnDevice,
 ) -> tuple[Diagnosis, ...]:
     """Which node it is, if the outputs differ."""
-    from mnncompat.cli.diagnose import diagnose_options
+    from mnncompat.cli.diagnose import diagnose_options, only_there
     from mnncompat.diagnosing.diagnose import diagnose
     from mnncompat.graph.model_file import load
     from mnncompat.mnn import ConvertOptions
 
-    if verified.parity.passed or not verified.parity.differs:
+    there = only_there(verified.parity, device.where())
+    if there is None and (verified.parity.passed or not verified.parity.differs):
         return ()
     model = load(Path(verified.source))
     wanted = diagnose_options(ConvertOptions(), parse_timeout(timeout), drawn.memory, tolerances, drawn.seed)
     drawing = replace(wanted.drawing, data=drawn.inputs, shapes=options.parse_shapes(shape, model))
-    return (diagnose(model, Path(verified.file), replace(wanted, drawing=drawing), progress=note),)
+    return (diagnose(model, Path(verified.file), replace(wanted, drawing=drawing, where=there), progress=note),)
 
 
 def _require_nothing_run(*, inputs: bool, session: bool) -> None:

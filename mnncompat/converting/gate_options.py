@@ -49,6 +49,7 @@ class GateOptions:
         precision: What MNN computes in there.
         untried: What to say of a deployment that nothing was run on; empty for nothing.
         save_data: A folder for the feeds and the outputs of the comparison, see `mnncompat.parity.save_data`.
+        kept: A folder in which the converted file stays, as `model.mnn`, published or not; None for a temporary one.
     """
 
     rewrites: Sequence[Rewrite] = ()
@@ -73,6 +74,7 @@ class GateOptions:
     precision: str = HIGH
     untried: str = ""
     save_data: Path | None = None
+    kept: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the words.

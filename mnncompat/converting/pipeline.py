@@ -103,7 +103,7 @@ class _Gate:
         self._progress = progress
         self._started = time.monotonic()
         self._onnx = folder / "model.onnx"
-        self._mnn = folder / "model.mnn"
+        self._mnn = (options.kept or folder) / "model.mnn"
 
     def run(self, out: Path | None) -> Conversion:
         check = self._check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,7 +114,9 @@ class _Run:
 
     def _steps(self, file: Path | None) -> None:
         self._progress("reference: under ONNX Runtime")
-        reference = first_reference(self._model, self._options.drawing, several=self._options.where is not None)
+        with ThreadPoolExecutor(1) as beside:
+            making = beside.submit(self._converted, file)
+            reference = first_reference(self._model, self._options.drawing, several=self._options.where is not None)
         if isinstance(reference.outputs, Failure):
             raise RunnerError(
                 f"ONNX Runtime cannot run the model: {reference.outputs.message}",
@@ -121,7 +124,7 @@ class _Run:
                     "give the shapes of dynamic inputs with --shape, or data with --input"
                 ),
             )
-        made = self._converted() if file is None else file
+        made = making.result()
         if isinstance(made, Failure):
             self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
             self._find_failing(made, reference.feeds[0].arrays, None)
@@ -143,7 +146,9 @@ class _Run:
             return
         self._look_inside(made, chosen)
 
-    def _converted(self) -> Path | Failure:
+    def _converted(self, file: Path | None) -> Path | Failure:
+        if file is not None:
+            return file
         self._progress("convert: as the model is, without rewrites")
         return self._convert(self._model, self._options.converter)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mnncompat.diagnosing.tracing import TraceRunner, traced_apart
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
-    from mnncompat.mnn import Held
+    from mnncompat.mnn import Held, Traced
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Deviation
 
@@ -45,6 +46,13 @@ class Measured:
     failures: dict[str, Failure] = field(default_factory=dict)
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
     kept: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class _Part(NamedTuple):
+    """A part of a file: values to compute, and those that are fed."""
+
+    wanted: list[str]
+    fed: list[str]
 
 
 class Measuring:
@@ -98,14 +106,15 @@ class Measuring:
     def measure_own(self, names: Collection[str]) -> None:
         """Compute values from golden ones; values that are computed from each other in different runs."""
         before = {name: self.tensors.before[name] for name in self.tensors.numbers if name in self.found.held}
-        number = depths(before)
-        wanted = [name for name in before if name in names and self._can_be_fed(before[name])]
-        for depth in sorted({number[name] for name in wanted}):
-            apart = [name for name in wanted if number[name] == depth]
-            sizes = [sum(self._bytes(each) for each in (name, *before[name])) for name in apart]
-            for chunk in chunks(apart, sizes, HELD_BYTES):
-                fed = dict.fromkeys(each for name in chunk for each in before[name])
-                self._own(chunk, {name: self.value(name) for name in fed})
+        parts = [part for part in self._apart(before, names) if part.fed]
+        with ThreadPoolExecutor(1) as ahead:  # MNN computes a part while the one before it is judged
+            running = [ahead.submit(self._traced, each) for each in parts[:1]]
+            for following in [*parts[1:], None]:
+                traced, failed = running.pop().result() if running else (None, {})
+                if following is not None:
+                    running.append(ahead.submit(self._traced, following))
+                if traced is not None:
+                    self._judge_own(traced, failed)
 
     def hide(self, tensors: Correspondence) -> set[str]:
         """Go on with fewer tensors; returns the values whose own error has to be measured again."""
@@ -136,10 +145,20 @@ class Measuring:
         array, shape = self.golden[name], self.found.shapes.get(name)
         return array if shape is None or math.prod(shape) != array.size else array.reshape(shape)
 
-    def _own(self, chunk: Sequence[str], feeds: Mapping[str, np.ndarray]) -> None:
-        if not feeds:
-            return
-        traced, failed = traced_apart(self.runner, feeds, chunk, self.found.held)
+    def _apart(self, before: Mapping[str, tuple[str, ...]], names: Collection[str]) -> Iterator[_Part]:
+        """Parts that are run one after the other: in none of them is a value computed from another one of it."""
+        number = depths(before)
+        wanted = [name for name in before if name in names and self._can_be_fed(before[name])]
+        for depth in sorted({number[name] for name in wanted}):
+            apart = [name for name in wanted if number[name] == depth]
+            sizes = [sum(self._bytes(each) for each in (name, *before[name])) for name in apart]
+            for chunk in chunks(apart, sizes, HELD_BYTES):
+                yield _Part(chunk, list(dict.fromkeys(each for name in chunk for each in before[name])))
+
+    def _traced(self, part: _Part) -> tuple[Traced, dict[str, Failure]]:
+        return traced_apart(self.runner, {name: self.value(name) for name in part.fed}, part.wanted, self.found.held)
+
+    def _judge_own(self, traced: Traced, failed: Mapping[str, Failure]) -> None:
         self.found.failures |= {name: each for name, each in failed.items() if name not in self.found.accumulated}
         for name, array in traced.values.items():
             self.found.own[name] = own = self.deviation(name, array)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from mnncompat.report.as_diagnostics import findings
 from mnncompat.report.subject import Subject, Verified
@@ -87,14 +88,15 @@ def _scalar(value: object) -> str | int | float | None:
 
 def _record(value: Any) -> dict[str, Any]:
     """A result with its fields, in their order, and what follows from them."""
-    left_out = next((names for each, names in _LEFT_OUT.items() if isinstance(value, each)), ())
-    names = [each.name for each in fields(value) if each.name not in left_out]
-    record = {_NAMES.get(name, name): _plain(getattr(value, name)) for name in names}
-    return record | {name: _plain(getattr(value, name)) for name in _DERIVED if _has(value, name)}
+    return {told: _plain(getattr(value, name)) for name, told in _told(cast("Hashable", type(value)))}
 
 
-def _has(value: Any, name: str) -> bool:
-    return isinstance(getattr(type(value), name, None), property)
+@cache
+def _told(kind: Any) -> list[tuple[str, str]]:
+    """What is told of a kind of result: names of attributes, and their names in the document."""
+    left_out = next((names for each, names in _LEFT_OUT.items() if issubclass(kind, each)), ())
+    found = [(each.name, _NAMES.get(each.name, each.name)) for each in fields(kind) if each.name not in left_out]
+    return found + [(name, name) for name in _DERIVED if isinstance(getattr(kind, name, None), property)]
 
 
 def _number(value: float) -> float | str | None:

@@ -50,7 +50,7 @@ def main() -> int:
     for path in [Path(each) for each in sys.argv[1:]] or MODELS:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "failing.onnx"
-            onnx.save(with_fault(without_softmax(drawn_weights(onnx.load(path)))), model)
+            onnx.save(with_fault(without_constants(without_softmax(drawn_weights(onnx.load(path))))), model)
             theirs = _used([sys.executable, __file__, "--bisect", str(model)])
             command = [sys.executable, "-m", "mnncompat", "diagnose", str(model), "-q", "--output-format", "json"]
             ours = _used(command)
@@ -102,6 +102,23 @@ def without_softmax(model: onnx.ModelProto) -> onnx.ModelProto:
         scores = last.input[0]
         del model.graph.node[-1]
         model.graph.output[0].CopyFrom(onnx.ValueInfoProto(name=scores))
+    return model
+
+
+def without_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Constants as initializers, and dynamic sizes as upstream takes them: it begins at the first node."""
+    kept = []
+    for node in model.graph.node:
+        value = next((each.t for each in node.attribute if each.name == "value"), None)
+        if node.op_type == "Constant" and value is not None:
+            model.graph.initializer.append(onnx.TensorProto(name=node.output[0]))
+            tensor = model.graph.initializer[-1]
+            tensor.CopyFrom(value)
+            tensor.name = node.output[0]
+        else:
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
     return model
 
 
@@ -164,13 +181,13 @@ class Bisection:
             else:
                 high = middle
         last_right, wrong = path[low], path[high]
-        while last_right < wrong - 1 and self._dominator[wrong] == last_right:
+        while last_right < wrong - 1 and self._dominator.get(wrong) == last_right:
             before = [name for name in self._model.graph.node[wrong].input if name in self._producer]
             found = next((self._producer[name] for name in before if not self._is_right([name])), wrong)
             if found == wrong:
                 break
             wrong = found
-        if self._dominator[wrong] != last_right and wrong != last_right:
+        if self._dominator.get(wrong, last_right) != last_right and wrong != last_right:
             return self._searched(last_right, wrong)
         return self._model.graph.node[wrong].name
 

@@ -172,6 +172,16 @@ def test_verify_and_convert_name_the_node(
     assert "culprit: fault (Hardmax)" in capsys.readouterr().out
 
 
+def test_convert_looks_into_the_file_that_it_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "m.onnx"
+    onnx.save(FAULTS["Mod of floats"](), source)
+    monkeypatch.setattr(f"{diagnose.__module__}.converted", lambda *_, **__: pytest.fail("converted again"))
+    assert main(["convert", str(source), "--no-fix", "--dry-run", "--no-power", "--diagnose", "-q"]) == 1
+    assert "culprit: fault (Mod)" in capsys.readouterr().out
+
+
 def largest_written_to_a_place(rows: int | str) -> onnx.ModelProto:
     """ScatterElements that keeps the largest update, whose rewrite needs to know the sizes."""
     nodes = [helper.make_node("ScatterElements", ["x", "i", "u"], ["y"], name="sc", axis=1, reduction="max")]

@@ -30,7 +30,7 @@ class DeviceServer:
 
     Args:
         where: The device, and how it computes.
-        release: Of MNN there; None for that of this machine.
+        release: Of MNN there; None for the one that converts.
         python: Interpreter of an environment with the MNN that converts; this one when None.
         fill: Byte that memory is filled with before it is written.
 
@@ -45,6 +45,8 @@ class DeviceServer:
         self.where = where
         with ExitStack() as stack:
             self._near = stack.enter_context(ForkServer(python=python, fill=fill))
+            if release is None and python is not None:
+                release = self._near.environment.mnn
             self._device = stack.enter_context(Device(where.device, release=release, fill=fill))
             self._far = self._device.performer(where.precision, where.threads)
             self._stack = stack.pop_all()

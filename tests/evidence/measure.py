@@ -3,6 +3,9 @@
 Of each, the micro-models of the table's rows first (a minute; `--rows` for these alone), then the other corpora. One
 environment per release, made with pip where it is missing. Interrupted, it goes on where it was left; a file that
 was measured in another environment (another processor, another onnx) is measured again from the start.
+
+With `--precision low` or `high` it is the emulated arm64 that runs what each release converts: set it up before, with
+`mnncompat device setup arm64 --mnn RELEASE`.
 """
 
 from __future__ import annotations
@@ -30,22 +33,25 @@ def main() -> int:
     parser.add_argument("--environments", type=Path, default=Path(".mnn-environments"), help="where to make them")
     parser.add_argument("--rows", action="store_true", help="the micro-models of the table's rows alone")
     parser.add_argument("--again", action="store_true", help="measure again what was measured already")
+    parser.add_argument("--precision", choices=("high", "low"), help="on emulated arm64, in this precision")
     arguments = parser.parse_args()
     for release in arguments.release:
         python = environment(arguments.environments.resolve() / release, release)
         for corpora in (ROWS,) if arguments.rows else (ROWS, OTHERS):
-            status = measure(corpora, release, python, again=arguments.again)
+            status = measure(corpora, release, python, precision=arguments.precision or "", again=arguments.again)
             if status:
                 return status
     return 0
 
 
-def measure(corpora: tuple[str, ...], release: str, python: Path, *, again: bool) -> int:
+def measure(corpora: tuple[str, ...], release: str, python: Path, *, precision: str, again: bool) -> int:
     """Measure corpora on a release; the exit status."""
-    out = evidence_path(release, platform.machine(), rows=corpora == ROWS)
+    machine = "aarch64" if precision else platform.machine()
+    out = evidence_path(release, machine, precision=precision, rows=corpora == ROWS)
     sys.stderr.write(f"MNN {release}: {', '.join(corpora)} -> {out}\n")
     chosen = [word for name in corpora for word in ("--corpus", name)]
-    words = ["probe", *chosen, "--seed", str(SEED), "--python", str(python), "--out", str(out)]
+    there = ["--device", "arm64", "--precision", precision] if precision else []
+    words = ["probe", *chosen, *there, "--seed", str(SEED), "--python", str(python), "--out", str(out)]
     command = [sys.executable, "-m", "mnncompat", *words, *([] if again else ["--resume"])]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 

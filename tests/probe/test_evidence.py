@@ -116,8 +116,24 @@ def test_every_release_has_evidence_in_the_form_that_would_be_written_again(vers
     assert load_evidence(version, rows=rows)[case].outcome is Outcome.OK
 
 
+ON_ARM64 = [(RELEASES[-1], "low"), (RELEASES[-1], "high")]
+
+
+@pytest.mark.parametrize(("version", "precision"), ON_ARM64)
+def test_evidence_of_arm64_has_the_node_tests_of_an_emulated_processor(version: str, precision: str) -> None:
+    path = evidence_path(version, "aarch64", precision=precision)
+    header, found = read_evidence(path)
+    assert (header["mnn"], header["machine"], header["cpu"]) == (version, "aarch64", "arm64:a76")
+    assert header["precision"] == precision
+    assert sum(each.startswith("node:") for each in found) > 1800
+    assert path.read_text(encoding="utf-8") == written(header, found.values())
+    assert found["node:test_softmax_large_number"].outcome is (Outcome.WRONG if precision == "low" else Outcome.OK)
+    assert found["node:test_less"].outcome is Outcome.OK  # wrong on x86-64
+
+
 def test_there_is_no_other_evidence() -> None:
     folder = rule_files.root() / "evidence"
     files = {str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()}
-    names = [*(f"{version}-x86_64.tsv" for version in RELEASES), f"{RELEASES[-1]}-aarch64-low.tsv"]
-    assert files == {f"{place}{name}" for name in names for place in ("", "rows/")}
+    names = {f"{place}{version}-x86_64.tsv" for version in RELEASES for place in ("", "rows/")}
+    names |= {f"{version}-aarch64-{precision}.tsv" for version, precision in ON_ARM64}
+    assert files == names | {f"rows/{RELEASES[-1]}-aarch64-low.tsv"}

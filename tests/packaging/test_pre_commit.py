@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import onnx
 import pytest
-from models import head, model_of
+from models import detector, head, model_of
 from onnx import helper
 
 PRE_COMMIT = [sys.executable, "-m", "pre_commit"]
@@ -109,3 +110,61 @@ def test_convert_gates_and_writes_nothing(hooks: Path, environment: dict[str, st
     assert status == 1, output
     assert "Bernoulli" in output
     assert not list(tmp_path.glob("*.mnn"))
+
+
+def name_these(hooks: Path, file: Path) -> None:
+    """Let a configuration name the hooks as they are now, in place of those that were published."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=hooks, check=True, capture_output=True, text=True).stdout
+    text = file.read_text()
+    for published, here in (
+        ("https://github.com/mnncompat/mnncompat", str(hooks)),
+        (f"v{version('mnncompat')}", commit.strip()),
+    ):
+        assert text.count(published) == 1
+        text = text.replace(published, here)
+    file.write_text(text)
+
+
+def kinds() -> dict[str, onnx.ModelProto]:
+    """Models of three kinds; one has an operator that nothing replaces, and one in each folder is good."""
+    found = {f"detectors/d{number}": detector() for number in range(3)}
+    found |= {f"classifiers/c{number}": head() for number in range(3)}
+    return found | {f"text/t{number}": good() for number in range(2)} | {"text/t2": random()}
+
+
+def test_from_nothing_to_green_in_the_ten_commands_of_the_guide(
+    hooks: Path, environment: dict[str, str], tmp_path: Path, repository: Path
+) -> None:
+    guide = (repository / "docs" / "many-models.md").read_text()
+    block = guide.partition("```sh\n")[2].partition("```")[0]
+    commands = [line.partition("  #")[0].rstrip() for line in block.splitlines()]
+    assert len(commands) == 10
+    assert commands.pop(0) == "pip install mnncompat pre-commit"  # this environment has both
+    for name, model in kinds().items():
+        path = tmp_path / "models" / f"{name}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(model.SerializeToString())
+    (tmp_path / "models" / "text" / "cut.onnx").write_bytes(good().SerializeToString()[:40])
+    git(tmp_path, "init", "--quiet")
+    settings = {"user.name": "tester", "user.email": "tester@example.org"}
+    given = environment | {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{given['PATH']}"
+    statuses = []
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=given, check=False, capture_output=True, text=True
+        )
+        statuses.append(done.returncode)
+        last = done.stdout + done.stderr
+        assert done.returncode < 2, f"$ {command}\n{last}"
+        if command.startswith("mnncompat init"):
+            name_these(hooks, tmp_path / ".pre-commit-config.yaml")
+    by_command = dict(zip(commands, statuses, strict=True))
+    assert [command for command, status in by_command.items() if status] == [
+        "mnncompat check --statistics",
+        "mnncompat fix --in-place models/",
+    ], last
+    assert "9 models under MNN" in last
+    assert ": 9 as before" in last

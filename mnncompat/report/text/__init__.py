@@ -33,24 +33,38 @@ def render(
         if number:
             page.blank()
         _section(page, subject, applicability)
+    if len(subjects) > 1:
+        _totals(page, subjects)
+    return page.text()
+
+
+def _totals(page: Page, subjects: Sequence[Subject]) -> None:
+    """Write a line over all results of a kind."""
     checks = [subject for subject in subjects if isinstance(subject, CheckResult)]
     if len(checks) > 1:
         from mnncompat.report.text import check
 
         page.blank()
         check.write_total(page, checks)
-    if len(subjects) > 1 and len(checks) < len(subjects):
-        from mnncompat.report.text import unfinished
-        from mnncompat.results.kept import KeptResult
+    if len(checks) == len(subjects):
+        return
+    from mnncompat.report.text import unfinished
+    from mnncompat.results.kept import KeptResult
+    from mnncompat.results.outcomes import FixResult
 
-        kept_results = [subject for subject in subjects if isinstance(subject, KeptResult)]
-        if kept_results:
-            from mnncompat.report.text import kept
+    fixes = [subject for subject in subjects if isinstance(subject, FixResult)]
+    if len(fixes) > 1:
+        from mnncompat.report.text import fix
 
-            page.blank()
-            kept.write_total(page, kept_results)
-        unfinished.write_total(page, subjects)
-    return page.text()
+        page.blank()
+        fix.write_total(page, fixes)
+    compared = [subject for subject in subjects if isinstance(subject, KeptResult)]
+    if compared:
+        from mnncompat.report.text import kept
+
+        page.blank()
+        kept.write_total(page, compared)
+    unfinished.write_total(page, subjects)
 
 
 def _shown(page: Page, subjects: Sequence[Subject]) -> Iterator[Subject]:
@@ -66,7 +80,10 @@ def _says_nothing(subject: Subject) -> bool:
         ignored = any(each.by == "configuration" for each in subject.suppressed)
         return not (subject.diagnostics or subject.backends or ignored)
     from mnncompat.results.kept import KeptResult
+    from mnncompat.results.outcomes import FixResult
 
+    if isinstance(subject, FixResult):
+        return not (subject.changed or subject.remaining or subject.refused or subject.rolled_back or subject.tried)
     return isinstance(subject, KeptResult) and subject.state == "as before"
 
 

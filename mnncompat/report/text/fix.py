@@ -47,6 +47,14 @@ def write(page: Page, result: FixResult) -> None:
         page.labelled("  checked again:", Style.GOOD, " no findings in the result", indent=4)
 
 
+def write_total(page: Page, results: Sequence[FixResult]) -> None:
+    """Write how many models were rewritten, and in how many there was nothing to rewrite."""
+    rewritten = sum(each.changed for each in results)
+    errors = sum(bool(each.errors) for each in results)
+    parts = [f"{rewritten} rewritten", f"{errors} with errors left"] if errors else [f"{rewritten} rewritten"]
+    page.line(f"{counted(len(results), 'model')}: {', '.join(parts)}", style=Style.BOLD)
+
+
 def headline(result: FixResult) -> str:
     """`2 nodes rewritten`, `nothing to rewrite`, with what was left alone, rolled back, or is still an error."""
     if result.changed:

@@ -320,7 +320,11 @@ def test_pass_through_outputs() -> None:
         ("s = Flatten(x) y = Softmax(s)", []),
         ("s = Flatten(x) t = Sigmoid(s) y = Mul(s, t)", ["MNN035"]),
         ("s = Flatten(x) t = Sigmoid(s) y = Add(s, t)", []),
-        ("t = Flatten(x) s = Neg(t) y = Sigmoid(s)", []),
+        ("t = Flatten(x) s = Neg(t) y = Sigmoid(s)", ["MNN035"]),
+        ("t = Transpose<perm = [0,2,1]>(x) n = Relu(t) s = Flatten(n) c = Neg(s) y = Abs(c)", ["MNN035"]),
+        ("t = Flatten(x) s = Neg(t) y = Softmax(s)", []),
+        ("t = Flatten(x) s = Neg(t) r = Elu(t) u = Sigmoid(s) y = Add(u, r)", []),
+        ("t = Flatten(x) s = Elu(t) y = Sigmoid(s)", []),
     ],
 )
 def test_operators_moved_before_an_output(body: str, expected: list[str]) -> None:

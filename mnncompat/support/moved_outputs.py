@@ -10,6 +10,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from onnx import NodeProto
@@ -74,20 +75,68 @@ _MOVED: weakref.WeakKeyDictionary[GraphView, tuple[MovedOutput, ...]] = weakref.
 
 
 def _find(view: GraphView) -> Iterator[MovedOutput]:
-    operands: dict[str, list[Fused]] | None = None
+    search = _Search(view)
     copied = _copied_to_outputs(view)
     for index in sorted({view.producers[name] for name in copied if name in view.producers}):
-        node = view.nodes[index]
-        result = node.output[0]
-        if result not in copied or node.op_type not in _RESHAPING or not is_onnx(node):
-            continue
-        if not _ends_in_reshape(view, node):
-            continue
-        names = frozenset((result, *_copies(view, result, shaped=True)))
-        if not names.isdisjoint(view.captured):
-            continue
-        operands = _fused_by_operand(view) if operands is None else operands
-        yield from _moved(view, node, names, operands)
+        if view.nodes[index].output[0] in copied and search.is_followed_by_reshape(index):
+            yield from search.moved(index)
+
+
+class _Search:
+    """What follows which nodes of a graph, once the converter has moved what it moves."""
+
+    def __init__(self, view: GraphView) -> None:
+        self._view = view
+        self._known: dict[int, bool] = {}
+
+    @cached_property
+    def _operands(self) -> dict[str, list[Fused]]:
+        return _fused_by_operand(self._view)
+
+    def is_followed_by_reshape(self, index: int) -> bool:
+        """The converter has a change of shape compute the result of a node.
+
+        The node is one itself, or it is the only reader of such a result: the two were exchanged.
+        """
+        chain: list[int] = []
+        while index not in self._known:
+            node = self._view.nodes[index]
+            if node.op_type in _RESHAPING and is_onnx(node) and _ends_in_reshape(self._view, node):
+                self._known[index] = True
+                break
+            chain.append(index)
+            before = self._moved_over(index)
+            if before is None or before in chain:
+                self._known[index] = False
+                break
+            index = before
+        found = self._known[index]
+        self._known |= dict.fromkeys(chain, found)
+        return found
+
+    def _moved_over(self, index: int) -> int | None:
+        """The node before one, if the converter exchanges the two where the former is a change of shape."""
+        for group in fused_at(self._view, index):
+            source = _copy_of(self._view, group.operand)
+            moved = [] if source is None else [*self.moved(source)]
+            if len(moved) == 1 and moved[0].index in group.nodes:  # equal readers are merged after this
+                return source
+        return None
+
+    def moved(self, index: int) -> Iterator[MovedOutput]:
+        """What is moved over a node, if a change of shape computes its result."""
+        result = self._view.nodes[index].output[0]
+        names = frozenset((result, *_copies(self._view, result, shaped=True)))
+        if names.isdisjoint(self._view.captured):
+            yield from _moved(self._view, self._view.nodes[index], names, self._operands)
+
+
+def _copy_of(view: GraphView, name: str) -> int | None:
+    """The node that computes a value, or the value that it is a copy of in the same shape."""
+    index = view.producers.get(name)
+    while index is not None and view.nodes[index].op_type not in RESHAPES and _copied(view, view.nodes[index]):
+        index = view.producers.get(view.nodes[index].input[0])
+    return index
 
 
 def _copied_to_outputs(view: GraphView) -> set[str]:
@@ -125,6 +174,8 @@ def _moved(
             kinds[group.kind].append(group)
     for groups in kinds.values():
         covered = frozenset[int]().union(*(group.nodes for group in groups))
+        if len(groups) > 1 and all(view.is_external_use(view.nodes[max(each.nodes)].output[0]) for each in groups):
+            continue  # outputs are not merged with one another, so there are several readers
         if readers and covered >= readers and _is_closed(view, covered, {max(group.nodes) for group in groups}):
             for group in groups:
                 yield MovedOutput(max(readers & group.nodes), group.label, node, names)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import select
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from mnncompat.devices import far_start
 from mnncompat.devices.sent_modules import sources
 from mnncompat.errors import RunnerError
-from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn.far_server import CHUNK, MODEL, WEIGHTS
 from mnncompat.mnn.fork_client import ServedEnvironment
 from mnncompat.mnn.process import Ending, Exit
 from mnncompat.mnn.request import Answer, judged
+from mnncompat.mnn.served_process import LostError, ServedProcess
 
 if TYPE_CHECKING:
     from mnncompat.mnn.options import Limits
@@ -62,16 +59,13 @@ class FarWorker:
         self.name = name
         self._command = list(command)
         self._environment = environment
-        self._home = ScratchFolder()
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process = ServedProcess(patience=1.0)
         self._hello: dict[str, Any] | None = None
-        self._pending = bytearray()
         self._model: tuple[str, ...] = ()
-        self._abandoned = False
         try:
             self._start()
         except BaseException:
-            self._home.cleanup()
+            self._process.close()
             raise
 
     def __enter__(self) -> Self:
@@ -84,14 +78,11 @@ class FarWorker:
 
     def close(self) -> None:
         """End it. Harmless when repeated."""
-        self._stop()
-        self._home.cleanup()
+        self._process.close()
 
     def abandon(self) -> None:
         """From another thread: make the request that is being carried out, and all later ones, raise `RunnerError`."""
-        self._abandoned = True
-        if self._popen is not None:
-            self._popen.kill()
+        self._process.abandon()
 
     @property
     def environment(self) -> ServedEnvironment:
@@ -123,15 +114,15 @@ class FarWorker:
         if task not in TASKS:
             raise RunnerError(f"{self.name} does not {task}", hint="files are converted on this machine")
         request = {"task": task, "arguments": dict(arguments), "limits": asdict(limits)}
-        for _attempt in range(2):
-            ended = self._asked(request, directory, limits.seconds + _GRACE_SECONDS) if self._told() else None
-            if ended is not None:
-                return judged(Exit(**{**ended, "ending": Ending(ended["ending"])}), directory, limits)
-            if self._abandoned:
-                break
-            self._stop()
-            self._start()
-        raise RunnerError(f"the process on {self.name} ended twice in a row", hint="`mnncompat device test` says more")
+        try:
+            ended = self._process.asked(
+                lambda: self._asked(request, directory, limits.seconds + _GRACE_SECONDS) if self._told() else None,
+                self._start,
+            )
+        except LostError:
+            message = f"the process on {self.name} ended twice in a row"
+            raise RunnerError(message, hint="`mnncompat device test` says more") from None
+        return judged(Exit(**{**ended, "ending": Ending(ended["ending"])}), directory, limits)
 
     def _told(self) -> dict[str, Any]:
         """What it said about itself when it started."""
@@ -143,8 +134,8 @@ class FarWorker:
         text = program()
         hello = None
         with contextlib.suppress(OSError):
-            self._send(b"%d\n" % len(text), text)
-            hello = self._line(time.monotonic() + _START_SECONDS)
+            self._process.send(b"%d\n" % len(text), text)
+            hello = self._process.line(time.monotonic() + _START_SECONDS)
         if hello is None:
             raise RunnerError(f"{self.name} does not start the worker{self._complaint()}", hint=self._hint())
         if "unavailable" in hello:
@@ -156,11 +147,9 @@ class FarWorker:
 
     def _complaint(self) -> str:
         """The last line that the command printed as an error."""
-        with contextlib.suppress(OSError):
-            self._stop()
-            lines = (self._home.path / "errors").read_text(encoding="utf-8", errors="replace").split("\n")
-            return next((f": {line.strip()[:300]}" for line in reversed(lines) if line.strip()), "")
-        return ""
+        self._process.stop()
+        said = self._process.complaint()
+        return f": {said}" if said else ""
 
     def _asked(self, request: dict[str, Any], directory: Path, seconds: float) -> dict[str, Any] | None:
         """How the child ended; None if the server is lost."""
@@ -173,10 +162,10 @@ class FarWorker:
         sizes = [(name, path.stat().st_size) for name, path in files.items()]
         deadline = time.monotonic() + seconds + sum(size for _, size in sizes) / CHUNK
         try:
-            self._send(json.dumps(request | {"files": sizes}).encode() + b"\n", *files.values())
-            told = self._line(deadline)
+            self._process.send(json.dumps(request | {"files": sizes}).encode() + b"\n", *files.values())
+            told = self._process.line(deadline)
             for name, size in [] if told is None else told["files"]:
-                self._receive(directory / Path(name).name, size, deadline)
+                self._process.receive(directory / Path(name).name, size, deadline)
         except OSError:
             return None
         if told is None:
@@ -184,85 +173,17 @@ class FarWorker:
         self._model = identity
         return cast("dict[str, Any]", told["exit"])
 
-    def _send(self, *parts: bytes | Path) -> None:
-        stdin = cast("Any", self._popen).stdin
-        for part in parts:
-            if isinstance(part, bytes):
-                stdin.write(part)
-                continue
-            with part.open("rb") as file:
-                while data := file.read(CHUNK):
-                    stdin.write(data)
-        stdin.flush()
-
-    def _line(self, deadline: float) -> dict[str, Any] | None:
-        """The next line; None at the end of the stream, or when nothing complete came in time."""
-        while b"\n" not in self._pending:
-            if not self._more(deadline):
-                return None
-        line, _, rest = bytes(self._pending).partition(b"\n")
-        self._pending[:] = rest
-        try:
-            return cast("dict[str, Any]", json.loads(line))
-        except ValueError:
-            return None
-
-    def _receive(self, path: Path, size: int, deadline: float) -> None:
-        """Read one file.
-
-        Raises:
-            OSError: The stream ends before, or the file cannot be written.
-        """
-        with path.open("wb") as file:
-            while size:
-                if not self._pending and not self._more(deadline):
-                    raise OSError("the stream ended")
-                file.write(self._pending[:size])
-                taken = min(size, len(self._pending))
-                del self._pending[:taken]
-                size -= taken
-
-    def _more(self, deadline: float) -> bool:
-        descriptor = cast("Any", self._popen).stdout.fileno()
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        data = os.read(descriptor, CHUNK) if ready else b""
-        self._pending += data
-        return bool(data)
-
     def _start(self) -> None:
-        self._pending.clear()
         self._hello, self._model = None, ()
-        home = str(self._home.path)
+        home = str(self._process.home)
         given = None if self._environment is None else dict(self._environment) | {"HOME": home, "TMPDIR": home}
         command = [each.replace(HOME, home) for each in self._command]
         try:
-            with (self._home.path / "errors").open("wb") as errors:
-                self._popen = subprocess.Popen(  # noqa: S603 - the device that the user named
-                    command,
-                    cwd=home,
-                    env=given,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                )
+            self._process.start(command, given)
         except OSError as error:
             raise RunnerError(
                 f"{self.name}: {command[0]} cannot be started: {error.strerror or error}", hint=self._hint()
             ) from error
-
-    def _stop(self) -> None:
-        """End the process: it does so by itself when its requests end, and is killed otherwise."""
-        if self._popen is None:
-            return
-        for stream in (self._popen.stdin, self._popen.stdout):
-            with contextlib.suppress(OSError):
-                cast("Any", stream).close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(0 if self._abandoned else 1)
-        self._popen.kill()
-        self._popen.wait()
-        self._popen = None
 
 
 def _of_model(model: Path) -> list[Path]:

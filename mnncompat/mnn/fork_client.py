@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from mnncompat.errors import RunnerError
 from mnncompat.files.allowance import bounds_of_children
-from mnncompat.files.scratch import ScratchFolder
 from mnncompat.mnn.process import Ending, Exit
 from mnncompat.mnn.request import Answer, environment, judged, python_command
+from mnncompat.mnn.served_process import LostError, ServedProcess
 from mnncompat.mnn.worker import CONVERTING
 
 if TYPE_CHECKING:
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 30.0
-_CHUNK = 64 * 1024
 _HINT = "check that the interpreter runs, and that `pip install MNN numpy` succeeded in its environment"
 
 
@@ -131,23 +127,19 @@ class _Server:
     def __init__(self, task: str, python: Path | None, fill: int | None) -> None:
         self._command = python_command("server", python=python)
         self._task, self._fill = task, fill
-        self._home = ScratchFolder()
-        self._pending = bytearray()
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process = ServedProcess()
         self._hello: ServedEnvironment | None = None
-        self._abandoned = False
         try:
             self._start()
         except BaseException:
-            self._home.cleanup()
+            self._process.close()
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_ending: object) -> None:
-        self._stop()
-        self._home.cleanup()
+        self._process.close()
 
     @property
     def environment(self) -> ServedEnvironment:
@@ -158,60 +150,32 @@ class _Server:
 
     def abandon(self) -> None:
         """Kill it, for good."""
-        self._abandoned = True
-        if self._popen is not None:
-            self._popen.kill()
+        self._process.abandon()
 
     def answer(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Send a request and wait for the answer; try once more with a new process if this one is lost."""
-        for _attempt in range(2):
-            found = self._asked(request, seconds) if self.environment else None
-            if found is not None:
-                return found
-            if self._abandoned:
-                break
-            self._stop()
-            self._start()
-        raise RunnerError("the server that forks for MNN ended twice in a row", hint="is the machine out of memory?")
+
+        def asked() -> dict[str, Any] | None:
+            return self._asked(request, seconds) if self.environment else None
+
+        try:
+            return self._process.asked(asked, self._start)
+        except LostError:
+            message = "the server that forks for MNN ended twice in a row"
+            raise RunnerError(message, hint="is the machine out of memory?") from None
 
     def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
         """The answer, None if the server ended or does not respond."""
         try:
-            stdin = cast("Any", self._popen).stdin
-            stdin.write(json.dumps(request).encode() + b"\n")
-            stdin.flush()
+            self._process.send(json.dumps(request).encode() + b"\n")
         except OSError:
             return None
-        return self._heard(seconds)
-
-    def _heard(self, seconds: float) -> dict[str, Any] | None:
-        """Read one line. None at the end of the stream, or when nothing complete came in time."""
-        descriptor = cast("Any", self._popen).stdout.fileno()
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._pending:
-            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-            data = os.read(descriptor, _CHUNK) if ready else b""
-            if not data:
-                return None
-            self._pending += data
-        line, _, rest = bytes(self._pending).partition(b"\n")
-        self._pending[:] = rest
-        return cast("dict[str, Any]", json.loads(line))
+        return self._process.line(time.monotonic() + seconds)
 
     def _start(self) -> None:
-        home = self._home.path
-        self._pending.clear()
         self._hello = None
         try:
-            self._popen = subprocess.Popen(  # noqa: S603 - an interpreter that the user chose, and our own program
-                self._command,
-                cwd=home,
-                env=environment(home) | filling(self._fill),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process.start(self._command, environment(self._process.home) | filling(self._fill))
         except OSError as error:
             raise RunnerError(f"{self._command[0]} cannot be started: {error.strerror or error}", hint=_HINT) from error
 
@@ -222,17 +186,6 @@ class _Server:
         if "unavailable" in hello:
             raise RunnerError(f"{self._command[0]} cannot import MNN: {hello['unavailable']}", hint=_HINT)
         return ServedEnvironment(**hello)
-
-    def _stop(self) -> None:
-        """Kill the server. Its child dies with it on Linux, and at its limits elsewhere."""
-        if self._popen is None:
-            return
-        self._popen.kill()
-        self._popen.wait()
-        for stream in (self._popen.stdin, self._popen.stdout):
-            with contextlib.suppress(OSError):  # nothing reads what is left in a buffer
-                cast("Any", stream).close()
-        self._popen = None
 
 
 def filling(fill: int | None) -> dict[str, str]:

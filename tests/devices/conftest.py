@@ -38,8 +38,8 @@ def python_places() -> list[str]:
     """Folders in which MNN and numpy are."""
     import json
 
-    places: list[str] = json.loads(python_command("worker")[-1])[2]
-    return places
+    places: list[list[str]] = json.loads(python_command("worker")[-1])[2:]
+    return [each for part in places for each in part]
 
 
 @pytest.fixture(scope="session")

@@ -135,11 +135,11 @@ def test_an_environment_without_mnn_is_told() -> None:
 def test_nothing_is_left_behind(bare_python: tuple[list[str], dict[str, str]], sum_file: Path, tmp_path: Path) -> None:
     command, environment = bare_python
     with FarWorker(command, name="near", environment=environment) as worker:
-        home = worker._home.path
+        home = worker._process.home
         directory = tmp_path / "request"
         directory.mkdir()
         worker.perform("inspect", {"model": str(sum_file)}, directory=directory, limits=LIMITS)
-        pid = worker._popen.pid if worker._popen else 0
+        pid = worker._process.pid
         assert any(home.iterdir())
     assert not home.exists()
     with pytest.raises(ProcessLookupError):

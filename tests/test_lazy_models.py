@@ -375,3 +375,36 @@ def test_weights_beside_the_converted_file_are_published_with_it(tmp_path: Path)
     assert (tmp_path / "out.mnn.weight").stat().st_size >= 4 * SIZE * SIZE
     assert out.stat().st_size < 4 * SIZE * SIZE
     assert main(["verify", str(file), str(out)]) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="counts pages as Linux does")
+def test_pages_of_weights_are_given_back_before_another_process_takes_its_memory(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).standard_normal((512, 1024)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 512])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1024])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
+    model = load(tmp_path / "model.onnx")
+    (tensor,) = model.skeleton.graph.initializer
+    array = tensor_array(tensor)
+    before = array.sum()
+    assert _resident(tmp_path / "model.onnx") >= weights.nbytes
+    payloads.forget_pages()
+    assert _resident(tmp_path / "model.onnx") == 0
+    assert array.sum() == before
+
+
+def _resident(file: Path) -> int:
+    """Bytes of a file that this process has mapped and touched."""
+    found, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        word, *rest = line.split()
+        if not word.endswith(":"):
+            inside = line.endswith(str(file))
+        elif inside and word == "Rss:":
+            found += int(rest[0]) * 1024
+    return found

@@ -81,6 +81,7 @@ def convert_handed(
     from mnncompat import mnn
 
     source, data = handed_model(model, spare, is_original=is_original)
+    payloads.forget_pages()  # before the converter takes its memory
     wanted = replace(options, external_weights=options.external_weights or needs_weights_file(model))
     return mnn.convert(source, out, options=wanted, limits=limits, data=data)
 

@@ -75,6 +75,16 @@ _NUMBERS: dict[tuple[Path, _Identity], int] = {}
 _OPEN: WeakValueDictionary[int, DataFile] = WeakValueDictionary()
 
 
+def forget_pages() -> None:
+    """Give back the pages of all open files that were read: the system counts them as memory of this process.
+
+    What is read again comes from the system's cache, as a rule.
+    """
+    if hasattr(mmap, "MADV_DONTNEED"):
+        for file in tuple(_OPEN.values()):
+            file.map.madvise(mmap.MADV_DONTNEED)
+
+
 class Payload(NamedTuple):
     """The data of one tensor in a file.
 

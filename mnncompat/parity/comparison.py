@@ -11,6 +11,7 @@ import onnx
 
 from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.model_file import Model, from_proto, load
+from mnncompat.graph.payloads import forget_pages
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.judge import Judge, agreement_on_data, problems_of, tolerances_by_output
 from mnncompat.parity.power.analysis import PowerAnalysis
@@ -189,6 +190,7 @@ def _report(
 
 def _ran(subject: Runner, feeds: Sequence[Mapping[str, np.ndarray]], *, patient: bool) -> Outputs | Failure:
     """Run a model; if the reference needed the reference evaluator, the other model may use it as well."""
+    forget_pages()  # before it takes its memory
     actual = subject.run(feeds)
     if isinstance(actual, Failure) and patient and isinstance(subject, OnnxRunner):
         return subject.evaluate(feeds) or actual

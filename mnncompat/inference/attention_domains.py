@@ -28,7 +28,9 @@ _MASKS = {"Attention": 3, "DecoderMaskedMultiHeadAttention": 3, "MultiHeadAttent
 _TABLES = {("", "RotaryEmbedding"): (3, 1), (CONTRIB_DOMAIN, "RotaryEmbedding"): (1, 2)}
 """Operands that are positions, and the tables whose rows they select."""
 _HANDED_ON = frozenset(("Add", "Cast", "Gather", "Identity", "Reshape", "Squeeze", "Sub", "Unsqueeze"))
-_PLACE, _LENGTHS, _TOTAL, _POSITIONS, _COSINE = 7, 5, 6, 9, 7
+_PLACES = {"DecoderMaskedMultiHeadAttention": 7, "MultiHeadAttention": 8}
+"""Operands that say where new keys are written to; the cache is two operands before."""
+_LENGTHS, _TOTAL, _POSITIONS, _COSINE = 5, 6, 9, 7
 
 
 def attention(reading: Reading) -> Found:
@@ -39,12 +41,19 @@ def attention(reading: Reading) -> Found:
         yield from reading.claim(Kind.STATE, -inf, inf, f"what {node.op_type} begins with")
     elif domain == CONTRIB_DOMAIN and reading.position == _MASKS.get(node.op_type):
         yield from _mask(reading)
-    elif node.op_type == "DecoderMaskedMultiHeadAttention" and reading.position == _PLACE:
-        cache = reading.shape(node.input[_LENGTHS])
-        if cache and cache[2]:
-            yield from reading.claim(Kind.IDS, 0, cache[2] - 1, f"place in a cache of {cache[2]} steps")
+    elif reading.position == _PLACES.get(node.op_type):
+        yield from _place(reading)
     elif node.op_type == "GroupQueryAttention":
         yield from _lengths(reading)
+
+
+def _place(reading: Reading) -> Found:
+    """Where new keys are written to in a cache of a fixed length."""
+    node = reading.node
+    cache, steps = reading.shape(node.input[reading.position - 2]), reading.shape(node.input[0])
+    most = cache[2] - steps[1] if cache and steps and cache[2] and steps[1] else -1
+    if most >= 0 and cache:
+        yield from reading.claim(Kind.IDS, 0, most, f"place in a cache of {cache[2]} steps")
 
 
 def _mask(reading: Reading) -> Found:

@@ -26,6 +26,7 @@ def _attention(call: Call) -> Sequence[Result]:
 
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)
 _RANK_OF_SEQUENCE, _PACKED_PAIRS, _PACKED_HEADS = 3, 5, 4
+_PLACE = 8
 
 
 def _multi_head(call: Call) -> Sequence[Result]:
@@ -38,8 +39,10 @@ def _multi_head(call: Call) -> Sequence[Result]:
     is_split = len(key) == _PACKED_HEADS
     new = key[2] if is_split else key[1]
     width = value[3] if is_split and len(value) == _PACKED_HEADS else over(value[2], heads)
-    total = plus(past[2], new) if past else new
-    states = [(element, (query[0], heads, total, each)) for each in (size, width)]
+    is_buffer = past is not None and call.has(_PLACE)
+    total = None if is_buffer else plus(past[2], new) if past else new
+    kept = past[2] if past is not None and is_buffer else total
+    states = [(element, (query[0], heads, kept, each)) for each in (size, width)]
     scores = (element, (query[0], heads, query[1], total))
     return [(element, (*query[:2], times(width, heads))), *states, scores]
 

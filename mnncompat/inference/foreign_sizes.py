@@ -12,6 +12,7 @@ from mnncompat.inference.shape_propagation import Propagation, Shape
 from mnncompat.inference.size_expression import Size
 
 _SEQUENCE, _SPLIT = 3, 4
+_PLACE = 8
 
 
 def _operand(run: Propagation, node: NodeProto, position: int) -> Shape | None:
@@ -83,11 +84,13 @@ def _multi_head(run: Propagation, node: NodeProto) -> list[Shape | None]:
     heads = int(run.attribute(node, "num_heads", 1))
     is_split = len(key) == _SPLIT
     count = key[2] if is_split else key[1]
-    total = count if past is None else _added(run, past[2], count)
+    is_buffer = past is not None and _has(node, _PLACE)
+    total = count if past is None else None if is_buffer else _added(run, past[2], count)
     _require_mask(run, mask, bias, (query, key), total)
     sizes = [None if shape[-1] is None else shape[-1] if is_split else shape[-1] // heads for shape in (key, value)]
     columns = None if sizes[1] is None else sizes[1] * heads
-    states: list[Shape | None] = [(query[0], Size(heads), total, size) for size in sizes]
+    kept = past[2] if past is not None and is_buffer else total
+    states: list[Shape | None] = [(query[0], Size(heads), kept, size) for size in sizes]
     return [(*query[:2], columns), *states]
 
 

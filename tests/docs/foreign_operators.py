@@ -36,7 +36,7 @@ DEFINED = ("BiasSplitGelu", "GemmFastGelu", "NhwcConv", "NhwcFusedConv")
 """Operators without a kernel on the CPU, which are compared with the operators that they are fusions of."""
 
 REFUSED: Mapping[str, str] = {
-    "Attention": "a mask of rank 4; rotation; a cache that is a shared buffer",
+    "Attention": "a mask of rank 4, rotation, a cache that is a shared buffer (no kernel on the CPU)",
     "CropAndResize": "images of dynamic height or width, a size that is computed",
     "DecoderMaskedMultiHeadAttention": "caches of several beams, keys and values packed into the query",
     "DynamicQuantizeLSTM": "sequences that may end before the last step: their states are quantised together",
@@ -45,10 +45,10 @@ REFUSED: Mapping[str, str] = {
     "GatherBlockQuantized": "tables of 8-bit and 4-bit floats, tables that are computed",
     "GroupQueryAttention": "quantised caches, caches of a window, normalised queries (no kernel on the CPU), scores as "
     "an output, keys of another layer",
-    "Inverse": "more than 16 rows, or a number that is dynamic",
-    "MatMulNBits": "weights that are computed, or packed for a GPU; 3, 5, 6 and 7 bits",
-    "MultiHeadAttention": "queries, keys and values packed into one operand; a cache that is a shared buffer",
-    "QAttention": "rotation; a cache that is a shared buffer",
+    "Inverse": "more than 64 rows, or a number that is dynamic",
+    "MatMulNBits": "weights that are computed, or packed for a GPU; 3, 5, 6 and 7 bits (no kernel on the CPU)",
+    "MultiHeadAttention": "queries, keys and values packed into one operand (no kernel on the CPU); several beams",
+    "QAttention": "rotation, a cache that is a shared buffer (no kernel on the CPU)",
     "RotaryEmbedding": "packed batches",
     "SkipSimplifiedLayerNormalization": "the mean as an output",
     "UnfoldTensor": "an axis of dynamic length",

@@ -76,6 +76,7 @@ def multi_head(rng: np.random.Generator) -> Configuration:
     causal = int(rng.integers(0, 2))
     keys = steps if causal or past is not None else int(rng.integers(1, 6))
     past = None if is_split else past
+    room = int(rng.integers(0, 3)) if past is not None and _chance(rng, 0.3) else None  # the cache is a buffer
     total = keys + (past or 0)
     width = size if past is not None or is_split or _chance(rng) else int(rng.integers(1, 6))
     hidden = heads * size
@@ -84,6 +85,7 @@ def multi_head(rng: np.random.Generator) -> Configuration:
     forms = ("keys", "pairs", "ends") if total > 1 else ("ends",)
     bias_shape = (batch if _chance(rng) else 1, heads if _chance(rng) else 1, steps, total)
     dynamic = {}
+    held = None if past is None else past + (0 if room is None else keys + room)
     if _chance(rng, 0.3):
         dynamic = {(name, 0): "batch" for name in ("q", "k", "v", "past_k", "past_v", "mask")}
         dynamic |= {("q", 1): "steps"} | (
@@ -98,8 +100,9 @@ def multi_head(rng: np.random.Generator) -> Configuration:
             "b": None if is_split else maybe(rng, normal(rng, 2 * hidden + heads * width)),
             "mask": _mask(rng, batch, steps, total, *forms),
             "bias": maybe(rng, normal(rng, *bias_shape)),
-            "past_k": None if past is None else normal(rng, batch, heads, past, size),
-            "past_v": None if past is None else normal(rng, batch, heads, past, width),
+            "past_k": None if held is None else normal(rng, batch, heads, held, size),
+            "past_v": None if held is None else normal(rng, batch, heads, held, width),
+            "place": None if room is None else np.asarray([past], np.int32),
         },
         {
             "num_heads": heads,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mnncompat.rewrites.core.base import Example
     from mnncompat.support.node_facts import NodeFacts
 
-_LARGEST = 16
+_LARGEST = 64
 """Rows of the largest matrix whose elimination is written out: each is about 20 nodes."""
 
 
@@ -31,8 +31,8 @@ def examples() -> tuple[Example, ...]:
         ),
         refused(
             "inverse of a large matrix",
-            "17 rows",
-            "(float[17,17] x) => (float[17,17] y) { y = com.microsoft.Inverse(x) }",
+            "65 rows",
+            "(float[65,65] x) => (float[65,65] y) { y = com.microsoft.Inverse(x) }",
             imports=ms,
         ),
     )

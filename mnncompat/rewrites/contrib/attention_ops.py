@@ -206,12 +206,15 @@ def _multi_head(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     """MultiHeadAttention."""
     if not new.has(1) or not new.has(2):
         raise NotApplicable("only the queries are given, with keys and values packed into them")
-    if new.has(8) or new.has(9):
-        raise NotApplicable("the cache is a buffer that is shared")
+    if new.has(9):
+        raise NotApplicable("the keys are those of several beams")
     heads = int(node.attribute("num_heads"))
     narrow = in_float32(new, new.input(0))[1]
     query, key, value = _biased(new, 3, heads)
     mask = new.input(4) if new.has(4) else None
+    if new.has(8):
+        given = _Operands(query, key, value, _pair(new, 6), mask, _optional(new, 5))
+        return _into_buffer(node, new, given, narrow, 8)
     found = _attended(node, new, _Operands(query, key, value, _pair(new, 6), mask, _optional(new, 5)))
     scores = narrow(found.scores) if new.is_output_used(3) else None
     return [narrow(found.result), narrow(found.key), narrow(found.value), scores]
@@ -248,19 +251,37 @@ def _decoder_masked(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]
     past = _pair(new, 5) if is_self else None
     scores: Value | None
     if past is not None and node.attribute("past_present_share_buffer"):
-        return _into_buffer(node, new, _Operands(query, key, value, past, mask, bias), narrow)
+        return _into_buffer(node, new, _Operands(query, key, value, past, mask, bias), narrow, 7)
     found = _attended(node, new, _Operands(query, key, value, past, mask, bias))
     scores = narrow(found.scores) if new.is_output_used(3) else None
     return [narrow(found.result), narrow(found.key), narrow(found.value), scores]
 
 
 def _into_buffer(
-    node: NodeFacts, new: SubgraphBuilder, given: _Operands, narrow: Callable[[Value], Value]
+    node: NodeFacts, new: SubgraphBuilder, given: _Operands, narrow: Callable[[Value], Value], position: int
 ) -> list[Value | None]:
-    """A cache of a fixed length: the new key and value are written to the place that an operand states."""
+    """A cache of a fixed length: the new keys and values are written to the place that operand `position` states."""
     if given.past is None:
         raise NotApplicable("there is no cache")
-    place = new.reshape(new.cast(new.input(7), TensorProto.INT64), (1,))
+    place = new.reshape(new.cast(new.input(position), TensorProto.INT64), (1,))
+    if given.query.dims[2] == 1:
+        return _one_into_buffer(node, new, given, narrow, place)
+    zero, far, axis = (new.constant([number]) for number in (0, (1 << 31) - 1, 2))
+    past = [new.op("Slice", each, zero, place, axis) for each in given.past]
+    begun = _Operands(given.query, given.key, given.value, (past[0], past[1]), given.mask, given.bias)
+    found = _attended(node, new, begun._replace(size=given.value.dim(3)))
+    end = place + length_of(new, given.query, 2)
+    rest = [new.op("Slice", each, end, far, axis) for each in given.past]
+    key, value = (new.concat([seen, each], 2) for seen, each in zip((found.key, found.value), rest, strict=True))
+    return [narrow(found.result), narrow(key), narrow(value), narrow(found.scores)]
+
+
+def _one_into_buffer(
+    node: NodeFacts, new: SubgraphBuilder, given: _Operands, narrow: Callable[[Value], Value], place: Value
+) -> list[Value | None]:
+    """The same for one new key, of which no part of the cache is empty."""
+    if given.past is None:
+        raise NotApplicable("there is no cache")
     columns = numbers_below(new, length_of(new, given.past[0], 2))
     written = new.unsqueeze(new.op("Equal", columns, place), (1,))
     key, value = (

@@ -37,7 +37,10 @@ class GridSampleCubic(NodeRewrite):
     of f - 1, f, f + 1 and f + 2; along both axes their products. Padding applies to each tap, as in ONNX Runtime
     and PyTorch (ONNX's reference puts positions outside of the image on its border first).
 
-    **Refuses** dynamic sizes, and ``align_corners`` with a size of 1.
+    With ``align_corners`` every position along an axis of size 1 is its only element; the axis is doubled, and read at
+    its beginning.
+
+    **Refuses** dynamic sizes.
 
     **Why this form.** MNN's own operator reads all taps in one call; Gathers would copy the image once for each tap.
 
@@ -57,9 +60,9 @@ class GridSampleCubic(NodeRewrite):
         sizes = [x.dim(3), x.dim(2)]
         rows, columns = grid.dim(1), grid.dim(2)
         corners, padding = bool(node.attribute("align_corners")), str(node.attribute("padding_mode"))
-        if corners and 1 in sizes:
-            raise NotApplicable(f"align_corners has no meaning for a size of 1: {sizes[::-1]}")
         flat = new.reshape(grid, [0, -1, 2])
+        if corners and 1 in sizes:
+            x, flat, sizes = _doubled(new, x, flat, sizes)
         places = elements_of(reflected(flat, new) if padding == "reflection" else flat, sizes, corners=corners)
         base = new.op("Floor", places)
         weights = [new.unsqueeze(each, [1]) for each in _weights(places - base)]
@@ -111,6 +114,15 @@ def _paddings() -> tuple[Example, ...]:
             opset=20,
         ),
         rewritten(
+            "corners, height 1",
+            """(float[1,2,1,6] x) => (float[1,2,3,4] y)
+            { y = GridSample<mode="cubic", align_corners=1>(x, g) }""",
+            becomes="""9 Add, 3 Concat, Floor, 8 Gather, GridSample, 18 Mul, ReduceSum, 4 Reshape, 9 Sub,
+            6 Unsqueeze""",
+            opset=22,
+            g=_FAR,
+        ),
+        rewritten(
             "reflection, corners",
             """(float[1,2,5,6] x) => (float[1,2,3,4] y)
             { y = GridSample<mode="cubic", padding_mode="reflection", align_corners=1>(x, g) }""",
@@ -120,6 +132,15 @@ def _paddings() -> tuple[Example, ...]:
             g=_FAR,
         ),
     )
+
+
+def _doubled(new: SubgraphBuilder, x: Value, grid: Value, sizes: list[int]) -> tuple[Value, Value, list[int]]:
+    """Axes of size 1 twice, with a grid that points to their first element."""
+    for axis, size in ((3, sizes[0]), (2, sizes[1])):
+        x = new.concat([x, x], axis) if size == 1 else x
+    is_single = np.asarray(sizes) == 1
+    first = np.where(is_single, -1, 0).astype(grid.element)
+    return x, grid * np.where(is_single, 0, 1).astype(grid.element) + first, [max(size, 2) for size in sizes]
 
 
 def _offsets(x: Value) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

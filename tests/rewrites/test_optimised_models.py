@@ -33,7 +33,7 @@ def test_llama_with_a_cache_is_proven() -> None:
     assert convert(llama(1, bits=4), None).verdict == "converted"
 
 
-@pytest.mark.parametrize(("steps", "past"), [(6, 2), (1, 5)])
+@pytest.mark.parametrize(("steps", "past"), [(6, 2), (1, 5), (4, 0)])
 def test_llama_computes_further_steps(prober: Prober, steps: int, past: int) -> None:
     rng = np.random.default_rng(1)
     feeds: dict[str, NDArray[np.generic]] = {

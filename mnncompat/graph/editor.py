@@ -25,8 +25,7 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
 from mnncompat.graph.wellformed import require_editable
 
-# Up to IR version 3 every initializer has to be a graph input as well.
-_IR_INITIALIZERS_ARE_INPUTS = 3
+_IR_INITIALIZERS_ARE_INPUTS = 3  # up to this version every initializer has to be a graph input as well
 
 
 class GraphEditor:
@@ -322,10 +321,12 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
     graph.initializer.extend(array_tensor(c.values, c.name) for c in editor.constants if c.name in used)
     existing = used | {name for node in graph.node for name in node.output}
     existing |= {t.name for t in graph.initializer} | {value.name for value in graph.input}
-    stated = {variable.name for variable in editor.variables}
+    stated = {variable.name: variable for variable in editor.variables}
     _keep(graph.value_info, lambda value: value.name in existing and value.name not in stated)
     _keep(graph.quantization_annotation, lambda note: note.tensor_name in existing)
     outputs = {value.name for value in graph.output}
+    for value in [each for each in graph.output if each.name in stated]:
+        value.CopyFrom(_value_info(stated[value.name]))
     graph.value_info.extend(
         _value_info(v) for v in editor.variables if v.name in existing - outputs and v.dtype is not None
     )

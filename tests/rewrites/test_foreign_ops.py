@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from foreign_models import expected
 from foreign_ops import DRAWS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure_foreign import judge
+from onnx import TensorProto, helper
+from rewriting import TARGET
 
+from mnncompat.fixing.transaction import fix_model
+from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME, TAKEN_OVER, TYPED_OPS
 from mnncompat.inference.foreign_op_shapes import SHAPE_FUNCTIONS
 from mnncompat.rewrites.contrib.contrib_op_to_onnx import EMITTERS, ML_EMITTERS
@@ -29,3 +35,16 @@ def test_every_twin_is_drawn_and_typed() -> None:
     twins = {*EMITTERS, *ML_EMITTERS}
     assert {*twins, *TAKEN_OVER, *RIGHT_BY_NAME} == TYPED_OPS | {op for _, op in SHAPE_FUNCTIONS}
     assert twins >= {*DRAWS} - {*TAKEN_OVER}
+
+
+def test_a_wrong_shape_that_the_exporter_states_is_corrected() -> None:
+    """skl2onnx states one column, whatever the number of targets is."""
+    found = DRAWS["TreeEnsembleRegressor"](np.random.default_rng(3))
+    right = expected(found)
+    model = found.model()
+    columns = right[0].shape[1] + 1
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out0", TensorProto.FLOAT, [None, columns]))
+    fixed = fix_model(from_proto(model), target=TARGET)
+    assert not fixed.rolled_back, fixed.rolled_back
+    (dim,) = fixed.model.proto.graph.output[0].type.tensor_type.shape.dim[1:]
+    assert dim.dim_value == columns - 1

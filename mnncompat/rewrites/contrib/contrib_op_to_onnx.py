@@ -27,6 +27,9 @@ from mnncompat.rewrites.ml import linear_models, preprocessing, trees
 from mnncompat.rewrites.model.expand_function import expanded
 
 if TYPE_CHECKING:
+    from mnncompat.graph.editor import GraphEditor
+    from mnncompat.graph.protos import Dim
+    from mnncompat.rewrites.core.base import Match
     from mnncompat.support.node_facts import NodeFacts
 
 _FAMILIES = (
@@ -42,6 +45,13 @@ ML_EMITTERS: dict[str, Callable[[NodeFacts, SubgraphBuilder], list[Value | None]
     op: emit for family in _ML_FAMILIES for op, emit in family.EMITTERS.items()
 }
 """How each operator of ai.onnx.ml is emitted."""
+
+
+def _contradict(one: Sequence[Dim], two: Sequence[Dim]) -> bool:
+    """Whether two shapes cannot be of one tensor."""
+    if len(one) != len(two):
+        return True
+    return any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(one, two, strict=True))
 
 
 class ContribOpToOnnx(NodeRewrite):
@@ -98,6 +108,20 @@ class ContribOpToOnnx(NodeRewrite):
         if op in TAKEN_OVER:
             return new.clone_node()
         return _emitted(EMITTERS[op], node, new)
+
+    def apply(self, match: Match, editor: GraphEditor) -> None:
+        """Replace the node, and correct what the model states of the shapes of its results.
+
+        Exporters state shapes of operators that they have no function for, and no checker knows better: skl2onnx writes
+        one column for a forest of several targets.
+        """
+        new: SubgraphBuilder = match.plan
+        stated = [new.node.view.shape(name) for name in new.node.node.output]
+        super().apply(match, editor)
+        for name, there, here in zip(new.node.node.output, stated, new.result_shapes(), strict=True):
+            if there is not None and here is not None and _contradict(there, here):
+                symbols = there if len(there) == len(here) else (None,) * len(here)
+                editor.reshaped(name, [b if isinstance(b, int) else a for a, b in zip(symbols, here, strict=True)])
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

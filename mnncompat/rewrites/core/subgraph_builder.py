@@ -23,6 +23,7 @@ from mnncompat.support.node_facts import NodeFacts
 
 if TYPE_CHECKING:
     from mnncompat.graph.editor import GraphEditor
+    from mnncompat.graph.protos import Dim
 
 __all__ = ["NotApplicable", "SubgraphBuilder", "Value"]
 
@@ -55,6 +56,10 @@ class SubgraphBuilder(OpsetForms):
             self._results.append("" if value is None or not output else value.name)
         self._emitted.drop_dead(self._results)
         return self
+
+    def result_shapes(self) -> list[tuple[Dim, ...] | None]:
+        """What is known of the shapes of the values that replace the outputs; after `finish`."""
+        return [self.known_shape(name) if name else None for name in self._results]
 
     def write(self, editor: GraphEditor, index: int) -> None:
         """Replace the node at `index` of the graph under edit."""

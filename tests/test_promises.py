@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+import onnx
 import pytest
 from onnx import parser
 
 import mnncompat
+from mnncompat.cli import main
+from mnncompat.probe.row_cases import row_cases
 from mnncompat.report import OutputFormat, render
-from mnncompat.results.diagnostics import CheckResult, Diagnostic
+from mnncompat.report.evidence import command
+from mnncompat.results.diagnostics import Applicability, CheckResult, Diagnostic
+from mnncompat.rewrites.index import rewrite_named
 
 MNN = "3.6.1"
 SCATTER = """<ir_version: 8, opset_import: ["": 18]> g (float[2,4] d, int64[{n},4] i, float[{n},4] u)
@@ -84,3 +91,47 @@ def test_no_shape_is_asked_for_where_the_model_is_not_loaded() -> None:
         mnncompat.fix(parser.parse_model(text), mnn=MNN)
     assert "accepts none of the inputs" not in caught.value.message
     assert caught.value.hint.startswith("no input helps, since the model is not even loaded")
+
+
+def _place(each: Diagnostic) -> tuple[object, ...]:
+    return each.code, each.location.graph, each.location.node, each.location.outputs
+
+
+@pytest.mark.parametrize("start", range(4))
+def test_what_is_promised_about_the_models_of_rows_is_gone_after_fix(start: int) -> None:
+    """Rows of all operators: what `fix` is said to rewrite is looked for in its result."""
+    kept, promised = [], 0
+    for case in islice(row_cases(), start, None, 20):
+        model = onnx.ModelProto.FromString(case.case().model)
+        sure = [each for each in mnncompat.check(model).diagnostics if each.fixable]
+        if not sure:
+            continue
+        remedies = [rewrite_named(each.remedy or "") for each in sure]
+        unsafe = any(each is not None and each.applicability is Applicability.UNSAFE for each in remedies)
+        fixed = mnncompat.fix(model, prove=False, unsafe=unsafe)
+        left = {_place(each) for each in mnncompat.check(fixed.model.proto).diagnostics}
+        promised += len(sure)
+        kept += [f"{case.id}: {each.code} ({each.remedy})" for each in sure if _place(each) in left]
+    assert promised > 10, "the models were not found"
+    assert not kept, "\n".join(kept)
+
+
+def test_the_command_that_prints_the_evidence_of_a_finding_prints_it(capfd: pytest.CaptureFixture[str]) -> None:
+    lines: dict[str, Diagnostic] = {}
+    for case in islice(row_cases(), 0, None, 15):
+        for each in mnncompat.check(onnx.ModelProto.FromString(case.case().model)).diagnostics:
+            if each.evidence and command(each):
+                lines.setdefault(command(each), each)
+    assert len(lines) > 20, "the models were not found"
+    for line, finding in lines.items():
+        assert main(line.split()[1:]) == 0, line
+        told = " ".join(capfd.readouterr().out.split())
+        missing = [each for each in finding.evidence if not _names(each, told)]
+        assert not missing, f"{line}: {missing}"
+
+
+def _names(evidence: str, told: str) -> bool:
+    """Whether a text has an evidence: the path of MNN's source, or the words, without what the console breaks."""
+    source, tag, _ = evidence.removeprefix("src:").partition("@")
+    words = source.partition("#")[0] if tag and evidence.startswith("src:") else evidence
+    return "".join(words.split()) in "".join(told.split())

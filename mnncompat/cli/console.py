@@ -29,6 +29,7 @@ __all__ = [
     "use_color",
 ]
 
+_USUAL_WIDTH = 80
 _COLLECTED: list[Collected] = []
 
 
@@ -177,12 +178,19 @@ def collected() -> Iterator[Collected]:
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal, where there is one: words are not broken there."""
+    """Columns of the terminal that stdout is, as `COLUMNS` or the terminal itself says; None if it is none.
+
+    The standard library asks descriptor 1, which is not the terminal's any more (`mnncompat.cli.descriptors`).
+    """
     if sys.stdout is None or not sys.stdout.isatty():
         return None
-    import shutil
-
-    return shutil.get_terminal_size().columns
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and int(stated):
+        return int(stated)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
 
 
 def check_format(output_format: str) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
     from rich.text import Text
 
     from mnncompat.results.diagnostics import RuleInfo
@@ -26,17 +27,31 @@ def to_json(items: Iterable[Any]) -> str:
 
 
 def rule_list(rules: Sequence[RuleInfo], *, color: bool) -> str:
-    """All rules as a table."""
-    from rich.table import Table
+    """All rules as a table; on a narrow terminal the summary is below the name."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("code", "severity", "category", "name", "summary"):
-        table.add_column(heading, overflow="fold")
+    if _width() < _PLAIN_WIDTH:
+        table = _table(("code", "severity"), "rule")
+        for rule in rules:
+            table.add_row(Text(rule.code), Text(rule.severity.value), Text(f"{rule.name}\n{rule.summary}"))
+        return rendered([table], color=color)
+    table = _table(("code", "severity", "category", "name"), "summary")
     for rule in rules:
         parts = (rule.code, rule.severity.value, rule.category.value, rule.name, rule.summary)
         table.add_row(*map(Text, parts))
     return rendered([table], color=color)
+
+
+def _table(short: Sequence[str], *long: str) -> Table:
+    """A table whose first columns are never wrapped, and whose last ones are wrapped at words."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in short:
+        table.add_column(heading, no_wrap=True)
+    for heading in long:
+        table.add_column(heading)
+    return table
 
 
 def rule_text(rule: RuleInfo, *, color: bool) -> str:
@@ -60,16 +75,16 @@ def rule_text(rule: RuleInfo, *, color: bool) -> str:
 
 
 def op_list(overviews: Sequence[OpOverview], version: str, *, color: bool) -> str:
-    """All operators as a table."""
-    from rich.table import Table
+    """All operators as a table; on a narrow terminal the history is below the rows."""
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("operator", f"MNN {version}", "rows of the table", "history"):
-        table.add_column(heading, overflow="fold")
+    narrow = _width() < _PLAIN_WIDTH
+    long = ("rows of the table",) if narrow else ("rows of the table", "history")
+    table = _table(("operator", f"MNN {version}"), *long)
     for item in overviews:
         declared = "declared" if item.declared else "-"
-        table.add_row(*(Text(part) for part in (item.op, declared, item.summary, item.history)))
+        told = [f"{item.summary}\n{item.history}".strip()] if narrow else [item.summary, item.history]
+        table.add_row(*(Text(part) for part in (item.op, declared, *told)))
     return rendered([table], color=color)
 
 
@@ -118,8 +133,14 @@ def _console(*, color: bool) -> Console:
     from rich.console import Console
 
     if color:
-        return Console(highlight=False, force_terminal=True)
-    return Console(file=io.StringIO(), highlight=False, width=_PLAIN_WIDTH, no_color=True, force_terminal=False)
+        return Console(highlight=False, force_terminal=True, width=_width())
+    return Console(file=io.StringIO(), highlight=False, width=_width(), no_color=True, force_terminal=False)
+
+
+def _width() -> int:
+    from mnncompat.cli.console import terminal_width
+
+    return terminal_width() or _PLAIN_WIDTH
 
 
 def _plain(value: Any) -> Any:

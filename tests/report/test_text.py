@@ -15,6 +15,7 @@ from handmade import (
     POOL,
     RULES,
     SILENT,
+    SUBJECTS,
     UNDECLARED,
     UNKNOWN,
     check,
@@ -137,3 +138,12 @@ def test_counted() -> None:
 def test_escapes_can_be_read() -> None:
     text = render([check(replace(UNDECLARED, message=HOSTILE))], OutputFormat.TEXT)
     assert r"名前 [bold red]x[/] {0} [a](1) :smile:\x1b[31m\r\n::error::%25,\u202e\udc80" in text
+
+
+@pytest.mark.parametrize("name", [each for each in SUBJECTS if each not in ("hostile", "long")])
+def test_at_sixty_columns_no_word_is_broken_and_lines_fit(name: str) -> None:
+    wide = render(SUBJECTS[name], OutputFormat.TEXT, rules=RULES)
+    narrow = render(SUBJECTS[name], OutputFormat.TEXT, rules=RULES, width=60)
+    assert set(narrow.split()) == set(wide.split())
+    for line in narrow.splitlines():
+        assert len(line) <= 60 or len(line.split()) == 1 or "|" in line, line

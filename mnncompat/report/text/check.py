@@ -156,14 +156,13 @@ def _write_group(
     message = printable(found.message) if alike else counted(len(group), "finding")
     times = f" ({len(group)} nodes)" if alike and len(group) > 1 else ""
     page.labelled(label(found), STYLES[found.severity], f" {printable(found.name)}: {message}{times}", indent=4)
-    arrow = page.paint("-->", Style.FAINT)
     if not alike and found.status == "unknown" and not page.verbose:
         _write_operators(page, group)
         group = ()
     shown = len(group) if page.verbose else _LOCATIONS
     for each in group[:shown]:
         told = "" if alike else f": {printable(each.message)}"
-        page.raw([f"  {arrow} {full_name(each.location)}{told}"])
+        page.place(f"{full_name(each.location)}{told}")
     if len(group) > shown:
         page.line(f"... and {len(group) - shown} more: --verbose lists all", lead="      ")
     for note in _notes(found, mnn_version, applicability, in_full=page.verbose):
@@ -191,7 +190,7 @@ def _write_operators(page: Page, group: Sequence[Diagnostic]) -> None:
     """Unknown uses are listed by operator: a line for each node would hide the other findings."""
     operators = list(dict.fromkeys(printable(each.location.op_type) for each in group))
     where = model_name(group[0].location.model)
-    page.line(f"{where}: {', '.join(operators)}", lead=f"  {page.paint('-->', Style.FAINT)} ")
+    page.place(f"{where}: {', '.join(operators)}")
 
 
 def _notes(

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from mnncompat.report.printable import printable, printable_lines
 
+_ARROW = len("  --> ")
+
 
 class Style(StrEnum):
     """ANSI styles by meaning; the value is the SGR parameter."""
@@ -57,6 +59,12 @@ class Page:
             head = self.paint(label, style) + head.removeprefix(label)
         self._lines.append(head)
         self._lines.extend(" " * indent + part for part in rest)
+
+    def place(self, text: str) -> None:
+        """Add a line, escaped, that says where something is, with an arrow in front."""
+        lead = f"  {self.paint('-->', Style.FAINT)} "
+        for number, part in enumerate(self._wrap(printable(text), _ARROW)):
+            self._lines.append((" " * _ARROW if number else lead) + part)
 
     def words(self, words: str, *, said: str = "") -> None:
         """Add what another program printed, with bars in front; lines that `said` already has are left out."""

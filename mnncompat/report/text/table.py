@@ -16,7 +16,9 @@ Cell = str | tuple[str, Style]
 def write_table(
     page: Page, header: Sequence[str], rows: Sequence[Sequence[Cell]], *, left: int, indent: str = ""
 ) -> None:
-    """Write a table. It is never wrapped, because numbers must not be split.
+    """Write a table. Its cells are never wrapped, because numbers must not be split.
+
+    Where it is wider than the page it becomes several tables below one another, each with the first column.
 
     Args:
         page: The page to add it to.
@@ -27,9 +29,25 @@ def write_table(
     """
     table: list[list[Cell]] = [[(name, Style.BOLD) for name in header], *(list(row) for row in rows)]
     widths = [max(columns(_text(row[at])) for row in table) for at in range(len(header))]
-    for row in table:
-        cells = [_padded(page, cell, widths[at], left=at < left) for at, cell in enumerate(row)]
-        page.raw([indent + _GAP.join(cells)])
+    room = None if page.width is None else page.width - len(indent)
+    for chosen in _parts(widths, room):
+        for row in table:
+            cells = [_padded(page, row[at], widths[at], left=at < left) for at in chosen]
+            page.raw([indent + _GAP.join(cells)])
+
+
+def _parts(widths: Sequence[int], room: int | None) -> list[list[int]]:
+    """The columns of each table: as many as there is room for, the first one in each."""
+    parts = [[0]]
+    taken = widths[0]
+    for at, width in enumerate(widths[1:], 1):
+        more = len(_GAP) + width
+        if room is not None and taken + more > room and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = widths[0]
+        parts[-1].append(at)
+        taken += more
+    return parts
 
 
 def _text(cell: Cell) -> str:

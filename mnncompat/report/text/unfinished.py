@@ -18,7 +18,7 @@ def write(page: Page, result: Unfinished) -> None:
         page.labelled(
             f"{found.severity.value}[{found.code}]", Style.BAD, f" {found.name}: {printable(found.message)}", indent=4
         )
-        page.raw([f"  {page.paint('-->', Style.FAINT)} {model_name(result.source)}"])
+        page.place(model_name(result.source))
         if found.hint:
             page.line(f"hint: {printable(found.hint)}", lead="   = ")
 

@@ -13,6 +13,7 @@ from mnncompat.cli.commands import COMMANDS, command_named
 from mnncompat.cli.declared import for_typer
 
 _DEV, _DEVICE = "dev", "device"
+_HELP_WIDTH = 100
 
 
 def application(words: Sequence[str]) -> typer.Typer:
@@ -27,8 +28,9 @@ def application(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         add_completion=_completes(words),
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # rich takes `[tool.mnncompat]` and `[default: ...]` for markup, and breaks words
         no_args_is_help=True,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
         help="Lint ONNX models for MNN, rewrite what MNN cannot run, convert, and prove that the result is equal.",
         epilog="Exit status: 0 clean, 1 findings, failed parity or conversion, 2 the tool could not do its work.",
     )
@@ -39,12 +41,25 @@ def application(words: Sequence[str]) -> typer.Typer:
         app.add_typer(dev, name=_DEV)
         return app
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        app.command(name)(for_typer(command_named(name), partial(_call, words=words[1:])))
+        command = command_named(name)
+        app.command(name, short_help=_first_sentence(command))(for_typer(command, partial(_call, words=words[1:])))
     if not words or words[0] not in COMMANDS:
         from mnncompat.cli.device import device
 
         app.add_typer(device, name=_DEVICE)
     return app
+
+
+def _first_sentence(command: Callable[..., None]) -> str:
+    """What the list of commands says about one: in full, where typer would cut it."""
+    return " ".join((command.__doc__ or "").partition("\n\n")[0].split()).rstrip(".")
+
+
+def _help_width() -> int:
+    """Columns of the help: those of the terminal, as far as lines are easy to read."""
+    from mnncompat.cli.console import terminal_width
+
+    return min(terminal_width() or _HELP_WIDTH, _HELP_WIDTH)
 
 
 def _completes(words: Sequence[str]) -> bool:

@@ -237,7 +237,7 @@ class InputPlanner:
                 f"{self._memory / 1e9:.1f} GB: raise it with --memory-limit, or give --shape"
             )
             return replace(failures[-1], message=message)
-        if all(each.stage is Stage.LOAD for each in failures):
+        if all(each.stage is Stage.LOAD or each.kind is FailureKind.UNREPRESENTABLE for each in failures):
             return failures[0]  # whatever its inputs are
         wanted = wanted_options(self._signature, self._symbols, self._given, self._arrays)
         if not wanted:

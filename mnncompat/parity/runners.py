@@ -124,7 +124,7 @@ class OnnxRuntimeRunner:
         except Exception as error:  # noqa: BLE001 - its exceptions share no base but Exception
             return _refusal(stage, str(error) or type(error).__name__)
         strange = next((name for each in found for name, value in each.items() if not _is_tensor(value)), None)
-        return found if strange is None else _refusal(stage, f"output {strange!r} is not a tensor of numbers")
+        return found if strange is None else _no_numbers(strange)
 
     def _timed(self, session: Any, names: list[str], feed: Mapping[str, np.ndarray]) -> Any:
         with self.timings.of(feed):
@@ -342,3 +342,8 @@ def _refusal(stage: Stage, words: str) -> Failure:
         message = f"ONNX Runtime ran out of memory: {line}"
         return Failure(kind=FailureKind.MEMORY, stage=stage, message=message, words=words)
     return Failure(kind=FailureKind.ERROR, stage=stage, message=f"ONNX Runtime: {line}", words=words)
+
+
+def _no_numbers(name: str) -> Failure:
+    message = f"output {name!r} holds strings, or is no tensor"
+    return Failure(kind=FailureKind.UNREPRESENTABLE, stage=Stage.RUN, message=message, words="")

@@ -33,4 +33,6 @@ class Failure:
         """
         if self.stage is Stage.LOAD:
             return "no input helps, since the model is not even loaded: export it again, or with another opset"
+        if self.kind is FailureKind.UNREPRESENTABLE:
+            return "MNN has no such tensors: export the model without that output, labels as numbers"
         return otherwise

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from foreign_models import expected
+from foreign_models import ML, expected
 from foreign_ops import DRAWS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure_foreign import judge
-from onnx import TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 from rewriting import TARGET
 
+from mnncompat.errors import RunnerError
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME, TAKEN_OVER, TYPED_OPS
@@ -48,3 +51,23 @@ def test_a_wrong_shape_that_the_exporter_states_is_corrected() -> None:
     assert not fixed.rolled_back, fixed.rolled_back
     (dim,) = fixed.model.proto.graph.output[0].type.tensor_type.shape.dim[1:]
     assert dim.dim_value == columns - 1
+
+
+def test_labels_that_are_strings_are_told() -> None:
+    """No size of the input would help, and the message does not ask for one."""
+    found = DRAWS["LinearClassifier"](np.random.default_rng(0))
+    labels = [f"label {each}" for each in found.attributes.pop("classlabels_ints")]
+    found.attributes["classlabels_strings"] = labels
+    model = replace(found, outputs=(TensorProto.STRING, TensorProto.FLOAT), dynamic={("x", 0): "N"}).model()
+    with pytest.raises(RunnerError, match="output 'out0' holds strings") as caught:
+        fix_model(from_proto(_between(model)), target=TARGET)
+    assert "labels as numbers" in str(caught.value.hint)
+
+
+def _between(model: ModelProto) -> ModelProto:
+    """The model with a Scaler in front, which is rewritten."""
+    node = model.graph.node[0]
+    scaled = helper.make_node("Scaler", ["x"], ["scaled"], domain=ML, offset=[0.0], scale=[2.0])
+    node.input[0] = "scaled"
+    model.graph.node.insert(0, scaled)
+    return model

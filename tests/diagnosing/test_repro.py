@@ -27,7 +27,7 @@ from mnncompat.graph.model_file import from_proto
 from mnncompat.mnn import Limits
 from mnncompat.results.diagnosis import DiagnosisVerdict
 
-FEW = ("pool without strides", "Softmax without axis", "ReduceL1 with axes")
+KNOWN = tuple(FAULTS)
 
 
 def written(name: str, folder: Path) -> Path:
@@ -37,7 +37,7 @@ def written(name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", KNOWN)
 def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path) -> None:
     folder = written(name, tmp_path / "repro")
     found = read_repro(folder)

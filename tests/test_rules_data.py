@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from onnx_fit import history, misfits
 from packaging.specifiers import SpecifierSet
 
 from mnncompat.checking.checker import UNDECLARED
-from mnncompat.rewrites.index import all_rewrites
+from mnncompat.rewrites.index import all_rewrites, requested_rewrites
 from mnncompat.support import compiled_rules, rule_files
 from mnncompat.support.releases import contains, releases
 from mnncompat.support.table import SupportTable
@@ -200,6 +201,12 @@ def test_no_code_is_used_again() -> None:
     again = {row["code"]: str(path) for path, row in all_rows() if row.get("code") in retired}
     again |= {each.code: each.name for each in all_rewrites() if each.code in retired}
     assert not again, f"take another code (`mnncompat dev next-code`), these are retired for good: {again}"
+
+
+def test_no_two_rewrites_have_the_same_code() -> None:
+    """Two that are written at the same time may take the same next one: `mnncompat rule` knows only one of them."""
+    counted = Counter(each.code for each in (*all_rewrites(), *requested_rewrites()))
+    assert [code for code, count in counted.items() if count > 1] == []
 
 
 def test_codes_stay_in_their_ranges() -> None:

@@ -41,7 +41,7 @@ class ExtremeOfNothing(NodeRewrite):
     **Source.** https://onnx.ai/onnx/operators/onnx__ReduceMax.html
     """
 
-    code = "MNN982"
+    code = "MNN996"
     name = "extreme-of-nothing"
     summary = "written as a sum of nothing and a constant"
     op_types = ("ReduceMax", "ReduceMin")

@@ -32,7 +32,7 @@ class TriluOfNothing(NodeRewrite):
     **Source.** https://onnx.ai/onnx/operators/onnx__Trilu.html
     """
 
-    code = "MNN983"
+    code = "MNN997"
     name = "trilu-of-nothing"
     summary = "matrices without elements are taken as they are"
     op_types = ("Trilu",)

@@ -12,7 +12,7 @@ COMPILE = $(BIN)/python -m compileall -q mnncompat
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, site, tests"
-	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | torch | smoke | pyright | clean"
+	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | sshd | torch | smoke | pyright | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -77,6 +77,9 @@ evidence: $(VENV)/.dev
 
 mutation: $(VENV)/.dev
 	cd tests/mutation && PYTHONPATH=.. ../../$(BIN)/python suite.py
+
+sshd: $(VENV)/.dev
+	$(BIN)/python tests/devices/sshd.py
 
 # make plants PLANTS="squeezenet with-loop"
 plants: $(VENV)/.dev

@@ -93,6 +93,15 @@ def test_a_clean_run_with_arguments(action: Any, tmp_path: Path, repository: Pat
     assert not (tmp_path / "out.sarif").exists()
 
 
+def test_what_is_worse_than_the_lock_file_says_fails(action: Any, tmp_path: Path, repository: Path) -> None:
+    onnx.save(head(), tmp_path / "good.onnx")
+    inputs = {"models": "good.onnx", "lock": "mnncompat.lock", "arguments": "--fail-on warning"}
+    done = carried_out(action, tmp_path, repository, inputs)
+    assert done.returncode == 1, done.stderr
+    assert "::error file=good.onnx,title=MNN089 not-kept::is not in mnncompat.lock" in done.stdout
+    assert (tmp_path / "output").read_text() == "status=0\nstatus=1\n"
+
+
 def test_the_version_that_is_named_is_this_one(repository: Path) -> None:
     version = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["version"]
     for path in (repository / "README.md", repository / "docs" / "many-models.md"):

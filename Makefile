@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants torch smoke pyright clean
+.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants sshd torch smoke pyright clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"

@@ -11,6 +11,7 @@ from mnncompat.cli import main
 from mnncompat.devices import apt, container, setup
 from mnncompat.devices.names import Profile
 from mnncompat.devices.places import CONTAINER, Emulation, emulation, record
+from mnncompat.errors import RunnerError
 
 INDEXES = """http://mirror.example/ubuntu/|noble|main|amd64
 http://mirror.example/ubuntu/|noble-updates|universe|amd64
@@ -123,3 +124,30 @@ def test_a_container_engine_is_taken_where_it_works(tmp_path: Path, monkeypatch:
     assert "QEMU_CPU=cortex-a53" in words
     assert f"{tmp_path}/site/3.6.1:/site:ro" in words
     assert words[words.index("--network") + 1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("python", "libc", "glibc"),
+    [
+        ("3.11", "2.36-9+deb12u13", 36),  # Debian 12
+        ("3.13", "2.41-12", 41),  # Debian 13
+        ("3.10", "2.35-0ubuntu3.10", 35),  # Ubuntu 22.04
+        ("3.12", "2.39-0ubuntu8.6", 39),  # Ubuntu 24.04
+    ],
+)
+def test_python_and_the_library_of_c_are_those_of_the_system(
+    python: str, libc: str, glibc: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "usr" / "bin"
+    folder.mkdir(parents=True)
+    (folder / f"python{python}").touch()
+    (folder / "python3").symlink_to(f"python{python}")
+    setup._merge(tmp_path)
+    assert (tmp_path / "bin" / "python3").exists()
+    assert setup._python(tmp_path) == python
+    packages = ("libc6-dev 1", f"libc6 {libc}")
+    found = Emulation(folder=tmp_path, way="packages", emulator="qemu", version="9", python=python, packages=packages)
+    assert setup._glibc(found) == glibc
+    (folder / f"python{python}").unlink()
+    with pytest.raises(RunnerError, match="have no Python"):
+        setup._python(tmp_path)

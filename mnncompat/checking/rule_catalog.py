@@ -15,10 +15,11 @@ from mnncompat.support.row_choice import means
 def all_rule_infos() -> tuple[RuleInfo, ...]:
     """Every rule, ordered by code."""
     from mnncompat.checking.rule_docs import all_rules
+    from mnncompat.results.half_precision_rules import HALF_PRECISION_RULES
     from mnncompat.results.rules import RESULT_RULES
 
     rewrites = map(rewrite_info, (*all_rewrites(), *requested_rewrites()))
-    found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *rewrites)}
+    found = {info.code: info for info in (*all_rules(), *RESULT_RULES, *HALF_PRECISION_RULES, *rewrites)}
     return tuple(found[code] for code in sorted(found))
 
 

@@ -12,10 +12,10 @@ from mnncompat.cli import Ended, options
 from mnncompat.cli.baseline_options import NO_BASELINE, BaselineOptions
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, progress_bar
-from mnncompat.cli.data_options import NO_SAMPLES, SampleOptions
 from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.head_options import Head, chosen_head
 from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_limits
+from mnncompat.cli.prediction_options import NO_INPUTS, PredictedOptions, require_installed
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
 
@@ -48,7 +48,7 @@ def check(  # noqa: PLR0913 - options
     backend: options.Backends = None,
     head: Head = None,
     shape: options.Shapes = None,
-    data: SampleOptions = NO_SAMPLES,
+    data: PredictedOptions = NO_INPUTS,
     seed: options.Seed = 0,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
@@ -56,28 +56,33 @@ def check(  # noqa: PLR0913 - options
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
-    Reads the graph only, unless --probe or --backend is given: neither MNN nor ONNX Runtime is started. Exit status 1
-    if there are errors or warnings about correctness, or others that were selected.
+    Reads the graph only, unless --probe or --backend is given, or inputs with --precision low: neither MNN nor ONNX
+    Runtime is started. Exit status 1 if there are errors or warnings about correctness, or others that were selected.
     """
     reporting = reports.begin()
-    if fail_on not in _FAIL_ON:
-        raise UsageError(f"unknown level: {fail_on}", hint=f"there are: {', '.join(_FAIL_ON)}")
+    _require_level(fail_on)
     paths = search.models(models)
     known.require()
-    choice = _choice(select, ignore)
-    additions = [_reader(shape)]
+    choice, where, limits = _choice(select, ignore), deployment.told(), parse_limits(timeout, memory_limit)
+    predicting = data.predictors(where, mnn, shape=shape, seed=seed, memory=limits["memory"], probes=probe)
+    additions = [_reader(shape), *predicting]
     if probe:
-        _require_installed("--probe", mnn)
+        require_installed("--probe", mnn)
         additions.append(_measurer(shape, data.read(), seed))
     if backend:
-        _require_installed("--backend", mnn)
+        require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
-    begin_work(**parse_limits(timeout, memory_limit), runs=bool(backend), measures=probe)
+    begin_work(**limits, runs=bool(backend or predicting), measures=probe)
     each = partial(each_model, paths, jobs=jobs, output_format=reporting.output_format)
-    found = _check_all(each, mnn, deployment.told(), choice, additions, chosen_head(head, backend, mnn))
+    found = _check_all(each, mnn, where, choice, additions, chosen_head(head, backend, mnn))
     reported, results = known.compare(*found)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
+
+
+def _require_level(level: str) -> None:
+    if level not in _FAIL_ON:
+        raise UsageError(f"unknown level: {level}", hint=f"there are: {', '.join(_FAIL_ON)}")
 
 
 def _choice(select: list[str] | None, ignore: list[str] | None) -> RowChoice:
@@ -157,13 +162,6 @@ def _project() -> Project | None:
     from mnncompat.cli.project import project
 
     return project()
-
-
-def _require_installed(option: str, mnn: str | None) -> None:
-    from mnncompat.cli.config import configured
-    from mnncompat.support.releases import require_installed
-
-    require_installed(mnn, option, configured=mnn is not None and mnn == configured("mnn"))
 
 
 def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:

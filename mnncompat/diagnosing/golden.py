@@ -79,7 +79,7 @@ def golden_values(
         data: Folder of the model's external data.
     """
     is_known = all(view.dtype(name) is not None and _is_static(view.shape(name)) for name in names)
-    known = {} if is_known else _inferred(model, feeds)
+    known = {} if is_known else inferred_for(model, feeds)
     shown = [name for name in names if _is_tensor(known.get(name)) or view.dtype(name) is not None]
     found = GoldenValues(folder)
     sizes = [_bytes(dims_of(known[name]) if name in known else view.shape(name), feeds) for name in shown]
@@ -122,7 +122,7 @@ def _showing(model: ModelProto, names: Sequence[str]) -> Iterator[None]:
         model.graph.output.extend(before)
 
 
-def _inferred(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, ValueInfoProto]:
+def inferred_for(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str, ValueInfoProto]:
     """What inference knows of values in a run on these feeds."""
     before = list(model.graph.input)
     fixed = [

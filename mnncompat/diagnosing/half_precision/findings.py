@@ -1,0 +1,95 @@
+"""Predictions as findings beside those of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mnncompat.diagnosing.half_precision.culprits import bad_outputs, culprits, nearly_lost
+from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Prediction
+from mnncompat.inference.model_view import view_model
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
+from mnncompat.results.failures import Failure
+from mnncompat.results.half_precision_rules import PREDICTED, UNPREDICTED
+
+if TYPE_CHECKING:
+    from mnncompat.graph.model_file import Model
+    from mnncompat.graph.view import GraphView
+
+_SURE_DB, _LIKELY_DB = 25.0, 35.0
+_ADVICE = "`mnncompat verify --device arm64 --precision low` runs it; precision high or normal computes in float32"
+
+
+def with_predictions(result: CheckResult, model: Model, found: Sequence[Prediction | Failure]) -> CheckResult:
+    """Add what was predicted to the result of a check.
+
+    Args:
+        result: The result of the check.
+        model: The model that was checked.
+        found: The prediction of each draw.
+    """
+    view = view_model(model).main
+    failures = [each for each in found if isinstance(each, Failure)]
+    added = [_failed(each, model) for each in failures[:1]]
+    worst: dict[tuple[int, str], tuple[float, Diagnostic]] = {}
+    for each in found:
+        if isinstance(each, Failure):
+            continue
+        for diagnostic in _of_prediction(view, each):
+            key = (diagnostic.location.index or 0, diagnostic.name)
+            if key not in worst or each.worst_db < worst[key][0]:
+                worst[key] = (each.worst_db, diagnostic)
+    added += [diagnostic for _, diagnostic in worst.values()]
+    items = [*result.diagnostics, *added]
+    items.sort(key=lambda item: item.severity.rank)
+    return replace(result, diagnostics=tuple(items))
+
+
+def _of_prediction(view: GraphView, prediction: Prediction) -> list[Diagnostic]:
+    if not bad_outputs(prediction):
+        return [
+            PREDICTED.finding(
+                view.location(each.index),
+                f"{each.why}; it holds in draw {prediction.draw}, and may not for inputs of twice the size",
+                status="partial",
+                hint=_ADVICE,
+                evidence=PREDICTED.evidence,
+            )
+            for each in nearly_lost(view, prediction)
+        ]
+    return [
+        PREDICTED.finding(
+            view.location(each.index),
+            f"{each.why}; {_outcome(prediction, each.outputs)} ({_trust(prediction)})",
+            status="partial",
+            hint=_ADVICE,
+            evidence=PREDICTED.evidence,
+        )
+        for each in culprits(view, prediction)
+    ]
+
+
+def _outcome(prediction: Prediction, outputs: Sequence[str]) -> str:
+    name = outputs[0]
+    others = f" and {len(outputs) - 1} more" if len(outputs) > 1 else ""
+    loss = prediction.outputs[name]
+    if loss.lost:
+        return f"output {name}{others} is predicted to hold infinities or NaN"
+    return f"output {name}{others} is predicted at {loss.snr_db:.0f} dB, below {ALARM_DB:.0f}"
+
+
+def _trust(prediction: Prediction) -> str:
+    """The draw, and how far the prediction is from the limit: it is off by some dB."""
+    worst = prediction.worst_db
+    sure = "high" if worst < _SURE_DB else "medium" if worst < _LIKELY_DB else "low"
+    return f"draw {prediction.draw}; confidence: {sure}"
+
+
+def _failed(failure: Failure, model: Model) -> Diagnostic:
+    return UNPREDICTED.finding(
+        Location(model=model.name),
+        f"half precision could not be simulated: {failure.message}",
+        status="unknown",
+        hint="`mnncompat verify --device arm64 --precision low` runs the converted file",
+    )

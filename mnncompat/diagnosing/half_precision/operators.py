@@ -1,0 +1,225 @@
+"""How each kind of arithmetic is written with ONNX's operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import GraphProto, NodeProto, TensorProto, helper
+
+from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
+from mnncompat.diagnosing.half_precision.products import attribute
+from mnncompat.graph.validation import subgraphs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
+    from mnncompat.diagnosing.half_precision.emitting import Emitter
+    from mnncompat.diagnosing.half_precision.products import Products
+
+_SCAN = 9
+"""The opset from which on Scan has its form."""
+_STATISTICS = 4
+"""Operands of BatchNormalization beside its input."""
+
+
+class Operators:
+    """Appends nodes as MNN computes them.
+
+    Args:
+        emit: Of the simulation.
+        table: What the operators do.
+        shapes: Value -> its shape in this run, where that is known.
+        weights: Constant -> its elements.
+        products: Appends products.
+    """
+
+    def __init__(
+        self,
+        emit: Emitter,
+        table: Arithmetics,
+        shapes: Mapping[str, tuple[int, ...]],
+        weights: Mapping[str, np.ndarray],
+        products: Products,
+    ) -> None:
+        self._emit = emit
+        self._table = table
+        self._shapes = shapes
+        self._weights = weights
+        self._products = products
+
+    def append(
+        self,
+        node: NodeProto,
+        kind: str,
+        inputs: list[str],
+        results: Mapping[str, str],
+        *,
+        rounds: bool,
+        renamed: Mapping[str, str],
+    ) -> None:
+        """A node once more.
+
+        Args:
+            node: The original.
+            kind: Its arithmetic.
+            inputs: Its operands in the simulation.
+            results: Its results -> their names in the simulation.
+            rounds: Whether the file holds them; else they are computed inside a larger op.
+            renamed: Value -> its name in the simulation, for what bodies capture.
+        """
+        found = self._special(node, kind, inputs) if rounds or kind in ("product", "average", "running") else None
+        if found is None:
+            exact = {name: self._emit.name() for name in results}
+            copy = renamed_node(node, inputs, [exact.get(name, "") for name in node.output], renamed)
+            self._emit.append(copy)
+        else:
+            exact = {node.output[0]: found}
+        for name, result in results.items():
+            last = exact[name]
+            if rounds and name in self._floats_of(node, kind):
+                last = self._finished(node, kind, last)
+            self._emit.append(helper.make_node("Identity", [last], [result], name=result))
+
+    def _floats_of(self, node: NodeProto, kind: str) -> tuple[str, ...]:
+        """The results that are rounded."""
+        if kind in ("copied", "float32"):
+            return tuple(node.output[:1]) if self._reduces_many(node) else ()
+        return tuple(node.output[:1])
+
+    def _finished(self, node: NodeProto, kind: str, value: str) -> str:
+        op = node.op_type
+        if kind == "float32":
+            return self._emit.read(value)
+        if op in self._table.noise:
+            scale = self._emit.op("Mul", self._emit.op("Abs", value), self._emit.number(self._table.noise[op]))
+            value = self._emit.noisy(value, scale)
+        if kind == "capped":
+            value = self._emit.capped(value, self._table.caps[op])
+        return self._emit.rounded(value)
+
+    def _reduces_many(self, node: NodeProto) -> bool:
+        """Whether a reduction goes along several axes: MNN reduces one after the other, and stores in between."""
+        axes = self._axes(node)
+        return node.op_type in ("ReduceSum", "ReduceMean", "ReduceProd") and (axes is None or len(axes) > 1)
+
+    def _axes(self, node: NodeProto) -> list[int] | None:
+        if len(node.input) > 1 and node.input[1]:
+            array = self._weights.get(node.input[1])
+            return None if array is None else [int(each) for each in array.ravel()]
+        axes = attribute(node, "axes", None)
+        return None if axes is None else [int(each) for each in axes]
+
+    def _special(self, node: NodeProto, kind: str, inputs: list[str]) -> str | None:
+        """The result of what is computed in another way than by the operator itself; None of others."""
+        if kind == "product" and node.op_type != "Einsum":
+            result = self._emit.name()
+            self._products.append(node, inputs, result)
+            return result
+        if kind == "composite":
+            return self._steps(node, inputs)
+        if kind == "average":
+            return self._pooled(node, inputs[0])
+        if kind == "running":
+            return self._running(node, inputs)
+        if node.op_type == "BatchNormalization" and len(node.output) == 1:
+            return self._scaled(node, inputs[0])
+        return None
+
+    def _steps(self, node: NodeProto, inputs: list[str]) -> str:
+        emit, value = self._emit, inputs[0]
+        axes, keeps = self._axes(node), bool(attribute(node, "keepdims", 1))
+        for step in self._table.steps[node.op_type]:
+            if step == "ReduceSum":
+                value = emit.read(emit.reduce(step, value, axes, keep=keeps))
+            elif step == "Square":
+                value = emit.rounded(emit.op("Mul", value, value))
+            else:
+                done = emit.op(step, value)
+                cap = self._table.caps.get(step)
+                value = emit.rounded(done if cap is None else emit.capped(done, cap))
+        return value
+
+    def _pooled(self, node: NodeProto, value: str) -> str | None:
+        emit, shape = self._emit, self._shapes.get(node.input[0])
+        if node.op_type == "GlobalAveragePool" and shape and emit.opset >= _SCAN:
+            channels, places = shape[0] * shape[1], int(np.prod(shape[2:]))
+            flat = emit.op("Transpose", emit.reshaped(value, [channels, places]), perm=[1, 0])
+            mean = emit.op("Mul", self._summed(flat, channels), emit.number(1 / places))
+            return emit.reshaped(mean, [*shape[:2], *[1] * (len(shape) - 2)])
+        if node.op_type != "AveragePool":
+            return None
+        kept = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        count = float(np.prod(kept["kernel_shape"]))
+        mean = emit.op("AveragePool", value, **kept)
+        random = emit.op("Mul", emit.op("AveragePool", emit.op("Mul", value, value), **kept), emit.number(1 / 6))
+        trend = emit.op("Mul", emit.op("Mul", mean, mean), emit.number(count / 3))
+        scale = emit.op("Mul", emit.op("Sqrt", emit.op("Add", random, trend)), emit.number(self._table.rounding))
+        return emit.noisy(mean, scale)
+
+    def _summed(self, rows: str, width: int) -> str:
+        """The sum of rows, rounded to float16 after each of them."""
+        body = helper.make_graph(
+            [
+                helper.make_node("Add", ["before", "row"], ["sum"]),
+                helper.make_node("Cast", ["sum"], ["half"], to=TensorProto.FLOAT16),
+                helper.make_node("Cast", ["half"], ["after"], to=TensorProto.FLOAT),
+            ],
+            "rounded_sum",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [width]) for name in ("before", "row")],
+            [helper.make_tensor_value_info("after", TensorProto.FLOAT, [width])],
+        )
+        return self._emit.op("Scan", self._emit.constant(np.zeros(width)), rows, body=body, num_scan_inputs=1)
+
+    def _running(self, node: NodeProto, inputs: list[str]) -> str:
+        emit = self._emit
+        kept = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        exact = emit.op("CumSum", *inputs, **kept)
+        scale = emit.op("Mul", emit.op("Abs", exact), emit.number(self._table.rounding))
+        errors = emit.noisy(emit.op("Mul", exact, emit.number(0.0)), scale)
+        return emit.op("Add", exact, emit.op("CumSum", errors, inputs[1], **kept))
+
+    def _scaled(self, node: NodeProto, value: str) -> str | None:
+        """A batch normalisation, which MNN computes as `x a + b`."""
+        found = [self._weights.get(name) for name in node.input[1 : 1 + _STATISTICS]]
+        shape = self._shapes.get(node.input[0])
+        if shape is None or any(each is None for each in found):
+            return None
+        scale, bias, mean, variance = (each.astype(np.float64) for each in found if each is not None)
+        factor = scale / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+        offset = bias - mean * factor
+        places = [1, -1, *[1] * (len(shape) - 2)]
+        halves = [
+            np.clip(each, -LARGEST, LARGEST).astype(np.float16).astype(np.float32).reshape(places)
+            for each in (factor, offset)
+        ]
+        emit = self._emit
+        return emit.op("Add", emit.rounded(emit.op("Mul", value, emit.constant(halves[0]))), emit.constant(halves[1]))
+
+
+def renamed_node(node: NodeProto, inputs: list[str], outputs: list[str], renamed: Mapping[str, str]) -> NodeProto:
+    """A copy of a node that reads and computes other values; what its bodies capture is renamed as well."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    del copy.input[:], copy.output[:]
+    copy.input.extend(inputs)
+    copy.output.extend(outputs)
+    copy.name = next((each for each in outputs if each), node.name)
+    for _, graph in subgraphs(copy):
+        _rename(graph, renamed)
+    return copy
+
+
+def _rename(graph: GraphProto, renamed: Mapping[str, str]) -> None:
+    own = {each.name for each in graph.input} | {each.name for each in graph.initializer}
+    own.update(name for node in graph.node for name in node.output)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name not in own and name in renamed:
+                node.input[place] = renamed[name]
+        for _, inner in subgraphs(node):
+            _rename(inner, {name: low for name, low in renamed.items() if name not in own})
+    for value in graph.output:
+        if value.name not in own and value.name in renamed:
+            value.name = renamed[value.name]

@@ -1,0 +1,133 @@
+"""What the simulation says of single operators, beside what an emulated Cortex-A76 gave (MNN 3.6.1, precision low)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper, parser
+
+from mnncompat.diagnosing.half_precision.culprits import culprits
+from mnncompat.diagnosing.half_precision.prediction import Prediction, Predictor
+from mnncompat.graph.model_file import from_proto
+from mnncompat.inference.model_view import view_model
+
+
+def predict(model: onnx.ModelProto, **feeds: np.ndarray) -> Prediction:
+    found = Predictor(from_proto(model)).predict("given", feeds)
+    assert isinstance(found, Prediction), found
+    return found
+
+
+def text(graph: str) -> onnx.ModelProto:
+    return parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {graph}')
+
+
+def normal(*shape: int, scale: float = 1.0, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
+
+
+def product(op: str, x: list[int], weight: np.ndarray, **attributes: Any) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", "w"], ["y"], **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(("terms", "measured"), [(16, 64.0), (256, 52.5), (1024, 46.4), (4096, 46.7)])
+def test_products_with_constant_weights(terms: int, measured: float) -> None:
+    found = predict(product("MatMul", [32, terms], normal(terms, 32)), x=normal(32, terms, seed=1))
+    assert found.worst_db == pytest.approx(measured, abs=1.5)
+
+
+def test_products_of_two_computed_operands_are_added_up_in_one_go() -> None:
+    model = text("g (float[32,4096] x, float[4096,32] w) => (float[32,32] y) { y = MatMul(x, w) }")
+    found = predict(model, x=normal(32, 4096), w=normal(4096, 32, seed=1))
+    assert found.worst_db == pytest.approx(40.8, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "size", "kernel", "stride", "measured"),
+    [
+        (3, 16, 32, 3, 1, 44.5),
+        (8, 8, 14, 3, 1, 59.1),
+        (64, 64, 14, 3, 1, 38.0),
+        (256, 64, 14, 3, 1, 32.4),
+        (64, 64, 14, 5, 1, 36.0),
+        (64, 32, 14, 3, 2, 49.6),
+    ],
+    ids=["blocks of 6", "blocks of 4", "many channels", "more channels", "5x5", "stride 2"],
+)
+def test_convolutions(channels: int, filters: int, size: int, kernel: int, stride: int, measured: float) -> None:
+    weight = normal(filters, channels, kernel, kernel)
+    model = product("Conv", [1, channels, size, size], weight, pads=[kernel // 2] * 4, strides=[stride] * 2)
+    found = predict(model, x=normal(1, channels, size, size, seed=1))
+    assert found.worst_db == pytest.approx(measured, abs=2.5)
+    assert bool(found.blocks) == (stride == 1)
+
+
+@pytest.mark.parametrize(("size", "measured"), [(7, 60.4), (28, 47.3), (80, 13.1)])
+def test_averages_are_added_up_in_float16(size: int, measured: float) -> None:
+    model = text(f"g (float[1,64,{size},{size}] x) => (float[1,64,1,1] y) {{ y = GlobalAveragePool(x) }}")
+    assert predict(model, x=np.abs(normal(1, 64, size, size))).worst_db == pytest.approx(measured, abs=3)
+
+
+def test_a_winograd_convolution_overflows_and_the_finding_says_where() -> None:
+    model = product("Conv", [1, 16, 16, 16], normal(16, 16, 3, 3, scale=0.02), pads=[1] * 4)
+    x = 1881 * np.sign(normal(1, 16, 16, 16))
+    found = predict(model, x=x)
+    assert found.worst_db == -math.inf
+    (culprit,) = culprits(view_model(from_proto(model)).main, found)
+    assert "input 1,881 into a Winograd 3x3 convolution: above about 655" in culprit.why
+
+
+@pytest.mark.parametrize(
+    ("graph", "scale", "low", "high"),
+    [
+        ("y = ReduceL2 <axes = [1]> (x)", 100, -1, 20),
+        ("y = ReduceL2 <axes = [1]> (x)", 1, 60, 90),
+        ("y = ReduceLogSumExp <axes = [1]> (x)", 30, -1, 10),
+        ("y = ReduceLogSumExp <axes = [1]> (x)", 1, 60, 90),
+        ("y = Softplus(x)", 30, 0, 30),
+        ("y = Softmax(x)", 5, 55, 90),
+        ("y = ReduceMean <axes = [1]> (x)", 1, 200, math.inf),
+    ],
+)
+def test_composites(graph: str, scale: float, low: float, high: float) -> None:
+    model = text(f"g (float[4,64] x) => (y) {{ {graph} }}")
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    assert low < predict(model, x=normal(4, 64, scale=scale)).worst_db <= high
+
+
+def test_what_is_computed_from_sizes_is_not_rounded() -> None:
+    model = text(
+        """g (float[1,4096] x) => (float[1,4096] y) <int64 one = {1}, int64 zero = {0}, float f = {0.37}> {
+            s = Shape(x)
+            n = Gather(s, one)
+            r = Range(zero, n, one)
+            p = Cast <to = 1> (r)
+            q = Mul(p, f)
+            w = Sin(q)
+            y = Add(x, w)
+        }"""
+    )
+    assert predict(model, x=normal(1, 4096)).worst_db > 60
+
+
+def test_bodies_read_what_half_precision_makes_of_captured_values() -> None:
+    model = text(
+        """g (float[4] x, bool c) => (float[4] y) {
+            s = Mul(x, x)
+            y = If(c) <then_branch = t () => (float[4] a) { a = Sqrt(s) },
+                       else_branch = e () => (float[4] b) { b = Neg(s) }>
+        }"""
+    )
+    x = np.array([1, 2, 300, 4], np.float32)
+    assert predict(model, x=x, c=np.ones((), bool)).worst_db == -math.inf

@@ -96,6 +96,8 @@ def changes(before: Record, now: Record) -> list[str]:
         found.append(f"MNN {before.mnn} -> {now.mnn}")
     if before.options != now.options:
         found.append(f"options: {before.options or 'none'} -> {now.options or 'none'}")
+    if before.verdict != now.verdict and not any(_proof(before, now)):
+        found.append(f"was {before.verdict}, is {now.verdict}")
     if now.size < before.size:
         found.append(f"smaller: {before.size} -> {now.size} bytes")
     if Counter(before.nodes) != Counter(now.nodes):

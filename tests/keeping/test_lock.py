@@ -96,6 +96,8 @@ def test_what_has_changed_is_told() -> None:
         "smaller: 1000 -> 900 bytes",
     ]
     assert changes(BEFORE, BEFORE) == []
+    assert changes(replace(BEFORE, verdict="within"), BEFORE) == ["was within, is equal"]
+    assert changes(BEFORE, replace(BEFORE, verdict="within")) == []
 
 
 texts = st.text(max_size=12)

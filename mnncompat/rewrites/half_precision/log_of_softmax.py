@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING
 
 from mnncompat.graph.protos import attribute
@@ -9,6 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.relations.half_functions import floor_of_logarithm, softmax_of_logarithm
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -26,6 +28,9 @@ class LogOfSoftmax(NodeRewrite):
         y = Log(Softmax(x))
         y = LogSoftmax(x)
 
+        y = Log(Softmax(x) + e)
+        l = LogSoftmax(x)  y = l + Softplus(Log(e) - l)
+
     **Algebra.** ONNX's definition, without the rounding of the probabilities.
 
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`, operands of N(0, 8): -66 dB before and 71
@@ -42,10 +47,16 @@ class LogOfSoftmax(NodeRewrite):
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit LogSoftmax."""
-        softmax = node.view.producer(node.node.input[0])
+        softmax, beside = softmax_of_logarithm(node), floor_of_logarithm(node)
         if softmax is None:
             raise NotApplicable("there is no Softmax before it")
-        return new.op("LogSoftmax", new.value(softmax.input[0]), axis=attribute(softmax, "axis"))
+        result = new.op("LogSoftmax", new.value(softmax.input[0]), axis=attribute(softmax, "axis"))
+        if beside is None:
+            return result
+        least = log(beside[1])
+        if beside[2].op_type != "Add":
+            return new.op("Max", result, least)
+        return result + new.op("Softplus", least - result)
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -8,6 +8,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.relations.half_functions import quotient_of
 from mnncompat.support.relations.half_norms import limited
 
 if TYPE_CHECKING:
@@ -37,18 +38,19 @@ class QuotientAtZero(NodeRewrite):
     name = "quotient-at-zero"
     summary = "what its divisor is at 0 is written as a factor"
     for_half_precision = True
-    op_types = ("Div",)
+    op_types = ("Div", "Mul")
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """Emit both quotients, and select."""
-        divisor = node.view.producer(node.node.input[1])
+        quotient = quotient_of(node)
+        divisor = None if quotient is None else node.view.producer(quotient[1])
         found = None if divisor is None else limited(node.view, divisor)
-        if divisor is None or found is None:
+        if quotient is None or divisor is None or found is None:
             raise NotApplicable("its divisor has no floor")
         value, floor, is_added = new.value(found[0]), found[1], divisor.op_type == "Add"
         is_usual = new.op("Greater", new.op("Abs", value), 0.0) if is_added else new.op("Greater", value, floor)
         usual = new.op("Where", is_usual, value + floor if is_added else value, new.scalar(1.0, value))
-        over = new.input(0)
+        over = new.value(quotient[0])
         return new.op("Where", is_usual, over / usual, over * (1 / floor))
 
     @classmethod
@@ -65,6 +67,12 @@ class QuotientAtZero(NodeRewrite):
             ),
             rewritten(
                 "a limit", text.format("1e-12", "Max"), becomes="Div, Greater, Mul, Relu, 2 Where", precision="low"
+            ),
+            rewritten(
+                "a reciprocal",
+                text.format("1e-8", "Add").replace("y = Div(x, a)", "i = Reciprocal(a) y = Mul(x, i)"),
+                becomes="Abs, Add, Div, Greater, Mul, Relu, 2 Where",
+                precision="low",
             ),
             unchanged("a number that float16 holds", text.format("1e-5", "Add"), precision="low"),
             unchanged("in float32", text.format("1e-8", "Add")),

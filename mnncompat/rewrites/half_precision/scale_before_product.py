@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.graph.protos import attribute
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -47,7 +48,8 @@ class ScaleBeforeProduct(NodeRewrite):
         if found is None:
             raise NotApplicable("it scales no product of matrices")
         product, factor = found
-        return (new.value(product.input[0]) * factor) @ new.value(product.input[1])
+        operands = new.value(product.input[0]) * factor, new.value(product.input[1])
+        return new.op(product.op_type, *operands, equation=attribute(product, "equation"))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -57,6 +59,13 @@ class ScaleBeforeProduct(NodeRewrite):
         return (
             rewritten("multiplied", text.format("0.5", "Mul"), becomes="MatMul, Mul", precision="low"),
             rewritten("divided", text.format("8.0", "Div"), becomes="MatMul, Mul", precision="low"),
+            rewritten(
+                "as Einsum",
+                """(float[2,3,4] q, float[2,3,4] k) => (float[2,3,3] y) <float s = {0.5}> {
+                m = Einsum<equation="bid,bjd->bij">(q, k) y = Mul(m, s) }""",
+                becomes="Einsum, Mul",
+                precision="low",
+            ),
             unchanged("enlarged", text.format("2.0", "Mul"), precision="low"),
             unchanged(
                 "a constant operand",

@@ -11,10 +11,11 @@ from mnncompat.graph.protos import attribute
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, is_constant
 from mnncompat.support.node_facts import NodeFacts
-from mnncompat.support.relations.half_norms import limited, norm_by_root, producer, scaled
+from mnncompat.support.relations.half_norms import divisor_of_inverse, limited, norm_by_root, producer, scaled
 from mnncompat.support.relations.registry import relation
 
 _PAIR = 2
+_PRODUCTS = ("MatMul", "Einsum")
 _SUBNORMAL = 2.0**-19
 """Below it, float16 holds fewer than 6 bits of a number."""
 _ZERO = 2.0**-24
@@ -25,6 +26,19 @@ _SHORT = 64
 _WIDEST, _MANY, _LONG = 7, 256, 1024
 
 
+def quotient_of(facts: NodeFacts) -> tuple[str, str] | None:
+    """Numerator and divisor of Div, or of Mul by a reciprocal; None of other products."""
+    node, view = facts.node, facts.view
+    if node.op_type == "Div":
+        return str(node.input[0]), str(node.input[1])
+    for value, other in (node.input, node.input[::-1]):
+        inverse = producer(view, other)
+        divisor = divisor_of_inverse(view, inverse)
+        if divisor:
+            return str(value), divisor
+    return None
+
+
 class Summed(NamedTuple):
     """The sum of the exponentials of a value.
 
@@ -32,11 +46,13 @@ class Summed(NamedTuple):
         value: Name of the value.
         axes: Over which they are summed; empty for all.
         keepdims: Whether these axes stay, of size 1.
+        epsilon: What is added to the sum.
     """
 
     value: str
     axes: tuple[int, ...]
     keepdims: bool
+    epsilon: float = 0.0
 
 
 @relation(
@@ -44,25 +60,21 @@ class Summed(NamedTuple):
     fails="(float[2,3] x) => (float[2,3] y) { m = ReduceMax<axes=[1]>(x) d = Sub(x, m) e = Exp(d) "
     "s = ReduceSum<axes=[1]>(e) y = Div(e, s) }",
     opset=11,
-    behind=("Exp",),
+    behind=("Exp", "Reciprocal", "Div"),
 )
 def exponential_divided_by_its_sum(facts: NodeFacts) -> bool:
     """Exp is divided by its ReduceSum, and nothing was subtracted from its operand."""
-    node, view = facts.node, facts.view
-    found = summed_exponentials(view, node.input[1])
-    power = producer(view, node.input[0])
-    return found is not None and found.keepdims and power is not None and power.input[0] == found.value
+    return divided_exponential(facts) is not None
 
 
 @relation(
     holds="(float[2,3] x) => (float[2,3] y) { s = Softmax<axis=1>(x) y = Log(s) }",
     fails="(float[2,3] x) => (float[2,3] y) { s = Sigmoid(x) y = Log(s) }",
-    behind=("Softmax",),
+    behind=("Softmax", "Add", "Max", "Clip"),
 )
 def logarithm_of_softmax(facts: NodeFacts) -> bool:
-    """Log of Softmax: small probabilities are 0 in float16."""
-    found = producer(facts.view, facts.node.input[0])
-    return found is not None and found.op_type == "Softmax"
+    """Log of Softmax, or of it beside a tiny number: small probabilities are 0 in float16."""
+    return softmax_of_logarithm(facts) is not None
 
 
 @relation(
@@ -83,28 +95,29 @@ def logarithm_of_one_and_exponential(facts: NodeFacts) -> bool:
 def logarithm_has_tiny_floor(facts: NodeFacts) -> bool:
     """Log of a value to which a number is added, or that does not fall below it, of which float16 holds few bits."""
     found = floor_of_logarithm(facts)
-    return found is not None and found[1] < _SUBNORMAL
+    return found is not None and found[1] < _SUBNORMAL and softmax_of_logarithm(facts) is None
 
 
 @relation(
     holds="(float[2] x, float[2] n) => (float[2] y) <float e = {1e-8}> { a = Add(n, e) y = Div(x, a) }",
     fails="(float[2] x, float[2] n) => (float[2] y) <float e = {1e-3}> { a = Add(n, e) y = Div(x, a) }",
-    behind=("Add", "Clip", "Max"),
+    behind=("Add", "Clip", "Max", "Reciprocal", "Div"),
 )
 def divisor_has_tiny_floor(facts: NodeFacts) -> bool:
     """A divisor to which a positive number is added, or that it does not fall below, which is 0 in float16."""
-    node, view = facts.node, facts.view
-    divisor = producer(view, node.input[1])
+    view = facts.view
+    quotient = quotient_of(facts)
+    divisor = None if quotient is None else producer(view, quotient[1])
     found = None if divisor is None else limited(view, divisor)
-    if found is None or found[1] >= _ZERO or is_constant(view, node.input[0]):
+    if quotient is None or found is None or found[1] >= _ZERO or is_constant(view, quotient[0]):
         return False
-    return norm_by_root(facts) is None
+    return norm_by_root(facts) is None and divided_exponential(facts) is None
 
 
 @relation(
     holds="(float[2,3] a, float[3,2] b) => (float[2,2] y) <float s = {0.5}> { m = MatMul(a, b) y = Mul(m, s) }",
     fails="(float[2,3] a, float[3,2] b) => (float[2,2] y) <float s = {2.0}> { m = MatMul(a, b) y = Mul(m, s) }",
-    behind=("MatMul",),
+    behind=("MatMul", "Einsum"),
 )
 def product_of_matrices_is_scaled_down(facts: NodeFacts) -> bool:
     """The product of two matrices that are no constants is multiplied by a number below 1, or divided by more."""
@@ -148,6 +161,21 @@ def running_sum_is_long(facts: NodeFacts) -> bool | None:
     return size > _SHORT if isinstance(size, int) else None
 
 
+def divided_exponential(facts: NodeFacts) -> Summed | None:
+    """The sum that an exponential is divided by, with what is added to it; None if it is not its own sum."""
+    view = facts.view
+    quotient = quotient_of(facts)
+    power = None if quotient is None else producer(view, quotient[0])
+    if quotient is None or power is None or power.op_type != "Exp":
+        return None
+    node = producer(view, quotient[1])
+    beside = None if node is None else scaled(view, node, ("Add",))
+    found = summed_exponentials(view, quotient[1] if beside is None else beside[0])
+    if found is None or not found.keepdims or power.input[0] != found.value:
+        return None
+    return found if beside is None else found._replace(epsilon=beside[1])
+
+
 def summed_exponentials(view: GraphView, name: str) -> Summed | None:
     """The sum of exponentials that a value is; None if it is none, or something is subtracted from what they are of."""
     node = producer(view, name)
@@ -162,6 +190,14 @@ def summed_exponentials(view: GraphView, name: str) -> Summed | None:
     if no_axes or (before is not None and before.op_type == "Sub"):
         return None
     return Summed(str(power.input[0]), tuple(map(int, axes)), bool(attribute(node, "keepdims", 1)))
+
+
+def softmax_of_logarithm(facts: NodeFacts) -> NodeProto | None:
+    """The Softmax that Log takes, alone or beside a tiny number."""
+    found = floor_of_logarithm(facts)
+    is_tiny = found is not None and found[1] < _SUBNORMAL
+    node = producer(facts.view, found[0] if found is not None and is_tiny else facts.node.input[0])
+    return node if node is not None and node.op_type == "Softmax" else None
 
 
 def softplus_operand(facts: NodeFacts) -> str | None:
@@ -184,7 +220,7 @@ def scaled_product(facts: NodeFacts) -> tuple[NodeProto, float] | None:
     view = facts.view
     found = scaled(view, facts.node)
     product = None if found is None or found[1] >= 1 else producer(view, found[0])
-    if product is None or found is None or product.op_type != "MatMul":
+    if product is None or found is None or product.op_type not in _PRODUCTS or len(product.input) != _PAIR:
         return None
     is_alone = len(view.consumers.get(found[0], ())) == 1 and not view.is_external_use(found[0])
     is_constant_product = any(is_constant(view, name) for name in product.input)

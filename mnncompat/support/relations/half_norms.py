@@ -85,7 +85,7 @@ def norm_by_root(facts: NodeFacts) -> tuple[str, RootOfSquares] | None:
     for value, factor in (node.input, node.input[::-1]):
         found = _inverse_root(view, factor)
         if found is not None:
-            root = _divisor(view, producer(view, factor))
+            root = divisor_of_inverse(view, producer(view, factor))
             is_fused = bool(root) and node.input[0] == value and fused_axes(view, value, root) is not None
             return None if is_fused else (value, found)
     return None
@@ -150,11 +150,11 @@ def _inverse_root(view: GraphView, name: str) -> RootOfSquares | None:
         return _shaped(view, node, _inverse_root(view, node.input[0]))
     if node.op_type == "Pow" and number(view, node.input[1]) == -0.5:  # noqa: PLR2004
         return _sum_of_squares(view, node.input[0])
-    root = _divisor(view, node)
+    root = divisor_of_inverse(view, node)
     return root_of_squares(view, root) if root else None
 
 
-def _divisor(view: GraphView, node: NodeProto | None) -> str:
+def divisor_of_inverse(view: GraphView, node: NodeProto | None) -> str:
     """The name whose reciprocal a node computes; empty if it computes none."""
     if node is not None and node.op_type == "Reciprocal":
         return str(node.input[0])

@@ -162,6 +162,8 @@ class _Run:
         drawn = chosen.compared or ((chosen.feeds.name,) if chosen.report is None else chosen.report.draws)
         notes = () if chosen.report is None else chosen.report.notes
         agrees = chosen.failure is None and not chosen.failing
+        if agrees and chosen.report is not None and not chosen.report.passed:  # as of outputs that are random
+            agrees, notes = False, (*chosen.report.problems, *notes)
         self._found = replace(
             self._found,
             verdict=DiagnosisVerdict.AGREES if agrees else DiagnosisVerdict.UNEXPLAINED,

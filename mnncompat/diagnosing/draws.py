@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _MOST_OTHERS = 2
+_DRAWS = "draws"
 _PATIENCE = 60.0
 """Seconds after which a draw that fails is enough."""
 
@@ -141,7 +142,17 @@ def choose(
     failing = {name: each for name, each in off.items() if each.error_ratio > OUTLIER}
     if failing and not random_outputs(model.skeleton):
         return Chosen(feeds=feeds, failing=failing, outputs=outputs)
-    return _verified(model, file, drawing, limits, folder)
+    found = _verified(model, file, drawing, limits, folder)
+    return found if found.failure is None else _that_fails(found, load_data(folder / _DRAWS).feeds, names, runner)
+
+
+def _that_fails(found: Chosen, draws: Sequence[NamedFeeds], names: Sequence[str], runner: TraceRunner) -> Chosen:
+    """The first of the draws on which the file fails, which need not be the first one: as of a loop that never runs."""
+    for feeds in draws:
+        ran = runner.trace(feeds.arrays, names, {})
+        if isinstance(ran, Failure):
+            return replace(found, feeds=feeds, failing={}, failure=ran)
+    return found
 
 
 def _worst(model: Model, reference: Reference, runner: TraceRunner, drawing: Drawing) -> Chosen:
@@ -184,7 +195,7 @@ def deviations(
 
 def _verified(model: Model, file: Path, drawing: Drawing, limits: Limits, folder: Path) -> Chosen:
     """What `verify` says; the worst draw, if one fails."""
-    kept = folder / "draws"
+    kept = folder / _DRAWS
     report = verify(
         model.path or model.skeleton,
         file,

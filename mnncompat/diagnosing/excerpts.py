@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +69,26 @@ def excerpt(
         feeds={name: np.asarray(each) for name, each in fed.items()},
         expected=expected,
     )
+
+
+def with_open_sizes(part: Excerpt, view: GraphView) -> Excerpt | None:
+    """An excerpt whose inputs and outputs have the sizes open that are open in the whole; None if none are.
+
+    Args:
+        part: The excerpt.
+        view: The graph that it was cut out of.
+    """
+    model, is_open = ModelProto(), False
+    model.CopyFrom(part.model)
+    for value in (*model.graph.input, *model.graph.output):
+        dims = value.type.tensor_type.shape.dim
+        known = view.shape(value.name)
+        sizes = known if known is not None and len(known) == len(dims) else (None,) * len(dims)
+        for number, (dim, size) in enumerate(zip(dims, sizes, strict=True)):
+            if not isinstance(size, int):
+                dim.dim_param = size or f"{value.name}_{number}"
+                is_open = True
+    return replace(part, model=model) if is_open else None
 
 
 def following(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.correspondence import Correspondence, constant_values, reads
-from mnncompat.diagnosing.excerpts import Excerpt, excerpt
+from mnncompat.diagnosing.excerpts import Excerpt, excerpt, with_open_sizes
 from mnncompat.diagnosing.tracing import FileRunner
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
@@ -68,8 +68,9 @@ def isolated(
     outcome = bench.attempt(whole, options)
     if outcome.is_right:
         folded = _with_constants(view, whole, values, bench, options)
-        if folded is not None:
-            return folded
+        found = folded or _with_open_sizes(view, whole, bench, options)
+        if found is not None:
+            return found
         return _with_neighbours(view, whole, values, bench, options)
     if len(nodes) == 1 or len(nodes) > _MOST_NODES:
         return Isolation(words=f"wrong as well: {outcome.words}", part=whole, nodes=nodes)
@@ -111,6 +112,16 @@ def _with_constants(
             return Isolation(words=words, part=one, nodes=(index,))
     words = f"wrong with the constants before it, which the converter computes beforehand: {found.words}"
     return Isolation(words=words, part=part, nodes=part.nodes)
+
+
+def _with_open_sizes(view: GraphView, whole: Excerpt, bench: Bench, options: ConvertOptions) -> Isolation | None:
+    """The same with the sizes that the model leaves open; None if it leaves none, or that is right."""
+    part = with_open_sizes(whole, view)
+    found = None if part is None else bench.attempt(part, options)
+    if part is None or found is None or found.is_right:
+        return None
+    words = f"right where the sizes of this draw are stated, wrong where they are open, as in the model: {found.words}"
+    return Isolation(words=words, part=part, nodes=whole.nodes)
 
 
 def _constants_before(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:

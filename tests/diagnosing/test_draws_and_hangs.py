@@ -126,3 +126,25 @@ def test_hostile_names_are_escaped_in_the_picture(tmp_path: Path, capsys: pytest
     picture = (tmp_path / "e.svg").read_text()
     assert "<script" not in picture
     assert "alert(1)" in "".join(ET.fromstring(picture).itertext())  # noqa: S314 - our own picture
+
+
+LOOP = """<ir_version: 8, opset_import: ["" : 17]> g (int64 trips, float[4] x) => (float[4] y, float[k,4] z)
+  <bool t = {1}, float one = {1}> {
+  y, z = Loop (trips, t, x) <body: graph = b (int64 i, bool c0, float[4] s0) => (bool c1, float[4] s1, float[4] sc)
+    { c1 = Identity (c0) s1 = Add (s0, one) sc = Mul (s1, one) }> }"""
+NOISE = """<ir_version: 8, opset_import: ["" : 17]> g (float[1,16] x) => (float[1,16] y) {
+  n = RandomNormalLike (x) a = Add (x, n) y = Tanh (a) }"""
+
+
+def test_the_draw_on_which_the_process_dies_is_looked_at() -> None:
+    """The first draw is right: the loop runs there."""
+    found = diagnose(from_proto(onnx.parser.parse_model(LOOP)), None, OPTIONS)
+    assert found.failure is not None
+    assert [each.op_type for each in found.culprits[0].nodes] == ["Loop"]
+    assert found.shapes["trips"] == ()
+
+
+def test_outputs_that_cannot_be_compared_do_not_agree() -> None:
+    found = diagnose(from_proto(onnx.parser.parse_model(NOISE)), None, OPTIONS)
+    assert found.verdict is DiagnosisVerdict.UNEXPLAINED
+    assert any("no two runs agree" in each for each in found.notes)

@@ -59,7 +59,8 @@ def _verdict(page: Page, result: Diagnosis) -> None:
         text = "the outputs differ, but every node by itself is within its tolerance: the error accumulates"
         page.labelled("no single culprit: ", Style.BAD, text, indent=2)
     elif not result.culprits:
-        page.labelled("no culprit found: ", Style.BAD, "the outputs differ", indent=2)
+        text = "the outputs differ" if result.outputs else "the outputs cannot be compared"
+        page.labelled("no culprit found: ", Style.BAD, text, indent=2)
 
 
 def _culprit(page: Page, culprit: Culprit, *, also: bool) -> None:

@@ -27,6 +27,9 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "accept": (list, "accept", ("convert", "verify")),
     "require-session": (bool, "require_session", ("convert", "verify")),
     "recurrent": (str, "recurrent", ("convert",)),
+    "max-size": (str, "max_size", ("convert",)),
+    "max-ops": (int, "max_ops", ("convert",)),
+    "max-latency-ratio": (float, "max_latency_ratio", ("convert",)),
     "precision": (str, "precision", ("check", "fix", "convert", "verify")),
     "devices": (dict, "", ()),
     "per-file-ignores": (dict, "", ()),
@@ -174,4 +177,4 @@ def entry_of(key: str, value: Any, file: Path | None) -> tuple[type, str, tuple[
     return _KEYS[key]
 
 
-_EXAMPLES: dict[type, str] = {str: '"text"', list: '["MNN801"]', bool: "true", int: "0", dict: "{}"}
+_EXAMPLES: dict[type, str] = {str: '"text"', list: '["MNN801"]', bool: "true", int: "0", float: "1.05", dict: "{}"}

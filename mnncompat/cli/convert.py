@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mnncompat.cli import Ended, api_options, options
 from mnncompat.cli.batch import each_model, report_all
+from mnncompat.cli.budget_options import NO_BUDGET, BudgetOptions
 from mnncompat.cli.console import Reporting, begin_work, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import UNDEPLOYED, DeployedDevice
@@ -62,6 +63,7 @@ def convert(  # noqa: PLR0913 - options
     device: DeployedDevice = UNDEPLOYED,
     diagnose: options.Diagnosed = False,
     time: options.Time = False,
+    budget: BudgetOptions = NO_BUDGET,
     seed: options.Seed = 0,
     timeout: Timeout = None,
     jobs: Jobs = 1,
@@ -78,6 +80,7 @@ def convert(  # noqa: PLR0913 - options
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
+    gate = replace(gate, budget=budget.read())
     _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
 
 

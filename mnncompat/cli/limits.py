@@ -64,8 +64,19 @@ def parse_memory(value: str | None) -> int | None:
     Raises:
         UsageError: It is not a positive size.
     """
-    if value is None:
-        return None
+    return None if value is None else parse_size(value, "--memory-limit")
+
+
+def parse_size(value: str, what: str) -> int:
+    """Read ``4GB``, ``512MiB`` or a number of bytes.
+
+    Args:
+        value: The words.
+        what: The option that they were given to.
+
+    Raises:
+        UsageError: It is not a positive size.
+    """
     number = value.strip().upper().removesuffix("B")
     unit = next((each for each in _UNITS if number.endswith(each)), "")
     try:
@@ -73,7 +84,7 @@ def parse_memory(value: str | None) -> int | None:
     except ValueError:
         size = 0.0
     if not 1 <= size < _MOST_BYTES:
-        raise UsageError(f"--memory-limit {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
+        raise UsageError(f"{what} {value} is not a size", hint="write it as 4GB, 512MB or a number of bytes")
     return int(size)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnncompat.converting.budget import UNLIMITED, Budget
 from mnncompat.results.recurrent_form import AUTO, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import requested_rewrite
@@ -41,6 +42,7 @@ class GateOptions:
             no less.
         power: Measure which operators the comparison would have caught, had they been wrong.
         time: Measure how long the file takes to run, beside one that is converted without the rewrites.
+        budget: What the file may take where it is deployed.
         accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
         recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
         requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
@@ -66,6 +68,7 @@ class GateOptions:
     memory: int | None = None
     power: bool = True
     time: bool = False
+    budget: Budget = UNLIMITED
     accept: Collection[ProofVerdict | str] = ()
     recurrent: str = AUTO
     requires_session: bool = False
@@ -83,6 +86,11 @@ class GateOptions:
             UsageError: There is no such form.
         """
         wanted_form(self.recurrent)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether the latency is measured."""
+        return self.time or self.budget.max_latency_ratio is not None
 
     @property
     def all_rewrites(self) -> tuple[Rewrite, ...]:

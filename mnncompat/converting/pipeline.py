@@ -165,10 +165,12 @@ class _Gate:
             return replace(ended, hint=self._random_hint() if rounded else self._hint(parity, ended.fix))
         if self._options.requires_session and (parity.session is None or not parity.session.passed):
             return replace(ended, verdict=Verdict.NO_SESSION)
-        if self._options.time:
+        if self._options.is_timed:
             self._progress("time: MNN on the converted file, and on the model converted as it is")
             done = Timed(self._model, ended.fix, self._mnn, self._converter, self._limits)
             ended = replace(ended, latency=measure_latency(done, self._options))
+        if exceeded := self._options.budget.exceeded(ended):
+            return replace(ended, verdict=Verdict.OVER_BUDGET, exceeded=exceeded)
         if out is not None:
             publish(self._mnn, out)
             if weights_of(self._mnn).exists():

@@ -24,6 +24,7 @@ from mnncompat.results.rules import (
     NOT_KEPT,
     NOT_PROVEN,
     ONE_SIZE,
+    OVER_BUDGET,
     PARITY_FAILED,
     WITHIN,
     WORSE,
@@ -138,6 +139,10 @@ def _failure(result: ConvertResult, rewrites: list[Diagnostic]) -> list[Diagnost
     if result.verdict is Verdict.NO_SESSION and result.parity is not None:
         found = [_at_most_warning(each) for each in found]
         return [*_of_session(result.parity, at, required=True, form=result.recurrent), *found, *downgraded]
+    if result.verdict is Verdict.OVER_BUDGET:
+        reasons = [f"the file takes more: {each}" for each in result.exceeded] or [OVER_BUDGET.summary]
+        over = [OVER_BUDGET.finding(at, each, status="error") for each in reasons]
+        return [*over, *map(_at_most_warning, found), *downgraded]
     if not any(each.severity is Severity.ERROR for each in found):
         rule = {Verdict.NOT_EXERCISED: NOT_EXERCISED, Verdict.ONE_SIZE: ONE_SIZE}.get(result.verdict, PARITY_FAILED)
         why = result.failure.message if result.failure else rule.summary

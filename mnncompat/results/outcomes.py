@@ -210,6 +210,8 @@ class Verdict(StrEnum):
     """MNN's file agrees, but was compared at too few sizes of a dynamic dimension."""
     NO_SESSION = "no-session"
     """MNN's file agrees, but MNN's Session API does not run it as the Module API does, and was required to."""
+    OVER_BUDGET = "over-budget"
+    """MNN's file agrees, but takes more than is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,7 @@ class ConvertResult:
         hint: What to try if the result is nearly equal; may be empty.
         recurrent: The form of LSTM and GRU in the file; None if none of them has two.
         recurrent_reason: Why it is that form, in words; empty if it was asked for.
+        exceeded: What the file takes more than is allowed, in words; with the verdict `OVER_BUDGET` only.
         latency: How long the file takes to run; None if that was not asked for, or the file was not proven.
     """
 
@@ -269,6 +272,7 @@ class ConvertResult:
     hint: str = ""
     recurrent: RecurrentForm | None = None
     recurrent_reason: str = ""
+    exceeded: tuple[str, ...] = ()
     latency: Latency | None = None
 
     def told(self) -> ConvertResult:

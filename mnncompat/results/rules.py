@@ -132,6 +132,19 @@ those of the original, not equal. The finding gives the lowest signal-to-noise r
 """,
 )
 
+OVER_BUDGET = RuleInfo(
+    code="MNN086",
+    name="over-budget",
+    summary="the converted file takes more than is allowed",
+    severity=Severity.ERROR,
+    explanation="""\
+`--max-size`, `--max-ops` and `--max-latency-ratio` say what a file may take where it is deployed; in the configuration
+they are `max-size`, `max-ops` and `max-latency-ratio`, for all models or in the table of some. The file was proven, and
+is not published.
+
+Smaller: `--weight-bits 8`, `--fp16`. Faster, and of fewer ops: see the findings about performance of `mnncompat check`.
+""",
+)
 NO_SESSION = RuleInfo(
     code="MNN099",
     name="session-differs",
@@ -201,6 +214,7 @@ RESULT_RULES = (
     WITHIN,
     NOT_FINISHED,
     NO_SESSION,
+    OVER_BUDGET,
 )
 """Rules of the findings about what the commands did, or could not do."""
 

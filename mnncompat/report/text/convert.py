@@ -34,6 +34,7 @@ _VERDICTS = {
     Verdict.NOT_EXERCISED: "not published: not proven",
     Verdict.ONE_SIZE: "not published",
     Verdict.NO_SESSION: "not published: not good in MNN's Session API, as --require-session demands",
+    Verdict.OVER_BUDGET: "not published: more than is allowed",
 }
 
 
@@ -167,6 +168,8 @@ def _verdict(page: Page, result: ConvertResult) -> None:
         page.line(way_out(report, "publishes it all the same"), lead="  hint: ")
     if result.verdict is Verdict.NO_SESSION and report is not None:
         page.line(session_way_out(report.session, result.recurrent), lead="  hint: ")
+    for reason in result.exceeded:
+        page.line(printable(reason), lead="  ")
     if result.hint:
         page.line(f"hint: {result.hint}", lead="  ")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+from mnncompat.cli import options
 from mnncompat.cli.declared import option
 from mnncompat.cli.limits import parse_size
 from mnncompat.errors import UsageError
@@ -30,8 +31,9 @@ MaxLatencyRatio = Annotated[
 
 
 class BudgetOptions(NamedTuple):
-    """What a file may take."""
+    """What a file may take, and whether its runs are timed."""
 
+    time: options.Time = False
     max_size: MaxSize = None
     max_ops: MaxOps = None
     max_latency_ratio: MaxLatencyRatio = None

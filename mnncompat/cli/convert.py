@@ -62,7 +62,6 @@ def convert(  # noqa: PLR0913 - options
     power: options.Power = True,
     device: DeployedDevice = UNDEPLOYED,
     diagnose: options.Diagnosed = False,
-    time: options.Time = False,
     budget: BudgetOptions = NO_BUDGET,
     seed: options.Seed = 0,
     timeout: Timeout = None,
@@ -75,12 +74,11 @@ def convert(  # noqa: PLR0913 - options
     proof lacks something that --accept does not name, or MNN's Session API does not run it and --require-session is
     given; an earlier OUT is then untouched.
     """
-    reporting = reports.begin()
-    paths = search.models(models)
+    reporting, paths = reports.begin(), search.models(models)
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
-    gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix, time=time)
-    gate = replace(gate, budget=budget.read())
+    gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix)
+    gate = replace(gate, budget=budget.read(), time=budget.time)
     _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
 
 
@@ -120,11 +118,10 @@ def _rewritten(
     *,
     unsafe: bool,
     fix: bool,
-    time: bool,
 ) -> GateOptions:
-    """What is rewritten before, and whether what that gains is measured."""
+    """What is rewritten before."""
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe)
-    return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head, time=time)
+    return replace(gate, rewrites=rewrites if fix else (), rows=rows, head=head)
 
 
 def _ran(

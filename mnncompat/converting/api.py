@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from mnncompat.converting.budget import UNLIMITED, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -39,9 +42,7 @@ def convert(  # noqa: PLR0913 - options
     accept: Collection[str] = (),
     require_session: bool = False,
     recurrent: str = "auto",
-    max_bytes: int | None = None,
-    max_ops: int | None = None,
-    max_latency_ratio: float | None = None,
+    budget: Budget = UNLIMITED,
 ) -> Conversion:
     """Check, fix, convert and verify; `out` appears only if it is proven to compute what the model computes.
 
@@ -68,9 +69,7 @@ def convert(  # noqa: PLR0913 - options
         accept: What may be missing for a proof: ``not-proven``, ``one-size``.
         require_session: Publish nothing that MNN's Session API does not run as the Module API does.
         recurrent: LSTM and GRU as MNN's own ``ops``, as ``loops``, or ``auto``.
-        max_bytes: Publish no file that is larger, its weights included.
-        max_ops: Publish no file of more ops, constants included.
-        max_latency_ratio: Publish no file whose run takes more than this times as long as without the rewrites.
+        budget: Publish no file that takes more: `mnncompat.converting.budget.Budget(max_ops=400)`.
 
     Raises:
         ModelError: The model cannot be read.
@@ -78,9 +77,6 @@ def convert(  # noqa: PLR0913 - options
         UsageError: An argument does not fit.
         RunnerError: MNN or ONNX Runtime is not installed.
     """
-    from dataclasses import replace
-
-    from mnncompat.converting.budget import Budget
     from mnncompat.converting.converted import narrowed
     from mnncompat.converting.gate_options import GateOptions
     from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model, given_path
@@ -92,6 +88,5 @@ def convert(  # noqa: PLR0913 - options
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
     gate = replace(gate, inputs=given_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
-    budget = Budget(max_bytes=max_bytes, max_ops=max_ops, max_latency_ratio=max_latency_ratio)
     gate = replace(gate, head=head_form(head), time=time, budget=budget)
     return narrowed(convert_model(given_model(model), given_path(out), options=gate))

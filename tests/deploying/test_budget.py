@@ -10,6 +10,7 @@ import pytest
 
 import mnncompat
 from mnncompat.cli import main
+from mnncompat.converting.budget import Budget
 
 TEXT = """<ir_version: 9, opset_import: ["" : 17]> g (float[2,8] x) => (float[2,8] y) {
     e = Exp(x) s = Sqrt(e) y = Sigmoid(s) }"""
@@ -60,7 +61,7 @@ def test_the_configuration_states_it(model: Path, capsys: pytest.CaptureFixture[
 
 
 def test_python(model: Path) -> None:
-    result = mnncompat.convert(model, None, max_ops=3)
+    result = mnncompat.convert(model, None, budget=Budget(max_ops=3))
     assert result.verdict == "over-budget"
     assert result.exceeded == ("4 ops, and 3 are allowed",)
     assert result.out is None

@@ -136,7 +136,7 @@ class _Check:
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
         for number, view in enumerate(self.graphs):
-            table = self._table.matches(view, self.version)
+            table = self._table.matches(view, self.version, self.target.precision)
             for index, node in enumerate(view.nodes):
                 op = node.op_type
                 if not is_onnx(node) or op in IN_ONNX_DOMAIN:

@@ -92,10 +92,10 @@ class AlikeNodes:
         self.file = file
         self.own: dict[Hashable, _Candidates] = {}
 
-    def candidates(self, key: Hashable, facts: NodeFacts, version: str) -> _Candidates:
+    def candidates(self, key: Hashable, facts: NodeFacts, version: str, precision: str | None) -> _Candidates:
         """The rows that a node's own look does not exclude."""
         _limit(self.own)
-        rows = self.file(facts.node.op_type).rows
+        rows = (row for row in self.file(facts.node.op_type).rows if row.is_about(precision))
         left = (row for row in rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
         found = self.own[key] = _Candidates(tuple(left), {})
         return found
@@ -108,12 +108,13 @@ class GraphMatches:
         alike: What was decided.
         view: The graph.
         version: The release.
+        precision: What MNN computes in; None for rows about any.
     """
 
-    def __init__(self, alike: AlikeNodes, view: GraphView, version: str) -> None:
+    def __init__(self, alike: AlikeNodes, view: GraphView, version: str, precision: str | None = None) -> None:
         self._alike, self._own = alike, alike.own
-        self._view, self._version = view, version
-        self._scope = version, view.opset, view.parent is None
+        self._view, self._version, self._precision = view, version, precision
+        self._scope = version, precision, view.opset, view.parent is None
         self._nodes, self._operands, self._results = view.nodes, view.operands, view.results
         self._look: Callable[[str], int] | None = None
         self._found: list[tuple[RowMatch, ...] | None] = [None] * len(view.nodes)
@@ -134,12 +135,12 @@ class GraphMatches:
         stated = plain_attributes(node)
         if stated is None:  # it holds tensors or graphs
             facts = self._facts(index)
-            rows = self._alike.file(node.op_type).rows
+            rows = [row for row in self._alike.file(node.op_type).rows if row.is_about(self._precision)]
             return _matches([(row, row.holds(facts)) for row in rows if row.holds_for(self._version)], facts)
         key = (*self._scope, node.op_type, len(operands), len(results), stated)
         known = self._own.get(key)
         if known is None:
-            known = self._alike.candidates(key, self._facts(index), self._version)
+            known = self._alike.candidates(key, self._facts(index), self._version, self._precision)
         if not known.rows:
             return ()
         number = self._look

@@ -94,6 +94,10 @@ class Row:
         """True if the row holds for this MNN release, or for the nearest older one that is known."""
         return contains(self.mnn, version)
 
+    def is_about(self, precision: str | None) -> bool:
+        """True if the row holds for what MNN computes in; None is any."""
+        return precision is None or not self.precision or precision in self.precision
+
     def holds(self, facts: NodeFacts) -> Truth:
         """Whether the row holds for this node; None if the model does not tell enough."""
         admitted = negation(self.unless.holds(facts))
@@ -172,20 +176,26 @@ class SupportTable:
         """Op types that have a file, sorted."""
         return tuple(sorted(path.stem for path in (self._root / "ops").glob("*.toml")))
 
-    def match(self, view: GraphView, index: int, version: str) -> tuple[RowMatch, ...]:
+    def match(self, view: GraphView, index: int, version: str, precision: str | None = None) -> tuple[RowMatch, ...]:
         """Rows that hold, or may hold, for a node under one MNN release, in the order of the file.
+
+        Args:
+            view: The graph.
+            index: Of the node.
+            version: The release.
+            precision: What MNN computes in; None for rows about any.
 
         Raises:
             TableError: The file of the op type is damaged.
         """
-        return self.matches(view, version).at(index)
+        return self.matches(view, version, precision).at(index)
 
-    def matches(self, view: GraphView, version: str) -> GraphMatches:
+    def matches(self, view: GraphView, version: str, precision: str | None = None) -> GraphMatches:
         """`match` for the nodes of one graph under one release."""
-        key = self, version
+        key = self, version, precision
         found: GraphMatches | None = view.kept.get(key)
         if found is None:
-            found = view.kept[key] = GraphMatches(self._alike, view, version)
+            found = view.kept[key] = GraphMatches(self._alike, view, version, precision)
         return found
 
 

@@ -166,7 +166,7 @@ class Target:
         if is_onnx(node) and not self.declares(node.op_type):
             yield UNDECLARED_CODE, UNDECLARED_NAME, None
         elif is_onnx(node):
-            for match in self.table.match(view, index, self.version):
+            for match in self.table.match(view, index, self.version, self.precision):
                 if match.certain and match.row.status != "supported" and self.concerns(match.row):
                     yield match.row.code, match.row.name, match.row.remedy
 
@@ -176,7 +176,7 @@ class Target:
 
     def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
         if is_onnx(view.nodes[index]):
-            for match in self.table.match(view, index, self.version):
+            for match in self.table.match(view, index, self.version, self.precision):
                 if match.certain and match.row.status != "supported" and self._counts(match.row):
                     yield match
         for hazard in self._model_hazards(view.scope).by_location.get((view.address, view.path, index), ()):
@@ -199,6 +199,6 @@ class Target:
 
     def concerns(self, row: Row) -> bool:
         """True if a row holds on the architecture, or on any if none was named, and for the precision."""
-        if row.precision and self.precision not in row.precision:
+        if not row.is_about(self.precision):
             return False
         return self.arch is None or not row.arch or self.arch in row.arch

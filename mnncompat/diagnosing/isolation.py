@@ -13,6 +13,7 @@ from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import read_graph
 from mnncompat.report.location import node_name
+from mnncompat.report.measures import counted
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
 
+_HOPS, _MOST_NEAR = 4, 48
+"""How far from it the neighbourhood of a culprit goes, and how many nodes it may have."""
+_MOST_NAMED = 8
 _MOST_NODES = 24
 """Groups of more nodes are not taken apart one by one."""
 
@@ -143,22 +147,42 @@ def _with_neighbours(
     bench: Bench,
     options: ConvertOptions,
 ) -> Isolation:
-    near = neighbours(view, whole.nodes)
-    part = excerpt(view, near, values)
-    if part is not None:
-        found = bench.attempt(part, options)
-        if not found.is_right and found.failure is None:
+    near = whole.nodes
+    for _ in range(_HOPS):
+        wider = neighbours(view, near)
+        if len(wider) == len(near) or len(wider) > _MOST_NEAR:
+            break
+        near = wider
+        part = excerpt(view, near, values)
+        found = None if part is None else bench.attempt(part, options)
+        if part is not None and found is not None and not found.is_right and found.failure is None:
             beside = [index for index in near if index not in whole.nodes]
-            wrong = _first_wrong(view, beside, values, bench, options)
-            if wrong is not None:
-                index, one, alone = wrong
-                words = f"{_name(view, index)}, which MNN computes beside it, is wrong alone: {alone.words}"
-                return Isolation(words=words, part=one, nodes=(index,))
-            names = ", ".join(_name(view, index) for index in beside)
-            words = f"right alone, wrong together with its neighbours {names}: {found.words}"
-            return Isolation(words=words, part=part, nodes=whole.nodes)
+            return _wrong_together(view, whole, part, beside, found, values, bench, options)
     words = "right, alone and with its neighbours, where MNN converts these nodes anew"
     return Isolation(words=words, part=None, nodes=whole.nodes, is_right=True)
+
+
+def _wrong_together(
+    view: GraphView,
+    whole: Excerpt,
+    part: Excerpt,
+    beside: list[int],
+    outcome: Outcome,
+    values: Mapping[str, np.ndarray],
+    bench: Bench,
+    options: ConvertOptions,
+) -> Isolation:
+    """Which of the neighbours it is; the nodes themselves, if each of those is right alone."""
+    wrong = _first_wrong(view, beside, values, bench, options)
+    if wrong is not None:
+        index, one, alone = wrong
+        words = f"{_name(view, index)}, which MNN computes beside it, is wrong alone: {alone.words}"
+        return Isolation(words=words, part=one, nodes=(index,))
+    names = ", ".join(_name(view, index) for index in beside[:_MOST_NAMED])
+    left = len(beside) - _MOST_NAMED
+    names += f" and {counted(left, 'node')} more" if left > 0 else ""
+    words = f"right alone, wrong together with its neighbours {names}: {outcome.words}"
+    return Isolation(words=words, part=part, nodes=whole.nodes)
 
 
 def _first_wrong(

@@ -134,8 +134,20 @@ def require_node(node: NodeProto, opset: int | None, name: str) -> None:
     for attribute in node.attribute:
         _require_attribute(attribute, node, name)
     domain = _domain(node)
+    if opset is not None and not domain and node.op_type == "If":
+        _require_same_results(node, name)
     if opset is not None and domain in ("", ML_DOMAIN):
         require_schema(node, opset, name, domain=domain)
+
+
+def _require_same_results(node: NodeProto, name: str) -> None:
+    """The branches of an If give as many values as it has results."""
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH and len(attribute.g.output) != len(node.output):
+            given = f"{attribute.name} gives {len(attribute.g.output)} values"
+            raise ModelError(
+                f"{name}: node '{label(node)}' (If) has {len(node.output)} results, and its {given}", hint=_REEXPORT
+            )
 
 
 def _domain(node: NodeProto) -> str:

@@ -35,7 +35,10 @@ def _gemm(run: Propagation, node: NodeProto) -> list[Shape | None]:
 
 
 def _einsum(run: Propagation, node: NodeProto) -> list[Shape | None]:
-    equation = run.attribute(node, "equation", b"").decode().replace(" ", "")
+    stated = run.attribute(node, "equation", b"")
+    if not isinstance(stated, bytes):
+        return [None]
+    equation = stated.decode(errors="replace").replace(" ", "")
     operands, arrow, result = equation.partition("->")
     if not arrow or "." in equation:
         return [None]

@@ -145,7 +145,13 @@ def _infer(skeleton: ModelProto, asked: bytes, *, lengthens: bool) -> ModelProto
             return onnx.shape_inference.infer_shapes(asked, check_type=False, data_prop=follow)
         except MemoryError:
             continue
-        except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
+        except (
+            RuntimeError,
+            ValueError,
+            IndexError,
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+        ):
             return None
     return None
 

@@ -255,7 +255,7 @@ def _einsum_ends_in_reshape(node: NodeProto) -> bool:
     stated = attribute(node, "equation", b"")
     if not isinstance(stated, bytes):
         return False
-    equation = stated.decode().replace(" ", "")
+    equation = stated.decode(errors="replace").replace(" ", "")
     operands, arrow, result = equation.replace("...", ".").partition("->")
     terms = operands.split(",")
     if not arrow or not result or len(terms) != 2 or equation == "i,i...->...":  # noqa: PLR2004 - of two operands

@@ -120,6 +120,23 @@ def test_an_operand_of_a_type_that_nobody_knows(op: str) -> None:
     assert mnncompat.check(model).nodes == 4
 
 
+def test_an_equation_that_is_no_text() -> None:
+    model = parsed(17, '(float[2,2] x) => (float[2,2] y) { y = Einsum<equation="ij,jk->ik">(x, x) }')
+    model.graph.node[0].attribute[0].s = b"\xff\xfe"
+    assert mnncompat.check(model).nodes == 1
+
+
+def test_branches_that_give_other_numbers_of_values() -> None:
+    model = parsed(
+        17,
+        """(bool c, float[2] x) => (float[2] y) { y = If(c) <then_branch = t () => (float[2] a) { a = Relu(x) },
+        else_branch = e () => (float[2] b) { b = Neg(x) }> }""",
+    )
+    model.graph.node[0].attribute[1].g.output.append(declared("x"))
+    with pytest.raises(ModelError, match="If\\) has 1 results, and its else_branch gives 2 values"):
+        from_proto(model)
+
+
 def test_trees_whose_lists_have_other_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNNCOMPAT_TRACEBACK", "1")
     lists: dict[str, Any] = {"nodes_treeids": [0, 0], "nodes_nodeids": [0], "nodes_modes": ["LEAF"], "n_targets": 1}

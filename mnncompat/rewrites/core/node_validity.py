@@ -39,7 +39,10 @@ def why_invalid(node: NodeFacts) -> str | None:
     inner = [name for _, graph in subgraphs(proto) for name in captured(graph)]
     graph = onnx.GraphProto(name="node", node=[proto])
     for name in dict.fromkeys(filter(None, (*proto.input, *inner))):
-        constant = view.stored_value(name)
+        try:
+            constant = view.stored_value(name)
+        except ValueError as error:  # data in a file beside the model, of another size
+            return f"operand '{name}': {error}"
         if constant is not None and constant.size <= _MOST_READ:
             graph.initializer.append(array_tensor(np.asarray(constant), name))
         elif dtype := view.dtype(name):

@@ -331,6 +331,13 @@ def test_operators_moved_before_an_output(body: str, expected: list[str]) -> Non
     assert codes(check(graph(body, "float[2,3,4] x", "float[2,12] s, float[2,12] y"))) == expected
 
 
+def test_a_model_without_nodes() -> None:
+    """ONNX Runtime runs it; MNN refuses it."""
+    for text in ("g (float[N,2] x) => (float[N,2] x) {}", "g (float[2] x) => (float[2] c) <float[2] c = {1, 2}> {}"):
+        result = check(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+        assert "MNN055" in codes(result)
+
+
 # ---- rewrites ------------------------------------------------------------------------------------------------------
 
 

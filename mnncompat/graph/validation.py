@@ -57,7 +57,7 @@ def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 
 
 def check_structure(proto: ModelProto, name: str) -> None:
-    """Check that a model has nodes and an opset, and that each value is defined once and before it is used.
+    """Check that a model has an opset and outputs, and that each value is defined once and before it is used.
 
     Args:
         proto: The model, with its nodes sorted (`mnncompat.graph.ordering.sort_nodes`).
@@ -66,8 +66,6 @@ def check_structure(proto: ModelProto, name: str) -> None:
     Raises:
         ModelError: One of these does not hold.
     """
-    if not proto.graph.node:
-        raise ModelError(f"{name}: the model has no nodes", hint=_REEXPORT)
     if not proto.opset_import:
         raise ModelError(f"{name}: the model imports no opset", hint=_REEXPORT)
     if not proto.graph.output:  # ONNX Runtime loads it, and then runs nothing

@@ -47,6 +47,8 @@ _OUTCOMES = {
 _SIGNAL = re.compile(r"^(SIG[A-Z]+|signal \d+)|\bstatus (\d+)$")
 _STRANGE = frozenset({"string", "complex64", "complex128", "int2", "uint2", "int4", "uint4"})
 _EMPTY_WORDS = re.compile(r"code=\d+ in onForward, \d+")
+_SCRATCH = re.compile(r"/\S*/(?=case\.onnx)")
+"""The temporary folder that a case was converted in."""
 _LINE = 160
 
 
@@ -242,5 +244,5 @@ def _same(one: dict[str, np.ndarray] | Failure, two: dict[str, np.ndarray] | Fai
 
 
 def _line(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    printable = "".join(letter if letter.isprintable() else " " for letter in _SCRATCH.sub("", text))
     return shorten(printable, _LINE, placeholder=" ...")

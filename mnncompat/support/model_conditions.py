@@ -26,7 +26,7 @@ from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
-from mnncompat.support.settled_conditions import nodes_out_of_order, scores_as_map, stated_twice
+from mnncompat.support.settled_conditions import no_nodes, nodes_out_of_order, scores_as_map, stated_twice
 from mnncompat.support.size_conditions import constant_written_out, weight_kept_twice, weights_as_floats
 
 _SOFTMAX_COERCES_BELOW = 13
@@ -237,6 +237,7 @@ def _random_outputs(scope: Scope) -> Iterable[tuple[str, tuple[RandomNode, ...]]
 # ---- order ----------------------------------------------------------------------------------------------------------
 
 
+_search()(no_nodes)
 _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("output")(scores_as_map)

@@ -1,4 +1,4 @@
-"""Searches for what was settled when the model was read: the file is not as the model is now."""
+"""Searches for what was settled when the model was read, and for a model that has nothing to settle: no nodes."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ def stated_twice(scope: Scope) -> Iterator[HazardLocation]:
         held = (view for view in scope.graphs if name in view.initializers or name in view.producers)
         for view in islice(held, 1):
             yield HazardLocation(view=view, values={"value": name})
+
+
+def no_nodes(scope: Scope) -> Iterator[HazardLocation]:
+    """A model without nodes: its outputs are inputs or constants."""
+    if not scope.model.main.nodes:
+        yield HazardLocation(view=scope.model.main)

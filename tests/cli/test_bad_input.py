@@ -159,7 +159,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "lfs": (lfs_pointer, "Git LFS pointer"),
     "noise": (noise, "not an ONNX model"),
     "missing": (missing, "no such file"),
-    "no-nodes": (without_nodes, "has no nodes"),
+    "no-nodes": (without_nodes, "nothing computes the output"),
     "no-opset": (without_opset, "imports no opset"),
     "cyclic": (cyclic, "has a cycle: '"),
     "dangling": (dangling, "which nothing computes"),

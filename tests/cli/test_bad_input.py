@@ -270,7 +270,7 @@ def test_one_bad_model_does_not_hide_the_others(tmp_path: Path, capsys: pytest.C
     (tmp_path / "empty.onnx").touch()
     assert main(["check", str(tmp_path / "empty.onnx"), str(good)]) == 2
     captured = capsys.readouterr()
-    assert "no findings in 2 nodes" in captured.out
+    assert "1 model: no findings" in captured.out
     assert_one_error(captured.err, "the file is empty")
 
 

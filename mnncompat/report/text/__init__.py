@@ -41,7 +41,7 @@ def render(
 def _totals(page: Page, subjects: Sequence[Subject]) -> None:
     """Write a line over all results of a kind."""
     checks = [subject for subject in subjects if isinstance(subject, CheckResult)]
-    if len(checks) > 1:
+    if len(checks) > 1 or any(not each.diagnostics for each in checks):  # clean ones are not listed
         from mnncompat.report.text import check
 
         page.blank()

@@ -22,7 +22,7 @@ from mnncompat.support.rule_files import root
 
 PACKAGE = Path(__file__).resolve().parents[2] / "mnncompat"
 _COMMAND = re.compile(r"`mnncompat ([^`\n]+(?:\n[^`\n]+)?)`")
-_OPTION = re.compile(r"`(--[a-zA-Z-]+)[^`]*`")
+_OPTION = re.compile(r"`(--[a-zA-Z][a-zA-Z0-9-]*)[^`]*`")
 _GAP = "\N{HORIZONTAL ELLIPSIS}"
 """Where a sentence gets a value when it is printed."""
 _OF_OTHERS = {"--saveExternalData", "--useOriginRNNImpl"}

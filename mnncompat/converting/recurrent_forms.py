@@ -14,7 +14,7 @@ from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.validation import all_nodes
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.recurrent_form import RecurrentForm
-from mnncompat.support.api_conditions import is_loop, loop_in_file, subgraph_in_file
+from mnncompat.support.api_conditions import is_loop, subgraph_by_size_in_file, subgraph_in_file
 from mnncompat.support.model_scope import Scope
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.operand_conditions import is_used
@@ -104,7 +104,7 @@ def _by_time(layers: Sequence[NodeFacts], *, runs_anywhere: bool, for_session: b
 def _has_subgraphs(model: Model) -> bool:
     view = view_model(model)
     scope = Scope(view, tuple(view.graphs()), lambda _: True)
-    return any(True for search in (subgraph_in_file, loop_in_file) for _ in search(scope))
+    return any(True for search in (subgraph_by_size_in_file, subgraph_in_file) for _ in search(scope))
 
 
 def _sizes(facts: NodeFacts) -> dict[str, int]:

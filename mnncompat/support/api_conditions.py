@@ -11,22 +11,49 @@ from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.control_flow import condition_is_known
 
+_SIZES = ("Shape", "Size")
 _WEIGHTS = 4
 """Operands of LSTM and GRU up to the bias; the first is the sequence."""
 _LAST_STATE = 6
 """The last operand that an LSTM of one step needs to be no loop: `initial_c`."""
 
 
+def subgraph_by_size_in_file(scope: Scope) -> Iterator[HazardLocation]:
+    """Nodes of If and Loop, which become subgraphs of the file, where the condition of an If depends on a size."""
+    return _subgraphs(scope, by_size=True)
+
+
 def subgraph_in_file(scope: Scope) -> Iterator[HazardLocation]:
-    """Nodes of If, and Loop beside them, which become subgraphs of the file; not If whose condition is known."""
-    found = _counted(scope, ("If", "Loop"), _is_subgraph)
-    return (each for each in found if " If" in str(each.values["what"]))
+    """Nodes of If and Loop, which become subgraphs of the file, where no If of unknown condition depends on a size."""
+    return _subgraphs(scope, by_size=False)
 
 
-def loop_in_file(scope: Scope) -> Iterator[HazardLocation]:
-    """Nodes of Loop, which become subgraphs of the file, where there is no If of which that is true."""
-    found = _counted(scope, ("If", "Loop"), _is_subgraph)
-    return (each for each in found if " If" not in str(each.values["what"]))
+def _subgraphs(scope: Scope, *, by_size: bool) -> Iterator[HazardLocation]:
+    found = list(_counted(scope, ("If", "Loop"), _is_subgraph))
+    if found and by_size is any(
+        is_onnx(node) and _is_subgraph(NodeFacts(view, index, {})) and _depends_on_size(view, node.input[0])
+        for view, index, node in scope.nodes(("If",))
+        if node.input
+    ):
+        yield from found
+
+
+def _depends_on_size(view: GraphView, condition: str) -> bool:
+    """Whether a condition is computed from the size of something, in its graph or in those around it."""
+    pending, seen = [condition], set[str]()
+    while pending:
+        name = pending.pop()
+        scope: GraphView | None = view
+        while scope is not None and name not in scope.producers:
+            scope = scope.parent
+        if name in seen or scope is None:
+            continue
+        seen.add(name)
+        node = scope.nodes[scope.producers[name]]
+        if node.op_type in _SIZES:
+            return True
+        pending += filter(None, node.input)
+    return False
 
 
 def _is_subgraph(facts: NodeFacts) -> bool:

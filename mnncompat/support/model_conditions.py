@@ -21,7 +21,12 @@ from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
-from mnncompat.support.api_conditions import input_not_read, loop_in_file, recurrent_as_loop, subgraph_in_file
+from mnncompat.support.api_conditions import (
+    input_not_read,
+    recurrent_as_loop,
+    subgraph_by_size_in_file,
+    subgraph_in_file,
+)
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.model_scope import HazardLocation, Scope
@@ -242,8 +247,8 @@ _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("output")(scores_as_map)
 _search("op")(empty_operand_in_body)
+_search("what")(subgraph_by_size_in_file)
 _search("what")(subgraph_in_file)
-_search("what")(loop_in_file)
 _search("what")(recurrent_as_loop)
 _search("input")(input_not_read)
 _search("tensor", "size", "copies", "more")(weight_kept_twice)

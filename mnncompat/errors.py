@@ -5,6 +5,7 @@ The tree::
     MnncompatError          message + hint; the command line turns it into one line, a hint and exit status 2
     |-- UsageError          an option, argument or configuration value does not fit
     |-- ModelError          the input model cannot be read, or is not a model that can be worked on
+    |   `-- PoisonedModelError  the work with it ended the machine's worker, twice
     |-- OutputError         a result cannot be written
     |-- TableError          `rules/` is damaged: a row or a file does not follow its schema
     |-- RunnerError         a runner (ONNX Runtime, MNN, torch) is missing or does not work at all
@@ -50,6 +51,10 @@ class UsageError(MnncompatError):
 
 class ModelError(MnncompatError):
     """The input model cannot be read, or is not a model that can be worked on."""
+
+
+class PoisonedModelError(ModelError):
+    """The work with the model ended the worker that it was given to, twice."""
 
 
 class OutputError(MnncompatError):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
-from mnncompat.cli.console import Reporting, progress_bar, report
+from mnncompat.cli.console import Reporting, report
 from mnncompat.cli.failures import words
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import MnncompatError, ModelError
 
 if TYPE_CHECKING:
-    from mnncompat.cli.parallel import Outcome
+    from mnncompat.fleet.processes import Outcome
     from mnncompat.results.outcomes import Unfinished
 
 Result = TypeVar("Result")
@@ -27,14 +28,18 @@ _BUG = "this is a bug in mnncompat: run it with this model alone and MNNCOMPAT_T
 
 
 def each_model(
-    models: Sequence[Path], work: Callable[[Path], Result], *, jobs: int = 1, output_format: str = _TEXT
+    models: Sequence[Path],
+    work: Callable[[Path], Result],
+    *,
+    fleet: FleetOptions = ALONE,
+    output_format: str = _TEXT,
 ) -> tuple[list[Result | Unfinished], tuple[Result, ...]]:
     """Do the work with each model, whatever happens to another one, and tell each error on stderr.
 
     Args:
         models: The models.
         work: Called with each.
-        jobs: How many at a time; each in a process then, and what `work` returns is pickled.
+        fleet: Where: one by one in this process, or in several, and then what `work` returns is pickled.
         output_format: Of the report. A program that reads it finds every error there, whatever it is about; a person
             who gave one model reads it once.
 
@@ -50,7 +55,7 @@ def each_model(
     done: list[Result] = []
     left: list[str] = []
     said: Counter[str] = Counter()
-    for path, (result, error) in zip(models, _outcomes(models, work, jobs), strict=True):
+    for path, (result, error) in zip(models, _outcomes(models, work, fleet), strict=True):
         if error is None:
             done.append(cast("Result", result))
             reported.append(done[-1])
@@ -67,15 +72,15 @@ def each_model(
     return reported, tuple(done)
 
 
-def _outcomes(models: Sequence[Path], work: Callable[[Path], Result], jobs: int) -> Iterator[Outcome[Result]]:
-    if jobs > 1 and len(models) > 1:
-        from mnncompat.cli.parallel import in_parallel
+def _outcomes(models: Sequence[Path], work: Callable[[Path], Result], fleet: FleetOptions) -> Iterable[Outcome[Result]]:
+    if fleet.is_alone(models):
+        return _one_by_one(models, work)
+    from mnncompat.cli.fleet_work import outcomes
 
-        with progress_bar("models") as progress:
-            for number, outcome in enumerate(in_parallel(models, work, jobs), 1):
-                progress(number, len(models))
-                yield outcome
-        return
+    return outcomes(models, work, fleet)
+
+
+def _one_by_one(models: Sequence[Path], work: Callable[[Path], Result]) -> Iterator[Outcome[Result]]:
     for path in models:
         try:
             yield work(path), None

@@ -13,8 +13,9 @@ from mnncompat.cli.baseline_options import NO_BASELINE, BaselineOptions
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, progress_bar
 from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, chosen_head
-from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_limits
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_limits
 from mnncompat.cli.prediction_options import NO_INPUTS, PredictedOptions, require_installed
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
@@ -52,7 +53,7 @@ def check(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
-    jobs: Jobs = 1,
+    fleet: FleetOptions = ALONE,
 ) -> None:
     """Find what MNN refuses, crashes on or gets wrong, and say what to do about it.
 
@@ -73,7 +74,7 @@ def check(  # noqa: PLR0913 - options
         require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
-    each = partial(each_model, paths, jobs=jobs, output_format=reporting.output_format)
+    each = partial(each_model, paths, fleet=fleet, output_format=reporting.output_format)
     found = _check_all(each, mnn, where, choice, additions, chosen_head(head, backend, mnn))
     reported, results = known.compare(*found)
     report_all(reported, results, reporting)

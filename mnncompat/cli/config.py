@@ -40,6 +40,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
 # What runs code, reaches other machines, or writes files: a repository must not do that to whoever checks its models.
 _NEVER = (
     *("export", "feeds", "metric", "transform", "python", "ssh", "host", "device", "remote"),
+    *("scheduler", "shared", "results"),
     *("output", "out", "in-place", "save-data", "load-data", "evidence", "input", "preprocess"),
 )
 
@@ -102,8 +103,13 @@ def choose_file(words: list[str]) -> list[str]:
             raise UsageError(
                 f"--config: {file or 'nothing'}: no such file", hint="name a pyproject.toml, or mnncompat.toml"
             )
-        _CHOSEN[:] = [Path(file)]
+        choose(Path(file))
     return left
+
+
+def choose(file: Path) -> None:
+    """Read the configuration from this file from now on."""
+    _CHOSEN[:] = [file]
 
 
 def nearest_table() -> tuple[Path | None, dict[str, Any]]:

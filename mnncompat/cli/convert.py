@@ -14,8 +14,9 @@ from mnncompat.cli.budget_options import NO_BUDGET, BudgetOptions
 from mnncompat.cli.console import Reporting, begin_work, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import UNDEPLOYED, DeployedDevice
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
@@ -65,7 +66,7 @@ def convert(  # noqa: PLR0913 - options
     budget: BudgetOptions = NO_BUDGET,
     seed: options.Seed = 0,
     timeout: Timeout = None,
-    jobs: Jobs = 1,
+    fleet: FleetOptions = ALONE,
     reports: ManyReportOptions = MANY_REPORTS,
 ) -> None:
     """Check, fix, convert and verify; OUT appears only if it is proven that MNN computes what the model computes.
@@ -79,7 +80,7 @@ def convert(  # noqa: PLR0913 - options
     gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix)
     gate = replace(gate, budget=budget.read(), time=budget.time)
-    _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), jobs=jobs)
+    _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), fleet=fleet)
 
 
 class _Report(NamedTuple):
@@ -161,7 +162,7 @@ def _convert_all(
     shape: list[str] | None,
     written: _Report,
     *,
-    jobs: int,
+    fleet: FleetOptions,
 ) -> None:
     """Convert every model, report, and end with status 1 if one could not be published."""
     from mnncompat.files.scratch import ScratchFolder
@@ -178,7 +179,7 @@ def _convert_all(
             mine = replace(gate, shapes=options.parse_shapes(shape, model), kept=_made(kept.get(path)))
             return _convert(model, targets[path], mine).told()
 
-        reported, results = each_model(models, converted, jobs=jobs, output_format=written.reporting.output_format)
+        reported, results = each_model(models, converted, fleet=fleet, output_format=written.reporting.output_format)
         failing = [each for each in results if written.diagnose and each.verdict in _DIAGNOSED]
         found = [_diagnosed(each, gate, kept.get(Path(each.source), folder)) for each in failing]
     report_all([*reported, *found], [*results, *found], written.reporting)

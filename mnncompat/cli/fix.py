@@ -13,8 +13,9 @@ from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import FOR_ANY, FixedFor
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.limits import Jobs, MemoryLimit, Timeout, parse_memory, parse_timeout
+from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
@@ -45,7 +46,7 @@ def fix(  # noqa: PLR0913 - options
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
     seed: options.Seed = 0,
-    jobs: Jobs = 1,
+    fleet: FleetOptions = ALONE,
     reports: ManyReportOptions = MANY_REPORTS,
 ) -> None:
     """Rewrite what MNN refuses, gets wrong or runs badly; the result is proven equal before it is written.
@@ -66,7 +67,7 @@ def fix(  # noqa: PLR0913 - options
     one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
     work = partial(one_way, rewrites=rewrites, target=goal)
     one = partial(_fix_one, targets=_targets(paths, output, in_place=in_place), shape=shape, fixing=work)
-    reported, results = each_model(paths, one, jobs=jobs, output_format=reporting.output_format)
+    reported, results = each_model(paths, one, fleet=fleet, output_format=reporting.output_format)
     _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)

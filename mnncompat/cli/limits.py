@@ -10,19 +10,6 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.mnn import Limits
 
-_MOST_JOBS = 256
-"""The most processes."""
-Jobs = Annotated[
-    int,
-    option(
-        "--jobs",
-        min=1,
-        max=_MOST_JOBS,
-        metavar="N",
-        help="Models at a time, each in a process of its own; limits hold for each. [default: 1]",
-        show_default=False,
-    ),
-]
 MemoryLimit = Annotated[
     str | None,
     option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.cli.config import nearest_table
 from mnncompat.cli.declared import Declared, declarations, grouped
+from mnncompat.cli.fleet_options import invoked
 from mnncompat.cli.model_arguments import found_models
 from mnncompat.errors import MnncompatError, UsageError
 
@@ -33,18 +34,23 @@ def call(command: Callable[..., None], values: Mapping[str, Any], words: Sequenc
     """
     name = command.__name__
     if name not in _COMMANDS:
-        command(**grouped(command, values))
+        _invoke(command, values)
         return
     _, table = nearest_table()
     if not any(key in table for key in _TABLES):
         _require_models(values.get("models"))
-        command(**grouped(command, values))
+        _invoke(command, values)
         return
     groups = _groups(name, values, _stated(declarations(command), words), every=every)
     if len(groups) == 1:
-        command(**grouped(command, groups[0]))
+        _invoke(command, groups[0])
         return
     _call_each(command, groups)
+
+
+def _invoke(command: Callable[..., None], values: Mapping[str, Any]) -> None:
+    with invoked(command.__name__, values):
+        command(**grouped(command, values))
 
 
 def _require_models(models: Sequence[Path] | None) -> None:
@@ -121,7 +127,7 @@ def _call_each(command: Callable[..., None], groups: Sequence[Mapping[str, Any]]
     with collected() as results:
         for group in groups:
             try:
-                command(**grouped(command, group))
+                _invoke(command, group)
             except Ended as ended:
                 worst = max(worst, ended.status)
             except MnncompatError as error:

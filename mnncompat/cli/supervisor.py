@@ -1,40 +1,21 @@
 """The command runs in a child, forked before anything heavy is imported; this process only watches it.
 
-A model may make a library hang, take all memory or crash, in C code that no exception reaches. The child says which
-model it works on and what that may take (`mnncompat.files.allowance`). If it passes that or dies, the command is run
-again, and the model is reported as one that was stopped; a command that is about no model ends. Signals end the command
-whatever the child does.
+If the child passes what a model may take, or dies, the command is run again, and the model is reported as one that was
+stopped; a command that is about no model ends. Signals end the command whatever the child does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import select
-import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 
 from mnncompat.cli.printing import say_error
-from mnncompat.files import allowance
 from mnncompat.files.scratch import remove_stale, temporary_folder
-from mnncompat.files.signals import ENDING
+from mnncompat.fleet.watch import Stopped, Watch
 
-TICK = 0.05
-GRACE_SECONDS = 3.0
-"""How long the child may take to end after a signal."""
 _SETTLE_SECONDS = 0.2
 """In which the children of a killed child die."""
-_BUSY = 4.0
-"""How much longer than the default the child may take if it does not get a processor."""
 _ERROR = 2
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_CLOCK = os.sysconf("SC_CLK_TCK")
-
-_Stopped = dict[str, tuple[str, str]]
 
 
 def supervised(work: Callable[[], int]) -> int:
@@ -46,7 +27,7 @@ def supervised(work: Callable[[], int]) -> int:
     Returns:
         The exit status, in this process only: the child ends with it.
     """
-    stopped: _Stopped = {}
+    stopped: Stopped = {}
     while True:
         try:
             watch = Watch(work, stopped)
@@ -61,219 +42,3 @@ def supervised(work: Callable[[], int]) -> int:
             say_error(reason[0], reason[1])
             return _ERROR
         stopped[path] = reason
-
-
-class Watch:
-    """A started child, and what it may take.
-
-    Args:
-        work: What it does; returns its exit status.
-        stopped: Models that were stopped before, and why.
-        command: Its signals are those of the whole command: they are passed on to it, and wake this process.
-    """
-
-    def __init__(self, work: Callable[[], int], stopped: _Stopped, *, command: bool = True) -> None:
-        self._channel, theirs = os.pipe()
-        self._woken, self._wake = os.pipe()
-        life, self._life = os.pipe()
-        self._ends = (self._channel, self._woken, self._wake, self._life)
-        self._listened = [self._channel, self._woken]
-        for each in (self._channel, self._woken, self._wake):
-            os.set_blocking(each, False)
-        self._said, self._path = b"", ""
-        self._allowed: allowance.Allowance | None = None
-        self._begin, self._cpu_before = time.monotonic(), 0.0
-        self._resident_before = 0
-        self._signal = 0
-        self._pid = os.fork()
-        if self._pid == 0:
-            self._become_child(work, theirs, life, stopped)
-        os.close(theirs)
-        os.close(life)
-        with contextlib.suppress(OSError):
-            os.setpgid(self._pid, self._pid)
-        if command:
-            self._listen()
-
-    def _listen(self) -> None:
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        for each in ENDING:
-            if signal.getsignal(each) is not signal.SIG_IGN:
-                signal.signal(each, self._forward)
-
-    def _become_child(self, work: Callable[[], int], channel: int, life: int, stopped: _Stopped) -> None:
-        status = _ERROR
-        try:
-            with contextlib.suppress(OSError):
-                os.setpgid(0, 0)
-            for each in self._ends:
-                os.close(each)
-            _die_with(life)
-            for number in ENDING:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    signal.signal(number, signal.SIG_DFL)
-            allowance.supervise(channel, stopped)
-            status = work()
-        finally:
-            os._exit(status)
-
-    def wait(self) -> tuple[int, str, tuple[str, str] | None]:
-        """Exit status of the child; or the model that it worked on, and why it was stopped."""
-        try:
-            while True:
-                limit = None if self._allowed is None and not self._signal else TICK
-                select.select(self._listened, [], [], limit)
-                self._read()
-                pid, status = os.waitpid(self._pid, os.WNOHANG)
-                if pid:
-                    return self._ended(os.waitstatus_to_exitcode(status))
-                reason = self._passed()
-                if reason is not None:
-                    self._kill()
-                    return _ERROR, "" if self._signal else self._path, reason
-        finally:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self.close()
-
-    @property
-    def descriptors(self) -> tuple[int, ...]:
-        """What this process holds for the child, and no other child should."""
-        return self._ends
-
-    def close(self) -> None:
-        """Let go of the child."""
-        for each in self._ends:
-            os.close(each)
-
-    def reason(self) -> tuple[str, str] | None:
-        """The limit that the child has passed, in words: message and hint."""
-        self._read()
-        return self._passed()
-
-    def end(self) -> tuple[str, str] | None:
-        """Wait for a child that is about to end; why it did not end by itself."""
-        _, status = os.waitpid(self._pid, 0)
-        self.close()
-        return self._ended(os.waitstatus_to_exitcode(status))[2]
-
-    def stop(self) -> None:
-        """Kill it, and what it started."""
-        self._kill()
-        self.close()
-
-    def tell(self, number: int) -> None:
-        """Send it a signal."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, number)
-
-    def _ended(self, status: int) -> tuple[int, str, tuple[str, str] | None]:
-        if status >= 0:
-            return status, "", None
-        if self._signal:
-            return _ERROR, "", _INTERRUPTED
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
-        if not self._path:
-            return _ERROR, "", (f"the command was ended by {name}", "run it again; report it if that happens again")
-        hint = "it is damaged or hostile, or a library that reads it has a bug: export it again, or report it"
-        return _ERROR, self._path, (f"{self._path}: the process that worked on it was ended by {name}", hint)
-
-    def _read(self) -> None:
-        """Take note of the model that the child works on now."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._woken, 4096)
-        if self._channel not in self._listened:
-            return
-        try:
-            said = os.read(self._channel, 65536)
-        except BlockingIOError:
-            return
-        if not said:  # the child is about to end
-            self._listened.remove(self._channel)
-            return
-        *lines, self._said = (self._said + said).split(b"\n")
-        if not lines:
-            return
-        seconds, memory, strict, path = lines[-1].decode().split(" ")
-        name = os.fsdecode(bytes.fromhex(path))
-        if name != self._path or self._allowed is None:
-            self._begin = time.monotonic() if name else self._begin
-            self._cpu_before = _cpu_seconds(self._pid)
-            self._resident_before = _resident(self._pid)
-        self._path = name
-        self._allowed = allowance.Allowance(seconds=float(seconds), memory=int(memory), strict=strict == "1")
-
-    def _passed(self) -> tuple[str, str] | None:
-        """The limit that the child has passed, in words."""
-        now = time.monotonic()
-        if self._signal:
-            return _INTERRUPTED if now - self._begin > GRACE_SECONDS else None
-        allowed = self._allowed
-        if allowed is None:
-            return None
-        used = _resident(self._pid) - self._resident_before
-        if used > allowed.memory:
-            return (
-                f"{self._work} took more than {allowed.memory / 1e6:.0f} MB of memory",
-                "allow more with --memory-limit, e.g. --memory-limit 8GB",
-            )
-        seconds = now - self._begin
-        if seconds <= allowed.seconds:
-            return None
-        waits = _cpu_seconds(self._pid) - self._cpu_before < allowed.seconds / 2
-        if waits and not allowed.strict and seconds < _BUSY * allowed.seconds:
-            return None
-        limit = f"{allowed.seconds:.0f}" if allowed.seconds >= 1 else f"{allowed.seconds:g}"
-        return f"{self._work} took more than {limit} s", "allow more with --timeout SECONDS"
-
-    @property
-    def _work(self) -> str:
-        return f"{self._path}: the work" if self._path else "the command"
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-
-    def _forward(self, number: int, _frame: FrameType | None) -> None:
-        if not self._signal:
-            self._begin = time.monotonic()
-        self._signal = number
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, number)
-
-
-_INTERRUPTED = ("interrupted", "the work was cut short; what is said to be written is complete; run the command again")
-
-
-def _die_with(life: int) -> None:
-    """End this process, by SIGIO, when nobody holds the writing end of a pipe any more, however the supervisor ended.
-
-    Args:
-        life: Descriptor of the reading end; kept open.
-    """
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_NONBLOCK | os.O_ASYNC)
-
-
-def _resident(pid: int) -> int:
-    """Resident bytes; 0 where the system does not say."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process and of its children that have ended; endless where the system does not say."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(each) for each in fields[11:15]) / _CLOCK
-    except (OSError, IndexError, ValueError):
-        return float("inf")

@@ -127,8 +127,8 @@ def _measured(release: str, paths: Sequence[Path], words: Sequence[str]) -> Mapp
     if not paths:
         return {}
     from mnncompat.converting.lock_file import read_lock
-    from mnncompat.converting.other_release import release_folder, run_with
     from mnncompat.files.scratch import ScratchFolder
+    from mnncompat.fleet.other_release import release_folder, run_with
     from mnncompat.report.measures import counted
 
     note(f"MNN {release}: converting {counted(len(paths), 'model')}")

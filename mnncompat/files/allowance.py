@@ -1,4 +1,4 @@
-"""What the work with one model may take. The process that supervises this one (`mnncompat.cli.supervisor`) enforces it.
+"""What the work with one model may take. The process that watches this one (`mnncompat.fleet.watch`) enforces it.
 
 Time and memory are counted from the moment a model is read. Memory is what the process takes beyond what it had then;
 it is also this process's `RLIMIT_DATA`, so that an allocation beyond it fails before it is made. Commands that are
@@ -104,6 +104,15 @@ def allow_command(*, seconds: float | None, memory: int | None) -> None:
     found = Allowance(seconds or float("inf"), memory or _UNBOUNDED, strict=True)
     _tell("", found)
     _limit_data(_STATE.base + found.memory)
+
+
+def rest() -> None:
+    """No model is worked on until the next one begins: nothing is counted."""
+    _STATE.current = None
+    if _STATE.channel >= 0:
+        _tell("", Allowance(float("inf"), _UNBOUNDED, strict=False))
+        _STATE.current = None
+        _limit_data(_UNBOUNDED)
 
 
 def bounds_memory() -> bool:

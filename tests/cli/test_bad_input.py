@@ -348,8 +348,8 @@ def test_interrupted_after_an_output_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second model is cut short: the first output stays, and is named, also where workers wrote others before."""
-    from mnncompat.cli.parallel import in_parallel
     from mnncompat.fixing import transaction
+    from mnncompat.fleet.processes import in_parallel
 
     assert list(in_parallel([], lambda _path: None, 1)) == []  # an earlier command in this process had workers
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mnncompat.cli.parallel import in_parallel
 from mnncompat.errors import ModelError
+from mnncompat.fleet.processes import in_parallel
 
 MODELS = [Path(name) for name in "abcdefgh"]
 

@@ -11,8 +11,8 @@ import pytest
 from models import detector, head
 
 from mnncompat.cli import main
-from mnncompat.converting.other_release import release_folder
 from mnncompat.errors import RunnerError
+from mnncompat.fleet.other_release import release_folder
 from mnncompat.support.releases import installed_version
 
 INSTALLED = installed_version()

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mnncompat.cli.supervisor import TICK, Watch
 from mnncompat.errors import ModelError, RunnerError
 from mnncompat.files.scratch import remove_stale, temporary_folder
+from mnncompat.fleet.watch import TICK, Watch
 from mnncompat.graph.atomic_files import workers_write
 
 Result = TypeVar("Result")
@@ -29,13 +29,20 @@ _NUMBER = struct.Struct("=q")
 _BEGUN = -1
 
 
-def in_parallel(models: Sequence[Path], work: Callable[[Path], Result], jobs: int) -> Iterator[Outcome[Result]]:
+def in_parallel(
+    models: Sequence[Path],
+    work: Callable[[Path], Result],
+    jobs: int,
+    *,
+    arrived: Callable[[int, Outcome[Result]], None] = lambda _number, _outcome: None,
+) -> Iterator[Outcome[Result]]:
     """Do the work with each model in worker processes.
 
     Args:
         models: The models.
         work: Called with each, in a worker; what it returns or raises is pickled.
         jobs: How many at a time.
+        arrived: Called with number and outcome of each as soon as it is there, whatever the order.
 
     Yields:
         An outcome for each model, in their order, each as soon as it and those before it are there.
@@ -44,7 +51,7 @@ def in_parallel(models: Sequence[Path], work: Callable[[Path], Result], jobs: in
         RunnerError: Workers end before they begin with a model.
     """
     workers_write()
-    pool = _Pool(models, work)
+    pool = _Pool(models, work, arrived)
     try:
         yield from pool.outcomes(min(jobs, len(models)))
     finally:
@@ -102,8 +109,13 @@ class _Worker(Watch):
 
 
 class _Pool(Generic[Result]):
-    def __init__(self, models: Sequence[Path], work: Callable[[Path], Result]) -> None:
-        self._models, self._work = models, work
+    def __init__(
+        self,
+        models: Sequence[Path],
+        work: Callable[[Path], Result],
+        arrived: Callable[[int, Outcome[Result]], None],
+    ) -> None:
+        self._models, self._work, self._arrived = models, work, arrived
         self._tasks, self._hand_out = os.pipe()
         os.set_blocking(self._hand_out, False)
         self._next = 0
@@ -142,11 +154,15 @@ class _Pool(Generic[Result]):
         for worker in list(self._workers):
             answers = worker.messages() if worker.answers in ready else []
             for number, answer in answers or ():
-                self._found[number] = pickle.loads(answer)  # noqa: S301 - of our own process
+                self._take(number, pickle.loads(answer))  # noqa: S301 - of our own process
             reason = None if answers is None else worker.reason()
             if answers is None or reason is not None:
                 self._replace(worker, reason)
         self._fill()
+
+    def _take(self, number: int, outcome: Outcome[Result]) -> None:
+        self._found[number] = outcome
+        self._arrived(number, outcome)
 
     def _replace(self, worker: _Worker, reason: tuple[str, str] | None) -> None:
         """Say of the model of a worker that ended why it did, and go on with another worker."""
@@ -159,7 +175,7 @@ class _Pool(Generic[Result]):
         remove_stale(temporary_folder())
         if number is not None:
             message, hint = reason or ("the process that worked on it ended", "report it")
-            self._found[number] = None, ModelError(message, hint=hint)
+            self._take(number, (None, ModelError(message, hint=hint)))
         elif reason is None:  # there was nothing left to do
             return
         else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mnncompat.errors import OutputError, RunnerError
@@ -36,20 +38,56 @@ def release_folder(release: str) -> Path | None:
     folder = cache / "releases" / f"{release}-python{sys.version_info.major}.{sys.version_info.minor}"
     if (folder / _COMPLETE).exists():
         return folder
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:
-        part.mkdir(parents=True, exist_ok=True)
-        _install(release, part)
-        (part / _COMPLETE).touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
+        with made_once(folder) as missing:
+            if missing:
+                _make(release, folder)
     except OSError as error:
         raise OutputError(
             f"MNN {release} cannot be put into {folder}: {error.strerror or error}", hint="check the space there"
         ) from error
+    return folder
+
+
+@contextlib.contextmanager
+def made_once(folder: Path) -> Iterator[bool]:
+    """Hold a lock while a folder is made that several processes want; True if it is this one that has to make it.
+
+    Args:
+        folder: It is complete when it holds a file of that name.
+
+    Raises:
+        OSError: The lock cannot be made.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield not (folder / _COMPLETE).exists()
+
+
+def _make(release: str, folder: Path) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        _install(release, part)
+        (part / _COMPLETE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        part.replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return folder
+
+
+def environment_with(folder: Path | None) -> dict[str, str]:
+    """The environment of a process of this Python that imports the MNN of a folder.
+
+    Args:
+        folder: Of `release_folder`; None for the MNN that is installed.
+    """
+    package = Path(__file__).resolve().parents[2]
+    before = [str(each) for each in (folder, package) if each is not None]
+    path = os.pathsep.join([*before, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def _install(release: str, place: Path) -> None:
@@ -82,13 +120,10 @@ def run_with(folder: Path | None, words: Sequence[str]) -> subprocess.CompletedP
         folder: Of `release_folder`; None for the MNN that is installed.
         words: The command line.
     """
-    package = Path(__file__).resolve().parents[2]
-    before = [str(each) for each in (folder, package) if each is not None]
-    path = os.pathsep.join([*before, *filter(None, [os.environ.get("PYTHONPATH")])])
     # -P: nothing is imported from the working directory, which is somebody's repository.
     return subprocess.run(  # noqa: S603 - this program
         [sys.executable, "-P", "-m", "mnncompat", *words],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment_with(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

@@ -1,0 +1,122 @@
+"""The models of a command on the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnncompat.cli.config import nearest_table
+from mnncompat.cli.console import note
+from mnncompat.cli.fleet_options import FleetOptions, invocation
+from mnncompat.cli.fleet_tasks import option_files, sent_values
+from mnncompat.files.allowance import allowance
+from mnncompat.files.reachable import is_file, is_folder
+from mnncompat.fleet.cluster import Cluster, connected
+from mnncompat.fleet.outcomes import Answer, timed
+from mnncompat.fleet.remote import Payload
+from mnncompat.fleet.served import Request
+from mnncompat.fleet.tasks import external_files, tool_identity
+from mnncompat.fleet.travel import shipment
+
+_SERVER = "mnncompat.cli.fleet_server"
+_READS_ONLY = ("check",)
+"""Commands that write no files."""
+MEMORY = "MEMORY"
+
+
+def on_cluster(
+    models: Sequence[Path],
+    work: Callable[[Path], Any],
+    fleet: FleetOptions,
+    arrived: Callable[[int, Answer], Answer],
+) -> Iterator[None]:
+    """Do the work of the command that is being carried out with models on a cluster; yields now and then.
+
+    Args:
+        models: The models.
+        work: What the command does with each; done here with what is no file, which is an error anyway.
+        fleet: Which cluster.
+        arrived: Told number and answer of each.
+
+    Raises:
+        RunnerError: There is no such cluster, or it went away.
+    """
+    there = [number for number, path in enumerate(models) if is_file(path)]
+    answered = timed(work)
+    for number, path in enumerate(models):
+        if number not in set(there):
+            arrived(number, answered(path))
+            yield
+    if not there:
+        return
+    client = connected(fleet.scheduler or "")
+    try:
+        job = _Job([models[number] for number in there], fleet, lambda place, each: arrived(there[place], each))
+        yield from Cluster(client, job, len(there), note).run()
+    finally:
+        client.close(timeout=1)
+
+
+class _Job:
+    """The models of one call, as a cluster wants them (`mnncompat.fleet.cluster.Work`)."""
+
+    def __init__(self, models: Sequence[Path], fleet: FleetOptions, arrived: Callable[[int, Answer], Any]) -> None:
+        self._models, self._fleet, self._arrived = models, fleet, arrived
+        self._command, values = invocation()
+        self._values = sent_values(values)
+        self._inputs = option_files(values)
+        file, _ = nearest_table()
+        self._config = file.absolute() if file is not None else None
+        output = values.get("output")
+        self._folders = _folders(output) if isinstance(output, Path) else []
+
+    def payload(self, tasks: tuple[int, ...]) -> Payload:
+        """For some models; the names are filled in by the cluster."""
+        models = [self._models[task] for task in tasks]
+        files = [each for model in models for each in (model, *external_files(model))]
+        sent = shipment([*files, *self._inputs, *filter(None, [self._config])], self._folders, self._fleet.shared)
+        request = Request(
+            command=self._command,
+            values=self._values,
+            models=tuple(map(str, models)),
+            shipment=sent,
+            config=str(self._config or ""),
+            writes=self._command not in _READS_ONLY,
+        )
+        pickled = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
+        return Payload("", "", _SERVER, pickled, tool_identity(), device=str(self._values.get("device") or ""))
+
+    def name(self, task: int) -> str:
+        """The model."""
+        return str(self._models[task])
+
+    def needs(self, task: int) -> Mapping[str, float]:
+        """Release, device and memory."""
+        from mnncompat.support.releases import installed_version
+
+        device = str(self._values.get("device") or "")
+        found = {MEMORY: float(allowance(self.bytes_of(task), 0).memory)}
+        release = installed_version()
+        if release:
+            found[f"mnn-{release}"] = 1.0
+        if device:
+            found[device.partition(":")[0] if device.startswith("arm64") else device] = 1.0
+        return found
+
+    def bytes_of(self, task: int) -> int:
+        """Size of the model."""
+        try:
+            return self._models[task].stat().st_size
+        except OSError:
+            return 0
+
+    def arrived(self, task: int, answer: Answer) -> None:
+        """Take an answer in."""
+        self._arrived(task, answer)
+
+
+def _folders(output: Path) -> list[Path]:
+    """The folders that results go to, as far as they are there."""
+    return [each for each in (output, output.parent) if is_folder(each)]

@@ -1,0 +1,1 @@
+"""Many tasks: results in a folder, in processes of this machine, or on a cluster."""

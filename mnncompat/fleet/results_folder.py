@@ -1,0 +1,189 @@
+"""A folder of results, one file for each task, so that a campaign goes on after whatever ended it.
+
+    DIR/results/ab/abcd....json    what came of the task with that key; `result.schema.json` beside this module
+    DIR/times.jsonl                how long each took and where, a line each: what differs from run to run is here alone
+
+A file is complete or absent. What a task gave is written when it comes, not in the order of the models.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mnncompat import errors
+from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedModelError, UsageError
+from mnncompat.fleet.codec import decoded, encoded
+from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.tasks import SCHEMA, Task
+
+_RESULTS, _TIMES = "results", "times.jsonl"
+DONE, ERROR, POISONED = "done", "error", "poisoned"
+
+
+class Entry(NamedTuple):
+    """One file of results.
+
+    Attributes:
+        key: Of its task.
+        task: As `Task.told` has it.
+        outcome: `done`, `error` (the model is to blame) or `poisoned` (the work with it ended its worker, twice).
+        answer: Result or error.
+        seconds: How long it took; None if that is not known.
+    """
+
+    key: str
+    task: dict[str, Any]
+    outcome: str
+    answer: Answer
+    seconds: float | None = None
+
+
+class ResultsFolder:
+    """The folder, which is made if it is not there.
+
+    Args:
+        path: Where.
+
+    Raises:
+        OutputError: It cannot be made.
+        UsageError: It is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            if path.is_dir() and not (path / _RESULTS).is_dir() and any(path.iterdir()):
+                hint = "give a new folder, or one that an earlier campaign wrote"
+                raise UsageError(f"{path} holds something else than results of mnncompat", hint=hint)
+            (path / _RESULTS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}", hint="name another folder") from error
+        self._made: set[Path] = set()
+
+    def find(self, task: Task) -> Answer | None:
+        """What came of a task before; None if there is nothing, or nothing that can be read."""
+        with contextlib.suppress(UsageError):
+            entry = _read(self._file(task.key))
+            if entry is not None:
+                return entry.answer
+        return None
+
+    def keep(self, task: Task, answer: Answer) -> bool:
+        """Write what came of a task; False if that says more about the machine than about the model.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if answer.error is not None and not isinstance(answer.error, ModelError):
+            return False
+        from mnncompat.graph.atomic_files import write_atomically
+
+        key = task.key
+        document = {"schema_version": SCHEMA, "key": key, "task": task.told(), **_told(answer)}
+        file = self._file(key)
+        if file.parent not in self._made:
+            with contextlib.suppress(OSError):  # told by what follows
+                file.parent.mkdir(exist_ok=True)
+            self._made.add(file.parent)
+        write_atomically(file, f"{json.dumps(document, allow_nan=False)}\n".encode(), cache=True)
+        self._time(key, answer)
+        return True
+
+    def _time(self, key: str, answer: Answer) -> None:
+        line = {"key": key, "seconds": round(answer.seconds, 6), "worker": answer.worker}
+        try:
+            with (self.path / _TIMES).open("ab", buffering=0) as file:
+                file.write(f"{json.dumps(line)}\n".encode())
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.path / _TIMES}: {error.strerror or error}", hint="check space and permissions"
+            ) from error
+
+    def _file(self, key: str) -> Path:
+        return self.path / _RESULTS / key[:2] / f"{key}.json"
+
+
+def entries(path: Path) -> Iterator[Entry]:
+    """Everything that a folder of results holds, in the order of the models' names.
+
+    Raises:
+        UsageError: It is no such folder, or a file is damaged.
+    """
+    if not (path / _RESULTS).is_dir():
+        raise UsageError(f"{path}: no results of mnncompat", hint="give the folder that --results DIR named")
+    seconds = _times(path / _TIMES)
+    found = [entry for file in sorted((path / _RESULTS).glob("??/*.json")) if (entry := _read(file)) is not None]
+    for each in sorted(found, key=_order):
+        yield each._replace(seconds=seconds.get(each.key))
+
+
+def _order(entry: Entry) -> tuple[str, ...]:
+    task = entry.task
+    return (task["model"]["path"], task["command"], task["release"], task["device"], task["precision"], entry.key)
+
+
+def _times(file: Path) -> dict[str, float]:
+    """Seconds by key; the last line may be incomplete, if a machine was switched off."""
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError):
+        for line in file.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                read = json.loads(line)
+                found[str(read["key"])] = float(read["seconds"])
+    return found
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    error = answer.error
+    if error is None:
+        return {"outcome": DONE, "result": encoded(answer.result)}
+    assert isinstance(error, MnncompatError)  # noqa: S101 - `keep`
+    kind = POISONED if isinstance(error, PoisonedModelError) else ERROR
+    return {"outcome": kind, "error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
+
+
+def _read(file: Path) -> Entry | None:
+    """One file; None if it is not there.
+
+    Raises:
+        UsageError: It is damaged.
+    """
+    try:
+        read = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _damaged(file, error) from error
+    try:
+        told = read.get("error")
+        raised = None if told is None else _error(told)
+        answer = Answer(result=decoded(read.get("result")), error=raised)
+        return Entry(str(read["key"]), _task(read["task"]), str(read["outcome"]), answer)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _damaged(file, error) from error
+
+
+def _error(told: dict[str, Any]) -> MnncompatError:
+    kind = getattr(errors, told["kind"], None)
+    known = kind if isinstance(kind, type) and issubclass(kind, MnncompatError) else ModelError
+    return known(str(told["message"]), hint=str(told["hint"]))
+
+
+def _task(told: dict[str, Any]) -> dict[str, Any]:
+    """The task, if it says what a task says."""
+    for name in ("command", "release", "device", "precision", "tool"):
+        told[name] = str(told[name])
+    told["model"] = {"path": str(told["model"]["path"]), "sha256": str(told["model"]["sha256"])} | {
+        "bytes": int(told["model"]["bytes"])
+    }
+    return told
+
+
+def _damaged(file: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{file} is damaged: {' '.join(str(error).split())}", hint="remove it: its task is done again with --results"
+    )

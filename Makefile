@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants sshd torch smoke pyright clean
+.PHONY: help chromium viewer demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants sshd torch smoke pyright clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
@@ -33,8 +33,19 @@ imports: $(VENV)/.dev
 site: $(VENV)/.dev
 	$(BIN)/python tests/docs/build_site.py
 
-tests: $(VENV)/.dev
+tests: $(VENV)/.dev chromium
 	$(BIN)/pytest -n 2
+
+# The browser in which tests look at pages: Debian's, or one that is there. Playwright downloads none.
+CHROMIUM = command -v chromium || command -v chromium-browser || command -v google-chrome
+APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+chromium:
+	@{ $(CHROMIUM); } >/dev/null || { test "$$(id -u)" = 0 && $(APT) update && $(APT) install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+	  || { echo "tests need Chromium, and only root can install it: apt-get install chromium" >&2; exit 2; }
+
+# What pages of --html show, after a change of its sources: needs node and npm.
+viewer:
+	cd mnncompat/viewing/viewer && npm ci --ignore-scripts && npm run build
 
 # make fuzz FUZZ="--seed 7 --check 10000 --fix 2000 --convert 300 --seconds 7200"
 FUZZ ?= --check 1000 --fix 200 --convert 30 --seconds 540

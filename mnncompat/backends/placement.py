@@ -81,6 +81,16 @@ def place(graph: MnnGraph, backend: Backend, origin: Origin = lambda _op: ()) ->
     )
 
 
+def where_each_runs(graph: MnnGraph, backend: Backend) -> dict[int, Where]:
+    """Where each op of a converted graph runs, by its position; without inputs and constants."""
+    places = {id(op): at for at, op in enumerate(graph.ops)}
+    found: dict[int, Where] = {}
+    for body in dict.fromkeys(op.body for op in graph.ops):
+        of_body = [op for op in graph.ops if op.body == body]
+        found.update((places[id(op)], where) for op, where, _ in _placed(of_body, backend))
+    return found
+
+
 def where_runs(op_type: str, backend: Backend) -> Where:
     """Where an op runs that is not computed at resize."""
     if op_type in _CONTROL_FLOW:

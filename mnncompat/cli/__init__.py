@@ -97,7 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _interruption()
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback
         return _unexpected(error) if not _SIGNALS else _interruption()
+    finally:
+        if (pages := sys.modules.get("mnncompat.cli.html_page")) is not None:
+            pages.forget_graphs()
     return int(status or EXIT_OK)
+
+
+def command_line() -> str:
+    """The command line that is worked on, as a shell takes it."""
+    import shlex
+
+    return shlex.join(["mnncompat", *_WORDS])
 
 
 def _run(words: list[str]) -> int | None:

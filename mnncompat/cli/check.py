@@ -15,6 +15,7 @@ from mnncompat.cli.console import begin_work, progress_bar
 from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, chosen_head
+from mnncompat.cli.html_page import keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_limits
 from mnncompat.cli.prediction_options import NO_INPUTS, PredictedOptions, require_installed
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
@@ -73,6 +74,8 @@ def check(  # noqa: PLR0913 - options
     if backend:
         require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
+    if reporting.html is not None:
+        additions.append(_keeper)
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
     each = partial(each_model, paths, fleet=fleet, output_format=reporting.output_format)
     found = _check_all(each, mnn, where, choice, additions, chosen_head(head, backend, mnn))
@@ -163,6 +166,12 @@ def _project() -> Project | None:
     from mnncompat.cli.project import project
 
     return project()
+
+
+def _keeper(model: Model, result: CheckResult) -> CheckResult:
+    """Keeps the graph for `--html`."""
+    keep_graphs(result.model, model)
+    return result
 
 
 def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:

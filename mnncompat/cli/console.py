@@ -99,12 +99,14 @@ class Reporting(NamedTuple):
         file: Where to; None for standard output.
         statistics: Totals by rule come first; text and markdown only.
         verbose: Every place and all evidence; text only.
+        html: Where a page for the browser goes as well; None for none.
     """
 
     output_format: str = "text"
     file: Path | None = None
     statistics: bool = False
     verbose: bool = False
+    html: Path | None = None
 
     def checked(self) -> Reporting:
         """The same, if it can be done; called before any work.
@@ -118,6 +120,10 @@ class Reporting(NamedTuple):
             from mnncompat.graph.atomic_files import require_writable
 
             require_writable(self.file)
+        if self.html is not None:
+            from mnncompat.cli.html_page import require_page
+
+            require_page(self.html)
         return self
 
 
@@ -134,6 +140,10 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
         return
     from mnncompat.report import render
 
+    if reporting.html is not None:
+        from mnncompat.cli.html_page import write_page
+
+        write_page(reporting.html, results)
     to_file = reporting.file is not None
     text = render(
         results,

@@ -16,6 +16,7 @@ from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import UNDEPLOYED, DeployedDevice
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
+from mnncompat.cli.html_page import keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
@@ -172,12 +173,15 @@ def _convert_all(
     targets = dict(zip(models, outputs, strict=True))
 
     with ScratchFolder() as folder:
-        kept = {path: folder / str(number) for number, path in enumerate(models)} if written.diagnose else {}
+        is_kept = written.diagnose or written.reporting.html is not None
+        kept = {path: folder / str(number) for number, path in enumerate(models)} if is_kept else {}
 
         def converted(path: Path) -> ConvertResult:
             model = load(path)
             mine = replace(gate, shapes=options.parse_shapes(shape, model), kept=_made(kept.get(path)))
-            return _convert(model, targets[path], mine).told()
+            result = _convert(model, targets[path], mine)
+            keep_graphs(model.name, model, fixed=_rewritten_model(result), file=_file_in(mine.kept))
+            return result.told()
 
         reported, results = each_model(models, converted, fleet=fleet, output_format=written.reporting.output_format)
         failing = [each for each in results if written.diagnose and each.verdict in _DIAGNOSED]
@@ -185,6 +189,16 @@ def _convert_all(
     report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
+
+
+def _rewritten_model(result: Conversion) -> Model | None:
+    """The model after its rewrites; None if there were none."""
+    return result.fix.model if result.fix is not None and result.fix.changed else None
+
+
+def _file_in(folder: Path | None) -> Path | None:
+    """The file that was kept."""
+    return None if folder is None else folder / "model.mnn"
 
 
 def _made(folder: Path | None) -> Path | None:

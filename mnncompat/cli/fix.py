@@ -15,6 +15,7 @@ from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import FOR_ANY, FixedFor
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
+from mnncompat.cli.html_page import keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
@@ -114,6 +115,7 @@ def _fix_one(
     _require_target(path, target)
     model = load(path)
     result = fixing(model, freeze=options.parse_shapes(shape, model))
+    keep_graphs(model.name, model, fixed=result.model if result.changed else None)
     if target is None:
         return result.told()
     data = _write(result, model, target)

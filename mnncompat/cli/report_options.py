@@ -19,6 +19,10 @@ Format = Annotated[
 OutputFile = Annotated[
     Path | None, option("--output-file", metavar="FILE", help="Write the report there, not to standard output.")
 ]
+Html = Annotated[
+    Path | None,
+    option("--html", metavar="FILE", help="Write a page for the browser as well: results and graphs, in one file."),
+]
 Statistics = Annotated[
     bool, option("--statistics", help="Begin with the verdict over all models, and with totals by rule.")
 ]
@@ -31,6 +35,7 @@ class ReportOptions(NamedTuple):
 
     output_format: Format = "text"
     output_file: OutputFile = None
+    html: Html = None
     quiet: Quiet = False
 
     def begin(self) -> Reporting:
@@ -41,7 +46,7 @@ class ReportOptions(NamedTuple):
             OutputError: The file cannot be written.
         """
         be_quiet(quiet=self.quiet)
-        return Reporting(self.output_format, self.output_file).checked()
+        return Reporting(self.output_format, self.output_file, html=self.html).checked()
 
 
 class ManyReportOptions(NamedTuple):
@@ -49,6 +54,7 @@ class ManyReportOptions(NamedTuple):
 
     output_format: Format = "text"
     output_file: OutputFile = None
+    html: Html = None
     statistics: Statistics = False
     verbose: Verbose = False
     quiet: Quiet = False
@@ -56,7 +62,7 @@ class ManyReportOptions(NamedTuple):
     def begin(self) -> Reporting:
         """As `ReportOptions.begin`."""
         be_quiet(quiet=self.quiet)
-        return Reporting(self.output_format, self.output_file, self.statistics, self.verbose).checked()
+        return Reporting(self.output_format, self.output_file, self.statistics, self.verbose, self.html).checked()
 
 
 REPORTS, MANY_REPORTS = ReportOptions(), ManyReportOptions()

@@ -13,6 +13,7 @@ from mnncompat.cli.console import begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
+from mnncompat.cli.html_page import keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
@@ -176,6 +177,7 @@ def _compared(
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)
     result = run(model, file, shapes=shapes, read=loaded)
+    keep_graphs(str(model), loaded, file=file)
     hint = ""
     if not result.differs:
         hint = random_hint(loaded, shapes=shapes, inputs=drawn.inputs, seed=drawn.seed, memory=drawn.memory)

@@ -58,18 +58,18 @@ def _result(subject: Subject) -> dict[str, Any]:
     return {
         "kind": next(kind for each, kind in _KINDS if isinstance(subject, each)),
         "summary": {severity.value: severities.count(severity) for severity in Severity},
-        **_plain(subject),
+        **plain(subject),
     }
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
     """Anything that a result holds, as what JSON knows."""
     if is_dataclass(value):
         return _record(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return _scalar(value)
 
 
@@ -88,7 +88,7 @@ def _scalar(value: object) -> str | int | float | None:
 
 def _record(value: Any) -> dict[str, Any]:
     """A result with its fields, in their order, and what follows from them."""
-    return {told: _plain(getattr(value, name)) for name, told in _told(cast("Hashable", type(value)))}
+    return {told: plain(getattr(value, name)) for name, told in _told(cast("Hashable", type(value)))}
 
 
 @cache

@@ -1,0 +1,87 @@
+"""Graphs that a command works on, kept in a folder until its report is written.
+
+A command may work on its models in processes of their own, and forgets each model when it is done with it: what the
+page draws is written down where the model is at hand.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnncompat.errors import ModelError
+from mnncompat.viewing.links import converted_links, rewritten_links
+from mnncompat.viewing.mnn_graph import mnn_graph_data
+from mnncompat.viewing.onnx_graph import OnnxGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mnncompat.graph.model_file import Model
+
+_GRAPHS, _FIXED, _FILE = "graphs.json", "fixed", "mnn"
+
+
+def keep(
+    folder: Path,
+    original: Model,
+    *,
+    fixed: Model | None = None,
+    file: Path | None = None,
+    backends: Sequence[str] = (),
+) -> None:
+    """Write down the graphs of a model.
+
+    Args:
+        folder: Of this model; made if it is not there.
+        original: The model as it was given.
+        fixed: The model after its rewrites; None if nothing was rewritten.
+        file: The converted file; None if there is none. One that cannot be read is left out.
+        backends: Backends on which its ops are placed.
+    """
+    given = OnnxGraph(original)
+    graphs: dict[str, Any] = {"original": given.data("original")}
+    links: dict[str, Any] = {}
+    places = {"original": _places(given)}
+    last = given
+    if fixed is not None:
+        last = OnnxGraph(fixed)
+        graphs[_FIXED] = last.data("after the rewrites")
+        links[_FIXED] = rewritten_links(given, last)
+        places[_FIXED] = _places(last)
+    if file is not None and file.is_file():
+        graphs |= _converted(file, last, links, backends)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {"graphs": graphs, "links": links, "places": places}
+    (folder / _GRAPHS).write_text(json.dumps(kept, separators=(",", ":")))
+
+
+def kept_graphs(folder: Path | None) -> dict[str, Any]:
+    """What was kept of a model: `graphs`, `links`, `places`; all empty if nothing was."""
+    path = None if folder is None else folder / _GRAPHS
+    if path is None or not path.is_file():
+        return {"graphs": {}, "links": {}, "places": {}}
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def _converted(file: Path, onnx: OnnxGraph, links: dict[str, Any], backends: Sequence[str]) -> dict[str, Any]:
+    from mnncompat import mnn
+    from mnncompat.viewing.placed import placed
+
+    try:
+        graph = mnn.read_graph(file)
+    except ModelError:
+        return {}
+    links[_FILE] = {"pairs": converted_links(onnx, graph)}
+    data = mnn_graph_data(graph, "MNN's file")
+    return {_FILE: {**data, "placed": placed(graph, backends)} if backends else data}
+
+
+def _places(graph: OnnxGraph) -> dict[str, int]:
+    """Number of the first node of each graph of a model, by the way to it."""
+    found: dict[str, int] = {}
+    for (path, index), number in graph.nodes.items():
+        found.setdefault(json.dumps(path), number - index)
+    return found

@@ -1,0 +1,29 @@
+"""What the page of `--html` shows, in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from viewing.opened_page import Opened
+
+
+def test_a_check_in_the_browser(opened: Callable[..., Opened], checked: Path) -> None:
+    report = opened(checked)
+    assert "MNN 0.2.0.4 has trouble with this model" in report.text()
+    report.page.get_by_role("link", name="Findings").click()
+    assert "MatMul is not in MNN 0.2.0.4" in report.text()
+    report.page.get_by_label("Severity").select_option("warning")
+    assert "MatMul is not in MNN 0.2.0.4" not in report.text()
+    report.page.get_by_label("Severity").select_option("error")
+    report.page.get_by_role("button", name="/head/hidden/MatMul").click()
+    details = report.page.get_by_role("complementary", name="Details")
+    assert "MatMul is not in MNN 0.2.0.4" in details.inner_text()
+    assert "float32[batch, 500]" in details.inner_text()
+
+
+def test_a_permalink_leads_to_its_node(opened: Callable[..., Opened], checked: Path) -> None:
+    report = opened(checked, "#node=/head/output/Gemm")
+    details = report.page.get_by_role("complementary", name="Details").inner_text()
+    assert "/head/output/Gemm" in details
+    assert "fully-connected-to-convolution" in details

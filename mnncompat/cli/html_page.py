@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,8 @@ def write_page(file: Path, results: Sequence[Any], notes: Sequence[str] = ()) ->
     from mnncompat.viewing.page import page
 
     names = dict.fromkeys(source_of(each) for each in results)
+    for name in names:
+        _require_graph(name)
     text = page(
         results,
         folders={name: _folder(name) for name in names} if _FOLDERS else {},
@@ -94,6 +97,17 @@ def forget_graphs() -> None:
     """Remove what was kept; harmless when there is nothing."""
     while _FOLDERS:
         _FOLDERS.pop().cleanup()
+
+
+def _require_graph(name: str) -> None:
+    """Keep the graph of a model that was worked on elsewhere: on another machine, or in an earlier run."""
+    from mnncompat.errors import ModelError
+    from mnncompat.graph.model_file import load
+
+    if not _FOLDERS or _folder(name).exists() or not name or name == "-":
+        return
+    with contextlib.suppress(ModelError):
+        keep_graphs(name, load(name))
 
 
 def _folder(name: str) -> Path:

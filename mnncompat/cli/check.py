@@ -74,8 +74,6 @@ def check(  # noqa: PLR0913 - options
     if backend:
         require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
-    if reporting.html is not None:
-        additions.append(_keeper)
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
     each = partial(each_model, paths, fleet=fleet, output_format=reporting.output_format)
     found = _check_all(each, mnn, where, choice, additions, chosen_head(head, backend, mnn))
@@ -168,12 +166,6 @@ def _project() -> Project | None:
     return project()
 
 
-def _keeper(model: Model, result: CheckResult) -> CheckResult:
-    """Keeps the graph for `--html`."""
-    keep_graphs(result.model, model)
-    return result
-
-
 def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:
     """The findings that `--backend` adds to the result of one model, with what `fix` does under the same choice."""
     from mnncompat.backends.registry import require
@@ -192,10 +184,14 @@ def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addi
 
 
 def _reader(shape: list[str] | None) -> Addition:
-    """Without `--probe` nothing runs at these shapes, but one that fits no input is an error all the same."""
+    """Without `--probe` nothing runs at these shapes, but one that fits no input is an error all the same.
+
+    The graph is kept for `--html`.
+    """
 
     def read(model: Model, result: CheckResult) -> CheckResult:
         options.parse_shapes(shape, model)
+        keep_graphs(result.model, model)
         return result
 
     return read

@@ -32,6 +32,7 @@ CALLS = [
     "QLinearAveragePool<kernel_shape=[2,3], pads=[1,0,1,0], channels_last=1>(x,s,z,s,z)",
     "NhwcMaxPool<kernel_shape=[2,2], strides=[2,2]>(x)",
     "QLinearGlobalAveragePool<channels_last=0>(x,s,z,s,z)",
+    "QLinearGlobalAveragePool<channels_last=1>(x,s,z,s,z)",
     "QLinearConv<kernel_shape=[1,1], channels_last=1>(x,s,z,w,t,n,s,z)",
     "QLinearConv(x,s,z,v,t,n,s,z)",
     "QGemm<transB=1>(f,s,z,b,t,n,,s,z)",
@@ -51,7 +52,6 @@ CALLS = [
 ]
 # Of which the rank is not known before the operators ahead of them are rewritten.
 UNKNOWN = [
-    "QLinearGlobalAveragePool<channels_last=1>(x,s,z,s,z)",
     "QLinearConv<channels_last=1>(x,s,z,w,t,n,s,z)",
     "QLinearAdd(x,s,z)",
 ]

@@ -1,4 +1,4 @@
-"""Options about MNN's two APIs: Module and Session."""
+"""Options about what is stored: forms of layers for MNN's two APIs, and quantised weights."""
 
 from __future__ import annotations
 
@@ -20,5 +20,13 @@ Recurrent = Annotated[
         metavar="FORM",
         help="LSTM and GRU as MNN's own `ops`, which a Session runs too, or as `loops`, whose weights can be rounded "
         "to few bits. `auto`: ops where they are right and the weights are not rounded to few bits.",
+    ),
+]
+KeepQuantized = Annotated[
+    bool,
+    option(
+        "--keep-quantized",
+        help="Store the weights of MatMulNBits as the same integers with the same scales, in MNN's own weight "
+        "quantisation, instead of as floats.",
     ),
 ]

@@ -161,7 +161,7 @@ def _options(gate: GateOptions) -> str:
     plain = Options()
     parts = [
         f"{name}={getattr(gate, name)}"
-        for name in ("seed", "recurrent", "requires_session", "head", "accept")
+        for name in ("seed", "recurrent", "requires_session", "keep_quantized", "head", "accept")
         if getattr(gate, name) and getattr(gate, name) != getattr(plain, name)
     ]
     converter, usual = gate.whole_converter, plain.whole_converter

@@ -42,6 +42,7 @@ _KEYS: dict[str, tuple[type, str, tuple[str, ...]]] = {
     "data-only": (bool, "data_only", ("fix", "convert")),
     "fp16": (bool, "fp16", ("convert",)),
     "weight-bits": (int, "weight_bits", ("convert",)),
+    "keep-quantized": (bool, "keep_quantized", ("convert",)),
     "exact-gelu": (bool, "exact_gelu", ("convert",)),
     "external-weights": (bool, "external_weights", ("convert",)),
     "target-version": (str, "target_version", ("convert",)),

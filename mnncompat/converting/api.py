@@ -42,6 +42,7 @@ def convert(  # noqa: PLR0913 - options
     accept: Collection[str] = (),
     require_session: bool = False,
     recurrent: str = "auto",
+    keep_quantized: bool = False,
     budget: Budget = UNLIMITED,
 ) -> Conversion:
     """Check, fix, convert and verify; `out` appears only if it is proven to compute what the model computes.
@@ -69,6 +70,7 @@ def convert(  # noqa: PLR0913 - options
         accept: What may be missing for a proof: ``not-proven``, ``one-size``.
         require_session: Publish nothing that MNN's Session API does not run as the Module API does.
         recurrent: LSTM and GRU as MNN's own ``ops``, as ``loops``, or ``auto``.
+        keep_quantized: Quantised weights with a scale for each block stay the same integers in the file.
         budget: Publish no file that takes more: `mnncompat.converting.budget.Budget(max_ops=400)`.
 
     Raises:
@@ -88,5 +90,5 @@ def convert(  # noqa: PLR0913 - options
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
     gate = replace(gate, inputs=given_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)
-    gate = replace(gate, head=head_form(head), time=time, budget=budget)
+    gate = replace(gate, head=head_form(head), time=time, budget=budget, keep_quantized=keep_quantized)
     return narrowed(convert_model(given_model(model), given_path(out), options=gate))

@@ -1,22 +1,55 @@
-"""How much of a model are integer weights that stand for floats."""
+"""Sizes of a converted file, and how much of a model are integer weights that stand for floats."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnx import TensorProto
 
+from mnncompat.errors import ModelError
+from mnncompat.graph.atomic_files import weights_of
+from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.outcomes import IntegerWeights
 from mnncompat.support.size_conditions import INTEGER_BITS, integer_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from mnncompat.graph.model_file import Model
 
 _FLOAT_BITS = 32
 _MOSTLY = 0.8
 """Share of the bytes that all weights would take more as float32 from which on a file counts as holding floats."""
+
+
+def sizes_of(model: Model, file: Path, *, grows: bool) -> dict[str, Any]:
+    """Sizes of a model and of the file that it was converted into, as `ConvertResult` has them.
+
+    Args:
+        model: The model.
+        file: The converted file.
+        grows: Whether quantised weights become floats.
+    """
+    after = sum(each.stat().st_size for each in (file, weights_of(file)) if each.exists())
+    before = source_bytes(model)
+    return {
+        "bytes": after,
+        "source_bytes": before,
+        "became_floats": weights_that_became_floats(model, before, after) if grows else None,
+        "ops": _ops(file),
+    }
+
+
+def _ops(file: Path) -> Mapping[str, int]:
+    from mnncompat import mnn
+
+    try:
+        return mnn.count_ops(file)
+    except ModelError:
+        return {}
 
 
 def weights_that_became_floats(model: Model, before: int, after: int) -> IntegerWeights | None:

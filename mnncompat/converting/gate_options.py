@@ -43,6 +43,7 @@ class GateOptions:
         power: Measure which operators the comparison would have caught, had they been wrong.
         time: Measure how long the file takes to run, beside one that is converted without the rewrites.
         budget: What the file may take where it is deployed.
+        keep_quantized: Quantised weights with a scale for each block stay the same integers in the file.
         accept: What may be missing for a proof, see `mnncompat.results.proof_strength.ACCEPTABLE`.
         recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
         requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
@@ -69,6 +70,7 @@ class GateOptions:
     power: bool = True
     time: bool = False
     budget: Budget = UNLIMITED
+    keep_quantized: bool = False
     accept: Collection[ProofVerdict | str] = ()
     recurrent: str = AUTO
     requires_session: bool = False

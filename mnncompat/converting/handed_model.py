@@ -14,8 +14,11 @@ from mnncompat.graph.payloads import is_like_raw, payload_of
 from mnncompat.graph.stored_tensors import dense_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import Converted, ConvertOptions, Failure, Limits
+    from mnncompat.mnn.kept_integers import KeptIntegers
 
 _LARGEST_FILE = 1_900_000_000
 """Bytes from which on MNN writes weights into a file of their own in any case; its own line is at 2 GB."""
@@ -58,7 +61,14 @@ def handed_model(model: Model, spare: Path, *, is_original: bool) -> tuple[Path,
 
 
 def convert_handed(
-    model: Model, spare: Path, out: Path, options: ConvertOptions, limits: Limits, *, is_original: bool
+    model: Model,
+    spare: Path,
+    out: Path,
+    options: ConvertOptions,
+    limits: Limits,
+    *,
+    is_original: bool,
+    kept: Sequence[KeptIntegers] = (),
 ) -> Converted | Failure:
     """Convert a model; one whose result is too large for one file gets a file of weights.
 
@@ -69,13 +79,14 @@ def convert_handed(
         options: Of the converter.
         limits: What the child process may use.
         is_original: As for `handed_model`.
+        kept: Weights that the file holds as these integers.
 
     Returns:
         The converted file, or how the conversion failed.
 
     Raises:
         OutputError: A file cannot be written.
-        ModelError: Its weights cannot be read.
+        ModelError: Its weights cannot be read, or MNN's converter did not quantise what is to be kept.
         RunnerError: MNN is not installed.
     """
     from mnncompat import mnn
@@ -83,7 +94,7 @@ def convert_handed(
     source, data = handed_model(model, spare, is_original=is_original)
     payloads.forget_pages()  # before the converter takes its memory
     wanted = replace(options, external_weights=options.external_weights or needs_weights_file(model))
-    return mnn.convert(source, out, options=wanted, limits=limits, data=data)
+    return mnn.convert(source, out, options=wanted, limits=limits, data=data, kept=kept)
 
 
 def needs_weights_file(model: Model) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import shown
-from mnncompat.converting.file_sizes import weights_that_became_floats
+from mnncompat.converting.file_sizes import sizes_of
 from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
+from mnncompat.converting.kept_quantized import has_quantized_blocks, kept_quantized
 from mnncompat.converting.latency import Timed, measure_latency
 from mnncompat.converting.near_misses import fails_on_zeros_alone, is_near, random_hint, tie_hint
 from mnncompat.converting.recurrent_forms import FormChoice, choose_forms
-from mnncompat.errors import MnncompatError, ModelError
+from mnncompat.errors import MnncompatError
 from mnncompat.files.allowance import seconds_left
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.atomic_files import publish, require_different, require_writable, weights_of
-from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.graph.model_file import Model
 from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable
@@ -34,6 +34,7 @@ from mnncompat.support.target import Target
 if TYPE_CHECKING:
     from mnncompat.fixing.transaction import FixedModel
     from mnncompat.mnn import Converted, ConvertOptions
+    from mnncompat.mnn.kept_integers import KeptIntegers
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnostics import CheckResult, Diagnostic
     from mnncompat.results.failures import Failure
@@ -140,20 +141,25 @@ class _Gate:
         from mnncompat.results.failures import Failure
 
         unquantised: ParityReport | None = None
-        if is_lossy(self._converter):
+        kept: Sequence[KeptIntegers] = ()
+        keeps = self._options.keep_quantized and has_quantized_blocks(self._model)
+        if keeps or is_lossy(self._converter):
             full = self._prove_unquantised(fixed)
             if isinstance(full, Failure):
                 return replace(result, verdict=Verdict.NOT_CONVERTED, failure=full)
             if not full.is_accepted(self._accept):
                 return replace(result, verdict=_VERDICTS[full.verdict], parity=full)
             unquantised = full
-        converted = self._convert(fixed, self._converter)
+        if keeps:
+            kept, told = kept_quantized(self._model, self._mnn)
+            result = replace(result, kept_quantized=told)
+        converted = self._convert(fixed, self._converter, kept)
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
         parity = self._verify(fixed, unquantised)
         verdict = Verdict.CONVERTED if parity.is_accepted(self._accept) else _VERDICTS[parity.verdict]
-        sized = self._with_sizes(result)
-        return replace(sized, verdict=verdict, parity=parity, ops=self._count(), words=converted.words)
+        sized = replace(result, **sizes_of(self._model, self._mnn, grows=not kept))
+        return replace(sized, verdict=verdict, parity=parity, words=converted.words)
 
     def _published(self, ended: Conversion, out: Path | None) -> Conversion:
         """Publish the file if nothing stands in the way; else say what helps."""
@@ -285,11 +291,13 @@ class _Gate:
             return converted
         return self._compare(fixed, None, power=self._options.power, is_final=False)
 
-    def _convert(self, fixed: FixedModel | None, converter: ConvertOptions) -> Converted | Failure:
+    def _convert(
+        self, fixed: FixedModel | None, converter: ConvertOptions, kept: Sequence[KeptIntegers] = ()
+    ) -> Converted | Failure:
         self._progress(f"convert: MNN {installed_version()}")
         is_original = fixed is None or not fixed.changed
         model = self._model if fixed is None or is_original else fixed.model
-        return convert_handed(model, self._onnx, self._mnn, converter, self._limits, is_original=is_original)
+        return convert_handed(model, self._onnx, self._mnn, converter, self._limits, is_original=is_original, kept=kept)
 
     def _verify(self, fixed: FixedModel | None, unquantised: ParityReport | None) -> ParityReport:
         """Compare the file; if its weights are rounded, what the proof with full weights exercised counts.
@@ -326,20 +334,6 @@ class _Gate:
             where=self._options.where if is_final else None,
             save_data=self._options.save_data if is_final else None,
         )
-
-    def _count(self) -> Mapping[str, int]:
-        from mnncompat import mnn
-
-        try:
-            return mnn.count_ops(self._mnn)
-        except ModelError:
-            return {}
-
-    def _with_sizes(self, result: Conversion) -> Conversion:
-        after = sum(file.stat().st_size for file in (self._mnn, weights_of(self._mnn)) if file.exists())
-        before = source_bytes(self._model)
-        floats = weights_that_became_floats(self._model, before, after)
-        return replace(result, bytes=after, source_bytes=before, became_floats=floats)
 
 
 _VERDICTS = {

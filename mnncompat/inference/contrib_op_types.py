@@ -18,6 +18,7 @@ TAKEN_OVER = ("DequantizeLinear", "GatherND", "GridSample", "Pad", "QuantizeLine
 RIGHT_BY_NAME = ("Gelu",)
 """Operators that MNN runs as ONNX's operator of the same name, and that equal it."""
 _EXTRA = "mnncompat stand-in"
+_STEP = 2
 _WINDOW = ("auto_pad", "ceil_mode", "dilations", "group", "kernel_shape", "pads", "strides")
 
 
@@ -93,10 +94,14 @@ def _window(op: str, *, is_last: bool = False) -> _Form:
     return form
 
 
-def _global_pool(node: NodeProto) -> list[NodeProto]:
-    if any(each.name == "channels_last" and each.i for each in node.attribute):
-        return [node]
-    return _of("GlobalMaxPool", 0)(node)
+def _range(node: NodeProto) -> list[NodeProto]:
+    """Range, whose step may be left out; then its length is not told."""
+    if len(node.input) > _STEP and node.input[_STEP]:
+        return _equivalent(node)
+    condition = f"{node.output[0]}/{_EXTRA}"
+    cast = _node(node, "Cast", node.input[1:2], condition)
+    cast.attribute.append(onnx.helper.make_attribute("to", TensorProto.BOOL))
+    return [cast, _node(node, "Compress", [node.input[0], condition])]
 
 
 def _gemm(node: NodeProto) -> list[NodeProto]:
@@ -139,9 +144,9 @@ _FORMS: dict[str, _Form] = {
     "QLinearAveragePool": _window("MaxPool"),
     "QLinearConcat": _concat,
     "QLinearConv": _window("QLinearConv"),
-    "QLinearGlobalAveragePool": _global_pool,
     "QLinearMul": _of("Mul", 0, 3),
     "QLinearWhere": _of("Where", 0, 1, 4),
+    "Range": _range,
 }
 TYPED_OPS = frozenset(_FORMS)
 """Operators of the domain that ONNX operators stand in for; `mnncompat.inference.foreign_op_shapes` has others."""

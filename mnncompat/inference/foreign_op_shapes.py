@@ -60,6 +60,15 @@ def _bias_split(call: Call) -> Sequence[Result]:
     return [(call.dtype(0), None if shape is None else (*shape[:-1], over(shape[-1], 2)))]
 
 
+def _mean_of_images(call: Call) -> Sequence[Result]:
+    shape = call.shape(0)
+    if shape is None:
+        return [(call.dtype(0), None)]
+    ones = (1,) * (len(shape) - 2)
+    last = call.attribute("channels_last", 0)
+    return [(call.dtype(0), (shape[0], *ones, shape[-1]) if last else (*shape[:2], *ones))]
+
+
 # ---- products ------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +159,7 @@ _CONTRIB: dict[str, ShapeFunction] = {
     "MatMulNBits": _block_product,
     "QEmbedLayerNormalization": _embedding,
     "RotaryEmbedding": like(),
+    "QLinearGlobalAveragePool": _mean_of_images,
     "SkipLayerNormalization": _skip,
     "SkipSimplifiedLayerNormalization": _skip,
     "TransposeMatMul": _fused_product,

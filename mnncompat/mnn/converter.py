@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,13 @@ from mnncompat.results.failures import Failure, FailureKind, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mnncompat.mnn.kept_integers import KeptIntegers
     from mnncompat.mnn.options import ConvertOptions, Limits
 
 _WRITTEN = "converted.mnn"
 _WEIGHTS = ".weight"
 _SOURCE = "source"
+_PARAMETERS = "kept.json"
 NO_DATA: Mapping[str, Path] = MappingProxyType({})
 """A model without external data."""
 
@@ -37,6 +39,7 @@ def convert(
     limits: Limits,
     performer: Performer = perform,
     data: Mapping[str, Path] = NO_DATA,
+    kept: Sequence[KeptIntegers] = (),
 ) -> Converted | Failure:
     """Convert an ONNX file.
 
@@ -51,21 +54,32 @@ def convert(
         limits: What the child process may use.
         performer: Carries out the request.
         data: The files of the model's external data, by location: relative paths without `..`.
+        kept: Weights that the file holds as these integers.
 
     Returns:
         The converted file, or how the conversion failed.
 
     Raises:
         OutputError: `out` cannot be written.
+        ModelError: MNN's converter did not quantise an op of `kept`.
         RunnerError: MNN is not installed.
     """
     with working_directory() as directory:
         arguments = {**_staged(model, data, directory / _SOURCE), "argv": options.argv()}
+        if kept:
+            from mnncompat.mnn.kept_integers import parameters
+
+            (directory / _PARAMETERS).write_text(parameters(kept))
+            arguments["argv"] = [*options.argv(), f"--compressionParamsFile={_PARAMETERS}"]
         answer = performer("convert", arguments, directory=directory, limits=limits)
         if isinstance(answer, Failure):
             return answer
         if not answer.values["bytes"]:
             return _nothing_written(answer)
+        if kept:
+            from mnncompat.mnn.kept_integers import store
+
+            store(directory / _WRITTEN, kept)
         weights = directory / (_WRITTEN + _WEIGHTS)
         if weights.exists():
             _publish(weights, out.with_name(out.name + _WEIGHTS))

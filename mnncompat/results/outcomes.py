@@ -228,6 +228,36 @@ class IntegerWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAsFloats:
+    """A node whose quantised weights became floats.
+
+    Attributes:
+        node: Its name.
+        reason: Why, in words.
+    """
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptQuantized:
+    """Quantised weights that are the same integers in the converted file.
+
+    Attributes:
+        products: Number of nodes with weights of a few bits and a scale for each block.
+        kept: Of how many of these the file holds the integers.
+        bits: Bits of the integers that are kept.
+        left: The others.
+    """
+
+    products: int
+    kept: int
+    bits: tuple[int, ...]
+    left: tuple[LeftAsFloats, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertResult:
     """What `mnncompat convert` did.
 
@@ -245,6 +275,7 @@ class ConvertResult:
         bytes: Size of the converted file; 0 if there is none.
         source_bytes: Size of the original, with its external data.
         became_floats: Quantised weights of the original, if the converted file has grown as if they were float32.
+        kept_quantized: Quantised weights that stay so; None if that was not asked for, or the model has none.
         shapes: Shapes of inputs that the comparison began with, as the user gave them; the file is not fixed to them.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
@@ -267,6 +298,7 @@ class ConvertResult:
     bytes: int = 0
     source_bytes: int = 0
     became_floats: IntegerWeights | None = None
+    kept_quantized: KeptQuantized | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""

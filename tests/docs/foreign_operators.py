@@ -43,14 +43,12 @@ REFUSED: Mapping[str, str] = {
     "FusedConv": "activations that ONNX does not have",
     "FusedGemm": "activations that ONNX does not have",
     "GatherBlockQuantized": "tables of 8-bit and 4-bit floats, tables that are computed",
-    "GroupQueryAttention": "quantised caches, caches of a window, normalised queries (no kernel on the CPU), scores as "
-    "an output, keys of another layer",
+    "GroupQueryAttention": "quantised caches, caches of a window, normalised queries (no kernel on the CPU), keys of "
+    "another layer",
     "Inverse": "more than 64 rows, or a number that is dynamic",
     "MatMulNBits": "weights that are computed, or packed for a GPU; 3, 5, 6 and 7 bits (no kernel on the CPU)",
     "MultiHeadAttention": "queries, keys and values packed into one operand (no kernel on the CPU); several beams",
     "QAttention": "rotation, a cache that is a shared buffer (no kernel on the CPU)",
-    "RotaryEmbedding": "packed batches",
-    "SkipSimplifiedLayerNormalization": "the mean as an output",
     "UnfoldTensor": "an axis of dynamic length",
     "LabelEncoder": "labels that are strings",
     "LinearClassifier": "labels that are strings; PROBIT of one score for two classes",

@@ -186,6 +186,8 @@ def group_query(rng: np.random.Generator) -> Configuration:
     }
     no_window = _chance(rng, 0.7)
     fixed = ("cosine", "sine", *(("lengths", "total") if _chance(rng, 0.3) else ()))
+    shown = int(rng.integers(1, 3)) if _chance(rng, 0.3) else None
+    kind = HALF if element == np.float16 else FLOAT
     dynamic: dict[tuple[str, int], str] = {}
     if _chance(rng, 0.4):
         dynamic = {(name, 0): "batch" for name in ("q", "k", "v", "past_k", "past_v", "lengths")}
@@ -203,8 +205,9 @@ def group_query(rng: np.random.Generator) -> Configuration:
             "softcap": 2.0 if _chance(rng, 0.2) else None,
             "smooth_softmax": 1 if _chance(rng, 0.2) and inputs["sink"] is None else None,
             "scale": float(rng.uniform(0.05, 0.5)) if _chance(rng, 0.3) else None,
+            "qk_output": shown,
         },
-        outputs=(HALF, HALF, HALF) if element == np.float16 else (FLOAT, FLOAT, FLOAT),
+        outputs=(kind, kind, kind, kind) if shown else (kind, kind, kind),
         constants=fixed,
         dynamic=dynamic,
         valid=valid,
@@ -238,6 +241,7 @@ def rotary(rng: np.random.Generator) -> Configuration:
             "interleaved": int(rng.integers(0, 2)),
             "num_heads": heads if partial else None,
             "rotary_embedding_dim": 2 * half if partial else None,
+            "is_packed_batching": 1 if _chance(rng, 0.3) else None,
         },
         outputs=(HALF if element == np.float16 else FLOAT,),
         constants=("cosine", "sine"),

@@ -56,7 +56,8 @@ def skip_simplified(rng: np.random.Generator) -> Configuration:
     shape = _dims(rng, 2, 3)
     outputs: tuple[int, ...] = (TYPES[element],)
     if _chance(rng):
-        outputs = (TYPES[element], 0, 0, TYPES[element])
+        mean, inverse = (FLOAT if _chance(rng, 0.3) else 0 for _ in range(2))
+        outputs = (TYPES[element], mean, inverse, TYPES[element])
     return Configuration(
         "SkipSimplifiedLayerNormalization",
         {

@@ -119,9 +119,9 @@ def twin(found: Configuration, right: Sequence[Array]) -> ModelProto:
     rewrite = rewrite_named("contrib-op-to-onnx")
     assert rewrite is not None
     result = rewritten(rewrite, found.model([each.ndim for each in right]))
-    assert all(node.domain == "" and node.op_type != "SimplifiedLayerNormalization" for node in result.graph.node), [
-        node.op_type for node in result.graph.node if node.domain
-    ]
+    left = [node.op_type for node in result.graph.node if node.domain]
+    assert not left, left
+    assert all(node.op_type != "SimplifiedLayerNormalization" for node in result.graph.node)
     return result
 
 

@@ -14,7 +14,7 @@ from mnncompat.report.text import check, fix, parity
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.verdict import compared_sizes, exercised, label, reasons, way_out
 from mnncompat.results.diagnostics import Applicability, Severity
-from mnncompat.results.outcomes import ConvertResult, FixResult, IntegerWeights, Verdict
+from mnncompat.results.outcomes import ConvertResult, FixResult, IntegerWeights, KeptQuantized, Verdict
 from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.recurrent_form import RecurrentForm
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mnncompat.results.latency import Latency
     from mnncompat.results.parity_report import ParityReport
 
+_MOST_LEFT = 3
 _FORMS = {
     RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph{}; `--recurrent loops` writes those",
     RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph{}; `--recurrent ops` writes them as MNN's own ops",
@@ -140,10 +141,23 @@ def _conversion(page: Page, result: ConvertResult) -> None:
     _step(page, "convert", text)
     if result.became_floats is not None:
         page.line(_grown(result, result.became_floats), lead=" " * 11)
+    if result.kept_quantized is not None:
+        page.line(_kept(result.kept_quantized), lead=" " * 11)
     if result.recurrent is not None:
         why = f" ({result.recurrent_reason})" if result.recurrent_reason else ""
         page.line(_FORMS[result.recurrent].format(why), lead=" " * 11)
     page.words(result.words)
+
+
+def _kept(found: KeptQuantized) -> str:
+    """`11 of 12 nodes keep their quantised weights, of 4 bits; floats: /head (...)`."""
+    bits = " and ".join(map(str, found.bits))
+    keep = "keeps its" if found.kept == 1 else "keep their"
+    told = f"{found.kept} of {counted(found.products, 'node')} {keep} quantised weights"
+    told += f", of {bits} bits" if bits else ""
+    left = ", ".join(f"{printable(each.node)} ({printable(each.reason)})" for each in found.left[:_MOST_LEFT])
+    more = len(found.left) - _MOST_LEFT
+    return f"{told}; floats: {left}" + (f" and {more} more" if more > 0 else "") if left else told
 
 
 def _grown(result: ConvertResult, weights: IntegerWeights) -> str:

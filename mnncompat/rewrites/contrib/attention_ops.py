@@ -299,7 +299,6 @@ def _one_into_buffer(
 
 def _rotary(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     """RotaryEmbedding, whose heads are packed, or split along axis 1."""
-    _refuse_attributes(node, "is_packed_batching")
     given, half = new.input(0), new.input(2).dim(1)
     is_split = given.rank == _SPLIT
     turned = 2 * half

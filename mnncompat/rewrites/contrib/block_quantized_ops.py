@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mnncompat.graph.block_weights import block_weights, unpacked
 from mnncompat.rewrites.contrib.precision import in_float32
 from mnncompat.rewrites.core.examples import refused, rewritten
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 _WIDTHS = (2, 4, 8)
-_BYTE = 8
 _ZEROS, _GROUPS, _BIAS = 3, 4, 5
 
 
@@ -56,13 +55,6 @@ def examples() -> tuple[Example, ...]:
     )
 
 
-def unpacked(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
-    """Integers of a few bits out of bytes, the low bits first, along the last axis."""
-    shifts = np.arange(0, _BYTE, bits, dtype=np.uint8)
-    parts = (values[..., None] >> shifts) & np.uint8((1 << bits) - 1)
-    return parts.reshape(*values.shape[:-1], -1).astype(np.float32)
-
-
 def _width(node: NodeFacts) -> int:
     bits = int(node.attribute("bits") or 4)
     if bits not in _WIDTHS:
@@ -74,20 +66,15 @@ def _product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     """MatMulNBits: (rows, K) times the transposed weights, (N, K)."""
     if node.attribute("weight_prepacked"):
         raise NotApplicable("the weights are packed for another device")
-    bits, size = _width(node), int(node.attribute("block_size"))
-    rows, columns = int(node.attribute("K")), int(node.attribute("N"))
-    blocks = -(-rows // size)
-    weights = unpacked(new.array(1).reshape(columns, -1), bits)[:, :rows]
-    scales = new.array(2).astype(np.float32).reshape(columns, blocks)
-    place = new.array(_GROUPS).reshape(-1)[:rows] if new.has(_GROUPS) else np.arange(rows) // size
-    zeros = np.full((columns, blocks), float(1 << (bits - 1)), np.float32)
-    if new.has(_ZEROS):
-        stated = new.array(_ZEROS)
-        if stated.dtype == np.uint8:
-            zeros = unpacked(stated.reshape(columns, -1), bits)[:, :blocks]
-        else:
-            zeros = stated.astype(np.float32).reshape(columns, blocks)
-    weights = (weights - zeros[:, place]) * scales[:, place]
+    weights = block_weights(
+        new.array(1),
+        new.array(2),
+        new.array(_ZEROS) if new.has(_ZEROS) else None,
+        new.array(_GROUPS) if new.has(_GROUPS) else None,
+        bits=_width(node),
+        size=int(node.attribute("block_size")),
+        shape=(int(node.attribute("N")), int(node.attribute("K"))),
+    ).floats()
     value, narrow = in_float32(new, new.input(0))
     result = new.op("MatMul", value, np.ascontiguousarray(weights.T))
     if new.has(_BIAS):
@@ -105,7 +92,7 @@ def _table(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     along = (1 if stated is None else int(stated)) % data.ndim
     size, bits = int(node.attribute("block_size") or 128), _width(node)
     is_packed = data.dtype == np.uint8
-    values = unpacked(data, bits) if is_packed else data.astype(np.float32)
+    values = (unpacked(data, bits) if is_packed else data).astype(np.float32)
     blocks = tuple(-(-count // size) if each == along else count for each, count in enumerate(values.shape))
     if scales.shape != blocks:
         raise NotApplicable(f"scales of shape {list(scales.shape)}, where blocks of {size} make {list(blocks)}")
@@ -113,7 +100,7 @@ def _table(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     zeros: Any = np.float32(1 << (bits - 1) if is_packed else 0)
     if new.has(_ZEROS):
         given = new.array(_ZEROS)
-        whole = unpacked(given, bits)[..., : scales.shape[along]] if is_packed else given.astype(np.float32)
+        whole = (unpacked(given, bits)[..., : scales.shape[along]] if is_packed else given).astype(np.float32)
         if whole.shape != scales.shape:
             raise NotApplicable(f"zero points of shape {list(given.shape)} beside scales of {list(scales.shape)}")
         zeros = whole.take(place, axis=along)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from onnx import TensorProto
+
 from mnncompat.inference.contrib_op_types import TAKEN_OVER
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN
 from mnncompat.rewrites.contrib import (
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from mnncompat.rewrites.core.base import Match
     from mnncompat.support.node_facts import NodeFacts
 
+_STEP = 2
+"""Position of Range's step."""
 _FAMILIES = (
     *(array_ops, attention_ops, block_quantized_ops, fused_ops, gelu_ops, group_query_ops, norm_ops),
     *(quantized_lstm, quantized_ops, quantized_products),
@@ -106,7 +111,7 @@ class ContribOpToOnnx(NodeRewrite):
         if (domain != CONTRIB_DOMAIN and op not in IN_ONNX_DOMAIN) or not (op in EMITTERS or op in TAKEN_OVER):
             raise NotApplicable(f"{domain}::{op} has no twin in ONNX that is known")
         if op in TAKEN_OVER:
-            return new.clone_node()
+            return _taken_over(node, new)
         return _emitted(EMITTERS[op], node, new)
 
     def apply(self, match: Match, editor: GraphEditor) -> None:
@@ -144,6 +149,16 @@ class ContribOpToOnnx(NodeRewrite):
             ),
             unchanged("ONNX's own", "(float[2,4] x) => (float[2,4] y) { y = Relu(x) }"),
         )
+
+
+def _taken_over(node: NodeFacts, new: SubgraphBuilder) -> Sequence[Value | None]:
+    """ONNX's operator, with what it demands and the other one does not: indices of int64, and a step."""
+    if node.node.op_type == "GatherND" and new.input(1).dtype == TensorProto.INT32:
+        return new.clone_node(new.input(0), new.cast(new.input(1), TensorProto.INT64))
+    if node.node.op_type == "Range" and not new.has(_STEP):
+        first = new.input(0)
+        return new.clone_node(first, new.input(1), np.ones((), first.element))
+    return new.clone_node()
 
 
 def _emitted(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _KEY, _VALUE, _PAST, _LENGTHS, _TOTAL, _COSINE, _SINE, _POSITIONS, _BIAS, _SINK = 1, 2, 3, 5, 6, 7, 8, 9, 10, 11
 _QUERY_NORM, _QUERY_LENGTHS = 14, 16
+_SHOWN, _BEFORE, _AFTER = 3, 1, 2
+"""The output of scores, and the values of ``qk_output``."""
 
 
 def examples() -> tuple[Example, ...]:
@@ -87,10 +89,22 @@ class _Lengths:
 
     def counted(self, value: Value) -> Value:
         """Keys or values without those that no sequence fills: a bias of the scores has no columns for them."""
-        if not self.has_past or (self._stated.constant is not None and self._stated.constant == self.total.constant):
+        if self.are_counted:
             return value
         self.columns = numbers_below(self._new, self._stated)
-        return self._new.op("Slice", value, self._new.constant([0]), self._stated, self._new.constant([2]))
+        return self.cut(value, 2)
+
+    def cut(self, value: Value, axis: int) -> Value:
+        """A value without what stands for keys that no sequence fills."""
+        if self.are_counted:
+            return value
+        return self._new.op("Slice", value, self._new.constant([0]), self._stated, self._new.constant([axis]))
+
+    @property
+    def are_counted(self) -> bool:
+        """Whether the cache holds as many keys as the longest sequence, as far as is known beforehand."""
+        known = self._stated.constant
+        return not self.has_past or (known is not None and known == self.total.constant)
 
     def _wide(self, value: Value) -> Value:
         constant = value.constant
@@ -145,11 +159,17 @@ def _group_query(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
         scores = new.op("Tanh", scores / cap) * cap
     if new.has(_BIAS):
         scores = scores + in_float32(new, new.input(_BIAS))[0]
-    nothing = np.asarray(-np.inf, scores.element)
-    scores = new.op("Where", _allowed(node, new, lengths), scores, nothing)
+    allowed = _allowed(node, new, lengths)
+    weights = _weights(node, new, new.op("Where", allowed, scores, np.asarray(-np.inf, scores.element)), heads)
     size = query.dim(3)
-    result = products.result(new, _weights(node, new, scores, heads), size)
-    return [narrow(merge_heads(new, result, heads * size)), narrow(key), narrow(value)]
+    merged = merge_heads(new, products.result(new, weights, size), heads * size)
+    results: list[Value | None] = [narrow(merged), narrow(key), narrow(value)]
+    if not new.is_output_used(_SHOWN):
+        return results
+    shown = weights
+    if node.attribute("qk_output") == _BEFORE:
+        shown = new.op("Where", allowed, scores, np.zeros((), scores.element))
+    return [*results, narrow(shown if new.has(_BIAS) else lengths.cut(shown, 3))]
 
 
 def _refuse(node: NodeFacts, new: SubgraphBuilder) -> None:
@@ -163,8 +183,8 @@ def _refuse(node: NodeFacts, new: SubgraphBuilder) -> None:
         )
     if new.has(_QUERY_LENGTHS):
         raise NotApplicable("the numbers of queries differ within the batch")
-    if new.is_output_used(3):
-        raise NotApplicable("the scores are used")
+    if new.is_output_used(_SHOWN) and node.attribute("qk_output") not in (_BEFORE, _AFTER):
+        raise NotApplicable("the scores are used, and qk_output does not say which: ONNX Runtime writes none")
 
 
 def _stated(node: NodeFacts, name: str) -> float | None:

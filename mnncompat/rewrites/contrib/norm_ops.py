@@ -106,12 +106,14 @@ def _normalized(new: SubgraphBuilder, x: Value, epsilon: float, scale: Value, bi
 
 def _skip_simplified(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:
     total, epsilon, narrow = _summed(node, new, 3)
-    if new.is_output_used(1):
-        raise NotApplicable("the mean is used, which this normalisation does not have")
     squares = new.reduce("ReduceMean", total * total, [-1])
     value = total / new.op("Sqrt", squares + epsilon) * in_float32(new, new.input(2))[0]
     inverse = _inverse(new, squares, epsilon) if new.is_output_used(2) else None
-    return [narrow(value), None, inverse, narrow(total)]
+    mean = None
+    if new.is_output_used(1):  # which this normalisation does not have: ONNX Runtime's kernel writes zeros
+        zero = np.zeros((), np.float32)
+        mean = new.op("Min", new.op("Max", squares, zero), zero)
+    return [narrow(value), mean, inverse, narrow(total)]
 
 
 def _simplified(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]:

@@ -48,9 +48,8 @@ def convert(  # noqa: PLR0913 - options
     unsafe_fixes: options.Unsafe = False,
     fp16: options.Fp16 = False,
     weight_bits: options.WeightBits = 0,
-    keep_quantized: api_options.KeepQuantized = False,
     exact_gelu: options.ExactGelu = False,
-    external_weights: options.ExternalWeights = False,
+    storage: api_options.StorageOptions = api_options.AS_FLOATS,
     target_version: options.TargetVersion = None,
     optimize_level: options.OptimizeLevel = None,
     backend: RunsOn = None,
@@ -79,25 +78,10 @@ def convert(  # noqa: PLR0913 - options
     """
     reporting, paths = reports.begin(), search.models(models)
     gate = _ran(tolerance, timeout, memory_limit, seed, accept, data, exact_gelu, power)
-    gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, external_weights, require_session)
+    gate = _store(gate, fp16, weight_bits, target_version, optimize_level, recurrent, require_session)
     gate = _rewritten(gate, select, ignore, chosen_head(head, backend, None), unsafe=unsafe_fixes, fix=fix)
-    gate = replace(gate, budget=budget.read(), time=budget.time, keep_quantized=_kept(gate, keep_quantized))
+    gate = replace(storage.applied(gate), budget=budget.read(), time=budget.time)
     _convert_all(paths, device.applied(gate), shape, _Report(reporting, diagnose, output, dry_run), fleet=fleet)
-
-
-def _kept(gate: GateOptions, wanted: bool) -> bool:  # noqa: FBT001 - private
-    """Whether quantised weights stay so; options that exclude it are refused."""
-    if wanted and gate.whole_converter.external_weights:
-        raise UsageError(
-            "--keep-quantized and --external-weights exclude each other",
-            hint="weights of a few bits need a seventh of the space: leave out --external-weights",
-        )
-    if wanted and gate.whole_converter.weight_bits:
-        raise UsageError(
-            "--keep-quantized and --weight-bits exclude each other",
-            hint="--weight-bits rounds every weight anew; --keep-quantized keeps those that the model has rounded",
-        )
-    return wanted
 
 
 class _Report(NamedTuple):
@@ -116,15 +100,12 @@ def _store(
     version: str | None,
     level: int | None,
     recurrent: str,
-    external: bool,  # noqa: FBT001 - private
     session: bool,  # noqa: FBT001 - private
 ) -> GateOptions:
     """How the converter writes the file, and what has to run it."""
     from mnncompat.mnn import ConvertOptions
 
-    converter = ConvertOptions(
-        fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level, external_weights=external
-    )
+    converter = ConvertOptions(fp16=fp16, weight_bits=bits, target_version=version, optimize_level=level)
     return replace(gate, converter=converter, recurrent=recurrent, requires_session=session)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -18,13 +20,13 @@ class ConstantOperand(NodeRewrite):
     """Subtract the negative of a constant that must not become a bias, and give single constants no dimensions.
 
     **What.** Add and Sum of a constant and the result of Conv, Gemm, MatMul or a written-out normalisation, where the
-    constant is no bias, or in a branch or body has one element; operators with a constant of one element as the first
-    and a channel-packed value as the second operand.
+    constant is no bias, or in a branch or body has one element; operators of two operands, one of them a constant of
+    one element in front of a channel-packed value, or of more dimensions than it.
 
     **Why.** MNN folds an added constant into the layer by the number of its elements alone, whatever axis it lies
     along, and before the layer's activation. In a branch or body it takes a value of the graph around it for a vector,
-    and gives a product a third dimension if one element is added. Of packed channels, only the first of each four is
-    combined with a first operand that is a constant with dimensions.
+    and gives a product a third dimension if one element is added. A result has the layout of the operand with more
+    dimensions, or of the first: next to a constant of one element with dimensions, MNN reads packed channels as plain.
 
     **Before and after**::
 
@@ -44,21 +46,29 @@ class ConstantOperand(NodeRewrite):
     code = "MNN842"
     name = "constant-operand"
     summary = "the constant is written so that MNN reads it correctly"
-    op_types = ("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum")
+    op_types = (
+        *("Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod", "Mul"),
+        *("Or", "Pow", "Sub", "Sum", "Xor"),
+    )
 
     def build(self, node: NodeFacts, new: SubgraphBuilder) -> Value:
         """The node with another constant."""
-        one, other = new.input(0), new.input(1)
+        operands = [new.input(0), new.input(1)]
         is_sum = node.node.op_type in ("Add", "Sum")
-        if not is_sum and one.constant is not None and 0 < one.rank <= other.rank and one.constant.size == 1:
-            return new.clone_node(one.constant.reshape(()), other)[0]
-        if not is_sum:
-            raise NotApplicable(f"'{one.name}' has more dimensions than '{other.name}'")
-        if one.constant is not None:
-            one, other = other, one
-        if other.constant is None:
+        place = next((each for each in (0, 1) if operands[each].constant is not None), None)
+        if place is None:
             raise NotApplicable("neither operand is constant")
-        return new.op("Sub", one, -other.constant)
+        constant, other = operands[place].constant, operands[1 - place]
+        assert constant is not None  # noqa: S101 - it was chosen for that
+        if constant.size == 1 and constant.ndim > other.rank:
+            other = new.unsqueeze(other, list(range(constant.ndim - other.rank)))
+            constant = constant.reshape(())
+        if is_sum:
+            return new.op("Sub", other, -constant)
+        if constant.size != 1:
+            raise NotApplicable(f"'{operands[place].name}' has several elements")
+        single = constant.reshape(())
+        return new.clone_node(*((single, other) if place == 0 else (other, single)))[0]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
@@ -104,6 +114,30 @@ def _rewritten_examples() -> tuple[Example, ...]:
             becomes="Conv, Sub",
             w=(6, 2, 1, 1),
             d=(1, 1, 1, 1),
+        ),
+        rewritten(
+            "in front of what follows a pool",
+            """(float[1,2,4,4] x) => (bool[1,2,3] y) { p = MaxPool<kernel_shape=[2,2], strides=[1,1]>(x)
+            s = Slice(p, zero, one, three) q = Squeeze(s, three) y = Greater(d, q) }""",
+            becomes="Greater, MaxPool, Slice, Squeeze",
+            d=(1, 1, 1),
+            zero=np.array([0]),
+            one=np.array([1]),
+            three=np.array([3]),
+        ),
+        rewritten(
+            "of more dimensions",
+            "(float[1,2,4,3] x) => (float[1,1,6,4,3] y) { c = Conv(x, w) y = Sub(c, d) }",
+            becomes="Conv, Sub, Unsqueeze",
+            w=(6, 2, 1, 1),
+            d=(1, 1, 1, 1, 1),
+        ),
+        rewritten(
+            "of more dimensions, added",
+            "(float[1,2,4,3] x) => (float[1,1,6,4,3] y) { c = Conv(x, w) y = Add(d, c) }",
+            becomes="Conv, Sub, Unsqueeze",
+            w=(6, 2, 1, 1),
+            d=(1, 1, 1, 1, 1),
         ),
         rewritten(
             "behind a norm",

@@ -1,29 +1,15 @@
-"""Relations of constants next to convolutions and products that MNN treats as a bias, or reads in another layout."""
+"""Relations of constants next to convolutions and products that MNN treats as a bias."""
 
 from __future__ import annotations
 
 from onnx import NodeProto
 
-from mnncompat.graph.operator_traits import ARITHMETIC, CONVOLUTIONS, MATRIX_PRODUCTS, POOLS, RESHAPES
+from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS
 from mnncompat.graph.protos import Dim, attribute
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.registry import relation
 
 _FOLDED_ACTIVATIONS = ("Relu", "Clip")
-
-# Operators that compute channel-packed values in MNN, and operators whose result has the layout of their operands.
-_PACKED = frozenset(
-    (
-        *(*CONVOLUTIONS, *POOLS, "GlobalAveragePool", "GlobalMaxPool", "Resize"),
-        *("BatchNormalization", "InstanceNormalization"),
-    )
-)
-_KEEP_LAYOUT = frozenset(
-    (
-        *(*ARITHMETIC, *RESHAPES, "Abs", "Clip", "Concat", "Dropout", "Elu", "Exp", "HardSigmoid", "HardSwish"),
-        *("Identity", "LeakyRelu", "Neg", "Relu", "Sigmoid", "Sqrt", "Tanh"),
-    )
-)
 
 
 @relation(
@@ -136,46 +122,6 @@ def _lies_across(facts: NodeFacts, constant: tuple[Dim, ...], result: str) -> bo
     if shape is None or not shape or not isinstance(shape[-1], int):
         return None if _count(constant) > 1 and constant[-1] == 1 else False
     return _count(constant) == shape[-1] and shape[-1] > 1 and constant[-1] != shape[-1]
-
-
-@relation(
-    holds=(
-        "(float[1,1,2,2] x, float[1,1,1,1] w) => (float[1,1,2,2] y) <float[1,1,1,1] s = {2.0}> { c = Conv(x, w) y"
-        " = Mul(s, c) }"
-    ),
-    fails="(float[1,1,2,2] x) => (float[1,1,2,2] y) <float[1,1,1,1] s = {2.0}> { y = Mul(s, x) }",
-)
-def single_constant_precedes_packed_value(facts: NodeFacts) -> bool | None:
-    """Operand 0 is a constant of one element and of the result's rank, operand 1 a channel-packed (NC4HW4) value.
-
-    The value may have changed its shape since it was packed: after Flatten it is still packed. If it has no axes longer
-    than 1 but the channels, MNN reads the constant correctly.
-    """
-    found = _constant_and_other(facts, 0)
-    if found is None or _count(found[0]) != 1:
-        return False
-    shape = facts.shape(facts.node.input[1])
-    if len(found[0]) != len("NCHW") and (shape is None or len(shape) < len("NC") or len(found[0]) != len(shape)):
-        return False
-    if shape is not None and all(dim == 1 for axis, dim in enumerate(shape) if axis != 1):
-        return False
-    return _is_packed(facts, facts.node.input[1])
-
-
-def _is_packed(facts: NodeFacts, name: str) -> bool:
-    """Convolutions, pools and their like compute channel-packed values; elementwise operators keep the layout."""
-    pending, seen = [name], set[str]()
-    while pending:
-        name = pending.pop()
-        node = facts.view.producer(name)
-        if name in seen or (node is not None and node.op_type in _PACKED):
-            continue
-        seen.add(name)
-        if node is None or node.op_type not in _KEEP_LAYOUT:
-            return False
-        operands = node.input[:1] if node.op_type in ("Reshape", "Clip", "Dropout") else node.input
-        pending.extend(operand for operand in operands if operand and not facts.is_constant(operand))
-    return True
 
 
 def _constant_and_other(facts: NodeFacts, position: int) -> tuple[tuple[Dim, ...], NodeProto] | None:

@@ -75,6 +75,7 @@ class ConstantOperand(NodeRewrite):
         """Constants after Conv, its activation, Gemm and MatMul, and as first operands; and a bias."""
         return (
             *_rewritten_examples(),
+            *_single_examples(),
             unchanged(
                 "a bias",
                 "(float[1,2,4,3] x) => (float[1,3,4,3] y) { c = Conv(x, w) y = Add(c, d) }",
@@ -85,7 +86,7 @@ class ConstantOperand(NodeRewrite):
 
 
 def _rewritten_examples() -> tuple[Example, ...]:
-    """Constants after Conv, its activation, MatMul and a norm, and as first operands."""
+    """Constants after Conv, its activation, MatMul and a norm."""
     return (
         rewritten(
             "width as many as channels",
@@ -108,6 +109,21 @@ def _rewritten_examples() -> tuple[Example, ...]:
             w=(4, 3),
             d=(3, 1),
         ),
+        rewritten(
+            "behind a norm",
+            """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
+            u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
+            s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
+            becomes="Add, Div, Mul, Pow, 2 ReduceMean, Sqrt, 2 Sub",
+            c=(3, 1, 1),
+            b=(3,),
+        ),
+    )
+
+
+def _single_examples() -> tuple[Example, ...]:
+    """Constants of one element beside packed channels: in front, and of more dimensions."""
+    return (
         rewritten(
             "in front",
             "(float[1,2,4,3] x) => (float[1,6,4,3] y) { c = Conv(x, w) y = Sub(d, c) }",
@@ -138,14 +154,5 @@ def _rewritten_examples() -> tuple[Example, ...]:
             becomes="Conv, Sub, Unsqueeze",
             w=(6, 2, 1, 1),
             d=(1, 1, 1, 1, 1),
-        ),
-        rewritten(
-            "behind a norm",
-            """(float[2,3,4,3] x) => (float[2,3,4,3] y) <float e = {0.1}, float two = {2.0}> {
-            u = ReduceMean<axes=[1]>(x) v = Sub(x, u) p = Pow(v, two) m = ReduceMean<axes=[1]>(p) a = Add(m, e)
-            s = Sqrt(a) n = Div(v, s) q = Mul(n, c) y = Add(q, b) }""",
-            becomes="Add, Div, Mul, Pow, 2 ReduceMean, Sqrt, 2 Sub",
-            c=(3, 1, 1),
-            b=(3,),
         ),
     )

@@ -6,7 +6,6 @@ A reference that is absolute, leaves the model's folder, or goes through a link 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -16,8 +15,8 @@ from onnx import ModelProto, TensorProto
 from mnncompat.errors import ModelError
 from mnncompat.graph import payloads
 from mnncompat.graph.payloads import DataFile, Payload, is_external, payload_of
+from mnncompat.graph.stored_sizes import raw_bytes
 from mnncompat.graph.stored_tensors import dense_tensors, tensors
-from mnncompat.graph.tensor_values import element_dtype
 
 Reference = list[tuple[str, str]]
 """Entries of `TensorProto.external_data`: location, offset, length."""
@@ -64,11 +63,7 @@ class ExternalFiles:
             self.found[location] = self._located(location, what)
             self._sizes[location] = self.found[location].stat().st_size
         file = self.found[location]
-        stored = _stored_bytes(tensor)
-        length = _number(entries, "length", what)
-        if "length" in entries and length < stored:
-            raise ModelError(f"{what} has {length} bytes, and its shape needs {stored}", hint=_REEXPORT)
-        if self._sizes[location] < _number(entries, "offset", what) + max(length, stored):
+        if self._sizes[location] < _number(entries, "offset", what) + _length(tensor, entries, what):
             raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
         return file
 
@@ -100,7 +95,7 @@ class ExternalFiles:
         except (OSError, ValueError, OverflowError) as error:
             raise ModelError(f"{what} cannot be read: {file}: {error}", hint=_REEXPORT) from error
         rest = max(0, (0 if data is None else data.size) - offset)
-        length = _number(entries, "length", what) if "length" in entries else rest
+        length = _length(tensor, entries, what)
         if length > rest:
             raise ModelError(f"{what} is not complete: {file} is too short", hint="copy the data file again")
         return data, offset, length
@@ -163,14 +158,16 @@ def _entries(tensor: TensorProto, what: str) -> dict[str, str]:
     return entries
 
 
-def _stored_bytes(tensor: TensorProto) -> int:
-    """Size in bytes that shape and element type imply; 0 where a byte holds several elements, or nothing is known."""
-    try:
-        element = element_dtype(tensor.data_type)
-    except KeyError:
-        return 0
-    packed = element.name in ("int4", "uint4", "float4_e2m1fn", "int2", "uint2")
-    return 0 if packed else max(0, math.prod(tensor.dims)) * element.itemsize
+def _length(tensor: TensorProto, entries: dict[str, str], what: str) -> int:
+    """Bytes of a tensor in its file; as for ONNX Runtime, a length of 0 says as little as none."""
+    stored, length = raw_bytes(tensor), _number(entries, "length", what)
+    if tensor.data_type == TensorProto.STRING:
+        raise ModelError(f"{what} are strings, which cannot be stored in a file", hint=_REEXPORT)
+    if stored is None:
+        return length  # of no type that ONNX has: `mnncompat.graph.wellformed` refuses it
+    if length not in (0, stored):
+        raise ModelError(f"{what} has {length} bytes, and its shape needs {stored}", hint=_REEXPORT)
+    return stored
 
 
 def _number(entries: dict[str, str], key: str, what: str) -> int:

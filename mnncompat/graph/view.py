@@ -167,7 +167,8 @@ class GraphView:
         return {} if isinstance(self.graph, FunctionProto) else {t.name: t for t in self.graph.initializer}
 
     @cached_property
-    def _values(self) -> dict[str, ValueInfoProto]:
+    def values(self) -> dict[str, ValueInfoProto]:
+        """What is declared or inferred of the values of this graph, not those of outer ones."""
         found: dict[str, ValueInfoProto] = {}
         for graph in (self.graph, self.inferred_graph):
             if graph is None:
@@ -235,7 +236,7 @@ class GraphView:
             tensor = self.tensor(name)
             if tensor is not None:
                 return int(tensor.data_type), tuple(tensor.dims)
-        value = self._values.get(name)
+        value = self.values.get(name)
         dtype, shape = (None, None) if value is None else type_of(value)
         if self.parent is None or index is not None or None not in (dtype, shape):
             return dtype, shape

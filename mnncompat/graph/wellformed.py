@@ -25,6 +25,7 @@ from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
 from mnncompat.graph.payloads import is_external, is_raw, stored_in
 from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset, plain_attributes
+from mnncompat.graph.stored_sizes import STORED_IN
 from mnncompat.graph.validation import all_graphs, all_nodes
 
 _REEXPORT = "export the model again, or fetch it again if it was downloaded"
@@ -36,28 +37,6 @@ _MOST_DENSE = 2**31
 """Elements of a sparse tensor; ONNX Runtime writes it out when it loads the model."""
 _MOST_INLINED = 500_000
 """Nodes that calls of local functions may come to; ONNX's inference and ONNX Runtime visit each of them."""
-_STORED_IN: dict[int, tuple[str, int]] = {
-    TensorProto.FLOAT: ("float_data", 32),
-    TensorProto.UINT8: ("int32_data", 8),
-    TensorProto.INT8: ("int32_data", 8),
-    TensorProto.UINT16: ("int32_data", 16),
-    TensorProto.INT16: ("int32_data", 16),
-    TensorProto.INT32: ("int32_data", 32),
-    TensorProto.INT64: ("int64_data", 64),
-    TensorProto.STRING: ("string_data", 0),
-    TensorProto.BOOL: ("int32_data", 8),
-    TensorProto.FLOAT16: ("int32_data", 16),
-    TensorProto.DOUBLE: ("double_data", 64),
-    TensorProto.UINT32: ("uint64_data", 32),
-    TensorProto.UINT64: ("uint64_data", 64),
-    TensorProto.COMPLEX64: ("float_data", 64),
-    TensorProto.COMPLEX128: ("double_data", 128),
-    TensorProto.BFLOAT16: ("int32_data", 16),
-}
-"""Element type -> the field that holds elements which are no raw bytes, and bits of an element in raw bytes."""
-_STORED_IN |= dict.fromkeys(range(17, 21), ("int32_data", 8))  # float8, four kinds
-_STORED_IN |= dict.fromkeys((21, 22, 23), ("int32_data", 4))  # uint4, int4, float4
-_STORED_IN |= {24: ("int32_data", 8), 25: ("int32_data", 2), 26: ("int32_data", 2)}  # float8e8m0, uint2, int2
 _MESSAGES = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR, AttributeProto.TYPE_PROTO)
 
 
@@ -220,7 +199,7 @@ def require_tensor(tensor: TensorProto, where: str) -> None:
     Raises:
         ModelError: They do not fit together; the message begins with `where`.
     """
-    if tensor.data_type not in _STORED_IN:
+    if tensor.data_type not in STORED_IN:
         raise ModelError(f"{where} is of no type that ONNX has ({tensor.data_type})", hint=_REEXPORT)
     dims = tuple(tensor.dims)
     if any(dim < 0 for dim in dims) or len(dims) > _MOST_AXES:
@@ -228,7 +207,7 @@ def require_tensor(tensor: TensorProto, where: str) -> None:
         raise ModelError(f"{where} has impossible dimensions: {shown}", hint=_REEXPORT)
     if is_external(tensor):
         return
-    field, bits = _STORED_IN[tensor.data_type]
+    field, bits = STORED_IN[tensor.data_type]
     elements = prod(dims)
     if is_raw(tensor):
         wanted, found, unit = -(-elements * bits // 8), stored_in(tensor, "raw_data"), "bytes"
@@ -276,7 +255,7 @@ def require_types(graph: GraphProto, name: str) -> None:
     """
     for value in (*graph.input, *graph.output, *graph.value_info):
         kind = _element_type(value.type)
-        if kind and kind not in _STORED_IN:
+        if kind and kind not in STORED_IN:
             raise ModelError(f"{name}: '{value.name}' is declared of no type that ONNX has ({kind})", hint=_REEXPORT)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import TensorProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.tensor_values import array_tensor
@@ -14,6 +14,7 @@ from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
 
 if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
     from mnncompat.support.node_facts import NodeFacts
 
 _MOST_READ = 1024
@@ -27,15 +28,38 @@ def why_invalid(node: NodeFacts) -> str | None:
         node: A node; nothing is said about operators that are not ONNX's.
 
     Returns:
-        The objection; None if there is none, or if the type of a value that it reads is not known.
+        The objection, also to what is declared of its results; None if there is none, or if nothing is known of the
+        type of a value that it reads and those of the others are as the operator's schema has them.
     """
-    proto, view = node.node, node.view
+    proto = node.node
     if not is_onnx(proto):
         return None
     try:
-        onnx.defs.get_schema(proto.op_type, node.opset, "")
+        schema = onnx.defs.get_schema(proto.op_type, node.opset, "")
     except onnx.defs.SchemaError:
         return f"opset {node.opset} has no operator {proto.op_type}"
+    return _wrong_type(node, schema) or _objection(node)
+
+
+def _wrong_type(node: NodeFacts, schema: onnx.defs.OpSchema) -> str | None:
+    """The first operand of an element type that the operator does not take there, or not beside the others."""
+    variables: dict[str, tuple[int, str]] = {}
+    for position, name in enumerate(node.node.input):
+        formal = schema.inputs[min(position, len(schema.inputs) - 1)]
+        dtype = node.view.dtype(name) if name else None
+        if dtype is None:
+            continue
+        stated = TensorProto.DataType.Name(dtype).lower()
+        if not any(f"tensor({stated})" in each for each in formal.types):
+            return f"operand {position} '{name}' is of type {stated}, which '{formal.name}' cannot be"
+        first, other = variables.setdefault(formal.type_str, (position, stated))
+        if other != stated and formal.is_homogeneous:
+            return f"operand {position} '{name}' is of type {stated}, and operand {first} of type {other}"
+    return None
+
+
+def _objection(node: NodeFacts) -> str | None:
+    proto, view = node.node, node.view
     inner = [name for _, graph in subgraphs(proto) for name in captured(graph)]
     graph = onnx.GraphProto(name="node", node=[proto])
     for name in dict.fromkeys(filter(None, (*proto.input, *inner))):
@@ -45,13 +69,27 @@ def why_invalid(node: NodeFacts) -> str | None:
             return f"operand '{name}': {error}"
         if constant is not None and constant.size <= _MOST_READ:
             graph.initializer.append(array_tensor(np.asarray(constant), name))
-        elif dtype := view.dtype(name):
-            graph.input.append(helper.make_tensor_value_info(name, dtype, view.shape(name)))
+        elif (declared := _declared(view, name)) is not None:
+            graph.input.append(declared)
         else:
             return None
+    graph.output.extend(filter(None, (_declared(view, name) for name in filter(None, proto.output))))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", node.opset)])
     try:
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
         return " ".join(str(error).split())
     return None
+
+
+def _declared(view: GraphView, name: str) -> ValueInfoProto | None:
+    """What is known of a value: a tensor, or a sequence, an optional or a map as it is declared."""
+    dtype, shape = view.typed(name)
+    if dtype is not None:
+        return helper.make_tensor_value_info(name, dtype, shape)
+    scope: GraphView | None = view
+    while scope is not None and name not in scope.values:
+        scope = scope.parent
+    declared = None if scope is None else scope.values[name]
+    stated = None if declared is None else declared.type.WhichOneof("value")
+    return declared if stated not in (None, "tensor_type") else None

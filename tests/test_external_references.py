@@ -21,6 +21,7 @@ from mnncompat.cli import main
 from mnncompat.errors import ModelError
 from mnncompat.graph.model_file import load, save
 from mnncompat.graph.stored_tensors import tensors
+from mnncompat.inference.model_view import view_model
 
 SECRET = np.arange(1, 65, dtype=np.float32) * 1.2345
 
@@ -259,6 +260,16 @@ def fewer(_folder: Path) -> TensorProto:
     return external("w.bin", length="8")
 
 
+def more(_folder: Path) -> TensorProto:
+    return external("w.bin", length="255")
+
+
+def strings(_folder: Path) -> TensorProto:
+    tensor = external("w.bin")
+    tensor.data_type = TensorProto.STRING
+    return tensor
+
+
 def no_number(_folder: Path) -> TensorProto:
     return external("w.bin", length="many")
 
@@ -291,6 +302,8 @@ STRANGE: dict[Callable[[Path], TensorProto], str] = {
     far_beyond: "malformed offset",
     below: "malformed offset",
     fewer: "its shape needs 256",
+    more: "its shape needs 256",
+    strings: "cannot be stored in a file",
     no_number: "malformed length",
     pipe: "is not a regular file",
     zeros: "is not a regular file|is a link out",
@@ -308,6 +321,27 @@ def test_strange_references_are_refused(
     (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(ModelError, match=f"{STRANGE[make]}|{REFUSED.partition('|')[2]}"):
         load(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(("offset", "length"), [("0", None), ("8", None), ("0", "0"), ("256", "256")])
+def test_a_shape_says_how_much_of_a_file_is_read(offset: str, length: str | None, tmp_path: Path) -> None:
+    """As for ONNX Runtime: a length may be left out, and 0 says as little."""
+    entries = {"offset": offset} | ({} if length is None else {"length": length})
+    proto = model()
+    numbers = np.arange(200, dtype=np.float32)
+    (tmp_path / "w.bin").write_bytes(numbers.tobytes())
+    in_initializer(proto, external("w.bin", **entries))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    first = int(offset) // 4
+    expected = numbers[first : first + 64].reshape(external("w.bin").dims)
+    read = load(path)
+    view = view_model(read).main
+    for _ in range(2):
+        name = next(each.name for each in read.skeleton.graph.initializer)
+        assert np.array_equal(np.asarray(view.stored_value(name)), expected)
+        read.load_weights()
+    assert numpy_helper.to_array(read.proto.graph.initializer[0]).tolist() == expected.tolist()
 
 
 def test_a_reference_of_a_tensor_that_is_inline_counts_too(tmp_path: Path) -> None:

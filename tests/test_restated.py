@@ -56,6 +56,19 @@ def other_fields_of_a_constant(model: ModelProto) -> None:
     model.graph.node[0].attribute[0].ints.append(4)
 
 
+def tensor_of_a_constant_that_says_floats(model: ModelProto) -> None:
+    """ONNX Runtime takes the numbers, of which there are none; broadcasting needs one."""
+    held = model.graph.node[0].attribute[0]
+    held.type = AttributeProto.FLOAT
+
+
+def name_of_another_type(model: ModelProto) -> None:
+    held = model.graph.node[0].attribute[0]
+    held.Clear()
+    held.name, held.type = "value", AttributeProto.FLOATS
+    held.floats.extend([1.5, 2.5])
+
+
 def reference_outside_of_a_function(model: ModelProto) -> None:
     model.graph.node[0].attribute[0].ref_attr_name = "value"
 
@@ -90,6 +103,8 @@ def malformed_initializer_that_a_branch_shadows(model: ModelProto) -> None:
         (another_constant, True),
         (operand_of_a_constant, True),
         (other_fields_of_a_constant, True),
+        (tensor_of_a_constant_that_says_floats, True),
+        (name_of_another_type, True),
         (reference_outside_of_a_function, True),
         (segment_of_a_tensor, False),
         (function_that_nothing_calls, False),
@@ -116,6 +131,17 @@ def test_a_value_that_is_stated_twice_is_reported_and_fixed() -> None:
     result = mnncompat.fix(model)
     assert [each.rewrite for each in result.applied] == ["single-values"]
     assert computed(result.model.proto) == pytest.approx([5.0, 5.0])
+    assert mnncompat.check(result.model.proto).diagnostics == ()
+
+
+@pytest.mark.parametrize("change", [tensor_of_a_constant_that_says_floats, name_of_another_type])
+def test_a_constant_of_which_mnn_takes_something_else_is_reported_and_fixed(change: Change) -> None:
+    model = adding(constant=True)
+    change(model)
+    assert [each.code for each in mnncompat.check(model).diagnostics] == ["MNN047"]
+    result = mnncompat.fix(model)
+    assert [each.rewrite for each in result.applied] == ["single-values"]
+    assert computed(result.model.proto) == pytest.approx(computed(model))
     assert mnncompat.check(result.model.proto).diagnostics == ()
 
 

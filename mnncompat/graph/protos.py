@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Dim = int | str | None
-"""A dimension: its size, its symbol, or None if nothing is known."""
+"""A dimension: its size, its symbol, or None if nothing is known; a negative size means nothing."""
 
 GraphAddress = tuple[tuple[int, str], ...]
 """Where a graph is: (node index, attribute name) from the main graph, ``()``, downwards."""
@@ -161,6 +161,6 @@ def qualified_op(node: NodeProto) -> str:
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
     size = dim.dim_value
-    if size or dim.HasField("dim_value"):
+    if size > 0 or (size == 0 and dim.HasField("dim_value")):
         return int(size)
     return dim.dim_param or None

@@ -4,6 +4,9 @@ ONNX Runtime takes the last of several initializers of one name, and makes initi
 which it reads the value alone. It drops initializers that nothing reads, and looks at no segments of tensors. Where
 there is no function, attributes refer to none: it takes their values. MNN takes the first of several initializers or
 constants: where they differ, `Model.restated` names the value.
+
+Of a `Constant` ONNX Runtime takes what the type of its attribute says, whatever the attribute is called, and whatever
+else it holds; MNN goes by the name.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ def is_settled(proto: ModelProto) -> bool:
     """Whether `settle` would leave a model as it is."""
     return not (
         any(_repeated(graph) for graph in all_graphs(proto.graph))
-        or any(node.input or any(_others(node)) for node in _constants(proto))
+        or any(node.input or not states_once(node) for node in _constants(proto))
         or any(_references(proto))
         or any(tensor.HasField("segment") for tensor in tensors(proto))
         or any(_is_malformed(tensor) for graph in all_graphs(proto.graph) for tensor in graph.initializer)
@@ -47,13 +50,11 @@ def settle(proto: ModelProto) -> tuple[str, ...]:
         attribute.ClearField("ref_attr_name")
     for tensor in tensors(proto):
         tensor.ClearField("segment")
-    for node in _constants(proto):
-        del node.input[:]
-        for attribute, field in list(_others(node)):
-            attribute.ClearField(field)
+    otherwise = [name for node in _constants(proto) for name in _settle_constant(node)]
     for graph in all_graphs(proto.graph):
         _drop_unread(graph)
-    return tuple(name for graph in all_graphs(proto.graph) for name in _keep_last(graph, _repeated(graph)))
+    repeated = (name for graph in all_graphs(proto.graph) for name in _keep_last(graph, _repeated(graph)))
+    return tuple(dict.fromkeys((*otherwise, *repeated)))
 
 
 def _references(proto: ModelProto) -> Iterator[AttributeProto]:
@@ -72,8 +73,38 @@ def _is_constant(node: NodeProto) -> bool:
 
 
 def states_once(node: NodeProto) -> bool:
-    """Whether each attribute of a node holds no value beside that of its type."""
-    return not any(_others(node))
+    """Whether each attribute of a Constant holds no value beside that of its type, and is called after it."""
+    return not any(_others(node)) and _right_name(node) is None
+
+
+_NAMES: dict[int, str] = {
+    AttributeProto.FLOAT: "value_float",
+    AttributeProto.INT: "value_int",
+    AttributeProto.STRING: "value_string",
+    AttributeProto.FLOATS: "value_floats",
+    AttributeProto.INTS: "value_ints",
+    AttributeProto.STRINGS: "value_strings",
+}
+"""What the attribute of a Constant is called whose value is no tensor."""
+
+
+def _right_name(node: NodeProto) -> str | None:
+    """What the only attribute of a Constant has to be called; None if it is called that."""
+    stated = node.attribute[0] if len(node.attribute) == 1 and not node.attribute[0].ref_attr_name else None
+    name = None if stated is None else _NAMES.get(stated.type)
+    return name if stated is not None and name != stated.name else None
+
+
+def _settle_constant(node: NodeProto) -> list[str]:
+    """Keep what the type of a Constant's attribute says, in place; the name of the value if it was not called that."""
+    del node.input[:]
+    for attribute, field in list(_others(node)):
+        attribute.ClearField(field)
+    name = _right_name(node)
+    if name is None:
+        return []
+    node.attribute[0].name = name
+    return [_name(node)] if _name(node) else []
 
 
 def _others(node: NodeProto) -> Iterator[tuple[AttributeProto, Any]]:
@@ -81,7 +112,7 @@ def _others(node: NodeProto) -> Iterator[tuple[AttributeProto, Any]]:
     for attribute in node.attribute:
         own = ATTRIBUTE_FIELDS.get(attribute.type)
         held = [field.name for field, _ in attribute.ListFields() if field.name in ATTRIBUTE_FIELDS.values()]
-        if own in held and not attribute.ref_attr_name:
+        if (own in held or attribute.type in _NAMES) and not attribute.ref_attr_name:
             yield from ((attribute, name) for name in held if name != own)
 
 

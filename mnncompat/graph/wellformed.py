@@ -129,7 +129,7 @@ def _require_same_results(node: NodeProto, name: str) -> None:
             )
 
 
-def _domain(node: NodeProto) -> str:
+def _domain(node: NodeProto | FunctionProto) -> str:
     return "" if node.domain in ONNX_DOMAINS else node.domain
 
 
@@ -271,18 +271,18 @@ def _require_finite_calls(proto: ModelProto, name: str) -> None:
     """Local functions must not call themselves, and must not come to too many nodes where they are called."""
     if not proto.functions:
         return
-    bodies = {(function.domain, function.name): function for function in proto.functions}
+    bodies = {(_domain(function), function.name): function for function in proto.functions}
     if len(bodies) < len(proto.functions):
-        counted = Counter((function.domain, function.name) for function in proto.functions)
+        counted = Counter((_domain(function), function.name) for function in proto.functions)
         twice = counted.most_common(1)[0][0][1]
         raise ModelError(f"{name}: two functions are called '{twice}'", hint="give each function a name of its own")
     calls = {
-        key: [(node.domain, node.op_type) for node in all_nodes(function.node)] for key, function in bodies.items()
+        key: [(_domain(node), node.op_type) for node in all_nodes(function.node)] for key, function in bodies.items()
     }
     sizes: dict[tuple[str, str], int] = {}
     for key in _callees_first(calls, name):
         sizes[key] = sum(sizes.get(each, 1) for each in calls[key])
-    total = sum(sizes.get((node.domain, node.op_type), 1) for node in all_nodes(proto.graph.node))
+    total = sum(sizes.get((_domain(node), node.op_type), 1) for node in all_nodes(proto.graph.node))
     if total > _MOST_INLINED and total > sum(map(len, calls.values())):
         raise ModelError(
             f"{name}: with its functions written where they are called it has more than {_MOST_INLINED} nodes",

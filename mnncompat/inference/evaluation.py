@@ -115,6 +115,36 @@ def evaluate(
     return np.asarray(result)
 
 
+def why_not_computed(node: NodeProto, operands: Sequence[NDArray[Any] | None], opset: int) -> str | None:
+    """What ONNX's reference evaluator objects to in a node of ONNX's own domain, for some values of its operands.
+
+    Args:
+        node: The node; it holds no graphs.
+        operands: Values in the order of its operands, None for those that are left out.
+        opset: Of ONNX's own operators.
+
+    Returns:
+        The objection, in one line; None if it computes the node, if it has no such operator, or if the result may be
+        too large to be computed.
+    """
+    from onnx.reference import ReferenceEvaluator
+    from onnx.reference.op_run import RuntimeImplementationError
+
+    alone = GraphProto(name="evaluated", node=[node])
+    alone.output.extend(onnx.ValueInfoProto(name=name) for name in filter(None, node.output))
+    model = onnx.helper.make_model(alone, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    try:
+        with np.errstate(all="ignore"):
+            _require_bounded(node, operands, opset)
+            (step,) = ReferenceEvaluator(model).rt_nodes_
+            step.run(*operands)
+    except (_TooLarge, MemoryError, NotImplementedError, RuntimeImplementationError):
+        return None
+    except Exception as error:  # noqa: BLE001 - operators are numpy code, and may raise anything
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
+
+
 def stored_array(tensor: TensorProto) -> NDArray[Any] | None:
     """The value of a stored tensor; None if its data do not fill its dimensions, or are not in the model."""
     try:

@@ -19,6 +19,7 @@ from mnncompat.inference.attention_shapes import ATTENTION_SHAPES
 from mnncompat.inference.foreign_calls import Call, Result, ShapeFunction, like, over, times
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, ML_DOMAIN, STAND_IN_DOMAIN
 from mnncompat.inference.ml_shapes import ML_SHAPES
+from mnncompat.inference.negative_sizes import GUARD, known_sizes
 
 _REGISTERED: set[str] = set()
 _BYTES = (TensorProto.INT8, TensorProto.UINT8)
@@ -170,6 +171,7 @@ SHAPE_FUNCTIONS: dict[tuple[str, str], ShapeFunction] = {
     ("", "SimplifiedLayerNormalization"): _simplified,
     **{(CONTRIB_DOMAIN, op): function for op, function in _CONTRIB.items()},
     **{(ML_DOMAIN, op): function for op, function in ML_SHAPES.items()},
+    (STAND_IN_DOMAIN, GUARD): known_sizes,
 }
 """By domain and op type."""
 

@@ -18,6 +18,7 @@ from mnncompat.inference.contrib_op_types import known_type_nodes, without_extra
 from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN, STAND_IN_DOMAIN
 from mnncompat.inference.inferred_values import InferredValues
+from mnncompat.inference.negative_sizes import PROPAGATES, forget_declared, guard_slices, unguard_slices
 from mnncompat.inference.reshape_targets import resolve_targets
 from mnncompat.inference.untyped_operands import infer_with_types, needs_types
 
@@ -31,10 +32,6 @@ _MOST_FOLLOWED = 4_000_000
 _MOST_COPIED = 20_000_000
 """Nested graphs times nodes around them: inference takes 0.1 us for each."""
 _MOST_AXES = 64
-# Operators whose results ONNX's inference computes, where it knows the operands.
-_PROPAGATES = frozenset(
-    ("Add", "Cast", "Concat", "Constant", "Gather", "Mul", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze")
-)
 _MOST_BYTES_COPIED = 1 << 24
 """Bytes of a graph that is copied with its weights, to drop them from the copy."""
 _SIZE_TYPES = (TensorProto.INT32, TensorProto.INT64)
@@ -51,14 +48,21 @@ def infer(proto: ModelProto) -> ModelProto | None:
 
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
+
+    Raises:
+        ModelError: A Slice reads a value of which a negative number of elements was inferred.
     """
     kinds = _kinds(proto)
     skeleton = _skeleton(proto, kinds)
     asked = skeleton.SerializeToString()
     if asked not in _ANSWERS:
-        if needs_types(kinds):
-            again = lambda: _inferred(proto, skeleton, kinds, skeleton.SerializeToString())  # noqa: E731
-            found = infer_with_types(skeleton, again)
+        is_guarded = _has_slices(proto, kinds) and guard_slices(skeleton)
+        if forget_declared(skeleton, asked) or is_guarded or needs_types(kinds):
+
+            def again() -> ModelProto | None:
+                return _inferred(proto, skeleton, kinds, skeleton.SerializeToString())
+
+            found = infer_with_types(skeleton, again) if needs_types(kinds) else again()
         else:
             found = _inferred(proto, skeleton, kinds, asked)
         while len(_ANSWERS) >= _KEPT:
@@ -77,6 +81,10 @@ def _kinds(proto: ModelProto) -> Kinds:
     return {(node.domain, node.op_type) for node in all_nodes(proto.graph.node)}
 
 
+def _has_slices(proto: ModelProto, kinds: Kinds) -> bool:
+    return any(op == "Slice" for _, op in kinds) or bool(proto.functions)
+
+
 def _inferred(proto: ModelProto, skeleton: ModelProto, kinds: Kinds, asked: bytes) -> ModelProto | None:
     if any(domain == CONTRIB_DOMAIN for domain, _ in kinds):  # others stand in for its operators
         kinds = _kinds(skeleton)
@@ -86,6 +94,8 @@ def _inferred(proto: ModelProto, skeleton: ModelProto, kinds: Kinds, asked: byte
         if inferred is None or not _resolve(skeleton, inferred):
             break
         inferred = _infer(skeleton, skeleton.SerializeToString(), lengthens=lengthens) or inferred
+    if inferred is not None:
+        unguard_slices(inferred)
     if inferred is not None and len(inferred.graph.node) > len(proto.graph.node):
         nodes = without_extras(inferred.graph.node)
         del inferred.graph.node[:]
@@ -179,7 +189,7 @@ def _has_long_values(graph: GraphProto, *, lengthens: bool) -> bool:
     for node in all_nodes(graph.node):
         if node.op_type in _GROWS and _is_enormous(node, stored, constants):
             return True
-        if not is_onnx(node) or node.op_type not in _PROPAGATES:
+        if not is_onnx(node) or node.op_type not in PROPAGATES:
             continue
         operands = [lengths.get(name, 0) for name in node.input]
         length = sum(operands) if node.op_type == "Concat" else max((_MOST_AXES, *operands))
@@ -203,7 +213,7 @@ def _are_many(graph: GraphProto, given: Mapping[str, int]) -> bool:
     """True if the values that are computed from given ones alone have too many elements together."""
     lengths, total = dict(given), 0
     for node in graph.node:
-        if node.op_type not in _PROPAGATES or not node.input or not lengths.keys() >= {*node.input}:
+        if node.op_type not in PROPAGATES or not node.input or not lengths.keys() >= {*node.input}:
             continue
         operands = [lengths[name] for name in node.input]
         length = sum(operands) if node.op_type == "Concat" else max(operands)

@@ -72,6 +72,35 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         EINSUM,
         "100 operands",
     ),
+    "sizes of floats": (
+        18,
+        """(float[4] x) => (float[2] y) <float[3] n = {3.0e38, 2.0, 0.0}> { y, b, c = Split<axis=0>(x, n) }""",
+        "operand 1 'n' is of type float",
+    ),
+    "a result that is declared of another rank": (
+        19,
+        """(float[1,1,2,2] x) => (float[3,4,5] y) <float[4] s = {1.0, 1.0, 2.3, 2.9}>
+        { y = Resize<coordinate_transformation_mode="half_pixel_symmetric", mode="linear">(x, , s) }""",
+        "Inferred shape and existing shape differ in rank",
+    ),
+    "a scale that is none": (
+        19,
+        """(float[1,1,4,4] x) => (float[N,C,H,W] y) <float[4] s = {1.0, 1.0, -1.0, 2.0}>
+        { y = Resize<coordinate_transformation_mode="half_pixel_symmetric", mode="linear">(x, , s) }""",
+        "axis 2 is scaled by -1",
+    ),
+    "scales in rows": (
+        13,
+        """(float[1,1,4,4] x, float[1,1,2,2] s) => (float[1,1,8,8] y)
+        { y = Resize<coordinate_transformation_mode="half_pixel_symmetric", mode="linear">(x, , s) }""",
+        "operand 2 has the shape [1, 1, 2, 2]",
+    ),
+    "a scale of another shape": (
+        23,
+        """(float[2,3,8,5] x) => (float[2,3,8,5] y) <float[3,4,1] w = {1,1,1,1,1,1,1,1,1,1,1,1}>
+        { y = RMSNormalization<axis=1>(x, w) }""",
+        "ONNX's reference evaluator cannot compute the node: ValueError",
+    ),
 }
 
 
@@ -118,6 +147,61 @@ def test_an_operand_of_a_type_that_nobody_knows(op: str) -> None:
     assert "b" in known
     assert "c" in known
     assert mnncompat.check(model).nodes == 4
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "MaxPool<kernel_shape=[9,9]>(x)",
+        "Conv(x, w)",
+        "Pad(x, pads)",
+        "ConvTranspose<pads=[9,9,9,9]>(x, x)",
+        "Relu(late)",
+    ],
+)
+def test_a_slice_of_a_negative_size(before: str) -> None:
+    """ONNX's inference ends the process there, ONNX Runtime's too."""
+    graph = """(float[1,1,3,3] x, float[1,1,9,9] w) => (float[1,1,H,W] y)
+        <int64[1] zero = {0}, int64[1] end = {5}, int64[1] axis = {2}, int64[8] pads = {0,0,-5,0,0,0,0,0}>
+        { late = AveragePool<kernel_shape=[6,1]>(x) p = %s y = Slice(p, zero, end, axis) }"""
+    nested = """(bool c, float[1,1,3,3] x, float[1,1,9,9] w) => (float[1,1,H,W] y)
+        <int64[1] zero = {0}, int64[1] end = {5}, int64[1] axis = {2}, int64[8] pads = {0,0,-5,0,0,0,0,0}>
+        { late = AveragePool<kernel_shape=[6,1]>(x) p = %s y = If(c) <
+        then_branch = t () => (float[1,1,H,W] a) { a = Slice(p, zero, end, axis) },
+        else_branch = e () => (float[1,1,I,J] b) { b = Neg(p) }> }"""
+    for text in (graph, nested):
+        with pytest.raises(ModelError, match=r"Slice reads 'p', which would have the shape \[1, 1, -"):
+            mnncompat.check(parsed(13, text % before))
+        ends = text.replace("int64[1] end = {5}, ", "").replace("[1,1,9,9] w)", "[1,1,9,9] w, int64[1] end)")
+        assert mnncompat.check(parsed(13, ends % before)).nodes >= 3
+
+
+def test_slices_that_are_right_are_inferred_as_before() -> None:
+    text = """(float[N,3,-1,8] x) => (float[N,3,H,2] y) <int64[1] zero = {0}, int64[1] end = {2}, int64[1] axis = {3}>
+        { a = Relu(x) y = Slice(a, zero, end, axis) s = Shape(y) t = Slice(s, zero, end) z = Reshape(y, t) }"""
+    view = view_model(from_proto(parsed(13, text))).main
+    assert view.shape("x") == ("N", 3, None, 8)
+    y, z = view.shape("y"), view.shape("z")
+    assert y is not None
+    assert (y[0], y[1], y[3]) == ("N", 3, 2)
+    assert z == ("N", 3)
+    assert [node.op_type for node in view.nodes] == ["Relu", "Slice", "Shape", "Slice", "Reshape"]
+    inferred = view.inferred_graph
+    assert inferred is not None
+    assert [node.input[0] for node in inferred.node] == ["x", "a", "y", "s", "y"]
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_a_function_that_calls_the_operator_of_its_own_name(domain: str) -> None:
+    """Both domains are ONNX's own: it calls itself."""
+    text = (
+        """<ir_version: 10, opset_import: ["" : 17, "ai.onnx" : 17]> g (float[2] x) => (float[2] y) { y = Relu(x) }"""
+    )
+    model = onnx.parser.parse_model(text)
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    model.functions.append(helper.make_function(domain, "Relu", ["a"], ["b"], body, [helper.make_opsetid("", 17)]))
+    with pytest.raises(ModelError, match="the function 'Relu' calls itself"):
+        from_proto(model)
 
 
 def test_an_equation_that_is_no_text() -> None:

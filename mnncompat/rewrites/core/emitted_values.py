@@ -14,6 +14,7 @@ from mnncompat.graph.protos import Dim, dims_of
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
+from mnncompat.inference.negative_sizes import guard_slices
 from mnncompat.support.node_facts import NodeFacts
 
 
@@ -131,6 +132,7 @@ class EmittedValues:
             elif dtype := self.dtype(name):
                 graph.input.append(helper.make_tensor_value_info(name, dtype, self.shape(name)))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self._node.opset)])
+        guard_slices(model)
         try:
             inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
         except (RuntimeError, onnx.shape_inference.InferenceError):

@@ -63,8 +63,8 @@ class NodeRewrite(Rewrite):
         """Emit the replacement of one node, or refuse with a reason.
 
         A rewrite that fails refuses too, so that a defect in one takes nothing away from the others. The reason is
-        what ONNX objects to in the node; if that is nothing, the reason says that it is a defect. With
-        MNNCOMPAT_TRACEBACK set, as in the fuzzer, the exception is raised then.
+        what ONNX's inference or its reference evaluator objects to in the node; if that is nothing, the reason says
+        that it is a defect. With MNNCOMPAT_TRACEBACK set, as in the fuzzer, the exception is raised then.
         """
         node = target.facts(view, index)
         builder = SubgraphBuilder(node)
@@ -75,9 +75,9 @@ class NodeRewrite(Rewrite):
         except (MnncompatError, MemoryError):
             raise
         except Exception as error:
-            invalid = _why_invalid(node)
-            if invalid is not None:
-                return Refusal(rewrite=self.name, index=index, reason=f"ONNX does not allow the node: {invalid}")
+            objection = _objection(node)
+            if objection is not None:
+                return Refusal(rewrite=self.name, index=index, reason=objection)
             if os.environ.get("MNNCOMPAT_TRACEBACK"):
                 raise
             reason = f"it failed, which is a bug in mnncompat: {type(error).__name__}: {error}"
@@ -91,7 +91,11 @@ class NodeRewrite(Rewrite):
         match.plan.write(editor, index)
 
 
-def _why_invalid(node: NodeFacts) -> str | None:
-    from mnncompat.rewrites.core.node_validity import why_invalid  # only where a rewrite failed
+def _objection(node: NodeFacts) -> str | None:
+    from mnncompat.rewrites.core.node_validity import why_invalid, why_not_computed  # only where a rewrite failed
 
-    return why_invalid(node)
+    invalid = why_invalid(node)
+    if invalid is not None:
+        return f"ONNX does not allow the node: {invalid}"
+    failure = why_not_computed(node)
+    return None if failure is None else f"ONNX's reference evaluator cannot compute the node: {failure}"

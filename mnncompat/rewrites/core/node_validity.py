@@ -1,24 +1,31 @@
-"""Whether ONNX itself refuses a node, for what the model says about its operands."""
+"""Whether ONNX itself refuses a node, or cannot compute it, for what the model says about its operands."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import is_onnx
-from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.graph.tensor_values import array_tensor, element_dtype
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
+from mnncompat.inference import evaluation
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mnncompat.graph.view import GraphView
     from mnncompat.support.node_facts import NodeFacts
 
 _MOST_READ = 1024
 """Elements of a constant that inference is shown."""
+_MOST_DRAWN = 1 << 16
+"""Elements of an operand that a node is tried on."""
+_UNKNOWN = 2
 
 
 def why_invalid(node: NodeFacts) -> str | None:
@@ -80,6 +87,33 @@ def _objection(node: NodeFacts) -> str | None:
     except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as error:
         return " ".join(str(error).split())
     return None
+
+
+def why_not_computed(node: NodeFacts) -> str | None:
+    """What ONNX's reference evaluator objects to, in one line: stored operands as they are, and ones for the others.
+
+    Returns:
+        The objection; None if there is none, or if it cannot be asked: where types, ranks or large sizes are unknown.
+    """
+    proto = node.node
+    if not is_onnx(proto) or subgraphs(proto):
+        return None
+    operands = [_example(node.view, name) if name else None for name in proto.input]
+    if any(value is None and name for value, name in zip(operands, proto.input, strict=True)):
+        return None
+    return evaluation.why_not_computed(proto, operands, node.opset)
+
+
+def _example(view: GraphView, name: str) -> NDArray[Any] | None:
+    """A small value: the stored one, or ones, with two elements along axes of unknown size."""
+    stored = view.stored_value(name)
+    dtype, shape = view.typed(name)
+    if stored is not None or dtype is None or shape is None:
+        return stored if stored is None or stored.size <= _MOST_DRAWN else None
+    sizes = [dim if isinstance(dim, int) else _UNKNOWN for dim in shape]
+    if prod(sizes) > _MOST_DRAWN or any(size < 0 for size in sizes):
+        return None
+    return np.full(sizes, "a", object) if dtype == TensorProto.STRING else np.ones(sizes, element_dtype(dtype))
 
 
 def _declared(view: GraphView, name: str) -> ValueInfoProto | None:

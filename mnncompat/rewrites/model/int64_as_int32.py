@@ -36,7 +36,8 @@ class Int64AsInt32(ModelRewrite):
 
     **Algebra.** The elements are the same.
 
-    **Refuses** constants with elements beyond 32 bits, which MNN cannot hold.
+    **Refuses** constants with elements beyond 32 bits, which MNN cannot hold, and initializers that are defaults of
+    inputs.
 
     **Source.** MNN 3.6.1, tools/converter/source/onnx/onnxOpConverter.cpp (``_limit``)
     """
@@ -70,6 +71,8 @@ class Int64AsInt32(ModelRewrite):
 
 
 def _fits(spot: RewriteLocation) -> bool:
+    if spot.tensor in spot.view.input_names:
+        return False
     values = spot.view.stored_value(spot.tensor)
     return values is not None and values.min() >= _RANGE.min and values.max() <= _RANGE.max
 

@@ -36,6 +36,8 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
     found = []
     for position, axis in enumerate(axes):
         scale, begin, end = scales[position], _roi(node, new, position), _roi(node, new, position + len(axes))
+        if not isinstance(scale, Value) and not 0 < float(scale[0]) < np.inf:
+            raise NotApplicable(f"axis {axis} is scaled by {float(scale[0]):g}")
         if _is_unscaled(node, new, axis, scale, shape):
             continue
         size = new.input(0).dim(axis)
@@ -84,6 +86,10 @@ def _scales(node: NodeFacts, new: SubgraphBuilder, count: int) -> list[Numbers] 
 def _elements(new: SubgraphBuilder, position: int, count: int) -> list[Numbers] | None:
     """The elements of an input as numbers, or as nodes that pick them; None if it is empty."""
     value = new.input(position)
+    if value.shape is not None and len(value.shape) != 1:
+        raise NotApplicable(
+            f"operand {position} has the shape {list(value.shape)}, and states one number for each axis"
+        )
     array = value.constant
     if array is not None:
         flat = array.astype(np.float32).reshape(-1)

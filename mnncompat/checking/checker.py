@@ -161,7 +161,7 @@ class _Check:
         has_hazard = any(item.severity is not Severity.INFO for _, item in findings)
         searching = searching_rewrites(with_hazard=has_hazard) if self._rewrites is None else self._rewrites
         found = [
-            (number, rewrite, item)
+            (number, rewrite, _without_plan(item))
             for number, view in enumerate(self.graphs)
             for rewrite in searching
             for item in rewrite.find(view, self.target)
@@ -195,7 +195,7 @@ class _Check:
             elif rewrite is not None and site.position is not None and not view.is_function:
                 found = rewrite.match_node(view, site.position, self.target)
                 if found is not None:
-                    yield site.graph, rewrite, found
+                    yield site.graph, rewrite, _without_plan(found)
 
     def _changed_by(self, rewrite: ModelRewrite) -> set[_NodeLocation]:
         numbers = {(view.address, view.path): number for number, view in enumerate(self.graphs)}
@@ -239,6 +239,11 @@ class _Check:
                     fixable=True,
                 ),
             )
+
+
+def _without_plan(item: Match | Refusal) -> Match | Refusal:
+    """What is told of it; a plan holds all the nodes of a replacement."""
+    return item._replace(plan=None) if isinstance(item, Match) else item
 
 
 def undeclared(view: GraphView, index: int, known: Releases, version: str, table: SupportTable) -> Diagnostic:

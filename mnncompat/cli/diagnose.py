@@ -17,6 +17,8 @@ from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mnncompat.devices.device import Where
     from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
@@ -83,6 +85,8 @@ def diagnose(  # noqa: PLR0913 - options
     limits = parse_timeout(timeout), parse_memory(memory_limit)
     where = device.where()
     if replay is not None:
+        given = {"MODEL": model, "--svg": svg, "--repro": repro, "--all": every, "data of your own": data != NO_DATA}
+        _require_alone(given)
         finish(_replayed(replay, *limits, where), reporting)
         return
     require_files(model, file)
@@ -95,6 +99,20 @@ def diagnose(  # noqa: PLR0913 - options
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
     found = replace(_found(model, file, wanted, shape), every_layer=every)
     finish(replace(found, notes=(*found.notes, *filter(None, [device.untried]))), reporting, svg)
+
+
+def _require_alone(given: Mapping[str, object]) -> None:
+    """A repro is run as it was recorded: nothing else is given.
+
+    Raises:
+        UsageError: Something is, by these names.
+    """
+    others = [name for name, value in given.items() if value]
+    if others:
+        raise UsageError(
+            f"--replay runs a repro as it was recorded, and takes no {', '.join(others)}",
+            hint="leave that out, or name a model instead of --replay",
+        )
 
 
 def _require_writable(picture: Path) -> None:

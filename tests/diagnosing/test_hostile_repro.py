@@ -125,6 +125,16 @@ def test_it_is_one_error(name: str, repro: Path, capsys: pytest.CaptureFixture[s
     assert sorted(repro.iterdir()) == before
 
 
+@pytest.mark.parametrize("given", ["--svg {}", "--repro {}", "--all", "--input x={}", "{}"])
+def test_a_repro_takes_nothing_else(
+    given: str, repro: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    assert main(["diagnose", "--replay", str(repro), *given.format(other).split()]) == 2
+    assert "--replay runs a repro as it was recorded, and takes no " in capsys.readouterr().err
+    assert not other.exists()
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "repro.py", "issue.md"])
 def test_it_is_not_written_through_links(name: str, repro: Path, tutorial: Path, tmp_path: Path) -> None:
     (repro / name).unlink()

@@ -72,6 +72,17 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         EINSUM,
         "100 operands",
     ),
+    "a mode of scores that Attention does not have": (
+        24,
+        """(float[1,2,2,8] q, float[1,2,2,8] k) => (float[1,2,2,8] y, float[1,2,2,2] s)
+        { y, a, b, s = Attention<qk_matmul_output_mode=-4>(q, k, k) }""",
+        "qk_matmul_output_mode -4",
+    ),
+    "a grid that nobody can hold": (
+        20,
+        "(float[2,2,3] x, int64[4] s) => (float[2,9223372036854775807,6,2] y) { y = AffineGrid(x, s) }",
+        "is no constant that a model should hold",
+    ),
     "sizes of floats": (
         18,
         """(float[4] x) => (float[2] y) <float[3] n = {3.0e38, 2.0, 0.0}> { y, b, c = Split<axis=0>(x, n) }""",
@@ -124,6 +135,14 @@ def test_an_attribute_names_an_element_type(op: str, name: str) -> None:
     with pytest.raises(ModelError, match=f"attribute '{name}' with 99: that is no element type"):
         from_proto(parsed(21, text % (op, name, 99, second)))
     from_proto(parsed(21, text % (op, name, 3, second)))
+
+
+def test_a_negative_number_of_axes() -> None:
+    """ONNX's inference ends the process."""
+    text = "(float[2,3,4] x, int64[2,1] i) => (float[2,4] y) { y = GatherND<batch_dims=%d>(x, i) }"
+    with pytest.raises(ModelError, match="attribute 'batch_dims' with -3: it is a number of axes"):
+        from_proto(parsed(13, text % -3))
+    from_proto(parsed(13, text % 1))
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])

@@ -76,7 +76,10 @@ class AttentionAsMatmul(NodeRewrite):
         if packed:
             result = new.reshape(new.transpose(result, (0, 2, 1, 3)), (0, 0, heads.queries * value.dim(3)))
         mode = node.attribute("qk_matmul_output_mode") or _RAW
-        return [result, key, value, {_RAW: raw, _CAPPED: capped, _BIASED: biased, _SOFTMAX: weights}[mode]]
+        scores = {_RAW: raw, _CAPPED: capped, _BIASED: biased, _SOFTMAX: weights}.get(mode)
+        if scores is None:
+            raise NotApplicable(f"qk_matmul_output_mode {mode}, which ONNX does not have")
+        return [result, key, value, scores]
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

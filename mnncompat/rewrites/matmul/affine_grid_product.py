@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 
+_MOST_POSITIONS = 1 << 24
+
+
 class AffineGridProduct(NodeRewrite):
     """Multiply a stored grid by the matrices.
 
@@ -33,8 +37,8 @@ class AffineGridProduct(NodeRewrite):
 
     **Algebra.** The operator's definition.
 
-    **Refuses** a size that is neither constant nor known from the model's shapes, and ``align_corners`` with a size of
-    1.
+    **Refuses** a size that is neither constant nor known from the model's shapes, or of more than 2^24 positions, and
+    ``align_corners`` with a size of 1.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__AffineGrid.html
     """
@@ -49,6 +53,8 @@ class AffineGridProduct(NodeRewrite):
         theta = new.input(0)
         sizes = _sizes(node, new)
         corners = bool(node.attribute("align_corners"))
+        if min(sizes) < 0 or prod(sizes) > _MOST_POSITIONS:
+            raise NotApplicable(f"a grid of {sizes} is no constant that a model should hold")
         if corners and 1 in sizes:
             raise NotApplicable(f"align_corners has no meaning for a size of 1: {sizes}")
         grid = new.constant(_grid(sizes, corners=corners).astype(theta.element))

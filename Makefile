@@ -127,5 +127,6 @@ $(VENV)/.demo: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.pip pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[torch]" --group dev
+	$(BIN)/python -m pip install --quiet --no-deps "ai-edge-model-explorer>=0.1.30" # what it reads other formats with is 480 MB
 	$(COMPILE)
 	@touch $@ $(VENV)/.demo

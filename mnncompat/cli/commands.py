@@ -17,6 +17,7 @@ COMMANDS = (
     "init",
     "ops",
     "probe",
+    "report",
     "rule",
     "score",
     "snippet",

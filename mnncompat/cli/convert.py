@@ -16,7 +16,7 @@ from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.device_options import UNDEPLOYED, DeployedDevice
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
-from mnncompat.cli.html_page import keep_graphs
+from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.output_paths import output_paths
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
@@ -175,14 +175,15 @@ def _convert_all(
 
         def converted(path: Path) -> ConvertResult:
             model = load(path)
-            mine = replace(gate, shapes=options.parse_shapes(shape, model), kept=_made(kept.get(path)))
+            shapes = options.parse_shapes(shape, model)
+            mine = replace(gate, shapes=shapes, kept=_made(kept.get(path)), save_data=data_folder(model.name))
             result = _convert(model, targets[path], mine)
             keep_graphs(model.name, model, fixed=_rewritten_model(result), file=_file_in(mine.kept))
             return result.told()
 
         reported, results = each_model(models, converted, fleet=fleet, output_format=written.reporting.output_format)
         failing = [each for each in results if written.diagnose and each.verdict in _DIAGNOSED]
-        found = [_diagnosed(each, gate, kept.get(Path(each.source), folder)) for each in failing]
+        found = [diagnosed(each, gate, kept.get(Path(each.source), folder)) for each in failing]
     report_all([*reported, *found], [*results, *found], written.reporting)
     if any(result.verdict != "converted" for result in results):
         raise Ended(1)
@@ -223,7 +224,7 @@ def converting_by(converter: Converter) -> Iterator[None]:
         _CONVERTERS.remove(converter)
 
 
-def _diagnosed(result: ConvertResult, gate: GateOptions, kept: Path) -> Diagnosis:
+def diagnosed(result: ConvertResult, gate: GateOptions, kept: Path) -> Diagnosis:
     """Which node it is, in the model as it was converted, and in the very file that it was converted into.
 
     Args:

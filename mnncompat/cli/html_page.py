@@ -26,12 +26,18 @@ def require_page(file: Path) -> None:
         UsageError: It is named like a model.
         OutputError: It cannot be written.
     """
-    from mnncompat.files.scratch import ScratchFolder
     from mnncompat.graph.atomic_files import require_writable
 
     if file.suffix.lower() in _MODELS:
         raise UsageError(f"--html {file} names a model, and would overwrite it", hint="name a file like report.html")
     require_writable(file)
+    begin_keeping()
+
+
+def begin_keeping() -> None:
+    """Graphs are kept from now on."""
+    from mnncompat.files.scratch import ScratchFolder
+
     if not _FOLDERS:
         _FOLDERS.append(ScratchFolder())
 
@@ -48,21 +54,26 @@ def keep_graphs(name: str, original: Model, **others: Any) -> None:
         return
     from mnncompat.viewing.kept import keep
 
-    keep(_folder(name), original, **others)
+    folder = _folder(name)
+    keep(folder, original, **{"data": folder / "data"} | others)
 
 
-def is_kept() -> bool:
-    """Whether there is to be a page."""
-    return bool(_FOLDERS)
+def data_folder(name: str) -> Path | None:
+    """Where a comparison is to save inputs and outputs for the page; None if there is to be none."""
+    if not _FOLDERS:
+        return None
+    _folder(name).mkdir(exist_ok=True)
+    return _folder(name) / "data"
 
 
-def write_page(file: Path, results: Sequence[Any], notes: Sequence[str] = ()) -> None:
-    """Write the page, and forget the graphs that were kept for it.
+def write_page(file: Path, results: Sequence[Any], notes: Sequence[str] = (), *, is_last: bool = True) -> None:
+    """Write the page.
 
     Args:
         file: Where to.
         results: What is reported.
-        notes: What was not done, and why.
+        notes: What was done, and what was not and why.
+        is_last: The graphs that were kept for it are not needed any more.
 
     Raises:
         OutputError: It cannot be written.
@@ -89,7 +100,27 @@ def write_page(file: Path, results: Sequence[Any], notes: Sequence[str] = ()) ->
         notes=notes,
     )
     write_atomically(file, text.encode(errors="surrogateescape"))
-    note(f"wrote {file}")
+    if is_last:
+        note(f"wrote {file}")
+        forget_graphs()
+
+
+def write_model_explorer(folder: Path, results: Sequence[Any]) -> None:
+    """Write graphs and numbers of one model for Model Explorer.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    from mnncompat.cli.console import note
+    from mnncompat.report.subject import source_of
+    from mnncompat.support.rule_files import root
+    from mnncompat.viewing.model_data import model_data
+    from mnncompat.viewing.model_explorer import write_folder
+
+    name = source_of(results[0])
+    files = write_folder(folder, model_data(name, results, _folder(name), root()))
+    note(f"wrote {', '.join(map(str, files))}")
+    note(f"open them with: model-explorer {files[0]}")
     forget_graphs()
 
 
@@ -103,8 +134,9 @@ def _require_graph(name: str) -> None:
     """Keep the graph of a model that was worked on elsewhere: on another machine, or in an earlier run."""
     from mnncompat.errors import ModelError
     from mnncompat.graph.model_file import load
+    from mnncompat.viewing.kept import GRAPHS
 
-    if not _FOLDERS or _folder(name).exists() or not name or name == "-":
+    if not _FOLDERS or (_folder(name) / GRAPHS).exists() or not name or name == "-":
         return
     with contextlib.suppress(ModelError):
         keep_graphs(name, load(name))

@@ -13,7 +13,7 @@ from mnncompat.cli.console import begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
-from mnncompat.cli.html_page import keep_graphs
+from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
@@ -76,8 +76,8 @@ def verify(  # noqa: PLR0913 - options
         verified = _judged(load_data, model, file, tolerances)
     else:
         drawn = _Drawn(data.read(), seed, memory_limit)
-        run = partial(_run(drawn, tolerances, timeout, save_data, power=power), where=device.where())
-        verified = _noted(_compared(model, file, shape, drawn, run), device.untried)
+        run = partial(_run(drawn, tolerances, timeout, power=power), where=device.where())
+        verified = _noted(_compared(model, file, shape, drawn, run, save_data), device.untried)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
     report(
@@ -136,9 +136,7 @@ class _Drawn:
         self.memory = parse_memory(memory_limit)
 
 
-def _run(
-    drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, save_data: Path | None, *, power: bool
-) -> Callable[..., ParityReport]:
+def _run(drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, *, power: bool) -> Callable[..., ParityReport]:
     """The comparison, but for the files and their shapes."""
     from mnncompat import parity
 
@@ -152,7 +150,6 @@ def _run(
         seed=drawn.seed,
         memory=drawn.memory,
         limits=child_limits(seconds).with_memory(drawn.memory),
-        save_data=save_data,
         power=power,
         as_stored=True,
     )
@@ -164,6 +161,7 @@ def _compared(
     shape: list[str] | None,
     drawn: _Drawn,
     run: Callable[..., ParityReport],
+    save_data: Path | None,
 ) -> Verified:
     from mnncompat.converting.near_misses import random_hint
     from mnncompat.graph.model_file import load
@@ -176,8 +174,9 @@ def _compared(
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     loaded = load(model)
     shapes = options.parse_shapes(shape, loaded)
-    result = run(model, file, shapes=shapes, read=loaded)
-    keep_graphs(str(model), loaded, file=file)
+    saved = save_data or data_folder(str(model))
+    result = run(model, file, shapes=shapes, read=loaded, save_data=saved)
+    keep_graphs(str(model), loaded, file=file, data=saved)
     hint = ""
     if not result.differs:
         hint = random_hint(loaded, shapes=shapes, inputs=drawn.inputs, seed=drawn.seed, memory=drawn.memory)
@@ -186,10 +185,13 @@ def _compared(
 
 
 def _judged(folder: Path, model: Path | None, file: Path | None, tolerances: _Tolerances) -> Verified:
+    from mnncompat.graph.model_file import load
     from mnncompat.parity import load_data
     from mnncompat.report import Verified
 
     saved = load_data(folder)
     saved.require_same(model=model, mnn_file=file)
     source, converted = model or saved.model, file or saved.mnn_file
+    if model is not None:
+        keep_graphs(str(model), load(model), file=Path(converted), data=folder)
     return Verified(source=str(source), file=str(converted), parity=saved.judge(*tolerances))

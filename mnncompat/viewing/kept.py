@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.errors import ModelError
+from mnncompat.viewing.distributions import distributions
 from mnncompat.viewing.links import converted_links, rewritten_links
 from mnncompat.viewing.mnn_graph import mnn_graph_data
 from mnncompat.viewing.onnx_graph import OnnxGraph
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from mnncompat.graph.model_file import Model
 
-_GRAPHS, _FIXED, _FILE = "graphs.json", "fixed", "mnn"
+GRAPHS = "graphs.json"
+"""Name of what is kept."""
+_FIXED, _FILE = "fixed", "mnn"
 
 
 def keep(
@@ -29,6 +32,7 @@ def keep(
     *,
     fixed: Model | None = None,
     file: Path | None = None,
+    data: Path | None = None,
     backends: Sequence[str] = (),
 ) -> None:
     """Write down the graphs of a model.
@@ -38,6 +42,7 @@ def keep(
         original: The model as it was given.
         fixed: The model after its rewrites; None if nothing was rewritten.
         file: The converted file; None if there is none. One that cannot be read is left out.
+        data: Where the comparison of the file saved inputs and outputs; None if it did not.
         backends: Backends on which its ops are placed.
     """
     given = OnnxGraph(original)
@@ -54,14 +59,15 @@ def keep(
         graphs |= _converted(file, last, links, backends)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"graphs": graphs, "links": links, "places": places}
-    (folder / _GRAPHS).write_text(json.dumps(kept, separators=(",", ":")))
+    kept["distributions"] = {} if data is None else distributions(data)
+    (folder / GRAPHS).write_text(json.dumps(kept, separators=(",", ":")))
 
 
 def kept_graphs(folder: Path | None) -> dict[str, Any]:
-    """What was kept of a model: `graphs`, `links`, `places`; all empty if nothing was."""
-    path = None if folder is None else folder / _GRAPHS
+    """What was kept of a model: `graphs`, `links`, `places`, `distributions`; all empty if nothing was."""
+    path = None if folder is None else folder / GRAPHS
     if path is None or not path.is_file():
-        return {"graphs": {}, "links": {}, "places": {}}
+        return {"graphs": {}, "links": {}, "places": {}, "distributions": {}}
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 

@@ -38,8 +38,9 @@ def model_data(name: str, results: Sequence[Subject], folder: Path | None, rules
 
     Returns:
         `model`, `graphs`, `links`, `findings` (columns), `results` (as the JSON report has them, without the findings),
-        `words` (verdicts in words), `layers` (which nodes each layer of a diagnosis is), and `text`, the report as a
-        terminal shows it.
+        `words` (verdicts in words), `layers` (which nodes each layer of a diagnosis is), `applied` (nodes that were
+        rewritten), `distributions` (see `mnncompat.viewing.distributions`), and `text`, the report as a terminal
+        shows it.
     """
     kept = kept_graphs(folder)
     places = _Places(kept["places"])
@@ -56,6 +57,7 @@ def model_data(name: str, results: Sequence[Subject], folder: Path | None, rules
         "words": [_words(each) for each in results],
         "layers": None if diagnosis is None else _layers(diagnosis, places, diagnosed),
         "applied": _applied(results, places),
+        "distributions": printed(kept["distributions"]),
         "text": render(list(results), OutputFormat.TEXT),
     }
 

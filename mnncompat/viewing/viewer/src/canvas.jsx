@@ -8,6 +8,7 @@ import { openTo, Scene } from "./scene.js";
 import { canvasTheme } from "./theme.js";
 
 const CLOSEST = 2.5;
+const SLOW = 10; // milliseconds of a drawing from which on it is kept as a picture
 const SEEN = 0.95; // scale at which a node is shown that was asked for
 
 // The state of one pane outside of what the framework knows: it draws sixty times a second.
@@ -20,6 +21,7 @@ class Pane {
     this.zoom = zoom().scaleExtent([0.0005, CLOSEST]).filter((event) => !event.button && event.type !== "dblclick");
     this.zoom.on("zoom", ({ transform }) => {
       this.transform = transform;
+      this.moving = performance.now();
       this.draw();
     });
     select(canvas).call(this.zoom);
@@ -39,14 +41,41 @@ class Pane {
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
     if (!this.fitted) this.fit(true);
+    if (this.wanted) this.show(this.wanted);
     this.paint();
   }
 
   draw() {
     this.pending ??= requestAnimationFrame(() => {
       this.pending = null;
-      this.paint();
+      if (!this.#shift()) this.paint();
     });
+  }
+
+  // While a large graph is moved, its last picture is moved, and drawn anew a few times a second.
+  #shift() {
+    const now = performance.now();
+    if (!this.picture || now - this.moving > 50 || now - this.painted > Math.max(4 * this.took, 200)) return false;
+    const { width, height, ratio } = this.size;
+    const { transform: was, image } = this.picture;
+    const scale = this.transform.k / was.k;
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.context.fillStyle = this.theme.canvas;
+    this.context.fillRect(0, 0, width, height);
+    this.context.drawImage(image, this.transform.x - was.x * scale, this.transform.y - was.y * scale, width * scale, height * scale);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.draw(), 80);
+    this.canvas.dataset.shifted = String(+(this.canvas.dataset.shifted ?? 0) + 1);
+    return true;
+  }
+
+  #picture() {
+    this.picture = null;
+    if (this.took < SLOW) return;
+    const image = (this.image ??= document.createElement("canvas"));
+    [image.width, image.height] = [this.canvas.width, this.canvas.height];
+    image.getContext("2d", { alpha: false }).drawImage(this.canvas, 0, 0);
+    this.picture = { image, transform: this.transform };
   }
 
   paint() {
@@ -61,7 +90,10 @@ class Pane {
       hovered: this.hovered,
     });
     this.canvas.dataset.painted = String(+(this.canvas.dataset.painted ?? 0) + 1);
-    this.canvas.dataset.took = (performance.now() - started).toFixed(1);
+    this.painted = performance.now();
+    this.took = this.painted - started;
+    this.canvas.dataset.took = this.took.toFixed(1);
+    this.#picture();
   }
 
   boxOf({ node, group }) {
@@ -99,6 +131,7 @@ class Pane {
       if (this.open.size !== before) this.rebuild();
     }
     const box = this.boxOf(choice);
+    this.wanted = this.size ? null : choice;
     if (!box || !this.size) return;
     const { width, height } = this.size;
     const k = Math.max(Math.min(this.transform.k, 1.4), SEEN);
@@ -150,6 +183,7 @@ class Pane {
 
   close() {
     cancelAnimationFrame(this.pending);
+    clearTimeout(this.settling);
     select(this.canvas).on(".zoom", null);
   }
 }

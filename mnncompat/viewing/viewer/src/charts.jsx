@@ -2,7 +2,7 @@
 
 export function Bars({ title, bars, low, high, ticks, limit, onPick, height = 220 }) {
   const [left, top, bottom] = [58, 10, 26];
-  const step = Math.max(Math.min(26, 900 / Math.max(bars.length, 1)), 5);
+  const step = Math.max(Math.min(90, 1030 / Math.max(bars.length, 1)), 5);
   const width = left + 16 + step * bars.length;
   const y = (value) => top + (height - top - bottom) * (1 - (Math.min(Math.max(value, low), high) - low) / (high - low || 1));
   return (
@@ -17,7 +17,7 @@ export function Bars({ title, bars, low, high, ticks, limit, onPick, height = 22
             <title>{bar.title}</title>
             {bar.parts.map(({ from = low, to, tone }) => {
               const [high1, low1] = [y(Math.max(from, to)), y(Math.min(from, to))];
-              return <rect x={left + 6 + at * step} width={step * 0.72} y={high1} height={Math.max(low1 - high1, 1)} class={tone} />;
+              return <rect x={left + 6 + at * step + Math.max(step * 0.72 - 40, 0) / 2} width={Math.min(step * 0.72, 40)} y={high1} height={Math.max(low1 - high1, 1)} class={tone} />;
             })}
           </g>
         ))}

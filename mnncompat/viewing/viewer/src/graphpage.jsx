@@ -32,17 +32,12 @@ export function GraphPage({ model, route, go, rules }) {
 
   const select = (choice, where = kind, follow = false) => {
     const next = choice ? address(model.graphs[where], choice) : { node: undefined, group: undefined };
-    const swapped = where !== kind ? { graph: where, compare: other ? kind : undefined } : {};
-    go({ ...route, page: "graph", ...next, ...(other ? {} : swapped) });
+    // What is selected in the other graph makes that one the first; both stay where they are.
+    const swapped = where !== kind ? { graph: where, compare: where === other ? kind : other || undefined } : {};
+    go({ ...route, page: "graph", ...next, ...swapped });
     if (follow) panes.current[where]?.show(choice);
   };
-  const selectBeside = (choice) => {
-    // In the other graph: what is selected there is looked up in this one, and both show it.
-    if (!choice) return select(null);
-    const mine = nodesOf(model.graphs[other], choice).flatMap((node) => model.mapped(other, node, kind));
-    go({ ...route, page: "graph", graph: other, compare: kind, ...address(model.graphs[other], choice) });
-    if (mine.length) panes.current[kind]?.show({ node: mine[0], group: ROOT });
-  };
+  const shown = model.kinds.filter((each) => each === kind || each === other);
 
   useEffect(() => {
     if (!selected) return;
@@ -54,23 +49,29 @@ export function GraphPage({ model, route, go, rules }) {
 
   const ready = (each) => (pane) => {
     panes.current[each] = pane;
-    if (pane && each === kind && selected) setTimeout(() => pane.size && pane.show(selected), 0);
+    if (pane && each === kind && selected) pane.show(selected);
+    if (pane && each === other && related.length) pane.show({ node: related[0], group: ROOT });
   };
   const labelled = (each) => `${TITLES[each]}: ${model.graphs[each].real} nodes. Arrow keys move the selection, Enter opens a group, slash searches.`;
   return (
     <div class={`graph-page ${other ? "two" : "one"}`}>
       <Tools {...{ model, kind, other, overlay, known, route, go, graph, panes, onFound: (node) => select({ node, group: ROOT }, kind, true) }} />
       <div class="panes">
-        <figure class="pane">
-          <figcaption>{TITLES[kind]}</figcaption>
-          <GraphCanvas key={kind} graph={graph} open={first} overlay={overlay} selected={selected} related={none} label={labelled(kind)} onSelect={(choice) => select(choice)} onReady={ready(kind)} />
-        </figure>
-        {other && (
-          <figure class="pane">
-            <figcaption>{TITLES[other]}</figcaption>
-            <GraphCanvas key={other} graph={model.graphs[other]} open={openOf(other)} overlay={overlay} selected={null} related={related} label={labelled(other)} onSelect={selectBeside} onReady={ready(other)} />
+        {shown.map((each) => (
+          <figure class="pane" key={each}>
+            <figcaption>{TITLES[each]}</figcaption>
+            <GraphCanvas
+              graph={model.graphs[each]}
+              open={openOf(each)}
+              overlay={overlay}
+              selected={each === kind ? selected : null}
+              related={each === kind ? none : related}
+              label={labelled(each)}
+              onSelect={(choice) => select(choice, each)}
+              onReady={ready(each)}
+            />
           </figure>
-        )}
+        ))}
         <Legend overlay={overlay} />
       </div>
       <Details model={model} kind={kind} selected={selected} rules={rules} onSelect={(choice, where) => select(choice, where, true)} onToggle={(group) => panes.current[kind]?.toggle(group)} onClose={() => select(null)} />

@@ -4,7 +4,10 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { Environment } from "./environment.jsx";
 import { Findings } from "./findings.jsx";
 import { GraphPage } from "./graphpage.jsx";
+import { hasRanges, Layers, Ranges } from "./layers.jsx";
 import { Model } from "./model.js";
+import { Parity } from "./parity.jsx";
+import { hasPlacement, Placement } from "./placement.jsx";
 import { readRoute, writeRoute } from "./route.js";
 import "./style.css";
 import { Summary } from "./summary.jsx";
@@ -23,6 +26,10 @@ function pagesOf(model) {
     ["summary", "Summary", Summary],
     ["findings", `Findings`, Findings],
     model.kinds.length > 0 && ["graph", "Graph", GraphPage],
+    model.parity && ["parity", "Parity", Parity],
+    model.diagnosis?.layers.length > 0 && ["layers", "Layers", Layers],
+    hasRanges(model) && ["ranges", "Ranges", Ranges],
+    hasPlacement(model) && ["placement", "Placement", Placement],
     ["environment", "Environment", Environment],
   ].filter(Boolean);
 }
@@ -52,19 +59,19 @@ function App() {
   return (
     <>
       <header>
-        <h1><span class="brand">mnncompat</span> <span class="name" title={model.name}>{short(model.name)}</span></h1>
+        <h1><span class="brand">mnncompat</span> <span class="name" title={model.name}>{short(model.name.slice(model.name.lastIndexOf("/") + 1))}</span></h1>
         {data.models.length > 1 && (
           <label class="models">Model <select value={number} onChange={(event) => go({ page: id, model: event.target.value })}>
             {data.models.map((each, at) => <option value={at}>{short(each.model)}</option>)}
           </select></label>
         )}
+        <Theme />
         <nav aria-label="Pages">{pages.map(([each, label]) => (
           <a href={`#page=${each}`} aria-current={each === id ? "page" : undefined} onClick={(event) => {
             event.preventDefault();
             go({ page: each });
           }}>{label}{each === "findings" && <span class="count">{model.findings.length}</span>}</a>
         ))}</nav>
-        <Theme />
       </header>
       <main class={id}><Page key={`${number}`} {...{ model, data, route, go, rules: data.rules }} /></main>
       <footer>mnncompat {data.version}, from this file alone: nothing is fetched.</footer>
@@ -73,7 +80,7 @@ function App() {
 }
 
 function short(path) {
-  return path.length > 70 ? `…${path.slice(-69)}` : path || "model in memory";
+  return path.length > 48 ? `…${path.slice(-47)}` : path || "model in memory";
 }
 
 function Theme() {

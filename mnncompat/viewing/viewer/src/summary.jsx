@@ -29,12 +29,16 @@ export function Summary({ model, data, go }) {
       </section>
       <Tiles model={model} />
       <div class="columns">
-        <Proof model={model} />
-        <Culprits model={model} go={go} />
-        <RulesFound model={model} data={data} go={go} />
-        <Ops model={model} />
-        <Sizes model={model} />
-        <HowToLoad model={model} />
+        <div>
+          <Proof model={model} />
+          <Culprits model={model} go={go} />
+          <RulesFound model={model} data={data} go={go} />
+          <HowToLoad model={model} />
+        </div>
+        <div>
+          <Sizes model={model} />
+          <Ops model={model} />
+        </div>
       </div>
       {data.notes.length > 0 && <section class="card"><h3>What was run</h3><ul>{data.notes.map((note) => <li>{note}</li>)}</ul></section>}
       <details class="card text"><summary>The report as a terminal shows it</summary><pre>{model.raw.text}</pre></details>
@@ -116,7 +120,7 @@ function Proof({ model }) {
     ...parity.notes.map((note) => ["note", note]),
   ].filter(Boolean);
   return (
-    <section class="card wide">
+    <section class="card">
       <h3>What was proven, and where</h3>
       <table class="pairs"><tbody>{rows.map(([label, text]) => <tr><th scope="row">{label}</th><td>{text}</td></tr>)}</tbody></table>
     </section>
@@ -128,7 +132,7 @@ function Culprits({ model, go }) {
   if (!culprits.length) return null;
   const { layers } = model.raw;
   return (
-    <section class="card wide">
+    <section class="card">
       <h3>To blame</h3>
       {culprits.map((each, at) => (
         <section class="finding error">
@@ -153,7 +157,7 @@ function RulesFound({ model, data, go }) {
   const rank = ["error", "warning", "info"];
   const rows = [...totals.values()].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity) || b.count - a.count);
   return (
-    <section class="card wide">
+    <section class="card">
       <h3>Findings by rule</h3>
       <table class="rows"><tbody>{rows.slice(0, 12).map((each) => (
         <tr>
@@ -216,7 +220,7 @@ function HowToLoad({ model }) {
   const outputs = graph.raw.outputs.map((value) => graph.valueName(value));
   const quoted = (names) => `[${names.map((name) => JSON.stringify(name)).join(", ")}]`;
   return (
-    <section class="card wide">
+    <section class="card">
       <h3>How to load it</h3>
       <pre class="code">{`import MNN.nn as nn\n\nmodel = nn.load_module_from_file(${JSON.stringify(file)}, ${quoted(inputs)}, ${quoted(outputs)})`}</pre>
       <p class="faint">`mnncompat snippet {file} --language python` prints a complete program; cpp, kotlin, jni and objc are there as well.</p>

@@ -24,6 +24,7 @@ from mnncompat.inference.model_view import view_model
 from mnncompat.results.outcomes import AppliedFix, FixResult, RefusedFix, RolledBack, TriedFix
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
+from mnncompat.rewrites.core.values import NotApplicable
 from mnncompat.rewrites.index import requested_rewrite, searches
 from mnncompat.support.deployment import LOW
 from mnncompat.support.target import Target
@@ -214,6 +215,8 @@ def _attempt(model: Model, rewrites: tuple[Rewrite, ...], target: Target, prover
     for _ in range(_MAX_ROUNDS):
         try:
             proto, new, refused = _round(current, rewrites, target)
+        except NotApplicable as refusal:
+            return _Attempt(proto=model.skeleton, error=str(refusal))
         except (MnncompatError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a rewrite that fails is rolled back, whatever it raises

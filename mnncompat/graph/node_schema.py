@@ -67,7 +67,7 @@ def require_schema(node: NodeProto, opset: int, name: str, *, domain: str = "") 
         return
     problem = _count("operand", node.input, demands.inputs, demands.single_inputs)
     problem = problem or _count("result", node.output, demands.outputs, demands.single_outputs)
-    problem = problem or _attributes(node, demands)
+    problem = problem or _attributes(node, demands) or _fewer_parts(node)
     if problem:
         label = node.name or next(filter(None, node.output), node.op_type)
         raise ModelError(f"{name}: node '{label}' ({node.op_type}, opset {opset}) {problem}", hint=_HINT)
@@ -99,6 +99,16 @@ def _attributes(node: NodeProto, demands: _Demands) -> str:
             return f"has attribute '{attribute.name}' with {attribute.i}: it is a number of axes"
     missing = next(iter(sorted(demands.required - given)), None)
     return "" if missing is None else f"does not state attribute '{missing}', which the operator needs"
+
+
+def _fewer_parts(node: NodeProto) -> str:
+    """A Split into fewer parts than it has results: ONNX's inference writes behind its list of sizes."""
+    if node.op_type != "Split":
+        return ""
+    parts = next((each.i for each in node.attribute if each.name == "num_outputs" and not each.ref_attr_name), None)
+    if parts is None or parts >= len(node.output):
+        return ""
+    return f"has attribute 'num_outputs' with {parts}, and {len(node.output)} results"
 
 
 def _names_no_type(attribute: AttributeProto) -> bool:

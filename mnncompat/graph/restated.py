@@ -18,6 +18,7 @@ from typing import Any
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
+from mnncompat.graph.overloads import has_overloads, name_overloads
 from mnncompat.graph.payloads import inlined
 from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS
 from mnncompat.graph.stored_tensors import tensors
@@ -29,7 +30,8 @@ from mnncompat.graph.wellformed import require_tensor
 def is_settled(proto: ModelProto) -> bool:
     """Whether `settle` would leave a model as it is."""
     return not (
-        any(_repeated(graph) for graph in all_graphs(proto.graph))
+        has_overloads(proto)
+        or any(_repeated(graph) for graph in all_graphs(proto.graph))
         or any(node.input or not states_once(node) for node in _constants(proto))
         or any(_references(proto))
         or any(tensor.HasField("segment") for tensor in tensors(proto))
@@ -46,6 +48,7 @@ def settle(proto: ModelProto) -> tuple[str, ...]:
     Returns:
         The names of values that were stated differently.
     """
+    name_overloads(proto)
     for attribute in _references(proto):
         attribute.ClearField("ref_attr_name")
     for tensor in tensors(proto):

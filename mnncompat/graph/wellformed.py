@@ -6,7 +6,7 @@ ONNX Runtime refuses what is refused here, when it loads the model or when it ru
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from onnx import (
@@ -53,6 +53,7 @@ def require_wellformed(proto: ModelProto, name: str) -> None:
     nodes = [*all_nodes(proto.graph.node)]
     require_imports(proto, {node.domain for node in nodes}, name)
     _require_finite_calls(proto, name)
+    _require_arguments(proto, nodes, name)
     local = {(function.domain, function.name) for function in proto.functions}
     opsets = _opsets(proto.opset_import)
     _require_nodes(nodes, opsets, local, name)
@@ -288,6 +289,21 @@ def _require_finite_calls(proto: ModelProto, name: str) -> None:
             f"{name}: with its functions written where they are called it has more than {_MOST_INLINED} nodes",
             hint="export it without functions that call one another many times",
         )
+
+
+def _require_arguments(proto: ModelProto, nodes: Sequence[NodeProto], name: str) -> None:
+    """A call of a local function gives no more operands, and takes no more results, than it has."""
+    bodies = {(_domain(function), function.name): function for function in proto.functions}
+    if not bodies:
+        return
+    for node in (*nodes, *(each for function in proto.functions for each in all_nodes(function.node))):
+        function = bodies.get((_domain(node), node.op_type))
+        if function is None:
+            continue
+        for what, given, there in (("operands", node.input, function.input), ("results", node.output, function.output)):
+            if len(given) > len(there):
+                told = f"has {len(given)} {what}, and the function '{function.name}' {len(there)}"
+                raise ModelError(f"{name}: node '{label(node)}' {told}", hint=_REEXPORT)
 
 
 def _callees_first(calls: dict[tuple[str, str], list[tuple[str, str]]], name: str) -> Iterator[tuple[str, str]]:

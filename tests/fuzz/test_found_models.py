@@ -223,6 +223,70 @@ def test_a_function_that_calls_the_operator_of_its_own_name(domain: str) -> None
         from_proto(model)
 
 
+def calling(operands: int, results: int = 1) -> ModelProto:
+    """Calls of a function of one operand and one result."""
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    function = helper.make_function("my", "F", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+    nodes = [helper.make_node("F", ["x"] * operands, [f"y{result}" for result in range(results)], domain="my")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [2])], [declared("y0")])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    return helper.make_model(graph, opset_imports=imports, functions=[function], ir_version=10)
+
+
+@pytest.mark.parametrize(("operands", "results", "told"), [(2, 1, "2 operands"), (1, 3, "3 results")])
+def test_a_call_with_more_than_the_function_has(operands: int, results: int, told: str) -> None:
+    """ONNX's inliner fails an assertion; ONNX Runtime refuses the model."""
+    from_proto(calling(1))
+    with pytest.raises(ModelError, match=f"node 'y0' has {told}, and the function 'F' 1"):
+        from_proto(calling(operands, results))
+
+
+def test_overloads_are_functions_of_their_own() -> None:
+    """As for ONNX Runtime."""
+    model = calling(1)
+    other = helper.make_function("my", "F", ["a"], ["b"], [helper.make_node("Neg", ["a"], ["b"])], [])
+    other.opset_import.extend(model.functions[0].opset_import)
+    other.overload = "negative"
+    model.functions.append(other)
+    model.graph.node[0].overload = "negative"
+    read = from_proto(model).proto
+    assert [(each.name, each.overload) for each in read.functions] == [("F", ""), ("F.negative", "")]
+    assert read.graph.node[0].op_type == "F.negative"
+    assert model.functions[1].overload == "negative"
+    fixed = mnncompat.fix(model)
+    assert [node.op_type for node in fixed.model.proto.graph.node] == ["Neg"]
+    model.functions.append(other)
+    with pytest.raises(ModelError, match=r"two functions are called 'F\.negative'"):
+        from_proto(model)
+
+
+def test_a_function_of_another_opset_stays() -> None:
+    model = calling(1)
+    model.functions[0].opset_import[0].version = 13
+    (left,) = mnncompat.fix(model).rolled_back
+    assert left.rewrite == "inline-functions"
+    assert "leaves calls of the function 'F', which imports other opsets" in left.reason
+
+
+@pytest.mark.parametrize(("parts", "results"), [(1, 3), (0, 1), (-1, 2)])
+def test_a_split_into_fewer_parts_than_it_has_results(parts: int, results: int) -> None:
+    """ONNX's inference ends the process."""
+    names = ", ".join("abc"[:results])
+    text = f"(float[7,2] x) => (float[N,2] a) {{ {names} = Split<num_outputs={parts}>(x) }}"
+    with pytest.raises(ModelError, match=f"'num_outputs' with {parts}, and {results} results"):
+        from_proto(parsed(18, text))
+
+
+def test_a_scale_beyond_all_sizes() -> None:
+    text = """(float[N,2,4,3] x) => (float[A,B,C,D] y) <float[4] s = {1.0, 1.0, %s, 0.6}>
+        { y = Resize<mode="cubic", exclude_outside=1>(x, , s) }"""
+    for scale in ("3.4e38", "-1.0", "0.0"):
+        assert mnncompat.check(parsed(13, text % scale)).nodes == 1
+    model = parsed(13, text % "2.0")
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1, 1, np.inf, 1], np.float32), "s"))
+    assert mnncompat.check(model).nodes == 1
+
+
 def test_an_equation_that_is_no_text() -> None:
     model = parsed(17, '(float[2,2] x) => (float[2,2] y) { y = Einsum<equation="ij,jk->ik">(x, x) }')
     model.graph.node[0].attribute[0].s = b"\xff\xfe"

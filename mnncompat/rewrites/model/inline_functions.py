@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import onnx
 import onnx.inliner
 
+from mnncompat.graph.validation import called_functions
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.model_rewrite import ModelRewrite, RewriteLocation
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +46,19 @@ class InlineFunctions(ModelRewrite):
     summary = "the model's functions are written where they are called"
 
     def rewrite(self, model: ModelView, locations: Sequence[RewriteLocation]) -> ModelProto:  # noqa: ARG002
-        """The model without functions, except those that are not called."""
-        return onnx.inliner.inline_local_functions(model.proto)
+        """The model without functions, except those that are not called.
+
+        Raises:
+            NotApplicable: ONNX cannot write one where it is called.
+        """
+        try:
+            result = onnx.inliner.inline_local_functions(model.proto)
+        except Exception as error:  # C++ errors have no common base
+            raise NotApplicable(f"ONNX cannot write the functions where they are called: {error}") from error
+        left = called_functions(result)
+        if left:
+            raise NotApplicable(f"ONNX leaves calls of the function '{left[0].name}', which imports other opsets")
+        return result
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

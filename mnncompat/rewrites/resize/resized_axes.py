@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
 
 _ROI, _SCALES, _SIZES = 1, 2, 3
+_MOST = 1 << 24
+"""Elements along an axis; float32 tells positions beyond it no longer apart."""
 
 
 def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
@@ -42,6 +44,8 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
             continue
         size = new.input(0).dim(axis)
         result = _result(axis, size, scale, shape)
+        if result > _MOST:
+            raise NotApplicable(f"axis {axis} of the result would have {result} elements")
         if (size, result) != (1, 1):
             found.append(Resized(axis=axis, size=size, result=result, scale=scale, start=begin, stop=end))
     return found

@@ -185,7 +185,8 @@ def summed_exponentials(view: GraphView, name: str) -> Summed | None:
     before = producer(view, power.input[0])
     axes = attribute(node, "axes", ())
     if len(node.input) > 1 and node.input[1]:
-        axes = constant_value(view, node.input[1])
+        stored = constant_value(view, node.input[1])
+        axes = None if stored is None else stored.reshape(-1)
     no_axes = axes is None or (not len(axes) and attribute(node, "noop_with_empty_axes", 0))
     if no_axes or (before is not None and before.op_type == "Sub"):
         return None

@@ -104,14 +104,14 @@ def _compare_sizes(facts: NodeFacts, axes: range, test: Callable[[int, int], boo
 
 
 def _constant_scales(facts: NodeFacts, rank: int) -> list[float] | None:
-    """The scale of every axis of a Resize or Upsample; None if the scales are not constant."""
+    """The scale of every axis of a Resize or Upsample; None if the scales are not constant, or none that there are."""
     if facts.node.op_type not in RESIZES or facts.attribute("axes"):
         return None
     position = 2 if facts.node.op_type == "Resize" and facts.opset > 10 else 1  # noqa: PLR2004 - added roi
     name = facts.operand(position)
     stored = facts.numbers_through_casts(name) if name is not None else None
     scales = [float(each) for each in (facts.attribute("scales") or () if stored is None else stored)]
-    return scales if len(scales) == rank else None
+    return scales if len(scales) == rank and all(0 < scale < _LARGE for scale in scales) else None
 
 
 def _compared(old: Dim, new: Dim, test: Callable[[int, int], bool]) -> bool | None:

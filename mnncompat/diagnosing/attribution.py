@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +22,11 @@ from mnncompat.results.failures import Failure
 from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
-    from mnncompat.diagnosing.bench import Bench
+    from mnncompat.diagnosing.bench import Bench, Outcome
     from mnncompat.diagnosing.excerpts import Excerpt
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import ConvertOptions
+    from mnncompat.mnn.request import Performer
 
 _LEVELS = (0, 1, 2)
 _USUAL_LEVEL = 1
@@ -44,28 +46,45 @@ def attempts(
         view: The graph that it was cut out of.
         values: The values of that graph, its inputs among them.
     """
-    yield from _in_float32(part, bench, options)
-    yield from _rewritten(part, bench, options, view, values)
-    for what, option, changed in switches(part.model, options):
-        yield _attempt(what, option, part, bench, changed)
+    later = [
+        _begun(what, option, bench, part.model, part.feeds, part.expected, changed)
+        for what, option, changed in switches(part.model, options)
+    ]
     other = without_winograd(part.model)
     if other is not None:
-        found = bench.run(other, part.feeds, part.expected, options)
-        yield Attempt(what="no Winograd convolution", option="", helps=found.is_right, detail=found.words)
-    yield from _other_values(part, bench, options)
+        later.append(_begun("no Winograd convolution", "", bench, other, part.feeds, part.expected, options))
+    later += _other_values(part, bench, options)
+    first = [*_in_float32(part, bench, options), *_rewritten(part, bench, options, view, values)]
+    for what, option, outcome in (*first, *later):
+        found = outcome()
+        yield Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
 
 
-def _in_float32(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+_Begun = tuple[str, str, "Callable[[], Outcome]"]
+"""What is different, as an option, and what came out."""
+
+
+def _begun(
+    what: str,
+    option: str,
+    bench: Bench,
+    model: ModelProto,
+    feeds: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    options: ConvertOptions,
+    performer: Performer | None = None,
+) -> _Begun:
+    """Begin an attempt, where several may run at a time."""
+    run = partial(bench.run, model, feeds, expected, options, performer)
+    return what, option, run if bench.pool is None else bench.pool.submit(run).result
+
+
+def _in_float32(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[_Begun]:
     """The part on the same device, if float16 may be computed there, in float32."""
     if bench.in_float32 is None:
         return
-    found = bench.run(part.model, part.feeds, part.expected, options, bench.in_float32)
-    yield Attempt(what="precision high there", option="", helps=found.is_right, detail=found.words)
-
-
-def _attempt(what: str, option: str, part: Excerpt, bench: Bench, options: ConvertOptions) -> Attempt:
-    found = bench.attempt(part, options)
-    return Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
+    own = bench.in_float32
+    yield _begun("precision high there", "", bench, part.model, part.feeds, part.expected, options, own)
 
 
 def switches(model: ModelProto, options: ConvertOptions) -> Iterator[tuple[str, str, ConvertOptions]]:
@@ -86,7 +105,7 @@ def switches(model: ModelProto, options: ConvertOptions) -> Iterator[tuple[str, 
 
 def _rewritten(
     part: Excerpt, bench: Bench, options: ConvertOptions, view: GraphView, values: Mapping[str, np.ndarray]
-) -> Iterator[Attempt]:
+) -> Iterator[_Begun]:
     """The part after `mnncompat fix`, if that changes it; its sizes are fixed, which those of the model may not be."""
     try:
         fixed = fix_model(from_proto(copy_of(part.model)), target=Target(**bench.deployment), prove=False)
@@ -95,13 +114,12 @@ def _rewritten(
     if not fixed.changed:
         return
     names = ", ".join(dict.fromkeys(each.rewrite for each in fixed.applied))
-    found = bench.run(fixed.model.proto, part.feeds, part.expected, options)
     is_open = not all(_is_fixed(view.shape(name)) for name in part.feeds)
     what = f"rewritten by {names}{', at the sizes of this draw' if is_open else ''}"
     option = _fixing_sizes(view, values) if is_open else "mnncompat fix"
     if option and bench.where is not None:
         option += "".join(f" --{name} {value}" for name, value in bench.deployment.items() if value)
-    yield Attempt(what=what, option=option, helps=found.is_right, detail=found.words)
+    yield _begun(what, option, bench, fixed.model.proto, part.feeds, part.expected, options)
 
 
 def _fixing_sizes(view: GraphView, values: Mapping[str, np.ndarray]) -> str:
@@ -117,7 +135,7 @@ def _is_fixed(shape: Sequence[int | str | None] | None) -> bool:
     return shape is not None and all(isinstance(size, int) for size in shape)
 
 
-def _other_values(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[Attempt]:
+def _other_values(part: Excerpt, bench: Bench, options: ConvertOptions) -> Iterator[_Begun]:
     """The part with normal numbers instead of those of the draw."""
     if not all(each.dtype == np.float32 for each in part.feeds.values()):
         return
@@ -126,8 +144,8 @@ def _other_values(part: Excerpt, bench: Bench, options: ConvertOptions) -> Itera
     expected = OnnxRuntimeRunner(part.model).run([feeds])
     if isinstance(expected, Failure):
         return
-    found = bench.run(part.model, feeds, {name: expected[0][name] for name in part.expected}, options)
-    yield Attempt(what="normal numbers as its inputs", option="", helps=found.is_right, detail=found.words)
+    right = {name: expected[0][name] for name in part.expected}
+    yield _begun("normal numbers as its inputs", "", bench, part.model, feeds, right, options)
 
 
 def without_winograd(model: ModelProto) -> ModelProto | None:

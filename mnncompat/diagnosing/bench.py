@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from mnncompat import mnn
 from mnncompat.devices.device import Precision
 from mnncompat.diagnosing.deviations import deviation
+from mnncompat.diagnosing.lanes import Lanes
 from mnncompat.diagnosing.tracing import HERE
-from mnncompat.mnn import ConvertOptions, ForkServer, Limits
+from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity import FLOAT32
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.probe.on_device import DeviceServer
@@ -75,6 +77,10 @@ class Bench:
         limits: What each child may use.
         tolerance: Of outputs.
         where: A device that runs what is converted here; None for this machine.
+        side_by_side: Whether several models may be run at a time, which takes as much more memory.
+
+    Attributes:
+        pool: Threads in which requests may be made while others are; None if there is to be only one at a time.
 
     Raises:
         UsageError: The device is not set up.
@@ -82,13 +88,21 @@ class Bench:
     """
 
     def __init__(
-        self, folder: Path, *, limits: Limits, tolerance: Tolerance = FLOAT32, where: Where | None = None
+        self,
+        folder: Path,
+        *,
+        limits: Limits,
+        tolerance: Tolerance = FLOAT32,
+        where: Where | None = None,
+        side_by_side: bool = True,
     ) -> None:
         self._folder = folder
         self.where = where
         self.limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
         self.tolerance = tolerance
-        self.server: ForkServer | DeviceServer = ForkServer() if where is None else DeviceServer(where)
+        self.server: Lanes | DeviceServer = Lanes(side_by_side=side_by_side) if where is None else DeviceServer(where)
+        several = self.server.count if isinstance(self.server, Lanes) else 1
+        self.pool = ThreadPoolExecutor(several) if several > 1 else None
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +110,9 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.pool is not None:
+            self.server.abandon()  # what was begun and is not needed
+            self.pool.shutdown(cancel_futures=True)
         self.server.__exit__(kind, error, trace)
 
     @property

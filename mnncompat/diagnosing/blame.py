@@ -8,7 +8,7 @@ what follows. *Cure*: the file runs from the inputs of the model, but the group'
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,18 +45,26 @@ class Suspect:
     shown_by: tuple[str, ...]
 
 
-def suspects(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspect]:
+def suspects(
+    measuring: Measuring, wrong: Mapping[str, Deviation], ahead: Callable[[], object] = lambda: None
+) -> list[Suspect]:
     """The groups to blame, first the one to blame first.
 
     Args:
         measuring: What was measured.
         wrong: The outputs of the model that are wrong.
+        ahead: Other work, done where this one waits for MNN.
     """
     groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 1 and _arrives(measuring, each)]
     if not groups:
         return _amplified(measuring, wrong)
     reach = [each for each in groups if reached(measuring.tensors.before, each.values) & set(wrong)] or groups
     strongest = sorted(reach, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
+    for each in strongest:
+        _begin_test(measuring, each, wrong)
+    if len(strongest) == 1:  # it will be the one to blame
+        _begin_cure(measuring, strongest, list(wrong))
+    ahead()
     tested = [_tested(measuring, each, wrong) for each in reach if each in strongest]
     return _ordered(measuring, [each for each in tested if each.effect > 1] or tested)
 
@@ -83,15 +91,40 @@ def _ordered(measuring: Measuring, guilty: Sequence[Suspect]) -> list[Suspect]:
 
 def cures(measuring: Measuring, groups: Sequence[Group], outputs: Collection[str]) -> bool | None:
     """Whether outputs agree when the values of groups are put right; None if that cannot be run."""
-    names = [name for group in groups for name in group.values if name in measuring.found.held]
-    wanted = [name for name in outputs if name not in names]
-    if not names:
+    feeds, wanted = _cured(measuring, groups, outputs)
+    if not feeds:
         return None
     if not wanted:
         return True
-    feeds = measuring.feeds | {name: measuring.value(name) for name in names}
     found = _outputs(measuring, feeds, wanted)
     return None if found is None else not any(each.is_wrong for each in found.values())
+
+
+def _cured(
+    measuring: Measuring, groups: Sequence[Group], outputs: Collection[str]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """What is fed to put the values of groups right, nothing if none can be; and what is computed then."""
+    names = [name for group in groups for name in group.values if name in measuring.found.held]
+    feeds = measuring.feeds | {name: measuring.value(name) for name in names} if names else {}
+    return feeds, [name for name in outputs if name not in names]
+
+
+def _begin_cure(measuring: Measuring, groups: Sequence[Group], outputs: Collection[str]) -> None:
+    feeds, wanted = _cured(measuring, groups, outputs)
+    if feeds and wanted:
+        measuring.runner.begin(feeds, wanted, measuring.found.held)
+
+
+def _begin_test(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> None:
+    after, wanted = _affected(measuring, group, wrong)
+    if wanted:
+        measuring.runner.begin(_boundary(measuring, group, after, wanted), wanted, measuring.found.held)
+
+
+def _affected(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> tuple[set[str], list[str]]:
+    """What is computed from a group, and the wrong outputs among that."""
+    after = reached(measuring.tensors.before, group.values)
+    return after, [name for name in wrong if name in after and name not in group.values]
 
 
 def _own(measuring: Measuring, group: Group) -> float:
@@ -108,8 +141,7 @@ def _arrives(measuring: Measuring, group: Group) -> bool:
 def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:
     own = _own(measuring, group)
     direct = [name for name in group.values if name in wrong]
-    after = reached(measuring.tensors.before, group.values)
-    wanted = [name for name in wrong if name in after and name not in group.values]
+    after, wanted = _affected(measuring, group, wrong)
     found = _outputs(measuring, _boundary(measuring, group, after, wanted), wanted) if wanted else {}
     if found is None:
         return Suspect(group=group, own=own, effect=own, outputs=tuple(direct or wanted), shown_by=())

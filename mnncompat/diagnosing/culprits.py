@@ -15,6 +15,7 @@ from mnncompat.diagnosing.isolation import held_otherwise, isolated
 from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
 from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
+from mnncompat.rewrites.index import all_rewrites
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,12 @@ def culprits_of(
         bench: Runs micro-models.
         options: Of the conversion.
     """
-    found = suspects(measuring, chosen.failing)
+
+    def ahead() -> None:
+        known_about(view, (), bench)
+        all_rewrites()  # imports them
+
+    found = suspects(measuring, chosen.failing, ahead)
     notes = tuple(_remarks(measuring, chosen, found))
     culprits = [
         _confirmed(_culprit(measuring, view, each, chosen), measuring, view, each, bench, options) for each in found

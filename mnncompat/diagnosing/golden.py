@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,8 +55,9 @@ class GoldenValues(Mapping[str, np.ndarray]):
         """Keep a value."""
         self._bytes += array.nbytes
         if self._bytes > HELD_BYTES and array.nbytes >= mmap.PAGESIZE:
-            path = self._folder / f"golden-{len(self._held)}.npy"
-            np.save(path, array)
+            descriptor, path = mkstemp(dir=self._folder, prefix="golden-", suffix=".npy")
+            with os.fdopen(descriptor, "wb") as file:
+                np.save(file, array)
             array = np.load(path, mmap_mode="r")
         self._held[name] = array
 

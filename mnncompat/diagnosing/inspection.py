@@ -52,6 +52,7 @@ class Inspection:
         self._progress = progress
         self._hidden: set[str] = set()
         self._graph: tuple[Path, MnnGraph] | None = None
+        self._begun: tuple[Path, Measuring] | None = None
         self.seen: Measuring | None = None
 
     def runner(self, file: Path) -> TraceRunner:
@@ -73,7 +74,29 @@ class Inspection:
             hidden: Values that the file holds in another form.
         """
         coarse = coarse_outputs(self._skeleton, list(golden))
-        return Measuring(self.runner(file), self._tensors(file, hidden), golden, feeds, self._bench.tolerance, coarse)
+        bench, tensors = self._bench, self._tensors(file, hidden)
+        return Measuring(self.runner(file), tensors, golden, feeds, bench.tolerance, coarse, pool=bench.pool)
+
+    def begin(self, file: Path, feeds: Mapping[str, np.ndarray], golden: Mapping[str, np.ndarray]) -> None:
+        """Begin what `measured` does first, before it is known that it is needed.
+
+        Args:
+            file: The file.
+            feeds: Input of the model -> array.
+            golden: Value -> what ONNX Runtime computes.
+        """
+        if self._bench.pool is not None:
+            measuring = self.measuring(file, feeds, golden, self._hidden)
+            measuring.begin_accumulated(output_names(self._skeleton))
+            self._begun = file, measuring
+
+    def _first(
+        self, file: Path, feeds: Mapping[str, np.ndarray], golden: Mapping[str, np.ndarray], hidden: Collection[str]
+    ) -> Measuring:
+        """What `begin` began, if it is the same."""
+        begun, self._begun = self._begun, None
+        is_same = begun is not None and begun[0] == file and begun[1].golden is golden and hidden == self._hidden
+        return begun[1] if begun and is_same else self.measuring(file, feeds, golden, hidden)
 
     def measured(
         self, file: Path, feeds: Mapping[str, np.ndarray], golden: Mapping[str, np.ndarray], known: Collection[str]
@@ -87,7 +110,7 @@ class Inspection:
             known: Values that are known to be held in another form.
         """
         names, hidden = output_names(self._skeleton), self._hidden | set(known)
-        measuring = self.seen = self.measuring(file, feeds, golden, hidden)
+        measuring = self.seen = self._first(file, feeds, golden, hidden)
         self._progress(f"look inside: {counted(len(measuring.tensors.numbers), 'tensor')}, as the file computes them")
         measuring.measure_accumulated(names)
         more = set(layout_differences(measuring, names)) - hidden

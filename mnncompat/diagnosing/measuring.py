@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,13 +13,16 @@ import numpy as np
 from mnncompat.diagnosing.correspondence import Correspondence, depths
 from mnncompat.diagnosing.deviations import deviation, strange
 from mnncompat.diagnosing.golden import HELD_BYTES, chunks
-from mnncompat.diagnosing.tracing import TraceRunner, traced_apart
+from mnncompat.diagnosing.tracing import AheadRunner, TraceRunner, traced_apart
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from mnncompat.mnn import Held, Traced
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Deviation
+
+_AHEAD = 2
+"""Parts that are begun before their turn."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +68,7 @@ class Measuring:
         feeds: Input name -> array.
         tolerance: Of values inside the model.
         coarse: Values that are functions which saturate.
+        pool: Where runs are begun that will be needed; None begins none.
     """
 
     def __init__(
@@ -75,8 +79,10 @@ class Measuring:
         feeds: Mapping[str, np.ndarray],
         tolerance: Tolerance,
         coarse: Collection[str] = (),
+        *,
+        pool: Executor | None = None,
     ) -> None:
-        self.runner = runner
+        self.runner = AheadRunner(runner, pool)
         self.tensors = tensors
         self.golden = golden
         self.feeds = dict(feeds)
@@ -86,10 +92,7 @@ class Measuring:
 
     def measure_accumulated(self, outputs: Sequence[str]) -> None:
         """Run the file on the inputs of the model and look at every value on the way; outputs are kept."""
-        names = [name for name in self.tensors.numbers if name in self.golden]
-        names += [name for name in outputs if name not in names]
-        sizes = [self.golden[name].nbytes if name in self.golden else 0 for name in names]
-        for chunk in chunks(names, sizes, HELD_BYTES):
+        for chunk in self._all(outputs):
             traced, failed = traced_apart(self.runner, self.feeds, chunk, {})
             self.found.held |= traced.held
             self.found.failures |= failed
@@ -103,18 +106,27 @@ class Measuring:
                     if odd and odd != strange(self.golden[name]):
                         self.found.born[name] = odd
 
+    def begin_accumulated(self, outputs: Sequence[str]) -> None:
+        """Begin what `measure_accumulated` does first."""
+        for chunk in list(self._all(outputs))[:1]:
+            self.runner.begin(self.feeds, chunk, {})
+
+    def _all(self, outputs: Sequence[str]) -> Iterator[list[str]]:
+        """Every value, as many at a time as memory holds."""
+        names = [name for name in self.tensors.numbers if name in self.golden]
+        names += [name for name in outputs if name not in names]
+        sizes = [self.golden[name].nbytes if name in self.golden else 0 for name in names]
+        yield from chunks(names, sizes, HELD_BYTES)
+
     def measure_own(self, names: Collection[str]) -> None:
         """Compute values from golden ones; values that are computed from each other in different runs."""
         before = {name: self.tensors.before[name] for name in self.tensors.numbers if name in self.found.held}
         parts = [part for part in self._apart(before, names) if part.fed]
-        with ThreadPoolExecutor(1) as ahead:  # MNN computes a part while the one before it is judged
-            running = [ahead.submit(self._traced, each) for each in parts[:1]]
-            for following in [*parts[1:], None]:
-                traced, failed = running.pop().result() if running else (None, {})
-                if following is not None:
-                    running.append(ahead.submit(self._traced, following))
-                if traced is not None:
-                    self._judge_own(traced, failed)
+        self._begin(parts[:_AHEAD])
+        for number, part in enumerate(parts):
+            traced, failed = self._traced(part)
+            self._begin(parts[number + _AHEAD : number + _AHEAD + 1])  # MNN computes it while this one is judged
+            self._judge_own(traced, failed)
 
     def hide(self, tensors: Correspondence) -> set[str]:
         """Go on with fewer tensors; returns the values whose own error has to be measured again."""
@@ -154,6 +166,10 @@ class Measuring:
             sizes = [sum(self._bytes(each) for each in (name, *before[name])) for name in apart]
             for chunk in chunks(apart, sizes, HELD_BYTES):
                 yield _Part(chunk, list(dict.fromkeys(each for name in chunk for each in before[name])))
+
+    def _begin(self, parts: Sequence[_Part]) -> None:
+        for part in parts:
+            self.runner.begin({name: self.value(name) for name in part.fed}, part.wanted, self.found.held)
 
     def _traced(self, part: _Part) -> tuple[Traced, dict[str, Failure]]:
         return traced_apart(self.runner, {name: self.value(name) for name in part.fed}, part.wanted, self.found.held)

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnncompat.parity.metrics import scale
+from mnncompat.parity.metrics import means_along, scale_of
 from mnncompat.parity.output_scale import RESOLUTION, SHARE
 from mnncompat.parity.tolerance import OUTLIER
 from mnncompat.results.diagnosis import Deviation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mnncompat.parity import Tolerance
 
 _KINDS = {"f": "float", "b": "integer", "i": "integer", "u": "integer"}
+_BLOCK = 1 << 14
+"""Elements that are judged at a time: few enough for the processor's cache."""
 _LARGE = 1e15
 """Squares of smaller numbers, and their sums, are no infinities in float32."""
 _TINY = float(np.finfo(np.float32).tiny)
@@ -39,6 +43,9 @@ def deviation(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, *,
     if expected.size == 0:
         return Deviation(error_ratio=0.0, snr_db=math.inf, max_abs=0.0, cosine=1.0)
     actual = actual.reshape(expected.shape)
+    if expected.dtype == actual.dtype and np.array_equal(expected, actual):
+        low, high = range_of(actual)
+        return Deviation(error_ratio=0.0, snr_db=math.inf, max_abs=0.0, cosine=1.0, low=low, high=high)
     with np.errstate(all="ignore"):
         if kinds[0] != "float":
             return _integers(expected, actual, tolerance.unequal)
@@ -88,10 +95,10 @@ def _integers(expected: np.ndarray, actual: np.ndarray, unequal: float) -> Devia
 
 
 def _floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> Deviation:
-    wanted, found = _single(expected), _single(actual)
+    (low, high), ends = _ends(actual), _ends(expected)
+    wanted, found = _single(expected, *ends), _single(actual, low, high)
     problem = ""
-    low, high = _ends(found)
-    if not all(map(math.isfinite, (low, high, *_ends(wanted)))):
+    if not all(map(math.isfinite, (low, high, *ends))):
         problem = _special(wanted, found)
         finite = np.isfinite(wanted) & np.isfinite(found)
         wanted, found = np.where(finite, wanted, 0), np.where(finite, found, 0)
@@ -107,9 +114,8 @@ def _ends(array: np.ndarray) -> tuple[float, float]:
     return float(array.min()), float(array.max())
 
 
-def _single(array: np.ndarray) -> np.ndarray:
+def _single(array: np.ndarray, low: float, high: float) -> np.ndarray:
     """float32, or float64 where float32 would overflow in squares."""
-    low, high = _ends(array)
     largest = max(-low, high)
     overflows = _LARGE < largest < math.inf or 0 < largest < 1 / _LARGE
     return array.astype(np.float64 if overflows else np.float32, copy=False)
@@ -124,35 +130,72 @@ def _special(expected: np.ndarray, actual: np.ndarray) -> str:
 
 def _error_ratio(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> float:
     """The largest ratio of a difference to what is allowed, without the outliers that the tolerance has."""
-    whole = math.sqrt(float(np.mean(np.square(expected), dtype=np.float64)))
-    ratio = np.asarray(actual - expected)
+    square = sum(_dot(wanted, wanted) for (wanted,) in _blocks(expected)) / expected.size
+    whole = math.sqrt(square)
     if tolerance.snr_db is not None:
-        noise = math.sqrt(float(np.mean(np.square(ratio), dtype=np.float64)))
-        return noise / max(whole * 10 ** (-tolerance.snr_db / 20), tolerance.atol * min(whole, 1), 1e-30)
+        noise = sum(_dot(each, each) for each in (found - wanted for wanted, found in _blocks(expected, actual)))
+        allowed = max(whole * 10 ** (-tolerance.snr_db / 20), tolerance.atol * min(whole, 1), 1e-30)
+        return math.sqrt(noise / expected.size) / allowed
     absolute = min(tolerance.atol, max(SHARE * whole, least)) if whole else tolerance.atol
-    allowed = np.asarray(np.abs(expected))
-    allowed += scale(expected)
-    allowed *= tolerance.rtol
-    allowed += absolute
-    np.abs(ratio, out=ratio)
-    np.divide(ratio, allowed, out=ratio, where=ratio != 0)
-    largest = float(ratio.max())
-    outliers = int(tolerance.outliers * ratio.size)
+    means, mean = means_along(np.square(expected)), expected.dtype.type(square)
+    ratios = (
+        _ratio(wanted, found, scale_of(parts, mean), tolerance.rtol, absolute)
+        for wanted, found, *parts in _blocks(expected, actual, *means)
+    )
+    largest = max(float(each.max()) for each in ratios)
+    outliers = int(tolerance.outliers * expected.size)
     if largest <= 1 or not outliers:
         return largest
+    ratio = _ratio(expected, actual, scale_of(means, mean), tolerance.rtol, absolute)
     rest = float(np.partition(ratio, -outliers - 1, axis=None)[-outliers - 1])
     return max(rest, largest / OUTLIER)
 
 
+def _ratio(wanted: np.ndarray, found: np.ndarray, size: np.ndarray, relative: float, absolute: float) -> np.ndarray:
+    """Differences by what is allowed."""
+    allowed = np.asarray(np.abs(wanted))
+    allowed += size
+    allowed *= relative
+    allowed += absolute
+    ratio = np.asarray(found - wanted)
+    np.abs(ratio, out=ratio)
+    np.divide(ratio, allowed, out=ratio, where=True if absolute > 0 else ratio != 0)
+    return ratio
+
+
+def _blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Parts along the first long axis that stay in the cache; arrays that have no such axis are in each.
+
+    Args:
+        arrays: They broadcast against the first one.
+    """
+    shape = arrays[0].shape
+    axis = next((number for number, size in enumerate(shape) if size > 1), -1)
+    if axis < 0:
+        yield list(arrays)
+        return
+    step = max(1, _BLOCK * shape[axis] // arrays[0].size)
+    for start in range(0, shape[axis], step):
+        part = (*(slice(None),) * axis, slice(start, start + step))
+        yield [each[part] if each.ndim and each.shape[axis] > 1 else each for each in arrays]
+
+
+def _dot(one: np.ndarray, two: np.ndarray) -> float:
+    return float(np.dot(one.reshape(-1), two.reshape(-1)))
+
+
 def _measured(expected: np.ndarray, actual: np.ndarray, error_ratio: float, problem: str) -> Deviation:
-    wanted, found = expected.reshape(-1), actual.reshape(-1)
-    difference = found - wanted
-    signal, noise = float(np.dot(wanted, wanted)), float(np.dot(difference, difference))
-    lengths = math.sqrt(signal) * math.sqrt(float(np.dot(found, found)))
+    signal = noise = length = both = largest = 0.0
+    for wanted, found in _blocks(expected, actual):
+        difference = np.asarray(found - wanted)
+        signal, noise = signal + _dot(wanted, wanted), noise + _dot(difference, difference)
+        length, both = length + _dot(found, found), both + _dot(wanted, found)
+        largest = max(largest, -float(difference.min()), float(difference.max()))
+    lengths = math.sqrt(signal) * math.sqrt(length)
     return Deviation(
         error_ratio=error_ratio,
         snr_db=math.inf if noise == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / noise),
-        max_abs=max(-float(difference.min()), float(difference.max()), 0.0),
-        cosine=float(np.dot(wanted, found)) / lengths if lengths else float(signal == noise),
+        max_abs=largest,
+        cosine=both / lengths if lengths else float(signal == noise),
         problem=problem,
     )

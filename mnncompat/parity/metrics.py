@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from mnncompat.parity.tolerance import FLOOR, OUTLIER, SLICE
 from mnncompat.results.parity_report import Comparison
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnncompat.results.parity_report import Tolerance
 
 _RELATIVE_FROM = 0.01
@@ -263,16 +266,25 @@ def scale(expected: np.ndarray) -> np.ndarray:
     """
     squares = np.square(expected)
     whole = squares.mean() if squares.size else np.float64(0)
-    smallest = None
+    return scale_of(means_along(squares), whole)
+
+
+def means_along(squares: np.ndarray) -> list[np.ndarray]:
+    """The means at each index of each axis whose slices are large enough; they broadcast against the array."""
+    found = []
     for axis, along in enumerate(_sums_along(squares)):
-        size = expected.shape[axis]
-        if size > 1 and expected.size // size >= SLICE:
-            shape = [size if other == axis else 1 for other in range(expected.ndim)]
-            mean = (along / (expected.size // size)).reshape(shape)
-            smallest = mean if smallest is None else np.minimum(smallest, mean)
-    if smallest is None:
+        size = squares.shape[axis]
+        if size > 1 and squares.size // size >= SLICE:
+            shape = [size if other == axis else 1 for other in range(squares.ndim)]
+            found.append((along / (squares.size // size)).reshape(shape))
+    return found
+
+
+def scale_of(means: Sequence[np.ndarray], whole: np.floating) -> np.ndarray:
+    """`scale`, of the means of the squares along the axes, or parts of them, and that of all squares."""
+    if not means:
         return np.asarray(np.sqrt(whole))
-    return np.asarray(np.maximum(np.sqrt(smallest), FLOOR * np.sqrt(whole)))
+    return np.asarray(np.maximum(np.sqrt(reduce(np.minimum, means)), FLOOR * np.sqrt(whole)))
 
 
 def _sums_along(array: np.ndarray) -> list[np.ndarray]:

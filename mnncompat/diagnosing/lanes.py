@@ -35,7 +35,7 @@ class Lanes:
         self.count = min(_MOST, os.cpu_count() or 1) if side_by_side else 1
         self._free: LifoQueue[ForkServer] = LifoQueue()
         with ExitStack() as stack:
-            self._servers = [stack.enter_context(ForkServer()) for _ in range(self.count)]
+            self._servers = [stack.enter_context(ForkServer(large_pages=True)) for _ in range(self.count)]
             self._stack = stack.pop_all()
         for each in reversed(self._servers):
             self._free.put(each)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 30.0
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 _HINT = "check that the interpreter runs, and that `pip install MNN numpy` succeeded in its environment"
 
 
@@ -59,15 +60,18 @@ class ForkServer:
         python: Interpreter of an environment with numpy and MNN; this one when None.
         fill: Byte that every block from `malloc` is filled with, where the C library can (glibc): memory that is read
             before it was written then holds this. 255 means none to glibc. None leaves memory and allocator alone.
+        large_pages: Let memory come in large pages (glibc 2.35, Linux): children that take much of it and end soon are
+            a fifth faster, and take a little more.
 
     Raises:
         RunnerError: It cannot be started, or MNN cannot be imported there.
     """
 
-    def __init__(self, *, python: Path | None = None, fill: int | None = None) -> None:
+    def __init__(self, *, python: Path | None = None, fill: int | None = None, large_pages: bool = False) -> None:
+        settings = filling(fill) | (LARGE_PAGES if large_pages and fill is None else {})
         with contextlib.ExitStack() as stack:
-            self._converter = stack.enter_context(_Server("convert", python, fill))
-            self._runtime = stack.enter_context(_Server("run", python, fill))
+            self._converter = stack.enter_context(_Server("convert", python, settings))
+            self._runtime = stack.enter_context(_Server("run", python, settings))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -124,9 +128,9 @@ class ForkServer:
 class _Server:
     """One server process, started anew when it is lost."""
 
-    def __init__(self, task: str, python: Path | None, fill: int | None) -> None:
+    def __init__(self, task: str, python: Path | None, settings: Mapping[str, str]) -> None:
         self._command = python_command("server", python=python)
-        self._task, self._fill = task, fill
+        self._task, self._settings = task, dict(settings)
         self._process = ServedProcess()
         self._hello: ServedEnvironment | None = None
         try:
@@ -175,7 +179,7 @@ class _Server:
     def _start(self) -> None:
         self._hello = None
         try:
-            self._process.start(self._command, environment(self._process.home) | filling(self._fill))
+            self._process.start(self._command, environment(self._process.home) | self._settings)
         except OSError as error:
             raise RunnerError(f"{self._command[0]} cannot be started: {error.strerror or error}", hint=_HINT) from error
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _PREFIX = "mnncompat.low."
 _AXES_AS_INPUT = {"ReduceSum": 13}
 _OTHERS_AS_INPUT = 18
+_CLIP_AS_INPUT = 11
+_DRAWN_WHOLE = 1024
+"""Elements up to which each gets a random number of its own."""
 
 
 class Emitter:
@@ -63,16 +70,41 @@ class Emitter:
 
     def capped(self, value: str, cap: float) -> str:
         """A value, at most `cap` in size."""
-        return self.op("Max", self.op("Min", value, self.number(cap)), self.number(-cap))
+        if self.opset < _CLIP_AS_INPUT:
+            return self.op("Clip", value, min=-cap, max=cap)
+        return self.op("Clip", value, self.number(-cap), self.number(cap))
 
     def read(self, value: str) -> str:
         """A float32 value as an op reads it that computes in float16."""
         return self._once("read", value, lambda: self.rounded(self.capped(value, LARGEST)))
 
-    def noisy(self, value: str, scale: str) -> str:
-        """A value with an error of this standard deviation added."""
-        drawn = self.op("RandomNormalLike", value, dtype=TensorProto.FLOAT, seed=float(self._count))
-        return self.op("Add", value, self.op("Mul", drawn, scale))
+    def noisy(self, value: str, scales: Sequence[str], factor: float, shape: Sequence[int] | None) -> str:
+        """A value with a random error added.
+
+        Args:
+            value: The value.
+            scales: Their product times `factor` is the standard deviation; each is broadcast to the value.
+            factor: See `scales`.
+            shape: Of the value; None if it is not known.
+        """
+        first, *others = *self._drawn(value, factor, shape), *scales
+        for each in others:
+            first = self.op("Mul", first, each)
+        return self.op("Add", value, first)
+
+    def _drawn(self, value: str, factor: float, shape: Sequence[int] | None) -> list[str]:
+        """Random numbers whose product has this deviation, and no correlation between elements.
+
+        Of large values they are drawn along rows and along columns, which costs next to nothing.
+        """
+        random = np.random.default_rng(self._count)
+        if shape is None or 0 in shape:
+            return [self.op("RandomNormalLike", value, dtype=TensorProto.FLOAT, scale=factor, seed=float(self._count))]
+        if prod(shape) <= _DRAWN_WHOLE:
+            return [self.constant(random.standard_normal(shape) * factor)]
+        at = min(range(len(shape) + 1), key=lambda place: prod(shape[:place]) + prod(shape[place:]))
+        signs = random.choice([-1.0, 1.0], shape[:at]).reshape(*shape[:at], *[1] * (len(shape) - at))
+        return [self.constant(signs), self.constant(random.standard_normal(shape[at:]) * factor)]
 
     def reduce(self, op_type: str, value: str, axes: list[int] | None, *, keep: bool) -> str:
         """A reduction over axes, all of them for None."""
@@ -92,7 +124,16 @@ class Emitter:
 
     def reshaped(self, value: str, shape: list[int]) -> str:
         """The same elements in another shape."""
-        return self.op("Reshape", value, self.constant(shape, np.int64))
+        target = self._once("shape", repr(shape), lambda: self.constant(shape, np.int64))
+        return self.op("Reshape", value, target)
+
+    def sampled(self, value: str, shape: Sequence[int] | None, most: int) -> str:
+        """At most so many elements of a value, spread over it; all if its shape is not known."""
+        if shape is None or prod(shape) <= most:
+            return value
+        size = prod(shape)
+        places = self._once("sample", repr(size), lambda: self.constant(np.linspace(0, size - 1, most), np.int64))
+        return self.op("Gather", self.reshaped(value, [-1]), places)
 
     def _once(self, kind: str, key: str, make: Any) -> str:
         found = self._kept.get((kind, key))

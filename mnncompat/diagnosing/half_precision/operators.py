@@ -93,8 +93,7 @@ class Operators:
         if kind == "float32":
             return self._emit.read(value)
         if op in self._table.noise:
-            scale = self._emit.op("Mul", self._emit.op("Abs", value), self._emit.number(self._table.noise[op]))
-            value = self._emit.noisy(value, scale)
+            value = self._emit.noisy(value, [value], self._table.noise[op], self._shapes.get(node.output[0]))
         if kind == "capped":
             value = self._emit.capped(value, self._table.caps[op])
         return self._emit.rounded(value)
@@ -146,7 +145,8 @@ class Operators:
         if node.op_type == "GlobalAveragePool" and shape and emit.opset >= _SCAN:
             channels, places = shape[0] * shape[1], int(np.prod(shape[2:]))
             flat = emit.op("Transpose", emit.reshaped(value, [channels, places]), perm=[1, 0])
-            mean = emit.op("Mul", self._summed(flat, channels), emit.number(1 / places))
+            share = emit.number(float(np.float16(1 / places)))
+            mean = self._summed(emit.rounded(emit.op("Mul", flat, share)), channels)
             return emit.reshaped(mean, [*shape[:2], *[1] * (len(shape) - 2)])
         if node.op_type != "AveragePool":
             return None
@@ -155,8 +155,8 @@ class Operators:
         mean = emit.op("AveragePool", value, **kept)
         random = emit.op("Mul", emit.op("AveragePool", emit.op("Mul", value, value), **kept), emit.number(1 / 6))
         trend = emit.op("Mul", emit.op("Mul", mean, mean), emit.number(count / 3))
-        scale = emit.op("Mul", emit.op("Sqrt", emit.op("Add", random, trend)), emit.number(self._table.rounding))
-        return emit.noisy(mean, scale)
+        scale = emit.op("Sqrt", emit.op("Add", random, trend))
+        return emit.noisy(mean, [scale], self._table.rounding, self._shapes.get(node.output[0]))
 
     def _summed(self, rows: str, width: int) -> str:
         """The sum of rows, rounded to float16 after each of them."""
@@ -176,8 +176,8 @@ class Operators:
         emit = self._emit
         kept = {each.name: helper.get_attribute_value(each) for each in node.attribute}
         exact = emit.op("CumSum", *inputs, **kept)
-        scale = emit.op("Mul", emit.op("Abs", exact), emit.number(self._table.rounding))
-        errors = emit.noisy(emit.op("Mul", exact, emit.number(0.0)), scale)
+        nothing, shape = emit.op("Mul", exact, emit.number(0.0)), self._shapes.get(node.output[0])
+        errors = emit.noisy(nothing, [exact], self._table.rounding, shape)
         return emit.op("Add", exact, emit.op("CumSum", errors, inputs[1], **kept))
 
     def _scaled(self, node: NodeProto, value: str) -> str | None:

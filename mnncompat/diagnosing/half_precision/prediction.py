@@ -156,10 +156,11 @@ def _of_output(expected: np.ndarray, low: np.ndarray, *, is_coarse: bool) -> Los
 
 
 def _of_statistics(numbers: list[float]) -> Loss:
-    largest, low, error, signal, finite, finite_low = numbers
-    lost = math.isfinite(finite) and not math.isfinite(finite_low)
+    least, most, least_low, most_low, sum_low, error, signal = numbers
+    lost = math.isfinite(least + most) and not math.isfinite(sum_low)
     ratio = math.inf if error == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / error)
-    return Loss(largest=largest, largest_low=low, snr_db=ratio, lost=lost)
+    largest, largest_low = max(-least, most), max(-least_low, most_low)
+    return Loss(largest=largest, largest_low=largest_low, snr_db=ratio, lost=lost)
 
 
 def _declared(name: str, array: np.ndarray) -> ValueInfoProto:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Shape = tuple[int, ...]
 
-_IMAGE = 4
+_IMAGE, _MATRIX = 4, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,7 @@ class Products:
         plain.output.append(exact)
         plain.name = exact
         self._emit.append(plain)
-        scale = self._scale(node, inputs, exact)
-        found = exact if scale is None else self._emit.noisy(exact, scale)
+        found = self._with_errors(node, inputs, exact)
         self._emit.append(helper.make_node("Identity", [found], [result], name=result))
 
     def terms(self, node: NodeProto) -> int:
@@ -120,45 +119,68 @@ class Products:
         before = _pads(node, source, self._shapes[node.input[1]], result) or (0, 0)
         return Plan(source=source, result=result, unit=block.unit, kernel=block.kernel, top=before[0], left=before[1])
 
-    def _scale(self, node: NodeProto, inputs: list[str], exact: str) -> str | None:
-        """The standard deviation of the error."""
+    def _with_errors(self, node: NodeProto, inputs: list[str], exact: str) -> str:
+        """The product with the errors of its sums."""
         count = self.terms(node)
-        squares = self._squares(node, inputs) if count else None
-        if squares is None:
-            return None
-        emit = self._emit
+        if not count:
+            return exact
         block = count
         if node.op_type in ("MatMul", "Gemm") and node.input[1] in self._weights:
             block = min(count, self._table.constant_block)
-        share = block / count
-        random = emit.op("Mul", squares, emit.number(block * (1 / 6 + (1 - share) / 3)))
-        trend = emit.op("Mul", emit.op("Mul", exact, exact), emit.number(block * share / 3))
-        return emit.op("Mul", emit.op("Sqrt", emit.op("Add", random, trend)), emit.number(self._table.rounding))
+        share, shape = block / count, self._shapes.get(node.output[0])
+        rounding = self._table.rounding * abs(attribute(node, "alpha", 1.0))
+        found = self._emit.noisy(exact, [exact], rounding * (block * share / 3) ** 0.5, shape)
+        if node.op_type in ("MatMul", "Gemm"):
+            spread = self._of_matrices(node, inputs, count)
+        else:
+            spread = self._of_images(node, inputs[0])
+        if not spread:
+            return found
+        return self._emit.noisy(found, spread, rounding * (block * (1 / 6 + (1 - share) / 3)) ** 0.5, shape)
 
-    def _squares(self, node: NodeProto, inputs: list[str]) -> str | None:
-        """The sums of the squares of the terms, or what has their mean."""
-        emit, weight = self._emit, self._weights.get(node.input[1])
-        squared = emit.op("Mul", inputs[0], inputs[0])
-        if node.op_type == "MatMul":
-            if weight is None or weight.ndim < 2:  # noqa: PLR2004 - a matrix
-                return emit.op("MatMul", squared, emit.op("Mul", inputs[1], inputs[1]))
-            columns = np.square(weight).mean(axis=-1, keepdims=True)
-            shares = np.square(weight).sum(axis=-2, keepdims=True) / np.maximum(
-                columns.sum(axis=-2, keepdims=True), 1e-30
-            )
-            return emit.op("Mul", emit.op("MatMul", squared, emit.constant(columns)), emit.constant(shares))
-        other = emit.op("Mul", inputs[1], inputs[1])
-        if node.op_type == "Conv" and weight is not None and attribute(node, "group", 1) == 1:
-            mean = np.square(weight).mean(axis=0, keepdims=True)
-            shares = np.square(weight).sum(axis=tuple(range(1, weight.ndim))) / max(float(mean.sum()), 1e-30)
-            found = self._like(node, [squared, emit.constant(mean)])
-            return emit.op("Mul", found, emit.constant(shares.reshape(-1, *[1] * (weight.ndim - 2))))
-        return self._like(node, [squared, other])
+    def _of_matrices(self, node: NodeProto, inputs: list[str], count: int) -> list[str]:
+        """What the roots of the sums of squared terms are the product of: of each row, and of each column."""
+        emit, shapes = self._emit, [self._shapes.get(name, ()) for name in node.input[:2]]
+        if min(len(each) for each in shapes) < _MATRIX:
+            return []
+        turned = [bool(attribute(node, name, 0)) for name in ("transA", "transB")]
+        axes = [len(shapes[0]) - 1 - turned[0], len(shapes[1]) - _MATRIX + turned[1]]
+        found = []
+        for at, (name, target) in enumerate(zip(inputs, ([-1, 1], [1, -1]), strict=False)):
+            weight = self._weights.get(node.input[at])
+            if weight is not None:
+                root: str = emit.constant(np.sqrt(np.square(weight).sum(axis=axes[at], keepdims=True) / count**at))
+            else:
+                root = emit.op("Sqrt", emit.reduce("ReduceSumSquare", name, [axes[at]], keep=True))
+                root = emit.op("Mul", root, emit.number(count ** (-at / 2)))
+            found.append(emit.reshaped(root, target) if turned[at] else root)
+        return found
 
-    def _like(self, node: NodeProto, inputs: list[str]) -> str:
-        """The same product of others."""
-        kept = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-        return self._emit.op(node.op_type, *inputs, **kept)
+    def _of_images(self, node: NodeProto, source: str) -> list[str]:
+        """The roots of the sums of squared terms of a convolution's filters, on average over the places."""
+        emit, shape, weight = self._emit, self._shapes.get(node.input[0]), self._weights.get(node.input[1])
+        if weight is None or shape is None or len(shape) < _MATRIX + 1:
+            return []
+        squares = self._squares(node, weight) / prod(shape[2:])
+        energy = emit.reduce("ReduceSumSquare", source, list(range(2, len(shape))), keep=False)
+        root = emit.op("Sqrt", emit.op("MatMul", energy, emit.constant(squares)))
+        return [emit.reshaped(root, [-1, squares.shape[1], *[1] * (len(shape) - 2)])]
+
+    @staticmethod
+    def _squares(node: NodeProto, weight: np.ndarray) -> np.ndarray:
+        """The sums of squared weights from each channel to each filter."""
+        groups, turned = attribute(node, "group", 1), node.op_type == "ConvTranspose"
+        kept = np.square(weight.astype(np.float64)).sum(axis=tuple(range(2, weight.ndim)))
+        if turned:
+            kept /= prod(attribute(node, "strides", [1]))
+            parts = np.split(kept, groups, axis=0)
+        else:
+            parts = [each.T for each in np.split(kept, groups, axis=0)]
+        rows, columns = parts[0].shape
+        found = np.zeros((rows * groups, columns * groups))
+        for at, each in enumerate(parts):
+            found[at * rows : (at + 1) * rows, at * columns : (at + 1) * columns] = each
+        return found
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:

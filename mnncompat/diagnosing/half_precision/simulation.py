@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _SIZES = frozenset(("Shape", "Size"))
 _OF_DATA = frozenset(("NonZero", "Compress", "Unique", "NonMaxSuppression"))
 """Their results have sizes that depend on values: both computations go on with the exact one."""
-STATISTICS = ("largest", "largest low", "error", "signal", "finite", "finite low")
+STATISTICS = ("least", "most", "least low", "most low", "sum low", "error", "signal")
+"""The last two are of a sample: what they are compared by is their quotient."""
+_EXTREMES = ("ReduceMin", "ReduceMax")
+_SAMPLE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +143,14 @@ class Simulating:
         return 0 not in self._shapes.get(name, (0,))
 
     def _statistics(self, name: str, low: str) -> tuple[str, ...]:
-        emit = self._emit
-        right, found = emit.capped(name, LARGEST), emit.capped(low, LARGEST)
+        emit, shape = self._emit, self._shapes.get(name)
+        right, found = (emit.capped(emit.sampled(each, shape, _SAMPLE), LARGEST) for each in (name, low))
+        extremes = [emit.reduce(kind, each, None, keep=False) for each in (name, low) for kind in _EXTREMES]
         return (
-            emit.reduce("ReduceMax", emit.op("Abs", name), None, keep=False),
-            emit.reduce("ReduceMax", emit.op("Abs", low), None, keep=False),
+            *extremes,
+            emit.reduce("ReduceSum", low, None, keep=False),
             emit.reduce("ReduceSumSquare", emit.op("Sub", right, found), None, keep=False),
             emit.reduce("ReduceSumSquare", right, None, keep=False),
-            emit.reduce("ReduceSum", emit.op("Mul", name, emit.number(0.0)), None, keep=False),
-            emit.reduce("ReduceSum", emit.op("Mul", low, emit.number(0.0)), None, keep=False),
         )
 
 

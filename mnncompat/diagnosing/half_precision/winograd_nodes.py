@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
     from mnncompat.diagnosing.half_precision.emitting import Emitter
 
-_LEAST = 1e-30
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -114,13 +112,13 @@ class WinogradNodes:
         exact = np.einsum("pi,qj,ocij->pqoc", self._weights, self._weights, weight.astype(np.float64))
         moved = exact.reshape(size * size, 1, filters, channels).astype(np.float16).astype(np.float32)
         sums = emit.op("MatMul", emit.constant(moved), sources)
-        mean = np.square(moved).mean(axis=2, keepdims=True)
-        shares = np.square(moved).sum(axis=3, keepdims=True) / np.maximum(mean.sum(axis=3, keepdims=True), _LEAST)
-        squares = emit.op("MatMul", emit.constant(mean), emit.op("Mul", sources, sources))
-        random = emit.op("Mul", squares, emit.constant(shares * channels / 6))
-        trend = emit.op("Mul", emit.op("Mul", sums, sums), emit.number(channels / 3))
-        scale = emit.op("Mul", emit.op("Sqrt", emit.op("Add", random, trend)), emit.number(self._table.rounding))
-        return emit.rounded(emit.noisy(sums, scale))
+        blocks = self._plan.grid[0] * self._plan.grid[1]
+        energy = emit.reduce("ReduceSumSquare", sources, [3], keep=True)
+        spread = emit.op("Sqrt", emit.op("MatMul", emit.constant(np.square(moved)), energy))
+        shape = (size * size, self._plan.result[0], filters, blocks)
+        random = self._table.rounding * (channels / 6 / blocks) ** 0.5
+        trend = self._table.rounding * (channels / 3) ** 0.5
+        return emit.rounded(emit.noisy(emit.noisy(sums, [sums], trend, shape), [spread], random, shape))
 
     def _gathered(self, products: str) -> str:
         """The results of the blocks, put together: NCHW."""

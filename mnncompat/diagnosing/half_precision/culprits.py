@@ -68,7 +68,7 @@ def nearly_lost(view: GraphView, prediction: Prediction) -> list[Culprit]:
     for name, loss in prediction.values.items():
         block = _block(view, prediction, name)
         index = view.producers[name]
-        if NEAR * LARGEST < loss.largest <= LARGEST and loss.largest_low <= LARGEST:
+        if NEAR * LARGEST < loss.largest <= LARGEST and not loss.lost:
             why = f"results of up to {loss.largest:,.0f}: float16 ends at 65,504"
             found.append((loss.largest / LARGEST, Culprit(index=index, outputs=(), why=why, lost=False)))
         operand = None if block is None else _entering(view, prediction, view.nodes[index])

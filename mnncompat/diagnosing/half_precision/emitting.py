@@ -11,12 +11,13 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _PREFIX = "mnncompat.low."
 _AXES_AS_INPUT = {"ReduceSum": 13}
 _OTHERS_AS_INPUT = 18
 _CLIP_AS_INPUT = 11
+_SAMPLE, _WIDTHS = 2048, (16, 4, 1)
 _DRAWN_WHOLE = 1024
 """Elements up to which each gets a random number of its own."""
 
@@ -58,11 +59,11 @@ class Emitter:
 
     def number(self, value: float) -> str:
         """A scalar, the same one each time."""
-        return self._once("number", repr(value), lambda: self.constant(value))
+        return self.once("number", repr(value), lambda: self.constant(value))
 
     def rounded(self, value: str) -> str:
         """A float32 value rounded to float16; what is larger becomes infinite."""
-        return self._once(
+        return self.once(
             "rounded",
             value,
             lambda: self.op("Cast", self.op("Cast", value, to=TensorProto.FLOAT16), to=TensorProto.FLOAT),
@@ -76,7 +77,7 @@ class Emitter:
 
     def read(self, value: str) -> str:
         """A float32 value as an op reads it that computes in float16."""
-        return self._once("read", value, lambda: self.rounded(self.capped(value, LARGEST)))
+        return self.once("read", value, lambda: self.rounded(self.capped(value, LARGEST)))
 
     def noisy(self, value: str, scales: Sequence[str], factor: float, shape: Sequence[int] | None) -> str:
         """A value with a random error added.
@@ -87,7 +88,7 @@ class Emitter:
             factor: See `scales`.
             shape: Of the value; None if it is not known.
         """
-        first, *others = *self._drawn(value, factor, shape), *scales
+        first, *others = *scales, *self._drawn(value, factor, shape)
         for each in others:
             first = self.op("Mul", first, each)
         return self.op("Add", value, first)
@@ -124,18 +125,24 @@ class Emitter:
 
     def reshaped(self, value: str, shape: list[int]) -> str:
         """The same elements in another shape."""
-        target = self._once("shape", repr(shape), lambda: self.constant(shape, np.int64))
+        target = self.once("shape", repr(shape), lambda: self.constant(shape, np.int64))
         return self.op("Reshape", value, target)
 
-    def sampled(self, value: str, shape: Sequence[int] | None, most: int) -> str:
-        """At most so many elements of a value, spread over it; all if its shape is not known."""
-        if shape is None or prod(shape) <= most:
+    def sampled(self, value: str, shape: Sequence[int] | None) -> str:
+        """Elements of a value, spread over it; all if its shape is not known."""
+        if shape is None:
             return value
-        size = prod(shape)
-        places = self._once("sample", repr(size), lambda: self.constant(np.linspace(0, size - 1, most), np.int64))
-        return self.op("Gather", self.reshaped(value, [-1]), places)
+        width = next(each for each in _WIDTHS if prod(shape) % each == 0)
+        rows, most = prod(shape) // width, _SAMPLE // width
+        places = self.once("sample", repr(rows), lambda: self.constant(np.linspace(0, rows - 1, most), np.int64))
+        return self.op("Gather", self.reshaped(value, [rows, width]), places)
 
-    def _once(self, kind: str, key: str, make: Any) -> str:
+    def is_new(self, kind: str, key: str) -> bool:
+        """Whether `once` would make this."""
+        return (kind, key) not in self._kept
+
+    def once(self, kind: str, key: str, make: Callable[[], str]) -> str:
+        """A value that is made once, by what it is and what it is made of."""
         found = self._kept.get((kind, key))
         if found is None:
             found = self._kept[kind, key] = make()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, NodeProto, helper
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
+from mnncompat.diagnosing.half_precision.averages import mean_of_places
 from mnncompat.diagnosing.half_precision.products import attribute
+from mnncompat.diagnosing.half_precision.weights import in_half
 from mnncompat.graph.validation import subgraphs
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
     from mnncompat.diagnosing.half_precision.emitting import Emitter
     from mnncompat.diagnosing.half_precision.products import Products
+    from mnncompat.diagnosing.half_precision.weights import Weights
 
 _SCAN = 9
 """The opset from which on Scan has its form."""
@@ -31,7 +33,7 @@ class Operators:
         emit: Of the simulation.
         table: What the operators do.
         shapes: Value -> its shape in this run, where that is known.
-        weights: Constant -> its elements.
+        weights: The constants.
         products: Appends products.
     """
 
@@ -40,7 +42,7 @@ class Operators:
         emit: Emitter,
         table: Arithmetics,
         shapes: Mapping[str, tuple[int, ...]],
-        weights: Mapping[str, np.ndarray],
+        weights: Weights,
         products: Products,
     ) -> None:
         self._emit = emit
@@ -145,8 +147,7 @@ class Operators:
         if node.op_type == "GlobalAveragePool" and shape and emit.opset >= _SCAN:
             channels, places = shape[0] * shape[1], int(np.prod(shape[2:]))
             flat = emit.op("Transpose", emit.reshaped(value, [channels, places]), perm=[1, 0])
-            share = emit.number(float(np.float16(1 / places)))
-            mean = self._summed(emit.rounded(emit.op("Mul", flat, share)), channels)
+            mean = mean_of_places(emit, flat, places, channels)
             return emit.reshaped(mean, [*shape[:2], *[1] * (len(shape) - 2)])
         if node.op_type != "AveragePool":
             return None
@@ -157,20 +158,6 @@ class Operators:
         trend = emit.op("Mul", emit.op("Mul", mean, mean), emit.number(count / 3))
         scale = emit.op("Sqrt", emit.op("Add", random, trend))
         return emit.noisy(mean, [scale], self._table.rounding, self._shapes.get(node.output[0]))
-
-    def _summed(self, rows: str, width: int) -> str:
-        """The sum of rows, rounded to float16 after each of them."""
-        body = helper.make_graph(
-            [
-                helper.make_node("Add", ["before", "row"], ["sum"]),
-                helper.make_node("Cast", ["sum"], ["half"], to=TensorProto.FLOAT16),
-                helper.make_node("Cast", ["half"], ["after"], to=TensorProto.FLOAT),
-            ],
-            "rounded_sum",
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, [width]) for name in ("before", "row")],
-            [helper.make_tensor_value_info("after", TensorProto.FLOAT, [width])],
-        )
-        return self._emit.op("Scan", self._emit.constant(np.zeros(width)), rows, body=body, num_scan_inputs=1)
 
     def _running(self, node: NodeProto, inputs: list[str]) -> str:
         emit = self._emit
@@ -190,10 +177,7 @@ class Operators:
         factor = scale / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
         offset = bias - mean * factor
         places = [1, -1, *[1] * (len(shape) - 2)]
-        halves = [
-            np.clip(each, -LARGEST, LARGEST).astype(np.float16).astype(np.float32).reshape(places)
-            for each in (factor, offset)
-        ]
+        halves = [in_half(each).reshape(places) for each in (factor, offset)]
         emit = self._emit
         return emit.op("Add", emit.rounded(emit.op("Mul", value, emit.constant(halves[0]))), emit.constant(halves[1]))
 

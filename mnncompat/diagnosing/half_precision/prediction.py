@@ -13,7 +13,7 @@ from onnx import ModelProto, ValueInfoProto, helper
 from mnncompat import mnn
 from mnncompat.diagnosing.correspondence import constant_values, corresponding
 from mnncompat.diagnosing.golden import inferred_for
-from mnncompat.diagnosing.half_precision.arithmetic import arithmetics
+from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
 from mnncompat.diagnosing.half_precision.simulation import Simulating
 from mnncompat.diagnosing.whole_model import converted
 from mnncompat.files.scratch import ScratchFolder
@@ -27,6 +27,7 @@ from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.products import Block
+    from mnncompat.diagnosing.half_precision.simulation import Measured
     from mnncompat.graph.model_file import Model
 
 ALARM_DB = 40.0
@@ -39,13 +40,11 @@ class Loss:
 
     Attributes:
         largest: Its largest element, as ONNX defines it.
-        largest_low: The same with half precision.
         snr_db: Signal-to-noise ratio; infinite where nothing is off.
         lost: Whether it holds infinities or NaN with half precision alone.
     """
 
     largest: float
-    largest_low: float
     snr_db: float
     lost: bool
 
@@ -117,10 +116,7 @@ class Predictor:
         outputs = {
             name: _of_output(found[name], found[low], is_coarse=name in coarse) for name, low in simulation.low.items()
         }
-        values = {
-            name: _of_statistics([float(found[each]) for each in statistics])
-            for name, statistics in simulation.measured.items()
-        }
+        values = {name: _of_value(measured, found) for name, measured in simulation.measured.items()}
         blocks = {
             node.output[0]: block
             for node in self._view.nodes
@@ -146,21 +142,25 @@ def _of_output(expected: np.ndarray, low: np.ndarray, *, is_coarse: bool) -> Los
     lost = is_float and any(word in problem for problem in found.problems for word in ("NaN", "Inf"))
     snr = found.snr_db if is_float and found.discriminative else math.inf
     unequal = not is_float and bool(found.problems)
-    largest = [float(np.abs(each[np.isfinite(each)]).max(initial=0)) if is_float else 0.0 for each in (expected, low)]
+    largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=0)) if is_float else 0.0
     return Loss(
-        largest=largest[0],
-        largest_low=largest[1],
+        largest=largest,
         snr_db=0.0 if unequal else math.inf if math.isnan(snr) else snr,
         lost=lost,
     )
 
 
-def _of_statistics(numbers: list[float]) -> Loss:
-    least, most, least_low, most_low, sum_low, error, signal = numbers
-    lost = math.isfinite(least + most) and not math.isfinite(sum_low)
-    ratio = math.inf if error == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / error)
-    largest, largest_low = max(-least, most), max(-least_low, most_low)
-    return Loss(largest=largest, largest_low=largest_low, snr_db=ratio, lost=lost)
+def _of_value(measured: Measured, found: Mapping[str, np.ndarray]) -> Loss:
+    exact, low = (found[each].astype(np.float64) for each in measured.samples)
+    extremes = [float(found[each]) for each in measured.extremes] or [float(exact.min()), float(exact.max())]
+    is_finite = np.isfinite(found[measured.total] if measured.total else low).all()
+    right, wrong = np.clip(exact, -LARGEST, LARGEST), np.clip(low, -LARGEST, LARGEST)
+    error, signal = float(np.square(right - wrong).sum()), float(np.square(right).sum())
+    return Loss(
+        largest=max(-extremes[0], extremes[1]),
+        snr_db=math.inf if error == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / error),
+        lost=bool(np.isfinite(extremes).all() and not is_finite),
+    )
 
 
 def _declared(name: str, array: np.ndarray) -> ValueInfoProto:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
     from mnncompat.diagnosing.half_precision.emitting import Emitter
+    from mnncompat.diagnosing.half_precision.weights import Weights
 
     Shape = tuple[int, ...]
 
@@ -44,7 +45,7 @@ class Products:
         emit: Of the simulation.
         table: Errors.
         shapes: Value -> its shape in this run, where that is known.
-        weights: Constant -> its elements.
+        weights: The constants.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Products:
         emit: Emitter,
         table: Arithmetics,
         shapes: Mapping[str, Shape],
-        weights: Mapping[str, np.ndarray],
+        weights: Weights,
     ) -> None:
         self._emit = emit
         self._table = table

@@ -6,6 +6,7 @@ A single run of it gives both, and of every value how far they are apart: no val
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, Arithmetics
 from mnncompat.diagnosing.half_precision.emitting import Emitter
 from mnncompat.diagnosing.half_precision.operators import Operators
 from mnncompat.diagnosing.half_precision.products import Products
+from mnncompat.diagnosing.half_precision.weights import Weights, in_half
 from mnncompat.graph.protos import dims_of, is_onnx
 from mnncompat.graph.validation import subgraphs
 
@@ -27,10 +29,32 @@ if TYPE_CHECKING:
 _SIZES = frozenset(("Shape", "Size"))
 _OF_DATA = frozenset(("NonZero", "Compress", "Unique", "NonMaxSuppression"))
 """Their results have sizes that depend on values: both computations go on with the exact one."""
-STATISTICS = ("least", "most", "least low", "most low", "sum low", "error", "signal")
-"""The last two are of a sample: what they are compared by is their quotient."""
-_EXTREMES = ("ReduceMin", "ReduceMax")
-_SAMPLE = 4096
+_WHOLE = 4096
+"""Elements up to which a value is looked at as it is; of others a sample."""
+
+
+_ROUNDED_HERE = 1 << 16
+"""Elements of a constant up to which it is rounded when the simulation is built."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The outputs of a simulation that tell of one value.
+
+    Attributes:
+        samples: Elements of it, as ONNX defines it and as MNN computes it, at the same places.
+        extremes: Its smallest and its largest element; empty if the samples are all of it.
+        total: The sum of all that MNN computes, which is finite if they are; empty if the samples are all of it.
+    """
+
+    samples: tuple[str, str]
+    extremes: tuple[str, ...]
+    total: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.samples, *self.extremes, *filter(None, (self.total,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +64,12 @@ class Simulation:
     Attributes:
         model: It.
         low: Output of the original -> its name as MNN computes it.
-        measured: Value of the original -> outputs with its statistics, in the order of `STATISTICS`.
+        measured: Value of the original -> the outputs that tell of it.
     """
 
     model: ModelProto
     low: Mapping[str, str]
-    measured: Mapping[str, tuple[str, ...]]
+    measured: Mapping[str, Measured]
 
 
 class Simulating:
@@ -74,15 +98,16 @@ class Simulating:
         self._nodes = list(proto.graph.node)
         self._shapes = _static(known)
         self._floats = {name for name, each in known.items() if each.type.tensor_type.elem_type == TensorProto.FLOAT}
-        weights = {name: array for name in view.initializers if (array := view.stored_value(name)) is not None}
-        self._shapes |= {name: array.shape for name, array in weights.items()}
-        self._floats |= {name for name, array in weights.items() if array.dtype == np.float32}
+        self._weights = Weights(view, constants)
+        stated = {name: array for name in view.initializers if (array := self._weights.get(name)) is not None}
+        self._shapes |= {name: array.shape for name, array in stated.items()}
+        self._floats |= {name for name, array in stated.items() if array.dtype == np.float32}
         self._stored = stored
         self._constants = constants
         self._table = table
         self._emit = Emitter(proto, view.opset)
-        self.products = Products(self._emit, table, self._shapes, weights)
-        self._operators = Operators(self._emit, table, self._shapes, weights, self.products)
+        self.products = Products(self._emit, table, self._shapes, self._weights)
+        self._operators = Operators(self._emit, table, self._shapes, self._weights, self.products)
         self._low: dict[str, str] = {}
         self._rounded: set[str] = set()
         self._of_sizes: set[str] = set()
@@ -98,7 +123,7 @@ class Simulating:
         }
         originals = [each.name for each in self._proto.graph.output]
         low = {name: self._low.get(name, name) for name in originals}
-        shown = dict.fromkeys((*low.values(), *(each for names in measured.values() for each in names)))
+        shown = dict.fromkeys((*low.values(), *(each for found in measured.values() for each in found.names)))
         self._proto.graph.output.extend(ValueInfoProto(name=name) for name in shown if name not in originals)
         del self._proto.graph.value_info[:]
         return Simulation(model=self._proto, low=low, measured=measured)
@@ -134,7 +159,16 @@ class Simulating:
             return low
         if name not in self._floats or kind == "float32" or low in self._rounded or name in self._of_sizes:
             return low
-        return self._emit.read(low)
+        weight = self._weights.get(name) if self._emit.is_new("read", low) else None
+        if weight is None:
+            return self._emit.read(low)
+        if weight.size <= _ROUNDED_HERE:
+            return self._emit.once("read", low, lambda: self._emit.constant(in_half(weight)))
+        return (
+            self._emit.once("read", low, lambda: self._emit.rounded(low))
+            if np.abs(weight).max() <= LARGEST
+            else self._emit.read(low)
+        )
 
     def _is_stored(self, name: str) -> bool:
         return self._stored is None or name in self._stored or name in self._view.outputs
@@ -142,16 +176,13 @@ class Simulating:
     def _has_elements(self, name: str) -> bool:
         return 0 not in self._shapes.get(name, (0,))
 
-    def _statistics(self, name: str, low: str) -> tuple[str, ...]:
+    def _statistics(self, name: str, low: str) -> Measured:
         emit, shape = self._emit, self._shapes.get(name)
-        right, found = (emit.capped(emit.sampled(each, shape, _SAMPLE), LARGEST) for each in (name, low))
-        extremes = [emit.reduce(kind, each, None, keep=False) for each in (name, low) for kind in _EXTREMES]
-        return (
-            *extremes,
-            emit.reduce("ReduceSum", low, None, keep=False),
-            emit.reduce("ReduceSumSquare", emit.op("Sub", right, found), None, keep=False),
-            emit.reduce("ReduceSumSquare", right, None, keep=False),
-        )
+        if shape is not None and prod(shape) <= _WHOLE:
+            return Measured(samples=(name, low), extremes=(), total="")
+        extremes = tuple(emit.reduce(kind, name, None, keep=False) for kind in ("ReduceMin", "ReduceMax"))
+        samples = emit.sampled(name, shape), emit.sampled(low, shape)
+        return Measured(samples=samples, extremes=extremes, total=emit.reduce("ReduceSum", low, None, keep=False))
 
 
 def _static(known: Mapping[str, ValueInfoProto]) -> dict[str, tuple[int, ...]]:

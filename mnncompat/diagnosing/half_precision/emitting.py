@@ -79,7 +79,7 @@ class Emitter:
         """A float32 value as an op reads it that computes in float16."""
         return self.once("read", value, lambda: self.rounded(self.capped(value, LARGEST)))
 
-    def noisy(self, value: str, scales: Sequence[str], factor: float, shape: Sequence[int] | None) -> str:
+    def noisy(self, value: str, scales: Sequence[str], factor: float, shape: Sequence[int] | None, at: int = 0) -> str:
         """A value with a random error added.
 
         Args:
@@ -87,13 +87,14 @@ class Emitter:
             scales: Their product times `factor` is the standard deviation; each is broadcast to the value.
             factor: See `scales`.
             shape: Of the value; None if it is not known.
+            at: The axis before which the numbers that are drawn are cut in two, see `_drawn`; 0 for the middle.
         """
-        first, *others = *scales, *self._drawn(value, factor, shape)
+        first, *others = *scales, *self._drawn(value, factor, shape, at)
         for each in others:
             first = self.op("Mul", first, each)
         return self.op("Add", value, first)
 
-    def _drawn(self, value: str, factor: float, shape: Sequence[int] | None) -> list[str]:
+    def _drawn(self, value: str, factor: float, shape: Sequence[int] | None, at: int) -> list[str]:
         """Random numbers whose product has this deviation, and no correlation between elements.
 
         Of large values they are drawn along rows and along columns, which costs next to nothing.
@@ -103,9 +104,10 @@ class Emitter:
             return [self.op("RandomNormalLike", value, dtype=TensorProto.FLOAT, scale=factor, seed=float(self._count))]
         if prod(shape) <= _DRAWN_WHOLE:
             return [self.constant(random.standard_normal(shape) * factor)]
-        at = min(range(len(shape) + 1), key=lambda place: prod(shape[:place]) + prod(shape[place:]))
-        signs = random.choice([-1.0, 1.0], shape[:at]).reshape(*shape[:at], *[1] * (len(shape) - at))
-        return [self.constant(signs), self.constant(random.standard_normal(shape[at:]) * factor)]
+        at = at or min(range(len(shape) + 1), key=lambda place: prod(shape[:place]) + prod(shape[place:]))
+        numbers = random.standard_normal(shape[:at]).reshape(*shape[:at], *[1] * (len(shape) - at))
+        signs = random.choice([-1.0, 1.0], [shape[0], *[1] * (at - 1), *shape[at:]] if at else shape)
+        return [self.constant(numbers * factor), self.constant(signs)]
 
     def reduce(self, op_type: str, value: str, axes: list[int] | None, *, keep: bool) -> str:
         """A reduction over axes, all of them for None."""

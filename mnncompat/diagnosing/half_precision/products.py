@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Shape = tuple[int, ...]
 
 _IMAGE, _MATRIX = 4, 2
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,19 @@ class Block:
 
     unit: int
     kernel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """The variance of the error of a sum, in those of one rounding.
+
+    Attributes:
+        random: For each of the sum of the squares of the terms.
+        trend: For each of the square of the sum.
+    """
+
+    random: float
+    trend: float
 
 
 class Products:
@@ -72,7 +86,7 @@ class Products:
         if block is not None:
             plan = self._plan(node, block)
             bias = inputs[2] if len(inputs) > 2 else ""  # noqa: PLR2004 - a bias
-            found = WinogradNodes(self._emit, self._table, plan).append(inputs[0], self._weights[node.input[1]], bias)
+            found = WinogradNodes(self._emit, self._table, plan).append(inputs[0], node.input[1], bias)
             self._emit.append(helper.make_node("Identity", [found], [result], name=result))
             return
         exact = self._emit.name()
@@ -128,44 +142,62 @@ class Products:
         block = count
         if node.op_type in ("MatMul", "Gemm") and node.input[1] in self._weights:
             block = min(count, self._table.constant_block)
-        share, shape = block / count, self._shapes.get(node.output[0])
-        rounding = self._table.rounding * abs(attribute(node, "alpha", 1.0))
-        found = self._emit.noisy(exact, [exact], rounding * (block * share / 3) ** 0.5, shape)
-        if node.op_type in ("MatMul", "Gemm"):
-            spread = self._of_matrices(node, inputs, count)
-        else:
-            spread = self._of_images(node, inputs[0])
-        if not spread:
-            return found
-        return self._emit.noisy(found, spread, rounding * (block * (1 / 6 + (1 - share) / 3)) ** 0.5, shape)
+        share = block / count
+        errors = Errors(random=block * (1 / 6 + (1 - share) / 3), trend=block * share / 3)
+        is_matrix = node.op_type in ("MatMul", "Gemm")
+        scales = (
+            self._of_matrices(node, inputs, exact, errors)
+            if is_matrix
+            else self._of_images(node, inputs, exact, errors)
+        )
+        rounding = self._table.rounding
+        return self._emit.noisy(exact, scales, rounding, self._shapes.get(node.output[0])) if scales else exact
 
-    def _of_matrices(self, node: NodeProto, inputs: list[str], count: int) -> list[str]:
-        """What the roots of the sums of squared terms are the product of: of each row, and of each column."""
+    def _of_matrices(self, node: NodeProto, inputs: list[str], exact: str, errors: Errors) -> list[str]:
+        """What the errors are in proportion to: for each row, and for each column."""
         emit, shapes = self._emit, [self._shapes.get(name, ()) for name in node.input[:2]]
         if min(len(each) for each in shapes) < _MATRIX:
             return []
         turned = [bool(attribute(node, name, 0)) for name in ("transA", "transB")]
         axes = [len(shapes[0]) - 1 - turned[0], len(shapes[1]) - _MATRIX + turned[1]]
-        found = []
-        for at, (name, target) in enumerate(zip(inputs, ([-1, 1], [1, -1]), strict=False)):
+        energies = []
+        for at, target in enumerate(([-1, 1], [1, -1])):
             weight = self._weights.get(node.input[at])
             if weight is not None:
-                root: str = emit.constant(np.sqrt(np.square(weight).sum(axis=axes[at], keepdims=True) / count**at))
+                energy: str = emit.constant(np.square(weight).sum(axis=axes[at], keepdims=True))
             else:
-                root = emit.op("Sqrt", emit.reduce("ReduceSumSquare", name, [axes[at]], keep=True))
-                root = emit.op("Mul", root, emit.number(count ** (-at / 2)))
-            found.append(emit.reshaped(root, target) if turned[at] else root)
-        return found
-
-    def _of_images(self, node: NodeProto, source: str) -> list[str]:
-        """The roots of the sums of squared terms of a convolution's filters, on average over the places."""
-        emit, shape, weight = self._emit, self._shapes.get(node.input[0]), self._weights.get(node.input[1])
-        if weight is None or shape is None or len(shape) < _MATRIX + 1:
+                energy = emit.reduce("ReduceSumSquare", inputs[at], [axes[at]], keep=True)
+            energies.append(emit.reshaped(energy, target) if turned[at] else energy)
+        last = len(shapes[1]) - 1
+        mean = emit.reduce("ReduceMean", energies[1], [last], keep=True)
+        columns = emit.op("Sqrt", emit.op("Div", energies[1], emit.op("Max", mean, emit.number(_LEAST))))
+        size = self._shapes.get(node.output[0], ())
+        if not size:
             return []
-        squares = self._squares(node, weight) / prod(shape[2:])
-        energy = emit.reduce("ReduceSumSquare", source, list(range(2, len(shape))), keep=False)
-        root = emit.op("Sqrt", emit.op("MatMul", energy, emit.constant(squares)))
-        return [emit.reshaped(root, [-1, squares.shape[1], *[1] * (len(shape) - 2)])]
+        factor = errors.random / shapes[0][axes[0]] * abs(attribute(node, "alpha", 1.0)) ** 2
+        random = emit.op("Mul", emit.op("Mul", energies[0], mean), emit.number(factor))
+        sums = emit.reduce("ReduceSumSquare", exact, [len(size) - 1], keep=True)
+        trend = emit.op("Mul", sums, emit.number(errors.trend / size[-1]))
+        return [emit.op("Sqrt", emit.op("Add", random, trend)), columns]
+
+    def _of_images(self, node: NodeProto, inputs: list[str], exact: str, errors: Errors) -> list[str]:
+        """What the errors of a convolution are in proportion to, for each image and filter."""
+        emit, shape, weight = self._emit, self._shapes.get(node.input[0]), self._weights.get(node.input[1])
+        size = self._shapes.get(node.output[0], ())
+        if weight is None or shape is None or len(shape) <= _MATRIX or len(size) != len(shape):
+            return []
+        places = list(range(2, len(shape)))
+        if node.op_type == "Conv" and attribute(node, "group", 1) == 1:
+            kept = emit.reduce("ReduceSumSquare", inputs[1], list(range(2, weight.ndim)), keep=False)
+            squares = emit.op("Transpose", kept, perm=[1, 0])
+        else:
+            squares = emit.constant(self._squares(node, weight))
+        factor = emit.number(errors.random / prod(shape[2:]))
+        energy = emit.op("Mul", emit.reduce("ReduceSumSquare", inputs[0], places, keep=False), factor)
+        random = emit.op("MatMul", energy, squares)
+        sums = emit.reduce("ReduceSumSquare", exact, places, keep=False)
+        trend = emit.op("Mul", sums, emit.number(errors.trend / prod(size[2:])))
+        return [emit.reshaped(emit.op("Sqrt", emit.op("Add", random, trend)), [*size[:2], *[1] * len(places)])]
 
     @staticmethod
     def _squares(node: NodeProto, weight: np.ndarray) -> np.ndarray:

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 _SIZES = frozenset(("Shape", "Size"))
 _OF_DATA = frozenset(("NonZero", "Compress", "Unique", "NonMaxSuppression"))
 """Their results have sizes that depend on values: both computations go on with the exact one."""
-_WHOLE = 4096
+_WHOLE = 2048
 """Elements up to which a value is looked at as it is; of others a sample."""
 
 
+_INITIALIZERS_NEED_NO_INPUTS = 4
 _ROUNDED_HERE = 1 << 16
 """Elements of a constant up to which it is rounded when the simulation is built."""
 
@@ -95,7 +96,9 @@ class Simulating:
     ) -> None:
         self._view = view
         self._proto = proto
-        self._nodes = list(proto.graph.node)
+        self._nodes = view.nodes
+        del proto.graph.node[:]
+        proto.ir_version = max(proto.ir_version, _INITIALIZERS_NEED_NO_INPUTS)
         self._shapes = _static(known)
         self._floats = {name for name, each in known.items() if each.type.tensor_type.elem_type == TensorProto.FLOAT}
         self._weights = Weights(view, constants)
@@ -114,13 +117,12 @@ class Simulating:
 
     def build(self) -> Simulation:
         """The simulation."""
-        for node in self._nodes:
+        measured = {}
+        for node in self._nodes:  # what is computed of a value follows it, so that memory is free again soon
+            self._proto.graph.node.append(node)
             self._append(node)
-        measured = {
-            name: self._statistics(name, low)
-            for name, low in self._low.items()
-            if self._is_stored(name) and name in self._floats and self._has_elements(name)
-        }
+            for name in filter(self._is_measured, node.output):
+                measured[name] = self._statistics(name, self._low[name])
         originals = [each.name for each in self._proto.graph.output]
         low = {name: self._low.get(name, name) for name in originals}
         shown = dict.fromkeys((*low.values(), *(each for found in measured.values() for each in found.names)))
@@ -173,8 +175,9 @@ class Simulating:
     def _is_stored(self, name: str) -> bool:
         return self._stored is None or name in self._stored or name in self._view.outputs
 
-    def _has_elements(self, name: str) -> bool:
-        return 0 not in self._shapes.get(name, (0,))
+    def _is_measured(self, name: str) -> bool:
+        has_elements = 0 not in self._shapes.get(name, (0,))
+        return name in self._low and self._is_stored(name) and name in self._floats and has_elements
 
     def _statistics(self, name: str, low: str) -> Measured:
         emit, shape = self._emit, self._shapes.get(name)

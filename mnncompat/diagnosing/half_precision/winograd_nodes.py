@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.emitting import Emitter
 
 
+_LEAST = 1e-30
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a convolution is cut into blocks.
@@ -60,12 +63,12 @@ class WinogradNodes:
         self._plan = plan
         self._results, self._weights, self._sources = matrices(plan.unit, plan.kernel)
 
-    def append(self, source: str, weight: np.ndarray, bias: str) -> str:
+    def append(self, source: str, weight: str, bias: str) -> str:
         """The convolution.
 
         Args:
             source: The input, rounded to float16.
-            weight: (filters, channels, kernel, kernel).
+            weight: (filters, channels, kernel, kernel), not rounded.
             bias: (filters,), or empty.
 
         Returns:
@@ -105,20 +108,24 @@ class WinogradNodes:
         flat = emit.reshaped(emit.rounded(second), [batch, channels, size * size, rows * columns])
         return emit.op("Transpose", flat, perm=[2, 0, 1, 3])
 
-    def _products(self, sources: str, weight: np.ndarray) -> str:
+    def _products(self, sources: str, weight: str) -> str:
         """Products with the transformed weights, added up over the channels: (size * size, batch, filters, blocks)."""
-        emit, size = self._emit, self._plan.size
-        filters, channels = weight.shape[:2]
-        exact = np.einsum("pi,qj,ocij->pqoc", self._weights, self._weights, weight.astype(np.float64))
-        moved = exact.reshape(size * size, 1, filters, channels).astype(np.float16).astype(np.float32)
-        sums = emit.op("MatMul", emit.constant(moved), sources)
-        blocks = self._plan.grid[0] * self._plan.grid[1]
-        energy = emit.reduce("ReduceSumSquare", sources, [3], keep=True)
-        spread = emit.op("Sqrt", emit.op("MatMul", emit.constant(np.square(moved)), energy))
-        shape = (size * size, self._plan.result[0], filters, blocks)
-        random = self._table.rounding * (channels / 6 / blocks) ** 0.5
-        trend = self._table.rounding * (channels / 3) ** 0.5
-        return emit.rounded(emit.noisy(emit.noisy(sums, [sums], trend, shape), [spread], random, shape))
+        emit, plan, points = self._emit, self._plan, self._plan.size**2
+        channels, filters, blocks = plan.source[1], plan.result[1], plan.grid[0] * plan.grid[1]
+        flat = emit.reshaped(weight, [filters * channels, plan.kernel**2])
+        both = emit.op("MatMul", flat, emit.constant(np.kron(self._weights, self._weights).T))
+        turned = emit.op("Transpose", emit.rounded(both), perm=[1, 0])
+        moved = emit.reshaped(turned, [points, 1, filters, channels])
+        sums = emit.op("MatMul", moved, sources)
+        of_channels = emit.reduce("ReduceSumSquare", moved, [2], keep=True)
+        of_filters = emit.reduce("ReduceSumSquare", moved, [3], keep=True)
+        whole = emit.op("Max", emit.reduce("ReduceSum", of_filters, [2], keep=True), emit.number(_LEAST))
+        energy = emit.op("MatMul", of_channels, emit.reduce("ReduceSumSquare", sources, [3], keep=True))
+        random = emit.op("Mul", emit.op("Div", of_filters, whole), emit.op("Mul", energy, emit.number(channels / 6)))
+        trend = emit.op("Mul", emit.reduce("ReduceSumSquare", sums, [3], keep=True), emit.number(channels / 3))
+        spread = emit.op("Sqrt", emit.op("Add", random, trend))
+        shape = (points, plan.result[0], filters, blocks)
+        return emit.rounded(emit.noisy(sums, [spread], self._table.rounding / blocks**0.5, shape, at=3))
 
     def _gathered(self, products: str) -> str:
         """The results of the blocks, put together: NCHW."""

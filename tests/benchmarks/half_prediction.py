@@ -35,7 +35,6 @@ from mnncompat.diagnosing.half_precision.culprits import nearly_lost
 from mnncompat.diagnosing.half_precision.drawn import Inputs, drawn
 from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Predictor
 from mnncompat.graph.model_file import Model, load
-from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity.real_data import RealData
 from mnncompat.parity.runners import OnnxRunner
@@ -101,7 +100,7 @@ def _measured(
             "model": name,
             "draw": feed.name,
             "predicted": ratio,
-            "near": not isinstance(predicted, Failure) and bool(nearly_lost(view_model(model).main, predicted)),
+            "near": not isinstance(predicted, Failure) and bool(nearly_lost(predicted.view, predicted)),
             "measured": kept[key][1],
             "rows": rows,
             "cost": seconds / max(_seconds(path, feed.arrays), 1e-3),

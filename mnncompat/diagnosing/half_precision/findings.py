@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnosing.half_precision.culprits import bad_outputs, culprits, nearly_lost
+from mnncompat.diagnosing.half_precision.culprits import Culprit, bad_outputs, culprits, nearly_lost
 from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Prediction
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
@@ -49,25 +49,27 @@ def with_predictions(result: CheckResult, model: Model, found: Sequence[Predicti
 def _of_prediction(view: GraphView, prediction: Prediction) -> list[Diagnostic]:
     if not bad_outputs(prediction):
         return [
-            PREDICTED.finding(
-                view.location(each.index),
-                f"{each.why}; it holds in draw {prediction.draw}, and may not for inputs of twice the size",
-                status="partial",
-                hint=_ADVICE,
-                evidence=PREDICTED.evidence,
+            _finding(
+                view, prediction, each, f"it holds in draw {prediction.draw}, and may not for inputs of twice the size"
             )
-            for each in nearly_lost(view, prediction)
+            for each in nearly_lost(prediction.view, prediction)
         ]
     return [
-        PREDICTED.finding(
-            view.location(each.index),
-            f"{each.why}; {_outcome(prediction, each.outputs)} ({_trust(prediction)})",
-            status="partial",
-            hint=_ADVICE,
-            evidence=PREDICTED.evidence,
-        )
-        for each in culprits(view, prediction)
+        _finding(view, prediction, each, f"{_outcome(prediction, each.outputs)} ({_trust(prediction)})")
+        for each in culprits(prediction.view, prediction)
     ]
+
+
+def _finding(view: GraphView, prediction: Prediction, culprit: Culprit, outcome: str) -> Diagnostic:
+    inner = prediction.view.location(culprit.index)
+    where = f"in the branch taken, {inner.op_type} {inner.node}: " if prediction.inside[culprit.index] else ""
+    return PREDICTED.finding(
+        view.location(prediction.origins[culprit.index]),
+        f"{where}{culprit.why}; {outcome}",
+        status="partial",
+        hint=_ADVICE,
+        evidence=PREDICTED.evidence,
+    )
 
 
 def _outcome(prediction: Prediction, outputs: Sequence[str]) -> str:

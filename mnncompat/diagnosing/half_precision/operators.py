@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, NodeProto, helper
+from onnx import NodeProto, helper
 
 from mnncompat.diagnosing.half_precision.averages import mean_of_places
 from mnncompat.diagnosing.half_precision.products import attribute
 from mnncompat.diagnosing.half_precision.weights import in_half
 from mnncompat.graph.validation import subgraphs
+from mnncompat.graph.value_names import rename_captured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,19 +192,5 @@ def renamed_node(node: NodeProto, inputs: list[str], outputs: list[str], renamed
     copy.output.extend(outputs)
     copy.name = next((each for each in outputs if each), node.name)
     for _, graph in subgraphs(copy):
-        _rename(graph, renamed)
+        rename_captured(graph, renamed)
     return copy
-
-
-def _rename(graph: GraphProto, renamed: Mapping[str, str]) -> None:
-    own = {each.name for each in graph.input} | {each.name for each in graph.initializer}
-    own.update(name for node in graph.node for name in node.output)
-    for node in graph.node:
-        for place, name in enumerate(node.input):
-            if name not in own and name in renamed:
-                node.input[place] = renamed[name]
-        for _, inner in subgraphs(node):
-            _rename(inner, {name: low for name, low in renamed.items() if name not in own})
-    for value in graph.output:
-        if value.name not in own and value.name in renamed:
-            value.name = renamed[value.name]

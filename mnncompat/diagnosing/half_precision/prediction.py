@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from mnncompat import mnn
 from mnncompat.diagnosing.correspondence import constant_values, corresponding
 from mnncompat.diagnosing.golden import inferred_for
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
+from mnncompat.diagnosing.half_precision.branches import has_branches, taken
 from mnncompat.diagnosing.half_precision.simulation import Simulating
 from mnncompat.diagnosing.whole_model import converted
 from mnncompat.files.scratch import ScratchFolder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.products import Block
     from mnncompat.diagnosing.half_precision.simulation import Measured
     from mnncompat.graph.model_file import Model
+    from mnncompat.graph.view import GraphView
 
 ALARM_DB = 40.0
 """Signal-to-noise ratio of an output below which an alarm is raised."""
@@ -59,6 +61,9 @@ class Prediction:
         values: Value inside the model -> the same, in the order in which they are computed.
         blocks: Convolution, by its result -> how Winograd cuts it.
         inputs: Input -> its largest element.
+        view: The graph that was simulated: that of the model with the branches taken in the places of their If.
+        origins: Node of that graph -> the model's node that it is, or that it was a branch of.
+        inside: Node of that graph -> whether it was in a branch.
     """
 
     draw: str
@@ -66,6 +71,9 @@ class Prediction:
     values: Mapping[str, Loss]
     blocks: Mapping[str, Block]
     inputs: Mapping[str, float]
+    view: GraphView
+    origins: Sequence[int]
+    inside: Sequence[bool]
 
     @property
     def worst_db(self) -> float:
@@ -77,7 +85,8 @@ class Predictor:
     """Predicts what half precision does to one model.
 
     The installed MNN converts the model, so that is known which values the file holds: what is inside a fused op is not
-    rounded. Where the converter fails, all values are taken for stored.
+    rounded. Where the converter fails, all values are taken for stored. Of a model with branches those are looked at
+    that a draw takes, in the place of their If.
 
     Args:
         model: The model.
@@ -87,9 +96,8 @@ class Predictor:
     def __init__(self, model: Model, *, limits: Limits | None = None) -> None:
         self._model = model
         model.load_weights()
-        self._view = view_model(model).main
-        self._constants = constant_values(self._view)
-        self._stored = self._read_stored(limits or Limits())
+        self._limits = limits or Limits()
+        self._parts: dict[bytes, _Part] = {}
 
     def predict(self, draw: str, feeds: Mapping[str, np.ndarray]) -> Prediction | Failure:
         """Simulate one draw.
@@ -101,12 +109,13 @@ class Predictor:
         Returns:
             What half precision does, or why ONNX Runtime cannot tell.
         """
+        part = self._part(feeds)
         proto = ModelProto()
-        proto.CopyFrom(self._model.proto)
-        known = inferred_for(self._model.skeleton, feeds)
+        proto.CopyFrom(part.model.proto)
+        known = inferred_for(part.model.skeleton, feeds)
         for name, array in feeds.items():
             known[name] = _declared(name, array)
-        making = Simulating(self._view, proto, known, self._stored, self._constants, arithmetics())
+        making = Simulating(part.view, proto, known, part.stored, part.constants, arithmetics())
         simulation = making.build()
         ran = OnnxRunner(simulation.model).run([feeds])
         if isinstance(ran, Failure):
@@ -119,20 +128,62 @@ class Predictor:
         values = {name: _of_value(measured, found) for name, measured in simulation.measured.items()}
         blocks = {
             node.output[0]: block
-            for node in self._view.nodes
+            for node in part.view.nodes
             if node.op_type == "Conv" and (block := making.products.block(node)) is not None
         }
         inputs = {name: float(np.abs(array).max(initial=0)) for name, array in feeds.items() if array.dtype.kind == "f"}
-        return Prediction(draw=draw, outputs=outputs, values=values, blocks=blocks, inputs=inputs)
+        return Prediction(
+            draw=draw,
+            outputs=outputs,
+            values=values,
+            blocks=blocks,
+            inputs=inputs,
+            view=part.view,
+            origins=part.origins,
+            inside=part.inside,
+        )
 
-    def _read_stored(self, limits: Limits) -> frozenset[str] | None:
+    def _part(self, feeds: Mapping[str, np.ndarray]) -> _Part:
+        """The nodes that run on these feeds."""
+        if not has_branches(self._model):
+            key, found = b"", None
+        else:
+            found = taken(self._model, feeds)
+            key = found.model.proto.graph.SerializeToString()
+        if key not in self._parts:
+            model = found.model if found else self._model
+            count = len(model.skeleton.graph.node)
+            view = view_model(model).main
+            self._parts[key] = _Part(
+                model=model,
+                view=view,
+                constants=constant_values(view),
+                stored=self._read_stored(model, view),
+                origins=found.origins if found else tuple(range(count)),
+                inside=found.inside if found else (False,) * count,
+            )
+        return self._parts[key]
+
+    def _read_stored(self, model: Model, view: GraphView) -> frozenset[str] | None:
         from mnncompat.mnn.request import perform
 
         with ScratchFolder() as folder:
-            made = converted(self._model, ConvertOptions(), folder=folder, limits=limits, performer=perform)
+            made = converted(model, ConvertOptions(), folder=folder, limits=self._limits, performer=perform)
             if isinstance(made, Failure):
                 return None
-            return frozenset(corresponding(mnn.read_graph(made), self._view, ()).numbers)
+            return frozenset(corresponding(mnn.read_graph(made), view, ()).numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What is looked at of a model: the nodes that run."""
+
+    model: Model
+    view: GraphView
+    constants: frozenset[str]
+    stored: frozenset[str] | None
+    origins: tuple[int, ...]
+    inside: tuple[bool, ...]
 
 
 def _of_output(expected: np.ndarray, low: np.ndarray, *, is_coarse: bool) -> Loss:

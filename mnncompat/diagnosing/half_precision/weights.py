@@ -47,4 +47,5 @@ class Weights:
 
 def in_half(array: np.ndarray) -> np.ndarray:
     """Float32 elements as they are after having been stored in float16."""
-    return np.clip(array, -LARGEST, LARGEST).astype(np.float16).astype(np.float32)
+    halves: np.ndarray = np.clip(array, -LARGEST, LARGEST).astype(np.float16)
+    return halves.astype(np.float32)

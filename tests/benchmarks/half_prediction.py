@@ -31,14 +31,16 @@ from mnncompat import mnn
 from mnncompat.checking.checker import check_model
 from mnncompat.devices.device import Device, Precision
 from mnncompat.devices.names import device_named
-from mnncompat.diagnosing.half_precision.culprits import nearly_lost
+from mnncompat.diagnosing.half_precision.culprits import bad_outputs, nearly_lost
 from mnncompat.diagnosing.half_precision.drawn import Inputs, drawn
-from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Predictor
+from mnncompat.diagnosing.half_precision.findings import with_predictions
+from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Prediction, Predictor
 from mnncompat.graph.model_file import Model, load
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity.real_data import RealData
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.results.failures import Failure
+from mnncompat.results.half_precision_rules import PREDICTED, UNPREDICTED
 
 DRAWS, RIGHT_DB = 2, 60.0
 LIMITS = Limits(seconds=600)
@@ -83,7 +85,6 @@ def _measured(
     except Exception as error:  # noqa: BLE001 - a model that cannot be drawn for is told and left out
         print(f"{name}: {error}")
         return
-    rows = _rows(model)
     predictor = Predictor(model)
     for feed in feeds:
         started = time.process_time()
@@ -100,9 +101,10 @@ def _measured(
             "model": name,
             "draw": feed.name,
             "predicted": ratio,
+            "bad": not isinstance(predicted, Failure) and bool(bad_outputs(predicted)),
             "near": not isinstance(predicted, Failure) and bool(nearly_lost(predicted.view, predicted)),
             "measured": kept[key][1],
-            "rows": rows,
+            "rows": _rows(model, predicted),
             "cost": seconds / max(_seconds(path, feed.arrays), 1e-3),
         }
 
@@ -114,11 +116,12 @@ def _seconds(path: Path, feeds: Mapping[str, np.ndarray]) -> float:
     return time.process_time() - started
 
 
-def _rows(model: Model) -> list[str]:
-    """Rows that hold with precision low alone."""
+def _rows(model: Model, predicted: Prediction | Failure) -> list[str]:
+    """Rows that hold with precision low alone, and that these values do not make harmless."""
     low, high = (check_model(model, arch="aarch64", precision=each, rewrites=None) for each in ("low", "high"))
-    codes = {each.code for each in high.diagnostics}
-    return sorted({each.code for each in low.diagnostics if each.code not in codes and each.severity.rank < 2})
+    codes = {each.code for each in high.diagnostics} | {PREDICTED.code, UNPREDICTED.code}
+    found = with_predictions(low, model, [predicted]).diagnostics
+    return sorted({each.code for each in found if each.code not in codes and each.severity.rank < 2})
 
 
 def _on_device(path: Path, feeds: Mapping[str, np.ndarray], device: Device) -> tuple[float, float] | str:
@@ -151,7 +154,7 @@ def _ratio(expected: np.ndarray, actual: np.ndarray) -> float:
 
 
 def _is_alarm(each: Mapping[str, Any]) -> bool:
-    return bool(each["rows"]) or each["near"] or (each["predicted"] is not None and each["predicted"] < ALARM_DB)
+    return bool(each["rows"]) or each["near"] or each["bad"]
 
 
 def _line(each: Mapping[str, Any]) -> str:

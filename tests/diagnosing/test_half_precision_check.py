@@ -86,3 +86,15 @@ def test_only_low_precision_is_predicted() -> None:
     with pytest.raises(UsageError, match="float32 on x86_64"):
         asked({"arch": "x86_64", "precision": "low"}, 1)
     assert asked(LOW, 0) == []
+
+
+def test_a_warning_that_values_decide_is_none_where_they_are_harmless() -> None:
+    squares = "g (float[1,64] x) => (float[1,1] y) { y = ReduceL2 <axes = [1], keepdims = 1> (x) }"
+    one = model(squares)
+    (add,) = PredictedOptions(draws=1).predictors(LOW, None)
+    (finding,) = (each for each in add(one, check_model(one, precision="low")).diagnostics if each.code == "MNN771")
+    assert finding.severity.value == "info"
+    assert finding.message.startswith("not on these inputs, of which the worst output is predicted at ")
+    (add,) = PredictedOptions(draws=2).predictors(LOW, None)
+    (finding,) = (each for each in add(one, check_model(one, precision="low")).diagnostics if each.code == "MNN771")
+    assert finding.severity.value == "warning"

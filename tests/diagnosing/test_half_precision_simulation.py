@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper, parser
 from mnncompat.diagnosing.half_precision.culprits import culprits
 from mnncompat.diagnosing.half_precision.prediction import Prediction, Predictor
 from mnncompat.graph.model_file import from_proto
-from mnncompat.inference.model_view import view_model
 
 
 def predict(model: onnx.ModelProto, **feeds: np.ndarray) -> Prediction:
@@ -84,7 +83,7 @@ def test_a_winograd_convolution_overflows_and_the_finding_says_where() -> None:
     x = 1881 * np.sign(normal(1, 16, 16, 16))
     found = predict(model, x=x)
     assert found.worst_db == -math.inf
-    (culprit,) = culprits(view_model(from_proto(model)).main, found)
+    (culprit,) = culprits(found.view, found)
     assert "input 1,881 into a Winograd 3x3 convolution: above about 655" in culprit.why
 
 
@@ -131,3 +130,25 @@ def test_bodies_read_what_half_precision_makes_of_captured_values() -> None:
     )
     x = np.array([1, 2, 300, 4], np.float32)
     assert predict(model, x=x, c=np.ones((), bool)).worst_db == -math.inf
+
+
+def test_what_happens_in_a_branch_is_told_of_the_if() -> None:
+    """The branch is looked at in the place of its If, with what it captures and one more If inside."""
+    model = text(
+        """g (float[1,64] x, bool c) => (float[1,64] y) <float k = {300}, float l = {1e-4}> {
+            s = Mul(x, k)
+            y = If(c) <then_branch = t () => (float[1,64] a) {
+                           n = Not(c)
+                           a = If(n) <then_branch = u () => (float[1,64] b) { b = Neg(s) },
+                                      else_branch = v () => (float[1,64] d) { q = Mul(s, s) r = Sqrt(q) d = Mul(r, l) }>
+                       },
+                       else_branch = e () => (float[1,64] b) { b = Neg(s) }>
+        }"""
+    )
+    found = predict(model, x=normal(1, 64), c=np.ones((), bool))
+    assert found.worst_db == -math.inf
+    (culprit,) = culprits(found.view, found)
+    assert found.view.nodes[culprit.index].output == ["q"]
+    assert found.inside[culprit.index]
+    assert found.origins[culprit.index] == 1
+    assert predict(model, x=normal(1, 64), c=np.zeros((), bool)).worst_db > 60

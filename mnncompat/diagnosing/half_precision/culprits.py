@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.correspondence import reads
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
-from mnncompat.diagnosing.half_precision.prediction import ALARM_DB
 from mnncompat.diagnosing.half_precision.winograd import amplification
 
 if TYPE_CHECKING:
@@ -46,8 +45,8 @@ class Culprit:
 
 
 def bad_outputs(prediction: Prediction) -> list[str]:
-    """The outputs below `ALARM_DB`, the worst ones first."""
-    bad = {name: each for name, each in prediction.outputs.items() if each.lost or each.snr_db < ALARM_DB}
+    """The outputs for which an alarm is raised, the worst ones first."""
+    bad = {name: each for name, each in prediction.outputs.items() if each.is_bad}
     return sorted(bad, key=lambda name: (not bad[name].lost, bad[name].snr_db))
 
 

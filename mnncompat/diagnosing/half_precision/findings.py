@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 from mnncompat.diagnosing.half_precision.culprits import Culprit, bad_outputs, culprits, nearly_lost
 from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Prediction
 from mnncompat.inference.model_view import view_model
-from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location
+from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.results.failures import Failure
 from mnncompat.results.half_precision_rules import PREDICTED, UNPREDICTED
+from mnncompat.support.table import shipped_table
 
 if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
@@ -41,9 +43,27 @@ def with_predictions(result: CheckResult, model: Model, found: Sequence[Predicti
             if key not in worst or each.worst_db < worst[key][0]:
                 worst[key] = (each.worst_db, diagnostic)
     added += [diagnostic for _, diagnostic in worst.values()]
-    items = [*result.diagnostics, *added]
+    items = [*(_decided(each, found) for each in result.diagnostics), *added]
     items.sort(key=lambda item: item.severity.rank)
     return replace(result, diagnostics=tuple(items))
+
+
+def _decided(diagnostic: Diagnostic, found: Sequence[Prediction | Failure]) -> Diagnostic:
+    """A finding of a row about half precision that values decide: no warning where the draws say that all is well."""
+    if diagnostic.status != "partial" or not _is_about_low(diagnostic) or not found:
+        return diagnostic
+    predictions = [each for each in found if not isinstance(each, Failure)]
+    if len(predictions) < len(found) or any(bad_outputs(each) for each in predictions):
+        return diagnostic
+    worst = min(each.worst_db for each in predictions)
+    words = "exact" if worst == math.inf else f"at {worst:.0f} dB"
+    told = f"not on these inputs, of which the worst output is predicted {words}: {diagnostic.message}"
+    return replace(diagnostic, severity=Severity.INFO, message=told)
+
+
+def _is_about_low(diagnostic: Diagnostic) -> bool:
+    rows = shipped_table().rows(diagnostic.location.op_type)
+    return any(row.code == diagnostic.code and row.precision == ("low",) for row in rows)
 
 
 def _of_prediction(view: GraphView, prediction: Prediction) -> list[Diagnostic]:
@@ -78,7 +98,8 @@ def _outcome(prediction: Prediction, outputs: Sequence[str]) -> str:
     loss = prediction.outputs[name]
     if loss.lost:
         return f"output {name}{others} is predicted to hold infinities or NaN"
-    return f"output {name}{others} is predicted at {loss.snr_db:.0f} dB, below {ALARM_DB:.0f}"
+    few = ", which is little for so few numbers" if loss.snr_db >= ALARM_DB else f", below {ALARM_DB:.0f}"
+    return f"output {name}{others} is predicted at {loss.snr_db:.0f} dB{few}"
 
 
 def _trust(prediction: Prediction) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 ALARM_DB = 40.0
 """Signal-to-noise ratio of an output below which an alarm is raised."""
+FEW, CHANCE_DB = 8, 6.0
+"""The error of an output of few elements is one draw of an error that may be twice as large: so much is left for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,23 @@ class Loss:
         largest: Its largest element, as ONNX defines it.
         snr_db: Signal-to-noise ratio; infinite where nothing is off.
         lost: Whether it holds infinities or NaN with half precision alone.
+        elements: How many it has.
     """
 
     largest: float
     snr_db: float
     lost: bool
+    elements: int
+
+    @property
+    def limit_db(self) -> float:
+        """The ratio below which an alarm is raised."""
+        return ALARM_DB + (CHANCE_DB if self.elements <= FEW else 0.0)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether an alarm is raised."""
+        return self.lost or self.snr_db < self.limit_db
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +212,7 @@ def _of_output(expected: np.ndarray, low: np.ndarray, *, is_coarse: bool) -> Los
         largest=largest,
         snr_db=0.0 if unequal else math.inf if math.isnan(snr) else snr,
         lost=lost,
+        elements=expected.size,
     )
 
 
@@ -211,6 +226,7 @@ def _of_value(measured: Measured, found: Mapping[str, np.ndarray]) -> Loss:
         largest=max(-extremes[0], extremes[1]),
         snr_db=math.inf if error == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / error),
         lost=bool(np.isfinite(extremes).all() and not is_finite),
+        elements=exact.size,
     )
 
 

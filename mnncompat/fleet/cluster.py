@@ -25,6 +25,8 @@ from mnncompat.fleet.served import Trouble
 
 _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.5
+_TELLING_SECONDS = 3.0
+"""Without a worker until that is told: a nanny starts a lost one anew."""
 _PATIENCE_SECONDS = 60.0
 """How long is waited for a worker that can do the tasks, once one has said that it cannot."""
 
@@ -52,6 +54,8 @@ class _Batch(NamedTuple):
     tasks: tuple[int, ...]
     workers: frozenset[str]
     """It is restricted to; empty if it is not."""
+    name: str
+    """Under which the scheduler knows who began with it."""
 
 
 def connected(address: str) -> Any:
@@ -109,6 +113,7 @@ class Cluster:
         self._described: set[str] = set()
         self._number = 0
         self._waiting_since: float | None = None
+        self._waits = False
         self._looked = 0.0
 
     def run(self) -> Iterator[None]:
@@ -144,11 +149,14 @@ class Cluster:
         self._describe([each for each in self._workers if each not in self._described])
         self._take_back_stranded()
         if self._usable:
-            self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = now
+            self._waiting_since, self._waits = None, False
+            return
+        self._waiting_since = self._waiting_since or now
+        waited = now - self._waiting_since
+        if waited > _TELLING_SECONDS and not self._waits:
+            self._waits = True
             self._say(f"{self._client.scheduler.address}: no worker that can do it yet; waiting for one")
-        elif self._refused and now - self._waiting_since > _PATIENCE_SECONDS:
+        if self._refused and waited > _PATIENCE_SECONDS:
             self._give_up()
 
     @property
@@ -176,7 +184,7 @@ class Cluster:
             if batch.workers and not batch.workers & self._workers.keys():
                 del self._running[future]
                 self._client.cancel([future], force=True)
-                self._batches.back(batch.tasks)
+                self._take_killed(batch)
 
     def _give_up(self) -> None:
         """No worker can do what is left."""
@@ -219,7 +227,8 @@ class Cluster:
 
     def _submit(self, tasks: tuple[int, ...], needs: dict[str, float]) -> None:
         self._number += 1
-        name = f"{self._campaign}-{self._number}"
+        key = f"{self._campaign}-{self._number}"
+        name = str(tasks[0]) if len(tasks) == 1 else key  # who loses one that is alone is remembered when it is redone
         try:
             payload = self._work.payload(tasks)._replace(campaign=self._campaign, name=name)
         except (MnncompatError, OSError) as error:
@@ -230,13 +239,13 @@ class Cluster:
         future = self._client.submit(
             remote.perform,
             payload,
-            key=name,
+            key=key,
             pure=False,
             resources=needs or None,
             workers=sorted(allowed) or None,
             allow_other_workers=False,
         )
-        self._running[future] = _Batch(tasks, allowed)
+        self._running[future] = _Batch(tasks, allowed, name)
         future.add_done_callback(self._ended.put)
 
     def _collect(self) -> None:
@@ -261,7 +270,7 @@ class Cluster:
             raise self._gone()
         error = future.exception()
         if type(error).__name__ == "KilledWorker":
-            self._take_killed(future.key, batch)
+            self._take_killed(batch)
             return
         raise RunnerError(f"a worker cannot begin: {type(error).__name__}: {error}", hint="see the worker's log")
 
@@ -277,9 +286,9 @@ class Cluster:
             self._refuse(reply.worker, reply.trouble)
         self._batches.back(left)
 
-    def _take_killed(self, key: Any, batch: _Batch) -> None:
-        """The scheduler gave up: more workers were lost than it allows, which need not have begun with the tasks."""
-        keys = [self._campaign, str(key)]
+    def _take_killed(self, batch: _Batch) -> None:
+        """Workers were lost that had tasks; they need not have begun with them."""
+        keys = [self._campaign, batch.name]
         lost = tuple(self._client.get_metadata(keys, default=[]))
         self._take_lost(batch.tasks, lost)
 

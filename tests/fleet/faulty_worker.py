@@ -1,0 +1,39 @@
+"""Preloaded by workers of a campaign with faults: a model that ends the worker's process, and a disk that is full.
+
+A model whose name holds `poison` kills the worker that works on it. The first worker that finds the folder named by
+FULL_DISK, and takes it away, can write no file of more than a megabyte from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+from typing import Any
+
+from mnncompat.fleet import remote
+
+_MEGABYTE = 1 << 20
+_answered = remote._answered
+
+
+def _faulty(payload: remote.Payload, request: Any, answers: dict[int, Any]) -> Any:
+    if any("poison" in each for each in pickle.loads(payload.request).models):  # noqa: S301 - of this test
+        os.kill(os.getpid(), signal.SIGKILL)
+    return _answered(payload, request, answers)
+
+
+def dask_setup(worker: Any) -> None:
+    """Called by Dask in each worker.
+
+    Args:
+        worker: The worker.
+    """
+    remote._answered = _faulty
+    folder = os.environ.get("FULL_DISK", "")
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MEGABYTE, _MEGABYTE))

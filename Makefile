@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 COMPILE = $(BIN)/python -m compileall -q mnncompat
 
 .DEFAULT_GOAL := help
-.PHONY: help chromium viewer demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence mutation plants sshd torch smoke pyright clean
+.PHONY: help chromium viewer demo test lint types imports site tests fuzz wheel docs bench bench-cost heads seeds evidence campaigns mutation plants sshd torch smoke pyright clean
 
 help:
 	@echo "make demo    environment, then check, fix, convert and verify the tutorial's model"
 	@echo "make test    environment, then everything that CI runs: lint, types, imports, site, tests"
-	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | mutation | plants | sshd | torch | smoke | pyright | clean"
+	@echo "make lint | types | imports | site | tests | fuzz | wheel | docs | bench | bench-cost | heads | seeds | evidence | campaigns | mutation | plants | sshd | torch | smoke | pyright | clean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/mnist/demo.py
@@ -85,6 +85,11 @@ seeds: $(VENV)/.dev
 
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py
+
+# make campaigns CAMPAIGNS="--campaigns 20 --models 200 --command check --kills 3": faults on a cluster of this machine
+CAMPAIGNS ?=
+campaigns: $(VENV)/.dev
+	$(BIN)/python tests/fleet/campaigns.py $(CAMPAIGNS)
 
 mutation: $(VENV)/.dev
 	cd tests/mutation && PYTHONPATH=.. ../../$(BIN)/python suite.py

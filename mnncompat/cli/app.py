@@ -12,7 +12,7 @@ import typer
 from mnncompat.cli.commands import COMMANDS, command_named
 from mnncompat.cli.declared import for_typer
 
-_DEV, _DEVICE = "dev", "device"
+_DEV, _DEVICE, _FLEET = "dev", "device", "fleet"
 _HELP_WIDTH = 100
 
 
@@ -47,6 +47,9 @@ def application(words: Sequence[str]) -> typer.Typer:
         from mnncompat.cli.device import device
 
         app.add_typer(device, name=_DEVICE)
+        from mnncompat.cli.fleet import fleet
+
+        app.add_typer(fleet, name=_FLEET)
     return app
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from mnncompat.cli.declared import option
+from mnncompat.cli.report_options import ManyReportOptions
 
 _MOST_JOBS = 256
 """The most processes."""
@@ -69,7 +70,7 @@ ALONE = FleetOptions()
 """One by one."""
 NOT_SENT = frozenset(
     {"models", "exclude", "force_exclude", "config", *FleetOptions._fields}
-    | {"output_format", "output_file", "statistics", "verbose", "quiet", "fail_on", "baseline", "update_baseline"}
+    | {*ManyReportOptions._fields, "fail_on", "baseline", "update_baseline"}
 )
 """Options by which models are chosen, results are reported, or the work is handed out: no worker needs them."""
 REPORTS_ONLY = NOT_SENT | {"show_diff"}

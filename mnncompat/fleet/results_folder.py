@@ -33,6 +33,7 @@ class Entry(NamedTuple):
         outcome: `done`, `error` (the model is to blame) or `poisoned` (the work with it ended its worker, twice).
         answer: Result or error.
         seconds: How long it took; None if that is not known.
+        written: When it was written, in nanoseconds.
     """
 
     key: str
@@ -40,6 +41,13 @@ class Entry(NamedTuple):
     outcome: str
     answer: Answer
     seconds: float | None = None
+    written: int = 0
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What it is about: model, command, release, device and precision."""
+        task = self.task
+        return (task["model"]["path"], task["command"], task["release"], task["device"], task["precision"])
 
 
 class ResultsFolder:
@@ -122,8 +130,7 @@ def entries(path: Path) -> Iterator[Entry]:
 
 
 def _order(entry: Entry) -> tuple[str, ...]:
-    task = entry.task
-    return (task["model"]["path"], task["command"], task["release"], task["device"], task["precision"], entry.key)
+    return (*entry.place, entry.key)
 
 
 def _times(file: Path) -> dict[str, float]:
@@ -162,7 +169,8 @@ def _read(file: Path) -> Entry | None:
         told = read.get("error")
         raised = None if told is None else _error(told)
         answer = Answer(result=decoded(read.get("result")), error=raised)
-        return Entry(str(read["key"]), _task(read["task"]), str(read["outcome"]), answer)
+        written = file.stat().st_mtime_ns
+        return Entry(str(read["key"]), _task(read["task"]), str(read["outcome"]), answer, written=written)
     except (AttributeError, KeyError, TypeError) as error:
         raise _damaged(file, error) from error
 

@@ -1,4 +1,4 @@
-"""Campaigns on a cluster whose workers are killed at random moments, with a model that kills its worker and a full disk.
+"""Campaigns on a cluster: workers are killed at random moments, a model kills its worker, a disk is full.
 
     python tests/fleet/campaigns.py --campaigns 20 --models 200 --command check --kills 3 --seed 1
 

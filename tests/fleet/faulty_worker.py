@@ -10,6 +10,7 @@ import os
 import pickle
 import resource
 import signal
+from pathlib import Path
 from typing import Any
 
 from mnncompat.fleet import remote
@@ -31,9 +32,9 @@ def dask_setup(worker: Any) -> None:
         worker: The worker.
     """
     remote._answered = _faulty
-    folder = os.environ.get("FULL_DISK", "")
+    assert worker is not None
     try:
-        os.rmdir(folder)
+        Path(os.environ.get("FULL_DISK", "")).rmdir()
     except OSError:
         return
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MEGABYTE, _MEGABYTE))

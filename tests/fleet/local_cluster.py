@@ -31,7 +31,7 @@ def main() -> None:
         resources={name: float(amount) for name, amount in offered.items()},
         **more,
     ) as cluster:
-        print(cluster.scheduler_address, flush=True)  # noqa: T201
+        print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 
 

@@ -1,6 +1,6 @@
 """Models of 20 kinds, as many as are wanted, all different: what a company's folder of models holds, small.
 
-    python tests/fleet/zoo.py FOLDER --count 1000
+python tests/fleet/zoo.py FOLDER --count 1000
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ KINDS = {
     "mlp-softmax": _MLP % "a = MatMul(x, W) b = Add(a, B) r = Relu(b) z = MatMul(r, V) y = Softmax(z)",
     "mlp-gemm": _MLP % "a = Gemm(x, W, B) r = Elu(a) y = MatMul(r, V)",
     "sequence-scores": _SEQ
-    % "q = MatMul(x, W) k = MatMul(x, V) t = Transpose <perm=[0,2,1]> (k) s = MatMul(q, t) p = Softmax(s) y = MatMul(p, x)",
+    % (
+        "q = MatMul(x, W) k = MatMul(x, V) t = Transpose <perm=[0,2,1]> (k) s = MatMul(q, t) "
+        "p = Softmax(s) y = MatMul(p, x)"
+    ),
     "sequence-norm": _SEQ % "a = MatMul(x, W) y = LayerNormalization <axis=-1> (a, B)",
     "sequence-gate": _SEQ % "a = MatMul(x, W) b = MatMul(x, V) g = Sigmoid(b) y = Mul(a, g)",
     "sequence-residual": _SEQ % "a = MatMul(x, W) r = Relu(a) b = MatMul(r, V) y = Add(x, b)",

@@ -1,0 +1,172 @@
+"""Results in a folder: exact, complete or absent, harmless to read, and summed up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import handmade
+import jsonschema
+import pytest
+
+from mnncompat.cli import main
+from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedModelError, UsageError
+from mnncompat.fleet.codec import decoded, encoded
+from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.results_folder import ResultsFolder, entries
+from mnncompat.fleet.summary import summarised
+from mnncompat.fleet.tasks import Task
+
+SCHEMA = json.loads(files("mnncompat.fleet").joinpath("result.schema.json").read_text())
+TASK = Task(command="convert", path="a/b.onnx", digest="0" * 64, size=7, options={"seed": 1}, release="3.6.1", tool="t")
+
+
+def handmade_results() -> Iterator[Any]:
+    for name, value in vars(handmade).items():
+        if is_dataclass(value) and not isinstance(value, type) and name.isupper():
+            yield pytest.param(value, id=name)
+
+
+@pytest.mark.parametrize("value", list(handmade_results()))
+def test_results_come_back_as_they_were(value: object) -> None:
+    text = json.dumps(encoded(value), allow_nan=False)
+    again = decoded(json.loads(text))
+    assert type(again) is type(value)
+    assert repr(again) == repr(value)  # NaN is not equal to itself
+    assert json.dumps(encoded(again)) == text
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"$": "os.system", "command": "true"},
+        {"$": "outcomes.dataclass"},
+        {"$": "outcomes.Unfinished", "source": "a", "diagnostics": [], "more": 1},
+        {"$": "../cli.Ended", "status": 0},
+        {"$enum": ["outcomes.Unfinished", 1]},
+        {"$strange": 1},
+        {"$map": [1]},
+        {"$": ["outcomes"]},
+    ],
+)
+def test_nothing_else_is_made(hostile: Any) -> None:
+    with pytest.raises(UsageError):
+        decoded(hostile)
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ModelError("bad", hint="mend it"), "error"),
+        (PoisonedModelError("lost twice", hint="report it"), "poisoned"),
+        (OutputError("disk full", hint="make space"), None),
+        (RuntimeError("a bug"), None),
+    ],
+)
+def test_what_says_nothing_about_the_model_is_not_kept(error: Exception, kept: str | None, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path / "results")
+    assert folder.keep(TASK, Answer(error=error)) is (kept is not None)
+    found = list(entries(tmp_path / "results"))
+    assert [each.outcome for each in found] == ([] if kept is None else [kept])
+    if kept is not None:
+        again = folder.find(TASK)
+        assert again is not None
+        assert isinstance(error, MnncompatError)
+        assert (type(again.error), str(again.error)) == (type(error), error.message)
+
+
+@pytest.mark.parametrize("result", [handmade.CONVERTED, handmade.NOT_EQUAL, handmade.FIXED])
+def test_files_follow_the_schema(result: object, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path / "kept")
+    folder.keep(TASK, Answer(result=result, seconds=1.5, worker="w"))
+    folder.keep(TASK._replace(path="c"), Answer(error=ModelError("bad", hint="mend it")))
+    for file in (tmp_path / "kept" / "results").rglob("*.json"):
+        jsonschema.validate(json.loads(file.read_text()), SCHEMA)
+        assert file.stem == json.loads(file.read_text())["key"]
+        assert "1.5" not in file.read_text()
+    assert {each.seconds for each in entries(tmp_path / "kept")} == {1.5, 0.0}
+
+
+def test_a_key_says_all_that_matters() -> None:
+    changes: list[dict[str, Any]] = [
+        *({"command": "fix"}, {"digest": "1" * 64}, {"options": {"seed": 2}}, {"release": "3.0.0"}),
+        *({"device": "arm64"}, {"precision": "low"}, {"tool": "u"}, {"path": "b.onnx"}),
+    ]
+    others = [TASK._replace(**each) for each in changes]
+    assert len({each.key for each in [TASK, *others]}) == len(others) + 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1}', '{"schema_version": "1.0", "key": "k", "task": {}}'])
+def test_a_damaged_file_is_named_and_done_again(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.CONVERTED))
+    (file,) = (tmp_path / "results").rglob("*.json")
+    file.write_text(text)
+    assert folder.find(TASK) is None
+    assert main(["fleet", "report", str(tmp_path)]) == 2
+    assert str(file) in capsys.readouterr().err
+
+
+def test_times_with_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.CONVERTED, seconds=2.0))
+    with (tmp_path / "times.jsonl").open("a") as file:
+        file.write('{"key": "ab", "sec')
+    assert [each.seconds for each in entries(tmp_path)] == [2.0]
+
+
+def test_a_summary_and_what_has_changed(tmp_path: Path) -> None:
+    before, now = ResultsFolder(tmp_path / "before"), ResultsFolder(tmp_path / "now")
+    for name, was, becomes in (
+        ("a.onnx", handmade.CONVERTED, handmade.NOT_EQUAL),
+        ("b.onnx", handmade.NOT_CONVERTED, handmade.CONVERTED),
+        ("c.onnx", handmade.CONVERTED, handmade.CONVERTED),
+    ):
+        before.keep(TASK._replace(path=name), Answer(result=was))
+        now.keep(TASK._replace(path=name, release="3.7.0"), Answer(result=becomes))
+    now.keep(TASK._replace(path="d.onnx", release="3.7.0"), Answer(error=ModelError("d.onnx: cut short", hint="h")))
+    found = summarised(entries(tmp_path / "now"), entries(tmp_path / "before"))
+    assert [row.model for row in found.rows] == ["a.onnx", "b.onnx", "c.onnx", "d.onnx"]
+    assert found.verdicts == {"converted": 2, "not-equal": 1, "not worked on": 1}
+    assert found.changes is not None
+    assert [(each.model, each.worse) for each in found.changes] == [
+        ("a.onnx", True),
+        ("b.onnx", False),
+        ("d.onnx", False),
+    ]
+    assert found.changes[0].lines[0] == "verdict: converted -> not-equal"
+    assert any(each.name == "cut short" and each.models == 1 for each in found.obstacles)
+
+
+def test_only_the_newest_result_of_a_model_counts(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.NOT_EQUAL))
+    folder.keep(TASK._replace(digest="1" * 64), Answer(result=handmade.CONVERTED))
+    found = summarised(entries(tmp_path))
+    assert ([row.verdict for row in found.rows], found.older) == (["converted"], 1)
+
+
+def test_a_page_shows_names_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = ResultsFolder(tmp_path / "kept")
+    name = "<script>alert(1)</script>\x1b[31m\u202e.onnx"
+    folder.keep(TASK._replace(path=name), Answer(result=handmade.CONVERTED))
+    page = tmp_path / "page.html"
+    assert main(["fleet", "report", str(tmp_path / "kept"), "--output-format", "html", "--output-file", str(page)]) == 0
+    text = page.read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x1b[31m\\u202e.onnx" in text
+    assert "default-src 'none'; style-src 'sha256-" in text
+    assert main(["fleet", "report", str(tmp_path / "kept")]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["."], [".", "--output-format", "xml"]])
+def test_what_is_no_campaign_is_told(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fleet", "report", *words]) == 2
+    assert "MNN" not in sys.modules

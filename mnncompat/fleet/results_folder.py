@@ -1,7 +1,7 @@
 """A folder of results, one file for each task, so that a campaign goes on after whatever ended it.
 
     DIR/results/ab/abcd....json    what came of the task with that key; `result.schema.json` beside this module
-    DIR/times.jsonl                how long each took and where, a line each: what differs from run to run is here alone
+    DIR/times.jsonl                how long each took, where, and the times that it measured: what differs between runs
 
 A file is complete or absent. What a task gave is written when it comes, not in the order of the models.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mnncompat import errors
 from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedModelError, UsageError
 from mnncompat.fleet.codec import decoded, encoded
+from mnncompat.fleet.measured_times import put_back, taken_out
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.tasks import SCHEMA, Task
 
@@ -71,11 +72,14 @@ class ResultsFolder:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}", hint="name another folder") from error
         self._made: set[Path] = set()
+        self._times: dict[str, dict[str, Any]] | None = None
 
     def find(self, task: Task) -> Answer | None:
         """What came of a task before; None if there is nothing, or nothing that can be read."""
         with contextlib.suppress(UsageError):
-            entry = _read(self._file(task.key))
+            if self._times is None:
+                self._times = _times(self.path / _TIMES)
+            entry = _read(self._file(task.key), self._times)
             if entry is not None:
                 return entry.answer
         return None
@@ -92,17 +96,19 @@ class ResultsFolder:
 
         key = task.key
         document = {"schema_version": SCHEMA, "key": key, "task": task.told(), **_told(answer)}
+        times = taken_out(document.get("result"))
         file = self._file(key)
         if file.parent not in self._made:
             with contextlib.suppress(OSError):  # told by what follows
                 file.parent.mkdir(exist_ok=True)
             self._made.add(file.parent)
         write_atomically(file, f"{json.dumps(document, allow_nan=False)}\n".encode(), cache=True)
-        self._time(key, answer)
+        self._time(key, answer, times)
         return True
 
-    def _time(self, key: str, answer: Answer) -> None:
+    def _time(self, key: str, answer: Answer, times: dict[str, Any]) -> None:
         line = {"key": key, "seconds": round(answer.seconds, 6), "worker": answer.worker}
+        line |= {"measured": times} if times else {}
         try:
             with (self.path / _TIMES).open("ab", buffering=0) as file:
                 file.write(f"{json.dumps(line)}\n".encode())
@@ -123,24 +129,24 @@ def entries(path: Path) -> Iterator[Entry]:
     """
     if not (path / _RESULTS).is_dir():
         raise UsageError(f"{path}: no results of mnncompat", hint="give the folder that --results DIR named")
-    seconds = _times(path / _TIMES)
-    found = [entry for file in sorted((path / _RESULTS).glob("??/*.json")) if (entry := _read(file)) is not None]
-    for each in sorted(found, key=_order):
-        yield each._replace(seconds=seconds.get(each.key))
+    times = _times(path / _TIMES)
+    files = sorted((path / _RESULTS).glob("??/*.json"))
+    yield from sorted((entry for file in files if (entry := _read(file, times)) is not None), key=_order)
 
 
 def _order(entry: Entry) -> tuple[str, ...]:
     return (*entry.place, entry.key)
 
 
-def _times(file: Path) -> dict[str, float]:
-    """Seconds by key; the last line may be incomplete, if a machine was switched off."""
-    found: dict[str, float] = {}
+def _times(file: Path) -> dict[str, dict[str, Any]]:
+    """Times by key; the last line may be incomplete, if a machine was switched off."""
+    found: dict[str, dict[str, Any]] = {}
     with contextlib.suppress(OSError):
         for line in file.read_text(errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 read = json.loads(line)
-                found[str(read["key"])] = float(read["seconds"])
+                measured = read.get("measured", {})
+                found[str(read["key"])] = {"seconds": float(read["seconds"]), "measured": dict(measured)}
     return found
 
 
@@ -153,7 +159,7 @@ def _told(answer: Answer) -> dict[str, Any]:
     return {"outcome": kind, "error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}}
 
 
-def _read(file: Path) -> Entry | None:
+def _read(file: Path, times: Mapping[str, dict[str, Any]]) -> Entry | None:
     """One file; None if it is not there.
 
     Raises:
@@ -168,9 +174,13 @@ def _read(file: Path) -> Entry | None:
     try:
         told = read.get("error")
         raised = None if told is None else _error(told)
-        answer = Answer(result=decoded(read.get("result")), error=raised)
-        written = file.stat().st_mtime_ns
-        return Entry(str(read["key"]), _task(read["task"]), str(read["outcome"]), answer, written=written)
+        time = times.get(str(read["key"]), {})
+        put_back(read.get("result"), time.get("measured", {}))
+        seconds = time.get("seconds")
+        answer = Answer(result=decoded(read.get("result")), error=raised, seconds=seconds or 0.0)
+        return Entry(
+            str(read["key"]), _task(read["task"]), str(read["outcome"]), answer, seconds, file.stat().st_mtime_ns
+        )
     except (AttributeError, KeyError, TypeError) as error:
         raise _damaged(file, error) from error
 

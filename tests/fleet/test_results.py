@@ -17,6 +17,7 @@ import pytest
 from mnncompat.cli import main
 from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedModelError, UsageError
 from mnncompat.fleet.codec import decoded, encoded
+from mnncompat.fleet.measured_times import put_back, taken_out
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.results_folder import ResultsFolder, entries
 from mnncompat.fleet.summary import summarised
@@ -39,6 +40,16 @@ def test_results_come_back_as_they_were(value: object) -> None:
     assert type(again) is type(value)
     assert repr(again) == repr(value)  # NaN is not equal to itself
     assert json.dumps(encoded(again)) == text
+
+
+@pytest.mark.parametrize("value", list(handmade_results()))
+def test_times_lie_apart(value: object) -> None:
+    document = encoded(value)
+    times = taken_out(document)
+    assert not any(f'"{name}"' in json.dumps(document) for name in ("speed", "latency", "seconds"))
+    assert taken_out(json.loads(json.dumps(document))) == {}
+    put_back(document, times)
+    assert repr(decoded(document)) == repr(value)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +94,13 @@ def test_what_says_nothing_about_the_model_is_not_kept(error: Exception, kept: s
 @pytest.mark.parametrize("result", [handmade.CONVERTED, handmade.NOT_EQUAL, handmade.FIXED])
 def test_files_follow_the_schema(result: object, tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path / "kept")
-    folder.keep(TASK, Answer(result=result, seconds=1.5, worker="w"))
+    folder.keep(TASK, Answer(result=result, seconds=98765.5, worker="w"))
     folder.keep(TASK._replace(path="c"), Answer(error=ModelError("bad", hint="mend it")))
     for file in (tmp_path / "kept" / "results").rglob("*.json"):
         jsonschema.validate(json.loads(file.read_text()), SCHEMA)
         assert file.stem == json.loads(file.read_text())["key"]
-        assert "1.5" not in file.read_text()
-    assert {each.seconds for each in entries(tmp_path / "kept")} == {1.5, 0.0}
+        assert "98765" not in file.read_text()
+    assert {each.seconds for each in entries(tmp_path / "kept")} == {98765.5, 0.0}
 
 
 def test_a_key_says_all_that_matters() -> None:

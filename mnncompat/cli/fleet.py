@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,9 @@ from mnncompat.cli.console import emit, note, use_color
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.fleet.summary import Summary
+    from rich.table import Table
+
+    from mnncompat.fleet.summary import Row, Summary
 
 fleet = typer.Typer(help="Campaigns over many models: what --results DIR has kept.", no_args_is_help=True)
 
@@ -85,19 +88,9 @@ def to_json(found: Summary) -> str:
 
 
 def _text(found: Summary, *, color: bool) -> str:
-    from rich.table import Table
     from rich.text import Text
 
     from mnncompat.cli.render import rendered
-    from mnncompat.report.printable import printable
-
-    def table(headings: tuple[str, ...], rows: list[tuple[object, ...]]) -> Table:
-        made = Table(box=None, pad_edge=False)
-        for heading in headings:
-            made.add_column(heading)
-        for row in rows:
-            made.add_row(*(Text(printable("" if each is None else str(each))) for each in row))
-        return made
 
     told = ", ".join(f"{count} {name}" for name, count in found.verdicts.items())
     parts: list[Table | Text] = [Text(f"{len(found.rows)} results: {told}")]
@@ -105,23 +98,38 @@ def _text(found: Summary, *, color: bool) -> str:
         rows = [
             (each.model, each.where, "worse" if each.worse else "", "; ".join(each.lines)) for each in found.changes
         ]
-        parts += [Text(f"\nWhat has changed: {len(rows)}"), table(("model", "where", "", "what"), list(rows))]
+        parts += [Text(f"\nWhat has changed: {len(rows)}"), _table(("model", "where", "", "what"), rows)]
     if found.obstacles:
         ways = [(each.code, each.name, each.severity, each.models, each.findings) for each in found.obstacles]
-        parts += [
-            Text("\nWhat stands in the way"),
-            table(("rule", "name", "severity", "models", "findings"), list(ways)),
-        ]
-    bad_first = sorted(found.rows, key=lambda row: row.good)
+        headings = ("rule", "name", "severity", "models", "findings")
+        parts += [Text("\nWhat stands in the way"), _table(headings, ways)]
+    parts += [Text("\nModels"), _models(found.rows)]
+    if len(found.rows) > _MOST_ROWS:
+        parts.append(Text(f"and {len(found.rows) - _MOST_ROWS} more: --output-format html and json have all"))
+    return rendered(parts, color=color)
+
+
+def _models(rows: Sequence[Row]) -> Table:
+    """The first rows, those that are not good in front."""
     shown = [
         (
             *(row.model, row.command, row.release, f"{row.device} {row.precision}".strip()),
             *(row.verdict, row.ops, row.bytes, row.parity, None if row.seconds is None else f"{row.seconds:.2f}"),
         )
-        for row in bad_first[:_MOST_ROWS]
+        for row in sorted(rows, key=lambda row: row.good)[:_MOST_ROWS]
     ]
-    headings = ("model", "command", "MNN", "device", "verdict", "ops", "bytes", "parity", "seconds")
-    parts += [Text("\nModels"), table(headings, list(shown))]
-    if len(bad_first) > _MOST_ROWS:
-        parts.append(Text(f"and {len(bad_first) - _MOST_ROWS} more: --output-format html and json have all"))
-    return rendered(parts, color=color)
+    return _table(("model", "command", "MNN", "device", "verdict", "ops", "bytes", "parity", "seconds"), shown)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mnncompat.report.printable import printable
+
+    made = Table(box=None, pad_edge=False)
+    for heading in headings:
+        made.add_column(heading)
+    for row in rows:
+        made.add_row(*(Text(printable("" if each is None else str(each))) for each in row))
+    return made

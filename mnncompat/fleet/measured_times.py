@@ -1,4 +1,4 @@
-"""The times in an encoded result, apart from the rest: what is left is the same in every run."""
+"""The times in an encoded result, and what it was spared by an earlier run, apart: what is left is always the same."""
 
 from __future__ import annotations
 
@@ -6,42 +6,48 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _FIELDS = {
-    "diagnosis.Diagnosis": "seconds",
-    "proof_strength.Power": "seconds",
-    "parity_report.ParityReport": "speed",
-    "outcomes.ConvertResult": "latency",
+    "diagnosis.Diagnosis": ("seconds",),
+    "proof_strength.Power": ("seconds", "remembered"),
+    "parity_report.ParityReport": ("speed",),
+    "outcomes.ConvertResult": ("latency",),
 }
-"""Class -> its field that holds times; each has a default."""
+"""Class -> its fields that differ from run to run; each has a default."""
 
 
 def taken_out(document: Any) -> dict[str, Any]:
     """Take the times out of an encoded result, in place.
 
     Returns:
-        They, by the number of the record that holds them.
+        They by name, by the number of the record that holds them.
     """
     found = {}
     for number, record in enumerate(_timed(document)):
-        value = record.pop(_FIELDS[record["$"]], None)
-        if value is not None:
-            found[str(number)] = value
+        values = {name: record.pop(name) for name in _FIELDS[record["$"]] if name in record}
+        told = {name: value for name, value in values.items() if value}
+        if told:
+            found[str(number)] = told
     return found
 
 
 def put_back(document: Any, times: Mapping[str, Any]) -> None:
     """Put times into an encoded result, in place; those that are not known have their default."""
     for number, record in enumerate(_timed(document)):
-        if str(number) in times:
-            record[_FIELDS[record["$"]]] = times[str(number)]
+        record.update({name: value for name, value in times.get(str(number), {}).items() if name in _of(record)})
+
+
+def _of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields of a record that hold times."""
+    kind = record.get("$")
+    return _FIELDS.get(kind, ()) if isinstance(kind, str) else ()
 
 
 def _timed(value: Any) -> Iterator[dict[str, Any]]:
     """Records that have times, the outer ones first."""
     if isinstance(value, dict):
-        if value.get("$") in _FIELDS:
+        if _of(value):
             yield value
         for name, each in list(value.items()):
-            if name != _FIELDS.get(value.get("$", "")):
+            if name not in _of(value):
                 yield from _timed(each)
     elif isinstance(value, list):
         for each in value:

@@ -75,6 +75,8 @@ _MOVED: weakref.WeakKeyDictionary[GraphView, tuple[MovedOutput, ...]] = weakref.
 
 
 def _find(view: GraphView) -> Iterator[MovedOutput]:
+    if not any(node.op_type in _RESHAPING for node in view.nodes):
+        return
     search = _Search(view)
     copied = _copied_to_outputs(view)
     for index in sorted({view.producers[name] for name in copied if name in view.producers}):

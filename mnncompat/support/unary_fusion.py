@@ -51,6 +51,8 @@ _CUBE: _Pattern = ("Mul", ("Pow", _X, None), None)
 _TANH: _Pattern = ("Mul", ("Add", ("Tanh", ("Mul", ("Add", _X, _CUBE), None)), None), None)
 # Any order of operands, and any constants.
 _TANH_GELU: tuple[_Pattern, ...] = ("Mul", _X, _TANH)
+_LAST = frozenset(("Div", *(str(pattern[0]) for _, pattern in _PATTERNS), str(_TANH_GELU[0])))
+"""What a pattern may end with; a quotient by a constant is a product."""
 
 
 class Fused(NamedTuple):
@@ -81,6 +83,8 @@ def fused_at(view: GraphView, index: int) -> Iterator[Fused]:
     if beginning is not None:
         kind = (beginning,) if beginning == "Square" else (beginning, ())
         yield Fused(node.op_type, kind, node.input[0], frozenset((index,)))
+    if node.op_type not in _LAST:
+        return
     for label, pattern in _PATTERNS:
         yield from _match(view, index, label, pattern, any_order=False)
     yield from _match(view, index, "GELU", _TANH_GELU, any_order=True)

@@ -146,3 +146,45 @@ def _values(host: Any, what: str) -> np.ndarray:
         raise UntriedError(f"its {what} has a type that MNN's Python package cannot reach")
     values: np.ndarray = host.getNumpyData()
     return values
+
+
+def process_images(images: Sequence[np.ndarray], wanted: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+    """Prepare images with MNN's ImageProcess.
+
+    Args:
+        images: Pixels as uint8, (height, width, channels).
+        wanted: For each image its `source` and `dest` format (`RGB`, `BGR`, `GRAY`), `filter` (`BILINEAL`, `NEAREST`),
+            `mean` and `normal` of four numbers, `matrix` of nine, and `size` of the result.
+
+    Returns:
+        float32, (height, width, channels).
+
+    Raises:
+        SessionError: MNN does not do that.
+    """
+    import MNN
+    import numpy as np
+
+    found = []
+    for pixels, each in zip(images, wanted, strict=True):
+        config = {
+            "filterType": getattr(MNN, f"CV_Filter_{each['filter']}"),
+            "sourceFormat": getattr(MNN, f"CV_ImageFormat_{each['source']}"),
+            "destFormat": getattr(MNN, f"CV_ImageFormat_{each['dest']}"),
+            "wrap": MNN.CV_Wrap_CLAMP_TO_EDGE,
+            "mean": tuple(map(float, each["mean"])),
+            "normal": tuple(map(float, each["normal"])),
+        }
+        process, matrix = MNN.CVImageProcess(config), MNN.CVMatrix()
+        matrix.write(tuple(map(float, each["matrix"])))
+        process.setMatrix(matrix)
+        shape = (1, *each["size"], 1 if each["dest"] == "GRAY" else 3)
+        place = MNN.Tensor(
+            shape, MNN.Halide_Type_Float, np.zeros(shape, np.float32), MNN.Tensor_DimensionType_Tensorflow
+        )
+        given = np.ascontiguousarray(pixels)  # by address: an array has to be as large as the result (3.6.1)
+        code = process.convert(given.ctypes.data, given.shape[1], given.shape[0], 0, place)
+        if code:
+            raise SessionError(f"ImageProcess returns {code} ({_CODES.get(code, 'an error')})")
+        found.append(np.array(place.getNumpyData(), np.float32)[0])
+    return found

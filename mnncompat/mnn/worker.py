@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
-from mnncompat.mnn.interpreter import run_session
+from mnncompat.mnn.interpreter import process_images, run_session
 from mnncompat.mnn.records import enter, grown_since, publish, resident
 from mnncompat.mnn.timed_rounds import timed_rounds
 from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
@@ -151,7 +151,16 @@ def run_in_turn(arguments: dict[str, Any]) -> dict[str, Any]:
 
 CONVERTING = frozenset({"convert", "declare"})
 """The tasks that load the converter; the others load the runtime."""
-TASKS: dict[str, Task] = {each.__name__: each for each in (convert, declare, inspect, run, trace, run_in_turn)}
+
+
+def prepare(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Prepare the images in `FEEDS` as `wanted`, into `OUTPUTS`."""
+    enter(Stage.RUN)
+    write_arrays(Path(OUTPUTS), process_images(read_arrays(Path(FEEDS)), arguments["wanted"]))
+    return {}
+
+
+TASKS: dict[str, Task] = {each.__name__: each for each in (convert, declare, inspect, prepare, run, trace, run_in_turn)}
 
 
 def _converter(*arguments: str) -> None:

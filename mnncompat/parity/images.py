@@ -7,7 +7,9 @@ Each key is given once at most, in any order. What is done, always in this order
 1. The file is decoded, and turned as its EXIF orientation says. Images of more than 8 bits are refused.
 2. ``color``: ``rgb`` (default), ``bgr``, or ``gray`` of one channel (ITU-R 601-2). Transparency is dropped.
 3. ``resize``: ``N`` makes the shorter side N and keeps the aspect ratio (the longer side is rounded down);
-   ``HxW`` makes it H high and W wide. Bilinear, with Pillow's antialiasing. Default: as large as it is.
+   ``HxW`` makes it H high and W wide. Default: as large as it is. ``filter``: ``antialias`` (default: bilinear) and
+   ``bicubic`` as Pillow and torchvision do, or without antialiasing ``bilinear``, ``nearest`` and ``corners``: see
+   `mnncompat.parity.resampling`.
 4. ``crop``: ``N`` or ``HxW`` from the middle; an image that is smaller is refused. Default: nothing is cut off.
 5. For an input of floats: divided by ``scale`` (default 1), less ``mean``, divided by ``std``, in float32. ``mean`` and
    ``std`` are one number or one for each channel, in the order of ``color``. An input of uint8 gets the bytes.
@@ -26,12 +28,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.errors import UsageError
+from mnncompat.parity.resampling import SAMPLED, sampled
 
 if TYPE_CHECKING:
     from mnncompat.parity.signature import InputSpec
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Suffixes of files that are read as images."""
+FILTERS = ("antialias", "bicubic", *SAMPLED)
+"""How images are resized; the first two with Pillow, whose kernel grows with what is made smaller."""
 _COLORS = ("rgb", "bgr", "gray")
 _LAYOUTS = ("nchw", "nhwc", "chw", "hwc")
 _EXAMPLE = "resize:224,crop:224,scale:255,mean:0.485/0.456/0.406,std:0.229/0.224/0.225"
@@ -49,6 +54,7 @@ class Preprocess:
 
     Attributes:
         resize: The shorter side, or height and width.
+        filter: How it is resized: one of `FILTERS`.
         crop: Height and width.
         color: One of rgb, bgr, gray.
         scale: Pixels are divided by it.
@@ -58,6 +64,7 @@ class Preprocess:
     """
 
     resize: int | Size | None = None
+    filter: str = FILTERS[0]
     crop: Size | None = None
     color: str = "rgb"
     scale: float = 1.0
@@ -174,6 +181,15 @@ def decode(path: Path, preprocess: Preprocess) -> np.ndarray:
     Raises:
         UsageError: Pillow is not installed, or the file is no image that can be prepared so.
     """
+    return placed(opened(path, gray=preprocess.color == "gray"), preprocess, path)
+
+
+def opened(path: Path, *, gray: bool = False) -> np.ndarray:
+    """Steps 1 and 2: pixels of the whole image as uint8, (height, width, channels), red first or gray.
+
+    Raises:
+        UsageError: As for `decode`.
+    """
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
@@ -181,21 +197,44 @@ def decode(path: Path, preprocess: Preprocess) -> np.ndarray:
             f"{path} is an image, and Pillow is not installed", hint='pip install "mnncompat[images]"'
         ) from error
     try:
-        with Image.open(path) as opened:
-            if opened.mode.startswith(_DEEP):
+        with Image.open(path) as file:
+            if file.mode.startswith(_DEEP):
                 raise UsageError(f"{path} has more than 8 bits", hint="prepare it yourself, and save an array as .npy")
-            turned = ImageOps.exif_transpose(opened)
-            image = turned.convert("L" if preprocess.color == "gray" else "RGB")
+            turned = ImageOps.exif_transpose(file)
+            image = turned.convert("L" if gray else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} cannot be read as an image: {error}", hint="convert it to PNG or JPEG") from error
-    height, width = _resized((image.height, image.width), preprocess.resize)
-    if (width, height) != image.size:
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, preprocess.channels)
+    return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, -1)
+
+
+def placed(pixels: np.ndarray, preprocess: Preprocess, path: Path) -> np.ndarray:
+    """Steps 3 and 4, and blue first where that is asked for.
+
+    Args:
+        pixels: Of the whole image, red first or gray: uint8, (height, width, channels).
+        preprocess: How it is prepared.
+        path: What messages call it.
+
+    Raises:
+        UsageError: The image is smaller than the crop.
+    """
+    size = resized_size((pixels.shape[0], pixels.shape[1]), preprocess.resize)
+    pixels = _resized(pixels, size, preprocess.filter)
     return _cropped(path, pixels[..., ::-1] if preprocess.color == "bgr" else pixels, preprocess.crop)
 
 
-def _resized(size: Size, wanted: int | Size | None) -> Size:
+def _resized(pixels: np.ndarray, size: Size, kind: str) -> np.ndarray:
+    from PIL import Image
+
+    if kind in SAMPLED or pixels.shape[:2] == size:
+        return sampled(pixels, size, kind)
+    filters = {"antialias": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    image = Image.fromarray(pixels if pixels.shape[-1] > 1 else pixels[..., 0])
+    return np.asarray(image.resize(size[::-1], filters[kind]), np.uint8).reshape(*size, pixels.shape[-1])
+
+
+def resized_size(size: Size, wanted: int | Size | None) -> Size:
+    """Height and width after step 3."""
     if not isinstance(wanted, int):
         return wanted or size
     height, width = size
@@ -275,6 +314,7 @@ def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
 _PARSERS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "resize": (lambda text: _size(text) if "x" in text else _side(text), "resize:224 or resize:224x320"),
+    "filter": (_one_of(FILTERS), f"filter:{FILTERS[0]}, one of {', '.join(FILTERS)}"),
     "crop": (_size, "crop:224 or crop:224x320"),
     "color": (_one_of(_COLORS), "color:rgb, color:bgr or color:gray"),
     "scale": (_divisor, "scale:255"),

@@ -1,0 +1,53 @@
+"""Resize pixels of 8 bits without antialiasing: from the neighbours of the middle of each output pixel.
+
+``bilinear`` takes four neighbours, however small the result is: torchvision with ``antialias=False``, OpenCV, MNN's
+ImageProcess, Android's `Bitmap.createScaledBitmap`. ``corners`` is the same with the corner pixels on those of the
+original (``align_corners=True``). ``nearest`` takes one pixel, as Pillow does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+SAMPLED = ("bilinear", "nearest", "corners")
+"""How pixels are resized here."""
+_LAST = 255
+
+
+def sampled(pixels: Pixels, size: tuple[int, int], kind: str) -> Pixels:
+    """Pixels of another size.
+
+    Args:
+        pixels: (height, width, channels).
+        size: Height and width of the result.
+        kind: One of `SAMPLED`.
+
+    Returns:
+        The same number of channels; halves are rounded up.
+    """
+    if pixels.shape[:2] == size:
+        return pixels
+    rows, columns = (_places(old, new, kind) for old, new in zip(pixels.shape, size, strict=False))
+    if kind == "nearest":
+        nearest: Pixels = pixels[np.floor(rows + 0.5).astype(int)][:, np.floor(columns + 0.5).astype(int)]
+        return nearest
+    values = _between(_between(pixels.astype(np.float64), rows, 0), columns, 1)
+    return np.floor(np.clip(values, 0, _LAST) + 0.5).astype(np.uint8)
+
+
+def _places(old: int, new: int, kind: str) -> NDArray[np.float64]:
+    """Where output pixels lie between those of the original."""
+    numbers = np.arange(new, dtype=np.float64)
+    found = numbers * ((old - 1) / max(new - 1, 1)) if kind == "corners" else (numbers + 0.5) * (old / new) - 0.5
+    return np.clip(found, 0, old - 1)
+
+
+def _between(values: NDArray[np.float64], places: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    low = np.floor(places).astype(int)
+    high = np.minimum(low + 1, values.shape[axis] - 1)
+    share = (places - low).reshape([-1 if each == axis else 1 for each in range(values.ndim)])
+    found: NDArray[np.float64] = values.take(low, axis) * (1 - share) + values.take(high, axis) * share
+    return found

@@ -83,8 +83,8 @@ def _read(
     from mnncompat.parity.feed_functions import call_feeds
     from mnncompat.parity.real_data import RealData, read_input, real_data
 
-    paths = _named_values("--input", inputs, "NAME=PATH")
-    steps = _named_values("--preprocess", preprocessing, "NAME=resize:224,scale:255")
+    paths = named_values("--input", inputs, "NAME=PATH")
+    steps = named_values("--preprocess", preprocessing, "NAME=resize:224,scale:255")
     for name in steps:
         if name not in paths:
             raise UsageError(f"--preprocess {name}: there are no images for it", hint=f"add --input {name}=FOLDER")
@@ -93,7 +93,17 @@ def _read(
     return real_data(RealData(inputs=read, feeds=called), only=only)
 
 
-def _named_values(option: str, values: Sequence[str] | None, form: str) -> dict[str, str]:
+def named_values(option: str, values: Sequence[str] | None, form: str) -> dict[str, str]:
+    """What ``NAME=...`` options say, by name.
+
+    Args:
+        option: The option, for messages.
+        values: What is given.
+        form: How it is written.
+
+    Raises:
+        UsageError: One names no input, or two name the same.
+    """
     found: dict[str, str] = {}
     for value in values or ():
         name, equals, rest = value.partition("=")

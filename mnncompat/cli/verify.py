@@ -16,6 +16,7 @@ from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
+from mnncompat.cli.task_options import NO_TASK, TaskOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def verify(  # noqa: PLR0913 - options
     *,
     shape: options.Shapes = None,
     data: DataOptions = NO_DATA,
+    task: TaskOptions = NO_TASK,
     save_data: SaveData = None,
     load_data: LoadData = None,
     memory_limit: MemoryLimit = None,
@@ -70,14 +72,16 @@ def verify(  # noqa: PLR0913 - options
     accepted = options.parse_accepted(accept)
     tolerances = options.parse_tolerances(tolerance)
     if load_data is not None:
-        given = bool(shape or data != NO_DATA or diagnose or save_data is not None)
+        given = bool(shape or data != NO_DATA or task != NO_TASK or diagnose or save_data is not None)
         _require_nothing_run(inputs=given, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
-        drawn = _Drawn(data.read(), seed, memory_limit)
+        samples = task.read(data, model)
+        drawn = _Drawn(task.compared(samples), seed, memory_limit)
         run = partial(_run(drawn, tolerances, timeout, power=power), where=device.where())
         verified = _noted(_compared(model, file, shape, drawn, run, save_data), device.untried)
+        verified = task.told(verified, data, samples, child_limits(parse_timeout(timeout)), shape)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
     report(
@@ -85,7 +89,7 @@ def verify(  # noqa: PLR0913 - options
     )
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
-    if not proven or verified.fails_requirement:
+    if not proven or verified.fails_requirement or verified.fails_task:
         raise Ended(1)
 
 

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +56,50 @@ def call_feeds(target: str) -> tuple[dict[str, np.ndarray], ...]:
         many = f"more than {MOST} feeds" if items else "no feeds"
         raise UsageError(f"--feeds {target} yields {many}", hint=f"yield one to {MOST}")
     return tuple(_feeds(target, number, item) for number, item in enumerate(items, start=1))
+
+
+def function_of(option: str, target: str) -> Callable[..., Any]:
+    """The function of the user that ``file.py:function`` or ``package.module:function`` names. Loading it runs code.
+
+    Args:
+        option: What the user wrote it after, for messages.
+        target: Where it is.
+
+    Raises:
+        UsageError: It does not exist, is no function, or loading it raises an exception.
+    """
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(f"{option} {target} is not MODULE:FUNCTION", hint=f"write it as {option} FILE.py:FUNCTION")
+    path = Path(place)
+    if path.suffix == ".py" and not path.is_file():
+        raise UsageError(f"{option} {place}: no such file", hint="check the path")
+    with contextlib.redirect_stdout(sys.stderr), _on_path(str(path.parent) if path.suffix == ".py" else ""):
+        try:
+            found = getattr(_module(place), name, None)
+        except (Exception, SystemExit) as error:
+            raise UsageError(
+                f"{option} {target} failed{_where(error)}: {_words(error)}", hint="loading it runs its code"
+            ) from error
+    if not callable(found):
+        raise UsageError(f"{option} {target}: {place} has no function {name}", hint=f"{option} FILE.py:FUNCTION")
+    function: Callable[..., Any] = found
+    return function
+
+
+def called(option: str, target: str, function: Callable[..., Any], *arguments: object) -> Any:
+    """What a function of the user returns; what it prints goes to stderr.
+
+    Raises:
+        UsageError: It raises an exception.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            return function(*arguments)
+        except (Exception, SystemExit) as error:
+            raise UsageError(
+                f"{option} {target} failed{_where(error)}: {_words(error)}", hint="call it yourself with the same"
+            ) from error
 
 
 def _module(place: str) -> ModuleType:

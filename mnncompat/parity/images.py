@@ -207,6 +207,19 @@ def opened(path: Path, *, gray: bool = False) -> np.ndarray:
     return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, -1)
 
 
+def as_trained(path: Path) -> Any:
+    """An image as training code opens it: a `PIL.Image.Image` of three colours, its EXIF orientation not heeded.
+
+    Raises:
+        UsageError: As for `decode`.
+    """
+    opened(path)  # says what is wrong with it
+    from PIL import Image
+
+    with Image.open(path) as file:
+        return file.convert("RGB")
+
+
 def placed(pixels: np.ndarray, preprocess: Preprocess, path: Path) -> np.ndarray:
     """Steps 3 and 4, and blue first where that is asked for.
 
@@ -219,11 +232,12 @@ def placed(pixels: np.ndarray, preprocess: Preprocess, path: Path) -> np.ndarray
         UsageError: The image is smaller than the crop.
     """
     size = resized_size((pixels.shape[0], pixels.shape[1]), preprocess.resize)
-    pixels = _resized(pixels, size, preprocess.filter)
+    pixels = resized_pixels(pixels, size, preprocess.filter)
     return _cropped(path, pixels[..., ::-1] if preprocess.color == "bgr" else pixels, preprocess.crop)
 
 
-def _resized(pixels: np.ndarray, size: Size, kind: str) -> np.ndarray:
+def resized_pixels(pixels: np.ndarray, size: Size, kind: str) -> np.ndarray:
+    """Pixels of 8 bits, (height, width, channels), in another height and width, by one of `FILTERS`."""
     from PIL import Image
 
     if kind in SAMPLED or pixels.shape[:2] == size:

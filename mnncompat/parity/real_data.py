@@ -145,6 +145,16 @@ def read_input(name: str, path: Path, preprocess: Preprocess | str | None = None
     return _of_archive(name, path, loaded)
 
 
+def image_files(name: str, path: Path) -> list[Path]:
+    """The images that ``--input name=path`` names; empty if it names arrays.
+
+    Raises:
+        UsageError: A folder that holds neither, or both.
+    """
+    files = _files(name, path) if path.is_dir() else [path]
+    return [each for each in files if _is_image(each)]
+
+
 def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts ``2`` before ``10``."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name) if part]

@@ -85,7 +85,18 @@ def _of_verification(result: Verified) -> list[Diagnostic]:
     found = list(_of_parity(result.parity, at))
     if result.accepted:
         found = [_at_most_warning(each) for each in found]
+    found += [PARITY_FAILED.finding(at, told, status="wrong") for told in _of_task(result)]
     return [*found, *_of_session(result.parity, at, required=result.requires_session)]
+
+
+def _of_task(result: Verified) -> Iterator[str]:
+    """In what images are prepared otherwise than in training, and what could not be scored."""
+    for each in result.preprocess:
+        told = each.faults or (each.problem or f"MNN's ImageProcess is {each.levels} levels of 8 bits off",)
+        if not each.passed:
+            yield from (f"preprocessing of {each.input}: {fault}" for fault in told)
+    if result.accuracy is not None:
+        yield from (f"accuracy of {each.where}: {each.problem}" for each in result.accuracy.rows if each.problem)
 
 
 def _of_session(

@@ -11,7 +11,9 @@ from mnncompat.results.kept import KeptResult
 from mnncompat.results.outcomes import ConvertResult, FixResult, Unfinished
 
 if TYPE_CHECKING:
+    from mnncompat.results.accuracy import AccuracyReport
     from mnncompat.results.parity_report import ParityReport
+    from mnncompat.results.preprocess_report import PreprocessReport
     from mnncompat.results.proof_strength import ProofVerdict
 
 
@@ -25,6 +27,8 @@ class Verified:
         parity: The report.
         accepted: What the proof lacks and the user accepted.
         requires_session: Whether MNN's Session API has to run the file as the Module API does.
+        preprocess: Whether the inputs that are images are prepared as in training, of each such input.
+        accuracy: How well the task is done; None without labels.
     """
 
     source: str
@@ -32,6 +36,18 @@ class Verified:
     parity: ParityReport
     accepted: tuple[ProofVerdict, ...] = ()
     requires_session: bool = False
+    preprocess: tuple[PreprocessReport, ...] = ()
+    accuracy: AccuracyReport | None = None
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether images are prepared as in training, as far as that was compared."""
+        return all(each.passed for each in self.preprocess)
+
+    @property
+    def fails_task(self) -> bool:
+        """Whether images are prepared otherwise than in training, or something of the table did not run."""
+        return not self.is_prepared or (self.accuracy is not None and not self.accuracy.passed)
 
     @property
     def fails_requirement(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_MOST_LEVELS = 2.01
+MOST_LEVELS = 2.01
 """Rounding to 8 bits, in MNN and in the reference, is one level; MNN's gray is two levels off ITU-R 601-2."""
 
 
@@ -41,4 +41,4 @@ class PreprocessReport:
     def passed(self) -> bool:
         """Whether all give the same, up to rounding to 8 bits."""
         told = [self.levels, *([self.transform_levels] if self.transform else [])]
-        return not self.faults and not self.problem and all(each is not None and each <= _MOST_LEVELS for each in told)
+        return not self.faults and not self.problem and all(each is not None and each <= MOST_LEVELS for each in told)

@@ -10,6 +10,7 @@ from mnncompat.report.location import model_name
 from mnncompat.report.measures import cosine, counted, decibel, distance, measures, shape, share
 from mnncompat.report.printable import printable, shortened
 from mnncompat.report.subject import Verified
+from mnncompat.report.text import task
 from mnncompat.report.text.page import Page, Style
 from mnncompat.report.text.table import Cell, write_table
 from mnncompat.report.verdict import exercised, label, reasons, way_out
@@ -38,8 +39,10 @@ def write(page: Page, result: Verified) -> None:
     """Write a verified pair of files."""
     page.line(title(result), style=Style.BOLD)
     write_report(page, result.parity)
+    task.write(page, result)
     write_verdict(page, result.parity, result.accepted)
     _write_requirement(page, result)
+    task.write_conclusion(page, result)
 
 
 def write_verdict(page: Page, report: ParityReport, accepted: Sequence[ProofVerdict]) -> None:

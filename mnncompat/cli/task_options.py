@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -12,7 +13,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.deploying.accuracy import Variant
-    from mnncompat.mnn import Limits
+    from mnncompat.mnn import Failure, Limits
     from mnncompat.parity import RealData
     from mnncompat.parity.real_data import InputData
     from mnncompat.report import Verified
@@ -121,7 +122,8 @@ class TaskOptions(NamedTuple):
         output = "" if self.metric else scored_output(model)
         metric = own_metric(self.metric) if self.metric else top_metric(output)
         labelled = Labelled(path=labels, feeds=feeds, labels=read_labels(labels, names), metric=metric, output=output)
-        return measure_accuracy(model, Path(verified.file), labelled, self._variants(), limits=limits)
+        convert = partial(_rounded, model, limits)
+        return measure_accuracy(model, Path(verified.file), labelled, self._variants(), convert=convert, limits=limits)
 
     def _variants(self) -> list[Variant]:
         return [_variant(each) for each in self.variant or ()]
@@ -137,6 +139,19 @@ class TaskOptions(NamedTuple):
 
 NO_TASK = TaskOptions()
 """As it is by default."""
+
+
+def _rounded(model: Model, limits: Limits, bits: int, out: Path) -> Path | Failure:
+    """Rewrite a model as `convert` does, and convert it with rounded weights."""
+    from mnncompat.converting.handed_model import convert_handed
+    from mnncompat.fixing.transaction import fix_model
+    from mnncompat.mnn import ConvertOptions, Failure
+
+    fixed = fix_model(model, prove=False)
+    wanted = ConvertOptions(fp16=True) if bits == _BITS["fp16"] else ConvertOptions(weight_bits=bits)
+    spare = out.with_suffix(".onnx")
+    found = convert_handed(fixed.model, spare, out, wanted, limits, is_original=not fixed.changed)
+    return found if isinstance(found, Failure) else out
 
 
 def _variant(text: str) -> Variant:

@@ -69,19 +69,18 @@ def verify(  # noqa: PLR0913 - options
     --accept does not name, or MNN's Session API does not run the file and --require-session is given.
     """
     reporting = reports.begin()
-    accepted = options.parse_accepted(accept)
-    tolerances = options.parse_tolerances(tolerance)
+    accepted, tolerances = options.parse_accepted(accept), options.parse_tolerances(tolerance)
     if load_data is not None:
         given = bool(shape or data != NO_DATA or task != NO_TASK or diagnose or save_data is not None)
         _require_nothing_run(inputs=given, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
-        samples = task.read(data, model)
-        drawn = _Drawn(task.compared(samples), seed, memory_limit)
+        drawn = _Drawn(task.read(data, model), task, seed, memory_limit)
         run = partial(_run(drawn, tolerances, timeout, power=power), where=device.where())
-        verified = _noted(_compared(model, file, shape, drawn, run, save_data), device.untried)
-        verified = task.told(verified, data, samples, child_limits(parse_timeout(timeout)), shape)
+        verified = _noted(
+            drawn.told(_compared(model, file, shape, drawn, run, save_data), data, timeout, shape), device
+        )
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
     report(
@@ -93,11 +92,11 @@ def verify(  # noqa: PLR0913 - options
         raise Ended(1)
 
 
-def _noted(verified: Verified, note: str) -> Verified:
-    """With one more note, unless it is empty."""
-    if not note:
+def _noted(verified: Verified, device: OnDevice) -> Verified:
+    """With what is said of a deployment that nothing was run on."""
+    if not device.untried:
         return verified
-    return replace(verified, parity=replace(verified.parity, notes=(*verified.parity.notes, note)))
+    return replace(verified, parity=replace(verified.parity, notes=(*verified.parity.notes, device.untried)))
 
 
 def _diagnosed(
@@ -134,10 +133,17 @@ def _require_nothing_run(*, inputs: bool, session: bool) -> None:
 class _Drawn:
     """What the inputs of a comparison come from."""
 
-    def __init__(self, inputs: RealData, seed: int, memory_limit: str | None) -> None:
-        self.inputs = inputs
+    def __init__(self, samples: RealData, task: TaskOptions, seed: int, memory_limit: str | None) -> None:
+        self.inputs = task.compared(samples)
         self.seed = seed
         self.memory = parse_memory(memory_limit)
+        self._samples = samples
+        self._task = task
+
+    def told(self, verified: Verified, data: DataOptions, timeout: float | None, shape: list[str] | None) -> Verified:
+        """With what was found about the preprocessing and the accuracy."""
+        limits = child_limits(parse_timeout(timeout)).with_memory(self.memory)
+        return self._task.told(verified, data, self._samples, limits, shape)
 
 
 def _run(drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, *, power: bool) -> Callable[..., ParityReport]:

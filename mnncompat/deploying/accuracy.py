@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from mnncompat.deploying.labels import Metric
     from mnncompat.devices.device import Where
     from mnncompat.graph.model_file import Model
-    from mnncompat.mnn import ConvertOptions, Limits
+    from mnncompat.mnn import Limits
 
     Outputs = list[dict[str, np.ndarray]]
     Feeds = Sequence[Mapping[str, np.ndarray]]
+    Convert = Callable[[int, Path], Path | Failure]
 
-_HALF = 16
 _AT_ONCE = 64
 """Samples in one child process."""
 
@@ -104,7 +104,7 @@ def scored_output(model: Model) -> str:
 
 
 def measure_accuracy(
-    model: Model, file: Path, labelled: Labelled, variants: Sequence[Variant], *, limits: Limits
+    model: Model, file: Path, labelled: Labelled, variants: Sequence[Variant], *, convert: Convert, limits: Limits
 ) -> AccuracyReport:
     """Score a model, its converted file, and variants of it.
 
@@ -113,6 +113,7 @@ def measure_accuracy(
         file: The converted file.
         labelled: The samples.
         variants: Further ways of deployment.
+        convert: Converts the model into a file with weights of so many bits, 16 for float16.
         limits: What each child process may use.
 
     Raises:
@@ -129,7 +130,7 @@ def measure_accuracy(
     rows = [_row("ONNX Runtime", labelled, reference, None, size, runner.timings.settled(labelled.feeds[0]))]
     with ScratchFolder() as folder:
         for each in (Variant(), *variants):
-            made = file if not each.weights else _converted(model, each.weights, folder, limits)
+            made = file if not each.weights else convert(each.weights, folder / f"{each.weights}.mnn")
             if isinstance(made, Failure):
                 rows.append(TaskAccuracy(where=each.words, scores={}, problem=made.message))
                 continue
@@ -199,20 +200,3 @@ def _in_parts(
         outputs += ran.outputs
         took += ran.draw_seconds
     return outputs, took
-
-
-def _converted(model: Model, bits: int, folder: Path, limits: Limits) -> Path | Failure:
-    """The model, rewritten as `convert` does, with rounded weights."""
-    from mnncompat.converting.handed_model import convert_handed
-    from mnncompat.fixing.transaction import fix_model
-
-    fixed = fix_model(model, prove=False)
-    out = folder / f"{bits}.mnn"
-    found = convert_handed(
-        fixed.model, folder / "model.onnx", out, _options(bits), limits, is_original=not fixed.changed
-    )
-    return found if isinstance(found, Failure) else out
-
-
-def _options(bits: int) -> ConvertOptions:
-    return mnn.ConvertOptions(fp16=True) if bits == _HALF else mnn.ConvertOptions(weight_bits=bits)

@@ -13,6 +13,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.deploying.accuracy import Variant
+    from mnncompat.graph.model_file import Model
     from mnncompat.mnn import Failure, Limits
     from mnncompat.parity import RealData
     from mnncompat.parity.real_data import InputData

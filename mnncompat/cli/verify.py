@@ -71,8 +71,7 @@ def verify(  # noqa: PLR0913 - options
     reporting = reports.begin()
     accepted, tolerances = options.parse_accepted(accept), options.parse_tolerances(tolerance)
     if load_data is not None:
-        given = bool(shape or data != NO_DATA or task != NO_TASK or diagnose or save_data is not None)
-        _require_nothing_run(inputs=given, session=require_session)
+        _require_nothing_run(shape, data != NO_DATA, task != NO_TASK, diagnose, save_data, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
         verified = _judged(load_data, model, file, tolerances)
     else:
@@ -122,11 +121,11 @@ def _diagnosed(
     return (diagnose(model, Path(verified.file), replace(wanted, drawing=drawing, where=there), progress=note),)
 
 
-def _require_nothing_run(*, inputs: bool, session: bool) -> None:
+def _require_nothing_run(*inputs: object, session: bool) -> None:
     if session:
         hint = "add --no-require-session if pyproject.toml demands it"
         raise UsageError("--load-data runs nothing, so it does not say what a Session gives", hint=hint)
-    if inputs:
+    if any(inputs):
         raise UsageError("--load-data runs nothing, so it takes no inputs", hint="add --tolerance alone")
 
 

@@ -77,14 +77,11 @@ def verify(  # noqa: PLR0913 - options
     else:
         drawn = _Drawn(task.read(data, model), task, seed, memory_limit)
         run = partial(_run(drawn, tolerances, timeout, power=power), where=device.where())
-        verified = _noted(
-            drawn.told(_compared(model, file, shape, drawn, run, save_data), data, timeout, shape), device
-        )
+        verified = drawn.told(_compared(model, file, shape, drawn, run, save_data), data, timeout, shape, device)
     proven = verified.parity.is_accepted(accepted)
     verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
-    report(
-        [verified, *(_diagnosed(verified, shape, drawn, tolerances, timeout, device) if diagnose else ())], reporting
-    )
+    found = _diagnosed(verified, shape, drawn, tolerances, timeout, device) if diagnose else ()
+    report([verified, *found], reporting)
     if save_data is not None and verified.parity.draws:
         note(f"wrote {save_data}")
     if not proven or verified.fails_requirement or verified.fails_task:
@@ -139,10 +136,17 @@ class _Drawn:
         self._samples = samples
         self._task = task
 
-    def told(self, verified: Verified, data: DataOptions, timeout: float | None, shape: list[str] | None) -> Verified:
-        """With what was found about the preprocessing and the accuracy."""
+    def told(
+        self,
+        verified: Verified,
+        data: DataOptions,
+        timeout: float | None,
+        shape: list[str] | None,
+        device: OnDevice,
+    ) -> Verified:
+        """With what was found about the preprocessing and the accuracy, and what was not run."""
         limits = child_limits(parse_timeout(timeout)).with_memory(self.memory)
-        return self._task.told(verified, data, self._samples, limits, shape)
+        return _noted(self._task.told(verified, data, self._samples, limits, shape), device)
 
 
 def _run(drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, *, power: bool) -> Callable[..., ParityReport]:

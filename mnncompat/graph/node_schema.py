@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def require_schema(node: NodeProto, opset: int, name: str, *, domain: str = "") 
         return
     problem = _count("operand", node.input, demands.inputs, demands.single_inputs)
     problem = problem or _count("result", node.output, demands.outputs, demands.single_outputs)
-    problem = problem or _attributes(node, demands) or _fewer_parts(node)
+    problem = problem or _attributes(node, demands) or _fewer_parts(node) or _strange_equation(node)
     if problem:
         label = node.name or next(filter(None, node.output), node.op_type)
         raise ModelError(f"{name}: node '{label}' ({node.op_type}, opset {opset}) {problem}", hint=_HINT)
@@ -109,6 +110,16 @@ def _fewer_parts(node: NodeProto) -> str:
     if parts is None or parts >= len(node.output):
         return ""
     return f"has attribute 'num_outputs' with {parts}, and {len(node.output)} results"
+
+
+_EQUATION = re.compile(rb"[a-zA-Z .,]*(->[a-zA-Z .]*)?")
+
+
+def _strange_equation(node: NodeProto) -> str:
+    """An Einsum with other labels than letters: ONNX's inference counts them outside of its list, and may never end."""
+    stated = [each.s for each in node.attribute if each.name == "equation"] if node.op_type == "Einsum" else []
+    strange = next((each for each in stated if not _EQUATION.fullmatch(each)), None)
+    return "" if strange is None else f"has the equation {strange[:80]!r}: labels are letters"
 
 
 def _names_no_type(attribute: AttributeProto) -> bool:

@@ -100,6 +100,7 @@ class Reporting(NamedTuple):
         statistics: Totals by rule come first; text and markdown only.
         verbose: Every place and all evidence; text only.
         html: Where a page for the browser goes as well; None for none.
+        chart: What was measured is drawn after the report; text only.
     """
 
     output_format: str = "text"
@@ -107,6 +108,7 @@ class Reporting(NamedTuple):
     statistics: bool = False
     verbose: bool = False
     html: Path | None = None
+    chart: bool = False
 
     def checked(self) -> Reporting:
         """The same, if it can be done; called before any work.
@@ -124,6 +126,12 @@ class Reporting(NamedTuple):
             from mnncompat.cli.html_page import require_page
 
             require_page(self.html)
+        if self.chart:
+            from mnncompat.cli.html_page import begin_keeping
+
+            if self.output_format != "text":
+                raise UsageError("--chart draws in a text report", hint="leave out --output-format")
+            begin_keeping()
         return self
 
 
@@ -140,6 +148,7 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
         return
     from mnncompat.report import render
 
+    drawn = _charts(results, reporting) if reporting.chart else ""
     if reporting.html is not None:
         from mnncompat.cli.html_page import write_page
 
@@ -154,6 +163,7 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
         statistics=reporting.statistics,
         verbose=reporting.verbose,
     )
+    text += f"\n{drawn}" if drawn else ""
     if reporting.file is None:
         emit(text, reporting.output_format)
         return
@@ -161,6 +171,18 @@ def report(results: Sequence[Any], reporting: Reporting) -> None:
 
     write_atomically(reporting.file, text.encode(errors="surrogateescape"))
     note(f"wrote {reporting.file}")
+
+
+def _charts(results: Sequence[Any], reporting: Reporting) -> str:
+    """What `--chart` adds to a report."""
+    from mnncompat.cli.html_page import kept_distributions
+    from mnncompat.report.text.chart import charts
+
+    to_file = reporting.file is not None
+    encoding = "utf-8" if to_file or sys.stdout is None else sys.stdout.encoding or "ascii"
+    plain = "utf" not in encoding.lower()
+    width = None if to_file else terminal_width()
+    return charts(results, kept_distributions(results), color=use_color() and not to_file, width=width, plain=plain)
 
 
 class Collected:

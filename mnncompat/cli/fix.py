@@ -34,6 +34,7 @@ def fix(  # noqa: PLR0913 - options
     output: options.Out = None,
     in_place: options.InPlace = False,
     show_diff: options.ShowDiff = False,
+    annotate: options.Annotate = False,
     select: options.Select = None,
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
@@ -57,7 +58,7 @@ def fix(  # noqa: PLR0913 - options
     """
     reporting = reports.begin()
     paths = search.models(models)
-    _require_one_way(output, in_place=in_place, show_diff=show_diff)
+    _require_one_way(output, in_place=in_place, show_diff=show_diff, annotate=annotate)
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
@@ -67,11 +68,20 @@ def fix(  # noqa: PLR0913 - options
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
     work = partial(one_way, rewrites=rewrites, target=goal)
-    one = partial(_fix_one, targets=_targets(paths, output, in_place=in_place), shape=shape, fixing=work)
+    one = partial(
+        _fix_one, targets=_targets(paths, output, in_place=in_place), shape=shape, fixing=work, annotate=annotate
+    )
     reported, results = each_model(paths, one, fleet=fleet, output_format=reporting.output_format)
     _show_changes(results if show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
     _require_finished(results, written=output is not None or in_place)
+
+
+def _annotated(result: FixedModel) -> Model:
+    """The result with what was found about its nodes."""
+    from mnncompat.viewing.annotated import annotated
+
+    return annotated(result.model, result.remaining or ())
 
 
 def _targets(paths: Sequence[Path], output: Path | None, *, in_place: bool) -> dict[Path, Path]:
@@ -98,15 +108,24 @@ def _show_changes(results: Sequence[FixResult]) -> None:
         emit(diff_text(result.changes, color=use_color()))
 
 
-def _require_one_way(output: Path | None, *, in_place: bool, show_diff: bool) -> None:
+def _require_one_way(output: Path | None, *, in_place: bool, show_diff: bool, annotate: bool) -> None:
     if output is not None and in_place:
         raise UsageError("-o and --in-place exclude each other", hint="choose one")
+    if output is None and not in_place and annotate:
+        raise UsageError(
+            "--annotate writes findings into the result, which goes nowhere", hint="add -o OUT or --in-place"
+        )
     if output is None and not in_place and not show_diff:
         raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
 
 
 def _fix_one(
-    path: Path, *, targets: Mapping[Path, Path], shape: list[str] | None, fixing: Callable[..., FixedModel]
+    path: Path,
+    *,
+    targets: Mapping[Path, Path],
+    shape: list[str] | None,
+    fixing: Callable[..., FixedModel],
+    annotate: bool,
 ) -> FixResult:
     """Fix a model and write the result; what was done is returned, and not the model."""
     from mnncompat.graph.model_file import load
@@ -118,7 +137,7 @@ def _fix_one(
     keep_graphs(model.name, model, fixed=result.model if result.changed else None)
     if target is None:
         return result.told()
-    data = _write(result, model, target)
+    data = _write(result, model, target, annotate=annotate)
     return result.told() if data is None else replace(result.told(), out=target, data=data)
 
 
@@ -132,8 +151,10 @@ def _require_target(path: Path, target: Path | None) -> None:
             require_different(path, target)
 
 
-def _write(result: FixedModel, given: Model, target: Path) -> tuple[Path, ...] | None:
+def _write(result: FixedModel, given: Model, target: Path, *, annotate: bool) -> tuple[Path, ...] | None:
     """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path.
+
+    With findings as metadata it is always written.
 
     Returns:
         The files with weights that it refers to; None if nothing was written.
@@ -142,8 +163,8 @@ def _write(result: FixedModel, given: Model, target: Path) -> tuple[Path, ...] |
     from mnncompat.graph.model_file import save
 
     source = cast("Path", given.path)
-    if result.changed or (source != target and result.model.external):
-        data = tuple(save(result.model, target).values())
+    if annotate or result.changed or (source != target and result.model.external):
+        data = tuple(save(_annotated(result) if annotate else result.model, target).values())
         known = {each.resolve() for each in given.data.values()}
         written = (target, *(each for each in data if each.resolve() not in known))
         note(f"wrote {' and '.join(map(str, written))}")

@@ -66,6 +66,17 @@ def data_folder(name: str) -> Path | None:
     return _folder(name) / "data"
 
 
+def kept_distributions(results: Sequence[Any]) -> dict[str, Any]:
+    """Distributions of the outputs of what is reported, as far as they were kept."""
+    from mnncompat.report.subject import source_of
+    from mnncompat.viewing.kept import kept_graphs
+
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(source_of(each) for each in results) if _FOLDERS else ():
+        found |= kept_graphs(_folder(name))["distributions"]
+    return found
+
+
 def write_page(file: Path, results: Sequence[Any], notes: Sequence[str] = (), *, is_last: bool = True) -> None:
     """Write the page.
 

@@ -113,6 +113,10 @@ ShowDiff = Annotated[
     bool,
     option("--diff", help="Show removed, added and changed nodes. Without -o or --in-place nothing is written."),
 ]
+Annotate = Annotated[
+    bool,
+    option("--annotate", help="Write findings about the result into it, as metadata of its nodes: Netron shows them."),
+]
 FixVersion = Annotated[
     str | None,
     option("--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"),

@@ -173,14 +173,14 @@ class _Report:
         """Write what there is."""
         assert self._target is not None  # noqa: S101 - only dot goes to standard output
         notes = [*self._notes, *([f"{unfinished}: was not finished"] if unfinished else [])]
-        if self._to == "html":
-            write_page(self._target, self._results, notes, is_last=not unfinished)
-        elif not unfinished:
-            write_model_explorer(self._target, self._results)
         if not unfinished:
             from mnncompat.cli.console import report as report_text
 
             report_text(self._results, self._reporting._replace(html=None))
+        if self._to == "html":
+            write_page(self._target, self._results, notes, is_last=not unfinished)
+        elif not unfinished:
+            write_model_explorer(self._target, self._results)
 
     def _write_dot(self, model: Model) -> None:
         """The graph with its findings for Graphviz, to the file or to standard output."""

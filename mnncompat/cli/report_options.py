@@ -23,6 +23,14 @@ Html = Annotated[
     Path | None,
     option("--html", metavar="FILE", help="Write a page for the browser as well: results and graphs, in one file."),
 ]
+Chart = Annotated[
+    bool,
+    option(
+        "--chart",
+        help="Draw after the report: agreement by draw and distributions of each output, the error along the graph; "
+        "text only.",
+    ),
+]
 Statistics = Annotated[
     bool, option("--statistics", help="Begin with the verdict over all models, and with totals by rule.")
 ]
@@ -36,6 +44,7 @@ class ReportOptions(NamedTuple):
     output_format: Format = "text"
     output_file: OutputFile = None
     html: Html = None
+    chart: Chart = False
     quiet: Quiet = False
 
     def begin(self) -> Reporting:
@@ -46,7 +55,7 @@ class ReportOptions(NamedTuple):
             OutputError: The file cannot be written.
         """
         be_quiet(quiet=self.quiet)
-        return Reporting(self.output_format, self.output_file, html=self.html).checked()
+        return Reporting(self.output_format, self.output_file, html=self.html, chart=self.chart).checked()
 
 
 class ManyReportOptions(NamedTuple):
@@ -55,6 +64,7 @@ class ManyReportOptions(NamedTuple):
     output_format: Format = "text"
     output_file: OutputFile = None
     html: Html = None
+    chart: Chart = False
     statistics: Statistics = False
     verbose: Verbose = False
     quiet: Quiet = False
@@ -62,7 +72,9 @@ class ManyReportOptions(NamedTuple):
     def begin(self) -> Reporting:
         """As `ReportOptions.begin`."""
         be_quiet(quiet=self.quiet)
-        return Reporting(self.output_format, self.output_file, self.statistics, self.verbose, self.html).checked()
+        return Reporting(
+            self.output_format, self.output_file, self.statistics, self.verbose, self.html, self.chart
+        ).checked()
 
 
 REPORTS, MANY_REPORTS = ReportOptions(), ManyReportOptions()

@@ -13,13 +13,6 @@ from viewing.opened_page import Opened
 from mnncompat.cli import main
 
 
-@pytest.fixture(scope="module")
-def reported(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("reported") / "report.html"
-    assert main(["report", str(tutorial), str(file), "--quiet"]) == 0
-    return file
-
-
 def test_pages_of_what_was_measured(opened: Callable[..., Opened], reported: Path) -> None:
     report = opened(reported)
     assert "Converted: the file computes what the model computes" in report.text()

@@ -107,7 +107,7 @@ class Pane {
     const { w, h } = this.scene;
     const whole = Math.min(width / (w + 60), height / (h + 60), 1.1);
     // A long network is shown from its beginning, large enough to be read.
-    const k = start ? Math.max(whole, Math.min(0.75, (width - 20) / (w + 40))) : whole;
+    const k = start ? Math.max(whole, 0.85) : whole;
     this.fitted = true;
     const left = start && w * k > width ? this.#begin() - width / k / 2 : (w - width / k) / 2;
     const top = h * k > height && start ? -30 : (h - height / k) / 2;

@@ -7,6 +7,7 @@ const MOST = 140;
 const HALF_MOST = 65504;
 const HALF_LEAST = 2 ** -14;
 const SHOWN = 200;
+const FEW = 20; // layers with the largest errors, which are the telling ones beside those with a role
 
 const named = (layer) => layer.nodes.map((node) => `${node.path} (${node.op_type})`).at(-1) ?? layer.values[0] ?? "";
 const more = (layer) => (layer.nodes.length > 1 ? ` and ${layer.nodes.length - 1} more` : "");
@@ -33,7 +34,9 @@ export function Layers({ model, go }) {
     title: `${layer.number} ${named(layer)}: adds ${decibel(layer.own?.snr_db)}, accumulated ${decibel(layer.accumulated?.snr_db)}`,
     parts: [[layer.accumulated, "series2"], [layer.own, layer.role === "culprit" ? "badbar" : "series"]].map(([each, tone]) => ({ to: noise(each), tone })).filter(({ to }) => to > -MOST),
   }));
-  const rows = layers.map((layer, at) => [layer, at]).filter(([layer]) => !telling || layer.role || noise(layer.own) > -60 || layer.born);
+  const largest = layers.map((layer) => noise(layer.own)).filter((each) => !Number.isNaN(each)).sort((a, b) => b - a);
+  const least = Math.max(largest[Math.min(FEW, largest.length) - 1] ?? 0, -MOST + 1);
+  const rows = layers.map((layer, at) => [layer, at]).filter(([layer]) => !telling || layer.role || noise(layer.own) >= least || layer.born);
   return (
     <div class="page">
       <section class="card">
@@ -54,7 +57,6 @@ export function Layers({ model, go }) {
             </tr>
           ))}</tbody>
         </table></div>
-        {!rows.length && <p class="faint">No layer tells anything.</p>}
       </section>
     </div>
   );

@@ -144,7 +144,7 @@ function paintBox(context, box, scene, look, k) {
   rounded(context, box, kind === "end" ? 18 : 7);
   context.fill();
   context.stroke();
-  if (!color && !isGroup) {
+  if (!color && !isGroup && kind !== "end") {
     context.fillStyle = theme.families[kind];
     context.fillRect(box.x + 1, box.y + 8, 4, box.h - 16);
   }
@@ -174,7 +174,7 @@ function alike(graph, group) {
   const like = graph.groups.like[group];
   if (like < 0) return "";
   graph.likes ??= graph.groups.like.reduce((counts, each) => counts.set(each, (counts.get(each) ?? 0) + 1), new Map());
-  return `, ≡ ${graph.likes.get(like)}`;
+  return `, alike: ${graph.likes.get(like)}`;
 }
 
 function paintMark(context, box, mark, color, theme) {

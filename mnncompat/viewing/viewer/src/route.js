@@ -2,7 +2,7 @@
 
 export function readRoute() {
   const found = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-  if (found.node !== undefined || found.graph || found.compare || found.overlay) found.page ??= "graph";
+  if (found.node !== undefined || found.group !== undefined || found.graph || found.compare || found.overlay) found.page ??= "graph";
   return found;
 }
 

@@ -29,6 +29,8 @@ export function firstOpened(graph) {
   const waiting = [...graph.childGroups[0]];
   for (let at = 0; at < waiting.length; at++) {
     const group = waiting[at];
+    // One of several blocks alike tells no more when it is open than the others do closed.
+    if (graph.groups.kind[group] !== "module" && graph.groups.kind[group] !== "body" && graph.size > OPENED) continue;
     const inner = graph.childGroups[group + 1].length + graph.childNodes[group + 1].length;
     if (shown + inner - 1 > OPENED) continue;
     shown += inner - 1;

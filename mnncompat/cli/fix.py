@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
@@ -27,14 +27,49 @@ if TYPE_CHECKING:
     from mnncompat.results.outcomes import FixResult
 
 
+class Written(NamedTuple):
+    """What is done with the results."""
+
+    output: options.Out = None
+    in_place: options.InPlace = False
+    show_diff: options.ShowDiff = False
+    annotate: options.Annotate = False
+
+    def require_one_way(self) -> None:
+        """Check that the results go to one place, or are shown.
+
+        Raises:
+            UsageError: They go to two places, or to none.
+        """
+        if self.output is not None and self.in_place:
+            raise UsageError("-o and --in-place exclude each other", hint="choose one")
+        if self.annotate and not self.is_written:
+            hint = "add -o OUT or --in-place"
+            raise UsageError("--annotate writes into the result, which goes nowhere", hint=hint)
+        if not self.is_written and not self.show_diff:
+            raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
+
+    @property
+    def is_written(self) -> bool:
+        """Whether results become files."""
+        return self.output is not None or self.in_place
+
+    def targets(self, paths: Sequence[Path]) -> dict[Path, Path]:
+        """Where the result of each model goes; empty if none is written."""
+        if self.in_place:
+            return dict(zip(paths, paths, strict=True))
+        return {} if self.output is None else dict(zip(paths, output_paths(paths, self.output, ".onnx"), strict=True))
+
+
+UNWRITTEN = Written()
+"""As it is by default, which is an error."""
+
+
 def fix(  # noqa: PLR0913 - options
     models: options.Models = None,
     *,
     search: options.SearchOptions = options.ALL_MODELS,
-    output: options.Out = None,
-    in_place: options.InPlace = False,
-    show_diff: options.ShowDiff = False,
-    annotate: options.Annotate = False,
+    written: Written = UNWRITTEN,
     select: options.Select = None,
     ignore: options.Ignore = None,
     unsafe_fixes: options.Unsafe = False,
@@ -58,7 +93,7 @@ def fix(  # noqa: PLR0913 - options
     """
     reporting = reports.begin()
     paths = search.models(models)
-    _require_one_way(output, in_place=in_place, show_diff=show_diff, annotate=annotate)
+    written.require_one_way()
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.support.target import Target
 
@@ -68,13 +103,11 @@ def fix(  # noqa: PLR0913 - options
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
     work = partial(one_way, rewrites=rewrites, target=goal)
-    one = partial(
-        _fix_one, targets=_targets(paths, output, in_place=in_place), shape=shape, fixing=work, annotate=annotate
-    )
+    one = partial(_fix_one, targets=written.targets(paths), shape=shape, fixing=work, annotate=written.annotate)
     reported, results = each_model(paths, one, fleet=fleet, output_format=reporting.output_format)
-    _show_changes(results if show_diff and reporting.output_format == "text" else ())
+    _show_changes(results if written.show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
-    _require_finished(results, written=output is not None or in_place)
+    _require_finished(results, written=written.is_written)
 
 
 def _annotated(result: FixedModel) -> Model:
@@ -82,13 +115,6 @@ def _annotated(result: FixedModel) -> Model:
     from mnncompat.viewing.annotated import annotated
 
     return annotated(result.model, result.remaining or ())
-
-
-def _targets(paths: Sequence[Path], output: Path | None, *, in_place: bool) -> dict[Path, Path]:
-    """Where the result of each model goes; empty if none is written."""
-    if in_place:
-        return dict(zip(paths, paths, strict=True))
-    return {} if output is None else dict(zip(paths, output_paths(paths, output, ".onnx"), strict=True))
 
 
 def _require_finished(results: Sequence[FixResult], *, written: bool) -> None:
@@ -106,17 +132,6 @@ def _show_changes(results: Sequence[FixResult]) -> None:
 
     for result in results:
         emit(diff_text(result.changes, color=use_color()))
-
-
-def _require_one_way(output: Path | None, *, in_place: bool, show_diff: bool, annotate: bool) -> None:
-    if output is not None and in_place:
-        raise UsageError("-o and --in-place exclude each other", hint="choose one")
-    if output is None and not in_place and annotate:
-        raise UsageError(
-            "--annotate writes findings into the result, which goes nowhere", hint="add -o OUT or --in-place"
-        )
-    if output is None and not in_place and not show_diff:
-        raise UsageError("nothing to do with the result", hint="add -o OUT, --in-place or --diff")
 
 
 def _fix_one(

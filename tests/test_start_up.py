@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 HEAVY = ("MNN", "_tools", "onnxruntime", "torch", "onnx_graphsurgeon", "rich", "jsonschema", "json.tool", "onnx.helper")
@@ -38,6 +39,15 @@ def test_check_imports_only_onnx(output_format: str, tutorial: Path) -> None:
     """
     found = imported(["check", str(tutorial), "--output-format", output_format])
     assert found == (f"onnx.helper,{MESSAGES},numpy" if output_format == "sarif" else MESSAGES)
+
+
+def test_inference_with_functions_of_our_own_imports_no_numpy(tmp_path: Path) -> None:
+    """A Slice is guarded by one, and real models slice what they pooled."""
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+    agraph (float[1,3,8,8] x) => (float[1,3,4,4] y) <int64[2] starts = {0, 0}, int64[2] ends = {1, 3}>
+    { p = MaxPool <kernel_shape=[2,2], strides=[2,2]> (x) y = Slice(p, starts, ends) }""")
+    onnx.save(model, tmp_path / "sliced.onnx")
+    assert imported(["check", str(tmp_path / "sliced.onnx")]) == MESSAGES
 
 
 def test_version_imports_nothing() -> None:

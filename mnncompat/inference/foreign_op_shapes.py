@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, TensorShapeProto, TypeProto
 
 from mnncompat.graph.protos import Dim
 from mnncompat.inference.attention_shapes import ATTENTION_SHAPES
@@ -215,4 +215,19 @@ def _infer(context: Any, function: ShapeFunction) -> None:
         return
     for position, result in enumerate(results):
         if result is not None and position < context.get_num_outputs() and result[0]:
-            context.set_output_type(position, helper.make_tensor_type_proto(*result))
+            context.set_output_type(position, _tensor_type(*result))
+
+
+def _tensor_type(element: int, shape: Sequence[Dim] | None) -> TypeProto:
+    """The type of a tensor; `onnx.helper`, which makes one too, imports numpy."""
+    found = TypeProto()
+    found.tensor_type.elem_type = element
+    if shape is not None:
+        found.tensor_type.shape.CopyFrom(TensorShapeProto())
+    for size in shape or ():
+        dim = found.tensor_type.shape.dim.add()
+        if isinstance(size, str):
+            dim.dim_param = size
+        elif size is not None:
+            dim.dim_value = size
+    return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from onnx import TensorProto
 
+from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.protos import Dim
 from mnncompat.inference.foreign_calls import Call, Result, ShapeFunction, like
 

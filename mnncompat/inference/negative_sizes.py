@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-import onnx
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.protos import is_onnx
@@ -145,7 +144,8 @@ def _guard(graph: GraphProto | FunctionProto, given: Iterable[str]) -> bool:
 
 def _made(name: str) -> NodeProto:
     node = NodeProto(op_type=_NAME, domain=STAND_IN_DOMAIN, input=[name], output=[f"{name}{_SUFFIX}"])
-    node.attribute.extend((onnx.helper.make_attribute("clamps", 0), onnx.helper.make_attribute("value", name)))
+    node.attribute.add(name="clamps", type=AttributeProto.INT, i=0)
+    node.attribute.add(name="value", type=AttributeProto.STRING, s=name.encode())  # `onnx.helper` would import numpy
     return node
 
 

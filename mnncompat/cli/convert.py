@@ -48,7 +48,7 @@ def convert(  # noqa: PLR0913 - options
     unsafe_fixes: options.Unsafe = False,
     fp16: options.Fp16 = False,
     weight_bits: options.WeightBits = 0,
-    exact_gelu: options.ExactGelu = False,
+    exact_gelu: options.MaybeExactGelu = None,
     storage: api_options.StorageOptions = api_options.AS_FLOATS,
     target_version: options.TargetVersion = None,
     optimize_level: options.OptimizeLevel = None,
@@ -130,7 +130,7 @@ def _ran(
     seed: int,
     accept: list[str] | None,
     data: DataOptions,
-    gelu: bool,  # noqa: FBT001 - private
+    gelu: bool | None,  # noqa: FBT001 - private
     power: bool,  # noqa: FBT001 - private
 ) -> GateOptions:
     """With what is compared, and within which limits."""
@@ -140,18 +140,17 @@ def _ran(
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     begin_work(seconds=seconds, memory=memory, runs=True)
     limits = child_limits(seconds).with_memory(memory)
-    requested = ("exact-gelu",) if gelu else ()
-    return GateOptions(
+    gate = GateOptions(
         limits=limits,
         memory=memory,
         tolerance=general,
         tolerances=overrides,
         seed=seed,
-        requested=requested,
         power=power,
         inputs=data.read(),
         accept=options.parse_accepted(accept),
     )
+    return gate.with_exact_gelu(gelu)
 
 
 def _convert_all(

@@ -146,6 +146,13 @@ ExternalWeights = Annotated[
 ExactGelu = Annotated[
     bool, option("--exact-gelu", help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4.")
 ]
+MaybeExactGelu = Annotated[
+    bool | None,
+    option(
+        "--exact-gelu/--no-exact-gelu",
+        help="Compute GELU with erf; MNN's approximation is off by up to 4.7e-4. [default: where only that agrees]",
+    ),
+]
 TargetVersion = Annotated[
     str | None,
     option("--target-version", metavar="MAJOR.MINOR", help="Oldest MNN that has to read the file."),

@@ -27,7 +27,7 @@ def convert(  # noqa: PLR0913 - options
     ignore: Sequence[str] = (),
     unsafe: bool = False,
     head: str | None = None,
-    exact_gelu: bool = False,
+    exact_gelu: bool | None = None,
     options: ConvertOptions | None = None,
     limits: Limits | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -55,7 +55,7 @@ def convert(  # noqa: PLR0913 - options
         ignore: Not these rewrites, and not for these findings.
         unsafe: Apply unsafe rewrites too.
         head: Write fully connected heads in this form: ``spatial`` or ``flat``; None chooses for each one.
-        exact_gelu: Compute GELU with Erf, not by MNN's approximation.
+        exact_gelu: Compute GELU with Erf, not by MNN's approximation; None where the outputs agree only so.
         options: Of MNN's converter (`mnncompat.mnn.ConvertOptions`).
         limits: Time and memory that MNN may use (`mnncompat.mnn.Limits`).
         shapes: Shapes of inputs with dynamic dimensions.
@@ -86,7 +86,7 @@ def convert(  # noqa: PLR0913 - options
     from mnncompat.support.head_form import head_form
 
     rewrites, rows = chosen_rewrites(select, ignore, unsafe=unsafe)
-    gate = GateOptions(rows=rows, requested=("exact-gelu",) if exact_gelu else (), converter=options, limits=limits)
+    gate = GateOptions(rows=rows, converter=options, limits=limits).with_exact_gelu(exact_gelu)
     gate = replace(gate, rewrites=rewrites if rewrite else (), shapes=shapes or {}, memory=memory, seed=seed)
     gate = replace(gate, inputs=given_data(inputs, only=data_only), tolerance=tolerance, tolerances=tolerances or {})
     gate = replace(gate, power=power, accept=accept, requires_session=require_session, recurrent=recurrent)

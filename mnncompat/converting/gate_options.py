@@ -31,6 +31,7 @@ class GateOptions:
         rows: Findings to report and to remove.
         head: The form of every fully connected head; None chooses for each one.
         requested: Names of rewrites on request, applied as well; the converter options that belong to them are set.
+        declined: Names of rewrites on request that are not even applied where the outputs agree only with them.
         converter: Options that pass through to MNN's converter.
         limits: What MNN's child processes may use.
         shapes: Shapes of inputs with dynamic dimensions.
@@ -59,6 +60,7 @@ class GateOptions:
     rows: RowChoice = EVERYTHING
     head: HeadForm | None = None
     requested: Sequence[str] = ()
+    declined: Collection[str] = ()
     converter: ConvertOptions | None = None
     limits: Limits | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -88,6 +90,12 @@ class GateOptions:
             UsageError: There is no such form.
         """
         wanted_form(self.recurrent)
+
+    def with_exact_gelu(self, wanted: bool | None) -> GateOptions:  # noqa: FBT001 - it is the option
+        """The same, with GELU by Erf, without it whatever comes of it, or where the outputs agree only so."""
+        if wanted is None:
+            return self
+        return replace(self, requested=("exact-gelu",)) if wanted else replace(self, declined=("exact-gelu",))
 
     @property
     def is_timed(self) -> bool:

@@ -168,7 +168,10 @@ class _Gate:
             return ended
         if ended.verdict is not Verdict.CONVERTED:
             rounded = is_lossy(self._converter) and not ended.bytes
-            return replace(ended, hint=self._random_hint() if rounded else self._hint(parity, ended.fix))
+            hint, needed = (self._random_hint(), None) if rounded else self._advice(parity, ended.fix)
+            if needed is not None and needed.last_resort and needed.name not in self._options.declined:
+                return self._published_with(needed, out) or replace(ended, hint=hint)
+            return replace(ended, hint=hint)
         if self._options.requires_session and (parity.session is None or not parity.session.passed):
             return replace(ended, verdict=Verdict.NO_SESSION)
         if self._options.is_timed:
@@ -183,20 +186,34 @@ class _Gate:
                 self._progress(f"weights are in a file beside it, which MNN looks for there: {weights_of(out)}")
         return replace(ended, out=out, accepted=parity.lacks)
 
-    def _hint(self, parity: ParityReport, fixed: FixedModel | None) -> str:
-        """What to try where noise or a known approximation may be the only cause of the difference."""
+    def _published_with(self, rewrite: Rewrite, out: Path | None) -> Conversion | None:
+        """Convert once more, with another rewrite that made the outputs agree; None if nothing comes of it."""
+        if seconds_left() < time.monotonic() - self._started:
+            return None
+        options = replace(self._options, requested=(*self._options.requested, rewrite.name))
+        self._progress(f"the outputs agree with {rewrite.name} only: converted with it")
+        with ScratchFolder() as folder:
+            found = _Gate(self._model, options, self._progress, folder).run(out)
+        return None if found.verdict is Verdict.NOT_EQUAL else replace(found, added_rewrite=rewrite.name)
+
+    def _advice(self, parity: ParityReport, fixed: FixedModel | None) -> tuple[str, Rewrite | None]:
+        """What to try where noise or a known approximation may be the only cause of the difference.
+
+        Returns:
+            The words, and the rewrite with which the outputs agree; None if they do with none.
+        """
         if not parity.differs:
-            return self._random_hint()
+            return self._random_hint(), None
         hint = tie_hint(self._model) if fails_on_zeros_alone(parity) else ""
         if hint or not is_near(parity):
-            return hint
+            return hint, None
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
         for each in self._suggesting_rewrites():
             advice = each.suggestion(self._model.skeleton, applied)
-            found = shown(parity, self._attempt(each)) if advice else ""
-            if found:
-                return f"{advice}; {found}"
-        return ""
+            after = self._attempt(each) if advice else None
+            if found := shown(parity, after):
+                return f"{advice}; {found}", each if after is not None and after.passed else None
+        return "", None
 
     def _attempt(self, rewrite: Rewrite) -> ParityReport | None:
         """Compare once more with another rewrite; None if that fails, or would take too long."""

@@ -279,6 +279,7 @@ class ConvertResult:
         shapes: Shapes of inputs that the comparison began with, as the user gave them; the file is not fixed to them.
         words: What the converter printed, without its routine chatter.
         hint: What to try if the result is nearly equal; may be empty.
+        added_rewrite: A rewrite on request that nobody asked for, and with which alone the outputs agree; may be empty.
         recurrent: The form of LSTM and GRU in the file; None if none of them has two.
         recurrent_reason: Why it is that form, in words; empty if it was asked for.
         exceeded: What the file takes more than is allowed, in words; with the verdict `OVER_BUDGET` only.
@@ -302,6 +303,7 @@ class ConvertResult:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     words: str = ""
     hint: str = ""
+    added_rewrite: str = ""
     recurrent: RecurrentForm | None = None
     recurrent_reason: str = ""
     exceeded: tuple[str, ...] = ()

@@ -26,18 +26,32 @@ def test_exact_gelu_holds_a_tolerance_that_the_approximation_does_not(
 ) -> None:
     model = tmp_path / "model.onnx"
     onnx.save(parser.parse_model(text), model)
-    command = ["convert", str(model), "-o", str(tmp_path / "model.mnn"), "--tolerance", "1e-5"]
-    assert main(command) == 1
+    out = tmp_path / "model.mnn"
+    command = ["convert", str(model), "-o", str(out), "--tolerance", "1e-5"]
+    assert main([*command, "--no-exact-gelu"]) == 1
     told = capsys.readouterr().out
     assert "hint: MNN approximates GELU" in told
     assert "tried in this run: with it the outputs agree" in told
+    assert not out.exists()
     assert main([*command, "--exact-gelu"]) == 0
+    asked = out.stat().st_size
+    assert "exact-gelu, which" not in capsys.readouterr().out
+    out.unlink()
+    assert main(command) == 0
+    assert "with exact-gelu, which only makes the outputs agree (tried in this run)" in capsys.readouterr().out
+    assert out.stat().st_size == asked
 
 
 def test_in_python() -> None:
     model, tolerance = parser.parse_model(OPERATOR), Tolerance(rtol=1e-5, atol=1e-5)
-    assert convert(model, None, tolerance=tolerance).hint
-    assert convert(model, None, tolerance=tolerance, exact_gelu=True).verdict == "converted"
+    declined = convert(model, None, tolerance=tolerance, exact_gelu=False)
+    assert declined.verdict == "not-equal"
+    assert declined.hint
+    for given, added in ((True, ""), (None, "exact-gelu")):
+        found = convert(model, None, tolerance=tolerance, exact_gelu=given)
+        assert found.verdict == "converted"
+        assert found.added_rewrite == added
+    assert not convert(model, None).added_rewrite, "the approximation is good enough"
 
 
 def test_no_hint_where_something_else_is_wrong() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mnncompat.results.parity_report import ParityReport
 
 _MOST_LEFT = 3
+_ADDED = "with {0}, which only makes the outputs agree (tried in this run); `--no-{0}` forbids it"
 _FORMS = {
     RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph{}; `--recurrent loops` writes those",
     RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph{}; `--recurrent ops` writes them as MNN's own ops",
@@ -143,6 +144,8 @@ def _conversion(page: Page, result: ConvertResult) -> None:
         page.line(_grown(result, result.became_floats), lead=" " * 11)
     if result.kept_quantized is not None:
         page.line(_kept(result.kept_quantized), lead=" " * 11)
+    if result.added_rewrite:
+        page.line(_ADDED.format(printable(result.added_rewrite)), lead=" " * 11)
     if result.recurrent is not None:
         why = f" ({result.recurrent_reason})" if result.recurrent_reason else ""
         page.line(_FORMS[result.recurrent].format(why), lead=" " * 11)

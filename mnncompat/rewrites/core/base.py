@@ -95,6 +95,8 @@ class Rewrite(ABC):
     """True if a rewrite that searches itself matches nothing unless the table found a hazard: `check` may skip it."""
     on_request: ClassVar[bool] = False
     """True if only an option of the command line enables it: neither a row nor ``--select`` does."""
+    last_resort: ClassVar[bool] = False
+    """True if `convert` enables it where the outputs agree with it only."""
     converter_options: ClassVar[tuple[tuple[str, Any], ...]] = ()
     """(field of `mnncompat.mnn.ConvertOptions`, value) of each converter option that must be set together with it."""
     before: ClassVar[tuple[tuple[str, str], ...]] = ()

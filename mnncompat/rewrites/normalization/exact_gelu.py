@@ -32,8 +32,8 @@ class ExactGelu(NodeRewrite):
         y = Gelu(x)
         y = x * 0.5 * (1 + Erf(x / sqrt(2)))
 
-    **Algebra.** The definition. Never applied unless asked for: the approximation is one operator, and good enough for
-    most models.
+    **Algebra.** The definition. Not applied by `fix`: the approximation is one operator, and good enough for most
+    models. `convert` applies it where the outputs agree only with it, and says so; `--no-exact-gelu` forbids that.
 
     **Refuses** ``approximate = "tanh"``, which MNN computes as it is.
 
@@ -44,6 +44,7 @@ class ExactGelu(NodeRewrite):
     name = "exact-gelu"
     summary = "written with Erf"
     on_request = True
+    last_resort = True
     converter_options = (("gelu_approximation", False),)
     op_types = ("Gelu",)
 

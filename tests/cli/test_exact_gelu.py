@@ -51,7 +51,8 @@ def test_in_python() -> None:
         found = convert(model, None, tolerance=tolerance, exact_gelu=given)
         assert found.verdict == "converted"
         assert found.added_rewrite == added
-    assert not convert(model, None).added_rewrite, "the approximation is good enough"
+    rough = Tolerance(rtol=1e-2, atol=1e-3)
+    assert not convert(model, None, tolerance=rough).added_rewrite, "the approximation is good enough"
 
 
 def test_no_hint_where_something_else_is_wrong() -> None:

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat.report.measures import decibel
+from mnncompat.rewrites.index import all_rewrites, requested_rewrites
 
 if TYPE_CHECKING:
+    from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.mnn import ConvertOptions
     from mnncompat.results.parity_report import ParityReport
+    from mnncompat.rewrites.core.base import Rewrite
 
 _CLEARLY_NEARER = 10.0
 """Gain of the signal-to-noise ratio in dB that is no accident of rounding."""
+
+
+def suggesting(converter: ConvertOptions) -> Iterator[Rewrite]:
+    """Every rewrite that may help, except those whose converter options are already set."""
+    for each in (*all_rewrites(), *requested_rewrites()):
+        told = [getattr(converter, field) == value for field, value in each.converter_options]
+        if not told or not all(told):
+            yield each
+
+
+def options_with(options: GateOptions, rewrite: Rewrite) -> GateOptions:
+    """The same conversion, with one more rewrite."""
+    if rewrite.on_request:
+        return replace(options, requested=(*options.requested, rewrite.name))
+    return replace(options, rewrites=(*options.rewrites, rewrite))
 
 
 def shown(before: ParityReport, after: ParityReport | None) -> str:

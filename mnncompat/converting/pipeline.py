@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
-from mnncompat.converting.attempts import shown
+from mnncompat.converting.attempts import options_with, shown, suggesting
 from mnncompat.converting.file_sizes import sizes_of
 from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
@@ -27,7 +27,6 @@ from mnncompat.results.outcomes import ConvertResult, Verdict
 from mnncompat.results.proof_strength import ProofVerdict, acceptable
 from mnncompat.results.recurrent_form import RecurrentForm, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
-from mnncompat.rewrites.index import all_rewrites, requested_rewrites
 from mnncompat.support.releases import installed_version
 from mnncompat.support.target import Target
 
@@ -190,7 +189,7 @@ class _Gate:
         """Convert once more, with another rewrite that made the outputs agree; None if nothing comes of it."""
         if seconds_left() < time.monotonic() - self._started:
             return None
-        options = replace(self._options, requested=(*self._options.requested, rewrite.name))
+        options = options_with(self._options, rewrite)
         self._progress(f"the outputs agree with {rewrite.name} only: converted with it")
         with ScratchFolder() as folder:
             found = _Gate(self._model, options, self._progress, folder).run(out)
@@ -208,7 +207,7 @@ class _Gate:
         if hint or not is_near(parity):
             return hint, None
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
-        for each in self._suggesting_rewrites():
+        for each in suggesting(self._converter):
             advice = each.suggestion(self._model.skeleton, applied)
             after = self._attempt(each) if advice else None
             if found := shown(parity, after):
@@ -221,11 +220,7 @@ class _Gate:
         if seconds_left() < _ATTEMPT * took:
             return None
         limits = replace(self._limits, seconds=min(self._limits.seconds, took + 1.0))
-        options = replace(self._options, power=False, limits=limits)
-        if rewrite.on_request:
-            options = replace(options, requested=(*options.requested, rewrite.name))
-        else:
-            options = replace(options, rewrites=(*options.rewrites, rewrite))
+        options = options_with(replace(self._options, power=False, limits=limits), rewrite)
         self._progress(f"once more, with {rewrite.name}")
         with ScratchFolder() as folder:
             try:
@@ -250,13 +245,6 @@ class _Gate:
         return random_hint(
             self._model, shapes=options.shapes, inputs=self._data, seed=options.seed, memory=options.memory
         )
-
-    def _suggesting_rewrites(self) -> Iterator[Rewrite]:
-        """Every rewrite except those whose converter options are already set."""
-        for each in (*all_rewrites(), *requested_rewrites()):
-            told = [getattr(self._converter, field) == value for field, value in each.converter_options]
-            if not told or not all(told):
-                yield each
 
     def _check(self) -> CheckResult:
         self._progress("check: what does MNN refuse, or get wrong?")

@@ -7,12 +7,22 @@ from typing import Annotated
 
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, emit, note
+from mnncompat.cli.data_options import named_values
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import PRECISIONS
 from mnncompat.cli.info import Original, RunShapes
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, child_limits, parse_limits, parse_timeout
 from mnncompat.errors import UsageError
 
+Prepared = Annotated[
+    list[str] | None,
+    option(
+        "--preprocess",
+        metavar="NAME=STEPS",
+        help="The code prepares images for this input, with MNN's ImageProcess: `image=resize:224,crop:224,scale:255`; "
+        "as for `mnncompat verify`, which proves it. [default: what the configuration says of --model]",
+    ),
+]
 _APIS = ("module", "session")
 _LANGUAGES = ("python", "cpp", "kotlin", "jni", "objc")
 
@@ -29,6 +39,7 @@ def snippet(  # noqa: PLR0913 - options
     ] = None,
     precision: Annotated[str, option("--precision", metavar="NAME", help="high, normal or low.")] = "high",
     threads: Annotated[int, option("--threads", min=1, metavar="N", help="Threads of MNN.")] = 4,
+    preprocess: Prepared = None,
     model: Original = None,
     shape: RunShapes = None,
     output: Annotated[
@@ -60,7 +71,20 @@ def snippet(  # noqa: PLR0913 - options
     shapes = options.parse_sizes(shape)
     found = mnn_info(file, model=original, shapes=shapes, limits=child_limits(parse_timeout(timeout)))
     wanted = None if api is None else Api(api)
-    _put(written(found, Language(language), api=wanted, precision=precision, threads=threads), output)
+    steps = named_values("--preprocess", preprocess, "NAME=STEPS") or configured_steps(model)
+    into = Language(language)
+    _put(written(found, into, api=wanted, precision=precision, threads=threads, preprocess=steps), output)
+
+
+def configured_steps(model: Path | None) -> dict[str, str]:
+    """What the configuration says of images for a model, by input."""
+    from mnncompat.cli.project import project
+
+    configured = None if model is None else project()
+    if configured is None or model is None:
+        return {}
+    stated = configured.settings("convert", model, None).get("preprocess") or {}
+    return named_values("--preprocess", stated, "NAME=STEPS") if isinstance(stated, list) else dict(stated)
 
 
 def _require_one_of(name: str, given: str, known: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnncompat.deploying.code.interface import Api, interface_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mnncompat.deploying.code.interface import Interface
     from mnncompat.results.file_info import MnnFileInfo
@@ -40,7 +40,13 @@ _WRITERS = {
 
 
 def snippet(
-    found: MnnFileInfo, language: Language, *, api: Api | None = None, precision: str = "high", threads: int = 4
+    found: MnnFileInfo,
+    language: Language,
+    *,
+    api: Api | None = None,
+    precision: str = "high",
+    threads: int = 4,
+    preprocess: Mapping[str, str] | None = None,
 ) -> str:
     """Code that loads a file, feeds it in its layouts and dtypes, runs it and reads its outputs.
 
@@ -50,11 +56,13 @@ def snippet(
         api: MNN's API to use; None for a Session where one runs the file, else a Module.
         precision: `high`, `normal` or `low`.
         threads: Number of threads.
+        preprocess: Inputs that are images -> how they are prepared (`mnncompat.parity.images`); the code prepares them.
 
     Raises:
         ModelError: MNN does not run the file.
-        UsageError: The API does not run it.
+        UsageError: The API does not run it, or an input does not take such images.
     """
     module, name = _WRITERS[language]
     write: Callable[[Interface], str] = getattr(import_module(f"mnncompat.deploying.code.{module}"), name)
-    return write(interface_of(found, api=api, precision=precision, threads=threads))
+    known = interface_of(found, api=api, precision=precision, threads=threads, preprocess=preprocess or {})
+    return write(known)

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import clang.cindex
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import tree_sitter
 import tree_sitter_kotlin
+from compiling import diagnostics
 
 import mnncompat
 from mnncompat import mnn
@@ -24,7 +24,6 @@ from mnncompat.deploying.snippet import Language, snippet
 from mnncompat.results.file_info import MnnFileInfo
 
 Feeds = dict[str, np.ndarray]
-DECLARATIONS = Path(__file__).with_name("declarations")
 MODELS: dict[str, tuple[str, dict[str, tuple[str, tuple[int, ...]]]]] = {
     "image": (
         "(float[1,3,8,8] image) => (float[1,4,8,8] y) { y = Conv<pads=[1,1,1,1]>(image, w) }",
@@ -164,14 +163,6 @@ def test_python_agrees_with_onnx_runtime(
     for key, value in zip(names, expected, strict=True):
         assert outputs[key].shape == value.shape
         np.testing.assert_allclose(outputs[key], value, rtol=1e-4, atol=1e-5)
-
-
-def diagnostics(code: str, name: str, *flags: str) -> list[str]:
-    """What the compiler says about code."""
-    options = ["-std=c++11", "-Wall", "-Wextra", "-nostdinc", "-nostdinc++", "-fexceptions", *flags]
-    where = ["-I", str(DECLARATIONS), "-I", str(DECLARATIONS / "std")]
-    unit = clang.cindex.Index.create().parse(name, args=[*options, *where], unsaved_files=[(name, code)])
-    return [str(each) for each in unit.diagnostics]
 
 
 @pytest.mark.parametrize("api", list(Api))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from photographs import photograph
 from PIL import Image
 
 from mnncompat.deploying.preprocess_faults import faults
@@ -17,15 +18,6 @@ MEAN, STD = np.asarray([0.485, 0.456, 0.406]), np.asarray([0.229, 0.224, 0.225])
 DECLARED = "resize:96,crop:80,scale:255,mean:0.485/0.456/0.406,std:0.229/0.224/0.225"
 Pixels = NDArray[np.uint8]
 Tensor = NDArray[np.float64]
-
-
-def photograph(seed: int, size: tuple[int, int] = (150, 190)) -> Pixels:
-    """Areas, edges, gradients and texture: red first."""
-    rng = np.random.default_rng(seed)
-    rough = rng.integers(0, 256, (9, 11, 3)).astype(np.uint8)
-    smooth = np.asarray(Image.fromarray(rough).resize(size[::-1], Image.Resampling.BICUBIC), np.float64)
-    fine = rng.normal(0, 12, (*size, 1)) + 25 * (rng.random((*size, 1)) > 0.9)
-    return np.clip(smooth + fine, 0, 255).astype(np.uint8)
 
 
 def resize(pixels: Pixels, size: tuple[int, int], kind: Image.Resampling = Image.Resampling.BILINEAR) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnncompat.deploying.code.cpp_images import cpp_image_headers, cpp_images
 from mnncompat.deploying.code.interface import Api, comment, literal, shape_words
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ private:
 def cpp_code(interface: Interface) -> str:
     """A header with a class `Model`."""
     is_module = interface.api is Api.MODULE
-    headers = _MODULE_HEADERS if is_module else _SESSION_HEADERS
+    headers = sorted({*(_MODULE_HEADERS if is_module else _SESSION_HEADERS), *cpp_image_headers(interface.images)})
     orders = sorted({"NHWC" if each.layout == "NHWC" else "NCHW" for each in interface.inputs})
     head = _HEAD.format(
         file=comment(interface.file),
@@ -186,7 +187,8 @@ def cpp_code(interface: Interface) -> str:
         inputs="".join(map(_field, interface.inputs)),
         outputs="".join(map(_field, interface.outputs)),
     )
-    return head + (_module(interface) if is_module else _session(interface))
+    prepare = cpp_images(interface.images)
+    return head + (_module(interface) if is_module else _session(interface)) + prepare
 
 
 def _module(interface: Interface) -> str:

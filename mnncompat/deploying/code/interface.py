@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mnncompat.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.deploying.code.images import CodeImage
     from mnncompat.results.file_info import MnnFileInfo, TensorInfo
 
 _WORDS = """
@@ -70,6 +71,7 @@ class Interface:
         precision: `high`, `normal` or `low`.
         threads: Number of threads.
         external: True if its weights are in a file beside it.
+        images: Inputs that are prepared from images.
     """
 
     file: str
@@ -80,9 +82,12 @@ class Interface:
     precision: str
     threads: int
     external: bool
+    images: tuple[CodeImage, ...] = ()
 
 
-def interface_of(found: MnnFileInfo, *, api: Api | None, precision: str, threads: int) -> Interface:
+def interface_of(
+    found: MnnFileInfo, *, api: Api | None, precision: str, threads: int, preprocess: Mapping[str, str]
+) -> Interface:
     """What to write code about.
 
     Args:
@@ -90,10 +95,11 @@ def interface_of(found: MnnFileInfo, *, api: Api | None, precision: str, threads
         api: The API to use; None for a Session where one runs the file, else a Module.
         precision: `high`, `normal` or `low`.
         threads: Number of threads.
+        preprocess: Inputs that are images -> how they are prepared, as `--preprocess` takes it.
 
     Raises:
         ModelError: MNN does not run the file.
-        UsageError: The API does not run it.
+        UsageError: The API does not run it, or an input does not take such images.
     """
     trial = found.trial
     if trial.problem:
@@ -117,7 +123,16 @@ def interface_of(found: MnnFileInfo, *, api: Api | None, precision: str, threads
         precision=precision,
         threads=threads,
         external=bool(found.external_bytes),
+        images=_images(inputs, preprocess),
     )
+
+
+def _images(inputs: tuple[CodeTensor, ...], preprocess: Mapping[str, str]) -> tuple[CodeImage, ...]:
+    if not preprocess:
+        return ()
+    from mnncompat.deploying.code.images import code_images
+
+    return code_images(inputs, preprocess)
 
 
 def _tensor(tensor: TensorInfo, names: _Names, example: tuple[int, ...]) -> CodeTensor:

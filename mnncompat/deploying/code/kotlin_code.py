@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnncompat.deploying.code.cpp_code import cpp_code
+from mnncompat.deploying.code.cpp_images import cpp_type
 from mnncompat.deploying.code.interface import comment, shape_words
 
 if TYPE_CHECKING:
+    from mnncompat.deploying.code.images import CodeImage
     from mnncompat.deploying.code.interface import CodeTensor, Interface
 
 PACKAGE = "com.example.mnn"
@@ -42,7 +44,7 @@ class Model(path: String, threads: Int = {threads}) : AutoCloseable {{
         handle = 0
     }}
 
-    private external fun create(path: String, threads: Int): Long
+{prepare}    private external fun create(path: String, threads: Int): Long
 
     private external fun compute(handle: Long, inputs: Array<Any>): Array<Any>
 
@@ -101,7 +103,7 @@ extern "C" JNIEXPORT jobjectArray JNICALL {symbol}_compute(JNIEnv* env, jobject,
     }}
 }}
 
-extern "C" JNIEXPORT void JNICALL {symbol}_destroy(JNIEnv*, jobject, jlong handle) {{
+{prepare}extern "C" JNIEXPORT void JNICALL {symbol}_destroy(JNIEnv*, jobject, jlong handle) {{
     delete reinterpret_cast<Model*>(handle);
 }}
 """
@@ -118,6 +120,7 @@ def kotlin_code(interface: Interface) -> str:
         fields="".join(_pair(each, "        val ") for each in interface.outputs),
         parameters="".join(_pair(each, "        ") for each in interface.inputs),
         given=", ".join(f"{each.identifier}, {each.identifier}Shape" for each in interface.inputs),
+        prepare="".join(map(_prepared_kotlin, interface.images)),
         outputs=", ".join(
             f"found[{2 * at}] as {_ARRAYS[each.dtype][0]}, found[{2 * at + 1}] as IntArray" for at, each in outputs
         ),
@@ -132,6 +135,7 @@ def jni_code(interface: Interface) -> str:
         inputs="".join(_taken(each, at) for at, each in enumerate(interface.inputs)),
         outputs="".join(_handed(each, at) for at, each in enumerate(interface.outputs)),
         count=2 * len(interface.outputs),
+        prepare="".join(map(_prepared_native, interface.images)),
     )
 
 
@@ -161,3 +165,64 @@ def _handed(tensor: CodeTensor, at: int) -> str:
         env->SetObjectArrayElement(found, {2 * at}, {array});
         env->SetObjectArrayElement(found, {2 * at + 1}, shape_to(env, {name}.shape));
 """
+
+
+_PREPARE_KOTLIN = """    // Pixels of a bitmap as the input `{name}` takes them: {steps}.
+    // ARGB_8888, as `bitmap.copyPixelsToBuffer` writes them: red, green, blue, alpha. The result and its shape.
+    fun prepare{title}(pixels: ByteArray, width: Int, height: Int): Pair<{array}, IntArray> {{
+        val found = pixels{title}(pixels, width, height)
+        return Pair(found[0] as {array}, found[1] as IntArray)
+    }}
+
+    private external fun pixels{title}(pixels: ByteArray, width: Int, height: Int): Array<Any>
+
+"""
+_PREPARE_NATIVE = """extern "C" JNIEXPORT jobjectArray JNICALL {symbol}_pixels{title}(
+    JNIEnv* env, jobject, jbyteArray given, jint width, jint height) {{
+    try {{
+        std::vector<uint8_t> pixels(env->GetArrayLength(given));
+        if (pixels.size() != static_cast<size_t>(width) * height * 4) {{
+            throw std::runtime_error("a pixel is not 4 bytes");
+        }}
+        env->GetByteArrayRegion(given, 0, static_cast<jsize>(pixels.size()), reinterpret_cast<jbyte*>(pixels.data()));
+        const Array<{type}> prepared = prepare_{identifier}(pixels.data(), width, height, MNN::CV::RGBA);
+        jobjectArray found = env->NewObjectArray(2, env->FindClass("java/lang/Object"), nullptr);
+        auto values = env->New{word}Array(static_cast<jsize>(prepared.values.size()));
+        env->Set{word}ArrayRegion(values, 0, static_cast<jsize>(prepared.values.size()),
+            reinterpret_cast<const {element}*>(prepared.values.data()));
+        env->SetObjectArrayElement(found, 0, values);
+        env->SetObjectArrayElement(found, 1, shape_to(env, prepared.shape));
+        return found;
+    }} catch (const std::exception& error) {{
+        env->ThrowNew(env->FindClass("java/lang/IllegalStateException"), error.what());
+        return nullptr;
+    }}
+}}
+
+"""
+
+
+def _prepared_kotlin(image: CodeImage) -> str:
+    return _PREPARE_KOTLIN.format(
+        name=comment(image.tensor.name),
+        steps=comment(image.steps),
+        title=_title(image.tensor.identifier),
+        array=_ARRAYS[image.tensor.dtype][0],
+    )
+
+
+def _prepared_native(image: CodeImage) -> str:
+    element, word = _ARRAYS[image.tensor.dtype][1:]
+    return _PREPARE_NATIVE.format(
+        symbol=f"Java_{PACKAGE.replace('.', '_')}_Model",
+        title=_title(image.tensor.identifier),
+        type=cpp_type(image),
+        identifier=image.tensor.identifier,
+        element=element,
+        word=word,
+    )
+
+
+def _title(identifier: str) -> str:
+    """A name without underscores, which JNI would escape."""
+    return "".join(part[:1].upper() + part[1:] for part in identifier.split("_"))

@@ -8,6 +8,7 @@ from mnncompat.deploying.code.cpp_code import TYPES, cpp_code
 from mnncompat.deploying.code.interface import comment, literal, shape_words
 
 if TYPE_CHECKING:
+    from mnncompat.deploying.code.images import CodeImage
     from mnncompat.deploying.code.interface import CodeTensor, Interface
 
 _OBJC = """
@@ -27,7 +28,7 @@ typedef NSDictionary<NSString *, MNNArray *> MNNArrays;
 // Runs {file}.
 @interface MNNModel : NSObject
 - (instancetype)initWithPath:(NSString *)path threads:(int)threads;
-{described}- (MNNArrays *)run:(MNNArrays *)given error:(NSError **)error;
+{described}{declared}- (MNNArrays *)run:(MNNArrays *)given error:(NSError **)error;
 @end
 
 template <typename T>
@@ -69,7 +70,7 @@ static MNNArray *handed(const Array<T> &array) {{
     return self;
 }}
 
-- (MNNArrays *)run:(MNNArrays *)given error:(NSError **)error {{
+{prepare}- (MNNArrays *)run:(MNNArrays *)given error:(NSError **)error {{
     try {{
         Inputs inputs;
 {inputs}        const Outputs outputs = _model->run(inputs);
@@ -95,6 +96,8 @@ def objc_code(interface: Interface) -> str:
     return cpp_code(interface) + _OBJC.format(
         file=comment(interface.file),
         described=described,
+        declared="".join(f"{_signature(each)};\n" for each in interface.images),
+        prepare="".join(map(_prepared, interface.images)),
         inputs="".join(
             f"        inputs.{each.identifier} = taken<{TYPES[each.dtype]}>(given[@{literal(each.name)}]);\n"
             for each in interface.inputs
@@ -107,3 +110,27 @@ def objc_code(interface: Interface) -> str:
 
 def _told(what: str, tensor: CodeTensor) -> str:
     return f"// {what} {comment(literal(tensor.name))}: {TYPES[tensor.dtype]}, {shape_words(tensor.shape)}\n"
+
+
+def _signature(image: CodeImage) -> str:
+    """Pixels are red, green, blue and alpha, as a bitmap context of kCGImageAlphaNoneSkipLast holds them."""
+    title = "".join(part[:1].upper() + part[1:] for part in image.tensor.identifier.split("_"))
+    return f"+ (MNNArray *)prepare{title}:(NSData *)pixels width:(int)width height:(int)height error:(NSError **)error"
+
+
+def _prepared(image: CodeImage) -> str:
+    return f"""// RGBA pixels as the input takes them: {comment(image.steps)}.
+{_signature(image)} {{
+    try {{
+        const auto *bytes = static_cast<const uint8_t *>(pixels.bytes);
+        return handed(prepare_{image.tensor.identifier}(bytes, width, height, MNN::CV::RGBA));
+    }} catch (const std::exception &problem) {{
+        if (error != nullptr) {{
+            NSDictionary *words = @{{NSLocalizedDescriptionKey : @(problem.what())}};
+            *error = [NSError errorWithDomain:@"MNN" code:2 userInfo:words];
+        }}
+        return nil;
+    }}
+}}
+
+"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnncompat.deploying.code.interface import Api, comment, escaped, shape_words
+from mnncompat.deploying.code.python_images import python_images, python_imports
 
 if TYPE_CHECKING:
     from mnncompat.deploying.code.interface import CodeTensor, Interface
@@ -21,9 +22,9 @@ _MODULE = '''"""Run {file} with MNN's Module API: `pip install mnn{pinned} numpy
 
 from pathlib import Path
 
-import numpy as np
+{mnn}import numpy as np
 from MNN import expr, nn
-
+{pil}
 FILE = Path(__file__).with_name({path})
 INPUTS = {{  # name: dtype, MNN's dtype, layout
 {inputs}}}
@@ -51,7 +52,7 @@ def _read(variable):
     if variable.data_format == expr.NC4HW4:
         variable = expr.convert(variable, expr.NCHW)
     return np.array(variable.read(), copy=True).reshape(variable.shape)
-
+{prepare}
 
 def run({parameters}):
     """Compute the outputs.
@@ -77,7 +78,7 @@ from pathlib import Path
 
 import MNN
 import numpy as np
-
+{pil}
 FILE = Path(__file__).with_name({path})
 INPUTS = {{  # name: dtype
 {inputs}}}
@@ -117,7 +118,7 @@ def _read(tensor):
     host = _host(tensor)
     tensor.copyToHostTensor(host)
     return np.array(host.getNumpyData(), copy=True)
-
+{prepare}
 
 def run({parameters}):
     """Compute the outputs.
@@ -157,6 +158,9 @@ def python_code(interface: Interface) -> str:
         pinned=f"=={interface.version}" if interface.version else "",
         inputs="".join(_input(each, module=is_module) for each in interface.inputs),
         outputs=", ".join(escaped(each.name) for each in interface.outputs),
+        mnn="import MNN\n" if interface.images else "",
+        pil=python_imports(interface.images),
+        prepare=python_images(interface.images),
         precision=interface.precision,
         threads=interface.threads,
         parameters=", ".join(each.identifier for each in interface.inputs),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from mnncompat.cli import Ended, options
 from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, emit, note, use_color
-from mnncompat.cli.data_options import NO_DATA, DataOptions
+from mnncompat.cli.data_options import NO_DATA, DataOptions, named_values
 from mnncompat.cli.device_options import FOR_ANY, FixedFor
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, RunsOn, chosen_head
@@ -34,6 +34,7 @@ class Written(NamedTuple):
     in_place: options.InPlace = False
     show_diff: options.ShowDiff = False
     annotate: options.Annotate = False
+    embed_preprocess: options.Embedded = None
 
     def require_one_way(self) -> None:
         """Check that the results go to one place, or are shown.
@@ -103,7 +104,7 @@ def fix(  # noqa: PLR0913 - options
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
     work = partial(one_way, rewrites=rewrites, target=goal)
-    one = partial(_fix_one, targets=written.targets(paths), shape=shape, fixing=work, annotate=written.annotate)
+    one = partial(_fix_one, targets=written.targets(paths), shape=shape, fixing=work, written=written, seed=seed)
     reported, results = each_model(paths, one, fleet=fleet, output_format=reporting.output_format)
     _show_changes(results if written.show_diff and reporting.output_format == "text" else ())
     report_all(reported, results, reporting)
@@ -140,7 +141,8 @@ def _fix_one(
     targets: Mapping[Path, Path],
     shape: list[str] | None,
     fixing: Callable[..., FixedModel],
-    annotate: bool,
+    written: Written,
+    seed: int,
 ) -> FixResult:
     """Fix a model and write the result; what was done is returned, and not the model."""
     from mnncompat.graph.model_file import load
@@ -148,11 +150,12 @@ def _fix_one(
     target = targets.get(path)
     _require_target(path, target)
     model = load(path)
-    result = fixing(model, freeze=options.parse_shapes(shape, model))
+    subject = _embedded(model, written.embed_preprocess, seed)
+    result = fixing(subject, freeze=options.parse_shapes(shape, subject))
     keep_graphs(model.name, model, fixed=result.model if result.changed else None)
     if target is None:
         return result.told()
-    data = _write(result, model, target, annotate=annotate)
+    data = _write(result, model, target, annotate=written.annotate, always=subject is not model)
     return result.told() if data is None else replace(result.told(), out=target, data=data)
 
 
@@ -166,7 +169,22 @@ def _require_target(path: Path, target: Path | None) -> None:
             require_different(path, target)
 
 
-def _write(result: FixedModel, given: Model, target: Path, *, annotate: bool) -> tuple[Path, ...] | None:
+def _embedded(model: Model, declared: list[str] | None, seed: int) -> Model:
+    """The model with preprocessing in it, where that is asked for."""
+    steps = named_values("--embed-preprocess", declared, "NAME=STEPS")
+    if not steps:
+        return model
+    from mnncompat.fixing.embedded_preprocess import embedded
+
+    found = embedded(model, steps, seed=seed)
+    for name in steps:
+        note(f"{model.name}: input {name} takes uint8 images, [batch, height, width, 3], red first; {found.words}")
+    return found.model
+
+
+def _write(
+    result: FixedModel, given: Model, target: Path, *, annotate: bool, always: bool = False
+) -> tuple[Path, ...] | None:
     """Write the result; an unchanged model is not touched with --in-place, and copied unchanged to another path.
 
     With findings as metadata it is always written.
@@ -178,7 +196,7 @@ def _write(result: FixedModel, given: Model, target: Path, *, annotate: bool) ->
     from mnncompat.graph.model_file import save
 
     source = cast("Path", given.path)
-    if annotate or result.changed or (source != target and result.model.external):
+    if annotate or always or result.changed or (source != target and result.model.external):
         data = tuple(save(_annotated(result) if annotate else result.model, target).values())
         known = {each.resolve() for each in given.data.values()}
         written = (target, *(each for each in data if each.resolve() not in known))

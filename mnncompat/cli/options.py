@@ -122,6 +122,15 @@ FixVersion = Annotated[
     option("--mnn", metavar="VERSION", help="MNN release to rewrite for, or `latest`. [default: the installed one]"),
 ]
 Prove = Annotated[bool, option("--verify/--no-verify", help="Prove under ONNX Runtime that the result is equal.")]
+Embedded = Annotated[
+    list[str] | None,
+    option(
+        "--embed-preprocess",
+        metavar="NAME=STEPS",
+        help="Put scale, mean, std, order of colours and layout into the model: the input then takes uint8 images, "
+        "[batch, height, width, 3]: `image=scale:255,mean:0.5,std:0.5`. Repeatable.",
+    ),
+]
 Freeze = Annotated[
     list[str] | None,
     option(

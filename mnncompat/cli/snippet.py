@@ -52,14 +52,7 @@ def snippet(  # noqa: PLR0913 - options
 
     The file is loaded in MNN and run once on zeros, to see which of MNN's APIs runs it and what it gives.
     """
-    _require_one_of("--language", language, _LANGUAGES)
-    _require_one_of("--precision", precision, PRECISIONS)
-    if api is not None:
-        _require_one_of("--api", api, _APIS)
-    if output is not None:
-        from mnncompat.graph.atomic_files import require_writable
-
-        require_writable(output)
+    _require_known(language, precision, api, output)
     begin_work(**parse_limits(timeout, memory_limit), runs=True, whole=True)
     from mnncompat.deploying.code.interface import Api
     from mnncompat.deploying.mnn_facts import mnn_info
@@ -85,6 +78,18 @@ def configured_steps(model: Path | None) -> dict[str, str]:
         return {}
     stated = configured.settings("convert", model, None).get("preprocess") or {}
     return named_values("--preprocess", stated, "NAME=STEPS") if isinstance(stated, list) else dict(stated)
+
+
+def _require_known(language: str, precision: str, api: str | None, output: Path | None) -> None:
+    """Check the words, and that the code can be written."""
+    _require_one_of("--language", language, _LANGUAGES)
+    _require_one_of("--precision", precision, PRECISIONS)
+    if api is not None:
+        _require_one_of("--api", api, _APIS)
+    if output is not None:
+        from mnncompat.graph.atomic_files import require_writable
+
+        require_writable(output)
 
 
 def _require_one_of(name: str, given: str, known: tuple[str, ...]) -> None:

@@ -58,6 +58,12 @@ def keep_graphs(name: str, original: Model, **others: Any) -> None:
     keep(folder, original, **{"data": folder / "data"} | others)
 
 
+def rename_graphs(name: str, new: str) -> None:
+    """Have what was kept under a name go by another one."""
+    if _FOLDERS and _folder(name).exists():
+        _folder(name).rename(_folder(new))
+
+
 def data_folder(name: str) -> Path | None:
     """Where a comparison is to save inputs and outputs for the page; None if there is to be none."""
     if not _FOLDERS:

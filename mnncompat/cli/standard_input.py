@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from mnncompat.cli.html_page import rename_graphs
 from mnncompat.errors import ModelError, UsageError
 from mnncompat.results.diagnostics import CheckResult
 
@@ -38,7 +39,9 @@ def from_standard_input(check: Callable[[Path], CheckResult]) -> CheckResult:
         with path.open("wb") as file:
             _copy(sys.stdin.buffer, file)
         with _called(path):
-            return _renamed(check(path))
+            result = check(path)
+    rename_graphs(str(path), str(NAME))
+    return _renamed(result)
 
 
 def _copy(source: BinaryIO, file: BinaryIO) -> None:

@@ -71,6 +71,7 @@ class _Reader:
             "out": [self._number(op.body, value, name) for value, name in zip(op.outputs, names, strict=False)],
             "bytes": 0,
             "hidden": int(op.type in _GIVEN),
+            "held": [],
         }
         for column, told in entry.items():
             self._columns[column].append(told)

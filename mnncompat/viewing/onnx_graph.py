@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Key = tuple[tuple[str, ...], int]
 """A node by its place: `Location.graph` and `Location.index`."""
-COLUMNS = ("op", "name", "attrs", "in", "out", "bytes", "hidden")
+COLUMNS = ("op", "name", "attrs", "in", "out", "bytes", "hidden", "held")
 _LONG = 400
 _GRAPHS = (int(onnx.AttributeProto.GRAPH), int(onnx.AttributeProto.GRAPHS))
 _BITS = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
@@ -57,8 +57,8 @@ class OnnxGraph:
 
         Returns:
             `strings`, which all other numbers of texts mean; `nodes`, `values` and `groups` as columns; `inputs` and
-            `outputs` of the model as numbers of values. A node is `hidden` that only states a weight of others: it is
-            in the group of the first of them.
+            `outputs` of the model as numbers of values. A node is `hidden` that only states a weight of others, and is
+            in the group of the first of them; `held` are the values that graphs inside of a node give it.
         """
         main = self.view.main
         given = [name for name in main.input_names if name not in main.initializers]
@@ -77,6 +77,7 @@ class OnnxGraph:
         held: dict[int, Group] = {id(self.view.main.graph): root}
         for view in self.view.graphs():
             home = held.get(id(view.graph)) or root.inner(view.path, view.path[-1], "body")
+            self._give(view)
             for index, node in enumerate(view.nodes):
                 inside = home
                 for part in module_path(node):
@@ -90,6 +91,12 @@ class OnnxGraph:
         columns = grouped(root, self._kinds, self._names)
         self._place_hidden(columns["of"])
         return columns
+
+    def _give(self, view: GraphView) -> None:
+        """Tell the node that holds a graph which values that gives it."""
+        if view.parent is not None:
+            holder = self.nodes[view.parent.path, view.address[-1][0]]
+            self._columns["held"][holder] += [self._values.number(view, name) for name in view.output_names]
 
     def _place_hidden(self, groups: list[int]) -> None:
         """Give nodes that are not drawn the group of the first node that reads them."""
@@ -118,6 +125,7 @@ class OnnxGraph:
         columns["in"].append([values.number(view, name) for name in node.input])
         columns["out"].append([values.number(view, name) for name in node.output if name])
         columns["hidden"].append(int(_is_weight(view, node)))
+        columns["held"].append([])
         columns["bytes"].append(sum(values.weight(each) for each in dict.fromkeys(columns["in"][-1])))
         return number
 
@@ -160,7 +168,8 @@ def _is_weight(view: GraphView, node: NodeProto) -> bool:
     """Whether a node only states a value that nodes of its graph read."""
     if node.op_type != "Constant" or not is_onnx(node) or len(node.output) != 1:
         return False
-    return node.output[0] in view.consumers and node.output[0] not in view.outputs
+    name = node.output[0]
+    return (name in view.consumers or name in view.captured) and name not in view.outputs
 
 
 def _home(view: GraphView, name: str) -> GraphView:

@@ -41,7 +41,7 @@ export class Graph {
     for (let node = 0; node < this.size; node++) {
       if (!hidden[node]) this.childNodes[(group[node] ?? ROOT) + 1].push(node);
     }
-    this.first = new Int32Array(parent.length).fill(0x7fffffff); // the first node inside of each group
+    this.first = new Float64Array(parent.length).fill(Infinity); // the first node inside of each group
     this.counts = new Int32Array(parent.length);
     for (let each = parent.length - 1; each >= 0; each--) {
       for (const node of this.childNodes[each + 1]) {
@@ -51,6 +51,14 @@ export class Graph {
       for (const inner of this.childGroups[each + 1]) {
         this.counts[each] += this.counts[inner];
         this.first[each] = Math.min(this.first[each], this.first[inner]);
+      }
+    }
+    // A graph inside of a node comes before it: it gives the node what that gives.
+    for (let node = 0; node < this.real; node++) {
+      for (const value of this.raw.nodes.held[node]) {
+        let inside = this.producer[value] < 0 ? ROOT : group[this.producer[value]];
+        while (inside !== ROOT && this.groups.kind[inside] !== "body") inside = parent[inside];
+        if (inside !== ROOT && parent[inside] === group[node]) this.first[inside] = node - 0.5;
       }
     }
   }
@@ -72,6 +80,12 @@ export class Graph {
     if (!this.isTerminal(node)) return this.raw.nodes.in[node];
     const { op, value } = this.terminals[node - this.real];
     return op === "Output" ? [value] : [];
+  }
+
+  // What a node reads, and what the graphs inside of it give.
+  sources(node) {
+    const held = this.isTerminal(node) ? [] : this.raw.nodes.held[node];
+    return held.length ? [...this.inputs(node), ...held] : this.inputs(node);
   }
 
   outputs(node) {

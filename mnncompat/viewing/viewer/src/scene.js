@@ -30,7 +30,7 @@ export function firstOpened(graph) {
   for (let at = 0; at < waiting.length; at++) {
     const group = waiting[at];
     // One of several blocks alike tells no more when it is open than the others do closed.
-    if (graph.groups.kind[group] !== "module" && graph.groups.kind[group] !== "body" && graph.size > OPENED) continue;
+    if (graph.groups.kind[group] !== "module" && graph.size > OPENED) continue;
     const inner = graph.childGroups[group + 1].length + graph.childNodes[group + 1].length;
     if (shown + inner - 1 > OPENED) continue;
     shown += inner - 1;
@@ -106,7 +106,7 @@ export class Scene {
     for (let node = 0; node < graph.size; node++) {
       const to = stand[node];
       if (!to) continue;
-      for (const value of graph.inputs(node)) {
+      for (const value of graph.sources(node)) {
         const from = value < 0 || graph.producer[value] < 0 ? undefined : stand[graph.producer[value]];
         if (!from || from === to) continue;
         let targets = seen.get(from);

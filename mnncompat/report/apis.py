@@ -64,7 +64,7 @@ def way_out(session: SessionParity | None, form: RecurrentForm | None = None) ->
     if session.agrees:
         return f"leave the {_inputs(session.lost)} out of the model"
     loops = "`--recurrent ops` writes LSTM and GRU without loops; " if form is RecurrentForm.LOOPS else ""
-    settled = "`mnncompat check` names what becomes a subgraph (MNN050), `mnncompat fix --shape` fixes sizes"
+    settled = "`mnncompat check` names what a Session does not run (MNN050), `mnncompat fix --shape` fixes sizes"
     return f"{loops}{settled}; or leave out --require-session and load the file as a Module (MNN::Express::Module)"
 
 

@@ -9,13 +9,10 @@ from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.node_facts import NodeFacts
+from mnncompat.support.recurrent_layers import SLOWEST, compared, is_right_as_op, recurrent_layers
 from mnncompat.support.relations.control_flow import condition_is_known
 
 _SIZES = ("Shape", "Size")
-_WEIGHTS = 4
-"""Operands of LSTM and GRU up to the bias; the first is the sequence."""
-_LAST_STATE = 6
-"""The last operand that an LSTM of one step needs to be no loop: `initial_c`."""
 
 
 def subgraph_by_size_in_file(scope: Scope) -> Iterator[HazardLocation]:
@@ -61,8 +58,29 @@ def _is_subgraph(facts: NodeFacts) -> bool:
 
 
 def recurrent_as_loop(scope: Scope) -> Iterator[HazardLocation]:
-    """Nodes of LSTM and GRU that the converter writes as a loop: constant weights, and more than one step."""
-    return _counted(scope, ("GRU", "LSTM"), is_loop)
+    """LSTM and GRU that become loops by default: constant weights, several steps; their own ops are right and fast."""
+    return _loops(scope, right=True, slow=False)
+
+
+def recurrent_as_loop_for_time(scope: Scope) -> Iterator[HazardLocation]:
+    """The same where their own ops are right, but take more than twice as long (`rules/recurrent.json`)."""
+    return _loops(scope, right=True, slow=True)
+
+
+def recurrent_as_loop_alone(scope: Scope) -> Iterator[HazardLocation]:
+    """The same where MNN's own op of one of them does not compute what the layer asks for."""
+    return _loops(scope, right=False, slow=False)
+
+
+def _loops(scope: Scope, *, right: bool, slow: bool) -> Iterator[HazardLocation]:
+    layers = list(recurrent_layers(scope.graphs))
+    if not layers or all(map(is_right_as_op, layers)) is not right:
+        return
+    times = compared(layers)
+    if right and (times.ratio > SLOWEST) is not slow:
+        return
+    values = {"what": _listed(Counter(facts.node.op_type for facts in layers)), "time": times.words}
+    yield HazardLocation(view=layers[0].view, position=layers[0].index, values=values)
 
 
 def _counted(scope: Scope, ops: tuple[str, ...], wanted: Callable[[NodeFacts], bool]) -> Iterator[HazardLocation]:
@@ -75,20 +93,6 @@ def _counted(scope: Scope, ops: tuple[str, ...], wanted: Callable[[NodeFacts], b
             found[node.op_type] += 1
     if first is not None:
         yield HazardLocation(view=first[0], position=first[1], values={"what": _listed(found)})
-
-
-def is_loop(facts: NodeFacts) -> bool:
-    """Whether MNN's converter writes an LSTM or a GRU as a loop, if it is not told otherwise."""
-    weights = [facts.operand(position) for position in range(1, _WEIGHTS)]
-    if not all(name is None or facts.is_constant(name) for name in weights):
-        return False
-    shape = facts.shape(facts.node.input[0])
-    if shape is None or shape[:1] != (1,):
-        return True
-    if facts.node.op_type == "GRU":
-        return False
-    bidirectional = facts.given("direction") and facts.attribute("direction") == "bidirectional"
-    return bidirectional or facts.operand(_LAST_STATE) is None
 
 
 def input_not_read(scope: Scope) -> Iterator[HazardLocation]:

@@ -24,11 +24,14 @@ from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support.api_conditions import (
     input_not_read,
     recurrent_as_loop,
+    recurrent_as_loop_alone,
+    recurrent_as_loop_for_time,
     subgraph_by_size_in_file,
     subgraph_in_file,
 )
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.clamped_integers import first_clamped
+from mnncompat.support.content_sizes import most_boxes_in_session, size_from_values
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 from mnncompat.support.settled_conditions import no_nodes, nodes_out_of_order, scores_as_map, stated_twice
@@ -249,7 +252,10 @@ _search("output")(scores_as_map)
 _search("op")(empty_operand_in_body)
 _search("what")(subgraph_by_size_in_file)
 _search("what")(subgraph_in_file)
-_search("what")(recurrent_as_loop)
+for _find_loops in (recurrent_as_loop, recurrent_as_loop_alone, recurrent_as_loop_for_time):
+    _search("what", "time")(_find_loops)
+_search("what", "tensor")(size_from_values)
+_search()(most_boxes_in_session)
 _search("input")(input_not_read)
 _search("tensor", "size", "copies", "more")(weight_kept_twice)
 _search("kinds", "size", "floats")(weights_as_floats)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mnncompat.graph.protos import Dim, attribute
+from onnx import FunctionProto
+
+from mnncompat.graph.protos import Dim, attribute, dims_of
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import kernel_extents
 from mnncompat.support.relations.registry import relation
@@ -208,3 +210,26 @@ def result_reaches_graph_output(facts: NodeFacts) -> bool:
             if node.op_type in ("Relu", "LeakyRelu", "Clip") and node.input[0] == name:
                 pending.append(node.output[0])
     return False
+
+
+@relation(
+    holds="(float[1,2,L] x, float[1,2,1] w) => (float[1,1,L] y) { h = Abs(x) y = Conv(h, w) }",
+    fails="(float[N,2,4] x, float[1,2,1] w) => (float[N,1,4] y) { h = Abs(x) y = Conv(h, w) }",
+)
+def computed_operand_has_open_sizes(facts: NodeFacts) -> bool | None:
+    """Input 0 is computed, and MNN's converter does not know its shape, because a size is open.
+
+    It takes the first axis of an input of the model for 1 where that is not fixed, and leaves other sizes open.
+    """
+    if facts.view.producer(facts.node.input[0]) is None:
+        return False
+    shape = facts.shape(facts.node.input[0])
+    graph = facts.view.graph
+    if shape is None or isinstance(graph, FunctionProto):
+        return None
+    inputs = [dims_of(value) or () for value in graph.input]
+    firsts, others = {dims[0] for dims in inputs if dims}, {size for dims in inputs for size in dims[1:]}
+    symbols = {size for size in shape if isinstance(size, str)}
+    if symbols - firsts:
+        return True
+    return None if symbols & others or None in shape else False

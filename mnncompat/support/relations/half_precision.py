@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mnncompat.support.api_conditions import is_loop
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.operand_conditions import is_used
+from mnncompat.support.recurrent_layers import is_loop
 from mnncompat.support.relations.recurrent import sequence_has_one_step
 from mnncompat.support.relations.registry import relation
 

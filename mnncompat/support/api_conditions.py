@@ -72,6 +72,9 @@ def recurrent_as_loop_alone(scope: Scope) -> Iterator[HazardLocation]:
     return _loops(scope, right=False, slow=False)
 
 
+LOOPS = (recurrent_as_loop, recurrent_as_loop_alone, recurrent_as_loop_for_time)
+
+
 def _loops(scope: Scope, *, right: bool, slow: bool) -> Iterator[HazardLocation]:
     layers = list(recurrent_layers(scope.graphs))
     if not layers or all(map(is_right_as_op, layers)) is not right:

@@ -21,14 +21,7 @@ from mnncompat.graph.view import GraphView
 from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
-from mnncompat.support.api_conditions import (
-    input_not_read,
-    recurrent_as_loop,
-    recurrent_as_loop_alone,
-    recurrent_as_loop_for_time,
-    subgraph_by_size_in_file,
-    subgraph_in_file,
-)
+from mnncompat.support import api_conditions
 from mnncompat.support.body_conditions import empty_operand_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.content_sizes import most_boxes_in_session, size_from_values
@@ -250,13 +243,13 @@ _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("output")(scores_as_map)
 _search("op")(empty_operand_in_body)
-_search("what")(subgraph_by_size_in_file)
-_search("what")(subgraph_in_file)
-for _find_loops in (recurrent_as_loop, recurrent_as_loop_alone, recurrent_as_loop_for_time):
+_search("what")(api_conditions.subgraph_by_size_in_file)
+_search("what")(api_conditions.subgraph_in_file)
+for _find_loops in api_conditions.LOOPS:
     _search("what", "time")(_find_loops)
 _search("what", "tensor")(size_from_values)
 _search()(most_boxes_in_session)
-_search("input")(input_not_read)
+_search("input")(api_conditions.input_not_read)
 _search("tensor", "size", "copies", "more")(weight_kept_twice)
 _search("kinds", "size", "floats")(weights_as_floats)
 _search("op", "more")(constant_written_out)

@@ -54,14 +54,26 @@ def padded_axes_exceed_three_blocks(facts: NodeFacts) -> bool | None:
     return not filled_blocks(shape, np.flatnonzero(pads.reshape(2, -1).any(0)).tolist())
 
 
+_PADS_ARE_OPERAND = 11
+
+
 @relation(
-    holds="(float[3] x) => (float[2] y) <int64[2] p = {-1, 0}> { y = Pad(x, p) }",
-    fails="(float[3] x) => (float[4] y) <int64[2] p = {1, 0}> { y = Pad(x, p) }",
+    holds="(float[3] x) => (float[3] y) <int64[2] p = {-1, 1}> { y = Pad(x, p) }",
+    fails="(float[3] x) => (float[4] y) <int64[2] p = {-1, 2}> { y = Pad(x, p) }",
 )
 def pads_crop_input(facts: NodeFacts) -> bool | None:
-    """A Pad has negative pads, which remove elements."""
+    """A Pad has negative pads, which remove elements, and MNN does not.
+
+    It does where zeros are added somewhere, no value is stated, and no axis gets as many as it loses.
+    """
     pads = _pads(facts)
-    return None if pads is None else bool((pads < 0).any())
+    if pads is None or (pads >= 0).all():
+        return None if pads is None else False
+    fills_zeros = facts.attribute("mode") in (None, "constant") and facts.operand(2) is None
+    if not fills_zeros or facts.view.opset < _PADS_ARE_OPERAND:
+        return True
+    both = pads.reshape(2, -1)
+    return bool((pads <= 0).all() or (both.any(0) & (both.sum(0) == 0)).any())
 
 
 @relation(

@@ -122,9 +122,9 @@ def _sum_of_squares(view: GraphView, name: str) -> RootOfSquares | None:
     if node.op_type in _SHAPED:
         return _shaped(view, node, _sum_of_squares(view, node.input[0]))
     if node.op_type in ("ReduceMean", "ReduceSum", "ReduceSumSquare"):
-        squared = node.input[0] if node.op_type == "ReduceSumSquare" else _squared(view, node.input[0])
+        value = node.input[0] if node.op_type == "ReduceSumSquare" else squared(view, node.input[0])
         op = "ReduceMean" if node.op_type == "ReduceMean" else "ReduceSum"
-        return None if squared is None else _reduction(view, node, squared, op)
+        return None if value is None else _reduction(view, node, value, op)
     return _beside_sum(view, node)
 
 
@@ -162,7 +162,7 @@ def divisor_of_inverse(view: GraphView, node: NodeProto | None) -> str:
     return str(node.input[1]) if is_inverse and node is not None else ""
 
 
-def _squared(view: GraphView, name: str) -> str | None:
+def squared(view: GraphView, name: str) -> str | None:
     """The name of the value whose square a value is."""
     node = producer(view, name)
     if node is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.declared import option
-from mnncompat.cli.device_options import HERE, OnDevice
+from mnncompat.cli.device_options import HERE, LOW, OnDevice
 from mnncompat.cli.limits import CommandMemory, CommandTimeout, parse_memory, parse_timeout
 from mnncompat.cli.render import rendered
 from mnncompat.errors import TableError, UsageError
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
     from mnncompat.checking.score import Judgement, Score
     from mnncompat.devices.device import Where
+    from mnncompat.diagnosing.half_precision.hit_rate import HitRate
     from mnncompat.probe.measurement import Measurement
     from mnncompat.probe.selection import Selection
 
-_SHOWN = 3
+_SHOWN, _NAMED = 3, 12
 
 _Evidence = Annotated[
     Path | None,
@@ -31,6 +33,15 @@ _Evidence = Annotated[
 ]
 _Release = Annotated[
     str | None, option("--mnn", metavar="VERSION", help="Release whose evidence to use. [default: installed]")
+]
+
+_Predict = Annotated[
+    bool,
+    option(
+        "--predict",
+        help="With --device and --precision low: simulate each case that is right with precision high on its own "
+        "inputs, as `check --precision low --input` does, and tell how often that comes true.",
+    ),
 ]
 
 
@@ -46,6 +57,7 @@ def score(  # noqa: PLR0913 - one parameter an option
     evidence: _Evidence = None,
     mnn: _Release = None,
     measure: Annotated[bool, option("--measure", help="Measure on the installed MNN instead.")] = False,
+    predict: _Predict = False,
     device: OnDevice = HERE,
     output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
@@ -73,7 +85,25 @@ def score(  # noqa: PLR0913 - one parameter an option
         raise UsageError(
             "nothing to judge: none of these cases was measured", hint="measure them: `mnncompat score --measure`"
         )
-    emit(_json(result, version) if output_format == "json" else _text(result, version), output_format)
+    rate = _hit_rate(selection, where, found, version, measures=measure) if predict else None
+    text = _json(result, version, rate) if output_format == "json" else _text(result, version, rate)
+    emit(text, output_format)
+
+
+def _hit_rate(
+    selection: Selection, where: Where | None, low: Mapping[str, Measurement], version: str, *, measures: bool
+) -> HitRate:
+    if where is None or where.precision.value != LOW:
+        raise UsageError("--predict is about half precision on a device", hint="add --device arm64 --precision low")
+    from dataclasses import replace
+
+    from mnncompat.devices.device import Precision
+    from mnncompat.diagnosing.half_precision.hit_rate import hit_rate
+
+    there = replace(where, precision=Precision.HIGH)
+    _, high = _measured(selection, there) if measures else _recorded(None, version, there)
+    note("simulating half precision")
+    return hit_rate(selection.cases(), high, low)
 
 
 def _measured(selection: Selection, where: Where | None) -> tuple[str, Mapping[str, Measurement]]:
@@ -118,7 +148,7 @@ def _with_unstable(found: Mapping[str, Measurement], version: str) -> Mapping[st
     return {name: here[name] if name in here and here[name].unstable else each for name, each in found.items()}
 
 
-def _text(result: Score, version: str) -> str:
+def _text(result: Score, version: str, rate: HitRate | None = None) -> str:
     from rich.table import Table
     from rich.text import Text
 
@@ -142,7 +172,27 @@ def _text(result: Score, version: str) -> str:
     for title, items in (("Missed hazards", result.missed), ("False alarms", result.false_alarms)):
         if items:
             parts += [Text(f"\n{title}"), *(Text(line) for line in _listed(items))]
+    if rate is not None:
+        parts += [Text(line) for line in _predicted(rate)]
     return rendered(parts, color=use_color())
+
+
+def _predicted(rate: HitRate) -> list[str]:
+    """What the simulation said of cases that are right with precision high."""
+    caught, wrong, right = len(rate.wrong) - len(rate.missed), len(rate.wrong), len(rate.right)
+    shares = [f" ({part / whole:.0%})" if whole else "" for part, whole in ((caught, wrong), (len(rate.false), right))]
+    lines = [
+        "\nPrediction, of cases that are right with precision high",
+        f"  {wrong} are wrong with low, {caught} of them were predicted{shares[0]}",
+        f"  {right} are right, {len(rate.false)} of them were predicted wrong{shares[1]}",
+    ]
+    if rate.unknown:
+        lines.append(f"  {len(rate.unknown)} more could not be simulated")
+    for title, names in (("not predicted", rate.missed), ("predicted wrong, and right", rate.false)):
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            lines.append(f"  {title}: {', '.join(names[:_NAMED])}{more}")
+    return lines
 
 
 def _listed(items: Iterable[Judgement]) -> list[str]:
@@ -159,7 +209,7 @@ def _listed(items: Iterable[Judgement]) -> list[str]:
     return lines
 
 
-def _json(result: Score, version: str) -> str:
+def _json(result: Score, version: str, rate: HitRate | None = None) -> str:
     def listed(items: Iterable[Judgement]) -> list[dict[str, Any]]:
         return [
             {"case": each.id, "op": each.op, "codes": list(each.codes), "measured": each.measured.code}
@@ -172,5 +222,6 @@ def _json(result: Score, version: str) -> str:
         "cases": len(result.judgements),
         "missed": listed(result.missed),
         "false_alarms": listed(result.false_alarms),
+        **({} if rate is None else {"prediction": asdict(rate)}),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

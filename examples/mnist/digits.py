@@ -5,6 +5,7 @@ app that deploys the model needs this file and numpy, but neither torch nor scik
 scikit-learn's data, which comes with the package; nothing is downloaded.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -100,3 +101,9 @@ def _interpolation_weights() -> tuple[NDArray[np.int64], int]:
     position = np.clip(4 * np.arange(TARGET_SIZE) - 5, 0, unit * (SOURCE_SIZE - 1))
     distance = np.abs(position[:, np.newaxis] - unit * np.arange(SOURCE_SIZE))
     return np.maximum(unit - distance, 0), unit
+
+
+def test_feeds() -> Iterator[dict[str, NDArray[np.float32]]]:
+    """The test digits as `mnncompat verify --feeds` takes them, one at a time."""
+    for image in Reference.load(Path(__file__).with_name("test-digits.npz")).digits.images:
+        yield {"image": image[None]}

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.converting.budget import UNLIMITED, Budget
+from mnncompat.results.outcomes import Verdict
+from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.recurrent_form import AUTO, wanted_form
 from mnncompat.rewrites.core.base import Rewrite
 from mnncompat.rewrites.index import requested_rewrite
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from mnncompat.devices.device import Where
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import Given, Tolerance
-    from mnncompat.results.proof_strength import ProofVerdict
     from mnncompat.support.head_form import HeadForm
 
 
@@ -128,3 +129,11 @@ def default_tolerance(converter: ConvertOptions) -> Tolerance | None:
     if converter.weight_bits:
         return quantized(converter.weight_bits)
     return FP16_WEIGHTS if converter.fp16 else None
+
+
+VERDICTS = {
+    ProofVerdict.DIFFERENT: Verdict.NOT_EQUAL,
+    ProofVerdict.NOT_PROVEN: Verdict.NOT_EXERCISED,
+    ProofVerdict.ONE_SIZE: Verdict.ONE_SIZE,
+}
+"""How a conversion ends whose proof lacks something."""

@@ -12,7 +12,7 @@ from mnncompat.checking.checker import check_model
 from mnncompat.checking.chosen_findings import chosen_findings
 from mnncompat.converting.attempts import options_with, shown, suggesting
 from mnncompat.converting.file_sizes import sizes_of
-from mnncompat.converting.gate_options import GateOptions, default_tolerance, is_lossy
+from mnncompat.converting.gate_options import VERDICTS, GateOptions, default_tolerance, is_lossy
 from mnncompat.converting.handed_model import convert_handed
 from mnncompat.converting.kept_quantized import has_quantized_blocks, kept_quantized
 from mnncompat.converting.latency import Timed, measure_latency
@@ -124,7 +124,7 @@ class _Gate:
             self._converter = replace(self._converter, recurrent_ops=form is RecurrentForm.OPS)
             ended = self._converted(replace(result, recurrent=form, recurrent_reason=choice.reason(form)), fixed)
             agrees = ended.parity is not None and ended.parity.verdict is not ProofVerdict.DIFFERENT
-            if agrees or seconds_left() < _ATTEMPT * (time.monotonic() - self._started):
+            if agrees or self._lacks_time():
                 break
         return self._published(ended, out)
 
@@ -147,7 +147,7 @@ class _Gate:
             if isinstance(full, Failure):
                 return replace(result, verdict=Verdict.NOT_CONVERTED, failure=full)
             if not full.is_accepted(self._accept):
-                return replace(result, verdict=_VERDICTS[full.verdict], parity=full)
+                return replace(result, verdict=VERDICTS[full.verdict], parity=full)
             unquantised = full
         if keeps:
             kept, told = kept_quantized(self._model, self._mnn)
@@ -156,7 +156,7 @@ class _Gate:
         if isinstance(converted, Failure):
             return replace(result, verdict=Verdict.NOT_CONVERTED, failure=converted)
         parity = self._verify(fixed, unquantised)
-        verdict = Verdict.CONVERTED if parity.is_accepted(self._accept) else _VERDICTS[parity.verdict]
+        verdict = Verdict.CONVERTED if parity.is_accepted(self._accept) else VERDICTS[parity.verdict]
         sized = replace(result, **sizes_of(self._model, self._mnn, grows=not kept))
         return replace(sized, verdict=verdict, parity=parity, words=converted.words)
 
@@ -167,10 +167,8 @@ class _Gate:
             return ended
         if ended.verdict is not Verdict.CONVERTED:
             rounded = is_lossy(self._converter) and not ended.bytes
-            hint, needed = (self._random_hint(), None) if rounded else self._advice(parity, ended.fix)
-            if needed is not None and needed.last_resort and needed.name not in self._options.declined:
-                return self._published_with(needed, out) or replace(ended, hint=hint)
-            return replace(ended, hint=hint)
+            hint, better = (self._random_hint(), None) if rounded else self._advice(parity, ended.fix, out)
+            return better or replace(ended, hint=hint)
         if self._options.requires_session and (parity.session is None or not parity.session.passed):
             return replace(ended, verdict=Verdict.NO_SESSION)
         if self._options.is_timed:
@@ -185,21 +183,22 @@ class _Gate:
                 self._progress(f"weights are in a file beside it, which MNN looks for there: {weights_of(out)}")
         return replace(ended, out=out, accepted=parity.lacks)
 
-    def _published_with(self, rewrite: Rewrite, out: Path | None) -> Conversion | None:
-        """Convert once more, with another rewrite that made the outputs agree; None if nothing comes of it."""
-        if seconds_left() < time.monotonic() - self._started:
-            return None
-        options = options_with(self._options, rewrite)
-        self._progress(f"the outputs agree with {rewrite.name} only: converted with it")
+    def _with_last_resort(self, rewrite: Rewrite, out: Path | None) -> Conversion:
+        """Convert once more, with a rewrite that nobody asked for, and publish the file if it is proven."""
+        self._progress(f"all of it once more, with {rewrite.name}")
+        declined = (*self._options.declined, rewrite.name)
+        options = options_with(replace(self._options, declined=declined), rewrite)
         with ScratchFolder() as folder:
             found = _Gate(self._model, options, self._progress, folder).run(out)
-        return None if found.verdict is Verdict.NOT_EQUAL else replace(found, added_rewrite=rewrite.name)
+        return replace(found, added_rewrite=rewrite.name)
 
-    def _advice(self, parity: ParityReport, fixed: FixedModel | None) -> tuple[str, Rewrite | None]:
+    def _advice(
+        self, parity: ParityReport, fixed: FixedModel | None, out: Path | None
+    ) -> tuple[str, Conversion | None]:
         """What to try where noise or a known approximation may be the only cause of the difference.
 
         Returns:
-            The words, and the rewrite with which the outputs agree; None if they do with none.
+            The words, and the conversion with a rewrite of last resort if the outputs agree in it; else None.
         """
         if not parity.differs:
             return self._random_hint(), None
@@ -209,16 +208,26 @@ class _Gate:
         applied = () if fixed is None else tuple(each.rewrite for each in fixed.applied)
         for each in suggesting(self._converter):
             advice = each.suggestion(self._model.skeleton, applied)
-            after = self._attempt(each) if advice else None
+            if not advice or self._lacks_time():
+                continue
+            if each.last_resort and each.name not in self._options.declined:
+                better = self._with_last_resort(each, out)
+                if better.parity is not None and better.verdict is not Verdict.NOT_EQUAL:
+                    return "", better
+                after = better.parity
+            else:
+                after = self._attempt(each)
             if found := shown(parity, after):
-                return f"{advice}; {found}", each if after is not None and after.passed else None
+                return f"{advice}; {found}", None
         return "", None
 
+    def _lacks_time(self) -> bool:
+        """True if another attempt may take more than is left."""
+        return seconds_left() < _ATTEMPT * (time.monotonic() - self._started)
+
     def _attempt(self, rewrite: Rewrite) -> ParityReport | None:
-        """Compare once more with another rewrite; None if that fails, or would take too long."""
+        """Compare once more with another rewrite; None if that fails."""
         took = time.monotonic() - self._started
-        if seconds_left() < _ATTEMPT * took:
-            return None
         limits = replace(self._limits, seconds=min(self._limits.seconds, took + 1.0))
         options = options_with(replace(self._options, power=False, limits=limits), rewrite)
         self._progress(f"once more, with {rewrite.name}")
@@ -339,11 +348,3 @@ class _Gate:
             where=self._options.where if is_final else None,
             save_data=self._options.save_data if is_final else None,
         )
-
-
-_VERDICTS = {
-    ProofVerdict.DIFFERENT: Verdict.NOT_EQUAL,
-    ProofVerdict.NOT_PROVEN: Verdict.NOT_EXERCISED,
-    ProofVerdict.ONE_SIZE: Verdict.ONE_SIZE,
-}
-"""How a conversion ends whose proof lacks something."""

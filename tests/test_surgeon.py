@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import pytest
 from models import array, head, model_of
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from mnncompat import fix
 from mnncompat.graph.editor import ModelEditor
+from mnncompat.graph.surgeon_values import detach
 
 
 def rich_head() -> ModelProto:
@@ -42,6 +44,18 @@ def test_an_edit_of_nothing_changes_nothing() -> None:
     assert model.SerializeToString(deterministic=True) == before
 
 
+def test_nodes_that_look_alike_are_told_apart() -> None:
+    """graphsurgeon compares them by what they state: its `clear` would leave `second` behind the value."""
+    value = gs.Variable("x")
+    first, second = (gs.Node("Relu", inputs=[value]) for _ in range(2))
+    detach(second.inputs)
+    assert [each is first for each in value.outputs] == [True]
+    first.outputs.append(gs.Variable("y"))
+    detach(first.inputs)
+    assert not value.outputs
+    assert not first.inputs
+
+
 def test_what_graphsurgeon_loses_survives_a_fix() -> None:
     model = rich_head()
     fixed = fix(model).model.proto
@@ -66,8 +80,9 @@ def test_what_graphsurgeon_loses_survives_a_fix() -> None:
 def test_functions_and_training_info_survive() -> None:
     model = head()
     model.opset_import.append(helper.make_opsetid("my", 1))
-    body = [helper.make_node("Relu", ["a"], ["b"])]
-    model.functions.append(helper.make_function("my", "Act", ["a"], ["b"], body, [helper.make_opsetid("", 13)]))
+    operands = [f"a{place}" for place in range(len(model.graph.node[4].input))]
+    body = [helper.make_node("Relu", ["a0"], ["b"])]
+    model.functions.append(helper.make_function("my", "Act", operands, ["b"], body, [helper.make_opsetid("", 13)]))
     model.graph.node[4].op_type, model.graph.node[4].domain = "Act", "my"
     model.training_info.add().algorithm.name = "sgd"
     fixed = fix(model, ignore=["inline-functions"]).model.proto

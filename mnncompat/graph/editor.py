@@ -19,7 +19,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoPro
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress, import_onnx
-from mnncompat.graph.surgeon_values import find_held_values
+from mnncompat.graph.surgeon_values import detach, find_held_values
 from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
@@ -162,7 +162,7 @@ class GraphEditor:
 
     def remove(self, index: int) -> None:
         """Remove the node at `index`; its outputs may then be given to a new node."""
-        self._nodes[index].outputs.clear()
+        detach(self._nodes[index].outputs)
         self._removed.add(index)
 
     def finish(self, released: Iterable[gs.Tensor] = ()) -> list[tuple[gs.Node, int | None]]:
@@ -174,7 +174,7 @@ class GraphEditor:
         self.released = [*released, *(tensor for index in self._removed for tensor in self._nodes[index].inputs)]
         orphans = list(self.released)
         for index in self._removed:
-            self._nodes[index].inputs.clear()
+            detach(self._nodes[index].inputs)
         result: list[tuple[gs.Node, int | None]] = []
         for index, node in enumerate(self._nodes):
             result.extend((new, None) for new in self._inserted.get(index, ()))
@@ -196,8 +196,8 @@ class GraphEditor:
                 if not needed and id(producer) in alive:
                     dead.add(id(producer))
                     candidates.extend(producer.inputs)
-                    producer.inputs.clear()
-                    producer.outputs.clear()
+                    detach(producer.inputs)
+                    detach(producer.outputs)
         return dead
 
 

@@ -1,4 +1,4 @@
-"""Values of held tensors for graphsurgeon, which reads them only if somebody asks."""
+"""What graphsurgeon does otherwise: values of held tensors are read only if somebody asks, and nodes are themselves."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def find_held_values(tensor: gs.Tensor) -> None:
     values: Any = getattr(tensor, "_values", None)  # asking for `values` would read them
     if type(values) is LazyValues and payload_of(values.tensor) is not None:
         tensor._values = _HeldValues(values.tensor)  # noqa: SLF001 - it has no other way
+
+
+def detach(values: Any) -> None:
+    """Empty the inputs or outputs of a node: the values forget the node.
+
+    graphsurgeon's own `clear` has each of them forget the first node that looks like it.
+    """
+    for value in values:
+        nodes = getattr(value, values.field_name)
+        list.pop(nodes, next(place for place, node in enumerate(nodes) if node is values.parent_obj))
+    list.clear(values)

@@ -83,6 +83,13 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         "(float[2,2,3] x, int64[4] s) => (float[2,9223372036854775807,6,2] y) { y = AffineGrid(x, s) }",
         "is no constant that a model should hold",
     ),
+    "fewer weights than n-grams": (
+        9,
+        """(int32[12] x) => (float[3] y) { y = TfIdfVectorizer<max_gram_length=2, max_skip_count=0, min_gram_length=2,
+        mode="TF", ngram_counts=[0, 0], ngram_indexes=[0, 1, 2], pool_int64s=[5, 6, 7, 8, 6, 7],
+        weights=[1.0, 2.0]>(x) }""",
+        "there are 2 weights and 3 n-grams",
+    ),
     "sizes of floats": (
         18,
         """(float[4] x) => (float[2] y) <float[3] n = {3.0e38, 2.0, 0.0}> { y, b, c = Split<axis=0>(x, n) }""",

@@ -126,6 +126,8 @@ def _weighted(node: NodeFacts, new: SubgraphBuilder, counts: Value, columns: np.
     mode, stated = node.attribute("mode"), node.attribute("weights")
     weights = np.ones(counts.dim(-1), np.float32)
     if stated:
+        if len(stated) != len(columns):
+            raise NotApplicable(f"there are {len(stated)} weights and {len(columns)} n-grams")
         weights[columns] = np.asarray(stated, np.float32)
     if mode == "TF":
         return counts

@@ -53,7 +53,7 @@ class AffineGridProduct(NodeRewrite):
         theta = new.input(0)
         sizes = _sizes(node, new)
         corners = bool(node.attribute("align_corners"))
-        if min(sizes) < 0 or prod(sizes) > _MOST_POSITIONS:
+        if min(sizes, default=-1) < 0 or prod(sizes) > _MOST_POSITIONS:
             raise NotApplicable(f"a grid of {sizes} is no constant that a model should hold")
         if corners and 1 in sizes:
             raise NotApplicable(f"align_corners has no meaning for a size of 1: {sizes}")

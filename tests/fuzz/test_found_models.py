@@ -90,6 +90,12 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         weights=[1.0, 2.0]>(x) }""",
         "there are 2 weights and 3 n-grams",
     ),
+    "a result without elements": (
+        13,
+        """(float[1,2,5] x) => (float[N,C,L] y) <float[3] s = {0.5, 2.0, 1.0}>
+        { y = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(x, , s) }""",
+        "axis 0 of the result would have 0 elements",
+    ),
     "sizes of floats": (
         18,
         """(float[4] x) => (float[2] y) <float[3] n = {3.0e38, 2.0, 0.0}> { y, b, c = Split<axis=0>(x, n) }""",

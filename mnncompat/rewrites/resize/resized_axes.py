@@ -44,7 +44,7 @@ def resized_axes(node: NodeFacts, new: SubgraphBuilder) -> list[Resized]:
             continue
         size = new.input(0).dim(axis)
         result = _result(axis, size, scale, shape)
-        if result > _MOST:
+        if not 0 < result <= _MOST:
             raise NotApplicable(f"axis {axis} of the result would have {result} elements")
         if (size, result) != (1, 1):
             found.append(Resized(axis=axis, size=size, result=result, scale=scale, start=begin, stop=end))

@@ -35,8 +35,11 @@ _MADE = ("ConstantOfShape", "Expand", "Range", "Tile")
 def integer_weights(graphs: Iterable[GraphView]) -> Iterator[TensorProto]:
     """Stored integers that operators read for floats; the same one as often as it is read."""
     for view in graphs:
-        for node in view.nodes:
-            if not any(part in node.op_type for part in _READ_AS_FLOATS):
+        kinds = {
+            each for each in {node.op_type for node in view.nodes} if any(part in each for part in _READ_AS_FLOATS)
+        }
+        for node in view.nodes if kinds else ():
+            if node.op_type not in kinds:
                 continue
             for name in node.input:
                 tensor = view.tensor(name)

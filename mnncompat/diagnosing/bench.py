@@ -78,6 +78,7 @@ class Bench:
         tolerance: Of outputs.
         where: A device that runs what is converted here; None for this machine.
         side_by_side: Whether several models may be run at a time, which takes as much more memory.
+        lanes: Processes on this machine that are there already, and stay: one at a time is asked.
 
     Attributes:
         pool: Threads in which requests may be made while others are; None if there is to be only one at a time.
@@ -95,13 +96,15 @@ class Bench:
         tolerance: Tolerance = FLOAT32,
         where: Where | None = None,
         side_by_side: bool = True,
+        lanes: Lanes | None = None,
     ) -> None:
+        self._stays = where is None and lanes is not None
         self._folder = folder
         self.where = where
         self.limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)
         self.tolerance = tolerance
-        self.server: Lanes | DeviceServer = Lanes(side_by_side=side_by_side) if where is None else DeviceServer(where)
-        several = self.server.count if isinstance(self.server, Lanes) else 1
+        self.server: Lanes | DeviceServer = DeviceServer(where) if where else lanes or Lanes(side_by_side=side_by_side)
+        several = self.server.count if isinstance(self.server, Lanes) and not self._stays else 1
         self.pool = ThreadPoolExecutor(several) if several > 1 else None
 
     def __enter__(self) -> Self:
@@ -113,7 +116,8 @@ class Bench:
         if self.pool is not None:
             self.server.abandon()  # what was begun and is not needed
             self.pool.shutdown(cancel_futures=True)
-        self.server.__exit__(kind, error, trace)
+        if not self._stays:
+            self.server.__exit__(kind, error, trace)
 
     @property
     def name(self) -> str:

@@ -18,8 +18,9 @@ from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misre
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
-from mnncompat.diagnosing.golden import GoldenValues, golden_values
+from mnncompat.diagnosing.golden import GoldenValues, are_same, golden_values
 from mnncompat.diagnosing.inspection import Inspection
+from mnncompat.diagnosing.lanes import Lanes
 from mnncompat.diagnosing.layer_table import layers
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
@@ -42,12 +43,17 @@ if TYPE_CHECKING:
 
     from mnncompat.graph.view import GraphView
 
-_SEVERAL = 200_000_000
-"""Bytes of a model of which several parts are run at a time."""
+_WORTH, _SEVERAL = 500_000, 200_000_000
+"""Bytes of a model from which on it is worth it to run parts side by side, and up to which there is memory for it."""
 
 
 def diagnose(
-    model: Model, file: Path | None, options: DiagnoseOptions, *, progress: Progress = lambda _: None
+    model: Model,
+    file: Path | None,
+    options: DiagnoseOptions,
+    *,
+    progress: Progress = lambda _: None,
+    lanes: Lanes | None = None,
 ) -> Diagnosis:
     """Find the node, or the fused group of nodes, that makes a converted model compute something else.
 
@@ -56,6 +62,7 @@ def diagnose(
         file: The `.mnn` file; None converts the model.
         options: See `DiagnoseOptions`.
         progress: Told about every step.
+        lanes: Processes that are there already, and stay; None starts some.
 
     Returns:
         What was found. An interruption (Ctrl-C) ends it early: `Diagnosis.complete` is False then.
@@ -73,9 +80,11 @@ def diagnose(
     inner = rough if rough is not None and options.inner.snr_db is None else options.inner
     drawing = replace(options.drawing, tolerance=options.drawing.tolerance or rough)
     options = replace(options, drawing=drawing)
-    few = options.where is None and serialised_bytes(model.skeleton) < _SEVERAL
-    start = partial(Bench, limits=options.limits, tolerance=inner, where=options.where, side_by_side=few)
-    with ScratchFolder() as folder, start(folder) as bench:
+    several = _WORTH <= serialised_bytes(model.skeleton) < _SEVERAL
+    start = partial(
+        Bench, limits=options.limits, tolerance=inner, where=options.where, side_by_side=several, lanes=lanes
+    )
+    with ScratchFolder() as folder, start(folder, side_by_side=several) as bench:
         return _Run(model, options, progress, folder, bench).run(file)
 
 
@@ -121,6 +130,8 @@ class _Run:
         self._progress("reference: under ONNX Runtime")
         with ThreadPoolExecutor(1) as beside:
             making = beside.submit(self._converted, file)
+            if isinstance(self._bench.server, Lanes):
+                self._bench.server.warm()
             reference = first_reference(self._model, self._options.drawing, several=self._options.where is not None)
             if self._bench.pool is not None and not isinstance(reference.outputs, Failure):
                 self._golden(reference.feeds[0].arrays)  # while MNN converts
@@ -214,7 +225,7 @@ class _Run:
 
     def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
         """Every value of the main graph under ONNX Runtime; what was computed last is kept."""
-        if self._known is None or not _are_same(self._known[0], feeds):
+        if self._known is None or not are_same(self._known[0], feeds):
             self._known = feeds, self._computed(feeds)
         return self._known[1]
 
@@ -330,12 +341,3 @@ class _Run:
         least = minimized(part, self._view, values, self._bench, options)
         write_repro(folder, least, self._bench.attempt(least, options), culprit, options, self._options.where)
         self._found = replace(self._found, repro=folder)
-
-
-def _are_same(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> bool:
-    """Whether two draws hold the same bits."""
-    if one is two:
-        return True
-    pairs = [(one[name], two[name]) for name in one if name in two]
-    alike = len(pairs) == len(one) == len(two) and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
-    return alike and all(a.tobytes() == b.tobytes() for a, b in pairs)

@@ -97,6 +97,15 @@ def golden_values(
     return found
 
 
+def are_same(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> bool:
+    """Whether two draws hold the same bits."""
+    if one is two:
+        return True
+    pairs = [(one[name], two[name]) for name in one if name in two]
+    alike = len(pairs) == len(one) == len(two) and all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
+    return alike and all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
 def chunks(names: Sequence[str], sizes: Sequence[int], most: int) -> Iterator[list[str]]:
     """Neighbours together, as long as their sizes add up to no more than `most`."""
     chunk: list[str] = []

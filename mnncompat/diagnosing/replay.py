@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,17 @@ from mnncompat.results.diagnosis import Culprit, Diagnosis, DiagnosisVerdict
 
 if TYPE_CHECKING:
     from mnncompat.devices.device import Where
+    from mnncompat.diagnosing.lanes import Lanes
 
 
-def replay(folder: Path, *, limits: Limits, where: Where | None = None) -> Diagnosis:
+def replay(folder: Path, *, limits: Limits, where: Where | None = None, lanes: Lanes | None = None) -> Diagnosis:
     """Convert, run and judge what `write_repro` wrote.
 
     Args:
         folder: Its folder.
         limits: What MNN's processes may use.
         where: A device to run it on; None for this machine.
+        lanes: Processes that are there already, and stay; None starts some.
 
     Raises:
         UsageError: It is no repro, or the device is not set up.
@@ -37,7 +40,9 @@ def replay(folder: Path, *, limits: Limits, where: Where | None = None) -> Diagn
     """
     started = time.monotonic()
     found = read_repro(folder)
-    with ScratchFolder() as scratch, _bench(scratch, limits, where) as bench:
+    tolerance = tolerance_there(where) or FLOAT32
+    start = partial(Bench, limits=limits, tolerance=tolerance, where=where, side_by_side=False, lanes=lanes)
+    with ScratchFolder() as scratch, start(scratch) as bench:
         outcome = replayed(found, bench)
         runner = bench.name
     now = symptom(outcome)
@@ -72,7 +77,3 @@ def replay(folder: Path, *, limits: Limits, where: Where | None = None) -> Diagn
         versions=versions(),
         seconds=time.monotonic() - started,
     )
-
-
-def _bench(folder: Path, limits: Limits, where: Where | None) -> Bench:
-    return Bench(folder, limits=limits, tolerance=tolerance_there(where) or FLOAT32, where=where)

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from test_diagnose import OPTIONS, names
 from mnncompat.cli import main, repro_cases
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.diagnose import diagnose
+from mnncompat.diagnosing.lanes import Lanes
 from mnncompat.diagnosing.minimize import halved, halvings, symptom
 from mnncompat.diagnosing.replay import replay
 from mnncompat.diagnosing.repro import read_repro
@@ -30,28 +32,35 @@ from mnncompat.results.diagnosis import DiagnosisVerdict
 KNOWN = tuple(FAULTS)
 
 
-def written(name: str, folder: Path) -> Path:
-    found = diagnose(from_proto(FAULTS[name]()), None, replace(OPTIONS, repro=folder))
+@pytest.fixture(scope="module")
+def lanes() -> Iterator[Lanes]:
+    """MNN's processes, started once."""
+    with Lanes(side_by_side=False) as started:
+        yield started
+
+
+def written(name: str, folder: Path, lanes: Lanes) -> Path:
+    found = diagnose(from_proto(FAULTS[name]()), None, replace(OPTIONS, repro=folder), lanes=lanes)
     assert names(found) == ["fault"]
     assert found.repro == folder
     return folder
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path) -> None:
-    folder = written(name, tmp_path / "repro")
+def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path, lanes: Lanes) -> None:
+    folder = written(name, tmp_path / "repro", lanes)
     found = read_repro(folder)
     assert len(found.part.model.graph.node) == 1
-    with Bench(tmp_path, limits=Limits(seconds=30)) as bench:
+    with Bench(tmp_path, limits=Limits(seconds=30), lanes=lanes) as bench:
         assert symptom(bench.attempt(found.part)) == found.symptom
         for places in halvings(found.part):
             smaller = halved(found.part, places)
             assert smaller is None or symptom(bench.attempt(smaller)) != found.symptom, places
-    assert replay(folder, limits=Limits(seconds=30)).verdict is DiagnosisVerdict.CULPRIT
+    assert replay(folder, limits=Limits(seconds=30), lanes=lanes).verdict is DiagnosisVerdict.CULPRIT
 
 
-def test_the_script_needs_four_packages(tmp_path: Path) -> None:
-    folder = written("negative indices", tmp_path / "repro")
+def test_the_script_needs_four_packages(tmp_path: Path, lanes: Lanes) -> None:
+    folder = written("negative indices", tmp_path / "repro", lanes)
     done = subprocess.run(
         [sys.executable, "-I", str(folder / "repro.py")], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -72,8 +81,8 @@ def test_the_script_needs_four_packages(tmp_path: Path) -> None:
     assert np.load(folder / "actual.npz")["output_0"].shape == np.load(folder / "expected.npz")["output_0"].shape
 
 
-def test_a_repro_that_is_right_now_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = written("Softmax without axis", tmp_path / "repro")
+def test_a_repro_that_is_right_now_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], lanes: Lanes) -> None:
+    folder = written("Softmax without axis", tmp_path / "repro", lanes)
     model = onnx.load(folder / "model.onnx")
     model.graph.node[0].attribute.append(onnx.helper.make_attribute("axis", -1))
     onnx.save(model, folder / "model.onnx")
@@ -92,11 +101,11 @@ def test_what_is_no_repro_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: Lanes) -> None:
     root = tmp_path / "checkout"
     (root / "rules" / "cases").mkdir(parents=True)
     monkeypatch.setattr(repro_cases, "checkout", lambda: root)
-    folder = written("Softmax without axis", tmp_path / "repro")
+    folder = written("Softmax without axis", tmp_path / "repro", lanes)
     file, case = repro_cases.write_case(folder, "MNN220", "from a network")
     assert case == "row:Softmax/MNN220/from a network"
     (entry,) = tomllib.loads(file.read_text())["case"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from mnncompat.cli import options
 from mnncompat.cli.console import begin_work, emit, terminal_width, use_color
@@ -20,6 +20,14 @@ Original = Annotated[
     Path | None,
     option("--model", metavar="MODEL", help="The ONNX model that FILE.mnn was made of: its dtypes are told beside."),
 ]
+InLock = Annotated[
+    Path | None,
+    option(
+        "--lock",
+        metavar="FILE",
+        help="A mnncompat.lock: tells which of its models FILE.mnn was made of, and what was proven of it.",
+    ),
+]
 RunShapes = Annotated[
     list[str] | None,
     option("--shape", metavar="NAME:SIZES", help="Run FILE.mnn at this size: `image:1,3,224,224`. Repeatable."),
@@ -30,6 +38,7 @@ def info(
     file: File,
     *,
     model: Original = None,
+    lock: InLock = None,
     shape: RunShapes = None,
     output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
@@ -45,8 +54,48 @@ def info(
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
     seconds = parse_timeout(timeout)
     begin_work(seconds=seconds, memory=parse_memory(memory_limit), runs=True, whole=True)
+    if not _is_mnn(file) and lock is not None:
+        raise UsageError("--lock is about an .mnn file", hint="mnncompat info FILE.mnn --lock mnncompat.lock")
+    made = None if lock is None else _in_lock(file, lock)
+    model = model or (None if made is None else made.model)
     found = _of_mnn(file, model, shape, seconds) if _is_mnn(file) else _of_onnx(file, model, shape)
+    if made is not None and output_format == "text":
+        emit(made.words)
     emit(_rendered(found, output_format), output_format)
+
+
+class _Made(NamedTuple):
+    """What a lock file says of a converted file.
+
+    Attributes:
+        words: For people.
+        model: The ONNX model that it was made of, if it is there.
+    """
+
+    words: str
+    model: Path | None
+
+
+def _in_lock(file: Path, lock: Path) -> _Made:
+    """The model of the lock file whose converted file has these ops.
+
+    Raises:
+        UsageError: There is no such file, or none of its models has.
+    """
+    from mnncompat.converting.lock_file import read_lock
+    from mnncompat.converting.lock_record import op_names
+
+    if not lock.is_file():
+        raise UsageError(f"{lock}: no such file", hint="`mnncompat ci --update` writes it")
+    names, size = op_names(file), file.stat().st_size
+    for record in read_lock(lock).values():
+        if (record.nodes, record.size) == (names, size):
+            place = lock.parent / record.path
+            told = f"ops and size are those of {record.path}: {record.verdict} with MNN {record.mnn}, says {lock}"
+            return _Made(told, place if place.is_file() else None)
+    raise UsageError(
+        f"{lock} has no model whose file has the ops and the size of {file}", hint="`mnncompat ci --update` keeps them"
+    )
 
 
 def _is_mnn(file: Path) -> bool:

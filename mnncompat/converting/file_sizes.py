@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from onnx import TensorProto
+from onnx import TensorProto, ValueInfoProto, helper
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.atomic_files import weights_of
 from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.inference.model_view import view_model
+from mnncompat.results.file_info import FileInterface, TensorInfo
 from mnncompat.results.outcomes import IntegerWeights
 from mnncompat.support.size_conditions import INTEGER_BITS, integer_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from mnncompat.graph.model_file import Model
@@ -39,17 +40,41 @@ def sizes_of(model: Model, file: Path, *, grows: bool) -> dict[str, Any]:
         "bytes": after,
         "source_bytes": before,
         "became_floats": weights_that_became_floats(model, before, after) if grows else None,
-        "ops": _ops(file),
+        **_told(model, file),
     }
 
 
-def _ops(file: Path) -> Mapping[str, int]:
+def _told(model: Model, file: Path) -> dict[str, Any]:
+    """The ops of a file, the most frequent first, and how it is fed."""
     from mnncompat import mnn
+    from mnncompat.mnn.op_history import least_release
 
     try:
-        return mnn.count_ops(file)
+        graph = mnn.read_graph(file)
     except ModelError:
-        return {}
+        return {"ops": {}, "interface": None}
+    counts = Counter(op.type for op in graph.ops)
+    declared = {each.name: _dtype(each) for each in model.skeleton.graph.input}
+    inputs = tuple(
+        TensorInfo(
+            name=each.name,
+            shape=tuple(size if size >= 0 else None for size in each.shape),
+            dtype=each.dtype,
+            layout=each.layout,
+            original=declared.get(each.name, ""),
+        )
+        for each in graph.inputs
+    )
+    interface = FileInterface(inputs=inputs, least_release=least_release(counts).release)
+    return {"ops": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), "interface": interface}
+
+
+def _dtype(value: ValueInfoProto) -> str:
+    """Numpy's name of an input's dtype; empty where it has none."""
+    try:
+        return str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
+    except (KeyError, TypeError):
+        return ""
 
 
 def weights_that_became_floats(model: Model, before: int, after: int) -> IntegerWeights | None:

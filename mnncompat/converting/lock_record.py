@@ -114,7 +114,7 @@ def record_of(
         exercised=0 if power is None else len(power.exercised),
         tried=0 if power is None else power.tried,
         errors=tuple(sorted({each.code for each in result.remaining if each.severity.value == "error"})),
-        nodes=_nodes(file),
+        nodes=() if file is None or not file.exists() else op_names(file),
         outputs=_outputs(result, expected),
         latency_ratio=None if ratio is None else _rounded(ratio),
     )
@@ -135,9 +135,12 @@ def is_good(verdict: str) -> bool:
     return verdict in (ProofVerdict.EQUAL, ProofVerdict.WITHIN)
 
 
-def _nodes(file: Path | None) -> tuple[str, ...]:
-    if file is None or not file.exists():
-        return ()
+def op_names(file: Path) -> tuple[str, ...]:
+    """Type and name of each op of a converted file.
+
+    Raises:
+        ModelError: It is no `.mnn` file.
+    """
     from mnncompat.mnn.graph import read_graph
 
     return tuple(f"{op.type} {op.name}".strip() for op in read_graph(file).ops)

@@ -29,6 +29,19 @@ class TensorInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileInterface:
+    """How a converted file is fed, as the file itself tells.
+
+    Attributes:
+        inputs: Its inputs.
+        least_release: The first release of MNN whose schema has all its op types.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    least_release: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRun:
     """What MNN did with a file, in this run: one set of inputs of zeros.
 

@@ -15,6 +15,7 @@ from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Sev
 
 if TYPE_CHECKING:
     from mnncompat.results.failures import Failure
+    from mnncompat.results.file_info import FileInterface
     from mnncompat.results.latency import Latency
     from mnncompat.results.parity_report import ParityReport
     from mnncompat.results.proof_strength import ProofVerdict
@@ -272,6 +273,7 @@ class ConvertResult:
         failure: How the conversion failed; None if it did not.
         parity: ONNX Runtime on the original against MNN on the file; None if an earlier step failed.
         ops: Ops of the converted file by MNN op type; empty if there is none.
+        interface: How the converted file is fed; None if there is none.
         bytes: Size of the converted file; 0 if there is none.
         source_bytes: Size of the original, with its external data.
         became_floats: Quantised weights of the original, if the converted file has grown as if they were float32.
@@ -296,6 +298,7 @@ class ConvertResult:
     remaining: tuple[Diagnostic, ...] = ()
     accepted: tuple[ProofVerdict, ...] = ()
     ops: Mapping[str, int] = field(default_factory=dict)
+    interface: FileInterface | None = None
     bytes: int = 0
     source_bytes: int = 0
     became_floats: IntegerWeights | None = None

@@ -106,3 +106,30 @@ def test_options_about_mnn_files_alone(files: tuple[Path, Path], capsys: pytest.
 )
 def test_first_release_with_all_ops(ops: list[str], release: str, because: tuple[str, ...]) -> None:
     assert tuple(least_release(ops)) == (release, because)
+
+
+def test_a_lock_file_names_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = '<ir_version: 9, opset_import: ["" : 17]> g (float[2,3] x, int64[4] unread) => (float[2,3] y) { y = Exp(x) }'
+    onnx.save(onnx.parser.parse_model(text), "m.onnx")
+    words = ["--no-power", "--accept", "not-proven", "--accept", "one-size"]
+    assert main(["convert", "m.onnx", "-q", *words]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "info     fed with x: float32 [2, 3], NCHW; unread: int32 [4], NCHW (int64 in the model); MNN's schema" in told
+    )
+    assert main(["info", "m.mnn", "--lock", "mnncompat.lock"]) == 2
+    assert "no such file" in capsys.readouterr().err
+    main(["ci", "--update", "m.onnx", "-q"])
+    capsys.readouterr()
+    assert main(["info", "m.mnn", "--lock", "mnncompat.lock"]) == 0
+    told = capsys.readouterr().out
+    assert "ops and size are those of m.onnx: " in told
+    assert "no op reads the input 'unread'" in told
+    assert "int64" in told
+    onnx.save(onnx.parser.parse_model(text.replace("y = Exp(x)", "e = Exp(x) y = Sin(e)")), "other.onnx")
+    assert main(["convert", "other.onnx", "-q", *words]) == 0
+    assert main(["info", "other.mnn", "--lock", "mnncompat.lock"]) == 2
+    assert "has no model whose file has the ops and the size" in capsys.readouterr().err

@@ -19,10 +19,12 @@ from mnncompat.results.proof_strength import ProofVerdict
 from mnncompat.results.recurrent_form import RecurrentForm
 
 if TYPE_CHECKING:
+    from mnncompat.results.file_info import FileInterface
     from mnncompat.results.latency import Latency
     from mnncompat.results.parity_report import ParityReport
 
 _MOST_LEFT = 3
+_MOST_FED = 6
 _ADDED = "with {0}, which only makes the outputs agree (tried in this run); `--no-{0}` forbids it"
 _FORMS = {
     RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph{}; `--recurrent loops` writes those",
@@ -150,6 +152,20 @@ def _conversion(page: Page, result: ConvertResult) -> None:
         why = f" ({result.recurrent_reason})" if result.recurrent_reason else ""
         page.line(_FORMS[result.recurrent].format(why), lead=" " * 11)
     page.words(result.words)
+    if result.interface is not None:
+        _step(page, "info", _fed(result.interface))
+
+
+def _fed(found: FileInterface) -> str:
+    """`fed with ids: int32 [1, 8], NCHW (int64 in the model); MNN's schema has all its op types since 2.0.0`."""
+    told = []
+    for each in found.inputs[:_MOST_FED]:
+        sizes = ", ".join("?" if size is None else str(size) for size in each.shape or ())
+        other = f" ({each.original} in the model)" if each.original not in ("", each.dtype) else ""
+        told.append(f"{printable(each.name)}: {each.dtype} [{sizes}], {each.layout}{other}")
+    more = len(found.inputs) - _MOST_FED
+    fed = "; ".join(told) + (f" and {more} more" if more > 0 else "")
+    return f"fed with {fed or 'nothing'}; MNN's schema has all its op types since {found.least_release}"
 
 
 def _kept(found: KeptQuantized) -> str:

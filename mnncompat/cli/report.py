@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from mnncompat.converting.pipeline import Conversion
     from mnncompat.graph.model_file import Model
     from mnncompat.results.diagnosis import Diagnosis
+    from mnncompat.results.parity_report import ParityReport
 
     _Result = TypeVar("_Result")
 
 _KINDS = ("html", "model-explorer", "dot")
+_TIMED_RUNS = 7
+"""Runs of which the median is what an op takes."""
 _SLOW = 60.0
 """Seconds of a conversion after which no layer is looked at: that takes several times as long."""
 ModelArgument = Annotated[Path, argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
@@ -225,8 +228,21 @@ def _converted(model: Model, gate: GateOptions) -> Conversion:
     result = convert_model(model, None, options=gate, progress=note)
     fixed = result.fix.model if result.fix is not None and result.fix.changed else None
     file = None if gate.kept is None else gate.kept / "model.mnn"
-    keep_graphs(model.name, model, fixed=fixed, file=file, backends=names())
+    seconds = () if file is None or result.parity is None else _op_seconds(result.parity, file, gate)
+    keep_graphs(model.name, model, fixed=fixed, file=file, backends=names(), seconds=seconds)
     return result
+
+
+def _op_seconds(parity: ParityReport, file: Path, gate: GateOptions) -> Sequence[tuple[str, str, float]]:
+    """What each op takes, at the sizes of the first draw; nothing if a Session does not run the file."""
+    from mnncompat.mnn.options import Limits
+    from mnncompat.mnn.timing import time_ops
+    from mnncompat.results.failures import Failure
+
+    if parity.session is None or not parity.session.agrees or not parity.shapes:
+        return ()
+    found = time_ops(file, parity.shapes[0], runs=_TIMED_RUNS, limits=gate.limits or Limits())
+    return () if isinstance(found, Failure) else found
 
 
 def _diagnosed(result: Conversion, gate: GateOptions, file: Path) -> Diagnosis:

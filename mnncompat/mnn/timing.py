@@ -61,3 +61,27 @@ def time_runs(
         }
         answer = perform("run_in_turn", arguments, directory=directory, limits=limits)
         return answer if isinstance(answer, Failure) else [tuple(each) for each in answer.values["seconds"]]
+
+
+def time_ops(
+    file: Path, shapes: Mapping[str, Sequence[int]], *, runs: int, limits: Limits
+) -> list[tuple[str, str, float]] | Failure:
+    """Time the ops of a file, by MNN's Session API on one thread of the CPU.
+
+    Args:
+        file: The `.mnn` file.
+        shapes: Input -> shape, where that is not the file's.
+        runs: How often it is run.
+        limits: What the child process may use.
+
+    Returns:
+        Name, type and seconds of each op that ran (see `mnncompat.mnn.interpreter.op_seconds`), or how it failed.
+
+    Raises:
+        RunnerError: MNN is not installed.
+    """
+    sizes = {name: list(shape) for name, shape in shapes.items()}
+    arguments = {"model": str(file.resolve()), "shapes": sizes, "runs": runs}
+    with working_directory() as directory:
+        answer = perform("time_ops", arguments, directory=directory, limits=limits)
+    return answer if isinstance(answer, Failure) else [tuple(each) for each in answer.values["ops"]]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.mnn.arrays import read_arrays, write_arrays
 from mnncompat.mnn.confinement import confine, see_only
-from mnncompat.mnn.interpreter import process_images, run_session
+from mnncompat.mnn.interpreter import op_seconds, process_images, run_session
 from mnncompat.mnn.records import enter, grown_since, publish, resident
 from mnncompat.mnn.timed_rounds import timed_rounds
 from mnncompat.mnn.variables import TaskError, as_held, as_held_by_name, describe, entry_of, read_array, to_variable
@@ -149,6 +149,12 @@ def run_in_turn(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": timed_rounds(runs, arguments["rounds"])}
 
 
+def time_ops(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run `model` (a path) `runs` times in a Session at `shapes`. Returns the seconds of each op, in their order."""
+    enter(Stage.RUN)
+    return {"ops": op_seconds(arguments["model"], arguments["shapes"], arguments["runs"])}
+
+
 CONVERTING = frozenset({"convert", "declare"})
 """The tasks that load the converter; the others load the runtime."""
 
@@ -160,7 +166,8 @@ def prepare(arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-TASKS: dict[str, Task] = {each.__name__: each for each in (convert, declare, inspect, prepare, run, trace, run_in_turn)}
+_TASKS = (convert, declare, inspect, prepare, run, trace, run_in_turn, time_ops)
+TASKS: dict[str, Task] = {each.__name__: each for each in _TASKS}
 
 
 def _converter(*arguments: str) -> None:

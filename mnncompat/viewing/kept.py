@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mnncompat.errors import ModelError
 from mnncompat.viewing.distributions import distributions
 from mnncompat.viewing.links import converted_links, rewritten_links
-from mnncompat.viewing.mnn_graph import mnn_graph_data
+from mnncompat.viewing.mnn_graph import mnn_graph_data, op_times
 from mnncompat.viewing.onnx_graph import OnnxGraph
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def keep(
     file: Path | None = None,
     data: Path | None = None,
     backends: Sequence[str] = (),
+    seconds: Sequence[tuple[str, str, float]] = (),
 ) -> None:
     """Write down the graphs of a model.
 
@@ -44,6 +45,7 @@ def keep(
         file: The converted file; None if there is none. One that cannot be read is left out.
         data: Where the comparison of the file saved inputs and outputs; None if it did not.
         backends: Backends on which its ops are placed.
+        seconds: What the ops of the file took: name, type, seconds.
     """
     given = OnnxGraph(original)
     graphs: dict[str, Any] = {"original": given.data("original")}
@@ -56,7 +58,7 @@ def keep(
         links[_FIXED] = rewritten_links(given, last)
         places[_FIXED] = _places(last)
     if file is not None and file.is_file():
-        graphs |= _converted(file, last, links, backends)
+        graphs |= _converted(file, last, links, backends, seconds)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"graphs": graphs, "links": links, "places": places}
     kept["distributions"] = {} if data is None else distributions(data)
@@ -72,7 +74,13 @@ def kept_graphs(folder: Path | None) -> dict[str, Any]:
     return found
 
 
-def _converted(file: Path, onnx: OnnxGraph, links: dict[str, Any], backends: Sequence[str]) -> dict[str, Any]:
+def _converted(
+    file: Path,
+    onnx: OnnxGraph,
+    links: dict[str, Any],
+    backends: Sequence[str],
+    seconds: Sequence[tuple[str, str, float]],
+) -> dict[str, Any]:
     from mnncompat import mnn
     from mnncompat.viewing.placed import placed
 
@@ -82,7 +90,11 @@ def _converted(file: Path, onnx: OnnxGraph, links: dict[str, Any], backends: Seq
         return {}
     links[_FILE] = {"pairs": converted_links(onnx, graph)}
     data = mnn_graph_data(graph, "MNN's file")
-    return {_FILE: {**data, "placed": placed(graph, backends)} if backends else data}
+    if backends:
+        data["placed"] = placed(graph, backends)
+    if seconds:
+        data["seconds"] = op_times(graph, seconds)
+    return {_FILE: data}
 
 
 def _places(graph: OnnxGraph) -> dict[str, int]:

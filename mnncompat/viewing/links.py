@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.backends.node_origins import NodeOrigins
+from mnncompat.diagnosing.correspondence import corresponding
 
 if TYPE_CHECKING:
     from mnncompat.mnn import MnnGraph
@@ -60,6 +62,8 @@ def _kinds(graph: OnnxGraph) -> list[tuple[str, str]]:
 def converted_links(onnx: OnnxGraph, file: MnnGraph) -> list[int]:
     """Ops of a converted file and the ONNX nodes that they come from, as far as names say.
 
+    A node that MNN fused into another one comes into the op that computes what both compute together.
+
     Returns:
         A flat list of numbers `op, node, op, node, ...`.
     """
@@ -69,4 +73,18 @@ def converted_links(onnx: OnnxGraph, file: MnnGraph) -> list[int]:
         for place in origins.of(op):
             node = None if place.index is None else onnx.nodes.get((place.graph, place.index))
             found += [] if node is None else [number, node]
+    known = set(found[1::2])
+    for op, node in _fused(onnx, file):
+        found += [] if node in known else [op, node]
     return found
+
+
+def _fused(onnx: OnnxGraph, file: MnnGraph) -> Iterator[tuple[int, int]]:
+    """Ops of the main graph, and all nodes between what they compute and what was computed before."""
+    numbers = {id(op): number for number, op in enumerate(file.ops)}
+    main = onnx.view.main
+    matched = corresponding(file, main, ())
+    for group in matched.groups:
+        last = matched.ops_of(group.values[0])[0]
+        for index in group.nodes:
+            yield numbers[id(last)], onnx.nodes[main.path, index]

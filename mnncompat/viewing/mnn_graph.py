@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.viewing.groups import Group, grouped
@@ -10,9 +11,13 @@ from mnncompat.viewing.onnx_graph import COLUMNS
 from mnncompat.viewing.strings import Strings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnncompat.mnn import MnnGraph, MnnOp
 
 _GIVEN = frozenset({"Const", "TrainableParam"})
+_LOWERED = re.compile(r"_raster_\d+$")
+"""What MNN appends to the name of an op that it lowers."""
 
 
 def mnn_graph_data(graph: MnnGraph, title: str) -> dict[str, Any]:
@@ -26,6 +31,25 @@ def mnn_graph_data(graph: MnnGraph, title: str) -> dict[str, Any]:
         As `OnnxGraph.data`. The file states no shapes, and sizes of weights are not read: types are empty.
     """
     return _Reader(graph).data(title)
+
+
+def op_times(graph: MnnGraph, seconds: Sequence[tuple[str, str, float]]) -> list[float | None]:
+    """What each op of a file took, with what MNN lowered it into.
+
+    Args:
+        graph: The file's.
+        seconds: Name, type and seconds of what ran.
+
+    Returns:
+        Seconds of each op; None of those that did not run, such as views and constants.
+    """
+    places = {op.name: at for at, op in enumerate(graph.ops) if not op.body and op.name}
+    found: list[float | None] = [None] * len(graph.ops)
+    for name, _, took in seconds:
+        at = places.get(name, places.get(_LOWERED.sub("", name)))
+        if at is not None:
+            found[at] = (found[at] or 0.0) + took
+    return found
 
 
 class _Reader:

@@ -34,8 +34,8 @@ def scores(data: dict[str, Any]) -> list[Scores]:
 
     Returns:
         Findings (3 is an error, 2 a warning, 1 info), the error that each layer adds and that has accumulated (noise
-        relative to the signal in dB; higher is worse), the largest value of each layer, and bytes of weights. What a
-        node has, the nodes of the other graphs have that come from it.
+        relative to the signal in dB; higher is worse), the largest value of each layer, the time of each op under MNN,
+        and bytes of weights. What a node has, the nodes of the other graphs have that come from it.
     """
     kinds = [kind for kind in ("original", "fixed", "mnn") if kind in data["graphs"]]
     found = [Scores("findings", ("#56b4e9", "#d55e00"), _findings(data["findings"]))]
@@ -47,6 +47,9 @@ def scores(data: dict[str, Any]) -> list[Scores]:
             found.append(Scores(f"{name}, dB", ("#00224e", "#fee838"), {graph: _of_nodes(values)}))
         reached = [(each, _reach(layer)) for each, layer in zip(nodes, told, strict=True)]
         found.append(Scores("largest value", ("#00224e", "#fee838"), {graph: _of_nodes(reached)}))
+    seconds = data["graphs"].get("mnn", {}).get("seconds", ())
+    took = {node: 1e3 * each for node, each in enumerate(seconds) if each is not None}
+    found.append(Scores("time, ms", ("#eaf0f8", "#d55e00"), {"mnn": took}))
     weights = {kind: _bytes(data["graphs"][kind]) for kind in kinds if kind != "mnn"}
     found.append(Scores("bytes of weights", ("#eaf0f8", "#0072b2"), weights))
     return [_spread(each, kinds, data["links"]) for each in found if any(each.values.values())]

@@ -52,6 +52,12 @@ def test_two_graphs_side_by_side(opened: Callable[..., Opened], reported: Path) 
     assert report.page.locator("figcaption").all_inner_texts() == ["Original", "MNN's graph"]
 
 
+def test_the_time_of_ops_is_told(opened: Callable[..., Opened], reported: Path) -> None:
+    report = opened(reported, "#graph=mnn&overlay=time&node=/features/conv2/Conv_output_0")
+    assert "µs of a run" in report.text("aside") or "ms of a run" in report.text("aside")
+    assert "Time under MNN" in report.text(".legend")
+
+
 def test_model_explorer_reads_the_folder(tutorial: Path, tmp_path: Path) -> None:
     from dacite import Config, from_dict
     from model_explorer import graph_builder, node_data_builder
@@ -68,7 +74,7 @@ def test_model_explorer_reads_the_folder(tutorial: Path, tmp_path: Path) -> None
     product = next(node for node in original.nodes if node.label == "MatMul")
     assert product.namespace == "head"
     assert any(str(each.value).startswith("MatMul 800 -> 500") for each in product.attrs)
-    for name in ("findings", "error-added-db", "error-accumulated-db", "largest-value", "bytes-of-weights"):
+    for name in ("findings", "error-added-db", "error-accumulated-db", "largest-value", "time-ms", "bytes-of-weights"):
         document = json.loads((tmp_path / f"{name}.json").read_text())
         data = {
             graph: from_dict(node_data_builder.GraphNodeData, each, config=strict) for graph, each in document.items()

@@ -1,5 +1,5 @@
 // What is known about the node or group that is selected.
-import { brief, bytes, counted, decibel } from "./format.js";
+import { brief, bytes, counted, decibel, microseconds } from "./format.js";
 import { ROOT } from "./graph.js";
 import { TITLES } from "./model.js";
 
@@ -58,6 +58,7 @@ function Node({ model, graph, kind, node, rules, onSelect }) {
       <p class="chips">
         <span class="chip strong">{graph.op(node)}</span>
         {change && <span class={`chip ${change}`}>{change}</span>}
+        {graph.raw.seconds?.[node] && <span class="chip">{microseconds(graph.raw.seconds[node])} of a run</span>}
         {graph.bytes(node) > 0 && <span class="chip">{bytes(graph.bytes(node))} of weights</span>}
       </p>
       {path.length > 0 && <p class="faint">in {path.join(" / ")}</p>}

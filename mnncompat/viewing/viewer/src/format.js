@@ -47,6 +47,10 @@ export function shape(dims) {
   return dims ? `[${dims.join(", ")}]` : "–";
 }
 
+export function microseconds(seconds) {
+  return seconds < 1e-3 ? `${(seconds * 1e6).toPrecision(3)} µs` : `${(seconds * 1e3).toPrecision(3)} ms`;
+}
+
 export function milliseconds(seconds) {
   return `${(seconds * 1e3).toPrecision(3)} ms`;
 }

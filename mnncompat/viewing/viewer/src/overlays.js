@@ -1,5 +1,5 @@
 // What the colours of a graph say. Each overlay gives a node a score; a closed group has the largest inside.
-import { bytes, decibel, number } from "./format.js";
+import { bytes, decibel, microseconds, number } from "./format.js";
 import { KINDS } from "./model.js";
 
 // Okabe and Ito's palette, which the colour-blind tell apart; marks say the same without colour.
@@ -43,7 +43,7 @@ const steps = (entries) => ({
 });
 
 export function overlays(model) {
-  return [operators(), changes(model), findings(model), ...errors(model), range(model), weights(model), ...placements(model)].filter(Boolean);
+  return [operators(), changes(model), findings(model), ...errors(model), range(model), time(model), weights(model), ...placements(model)].filter(Boolean);
 }
 
 function operators() {
@@ -121,6 +121,17 @@ function range(model) {
     mark: (value) => (value > high ? "∞" : ""),
     legend: [...scale.legend.slice(0, -1), { label: "beyond float16 (65504)", color: COLORS.error, mark: "∞" }],
   };
+}
+
+function time(model) {
+  const seconds = model.graphs.mnn?.raw.seconds ?? [];
+  const [least, longest] = [1e-6, Math.max(...seconds.map((each) => each ?? 0), 0)];
+  if (!longest) return null;
+  const score = (kind, node) => {
+    if (kind === "mnn") return seconds[node] ? Math.log10(Math.max(seconds[node], least)) : NaN;
+    return most(model.mapped(kind, node, "mnn").map((each) => score("mnn", each)));
+  };
+  return { id: "time", label: "Time under MNN", score, ...ramp(Math.log10(least), Math.max(Math.log10(longest), -5), (value) => microseconds(10 ** value)) };
 }
 
 function weights(model) {

@@ -11,7 +11,7 @@ from mnncompat.cli.console import Reporting, begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
-from mnncompat.cli.html_page import keep_graphs
+from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
@@ -147,8 +147,11 @@ def _found(model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape
     assert model is not None  # noqa: S101 - require_files
     loaded = load(model)
     drawing: Drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded))
-    keep_graphs(loaded.name, loaded, file=file)
-    return find(loaded, file, replace(wanted, drawing=drawing), progress=note)
+    saved = data_folder(loaded.name)
+    made = None if saved is None or file is not None else saved.with_name("model.mnn")
+    found = find(loaded, file, replace(wanted, drawing=drawing, kept=made), progress=note)
+    keep_graphs(loaded.name, loaded, file=file or made)
+    return found
 
 
 def diagnose_options(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.files.scratch import ScratchFolder
     from mnncompat.graph.model_file import Model
+    from mnncompat.graph.view import GraphView
+    from mnncompat.mnn import MnnGraph
 
 _MODELS = (".onnx", ".mnn")
 _FOLDERS: list[ScratchFolder] = []
@@ -55,7 +57,20 @@ def keep_graphs(name: str, original: Model, **others: Any) -> None:
     from mnncompat.viewing.kept import keep
 
     folder = _folder(name)
-    keep(folder, original, **{"data": folder / "data"} | others)
+    wanted: dict[str, Any] = {"data": folder / "data", "fused": _fused, **others}
+    keep(folder, original, **wanted)
+
+
+def _fused(file: MnnGraph, view: GraphView) -> Iterator[tuple[int, int]]:
+    """Ops of a file, and all nodes between what they compute and what was computed before."""
+    from mnncompat.diagnosing.correspondence import corresponding
+
+    places = {id(op): place for place, op in enumerate(file.ops)}
+    matched = corresponding(file, view, ())
+    for group in matched.groups:
+        last = matched.ops_of(group.values[0])[0]
+        for index in group.nodes:
+            yield places[id(last)], index
 
 
 def rename_graphs(name: str, new: str) -> None:

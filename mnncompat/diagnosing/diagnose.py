@@ -28,6 +28,7 @@ from mnncompat.diagnosing.whole_model import converted, whole_attempts
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.external_data import follow_links
+from mnncompat.graph.file_copies import copy_file
 from mnncompat.graph.model_file import Model, from_proto, serialised_bytes
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import ConvertOptions
@@ -171,7 +172,10 @@ class _Run:
         if file is not None:
             return file
         self._progress("convert: as the model is, without rewrites")
-        return self._convert(self._model, self._options.converter)
+        made = self._convert(self._model, self._options.converter)
+        if self._options.kept is not None and isinstance(made, Path):
+            copy_file(made, self._options.kept)
+        return made
 
     def _convert(self, model: Model, options: ConvertOptions) -> Path | Failure:
         """Convert a model into a file of its own."""
@@ -312,7 +316,7 @@ class _Run:
         where = self._view.location(index)
         self._progress(f"inside {where.path}: which node of its {body.name}?")
         drawing = Drawing(shapes={}, data=real_data(list(body.feeds), only=True), seed=self._options.drawing.seed)
-        options = replace(self._options, drawing=drawing, repro=None, inputs=body.held if body.file else {})
+        options = replace(self._options, drawing=drawing, repro=None, kept=None, inputs=body.held if body.file else {})
         try:
             with ScratchFolder() as folder:
                 inner = _Run(from_proto(body.model), options, lambda _: None, folder, self._bench).run(body.file)

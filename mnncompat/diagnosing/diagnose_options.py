@@ -31,6 +31,7 @@ class DiagnoseOptions:
         inputs: How MNN holds the inputs of a body, of which its file says nothing.
         repro: Folder for a repro of the first culprit; None for none.
         where: A device that runs the file, next to this machine; None for this machine alone.
+        kept: Where a file that the model is converted into is copied to; None for nowhere.
     """
 
     drawing: Drawing
@@ -40,3 +41,4 @@ class DiagnoseOptions:
     inputs: Mapping[str, Held] = field(default_factory=dict)
     repro: Path | None = None
     where: Where | None = None
+    kept: Path | None = None

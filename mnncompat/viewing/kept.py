@@ -17,9 +17,11 @@ from mnncompat.viewing.mnn_graph import mnn_graph_data, op_times
 from mnncompat.viewing.onnx_graph import OnnxGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mnncompat.graph.model_file import Model
+    from mnncompat.mnn import MnnGraph
+    from mnncompat.viewing.links import Fused
 
 GRAPHS = "graphs.json"
 """Name of what is kept."""
@@ -35,6 +37,7 @@ def keep(
     data: Path | None = None,
     backends: Sequence[str] = (),
     seconds: Sequence[tuple[str, str, float]] = (),
+    fused: Fused | None = None,
 ) -> None:
     """Write down the graphs of a model.
 
@@ -46,6 +49,7 @@ def keep(
         data: Where the comparison of the file saved inputs and outputs; None if it did not.
         backends: Backends on which its ops are placed.
         seconds: What the ops of the file took: name, type, seconds.
+        fused: See `mnncompat.viewing.links.converted_links`.
     """
     given = OnnxGraph(original)
     graphs: dict[str, Any] = {"original": given.data("original")}
@@ -58,7 +62,7 @@ def keep(
         links[_FIXED] = rewritten_links(given, last)
         places[_FIXED] = _places(last)
     if file is not None and file.is_file():
-        graphs |= _converted(file, last, links, backends, seconds)
+        graphs |= _converted(file, links, backends, seconds, lambda graph: converted_links(last, graph, fused))
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"graphs": graphs, "links": links, "places": places}
     kept["distributions"] = {} if data is None else distributions(data)
@@ -76,10 +80,10 @@ def kept_graphs(folder: Path | None) -> dict[str, Any]:
 
 def _converted(
     file: Path,
-    onnx: OnnxGraph,
     links: dict[str, Any],
     backends: Sequence[str],
     seconds: Sequence[tuple[str, str, float]],
+    pairs: Callable[[MnnGraph], list[int]],
 ) -> dict[str, Any]:
     from mnncompat import mnn
     from mnncompat.viewing.placed import placed
@@ -88,7 +92,7 @@ def _converted(
         graph = mnn.read_graph(file)
     except ModelError:
         return {}
-    links[_FILE] = {"pairs": converted_links(onnx, graph)}
+    links[_FILE] = {"pairs": pairs(graph)}
     data = mnn_graph_data(graph, "MNN's file")
     if backends:
         data["placed"] = placed(graph, backends)

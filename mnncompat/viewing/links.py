@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from mnncompat.backends.node_origins import NodeOrigins
-from mnncompat.diagnosing.correspondence import corresponding
 
 if TYPE_CHECKING:
+    from mnncompat.graph.view import GraphView
     from mnncompat.mnn import MnnGraph
     from mnncompat.viewing.onnx_graph import OnnxGraph
+
+    Fused = Callable[[MnnGraph, GraphView], Iterable[tuple[int, int]]]
+    """Ops of a file's main graph by position, and nodes of the ONNX graph that went into them, by index."""
 
 
 def rewritten_links(before: OnnxGraph, after: OnnxGraph) -> dict[str, Any]:
@@ -59,10 +62,13 @@ def _kinds(graph: OnnxGraph) -> list[tuple[str, str]]:
     return [(views[path].nodes[index].domain, views[path].nodes[index].op_type) for path, index in graph.nodes]
 
 
-def converted_links(onnx: OnnxGraph, file: MnnGraph) -> list[int]:
+def converted_links(onnx: OnnxGraph, file: MnnGraph, fused: Fused | None = None) -> list[int]:
     """Ops of a converted file and the ONNX nodes that they come from, as far as names say.
 
-    A node that MNN fused into another one comes into the op that computes what both compute together.
+    Args:
+        onnx: The model that was converted.
+        file: What the file holds.
+        fused: Tells what names do not: nodes that MNN fused into others, and the op that computes what they do.
 
     Returns:
         A flat list of numbers `op, node, op, node, ...`.
@@ -74,17 +80,8 @@ def converted_links(onnx: OnnxGraph, file: MnnGraph) -> list[int]:
             node = None if place.index is None else onnx.nodes.get((place.graph, place.index))
             found += [] if node is None else [number, node]
     known = set(found[1::2])
-    for op, node in _fused(onnx, file):
-        found += [] if node in known else [op, node]
-    return found
-
-
-def _fused(onnx: OnnxGraph, file: MnnGraph) -> Iterator[tuple[int, int]]:
-    """Ops of the main graph, and all nodes between what they compute and what was computed before."""
-    numbers = {id(op): number for number, op in enumerate(file.ops)}
     main = onnx.view.main
-    matched = corresponding(file, main, ())
-    for group in matched.groups:
-        last = matched.ops_of(group.values[0])[0]
-        for index in group.nodes:
-            yield numbers[id(last)], onnx.nodes[main.path, index]
+    for position, index in () if fused is None else fused(file, main):
+        number = onnx.nodes[main.path, index]
+        found += [] if number in known else [position, number]
+    return found

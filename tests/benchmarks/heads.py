@@ -41,6 +41,7 @@ BATCHES, THREADS = (1, 8), (1, 2)
 ROUNDS = 90
 LEAST_SECONDS = 0.001
 """Duration of one form's part of a round: short heads run several times."""
+COMBINED = "combined"
 LIMIT = 1 / 1.03
 """The lowest ratio of a chosen form, in the median of its four settings."""
 _SETTINGS = [(batch, threads) for threads in THREADS for batch in BATCHES]
@@ -150,7 +151,8 @@ class Row(NamedTuple):
     Attributes:
         original: Seconds of one run of the head as it is.
         ratios: original / rewritten, by form.
-        chosen: The form that `fix` writes for the installed MNN; empty if it leaves the head alone.
+        chosen: What `fix` writes for the installed MNN: a form, or ``combined`` where it has combined layers and left
+            the one as it is; empty if it leaves the head alone.
     """
 
     original: list[float]
@@ -169,31 +171,34 @@ def measured(head: Head) -> Row:
         }
         chosen = fix_model(from_proto(proto), prove=False)
         same = [name for name, model in models.items() if model == chosen.model.proto]
+        if not same:
+            models[COMBINED] = chosen.model.proto
+            same = [COMBINED]
         for name, model in models.items():
             source, file = folder / "model.onnx", folder / f"{name}.mnn"
             onnx.save(model, source)
             converted = convert(source, file, options=ConvertOptions(), limits=Limits())
             assert isinstance(converted, Converted), converted
-        del models
-        timed = [timings(head, folder, threads) for threads in THREADS]
+        names = models.keys()
+        timed = [timings(head, folder, list(names), threads) for threads in THREADS]
     together = {name: [value for each in timed for value in each[name]] for name in timed[0]}
     original = together.pop("original")
     return Row(original, together, same[0] if chosen.changed else "")
 
 
-def timings(head: Head, folder: Path, threads: int) -> dict[str, list[float]]:
+def timings(head: Head, folder: Path, names: list[str], threads: int) -> dict[str, list[float]]:
     """What a process measures: seconds of the original, ratios of the others, for each batch size."""
     features = [math.prod(head.features)] if head.source == "input" else list(head.features)
-    request = {"folder": str(folder), "features": features, "threads": threads}
+    request = {"folder": str(folder), "features": features, "names": names, "threads": threads}
     command = [sys.executable, __file__, "--child", json.dumps(request)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found: dict[str, list[float]] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return found
 
 
-def child(folder: Path, features: list[int], threads: int) -> None:
+def child(folder: Path, features: list[int], names: list[str], threads: int) -> None:
     """Run the files of a folder in turn; in a process of its own, because threads and caches of others would count."""
-    files = [folder / f"{name}.mnn" for name in ("original", *HeadForm)]
+    files = [folder / f"{name}.mnn" for name in names]
     modules = [worker.load(str(file), [], [], threads=threads) for file in files]
     clock = time.process_time if threads == 1 else time.perf_counter
     result: dict[str, list[float]] = {file.stem: [] for file in files}
@@ -240,7 +245,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.record:
             _write([_recorded(head, row)])
         base = "".join(f"{value * 1e6:>8.1f}" for value in row.original)
-        ratios = "   ".join("".join(f"{ratio:>5.2f}" for ratio in row.ratios[form]) for form in HeadForm)
+        ratios = "   ".join("".join(f"{ratio:>5.2f}" for ratio in row.ratios[form]) for form in row.ratios)
         print(f"{name:<52}{base}   {ratios}   {row.chosen or '-'}", flush=True)
         if row.chosen and statistics.median(row.ratios[row.chosen]) < LIMIT:
             slower.append(name)
@@ -277,6 +282,6 @@ def _write(rows: list[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         asked = json.loads(sys.argv[2])
-        child(Path(asked["folder"]), asked["features"], asked["threads"])
+        child(Path(asked["folder"]), asked["features"], asked["names"], asked["threads"])
     else:
         sys.exit(main(sys.argv[1:]))

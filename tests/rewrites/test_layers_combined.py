@@ -32,7 +32,7 @@ def two_layers(sizes: tuple[int, int, int], kinds: tuple[str, str], biases: tupl
         else:
             nodes.append(helper.make_node("MatMul", operands, [result]))
         value = result
-    axes: list[str | int] = ["N", 3][: rank - 1]
+    axes: list[str | int] = ["N", 3] if rank > 2 else ["N"]
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [*axes, size])
         for name, size in (("x", sizes[0]), ("y", sizes[2]))

@@ -95,13 +95,8 @@ def _window(op: str, *, is_last: bool = False) -> _Form:
 
 
 def _range(node: NodeProto) -> list[NodeProto]:
-    """Range, whose step may be left out; then its length is not told."""
-    if len(node.input) > _STEP and node.input[_STEP]:
-        return _equivalent(node)
-    condition = f"{node.output[0]}/{_EXTRA}"
-    cast = _node(node, "Cast", node.input[1:2], condition)
-    cast.attribute.append(onnx.helper.make_attribute("to", TensorProto.BOOL))
-    return [cast, _node(node, "Compress", [node.input[0], condition])]
+    """Range, whose step may be left out: then its length is not known before it is rewritten."""
+    return _equivalent(node) if len(node.input) > _STEP and node.input[_STEP] else [node]
 
 
 def _gemm(node: NodeProto) -> list[NodeProto]:

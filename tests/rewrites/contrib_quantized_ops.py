@@ -315,10 +315,10 @@ def numbers(rng: np.random.Generator) -> Configuration:
         {
             "start": np.asarray(start, kind),
             "limit": np.asarray(stop, kind),
-            "delta": np.asarray(step, kind) if step != 1 or _chance(rng) else None,
+            "delta": np.asarray(step, kind),
         },
         outputs=({np.float32: FLOAT, np.int32: INT32, np.int64: INT64}[kind],),
-        constants=("start", "limit", "delta"),
+        constants=("limit", "delta"),
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from foreign_models import ML, expected
+from evaluation import evaluated
+from foreign_models import ML, Configuration, expected, twin
 from foreign_ops import DRAWS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,15 @@ MANY = settings(
 def test_twin_equals_the_kernel(op: str, seed: int) -> None:
     """Six of the configurations; `measure_foreign.py` compares as many as wanted, and under MNN."""
     judge(DRAWS[op], seed, None)
+
+
+def test_a_range_without_a_step_counts_by_one() -> None:
+    inputs: dict[str, np.ndarray | None] = {"start": np.asarray(-3, np.int64), "limit": np.asarray(4, np.int64)}
+    found = Configuration("Range", inputs, outputs=(TensorProto.INT64,), constants=("limit",))
+    right = expected(found)
+    (values,) = evaluated(twin(found, right), [found.feeds()])
+    assert np.array_equal(values["out0"], np.arange(-3, 4))
+    assert np.array_equal(values["out0"], right[0])
 
 
 def test_every_twin_is_drawn_and_typed() -> None:

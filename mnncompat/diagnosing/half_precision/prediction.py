@@ -16,6 +16,7 @@ from mnncompat.diagnosing.golden import inferred_for
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
 from mnncompat.diagnosing.half_precision.branches import has_branches, taken
 from mnncompat.diagnosing.half_precision.simulation import Simulating
+from mnncompat.diagnosing.half_precision.widths import fed, in_float32
 from mnncompat.diagnosing.whole_model import converted
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.inference.model_view import view_model
@@ -100,7 +101,7 @@ class Predictor:
 
     The installed MNN converts the model, so that is known which values the file holds: what is inside a fused op is not
     rounded. Where the converter fails, all values are taken for stored. Of a model with branches those are looked at
-    that a draw takes, in the place of their If.
+    that a draw takes, in the place of their If. Double and half numbers are float32, as MNN has them.
 
     Args:
         model: The model.
@@ -108,8 +109,9 @@ class Predictor:
     """
 
     def __init__(self, model: Model, *, limits: Limits | None = None) -> None:
-        self._model = model
         model.load_weights()
+        self._model = in_float32(model)
+        self._is_widened = self._model is not model
         self._limits = limits or Limits()
         self._parts: dict[bytes, _Part] = {}
 
@@ -123,6 +125,7 @@ class Predictor:
         Returns:
             What half precision does, or why ONNX Runtime cannot tell.
         """
+        feeds = fed(feeds) if self._is_widened else feeds
         part = self._part(feeds)
         proto = ModelProto()
         proto.CopyFrom(part.model.proto)

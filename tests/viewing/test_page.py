@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from viewing.opened_page import Opened
+
+from mnncompat.cli import main
 
 
 def test_a_check_in_the_browser(opened: Callable[..., Opened], checked: Path) -> None:
@@ -27,3 +30,13 @@ def test_a_permalink_leads_to_its_node(opened: Callable[..., Opened], checked: P
     details = report.page.get_by_role("complementary", name="Details").inner_text()
     assert "/head/output/Gemm" in details
     assert "fully-connected-to-convolution" in details
+
+
+def test_what_was_accepted_is_not_called_equal(opened: Callable[..., Opened], tutorial: Path, tmp_path: Path) -> None:
+    file, words = tmp_path / "report.html", ["--dry-run", "--data-only", "--accept", "one-size,not-proven", "--quiet"]
+    np.save(tmp_path / "image.npy", np.zeros((1, 1, 28, 28), np.float32))
+    given = f"image={tmp_path / 'image.npy'}"
+    assert main(["convert", str(tutorial), *words, "--input", given, "--html", str(file)]) == 0
+    report = opened(file)
+    assert "it was accepted that it is" in report.text("h2")
+    assert "computes what the model computes" not in report.text("h2")

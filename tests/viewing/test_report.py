@@ -15,7 +15,7 @@ from mnncompat.cli import main
 
 def test_pages_of_what_was_measured(opened: Callable[..., Opened], reported: Path) -> None:
     report = opened(reported)
-    assert "Converted: the file computes what the model computes" in report.text()
+    assert "Converts: MNN's file computes what the model computes" in report.text()
     names = [
         each.split("\n")[0] for each in report.page.get_by_role("navigation").get_by_role("link").all_inner_texts()
     ]

@@ -2,7 +2,6 @@
 import { bytes, counted, decibel, milliseconds, share } from "./format.js";
 
 const VERDICTS = {
-  converted: ["good", "Converted: the file computes what the model computes"],
   "fix-not-proven": ["bad", "Not converted: a rewrite could not be proven equal"],
   "not-converted": ["bad", "Not converted: MNN failed on the model"],
   "not-equal": ["bad", "MNN does not compute the same"],
@@ -51,7 +50,7 @@ function headline(model) {
   const verified = model.result("Verified");
   const words = model.raw.words.find((each) => each.label) ?? {};
   if (convert) {
-    const [tone, text] = VERDICTS[convert.verdict];
+    const [tone, text] = convert.verdict === "converted" ? converted(convert) : VERDICTS[convert.verdict];
     const said = words.label ? [`MNN's file against ONNX Runtime: ${words.label}`] : [];
     return { tone, text, more: [...said, ...(words.reasons ?? []), ...(convert.failure ? [convert.failure.message] : []), ...(convert.hint ? [convert.hint] : [])] };
   }
@@ -63,6 +62,13 @@ function headline(model) {
   const unfinished = model.result("Unfinished");
   if (unfinished) return { tone: "bad", text: "The work could not be done", more: unfinished.diagnostics.map((each) => each.message) };
   return fixedOrChecked(model, words);
+}
+
+function converted({ out, accepted, parity }) {
+  const done = out ? "Converted" : "Converts";
+  if (accepted.length) return ["warn", `${done}, and it was accepted that it is ${accepted.join(", ")}`];
+  if (parity.verdict === "within") return ["good", `${done}: MNN's file is as near to the model as its tolerance allows`];
+  return ["good", `${done}: MNN's file computes what the model computes`];
 }
 
 function fixedOrChecked(model, words) {
@@ -139,7 +145,7 @@ function Culprits({ model, go }) {
           <p><b>{each.nodes.map((node) => `${node.path} (${node.op_type})`).join(", ") || "the model as a whole"}</b>: {each.reason}</p>
           {each.shown_by.map((line) => <p class="faint">{line}</p>)}
           {each.isolated && <p class="faint">Alone: {each.isolated}</p>}
-          {each.attempts.filter((attempt) => attempt.helps).map((attempt) => <p>Helps: {attempt.what}{attempt.option && `, which is \`mnncompat convert ${attempt.option}\``}</p>)}
+          {each.attempts.filter((attempt) => attempt.helps).map((attempt) => <p>Helps: {attempt.what}{attempt.option && `, which is \`${attempt.option.startsWith("mnncompat") ? "" : "mnncompat convert "}${attempt.option}\``}</p>)}
           {layers?.culprits[at]?.[0] >= 0 && <button onClick={() => go({ page: "graph", graph: layers.graph, node: `@${layers.culprits[at][0]}` }, true)}>Show in the graph</button>}
         </section>
       ))}

@@ -49,8 +49,8 @@ class FullyConnectedToConvolution(Rewrite):
     | no normalisation | 1.00 | 0.72 |
 
     Behind a layer MNN leaves a normalisation as an operator of its own, between changes of layout; behind a Conv it
-    becomes part of the weights. Above 1x1 the spatial form was slower than the flat one on all heads but one. Other processors
-    and backends were not measured: `mnncompat convert --time` measures a model on this machine.
+    becomes part of the weights. Above 1x1 the spatial form was slower than the flat one on all heads but one. Other
+    processors and backends were not measured: `mnncompat convert --time` measures a model on this machine.
 
     **Before and after** (the tutorial's head, for 0.2.0.4 and for 3.6.1)::
 

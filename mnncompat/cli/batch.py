@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mnncompat.cli import EXIT_ERROR, Ended, Interrupted, interrupted
 from mnncompat.cli.console import Reporting, report
 from mnncompat.cli.failures import words
-from mnncompat.cli.fleet_options import ALONE, FleetOptions
+from mnncompat.cli.fleet_options import ALONE, FleetOptions, Own
 from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import MnncompatError, ModelError
 
@@ -33,6 +33,7 @@ def each_model(
     *,
     fleet: FleetOptions = ALONE,
     output_format: str = _TEXT,
+    own: Own | None = None,
 ) -> tuple[list[Result | Unfinished], tuple[Result, ...]]:
     """Do the work with each model, whatever happens to another one, and tell each error on stderr.
 
@@ -42,6 +43,7 @@ def each_model(
         fleet: Where: one by one in this process, or in several, and then what `work` returns is pickled.
         output_format: Of the report. A program that reads it finds every error there, whatever it is about; a person
             who gave one model reads it once.
+        own: Values of the command's options for one model, if each has its own.
 
     Returns:
         For the report: a result for each model, in order. And the results of those that the work was done with.
@@ -55,7 +57,7 @@ def each_model(
     done: list[Result] = []
     left: list[str] = []
     said: Counter[str] = Counter()
-    for path, (result, error) in zip(models, _outcomes(models, work, fleet), strict=True):
+    for path, (result, error) in zip(models, _outcomes(models, work, fleet, own), strict=True):
         if error is None:
             done.append(cast("Result", result))
             reported.append(done[-1])
@@ -72,12 +74,14 @@ def each_model(
     return reported, tuple(done)
 
 
-def _outcomes(models: Sequence[Path], work: Callable[[Path], Result], fleet: FleetOptions) -> Iterable[Outcome[Result]]:
+def _outcomes(
+    models: Sequence[Path], work: Callable[[Path], Result], fleet: FleetOptions, own: Own | None
+) -> Iterable[Outcome[Result]]:
     if fleet.is_alone(models):
         return _one_by_one(models, work)
     from mnncompat.cli.fleet_work import outcomes
 
-    return outcomes(models, work, fleet)
+    return outcomes(models, work, fleet, own)
 
 
 def _one_by_one(models: Sequence[Path], work: Callable[[Path], Result]) -> Iterator[Outcome[Result]]:

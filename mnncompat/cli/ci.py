@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mnncompat.cli import EXIT_ERROR, Ended, options
 from mnncompat.cli.console import collected, note, report
 from mnncompat.cli.declared import option
+from mnncompat.cli.fleet_options import ALONE, FleetOptions, part_of
 from mnncompat.cli.limits import MemoryLimit, Timeout
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnncompat.converting.gate_options import GateOptions
-    from mnncompat.converting.lock_record import Record
     from mnncompat.converting.pipeline import Conversion
     from mnncompat.graph.model_file import Model
+    from mnncompat.results.kept_record import Record
     from mnncompat.results.outcomes import Unfinished
 
 Lock = Annotated[Path, option("--lock", metavar="FILE", help="The lock file.")]
@@ -31,7 +33,7 @@ _CONVERTER = ("fp16", "weight_bits", "target_version", "optimize_level", "extern
 """Options of the converter that make another file."""
 
 
-def ci(
+def ci(  # noqa: PLR0913 - options
     models: options.Models = None,
     *,
     search: options.SearchOptions = options.ALL_MODELS,
@@ -40,6 +42,7 @@ def ci(
     time: WithTime = False,
     memory_limit: MemoryLimit = None,
     timeout: Timeout = None,
+    fleet: FleetOptions = ALONE,
     reports: ManyReportOptions = MANY_REPORTS,
 ) -> None:
     """Convert and prove every model again, and fail if one has become worse than the lock file says.
@@ -58,7 +61,7 @@ def ci(
     if update:
         require_writable(lock)
     asked: dict[str, Any] = {"time": time, "quiet": reports.quiet, "exclude": search.exclude}
-    asked |= {"memory_limit": memory_limit, "timeout": timeout}
+    asked |= {"memory_limit": memory_limit, "timeout": timeout, **fleet._asdict()}
     given = {name: value for name, value in asked.items() if value is not None}
     now, failed = measured(search.models(models) if models else None, given, lock)
     if update:
@@ -89,35 +92,45 @@ def measured(
     from mnncompat.cli.config import defaults
     from mnncompat.cli.convert import convert, converting_by
     from mnncompat.cli.per_model import call
+    from mnncompat.results.kept_record import RecordedConversion
     from mnncompat.results.outcomes import Unfinished
-
-    found: dict[str, Record] = {}
-
-    def keep(model: Model, _out: Path | None, gate: GateOptions) -> Conversion:
-        path = _name(Path(model.name), lock)
-        result, found[path] = _record(model, gate, path)
-        return result
 
     configured = defaults(["convert"]).get("convert", {})
     configured.pop("output_format", None)
     stated = {"models": None if paths is None else list(paths), "dry_run": True, **asked}
-    with converting_by(keep), collected() as results:
+    with converting_by(partial(_record, lock)), part_of("ci", {"lock": lock}), collected() as results:
         try:
             call(convert, {**configured, **stated}, [f"--{name.replace('_', '-')}" for name in stated], every=True)
         except Ended as ended:
             if ended.status == EXIT_ERROR and not any(isinstance(each, Unfinished) for each in results.results):
                 raise
-    return found, [each for each in results.results if isinstance(each, Unfinished)]
+    records = [each.record for each in results.results if isinstance(each, RecordedConversion)]
+    return {each.path: each for each in records}, [each for each in results.results if isinstance(each, Unfinished)]
 
 
-def _record(model: Model, gate: GateOptions, path: str) -> tuple[Conversion, Record]:
-    """Convert a model in a temporary folder, and what to keep of that."""
+def convert_for(values: Mapping[str, Any]) -> None:
+    """Convert as `ci` does, on another machine; the results are `RecordedConversion`.
+
+    Args:
+        values: Of options of `mnncompat convert`, and `lock`.
+    """
+    from mnncompat.cli.convert import convert, converting_by
+    from mnncompat.cli.declared import grouped
+
+    asked = {name: value for name, value in values.items() if name != "lock"}
+    with converting_by(partial(_record, values["lock"])):
+        convert(**grouped(convert, asked))
+
+
+def _record(lock: Path, model: Model, _out: Path | None, gate: GateOptions) -> Conversion:
+    """Convert a model in a temporary folder, with what to keep of that."""
     from mnncompat.converting.kept_placement import fallbacks
-    from mnncompat.converting.lock_record import record_of
+    from mnncompat.converting.lock_record import record_of, recorded
     from mnncompat.converting.pipeline import convert_model
     from mnncompat.files.scratch import ScratchFolder
     from mnncompat.support.releases import installed_version
 
+    path = _name(Path(model.name), lock)
     with ScratchFolder() as folder:
         file, data = folder / "model.mnn", folder / "data"
         result = convert_model(model, file, options=replace(gate, save_data=data), progress=note)
@@ -131,7 +144,7 @@ def _record(model: Model, gate: GateOptions, path: str) -> tuple[Conversion, Rec
             expected=_expected(data),
         )
         record = replace(record, fallbacks=fallbacks(file, _backends(Path(model.name)), record.mnn))
-        return replace(result, out=None), record
+        return recorded(replace(result, out=None), record)
 
 
 def _backends(model: Path) -> tuple[str, ...]:

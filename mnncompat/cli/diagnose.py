@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import EXIT_ERROR, Ended, options
+from mnncompat.cli.batch import report_all
 from mnncompat.cli.console import Reporting, begin_work, note, report
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.pairs import each_pair, pairs_of
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mnncompat.devices.device import Where
     from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
@@ -73,10 +77,12 @@ def diagnose(  # noqa: PLR0913 - options
     seed: options.Seed = 0,
     device: OnDevice = HERE,
     timeout: Timeout = None,
+    fleet: FleetOptions = ALONE,
     reports: ReportOptions = REPORTS,
 ) -> None:
     """Say which node makes a converted model compute something else than MODEL, why, and what helps.
 
+    A folder is all its models; then FILE.mnn, if given, is the folder of their files of the same names.
     FILE.mnn itself is looked into: each of its tensors is compared with the value of the same name under ONNX Runtime,
     as the file computes it and fed with right values. With --device it is that device that computes them, and the
     table shows this machine beside it. Exit status 1 if the outputs differ or MNN fails.
@@ -89,16 +95,65 @@ def diagnose(  # noqa: PLR0913 - options
         _require_alone(given)
         finish(_replayed(replay, *limits, where), reporting)
         return
-    require_files(model, file)
-    if svg is not None:
-        _require_writable(svg)
+    files = _files(model, file, {"--repro": repro, "--svg": svg})
     converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
     wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
     inputs = data.read()
     wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs), where=where)
     begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
-    found = replace(_found(model, file, wanted, shape), every_layer=every)
-    finish(replace(found, notes=(*found.notes, *filter(None, [device.untried]))), reporting, svg)
+    one = partial(_one, files=files, wanted=wanted, shape=shape, every=every, untried=device.untried)
+    _finish_all(*each_pair(files, one, fleet, reporting), reporting, svg)
+
+
+def _one(
+    path: Path,
+    *,
+    files: Mapping[Path, Path | None],
+    wanted: DiagnoseOptions,
+    shape: list[str] | None,
+    every: bool,
+    untried: str,
+) -> Diagnosis:
+    """The diagnosis of one model."""
+    found = replace(_found(path, files[path], wanted, shape), every_layer=every)
+    return replace(found, notes=(*found.notes, *filter(None, [untried])))
+
+
+def _files(model: Path | None, file: Path | None, for_one: Mapping[str, Path | None]) -> dict[Path, Path | None]:
+    """The models, each with its file.
+
+    Raises:
+        UsageError: They are not there, or are several and an option is about one.
+    """
+    if model is None:
+        require_files(model, file)
+    assert model is not None  # noqa: S101 - require_files
+    found = pairs_of(model, file)
+    named = [name for name, value in for_one.items() if value is not None]
+    if len(found) > 1 and named:
+        raise UsageError(f"{named[0]} is about one model", hint="name one")
+    for path, each in found.items():
+        require_files(path, each)
+    picture = for_one.get("--svg")
+    if picture is not None:
+        _require_writable(picture)
+    return found
+
+
+def _finish_all(
+    reported: Sequence[object], done: Sequence[Diagnosis], reporting: Reporting, picture: Path | None
+) -> None:
+    """Report on all models, and end with the worst status."""
+    if len(reported) == len(done) == 1:
+        finish(done[0], reporting, picture)
+        return
+    from mnncompat.results.diagnosis import DiagnosisVerdict
+
+    report_all(reported, done, reporting)
+    if any(not each.complete for each in done):
+        raise Ended(EXIT_ERROR)
+    if any(each.verdict is not DiagnosisVerdict.AGREES for each in done):
+        raise Ended(1)
 
 
 def _require_alone(given: Mapping[str, object]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mnncompat.cli.config import nearest_table
 from mnncompat.cli.console import note
-from mnncompat.cli.fleet_options import FleetOptions, invocation
+from mnncompat.cli.fleet_options import FleetOptions, Own, invocation
 from mnncompat.cli.fleet_tasks import option_files, sent_values
 from mnncompat.files.allowance import allowance
 from mnncompat.files.reachable import is_file, is_folder
@@ -23,6 +23,8 @@ from mnncompat.fleet.travel import shipment
 _SERVER = "mnncompat.cli.fleet_server"
 _READS_ONLY = ("check",)
 """Commands that write no files."""
+_WRITTEN = ("output", "repro", "svg", "save_data")
+"""Options that name what is written."""
 MEMORY = "MEMORY"
 
 
@@ -31,6 +33,7 @@ def on_cluster(
     work: Callable[[Path], Any],
     fleet: FleetOptions,
     arrived: Callable[[int, Answer], Answer],
+    own: Own | None = None,
 ) -> Iterator[None]:
     """Do the work of the command that is being carried out with models on a cluster; yields now and then.
 
@@ -39,6 +42,7 @@ def on_cluster(
         work: What the command does with each; done here with what is no file, which is an error anyway.
         fleet: Which cluster.
         arrived: Told number and answer of each.
+        own: Values of options for one model, if each has its own.
 
     Raises:
         RunnerError: There is no such cluster, or it went away.
@@ -53,8 +57,9 @@ def on_cluster(
         return
     client = connected(fleet.scheduler or "")
     try:
-        job = _Job([models[number] for number in there], fleet, lambda place, each: arrived(there[place], each))
-        yield from Cluster(client, job, len(there), note).run()
+        chosen = [models[number] for number in there]
+        job = _Job(chosen, fleet, lambda place, each: arrived(there[place], each), own)
+        yield from Cluster(client, job, len(there), note, most=1 if own else None).run()
     finally:
         client.close(timeout=1)
 
@@ -62,27 +67,32 @@ def on_cluster(
 class _Job:
     """The models of one call, as a cluster wants them (`mnncompat.fleet.cluster.Work`)."""
 
-    def __init__(self, models: Sequence[Path], fleet: FleetOptions, arrived: Callable[[int, Answer], Any]) -> None:
-        self._models, self._fleet, self._arrived = models, fleet, arrived
+    def __init__(
+        self, models: Sequence[Path], fleet: FleetOptions, arrived: Callable[[int, Answer], Any], own: Own | None
+    ) -> None:
+        self._models, self._fleet, self._arrived, self._own = models, fleet, arrived, own
         self._command, values = invocation()
         self._values = sent_values(values)
         self._inputs = option_files(values)
         file, _ = nearest_table()
         self._config = file.absolute() if file is not None else None
-        output = values.get("output")
-        self._folders = _folders(output) if isinstance(output, Path) else []
+        outputs = [each for name in _WRITTEN if isinstance(each := values.get(name), Path)]
+        self._folders = [folder for each in outputs for folder in _folders(each)]
 
     def payload(self, tasks: tuple[int, ...]) -> Payload:
         """For some models; the names are filled in by the cluster."""
         models = [self._models[task] for task in tasks]
         files = [each for model in models for each in (model, *external_files(model))]
+        mine = {} if self._own is None else dict(self._own(models[0]))
+        files += [each for each in files_beside(mine.get("file")) if is_file(each)]
         sent = shipment([*files, *self._inputs, *filter(None, [self._config])], self._folders, self._fleet.shared)
         request = Request(
             command=self._command,
-            values=self._values,
+            values={**self._values, **mine},
             models=tuple(map(str, models)),
             shipment=sent,
             config=str(self._config or ""),
+            own=self._own is not None,
             writes=self._command not in _READS_ONLY,
         )
         pickled = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
@@ -115,6 +125,13 @@ class _Job:
     def arrived(self, task: int, answer: Answer) -> None:
         """Take an answer in."""
         self._arrived(task, answer)
+
+
+def files_beside(file: Path | None) -> tuple[Path, ...]:
+    """A converted file, and where its weights may be."""
+    from mnncompat.graph.atomic_files import weights_of
+
+    return () if file is None else (file, weights_of(file))
 
 
 def _folders(output: Path) -> list[Path]:

@@ -84,7 +84,10 @@ class Invocation(NamedTuple):
     values: Mapping[str, Any]
 
 
+Own = Callable[[Path], Mapping[str, Any]]
+"""Values of a command's options that only one model has, such as the file that it is compared with."""
 _INVOKED: list[Invocation] = []
+_PARTS: list[Invocation] = []
 _TAKERS: list[Callable[[Sequence[Path], Callable[[Path], Any]], None]] = []
 
 
@@ -99,8 +102,21 @@ def invoked(command: str, values: Mapping[str, Any]) -> Iterator[None]:
 
 
 def invocation() -> Invocation:
-    """The command that is being carried out."""
-    return _INVOKED[-1]
+    """The command that is being carried out, as another machine would be told to do its part."""
+    found = _INVOKED[-1]
+    for each in _PARTS[-1:]:
+        return Invocation(each.command, {**found.values, **each.values})
+    return found
+
+
+@contextlib.contextmanager
+def part_of(command: str, values: Mapping[str, Any]) -> Iterator[None]:
+    """What is carried out meanwhile is part of another command, which has more options."""
+    _PARTS.append(Invocation(command, values))
+    try:
+        yield
+    finally:
+        _PARTS.pop()
 
 
 @contextlib.contextmanager

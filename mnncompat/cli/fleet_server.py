@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from mnncompat.cli import config
+from mnncompat.cli.ci import convert_for
 from mnncompat.cli.commands import command_named
 from mnncompat.cli.declared import grouped
 from mnncompat.cli.fleet_options import invoked, taken_by
@@ -132,7 +133,8 @@ class _Server:
         empty.touch()
         config.choose(under(root, request.config) if request.config else empty)
         values = {name: _value(name, value, root) for name, value in request.values.items()}
-        values["models"] = [under(root, each) for each in request.models]
+        if not request.own:
+            values["models"] = [under(root, each) for each in request.models]
         snapshot = Snapshot(root) if request.writes else None
 
         def take(models: Sequence[Path], work: Callable[[Path], Any]) -> NoReturn:
@@ -146,9 +148,12 @@ class _Server:
                 tell(_as_sent(answer._replace(notes=self._notes.new(), files=files), root))
             raise _DoneError
 
-        command = command_named(request.command)
         with taken_by(take), invoked(request.command, values):
-            command(**grouped(command, values))
+            if request.command == "ci":
+                convert_for(values)
+            else:
+                command = command_named(request.command)
+                command(**grouped(command, values))
 
 
 def _as_sent(answer: Answer, root: Path) -> Answer:
@@ -168,9 +173,18 @@ def _value(name: str, value: Any, root: Path) -> Any:
         return under(root, value)
     if name == "data":
         return [_named(each, root) for each in value]
+    if name == "transform":
+        return [f"{each.partition('=')[0]}={_function(each.partition('=')[2], root)}" for each in value]
     if name == "feeds":
-        return [f"{under(root, each.rpartition(':')[0])}:{each.rpartition(':')[2]}" for each in value]
+        return [_function(each, root) for each in value]
+    if name == "metric":
+        return _function(value, root)
     return value
+
+
+def _function(value: str, root: Path) -> str:
+    path, _, name = value.rpartition(":")
+    return f"{under(root, path)}:{name}"
 
 
 def _named(value: str, root: Path) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mnncompat.cli.config import nearest_table
-from mnncompat.cli.fleet_options import NOT_SENT, REPORTS_ONLY, invocation
+from mnncompat.cli.fleet_options import NOT_SENT, REPORTS_ONLY, Own, invocation
 from mnncompat.errors import OutputError
 from mnncompat.files.reachable import is_file, is_folder
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.results_folder import ResultsFolder
 from mnncompat.fleet.tasks import Task, digest_of, external_files, tool_identity
 
+_PAIR = {"model", "file"}
 _CONFIGURED = ("ignore-nodes", "devices")
 """Keys of the configuration that commands read themselves; what the others say is in the values of options."""
 
@@ -25,17 +26,18 @@ class Tasks:
     Args:
         models: Its models, as the user named them.
         results: Where results are kept; None for nowhere.
+        own: Values of options for one model, if each has its own.
 
     Raises:
         OutputError: They cannot be.
         UsageError: It is another kind of folder.
     """
 
-    def __init__(self, models: Sequence[Path], results: Path | None) -> None:
-        self._models = models
+    def __init__(self, models: Sequence[Path], results: Path | None, own: Own | None = None) -> None:
+        self._models, self._own = models, own
         self._folder = None if results is None else ResultsFolder(results)
         self._known: dict[int, Task | None] = {}
-        self._common = _common() if results is not None else {}
+        self._common = _common(own is not None) if results is not None else {}
 
     def before(self) -> dict[int, Answer]:
         """What came of tasks in an earlier campaign, by number of the model."""
@@ -72,8 +74,17 @@ class Tasks:
             except OSError:
                 self._known[number] = None
             else:
-                self._known[number] = Task(path=str(path), digest=digest, size=size, **self._common)
+                self._known[number] = Task(path=str(path), digest=digest, size=size, **self._common_and_own(path))
         return self._known[number]
+
+    def _common_and_own(self, path: Path) -> dict[str, Any]:
+        """What a task depends on beside the model."""
+        mine = {} if self._own is None else {key: value for key, value in self._own(path).items() if value is not None}
+        files = {str(each): digest_of(each)[0] for each in (mine.get("file"),) if each is not None}
+        if not mine:
+            return self._common
+        told = {key: _plain(value) for key, value in mine.items() if key != "model"}
+        return {**self._common, "options": {**self._common["options"], **told, **({"files": files} if files else {})}}
 
 
 def _is_still_there(answer: Answer) -> bool:
@@ -82,12 +93,13 @@ def _is_still_there(answer: Answer) -> bool:
     return out is None or is_file(Path(out))
 
 
-def _common() -> dict[str, Any]:
-    """What all tasks of the command have in common."""
+def _common(own: bool) -> dict[str, Any]:  # noqa: FBT001 - private
+    """What all tasks of the command have in common; with options of their own, those that name several are left out."""
     from mnncompat.support.releases import installed_version
 
     command, values = invocation()
-    options = {name: _plain(value) for name, value in values.items() if name not in REPORTS_ONLY and value is not None}
+    left_out = REPORTS_ONLY | _PAIR if own else REPORTS_ONLY
+    options = {name: _plain(value) for name, value in values.items() if name not in left_out and value is not None}
     _, table = nearest_table()
     told = {key: table[key] for key in _CONFIGURED if key in table}
     if told:
@@ -122,6 +134,9 @@ def option_files(values: Mapping[str, Any]) -> list[Path]:
     """The files that options name as inputs, those in folders too."""
     named = [Path(each.partition("=")[2]) for each in values.get("data") or ()]
     named += [Path(each.rpartition(":")[0]) for each in values.get("feeds") or ()]
+    named += [Path(each.partition("=")[2].rpartition(":")[0]) for each in values.get("transform") or ()]
+    named += [Path(str(values[each]).rpartition(":")[0]) for each in ("metric",) if values.get(each)]
+    named += [values[each] for each in ("labels",) if values.get(each)]
     found: list[Path] = []
     for path in named:
         if is_folder(path):

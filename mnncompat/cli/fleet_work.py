@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnncompat.cli import Interrupted
 from mnncompat.cli.console import note, progress_bar
-from mnncompat.cli.fleet_options import FleetOptions, taker
+from mnncompat.cli.fleet_options import FleetOptions, Own, taker
 from mnncompat.cli.printing import is_quiet
 from mnncompat.errors import MnncompatError, UsageError
 from mnncompat.fleet.outcomes import Answer, of_outcome, timed
@@ -26,13 +26,16 @@ _TOLD_SECONDS = 15.0
 """How often is said how far it is, where there is no bar."""
 
 
-def outcomes(models: Sequence[Path], work: Work, fleet: FleetOptions) -> Iterator[tuple[Any, Exception | None]]:
+def outcomes(
+    models: Sequence[Path], work: Work, fleet: FleetOptions, own: Own | None = None
+) -> Iterator[tuple[Any, Exception | None]]:
     """Do the work with each model where the options say.
 
     Args:
         models: The models.
         work: Called with each, here or in another process.
         fleet: Where, and where results are kept; those that are there already are not made again.
+        own: Values of the command's options for one model, if each has its own.
 
     Yields:
         An outcome for each model, in their order.
@@ -45,7 +48,7 @@ def outcomes(models: Sequence[Path], work: Work, fleet: FleetOptions) -> Iterato
         handed(models, work)
     if any(str(path) == "-" for path in models) and (fleet.scheduler or fleet.results):
         raise UsageError("standard input cannot be sent, nor kept", hint="name a file")
-    campaign = _Campaign(models, fleet)
+    campaign = _Campaign(models, fleet, own)
     try:
         with progress_bar("models") as bar:
             yield from campaign.outcomes(work, bar)
@@ -57,15 +60,15 @@ def outcomes(models: Sequence[Path], work: Work, fleet: FleetOptions) -> Iterato
 class _Campaign:
     """The models of one call, and what came of them so far."""
 
-    def __init__(self, models: Sequence[Path], fleet: FleetOptions) -> None:
-        self._models, self._fleet = models, fleet
+    def __init__(self, models: Sequence[Path], fleet: FleetOptions, own: Own | None) -> None:
+        self._models, self._fleet, self._own = models, fleet, own
         self._tasks: Tasks | None = None
         self._found: dict[int, Answer] = {}
         if fleet.results or fleet.scheduler:
             from mnncompat.cli.fleet_tasks import Tasks
 
             workers_write()
-            self._tasks = Tasks(models, fleet.results)
+            self._tasks = Tasks(models, fleet.results, own)
             self._found = self._tasks.before()
         self._kept = len(self._found)
         self._begun = self._told = time.monotonic()
@@ -99,7 +102,7 @@ class _Campaign:
             from mnncompat.cli.fleet_cluster import on_cluster
 
             assert self._tasks is not None  # noqa: S101 - there is a scheduler
-            return on_cluster(models, work, self._fleet, arrived)
+            return on_cluster(models, work, self._fleet, arrived, self._own)
         if self._fleet.jobs > 1 and len(models) > 1:
             return _in_processes(models, work, self._fleet.jobs, arrived)
         return _here(models, work, arrived)
@@ -108,8 +111,9 @@ class _Campaign:
         """Write what belongs to an answer, and keep it."""
         try:
             for path, data in answer.files.items():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(Path(path), data)
-        except MnncompatError as error:
+        except (MnncompatError, OSError) as error:
             answer = Answer(error=error, seconds=answer.seconds, notes=answer.notes, worker=answer.worker)
         if self._tasks is not None:
             self._tasks.keep(number, answer)

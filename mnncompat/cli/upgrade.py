@@ -15,9 +15,9 @@ from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import ModelError, RunnerError, UsageError
 
 if TYPE_CHECKING:
-    from mnncompat.converting.lock_record import Record
     from mnncompat.results.diagnostics import Diagnostic
     from mnncompat.results.kept import KeptResult
+    from mnncompat.results.kept_record import Record
     from mnncompat.results.outcomes import Unfinished
 
 From = Annotated[

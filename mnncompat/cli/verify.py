@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from mnncompat.cli import Ended, api_options, options
-from mnncompat.cli.console import begin_work, note, report
+from mnncompat.cli.batch import report_all
+from mnncompat.cli.console import Reporting, begin_work, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
+from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.pairs import each_pair, pairs_of
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.cli.task_options import NO_TASK, TaskOptions
 from mnncompat.errors import UsageError
@@ -61,31 +64,113 @@ def verify(  # noqa: PLR0913 - options
     diagnose: options.Diagnosed = False,
     seed: options.Seed = 0,
     timeout: Timeout = None,
+    fleet: FleetOptions = ALONE,
     reports: ReportOptions = REPORTS,
 ) -> None:
     """Compare MODEL under ONNX Runtime with FILE.mnn under MNN on the same inputs.
 
-    Exit status 1 if any output differs, is missing, or nothing could be compared; and if the proof lacks something that
-    --accept does not name, or MNN's Session API does not run the file and --require-session is given.
+    Two folders are models and their files of the same names. Exit status 1 if any output differs, is missing, or
+    nothing could be compared; and if the proof lacks something that --accept does not name, or MNN's Session API does
+    not run the file and --require-session is given.
     """
-    reporting = reports.begin()
-    accepted, tolerances = options.parse_accepted(accept), options.parse_tolerances(tolerance)
+    reporting, tolerances = reports.begin(), options.parse_tolerances(tolerance)
+    told = partial(_with_requirements, accepted=options.parse_accepted(accept), session=require_session)
     if load_data is not None:
         _require_nothing_run(shape, data != NO_DATA, task != NO_TASK, diagnose, save_data, session=require_session)
         begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
-        verified = _judged(load_data, model, file, tolerances)
-    else:
-        drawn = _Drawn(task.read(data, model), task, seed, memory_limit)
-        run = partial(_run(drawn, tolerances, timeout, power=power), where=device.where())
-        verified = drawn.told(_compared(model, file, shape, drawn, run, save_data), data, timeout, shape, device)
-    proven = verified.parity.is_accepted(accepted)
-    verified = replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=require_session)
-    found = _diagnosed(verified, shape, drawn, tolerances, timeout, device) if diagnose else ()
-    report([verified, *found], reporting)
-    if save_data is not None and verified.parity.draws:
+        judged = told(_judged(load_data, model, file, tolerances))
+        _end([judged], [judged], (), reporting)
+        return
+    files = _files(model, file, save_data)
+    inputs = _Inputs(data, task, shape, seed, memory_limit)
+    way = _way(inputs, tolerances, timeout, device, save_data, power=power)
+    reported, done = each_pair(files, lambda path: told(way.compared(path, files[path], inputs)), fleet, reporting)
+    found = [way.diagnosed(each, inputs) for each in done if diagnose]
+    _end(reported, done, [each for several in found for each in several], reporting, save_data)
+
+
+class _Inputs(NamedTuple):
+    """What the inputs of comparisons come from, as the options say."""
+
+    data: DataOptions
+    task: TaskOptions
+    shape: list[str] | None
+    seed: int
+    memory_limit: str | None
+
+    def drawn(self, model: Path) -> _Drawn:
+        """Those of a model."""
+        return _Drawn(self.task.read(self.data, model), self.task, self.seed, self.memory_limit)
+
+
+class _Way(NamedTuple):
+    """How models are compared."""
+
+    tolerances: _Tolerances
+    timeout: float | None
+    device: OnDevice
+    save_data: Path | None
+    power: bool
+
+    def compared(self, model: Path, file: Path, inputs: _Inputs) -> Verified:
+        """Compare a model with its file."""
+        drawn = inputs.drawn(model)
+        run = partial(_run(drawn, self.tolerances, self.timeout, power=self.power), where=self.device.where())
+        found = _compared(model, file, inputs.shape, drawn, run, self.save_data)
+        return drawn.told(found, inputs.data, self.timeout, inputs.shape, self.device)
+
+    def diagnosed(self, verified: Verified, inputs: _Inputs) -> tuple[Diagnosis, ...]:
+        """Which node it is, if the outputs differ."""
+        drawn = inputs.drawn(Path(verified.source))
+        return _diagnosed(verified, inputs.shape, drawn, self.tolerances, self.timeout, self.device)
+
+
+def _way(
+    inputs: _Inputs,
+    tolerances: _Tolerances,
+    timeout: float | None,
+    device: OnDevice,
+    save_data: Path | None,
+    *,
+    power: bool,
+) -> _Way:
+    """How models are compared, with the limits of that."""
+    begin_work(seconds=parse_timeout(timeout), memory=parse_memory(inputs.memory_limit), runs=True)
+    device.where()
+    return _Way(tolerances, timeout, device, save_data, power)
+
+
+def _end(
+    reported: Sequence[Any],
+    done: Sequence[Verified],
+    more: Sequence[Diagnosis],
+    reporting: Reporting,
+    save_data: Path | None = None,
+) -> None:
+    """Report, and end with the status that it means."""
+    report_all([*reported, *more], [*done, *more], reporting)
+    if save_data is not None and all(each.parity.draws for each in done):
         note(f"wrote {save_data}")
-    if not proven or verified.fails_requirement or verified.fails_task:
+    lacking = (each.parity.lacks and not each.accepted for each in done)
+    if any(lacking) or any(each.fails_requirement or each.fails_task for each in done):
         raise Ended(1)
+
+
+def _files(model: Path | None, file: Path | None, save_data: Path | None) -> dict[Path, Path]:
+    """The models, each with its file."""
+    if model is None or file is None:
+        missing = "MODEL and FILE.mnn are" if model is None else "FILE.mnn is"
+        raise UsageError(f"{missing} missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
+    found = pairs_of(model, file)
+    if len(found) > 1 and save_data is not None:
+        raise UsageError("--save-data is about one model", hint="name one, and its file")
+    return {path: each for path, each in found.items() if each is not None}
+
+
+def _with_requirements(verified: Verified, *, accepted: Collection[str], session: bool) -> Verified:
+    """With what was accepted of it, and what is required."""
+    proven = verified.parity.is_accepted(accepted)
+    return replace(verified, accepted=verified.parity.lacks if proven else (), requires_session=session)
 
 
 def _noted(verified: Verified, device: OnDevice) -> Verified:
@@ -169,8 +254,8 @@ def _run(drawn: _Drawn, tolerances: _Tolerances, timeout: float | None, *, power
 
 
 def _compared(
-    model: Path | None,
-    file: Path | None,
+    model: Path,
+    file: Path,
     shape: list[str] | None,
     drawn: _Drawn,
     run: Callable[..., ParityReport],
@@ -180,9 +265,6 @@ def _compared(
     from mnncompat.graph.model_file import load
     from mnncompat.report import Verified
 
-    if model is None or file is None:
-        missing = "MODEL and FILE.mnn are" if model is None else "FILE.mnn is"
-        raise UsageError(f"{missing} missing", hint="mnncompat verify MODEL FILE.mnn, or --load-data DIR")
     if not file.is_file():
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`")
     loaded = load(model)

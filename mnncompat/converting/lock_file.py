@@ -10,8 +10,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mnncompat.converting.lock_record import OutputRecord, Record
 from mnncompat.errors import UsageError
+from mnncompat.results.kept_record import OutputRecord, Record
 
 VERSION = 1
 _HEAD = (

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mnncompat.converting.lock_record import OutputRecord, Record, is_good
+from mnncompat.converting.lock_record import is_good
 from mnncompat.results.kept import KeptOutput, KeptResult
+from mnncompat.results.kept_record import OutputRecord, Record
 
 GROWTH = 1.05
 """A file may grow by a twentieth: another converter writes other tables, and a retrained model other scales."""

@@ -20,9 +20,11 @@ class Batches:
     Args:
         count: Of the tasks.
         bytes_of: Size of a task's model.
+        most: Tasks in a batch; None for as many as make sense.
     """
 
-    def __init__(self, count: int, bytes_of: Callable[[int], int]) -> None:
+    def __init__(self, count: int, bytes_of: Callable[[int], int], most: int | None = None) -> None:
+        self._most = most or _MOST_TASKS
         self._left = deque(range(count))
         self._alone: set[int] = set()
         self._bytes_of = bytes_of
@@ -68,4 +70,4 @@ class Batches:
             return 1
         mean = max(self._seconds / self._done, 1e-4)
         share = math.ceil(len(self._left) / (_OVERLAP * max(slots, 1)))
-        return max(1, min(round(_SECONDS / mean), share, _MOST_TASKS))
+        return max(1, min(round(_SECONDS / mean), share, self._most))

@@ -100,12 +100,15 @@ class Cluster:
         work: What is to be done.
         count: How many tasks there are.
         say: Told what happens to workers.
+        most: Tasks that are handed out together; None for as many as make sense.
     """
 
-    def __init__(self, client: Any, work: Work, count: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Any, work: Work, count: int, say: Callable[[str], None], *, most: int | None = None
+    ) -> None:
         self._client, self._work, self._say = client, work, say
         self._campaign = f"mnncompat-{uuid4().hex}"
-        self._batches = Batches(count, work.bytes_of)
+        self._batches = Batches(count, work.bytes_of, most)
         self._running: dict[Any, _Batch] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: dict[str, Mapping[str, Any]] = {}

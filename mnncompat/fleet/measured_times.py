@@ -10,6 +10,8 @@ _FIELDS = {
     "proof_strength.Power": ("seconds", "remembered"),
     "parity_report.ParityReport": ("speed",),
     "outcomes.ConvertResult": ("latency",),
+    "kept_record.RecordedConversion": ("latency",),
+    "kept_record.Record": ("latency_ratio",),
 }
 """Class -> its fields that differ from run to run; each has a default."""
 

@@ -36,6 +36,7 @@ class Request(NamedTuple):
         shipment: The files.
         config: Path of the configuration; empty for none.
         writes: Whether the work may write files beside its result.
+        own: Whether the values of the options name the model.
     """
 
     command: str
@@ -44,6 +45,7 @@ class Request(NamedTuple):
     shipment: Shipment
     config: str = ""
     writes: bool = False
+    own: bool = False
 
 
 class Trouble(NamedTuple):

@@ -26,7 +26,7 @@ def main() -> None:
         n_workers=arguments.workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs=50,
         resources={name: float(amount) for name, amount in offered.items()},
         **more,

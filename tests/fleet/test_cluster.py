@@ -36,7 +36,7 @@ def models(tutorial: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("output_format", ["text", "json"])
 def test_check_reports_the_same(cluster: str, models: Path, output_format: str) -> None:
     words = ["check", "a.onnx", "d.onnx", models / "b.onnx", "nothing.onnx", "inner", "c.onnx"]
-    words += ["--output-format", output_format]
+    words += ["--output-format", output_format, "-q"]
     here = run([*words, "--results", "here"], models)
     there = run([*words, "--scheduler", cluster, "--results", "there"], models)
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
@@ -99,3 +99,29 @@ def test_bad_places_are_told(words: list[str], expected: str, models: Path) -> N
     assert expected in done.stderr
     assert "hint: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_verify_and_diagnose_take_folders(cluster: str, models: Path) -> None:
+    (models / "mnn").mkdir()
+    (models / "inner" / "f.onnx").write_bytes((models / "a.onnx").read_bytes())
+    assert run(["convert", "inner", "-o", "mnn", "-q"], models).returncode == 0
+    for command in ("verify", "diagnose"):
+        words = [command, "inner", "mnn", "-q", "--output-format", "concise"]
+        here = run([*words, "--jobs", "2"], models)
+        there = run([*words, "--scheduler", cluster, "--results", "kept"], models)
+        assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+        assert here.returncode == 0
+    assert len(results(models / "kept")) == 4
+    (models / "mnn" / "f.mnn").unlink()
+    done = run(["verify", "inner", "mnn"], models)
+    assert (done.returncode, "mnn/f.mnn: no such file" in done.stderr) == (2, True)
+
+
+def test_ci_keeps_the_same_records(cluster: str, models: Path) -> None:
+    words = ["ci", "a.onnx", "inner", "-q"]
+    assert run([*words, "--update", "--jobs", "2"], models).returncode == 0
+    before = (models / "mnncompat.lock").read_text()
+    (models / "mnncompat.lock").unlink()
+    assert run([*words, "--update", "--scheduler", cluster], models).returncode == 0
+    assert (models / "mnncompat.lock").read_text() == before
+    assert run(words, models).returncode == 0

@@ -19,9 +19,9 @@ from onnx import ModelProto, numpy_helper
 from mnncompat.cli import main
 from mnncompat.converting.lock_file import lock_text, read_lock
 from mnncompat.converting.lock_record import sample
-from mnncompat.results.kept_record import OutputRecord, Record
 from mnncompat.converting.regressions import changes, regressions
 from mnncompat.errors import UsageError
+from mnncompat.results.kept_record import OutputRecord, Record
 
 BEFORE = Record(
     path="a.onnx",

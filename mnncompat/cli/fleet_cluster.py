@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import queue
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from mnncompat.files.allowance import allowance
 from mnncompat.files.reachable import is_file, is_folder
 from mnncompat.fleet.cluster import Cluster, connected
 from mnncompat.fleet.outcomes import Answer, timed
-from mnncompat.fleet.remote import Payload
+from mnncompat.fleet.remote import Payload, answered
 from mnncompat.fleet.served import Request
 from mnncompat.fleet.tasks import external_files, tool_identity
 from mnncompat.fleet.travel import shipment
@@ -64,6 +66,49 @@ def on_cluster(
         client.close(timeout=1)
 
 
+def in_served_processes(
+    models: Sequence[Path],
+    fleet: FleetOptions,
+    arrived: Callable[[int, Answer], Answer],
+    own: Own | None = None,
+) -> Iterator[None]:
+    """Do the work in processes of this machine that have another release of MNN; yields now and then.
+
+    Args:
+        models: The models.
+        fleet: How many processes, and which release.
+        arrived: Told number and answer of each.
+        own: Values of options for one model, if each has its own.
+
+    Raises:
+        RunnerError: The release cannot be installed.
+    """
+    job = _Job(models, fleet, arrived, own)
+    ready: queue.SimpleQueue[tuple[int, Answer] | Exception] = queue.SimpleQueue()
+    tasks = iter(range(len(models)))
+    drawing = threading.Lock()
+
+    def drawn() -> int | None:
+        with drawing:
+            return next(tasks, None)
+
+    def carry_out() -> None:
+        try:
+            while (task := drawn()) is not None:
+                ready.put((task, answered(job.payload((task,)))))
+        except Exception as error:  # noqa: BLE001 - raised where the answers are read
+            ready.put(error)
+
+    for _ in range(min(fleet.jobs, len(models))):
+        threading.Thread(target=carry_out, daemon=True).start()
+    for _ in models:
+        found = ready.get()
+        if isinstance(found, Exception):
+            raise found
+        arrived(*found)
+        yield
+
+
 class _Job:
     """The models of one call, as a cluster wants them (`mnncompat.fleet.cluster.Work`)."""
 
@@ -71,6 +116,7 @@ class _Job:
         self, models: Sequence[Path], fleet: FleetOptions, arrived: Callable[[int, Answer], Any], own: Own | None
     ) -> None:
         self._models, self._fleet, self._arrived, self._own = models, fleet, arrived, own
+        self._release = fleet.chosen_release()
         self._command, values = invocation()
         self._values = sent_values(values)
         self._inputs = option_files(values)
@@ -96,7 +142,15 @@ class _Job:
             writes=self._command not in _READS_ONLY,
         )
         pickled = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
-        return Payload("", "", _SERVER, pickled, tool_identity(), device=str(self._values.get("device") or ""))
+        return Payload(
+            campaign="",
+            name="",
+            module=_SERVER,
+            request=pickled,
+            tool=tool_identity(),
+            release=self._release,
+            device=str(self._values.get("device") or ""),
+        )
 
     def name(self, task: int) -> str:
         """The model."""
@@ -104,13 +158,10 @@ class _Job:
 
     def needs(self, task: int) -> Mapping[str, float]:
         """Release, device and memory."""
-        from mnncompat.support.releases import installed_version
-
         device = str(self._values.get("device") or "")
         found = {MEMORY: float(allowance(self.bytes_of(task), 0).memory)}
-        release = installed_version()
-        if release:
-            found[f"mnn-{release}"] = 1.0
+        if self._release:
+            found[f"mnn-{self._release}"] = 1.0
         if device:
             found[device.partition(":")[0] if device.startswith("arm64") else device] = 1.0
         return found

@@ -9,7 +9,9 @@ from typing import Annotated, Any, NamedTuple
 
 from mnncompat.cli.declared import option
 from mnncompat.cli.report_options import ManyReportOptions
+from mnncompat.errors import UsageError
 
+_OLDEST = "3.0.0"
 _MOST_JOBS = 256
 """The most processes."""
 Jobs = Annotated[
@@ -52,6 +54,17 @@ Shared = Annotated[
 ]
 
 
+Release = Annotated[
+    str | None,
+    option(
+        "--release",
+        metavar="VERSION",
+        help="Have this release of MNN do it, since 3.0.0; it is installed by pip in a folder of its own where it is "
+        "missing. [default: the one that is installed]",
+    ),
+]
+
+
 class FleetOptions(NamedTuple):
     """Where the models of a command are worked on."""
 
@@ -59,11 +72,27 @@ class FleetOptions(NamedTuple):
     scheduler: Scheduler = None
     results: Results = None
     shared: Shared = None
+    release: Release = None
 
     def is_alone(self, models: Sequence[Path]) -> bool:
         """Whether they are worked on one by one, in this process, and nothing is kept."""
         several = self.jobs > 1 and len(models) > 1
-        return not (several or self.scheduler or self.results) and not _TAKERS
+        return not (several or self.scheduler or self.results or self.release) and not _TAKERS
+
+    def chosen_release(self) -> str:
+        """The release of MNN that does the work; empty if none is installed or asked for.
+
+        Raises:
+            UsageError: There is none such, or mnncompat does not run with it.
+        """
+        from mnncompat.support.releases import contains, installed_version, resolve_version
+
+        if self.release is None:
+            return installed_version() or ""
+        found = resolve_version(self.release)
+        if not contains(f">={_OLDEST}", found):
+            raise UsageError(f"MNN {found} cannot be run here", hint=f"releases since {_OLDEST} can")
+        return found
 
 
 ALONE = FleetOptions()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from mnncompat.cli import config
 from mnncompat.cli.ci import convert_for
@@ -26,6 +27,9 @@ from mnncompat.fleet.outcomes import Answer, timed
 from mnncompat.fleet.served import LIFE, End, Request, Trouble, receive, send, trouble_of
 from mnncompat.fleet.travel import Snapshot, is_full, relocated, require_space, under, unpack
 from mnncompat.fleet.watch import die_with
+
+if TYPE_CHECKING:
+    from mnncompat.probe.prober import Prober
 
 _SPACE = 16 << 20
 _COPIES = 4
@@ -110,6 +114,22 @@ class _Server:
 
     def __init__(self, notes: _Notes) -> None:
         self._notes = notes
+        self._probers: dict[str, Prober] = {}
+
+    def _measure(self, request: Request, tell: Callable[[Answer], None]) -> None:
+        """Measure the cases of a request; of each is told the environment as well."""
+        from mnncompat.probe.environment import describe
+        from mnncompat.probe.prober import Prober
+
+        where = request.values["where"]
+        if str(where) not in self._probers:
+            self._probers[str(where)] = Prober(where=where)
+        prober = self._probers[str(where)]
+        header = describe(prober.environment, where)
+        for case in request.values["cases"]:
+            begun = time.monotonic()
+            found = None if case is None else prober.measure(case)
+            tell(Answer(result=(found, header), seconds=time.monotonic() - begun))
 
     def serve(self, request: Request, root: Path, tell: Callable[[Answer], None]) -> Trouble | None:
         """Carry out a command, and tell the answer of each model; what kept the rest from being done."""
@@ -128,6 +148,9 @@ class _Server:
 
     def _command(self, request: Request, root: Path, tell: Callable[[Answer], None]) -> None:
         self._notes.new()
+        if request.command == "measure":
+            self._measure(request, tell)
+            raise _DoneError
         os.chdir(under(root, request.shipment.place))
         empty = root / ".mnncompat.toml"
         empty.touch()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnncompat.cli.config import nearest_table
-from mnncompat.cli.fleet_options import NOT_SENT, REPORTS_ONLY, Own, invocation
+from mnncompat.cli.fleet_options import NOT_SENT, REPORTS_ONLY, FleetOptions, Own, invocation
 from mnncompat.errors import OutputError
 from mnncompat.files.reachable import is_file, is_folder
 from mnncompat.fleet.outcomes import Answer
@@ -25,7 +25,7 @@ class Tasks:
 
     Args:
         models: Its models, as the user named them.
-        results: Where results are kept; None for nowhere.
+        fleet: Where results are kept, and which release makes them.
         own: Values of options for one model, if each has its own.
 
     Raises:
@@ -33,11 +33,11 @@ class Tasks:
         UsageError: It is another kind of folder.
     """
 
-    def __init__(self, models: Sequence[Path], results: Path | None, own: Own | None = None) -> None:
+    def __init__(self, models: Sequence[Path], fleet: FleetOptions, own: Own | None = None) -> None:
         self._models, self._own = models, own
-        self._folder = None if results is None else ResultsFolder(results)
+        self._folder = None if fleet.results is None else ResultsFolder(fleet.results)
         self._known: dict[int, Task | None] = {}
-        self._common = _common(own is not None) if results is not None else {}
+        self._common = _common(fleet.chosen_release(), own is not None) if fleet.results is not None else {}
 
     def before(self) -> dict[int, Answer]:
         """What came of tasks in an earlier campaign, by number of the model."""
@@ -93,10 +93,8 @@ def _is_still_there(answer: Answer) -> bool:
     return out is None or is_file(Path(out))
 
 
-def _common(own: bool) -> dict[str, Any]:  # noqa: FBT001 - private
+def _common(release: str, own: bool) -> dict[str, Any]:  # noqa: FBT001 - private
     """What all tasks of the command have in common; with options of their own, those that name several are left out."""
-    from mnncompat.support.releases import installed_version
-
     command, values = invocation()
     left_out = REPORTS_ONLY | _PAIR if own else REPORTS_ONLY
     options = {name: _plain(value) for name, value in values.items() if name not in left_out and value is not None}
@@ -110,7 +108,7 @@ def _common(own: bool) -> dict[str, Any]:  # noqa: FBT001 - private
     return {
         "command": command,
         "options": options,
-        "release": installed_version() or "",
+        "release": release,
         "device": str(values.get("device") or ""),
         "precision": str(values.get("precision") or ""),
         "tool": tool_identity(),

@@ -64,11 +64,11 @@ class _Campaign:
         self._models, self._fleet, self._own = models, fleet, own
         self._tasks: Tasks | None = None
         self._found: dict[int, Answer] = {}
-        if fleet.results or fleet.scheduler:
+        if fleet.results or fleet.scheduler or fleet.release:
             from mnncompat.cli.fleet_tasks import Tasks
 
             workers_write()
-            self._tasks = Tasks(models, fleet.results, own)
+            self._tasks = Tasks(models, fleet, own)
             self._found = self._tasks.before()
         self._kept = len(self._found)
         self._begun = self._told = time.monotonic()
@@ -98,6 +98,10 @@ class _Campaign:
     def _engine(self, models: Sequence[Path], work: Work, arrived: Arrived) -> Iterator[None]:
         if not models:
             return iter(())
+        if self._fleet.release and not self._fleet.scheduler:
+            from mnncompat.cli.fleet_cluster import in_served_processes
+
+            return in_served_processes(models, self._fleet, arrived, self._own)
         if self._fleet.scheduler:
             from mnncompat.cli.fleet_cluster import on_cluster
 

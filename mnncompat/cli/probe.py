@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from mnncompat.cli import Ended, Interrupted, options
+from mnncompat.cli.case_options import ON_ALL_CORES, CaseFleet
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.declared import argument, option
 from mnncompat.cli.device_options import HERE, OnDevice
@@ -18,6 +20,7 @@ from mnncompat.cli.render import rendered
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
+    from mnncompat.cli.case_options import Measuring
     from mnncompat.probe.measurement import Measurement
     from mnncompat.probe.recording import Recording
     from mnncompat.probe.selection import Selection
@@ -48,7 +51,7 @@ def probe(  # noqa: PLR0913 - one parameter an option
     code: _Codes = None,
     seed: Annotated[int, option("--seed", min=0, help="Seed of the generated corpus.")] = 0,
     count: Annotated[int | None, option("--count", min=1, help="Size of the generated corpus.")] = None,
-    jobs: options.CaseJobs = None,
+    fleet: CaseFleet = ON_ALL_CORES,
     python: options.Python = None,
     device: OnDevice = HERE,
     out: options.Recorded = None,
@@ -72,15 +75,17 @@ def probe(  # noqa: PLR0913 - one parameter an option
     names = tuple(corpus or ((ROWS,) if code else ("node",)))
     names = CORPUS_NAMES if _ALL in names else names
     codes = frozenset(code or ())
-    place: dict[str, Any] = {"jobs": jobs, "python": python, "where": device.where()}
-    rows = precision_of_rows(place["where"])
+    fleet.require(python=python)
+    where = device.where()
+    rows = precision_of_rows(where)
     ops = frozenset(op or ())
     selection = Selection(corpora=names, ops=ops, codes=codes, seed=seed, count=count, precision=rows)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
-        measure_fixed(selection, jobs=jobs, python=python, output_format=output_format)
+        measure_fixed(selection, jobs=fleet.jobs, python=python, output_format=output_format)
         return
+    place = fleet.measuring(where, python)
     _measure(selection, place, out=out, resume=resume, output_format=output_format)
 
 
@@ -105,20 +110,22 @@ def _show(cases: Sequence[str], python: Path | None) -> None:
 
 
 def _measure(
-    selection: Selection, place: dict[str, Any], *, out: Path | None, resume: bool, output_format: str
+    selection: Selection,
+    place: contextlib.AbstractContextManager[Measuring],
+    *,
+    out: Path | None,
+    resume: bool,
+    output_format: str,
 ) -> None:
-    from mnncompat.probe.environment import describe
-    from mnncompat.probe.pool import Pool
     from mnncompat.probe.recording import Recording
 
     interrupted = False
-    with Pool(**place) as pool:
-        header = describe(pool.environment, place["where"])
+    with place as (header, measured):
         recording = Recording(out, header, resume=resume)
         before = frozenset(recording.found)
         try:
             with case_bar(selection, len(before)) as progress:
-                for each in pool.measure(selection.cases(without=before)):
+                for each in measured(selection.cases(without=before)):
                     recording.add(each)
                     progress.advance(each.outcome.value)
         except (KeyboardInterrupt, Interrupted):

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from mnncompat.cli.case_options import ON_ALL_CORES, CaseFleet
 from mnncompat.cli.console import begin_work, emit, note, use_color
 from mnncompat.cli.declared import option
 from mnncompat.cli.device_options import HERE, LOW, OnDevice
@@ -59,6 +60,7 @@ def score(  # noqa: PLR0913 - one parameter an option
     measure: Annotated[bool, option("--measure", help="Measure on the installed MNN instead.")] = False,
     predict: _Predict = False,
     device: OnDevice = HERE,
+    fleet: CaseFleet = ON_ALL_CORES,
     output_format: Annotated[str, option("--output-format", metavar="FORMAT", help="text or json.")] = "text",
     timeout: CommandTimeout = None,
     memory_limit: CommandMemory = None,
@@ -76,22 +78,22 @@ def score(  # noqa: PLR0913 - one parameter an option
 
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     names = tuple(corpus or ("node", "node-const"))
-    where = device.where()
-    told = device.deployment()
+    where, told = device.where(), device.deployment()
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
-    version, found = _measured(selection, where) if measure else _recorded(evidence, mnn, where)
+    fleet.require(here=measure)
+    version, found = _measured(selection, where, fleet) if measure else _recorded(evidence, mnn, where)
     result = Score(judgements=tuple(judged(selection.cases(), found, version, **told)))
     if not result.judgements:
         raise UsageError(
             "nothing to judge: none of these cases was measured", hint="measure them: `mnncompat score --measure`"
         )
-    rate = _hit_rate(selection, where, found, version, measures=measure) if predict else None
+    rate = _hit_rate(selection, where, found, version, fleet if measure else None) if predict else None
     text = _json(result, version, rate) if output_format == "json" else _text(result, version, rate)
     emit(text, output_format)
 
 
 def _hit_rate(
-    selection: Selection, where: Where | None, low: Mapping[str, Measurement], version: str, *, measures: bool
+    selection: Selection, where: Where | None, low: Mapping[str, Measurement], version: str, fleet: CaseFleet | None
 ) -> HitRate:
     if where is None or where.precision.value != LOW:
         raise UsageError("--predict is about half precision on a device", hint="add --device arm64 --precision low")
@@ -101,19 +103,16 @@ def _hit_rate(
     from mnncompat.diagnosing.half_precision.hit_rate import hit_rate
 
     there = replace(where, precision=Precision.HIGH)
-    _, high = _measured(selection, there) if measures else _recorded(None, version, there)
+    _, high = _measured(selection, there, fleet) if fleet is not None else _recorded(None, version, there)
     note("simulating half precision")
     return hit_rate(selection.cases(), high, low)
 
 
-def _measured(selection: Selection, where: Where | None) -> tuple[str, Mapping[str, Measurement]]:
-    from mnncompat.probe.environment import describe
-    from mnncompat.probe.pool import Pool
-
-    with Pool(where=where) as pool:
-        version = describe(pool.environment, where)["mnn"]
+def _measured(selection: Selection, where: Where | None, fleet: CaseFleet) -> tuple[str, Mapping[str, Measurement]]:
+    with fleet.measuring(where) as (header, measured):
+        version = header["mnn"]
         note(f"measuring on MNN {version}{f', {where}' if where is not None else ''}")
-        return version, {each.id: each for each in pool.measure(selection.cases())}
+        return version, {each.id: each for each in measured(selection.cases())}
 
 
 def _recorded(evidence: Path | None, mnn: str | None, where: Where | None) -> tuple[str, Mapping[str, Measurement]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from mnncompat.errors import MnncompatError, PoisonedModelError
+from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError
 from mnncompat.fleet.other_release import release_folder
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.served import End, Request, Served, Trouble, trouble_of
@@ -93,6 +93,20 @@ def perform(payload: Payload) -> Reply:
         trouble = trouble_of(error)
     told = {number: each._replace(worker=worker.address) for number, each in answers.items()}
     return Reply(told, trouble, worker=worker.address)
+
+
+def answered(payload: Payload) -> Answer:
+    """Do one task on this machine, in a process that is kept for this thread.
+
+    Raises:
+        MnncompatError: It cannot be done here, whatever the model is.
+    """
+    request: Request = pickle.loads(payload.request)  # noqa: S301 - made by this process
+    answers: dict[int, Answer] = {}
+    trouble = _answered(payload, request, answers)
+    if trouble is not None:
+        raise RunnerError(trouble.message, hint=trouble.hint)
+    return answers[0]
 
 
 def _begin(worker: Any, campaign: str, name: str) -> tuple[str, ...]:

@@ -20,9 +20,16 @@ def is_representable(value: object) -> bool:
     into int32 are detected when they are fed.
     """
     dtype = getattr(value, "dtype", None)
-    if dtype is None or not (dtype.name in _WIDENED or (dtype.kind in _NUMBERS and dtype.isbuiltin == 1)):
+    if dtype is None or not (dtype.name in _WIDENED or (dtype.kind in _NUMBERS and _is_builtin(dtype))):
         return False
     return dtype.name != "float64" or not _overflows(cast("np.ndarray", value))
+
+
+def _is_builtin(dtype: np.dtype) -> bool:
+    """Whether a type is one of numpy's own, also if it came out of a pickle, where numpy makes a copy of it."""
+    import numpy as np
+
+    return np.dtype(dtype.type).isbuiltin == 1
 
 
 def _overflows(value: np.ndarray) -> bool:

@@ -34,24 +34,30 @@ def main() -> int:
     parser.add_argument("--rows", action="store_true", help="the micro-models of the table's rows alone")
     parser.add_argument("--again", action="store_true", help="measure again what was measured already")
     parser.add_argument("--precision", choices=("high", "low"), help="on emulated arm64, in this precision")
+    parser.add_argument("--jobs", type=int, metavar="N", help="cases at a time; default: one per core")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="on the workers of this Dask scheduler")
     arguments = parser.parse_args()
     for release in arguments.release:
-        python = environment(arguments.environments.resolve() / release, release)
+        if arguments.scheduler:
+            place = ["--scheduler", arguments.scheduler, "--release", release]
+        else:
+            place = ["--python", str(environment(arguments.environments.resolve() / release, release))]
+            place += ["--jobs", str(arguments.jobs)] if arguments.jobs else []
         for corpora in (ROWS,) if arguments.rows else (ROWS, OTHERS):
-            status = measure(corpora, release, python, precision=arguments.precision or "", again=arguments.again)
+            status = measure(corpora, release, place, precision=arguments.precision or "", again=arguments.again)
             if status:
                 return status
     return 0
 
 
-def measure(corpora: tuple[str, ...], release: str, python: Path, *, precision: str, again: bool) -> int:
+def measure(corpora: tuple[str, ...], release: str, place: list[str], *, precision: str, again: bool) -> int:
     """Measure corpora on a release; the exit status."""
     machine = "aarch64" if precision else platform.machine()
     out = evidence_path(release, machine, precision=precision, rows=corpora == ROWS)
     sys.stderr.write(f"MNN {release}: {', '.join(corpora)} -> {out}\n")
     chosen = [word for name in corpora for word in ("--corpus", name)]
     there = ["--device", "arm64", "--precision", precision] if precision else []
-    words = ["probe", *chosen, *there, "--seed", str(SEED), "--python", str(python), "--out", str(out)]
+    words = ["probe", *chosen, *there, "--seed", str(SEED), *place, "--out", str(out)]
     command = [sys.executable, "-m", "mnncompat", *words, *([] if again else ["--resume"])]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 from collections.abc import Iterator
 from dataclasses import is_dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import handmade
 import jsonschema
+import numpy as np
 import pytest
 
 from mnncompat.cli import main
@@ -22,6 +24,7 @@ from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.results_folder import ResultsFolder, entries
 from mnncompat.fleet.summary import summarised
 from mnncompat.fleet.tasks import Task
+from mnncompat.probe.case import is_representable
 
 SCHEMA = json.loads(files("mnncompat.fleet").joinpath("result.schema.json").read_text())
 TASK = Task(command="convert", path="a/b.onnx", digest="0" * 64, size=7, options={"seed": 1}, release="3.6.1", tool="t")
@@ -181,3 +184,11 @@ def test_what_is_no_campaign_is_told(words: list[str], tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert main(["fleet", "report", *words]) == 2
     assert "MNN" not in sys.modules
+
+
+def test_a_case_that_was_sent_is_as_representable_as_before() -> None:
+    for dtype in ("float32", "int64", "bool", "float16"):
+        array = np.ones(3, dtype)
+        assert is_representable(array)
+        assert is_representable(pickle.loads(pickle.dumps(array)))  # noqa: S301 - of this test
+    assert not is_representable(pickle.loads(pickle.dumps(np.array(["a"]))))  # noqa: S301

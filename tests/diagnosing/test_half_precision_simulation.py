@@ -159,3 +159,13 @@ def test_other_widths_are_float32_before_they_are_rounded(name: str, dtype: np.d
     graph = f"g ({name}[4,64] x) => ({name}[4,1] y) {{ y = ReduceLogSumExp <axes = [1]> (x) }}"
     assert predict(text(graph), x=normal(4, 64).astype(dtype)).worst_db > 60
     assert predict(text(graph), x=normal(4, 64, scale=30).astype(dtype)).worst_db < 10
+
+
+@pytest.mark.parametrize(("op", "gates", "measured"), [("LSTM", 4, 55.6), ("GRU", 3, 55.2), ("RNN", 1, 62.3)])
+def test_one_step_of_a_recurrent_layer(op: str, gates: int, measured: float) -> None:
+    graph = f"g (float[1,1,64] x) => (float[1,1,1,64] y) {{ y = {op} <hidden_size = 64> (x, w, r) }}"
+    model = text(graph)
+    for name, seed in (("w", 1), ("r", 2)):
+        weight = normal(1, gates * 64, 64, scale=0.3, seed=seed)
+        model.graph.initializer.append(numpy_helper.from_array(weight, name))
+    assert predict(model, x=normal(1, 1, 64, seed=3)).worst_db == pytest.approx(measured, abs=3)

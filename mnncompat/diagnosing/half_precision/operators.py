@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SCAN = 9
 """The opset from which on Scan has its form."""
+_RECURRENT = ("LSTM", "GRU", "RNN")
 _STATISTICS = 4
 """Operands of BatchNormalization beside its input."""
 
@@ -81,22 +82,22 @@ class Operators:
             exact = {node.output[0]: found}
         for name, result in results.items():
             last = exact[name]
-            if rounds and name in self._floats_of(node, kind):
-                last = self._finished(node, kind, last)
+            if (rounds or node.op_type in _RECURRENT) and name in self._floats_of(node, kind):
+                last = self._finished(node, kind, name, last)
             self._emit.append(helper.make_node("Identity", [last], [result], name=result))
 
     def _floats_of(self, node: NodeProto, kind: str) -> tuple[str, ...]:
         """The results that are rounded."""
         if kind in ("copied", "float32"):
             return tuple(node.output[:1]) if self._reduces_many(node) else ()
-        return tuple(node.output[:1])
+        return tuple(node.output) if node.op_type in _RECURRENT else tuple(node.output[:1])
 
-    def _finished(self, node: NodeProto, kind: str, value: str) -> str:
+    def _finished(self, node: NodeProto, kind: str, name: str, value: str) -> str:
         op = node.op_type
         if kind == "float32":
             return self._emit.read(value)
         if op in self._table.noise:
-            value = self._emit.noisy(value, [value], self._table.noise[op], self._shapes.get(node.output[0]))
+            value = self._emit.noisy(value, [value], self._table.noise[op], self._shapes.get(name))
         if kind == "capped":
             value = self._emit.capped(value, self._table.caps[op])
         return self._emit.rounded(value)

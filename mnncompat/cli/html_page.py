@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,4 +174,6 @@ def _require_graph(name: str) -> None:
 
 
 def _folder(name: str) -> Path:
+    import hashlib  # not needed to check without a page
+
     return _FOLDERS[-1].path / hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32]

@@ -164,17 +164,26 @@ class _Kept:
     def __init__(self, folder: Path | None, header: Mapping[str, str]) -> None:
         self._path = None if folder is None else folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
         self._header = dict(header)
-        self.found: dict[str, Measurement] = {}
-        with contextlib.suppress(TableError):  # there is none, or none that can be read: it is written anew
+        self.found: dict[str, Measurement] = self._read()
+
+    def _read(self) -> dict[str, Measurement]:
+        """What the file holds; nothing if it is of another environment, or none that can be read."""
+        with contextlib.suppress(TableError):
             before, kept = read_evidence(self._path) if self._path is not None else ({}, {})
-            self.found = kept if before == self._header else {}
+            return kept if before == self._header else {}
+        return {}
 
     def save(self) -> None:
-        """Write the file; a cache that cannot be written is ignored."""
+        """Add to the file, which other processes may do as well; a cache that cannot be written is ignored."""
+        import fcntl
+
         from mnncompat.graph.atomic_files import write_atomically
 
         if self._path is None:
             return
         with contextlib.suppress(OSError, OutputError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, written(self._header, self.found.values()).encode(), cache=True)
+            with self._path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                every = {**self._read(), **self.found}
+                write_atomically(self._path, written(self._header, every.values()).encode(), cache=True)

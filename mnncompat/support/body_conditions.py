@@ -16,3 +16,10 @@ def empty_operand_in_body(scope: Scope) -> Iterator[HazardLocation]:
     for view, index, node in inner.nodes():
         if node.input and not node.input[-1] and node.op_type not in _DROP_EMPTY_OPERANDS:
             yield HazardLocation(view=view, position=index, values={"op": node.op_type})
+
+
+def empty_ratio_in_body(scope: Scope) -> Iterator[HazardLocation]:
+    """A Dropout of a branch or a body whose ratio is left out by an empty name, and whose training_mode is not."""
+    for view, index, node in scope.nodes(["Dropout"]):
+        if view.parent is not None and not all(node.input[1:2]) and any(node.input[2:]):
+            yield HazardLocation(view=view, position=index)

@@ -22,7 +22,7 @@ from mnncompat.inference.contrib_op_types import RIGHT_BY_NAME
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN
 from mnncompat.inference.random_nodes import RandomNode, random_nodes
 from mnncompat.support import api_conditions
-from mnncompat.support.body_conditions import empty_operand_in_body
+from mnncompat.support.body_conditions import empty_operand_in_body, empty_ratio_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.content_sizes import most_boxes_in_session, size_from_values
 from mnncompat.support.model_scope import HazardLocation, Scope
@@ -243,6 +243,7 @@ _search("reader", "value")(nodes_out_of_order)
 _search("value")(stated_twice)
 _search("output")(scores_as_map)
 _search("op")(empty_operand_in_body)
+_search()(empty_ratio_in_body)
 _search("what")(api_conditions.subgraph_by_size_in_file)
 _search("what")(api_conditions.subgraph_in_file)
 for _find_loops in api_conditions.LOOPS:

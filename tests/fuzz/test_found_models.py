@@ -90,6 +90,12 @@ REFUSED: dict[str, tuple[int, str, str]] = {
         weights=[1.0, 2.0]>(x) }""",
         "there are 2 weights and 3 n-grams",
     ),
+    "a pool that holds parts of n-grams": (
+        9,
+        """(int32[12] x) => (float[2] y) { y = TfIdfVectorizer<max_gram_length=2, max_skip_count=0, min_gram_length=1,
+        mode="TF", ngram_counts=[0, 1], ngram_indexes=[0, 1], pool_int64s=[5, 6, 7, 8]>(x) }""",
+        "the pool holds 3 elements of n-grams of 2",
+    ),
     "a result without elements": (
         13,
         """(float[1,2,5] x) => (float[N,C,L] y) <float[3] s = {0.5, 2.0, 1.0}>

@@ -92,7 +92,10 @@ def _grams(node: NodeFacts, columns: np.ndarray) -> list[tuple[int, np.ndarray, 
     starts = [*node.attribute("ngram_counts"), len(pool)]
     found, passed = [], 0
     for size, (start, end) in enumerate(pairwise(starts), start=1):
-        grams = pool[start:end].reshape(-1, size)
+        held = pool[start:end]
+        if len(held) % size:
+            raise NotApplicable(f"the pool holds {len(held)} elements of n-grams of {size}")
+        grams = held.reshape(-1, size)
         own = columns[passed : passed + len(grams)]
         passed += len(grams)
         if int(node.attribute("min_gram_length")) <= size <= int(node.attribute("max_gram_length")):

@@ -27,6 +27,8 @@ _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.5
 _TELLING_SECONDS = 3.0
 """Without a worker until that is told: a nanny starts a lost one anew."""
+_PAUSES = (0.5, 2.0, 5.0)
+"""Between questions to a scheduler that does not answer."""
 _PATIENCE_SECONDS = 60.0
 """How long is waited for a worker that can do the tasks, once one has said that it cannot."""
 
@@ -144,11 +146,7 @@ class Cluster:
         if self._workers and now - self._looked < _POLL_SECONDS:
             return
         self._looked = now
-        try:
-            found = self._client.sync(self._client.scheduler.identity)
-        except Exception as error:
-            raise self._gone() from error
-        self._workers = dict(found["workers"])
+        self._workers = dict(self._identity()["workers"])
         self._describe([each for each in self._workers if each not in self._described])
         self._take_back_stranded()
         if self._usable:
@@ -267,10 +265,18 @@ class Cluster:
 
     def _take(self, future: Any, batch: _Batch) -> None:
         if future.status == "finished":
-            self._take_reply(future.result(), batch)
+            try:
+                reply = future.result()
+            except (OSError, TimeoutError):  # the worker was lost before it handed the answers over
+                self._identity()
+                self._batches.back(batch.tasks)
+                return
+            self._take_reply(reply, batch)
             return
-        if future.status != "error":  # cancelled, or lost with the scheduler
-            raise self._gone()
+        if future.status != "error":  # lost, with a worker or with the scheduler
+            self._identity()
+            self._batches.back(batch.tasks)
+            return
         error = future.exception()
         if type(error).__name__ == "KilledWorker":
             self._take_killed(batch)
@@ -306,6 +312,19 @@ class Cluster:
         message = f"{name}: poisoned: the workers that did it were lost, one after the other: {', '.join(lost)}"
         hint = "it ends the process that works on it: look at the workers' logs, and report it with the model"
         self._work.arrived(tasks[0], Answer(error=PoisonedModelError(message, hint=hint)))
+
+    def _identity(self) -> Mapping[str, Any]:
+        """What the scheduler says of itself; one that is busy is asked again.
+
+        Raises:
+            RunnerError: It is gone.
+        """
+        for pause in _PAUSES:
+            with contextlib.suppress(Exception):
+                found: Mapping[str, Any] = self._client.sync(self._client.scheduler.identity)
+                return found
+            time.sleep(pause)
+        raise self._gone()
 
     def _gone(self) -> RunnerError:
         return RunnerError(

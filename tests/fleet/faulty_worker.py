@@ -1,7 +1,7 @@
 """Preloaded by workers of a campaign with faults: a model that ends the worker's process, and a disk that is full.
 
 A model whose name holds `poison` kills the worker that works on it. The first worker that finds the folder named by
-FULL_DISK, and takes it away, can write no file of more than a megabyte from then on.
+FULL_DISK, and takes it away, can write no file of more than a kilobyte from then on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from mnncompat.fleet import remote
 
-_MEGABYTE = 1 << 20
+_KILOBYTE = 1 << 10
 _answered = remote._answered
 
 
@@ -37,4 +37,4 @@ def dask_setup(worker: Any) -> None:
         Path(os.environ.get("FULL_DISK", "")).rmdir()
     except OSError:
         return
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MEGABYTE, _MEGABYTE))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_KILOBYTE, _KILOBYTE))

@@ -251,7 +251,8 @@ def diagnosed(result: ConvertResult, gate: GateOptions, kept: Path) -> Diagnosis
     file = kept / "model.mnn"
     is_whole = result.parity is not None and file.is_file() and (bool(result.bytes) or not is_lossy(converter))
     wanted = replace(wanted, drawing=drawing, where=there)
-    return replace(diagnose(model, file if is_whole else None, wanted, progress=note), file="")
+    found = diagnose(model, file if is_whole else None, wanted, progress=note)
+    return replace(found, file="", rewritten=result.fix is not None and result.fix.changed)
 
 
 def _outputs(models: list[Path], output: Path | None, *, dry_run: bool) -> list[Path | None]:

@@ -186,6 +186,7 @@ class Diagnosis:
         seconds: What it took.
         complete: False if it was interrupted: what was found until then.
         repro: Folder of the repro that was written; None if none was.
+        rewritten: Whether the model was rewritten before it was converted.
         every_layer: Whether reports for people show every layer, not only the telling ones.
     """
 
@@ -208,4 +209,5 @@ class Diagnosis:
     seconds: float = 0.0
     complete: bool = True
     repro: Path | None = None
+    rewritten: bool = False
     every_layer: bool = False

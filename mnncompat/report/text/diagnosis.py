@@ -31,7 +31,8 @@ _STYLES = {Role.CULPRIT: Style.BAD, Role.SUFFERS: Style.WARN, Role.ROUGH: Style.
 
 def write(page: Page, result: Diagnosis) -> None:
     """Write one diagnosis."""
-    against = f" against {printable(result.file)}" if result.file else ", converted as it is"
+    converted = ", converted after the rewrites" if result.rewritten else ", converted as it is"
+    against = f" against {printable(result.file)}" if result.file else converted
     against += f", {result.runner}" if result.runner != "MNN" else ""
     page.line(f"{model_name(result.source)}{against}", style=Style.BOLD)
     if not result.complete:

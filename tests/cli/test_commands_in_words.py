@@ -25,7 +25,7 @@ _COMMAND = re.compile(r"`mnncompat ([^`\n]+(?:\n[^`\n]+)?)`")
 _OPTION = re.compile(r"`(--[a-zA-Z][a-zA-Z0-9-]*)[^`]*`")
 _GAP = "\N{HORIZONTAL ELLIPSIS}"
 """Where a sentence gets a value when it is printed."""
-_OF_OTHERS = {"--saveExternalData", "--useOriginRNNImpl"}
+_OF_OTHERS = {"--compressionParamsFile", "--saveExternalData", "--useOriginRNNImpl"}
 """Options of MNN's converter."""
 
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 _MOST_LEFT = 3
 _MOST_FED = 6
-_ADDED = "with {0}, which only makes the outputs agree (tried in this run); `--no-{0}` forbids it"
+_ADDED = {
+    "exact-gelu": "GELU is computed with Erf: only so do the outputs agree (tried in this run); `--no-exact-gelu` "
+    "forbids it",
+}
 _FORMS = {
     RecurrentForm.OPS: "LSTM and GRU are MNN's own ops, not loops over a subgraph{}; `--recurrent loops` writes those",
     RecurrentForm.LOOPS: "LSTM and GRU are loops over a subgraph{}; `--recurrent ops` writes them as MNN's own ops",
@@ -147,7 +150,7 @@ def _conversion(page: Page, result: ConvertResult) -> None:
     if result.kept_quantized is not None:
         page.line(_kept(result.kept_quantized), lead=" " * 11)
     if result.added_rewrite:
-        page.line(_ADDED.format(printable(result.added_rewrite)), lead=" " * 11)
+        page.line(_ADDED[result.added_rewrite], lead=" " * 11)
     if result.recurrent is not None:
         why = f" ({result.recurrent_reason})" if result.recurrent_reason else ""
         page.line(_FORMS[result.recurrent].format(why), lead=" " * 11)

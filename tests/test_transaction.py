@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import models
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
@@ -25,6 +26,12 @@ from mnncompat.results.diagnostics import Applicability
 from mnncompat.rewrites.core.base import Match, Refusal, Rewrite
 from mnncompat.rewrites.index import all_rewrites
 from mnncompat.support.target import Target
+
+
+@pytest.fixture(autouse=True)
+def same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever tests ran before."""
+    monkeypatch.setattr(models, "RNG", np.random.default_rng(7))
 
 
 class PlantedRewrite(Rewrite):

@@ -1,7 +1,7 @@
 """Tasks on the workers of a Dask scheduler.
 
 What a worker loses is done again by another one. The scheduler knows on which workers a batch began: if its worker was
-lost, its tasks are handed out one by one, and a task that is alone and loses its second worker is poisoned. A worker
+lost, its tasks are handed out one by one, and a task that is alone and loses its third worker is poisoned. A worker
 that says that it cannot do tasks (no environment, no space) gets no more of them.
 """
 
@@ -302,8 +302,8 @@ class Cluster:
         self._take_lost(batch.tasks, lost)
 
     def _take_lost(self, tasks: tuple[int, ...], lost: tuple[str, ...]) -> None:
-        """Hand tasks out again whose workers were lost, one by one, but for one that was alone, twice."""
-        if len(tasks) > 1 or len(lost) < remote.MOST_ATTEMPTS:
+        """Hand tasks out again whose workers were lost, one by one, but for one that was alone three times."""
+        if len(tasks) > 1 or len(lost) < remote.MOST_LOST:
             if lost:
                 self._say(f"worker {lost[-1]} was lost; what it did is done again")
             self._batches.back(tasks, alone=bool(lost))

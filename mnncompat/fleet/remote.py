@@ -14,8 +14,10 @@ from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.served import End, Request, Served, Trouble, trouble_of
 from mnncompat.fleet.tasks import tool_identity
 
+MOST_LOST = 3
+"""Workers that a task by itself may lose: two may be lost for reasons of their own."""
 MOST_ATTEMPTS = 2
-"""A task that ended so many workers is not given to another one."""
+"""Processes that do a task on a worker: one that ended so many is not given to another one."""
 
 
 class Payload(NamedTuple):
@@ -79,7 +81,7 @@ def perform(payload: Payload) -> Reply:
     worker = get_worker()
     request: Request = pickle.loads(payload.request)  # noqa: S301 - who can send it can run anything here: SECURITY.md
     lost = _begin(worker, payload.campaign, payload.name)
-    if len(lost) >= (MOST_ATTEMPTS if len(request.models) == 1 else 1):
+    if len(lost) >= (MOST_LOST if len(request.models) == 1 else 1):
         return Reply({}, lost=lost, worker=worker.address)
     if payload.tool != tool_identity():
         hint = "install the same mnncompat there, with the same rules"

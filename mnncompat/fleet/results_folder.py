@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     Attributes:
         key: Of its task.
         task: As `Task.told` has it.
-        outcome: `done`, `error` (the model is to blame) or `poisoned` (the work with it ended its worker, twice).
+        outcome: `done`, `error` (the model is to blame) or `poisoned` (it ended its workers).
         answer: Result or error.
         seconds: How long it took; None if that is not known.
         written: When it was written, in nanoseconds.

@@ -89,7 +89,7 @@ def test_pip_that_finds_nothing_is_an_error(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(RunnerError, match=r"pip cannot install MNN 3\.4\.1 for this Python: ERROR: "):
         release_folder("3.4.1")
-    assert not any((tmp_path / "mnncompat" / "releases").iterdir())
+    assert not [each for each in (tmp_path / "mnncompat" / "releases").iterdir() if each.suffix != ".lock"]
 
 
 def test_the_installed_release_needs_no_folder() -> None:

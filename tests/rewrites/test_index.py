@@ -135,9 +135,9 @@ def test_what_check_would_not_find_is_refused_with_what_to_do(
 
 
 def test_check_imports_what_searches_and_nothing_else() -> None:
-    assert {each.name for each in searching_rewrites(with_hazard=False)} == {"fully-connected-to-convolution"}
-    assert {each.name for each in searching_rewrites(with_hazard=True)} == {
-        "fully-connected-to-convolution",
+    always = {"fully-connected-to-convolution", "layers-combined"}
+    assert {each.name for each in searching_rewrites(with_hazard=False)} == always
+    assert {each.name for each in searching_rewrites(with_hazard=True)} == always | {
         "fold-constants",
         "noise-as-input",
     }

@@ -71,7 +71,7 @@ def test_check_finds_what_is_combined_and_the_weights_that_go(*, shared: bool) -
         model.graph.node.append(helper.make_node("MatMul", ["x", "w0"], ["z"]))
         model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 6]))
     onnx.checker.check_model(model)
-    found = [each.message for each in check(model).diagnostics if each.code == "MNN999"]
+    found = [each.message for each in check(model).diagnostics if each.code == "MNN904"]
     told = "Gemm and MatMul 8 -> 6 -> 3 can be one layer 8 -> 3, 42 weights fewer"
     assert found == ([] if shared else [told])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import GraphProto, ModelProto, helper
 
+from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.validation import all_graphs
 from mnncompat.inference.model_view import view_model
@@ -59,11 +60,11 @@ class FaultyModel:
         evaluated: bool = False,
         planted: bool = True,
     ) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="mnncompat-power-")
+        self._scratch = contextlib.ExitStack()
         self._noise = dict(noise or {})
         self._is_evaluated = evaluated
         try:
-            spare = Path(self._temporary.name)
+            spare = self._scratch.enter_context(ScratchFolder())
             shell, weights = shell_of(model, folder or spare, spare)
             self.unplanted = inlined(shell)
             self.operators: tuple[Operator, ...] = operators_with_weights(self.unplanted) if planted else ()
@@ -72,7 +73,7 @@ class FaultyModel:
             self.saturating = saturating_outputs(self.unplanted)
             self._runner = OnnxRunner(self._planted(), folder=weights)
         except BaseException:
-            self._temporary.cleanup()
+            self._scratch.close()
             raise
 
     def _planted(self) -> ModelProto:
@@ -105,7 +106,7 @@ class FaultyModel:
     def close(self) -> None:
         """Free the memory and the folder."""
         self._runner.release()
-        self._temporary.cleanup()
+        self._scratch.close()
 
 
 def inlined(model: ModelProto) -> ModelProto:

@@ -44,13 +44,13 @@ class FullyConnectedToConvolution(Rewrite):
 
     | head | flat | spatial, H x W above 1x1 |
     |---|---|---|
-    | a normalisation behind a layer | 1.11 | 0.93 |
-    | the same, more than two million weights, one thread | 0.96 | 0.71 |
-    | no normalisation | 1.00 | 0.72 |
+    | a normalisation behind a layer | 1.21 | 0.66 |
+    | the same, more than two million weights | 1.00 | 0.43 |
+    | no normalisation | 1.00 | 0.62 |
 
     Behind a layer MNN leaves a normalisation as an operator of its own, between changes of layout; behind a Conv it
-    becomes part of the weights. Above 1x1 the spatial form was slower than the flat one on all heads but one. Other
-    processors and backends were not measured: `mnncompat convert --time` measures a model on this machine.
+    becomes part of the weights. Above 1x1 the spatial form was slower than the flat one on every head. Other processors
+    and backends were not measured: `mnncompat convert --time` measures a model on this machine.
 
     **Before and after** (the tutorial's head, for 0.2.0.4 and for 3.6.1)::
 

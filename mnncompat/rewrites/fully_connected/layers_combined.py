@@ -62,7 +62,7 @@ class LayersCombined(Rewrite):
     **Source.** https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
 
-    code = "MNN999"
+    code = "MNN904"
     name = "layers-combined"
     summary = "two fully connected layers with nothing between them run faster as one"
     category = Category.PERFORMANCE

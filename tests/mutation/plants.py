@@ -118,7 +118,8 @@ def _replace(model: ModelProto, node: NodeProto, place: int, array: Array) -> bo
     name = f"{node.input[place]}/planted"
     before = _weight(model, node.input[place], "fiu")
     assert before is not None
-    model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array, before.dtype), name))
+    planted = np.ascontiguousarray(array, before.dtype).reshape(before.shape)  # a scalar stays one
+    model.graph.initializer.append(numpy_helper.from_array(planted, name))
     node.input[place] = name
     return not np.array_equal(before, array)
 

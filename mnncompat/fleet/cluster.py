@@ -27,6 +27,8 @@ _CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.5
 _TELLING_SECONDS = 3.0
 """Without a worker until that is told: a nanny starts a lost one anew."""
+_FETCH_SECONDS = 10
+"""For the answers of a batch: if they are lost with their worker, they may never come from there."""
 _PAUSES = (0.5, 2.0, 5.0)
 """Between questions to a scheduler that does not answer."""
 _PATIENCE_SECONDS = 60.0
@@ -266,9 +268,10 @@ class Cluster:
     def _take(self, future: Any, batch: _Batch) -> None:
         if future.status == "finished":
             try:
-                reply = future.result()
+                reply = future.result(timeout=_FETCH_SECONDS)
             except (OSError, TimeoutError):  # the worker was lost before it handed the answers over
                 self._identity()
+                self._client.cancel([future], force=True)
                 self._batches.back(batch.tasks)
                 return
             self._take_reply(reply, batch)

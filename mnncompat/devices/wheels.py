@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
-from mnncompat.errors import RunnerError
+from mnncompat.devices.pip import run_pip
 
 _GLIBC = (39, 36, 35, 34, 31, 28, 27, 24, 17)
 _PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in _GLIBC), "manylinux2014_aarch64")
@@ -45,27 +43,14 @@ def fetch(release: str, python: str, place: Path, *, glibc: int = 0) -> None:
 
 def _download(release: str, python: str, place: Path, glibc: int) -> None:
     platforms = [each for each in _PLATFORMS if not glibc or _glibc_of(each) <= glibc]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += [word for each in platforms for word in ("--platform", each)]
-    command += ["--python-version", python, "--implementation", "cp", "--dest", str(place), f"MNN=={release}", "numpy"]
-    try:
-        found = subprocess.run(  # noqa: S603 - pip of this environment
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RunnerError(f"pip did not end in {_SECONDS} s", hint="is the network reachable? run it again") from error
-    if found.returncode:
-        lines = found.stderr.decode(errors="replace").strip().splitlines()
-        if any("No module named pip" in line for line in lines):
-            raise RunnerError(
-                "pip is not installed in the environment of mnncompat",
-                hint=f"install it: {Path(sys.executable).name} -m ensurepip, or `uv pip install pip`",
-            )
-        told = next((line.strip()[:300] for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
-        raise RunnerError(
-            f"pip finds no wheels of MNN {release} and numpy for arm64 and Python {python}: {told}",
-            hint="`pip index versions MNN` lists the releases; those since 3.0.0 have wheels for arm64",
-        )
+    options = [word for each in platforms for word in ("--platform", each)]
+    options += ["--python-version", python, "--implementation", "cp", "--dest", str(place), f"MNN=={release}", "numpy"]
+    run_pip(
+        ["download", *options],
+        seconds=_SECONDS,
+        failed=f"pip finds no wheels of MNN {release} and numpy for arm64 and Python {python}",
+        hint="`pip index versions MNN` lists the releases; those since 3.0.0 have wheels for arm64",
+    )
 
 
 def _glibc_of(platform: str) -> int:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mnncompat.errors import OutputError, RunnerError
+from mnncompat.devices.pip import run_pip
+from mnncompat.errors import OutputError
 from mnncompat.files.user_cache import cache_folder
 from mnncompat.support.releases import installed_version
 
@@ -91,25 +92,11 @@ def environment_with(folder: Path | None) -> dict[str, str]:
 
 
 def _install(release: str, place: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--no-compile", "--target", str(place), f"MNN=={release}"]
-    try:
-        done = subprocess.run(  # noqa: S603 - pip of this environment
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RunnerError(f"pip did not end in {_SECONDS} s", hint="is the network reachable? run it again") from error
-    if not done.returncode:
-        return
-    lines = done.stderr.decode(errors="replace").strip().splitlines()
-    if any("No module named pip" in line for line in lines):
-        raise RunnerError(
-            "pip is not installed in the environment of mnncompat",
-            hint=f"install it: {Path(sys.executable).name} -m ensurepip, or `uv pip install pip`",
-        )
-    told = next((line.strip()[:300] for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
-    raise RunnerError(
-        f"pip cannot install MNN {release} for this Python: {told}", hint="`pip index versions MNN` lists the releases"
+    run_pip(
+        ["install", "--no-compile", "--target", str(place), f"MNN=={release}"],
+        seconds=_SECONDS,
+        failed=f"pip cannot install MNN {release} for this Python",
+        hint="`pip index versions MNN` lists the releases",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mnncompat.cli import skeletons
+from mnncompat.cli.bounded import bounded
 from mnncompat.cli.console import emit
 from mnncompat.errors import UsageError
 
@@ -17,6 +18,7 @@ dev = typer.Typer(
 
 
 @dev.command("next-code")
+@bounded
 def next_code(
     kind: Annotated[str, typer.Argument(metavar="[row|rewrite]", help="What the code is for.")] = "row",
     *,
@@ -30,6 +32,7 @@ def next_code(
 
 
 @dev.command("compile-rules")
+@bounded
 def compile_rules() -> None:
     """Write rules/compiled.jsonl: the rows as `check` reads them, ten times as fast as from TOML."""
     from mnncompat.support import compiled_rules, rule_files
@@ -40,6 +43,7 @@ def compile_rules() -> None:
 
 
 @dev.command("new-row")
+@bounded
 def new_row(
     op: Annotated[str, typer.Argument(metavar="OP", help="The operator, as ONNX spells it.", show_default=False)],
 ) -> None:
@@ -61,6 +65,7 @@ What is still missing:
 
 
 @dev.command("new-case")
+@bounded
 def new_case(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `diagnose --repro` wrote.", show_default=False)],
     *,
@@ -80,6 +85,7 @@ What is still missing:
 
 
 @dev.command("new-rewrite")
+@bounded
 def new_rewrite(
     name: Annotated[str, typer.Argument(metavar="NAME", help="In lower case, with hyphens.", show_default=False)],
     *,

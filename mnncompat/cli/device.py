@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnncompat.cli import Ended
+from mnncompat.cli.bounded import bounded
 from mnncompat.cli.console import emit, note
 from mnncompat.errors import UsageError
 
@@ -34,6 +35,7 @@ _Mirror = Annotated[
 
 
 @device.command("setup")
+@bounded
 def setup(name: _Emulated = _NAME, *, mnn: _Release = None, mirror: _Mirror = None) -> None:
     """Set up the emulation of arm64 in the user's cache, and test it.
 
@@ -55,6 +57,7 @@ def setup(name: _Emulated = _NAME, *, mnn: _Release = None, mirror: _Mirror = No
 
 
 @device.command("list")
+@bounded
 def list_devices() -> None:
     """List the devices: what is set up, and what the project declares."""
     from mnncompat.cli.device_options import declared_devices
@@ -72,6 +75,7 @@ def list_devices() -> None:
 
 
 @device.command("test")
+@bounded
 def run_test(name: _Name = _NAME, *, mnn: _Release = None) -> None:
     """Run the smallest model on a device in every precision. Exit status 1 if it is not right."""
     from mnncompat.cli.device_options import parse_device
@@ -81,6 +85,7 @@ def run_test(name: _Name = _NAME, *, mnn: _Release = None) -> None:
 
 
 @device.command("remove")
+@bounded
 def remove(name: _Emulated = _NAME, *, mnn: _Release = None) -> None:
     """Remove the emulation of arm64, or with --mnn one release from it."""
     from mnncompat.devices import setup as work

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnncompat.cli import Ended
+from mnncompat.cli import EXIT_ERROR, Ended
+from mnncompat.cli.bounded import bounded
 from mnncompat.cli.console import emit, note, use_color
+from mnncompat.cli.printing import say, say_error
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ fleet = typer.Typer(help="Campaigns over many models: what --results DIR has kep
 
 _FORMATS = ("text", "json", "html")
 _MOST_ROWS = 40
+_MOST_DAMAGED = 10
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that --results named.")]
 _Since = Annotated[
     Path | None, typer.Option("--since", metavar="DIR", help="The folder of another campaign: tell what has changed.")
@@ -38,12 +41,14 @@ def _fleet() -> None:
 
 
 @fleet.command("report")
+@bounded
 def report(
     folder: _Folder, *, since: _Since = None, output_format: _Format = "text", output_file: _File = None
 ) -> None:
     """The table over models, what stands in their way most often, and what has changed since another campaign.
 
-    Exit status 1 if a model that was good in the campaign of --since is not any more.
+    Exit status 1 if a model that was good in the campaign of --since is not any more; 2 if a file is damaged, which is
+    named, and left out.
     """
     if output_format not in _FORMATS:
         raise UsageError(f"unknown output format: {output_format}", hint=f"there are: {', '.join(_FORMATS)}")
@@ -54,10 +59,23 @@ def report(
         from mnncompat.graph.atomic_files import require_writable
 
         require_writable(output_file)
-    found = summarised(entries(folder), None if since is None else entries(since))
+    now, damaged = entries(folder)
+    before, damaged_before = (None, []) if since is None else entries(since)
+    found = summarised(now, before)
     _write(_rendered(found, folder, output_format, to_file=output_file is not None), output_format, output_file)
+    _tell([*damaged, *damaged_before])
     if any(each.worse for each in found.changes or ()):
         raise Ended(1)
+
+
+def _tell(damaged: Sequence[UsageError]) -> None:
+    """Name files that could not be read, and end with status 2 if there are any; the others were reported."""
+    for each in damaged[:_MOST_DAMAGED]:
+        say_error(each.message, each.hint)
+    if len(damaged) > _MOST_DAMAGED:
+        say(f"and {len(damaged) - _MOST_DAMAGED} more damaged files")
+    if damaged:
+        raise Ended(EXIT_ERROR)
 
 
 def _rendered(found: Summary, folder: Path, output_format: str, *, to_file: bool) -> str:

@@ -6,8 +6,8 @@ Fields keep their names and order. What JSON does not have is an object with one
     {"$enum": ["outcomes.Verdict", "converted"]}           a member of an enumeration there
     {"$path": "a/b.onnx"}  {"$float": "inf"}  {"$list": []}  {"$set": []}  {"$map": [[key, value], ...]}
 
-A JSON list is a tuple. Nothing but these classes is made when a file is read, whatever it says: a folder of results may
-come from somebody else.
+A JSON list is a tuple. Nothing but these classes is made when a file is read, with fields of the types that they
+declare, whatever it says: a folder of results may come from somebody else.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path, PurePath
 from typing import Any, cast
 
 from mnncompat.errors import UsageError
+from mnncompat.fleet.field_types import require_types
 
 _HOMES = {"mnncompat.results.": "", "mnncompat.report.subject": "subject"}
 """Where the classes are: start of the module's name, and what stands for it."""
@@ -89,7 +90,7 @@ def decoded(value: Any) -> Any:
         return {key: decoded(each) for key, each in value.items()}
     try:
         return _made(value) if kind == "$" else _READERS[kind](value[kind])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
             f"a result says something that this version does not know: {error}",
             hint="read it with the version that wrote it, or give another folder",
@@ -102,6 +103,7 @@ def _made(value: Mapping[str, Any]) -> Any:
     unknown = given.keys() - set(_fields(kind))
     if unknown:
         raise ValueError(f"{value['$']} has no {', '.join(sorted(unknown))}")
+    require_types(kind, given)
     return kind(**given)
 
 

@@ -9,20 +9,36 @@ A file is complete or absent. What a task gave is written when it comes, not in 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from mnncompat import errors
 from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedModelError, UsageError
+from mnncompat.files.reachable import is_file, is_folder
 from mnncompat.fleet.codec import decoded, encoded
 from mnncompat.fleet.measured_times import put_back, taken_out
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.tasks import SCHEMA, Task
+from mnncompat.report.subject import Subject, Verified
+from mnncompat.results.diagnosis import Diagnosis
+from mnncompat.results.diagnostics import CheckResult
+from mnncompat.results.outcomes import ConvertResult, FixResult
 
 _RESULTS, _TIMES = "results", "times.jsonl"
 DONE, ERROR, POISONED = "done", "error", "poisoned"
+_KINDS = {
+    "check": CheckResult,
+    "fix": FixResult,
+    "convert": ConvertResult,
+    "ci": ConvertResult,
+    "verify": Verified,
+    "diagnose": Diagnosis,
+}
+"""Command -> what it gives."""
 
 
 class Entry(NamedTuple):
@@ -121,17 +137,24 @@ class ResultsFolder:
         return self.path / _RESULTS / key[:2] / f"{key}.json"
 
 
-def entries(path: Path) -> Iterator[Entry]:
-    """Everything that a folder of results holds, in the order of the models' names.
+def entries(path: Path) -> tuple[list[Entry], list[UsageError]]:
+    """Everything that a folder of results holds, in the order of the models' names, and what is damaged of it.
 
     Raises:
-        UsageError: It is no such folder, or a file is damaged.
+        UsageError: It is no such folder.
     """
-    if not (path / _RESULTS).is_dir():
+    if not is_folder(path / _RESULTS):
         raise UsageError(f"{path}: no results of mnncompat", hint="give the folder that --results DIR named")
     times = _times(path / _TIMES)
-    files = sorted((path / _RESULTS).glob("??/*.json"))
-    yield from sorted((entry for file in files if (entry := _read(file, times)) is not None), key=_order)
+    found, damaged = [], []
+    for file in sorted((path / _RESULTS).glob("??/*.json")):
+        try:
+            entry = _read(file, times)
+        except UsageError as error:
+            damaged.append(error)
+        else:
+            found += [entry] if entry is not None else []
+    return sorted(found, key=_order), damaged
 
 
 def _order(entry: Entry) -> tuple[str, ...]:
@@ -142,12 +165,24 @@ def _times(file: Path) -> dict[str, dict[str, Any]]:
     """Times by key; the last line may be incomplete, if a machine was switched off."""
     found: dict[str, dict[str, Any]] = {}
     with contextlib.suppress(OSError):
-        for line in file.read_text(errors="replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+        for line in _contents(file).decode(errors="replace").splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 read = json.loads(line)
-                measured = read.get("measured", {})
-                found[str(read["key"])] = {"seconds": float(read["seconds"]), "measured": dict(measured)}
+                measured = {name: each for name, each in read.get("measured", {}).items() if isinstance(each, dict)}
+                seconds = float(read["seconds"])
+                found[str(read["key"])] = {"seconds": seconds if isfinite(seconds) else None, "measured": measured}
     return found
+
+
+def _contents(file: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device, which may never end.
+    """
+    if file.exists() and not is_file(file):
+        raise OSError(errno.EINVAL, "no regular file", str(file))
+    return file.read_bytes()
 
 
 def _told(answer: Answer) -> dict[str, Any]:
@@ -166,23 +201,39 @@ def _read(file: Path, times: Mapping[str, dict[str, Any]]) -> Entry | None:
         UsageError: It is damaged.
     """
     try:
-        read = json.loads(file.read_bytes())
+        read = json.loads(_contents(file))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(file, error) from error
     try:
-        told = read.get("error")
-        raised = None if told is None else _error(told)
-        time = times.get(str(read["key"]), {})
-        put_back(read.get("result"), time.get("measured", {}))
+        task, time = _task(read["task"]), times.get(str(read["key"]), {})
         seconds = time.get("seconds")
-        answer = Answer(result=decoded(read.get("result")), error=raised, seconds=seconds or 0.0)
-        return Entry(
-            str(read["key"]), _task(read["task"]), str(read["outcome"]), answer, seconds, file.stat().st_mtime_ns
-        )
-    except (AttributeError, KeyError, TypeError) as error:
+        answer = _answer(task, read, time.get("measured", {}))._replace(seconds=seconds or 0.0)
+        return Entry(str(read["key"]), task, str(read["outcome"]), answer, seconds, file.stat().st_mtime_ns)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError, UsageError) as error:
         raise _damaged(file, error) from error
+
+
+def _answer(task: dict[str, Any], read: dict[str, Any], times: Mapping[str, Any]) -> Answer:
+    """Result or error of a task.
+
+    Raises:
+        UsageError: It is no result.
+        TypeError: It is none of that command.
+    """
+    if read.get("error") is not None:
+        return Answer(error=_error(read["error"]))
+    document = read.get("result")
+    put_back(document, times)
+    try:
+        result = decoded(document)
+    except UsageError:
+        taken_out(document)  # it may be the times that are damaged
+        result = decoded(document)
+    if not isinstance(result, _KINDS.get(task["command"], get_args(Subject))):
+        raise TypeError(f"it holds no result of `{task['command']}`")
+    return Answer(result=result)
 
 
 def _error(told: dict[str, Any]) -> MnncompatError:

@@ -8,17 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mnncompat.cli import main
-from mnncompat.cli.commands import COMMANDS
+from mnncompat.cli.app import application
 
 RUN = [sys.executable, "-m", "mnncompat"]
 
@@ -183,13 +182,29 @@ def told():
 """
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_both_limits(command: str) -> None:
-    function = getattr(import_module(f"mnncompat.cli.{command}"), command)
-    assert {"timeout", "memory_limit"} <= set(signature(function).parameters)
+@pytest.mark.parametrize("words", [[], ["dev"]])
+def test_every_command_has_both_limits(words: list[str]) -> None:
+    """Those of groups too, as `fleet report`."""
+
+    def commands(found: Any) -> list[Any]:
+        return [each for group in found.commands.values() for each in commands(group)] if _is_group(found) else [found]
+
+    told = {
+        each.name: {option.name for option in each.params}
+        for each in commands(typer.main.get_command(application(words)))
+    }
+    assert len(told) > 3
+    assert [name for name, options in told.items() if not {"timeout", "memory_limit"} <= options] == []
 
 
-@pytest.mark.parametrize("command", [["ops", "Relu"], ["rule", "MNN801"], ["score", "--op", "Relu"]])
+def _is_group(command: Any) -> bool:
+    return hasattr(command, "commands")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ops", "Relu"], ["rule", "MNN801"], ["score", "--op", "Relu"], ["device", "list"], ["dev", "next-code"]],
+)
 def test_commands_without_models_end_at_their_limit(command: list[str]) -> None:
     words = [*RUN, *command, "--timeout", "0.01"]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)

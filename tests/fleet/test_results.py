@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def test_nothing_else_is_made(hostile: Any) -> None:
 def test_what_says_nothing_about_the_model_is_not_kept(error: Exception, kept: str | None, tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path / "results")
     assert folder.keep(TASK, Answer(error=error)) is (kept is not None)
-    found = list(entries(tmp_path / "results"))
+    found = entries(tmp_path / "results")[0]
     assert [each.outcome for each in found] == ([] if kept is None else [kept])
     if kept is not None:
         again = folder.find(TASK)
@@ -94,16 +95,19 @@ def test_what_says_nothing_about_the_model_is_not_kept(error: Exception, kept: s
         assert (type(again.error), str(again.error)) == (type(error), error.message)
 
 
-@pytest.mark.parametrize("result", [handmade.CONVERTED, handmade.NOT_EQUAL, handmade.FIXED])
-def test_files_follow_the_schema(result: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [("convert", handmade.CONVERTED), ("convert", handmade.NOT_EQUAL), ("fix", handmade.FIXED)],
+)
+def test_files_follow_the_schema(command: str, result: object, tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path / "kept")
-    folder.keep(TASK, Answer(result=result, seconds=98765.5, worker="w"))
+    folder.keep(TASK._replace(command=command), Answer(result=result, seconds=98765.5, worker="w"))
     folder.keep(TASK._replace(path="c"), Answer(error=ModelError("bad", hint="mend it")))
     for file in (tmp_path / "kept" / "results").rglob("*.json"):
         jsonschema.validate(json.loads(file.read_text()), SCHEMA)
         assert file.stem == json.loads(file.read_text())["key"]
         assert "98765" not in file.read_text()
-    assert {each.seconds for each in entries(tmp_path / "kept")} == {98765.5, 0.0}
+    assert {each.seconds for each in entries(tmp_path / "kept")[0]} == {98765.5, 0.0}
 
 
 def test_a_key_says_all_that_matters() -> None:
@@ -126,12 +130,60 @@ def test_a_damaged_file_is_named_and_done_again(text: str, tmp_path: Path, capsy
     assert str(file) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("verdict", "converted"), ("failure", [1]), ("source", None), ("failure", "all"), ("ops", {"Relu": "x"})],
+)
+def test_a_field_of_another_type_is_damage(
+    field: str, value: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are reported all the same."""
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.CONVERTED))
+    (file,) = (tmp_path / "results").rglob("*.json")
+    document = json.loads(file.read_text())
+    document["result"][field] = value
+    file.write_text(json.dumps(document))
+    folder.keep(TASK._replace(path="other.onnx"), Answer(result=handmade.CONVERTED))
+    assert folder.find(TASK) is None
+    assert main(["fleet", "report", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert f"{file} is damaged" in said.err
+    assert f"ConvertResult.{field} is no " in said.err
+    assert "other.onnx" in said.out
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"key": 3}\n7\n{"key": "a", "seconds": "x"}\n{"key": "b", "seconds": 1e999}']
+)
+def test_damaged_times_are_left_out(text: str, tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.CONVERTED, seconds=2.0))
+    times = tmp_path / "times.jsonl"
+    times.write_text(text)
+    assert [each.seconds for each in entries(tmp_path)[0]] == [None]
+    times.write_text(json.dumps({"key": TASK.key, "seconds": 1.0, "measured": {"0": {"latency": "fast"}}}))
+    assert [each.seconds for each in entries(tmp_path)[0]] == [1.0]
+
+
+def test_a_pipe_in_place_of_results_is_not_waited_for(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    folder.keep(TASK, Answer(result=handmade.CONVERTED))
+    (file,) = (tmp_path / "results").rglob("*.json")
+    for each in (file, tmp_path / "times.jsonl"):
+        each.unlink()
+        os.mkfifo(each)
+    found, damaged = entries(tmp_path)
+    assert not found
+    assert [str(each) for each in damaged] == [f"{file} is damaged: [Errno 22] no regular file: {str(file)!r}"]
+
+
 def test_times_with_a_line_that_was_cut_short(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
     folder.keep(TASK, Answer(result=handmade.CONVERTED, seconds=2.0))
     with (tmp_path / "times.jsonl").open("a") as file:
         file.write('{"key": "ab", "sec')
-    assert [each.seconds for each in entries(tmp_path)] == [2.0]
+    assert [each.seconds for each in entries(tmp_path)[0]] == [2.0]
 
 
 def test_a_summary_and_what_has_changed(tmp_path: Path) -> None:
@@ -144,7 +196,7 @@ def test_a_summary_and_what_has_changed(tmp_path: Path) -> None:
         before.keep(TASK._replace(path=name), Answer(result=was))
         now.keep(TASK._replace(path=name, release="3.7.0"), Answer(result=becomes))
     now.keep(TASK._replace(path="d.onnx", release="3.7.0"), Answer(error=ModelError("d.onnx: cut short", hint="h")))
-    found = summarised(entries(tmp_path / "now"), entries(tmp_path / "before"))
+    found = summarised(entries(tmp_path / "now")[0], entries(tmp_path / "before")[0])
     assert [row.model for row in found.rows] == ["a.onnx", "b.onnx", "c.onnx", "d.onnx"]
     assert found.verdicts == {"converted": 2, "not-equal": 1, "not worked on": 1}
     assert found.changes is not None
@@ -161,7 +213,7 @@ def test_only_the_newest_result_of_a_model_counts(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path)
     folder.keep(TASK, Answer(result=handmade.NOT_EQUAL))
     folder.keep(TASK._replace(digest="1" * 64), Answer(result=handmade.CONVERTED))
-    found = summarised(entries(tmp_path))
+    found = summarised(entries(tmp_path)[0])
     assert ([row.verdict for row in found.rows], found.older) == (["converted"], 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +22,12 @@ from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mnncompat.devices.device import Where
     from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
     from mnncompat.diagnosing.draws import Drawing
+    from mnncompat.diagnosing.lanes import Lanes
     from mnncompat.mnn import ConvertOptions
     from mnncompat.parity import Tolerance
     from mnncompat.results.diagnosis import Diagnosis
@@ -96,13 +98,28 @@ def diagnose(  # noqa: PLR0913 - options
         finish(_replayed(replay, *limits, where), reporting)
         return
     files = _files(model, file, {"--repro": repro, "--svg": svg})
-    converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
-    wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
-    inputs = data.read()
-    wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs), where=where)
-    begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
-    one = partial(_one, files=files, wanted=wanted, shape=shape, every=every, untried=device.untried)
-    _finish_all(*each_pair(files, one, fleet, reporting), reporting, svg)
+    with _begun(files, fleet, where) as lanes:
+        converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
+        wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
+        inputs = data.read()
+        wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs), where=where)
+        begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
+        one = partial(_one, files=files, wanted=wanted, shape=shape, every=every, untried=device.untried, lanes=lanes)
+        found = each_pair(files, one, fleet, reporting)
+    _finish_all(*found, reporting, svg)
+
+
+@contextmanager
+def _begun(files: Mapping[Path, Path | None], fleet: FleetOptions, where: Where | None) -> Iterator[Lanes | None]:
+    """MNN's processes, which import it while this one imports what it needs; None if they are not for one model."""
+    if len(files) > 1 or where is not None or not fleet.is_alone(tuple(files)):
+        yield None
+        return
+    from mnncompat.diagnosing.lanes import MOST_SIDE_BY_SIDE, Lanes
+
+    (model,) = files
+    with Lanes(side_by_side=model.stat().st_size < MOST_SIDE_BY_SIDE) as lanes:
+        yield lanes
 
 
 def _one(
@@ -113,9 +130,10 @@ def _one(
     shape: list[str] | None,
     every: bool,
     untried: str,
+    lanes: Lanes | None,
 ) -> Diagnosis:
     """The diagnosis of one model."""
-    found = replace(_found(path, files[path], wanted, shape), every_layer=every)
+    found = replace(_found(path, files[path], wanted, shape, lanes), every_layer=every)
     return replace(found, notes=(*found.notes, *filter(None, [untried])))
 
 
@@ -195,7 +213,9 @@ def require_files(model: Path | None, file: Path | None) -> None:
         raise UsageError(f"{file}: no such file", hint="make it with `mnncompat convert`, or leave it out")
 
 
-def _found(model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape: list[str] | None) -> Diagnosis:
+def _found(
+    model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape: list[str] | None, lanes: Lanes | None
+) -> Diagnosis:
     from mnncompat.diagnosing.diagnose import diagnose as find
     from mnncompat.graph.model_file import load
 
@@ -204,7 +224,8 @@ def _found(model: Path | None, file: Path | None, wanted: DiagnoseOptions, shape
     drawing: Drawing = replace(wanted.drawing, shapes=options.parse_shapes(shape, loaded))
     saved = data_folder(loaded.name)
     made = None if saved is None or file is not None else saved.with_name("model.mnn")
-    found = find(loaded, file, replace(wanted, drawing=drawing, kept=made), progress=note)
+    wanted = replace(wanted, drawing=drawing, kept=made)
+    found = find(loaded, file, wanted, progress=note, lanes=lanes, stays=False)
     keep_graphs(loaded.name, loaded, file=file or made)
     return found
 

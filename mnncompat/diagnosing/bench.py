@@ -78,7 +78,8 @@ class Bench:
         tolerance: Of outputs.
         where: A device that runs what is converted here; None for this machine.
         side_by_side: Whether several models may be run at a time, which takes as much more memory.
-        lanes: Processes on this machine that are there already, and stay: one at a time is asked.
+        lanes: Processes on this machine that are there already.
+        stays: Whether these are not ended here: one at a time is asked then.
 
     Attributes:
         pool: Threads in which requests may be made while others are; None if there is to be only one at a time.
@@ -97,8 +98,9 @@ class Bench:
         where: Where | None = None,
         side_by_side: bool = True,
         lanes: Lanes | None = None,
+        stays: bool = True,
     ) -> None:
-        self._stays = where is None and lanes is not None
+        self._stays = where is None and lanes is not None and stays
         self._folder = folder
         self.where = where
         self.limits = Limits(seconds=min(limits.seconds, _SECONDS), memory_bytes=limits.memory_bytes)

@@ -18,16 +18,15 @@ from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misre
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
-from mnncompat.diagnosing.golden import GoldenValues, are_same, golden_values
 from mnncompat.diagnosing.inspection import Inspection
-from mnncompat.diagnosing.lanes import Lanes
+from mnncompat.diagnosing.lanes import MOST_SIDE_BY_SIDE, Lanes
 from mnncompat.diagnosing.layer_table import layers
 from mnncompat.diagnosing.minimize import minimized
+from mnncompat.diagnosing.originals import Original
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
 from mnncompat.diagnosing.whole_model import converted, whole_attempts
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
-from mnncompat.graph.external_data import follow_links
 from mnncompat.graph.file_copies import copy_file
 from mnncompat.graph.model_file import Model, from_proto, serialised_bytes
 from mnncompat.inference.model_view import view_model
@@ -35,17 +34,14 @@ from mnncompat.mnn import ConvertOptions
 from mnncompat.parity import real_data
 from mnncompat.parity.signature import output_names
 from mnncompat.probe.on_device import tolerance_there
-from mnncompat.report.measures import counted
 from mnncompat.results.diagnosis import Attempt, Diagnosis, DiagnosisVerdict
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from mnncompat.diagnosing.golden import GoldenValues
     from mnncompat.graph.view import GraphView
-
-_WORTH, _SEVERAL = 500_000, 200_000_000
-"""Bytes of a model from which on it is worth it to run parts side by side, and up to which there is memory for it."""
 
 
 def diagnose(
@@ -55,6 +51,7 @@ def diagnose(
     *,
     progress: Progress = lambda _: None,
     lanes: Lanes | None = None,
+    stays: bool = True,
 ) -> Diagnosis:
     """Find the node, or the fused group of nodes, that makes a converted model compute something else.
 
@@ -63,7 +60,8 @@ def diagnose(
         file: The `.mnn` file; None converts the model.
         options: See `DiagnoseOptions`.
         progress: Told about every step.
-        lanes: Processes that are there already, and stay; None starts some.
+        lanes: Processes that are there already; None starts some.
+        stays: Whether these are not ended here.
 
     Returns:
         What was found. An interruption (Ctrl-C) ends it early: `Diagnosis.complete` is False then.
@@ -81,10 +79,8 @@ def diagnose(
     inner = rough if rough is not None and options.inner.snr_db is None else options.inner
     drawing = replace(options.drawing, tolerance=options.drawing.tolerance or rough)
     options = replace(options, drawing=drawing)
-    several = _WORTH <= serialised_bytes(model.skeleton) < _SEVERAL
-    start = partial(
-        Bench, limits=options.limits, tolerance=inner, where=options.where, side_by_side=several, lanes=lanes
-    )
+    start = partial(Bench, limits=options.limits, tolerance=inner, where=options.where, lanes=lanes, stays=stays)
+    several = serialised_bytes(model.skeleton) < MOST_SIDE_BY_SIDE
     with ScratchFolder() as folder, start(folder, side_by_side=several) as bench:
         return _Run(model, options, progress, folder, bench).run(file)
 
@@ -100,7 +96,7 @@ class _Run:
         self._bench = bench
         self._view: GraphView = view_model(model).main
         self._started = time.monotonic()
-        self._known: tuple[dict[str, np.ndarray], GoldenValues | Failure] | None = None
+        self._original = Original(model, self._view, progress, folder, keeps=bench.pool is not None)
         self._inspection = Inspection(model, self._view, options, bench, progress)
         self._found = Diagnosis(
             source=model.name,
@@ -131,11 +127,11 @@ class _Run:
         self._progress("reference: under ONNX Runtime")
         with ThreadPoolExecutor(1) as beside:
             making = beside.submit(self._converted, file)
-            if isinstance(self._bench.server, Lanes):
-                self._bench.server.warm()
-            reference = first_reference(self._model, self._options.drawing, several=self._options.where is not None)
+            several = self._options.where is not None
+            reference = first_reference(self._model, self._options.drawing, self._original, several=several)
+            early = None
             if self._bench.pool is not None and not isinstance(reference.outputs, Failure):
-                self._golden(reference.feeds[0].arrays)  # while MNN converts
+                early = self._original.values(reference.feeds[0].arrays)  # while MNN converts
         if isinstance(reference.outputs, Failure):
             raise RunnerError(
                 f"ONNX Runtime cannot run the model: {reference.outputs.message}",
@@ -148,7 +144,6 @@ class _Run:
             self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
             self._find_failing(made, reference.feeds[0].arrays, None)
             return
-        early = None if self._known is None else self._known[1]
         if early is not None and not isinstance(early, Failure):
             self._inspection.begin(made, reference.feeds[0].arrays, early)
         self._progress(f"compare: does {self._bench.name} compute the same?")
@@ -204,7 +199,7 @@ class _Run:
     def _find_failing(self, failure: Failure, feeds: dict[str, np.ndarray], file: Path | None) -> None:
         """The node on which MNN fails."""
         self._progress(f"MNN fails ({failure.message}): on which node?")
-        golden = self._golden(feeds)
+        golden = self._original.values(feeds)
         if isinstance(golden, Failure):
             note = f"ONNX Runtime does not show the values inside the model: {golden.message}"
             self._found = replace(self._found, notes=(*self._found.notes, note))
@@ -227,20 +222,8 @@ class _Run:
         self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(inner[0],))
         self._write_repro(inner, values)
 
-    def _golden(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
-        """Every value of the main graph under ONNX Runtime; what was computed last is kept."""
-        if self._known is None or not are_same(self._known[0], feeds):
-            self._known = feeds, self._computed(feeds)
-        return self._known[1]
-
-    def _computed(self, feeds: dict[str, np.ndarray]) -> GoldenValues | Failure:
-        values = [name for node in self._view.nodes for name in node.output if name]
-        self._progress(f"reference: {counted(len(values), 'value')} under ONNX Runtime")
-        data = None if self._model.path is None else follow_links(self._model.skeleton, self._model.path)
-        return golden_values(self._model.skeleton, self._view, values, feeds, folder=self._folder, data=data)
-
     def _look_inside(self, file: Path, chosen: Chosen) -> None:
-        golden = self._golden(chosen.feeds.arrays)
+        golden = self._original.values(chosen.feeds.arrays)
         if isinstance(golden, Failure):
             raise RunnerError(
                 f"ONNX Runtime does not show the values inside the model: {golden.message}",
@@ -281,7 +264,7 @@ class _Run:
         """Culprits of further draws that fail."""
         for other in chosen.others:
             self._progress(f"another draw: {other.feeds.name}")
-            golden = self._golden(other.feeds.arrays)
+            golden = self._original.values(other.feeds.arrays)
             if isinstance(golden, Failure) or not other.failing:
                 continue
             measuring = self._inspection.measured(file, other.feeds.arrays, golden, hidden)

@@ -15,7 +15,6 @@ from mnncompat.parity.device_check import HALF_DRAWS
 from mnncompat.parity.output_scale import coarse_outputs
 from mnncompat.parity.real_draws import Feeder, run_on_data
 from mnncompat.parity.reference import run_reference
-from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.sampling import DRAWS
 from mnncompat.parity.signature import input_signature, output_names
 from mnncompat.parity.tolerance import OUTLIER
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.parity import RealData, Tolerance
     from mnncompat.parity.reference import Reference
+    from mnncompat.parity.runners import Runner
     from mnncompat.results.diagnosis import Deviation
     from mnncompat.results.parity_report import ParityReport
 
@@ -85,17 +85,17 @@ class Chosen:
     compared: tuple[str, ...] = ()
 
 
-def first_reference(model: Model, drawing: Drawing, *, several: bool = False) -> Reference:
+def first_reference(model: Model, drawing: Drawing, runner: Runner, *, several: bool = False) -> Reference:
     """The first draw that the model accepts, and what ONNX Runtime computes of it.
 
     Args:
         model: The model.
         drawing: How inputs are chosen.
+        runner: Runs it.
         several: The draws that tell most of half precision, if the model accepts them.
     """
     signature = input_signature(model.skeleton)
     feeder = Feeder(model.skeleton, signature, drawing.shapes, drawing.data, seed=drawing.seed, memory=drawing.memory)
-    runner = OnnxRunner(model.path or model.skeleton)
     if feeder.draws:
         most = len(HALF_DRAWS) if several else 1
         return run_on_data(feeder, runner, feeder.draws if feeder.only else feeder.draws[:most])

@@ -64,8 +64,7 @@ class GoldenValues(Mapping[str, np.ndarray]):
 
 def golden_values(
     model: ModelProto,
-    view: GraphView,
-    names: Sequence[str],
+    parts: Sequence[Sequence[str]],
     feeds: Mapping[str, np.ndarray],
     *,
     folder: Path,
@@ -75,18 +74,13 @@ def golden_values(
 
     Args:
         model: The model.
-        view: Its main graph.
-        names: The values wanted; those of types that numpy does not have are left out.
+        parts: The values of each run, see `parts_of`.
         feeds: Input name -> array.
         folder: For values that do not fit into memory.
         data: Folder of the model's external data.
     """
-    is_known = all(view.dtype(name) is not None and _is_static(view.shape(name)) for name in names)
-    known = {} if is_known else inferred_for(model, feeds)
-    shown = [name for name in names if _is_tensor(known.get(name)) or view.dtype(name) is not None]
     found = GoldenValues(folder)
-    sizes = [_bytes(dims_of(known[name]) if name in known else view.shape(name), feeds) for name in shown]
-    for chunk in chunks(shown, sizes, HELD_BYTES):
+    for chunk in parts:
         with _showing(model, chunk):
             runner = OnnxRunner(model, folder=data)
             outputs = runner.run([feeds])
@@ -95,6 +89,22 @@ def golden_values(
         for name in chunk:
             found.add(name, outputs[0][name])
     return found
+
+
+def parts_of(model: ModelProto, view: GraphView, feeds: Mapping[str, np.ndarray]) -> list[list[str]]:
+    """The values of a main graph, as many at a time as memory holds; those of types that numpy does not have left out.
+
+    Args:
+        model: The model.
+        view: Its main graph.
+        feeds: Input name -> array.
+    """
+    names = [name for node in view.nodes for name in node.output if name]
+    is_known = all(view.dtype(name) is not None and _is_static(view.shape(name)) for name in names)
+    known = {} if is_known else inferred_for(model, feeds)
+    shown = [name for name in names if _is_tensor(known.get(name)) or view.dtype(name) is not None]
+    sizes = [_bytes(dims_of(known[name]) if name in known else view.shape(name), feeds) for name in shown]
+    return list(chunks(shown, sizes, HELD_BYTES))
 
 
 def are_same(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> bool:

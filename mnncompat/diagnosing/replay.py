@@ -41,7 +41,7 @@ def replay(folder: Path, *, limits: Limits, where: Where | None = None, lanes: L
     started = time.monotonic()
     found = read_repro(folder)
     tolerance = tolerance_there(where) or FLOAT32
-    start = partial(Bench, limits=limits, tolerance=tolerance, where=where, side_by_side=False, lanes=lanes)
+    start = partial(Bench, limits=limits, tolerance=tolerance, where=where, side_by_side=False, lanes=lanes, stays=True)
     with ScratchFolder() as scratch, start(scratch) as bench:
         outcome = replayed(found, bench)
         runner = bench.name

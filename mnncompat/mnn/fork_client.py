@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mnncompat.errors import RunnerError
 from mnncompat.files.allowance import bounds_of_children
+from mnncompat.mnn.forked_server import ForkedServer
 from mnncompat.mnn.process import Ending, Exit
 from mnncompat.mnn.request import Answer, environment, judged, python_command
 from mnncompat.mnn.served_process import LostError, ServedProcess
@@ -62,17 +63,32 @@ class ForkServer:
             before it was written then holds this. 255 means none to glibc. None leaves memory and allocator alone.
         large_pages: Let memory come in large pages (glibc 2.35, Linux): children that take much of it and end soon are
             a fifth faster, and take a little more.
+        twin: Let another one be forked of this one, which takes milliseconds.
+
+    Attributes:
+        twin: That one, for another thread; it ends with this one. None if there is none.
 
     Raises:
         RunnerError: It cannot be started, or MNN cannot be imported there.
     """
 
-    def __init__(self, *, python: Path | None = None, fill: int | None = None, large_pages: bool = False) -> None:
+    def __init__(
+        self, *, python: Path | None = None, fill: int | None = None, large_pages: bool = False, twin: bool = False
+    ) -> None:
         settings = filling(fill) | (LARGE_PAGES if large_pages and fill is None else {})
         with contextlib.ExitStack() as stack:
-            self._converter = stack.enter_context(_Server("convert", python, settings))
-            self._runtime = stack.enter_context(_Server("run", python, settings))
+            self._converter = stack.enter_context(_Server("convert", python, settings, twin=twin))
+            self._runtime = stack.enter_context(_Server("run", python, settings, twin=twin))
+            self.twin = self._forked(stack) if twin else None
             self._stack = stack.pop_all()
+
+    def _forked(self, stack: contextlib.ExitStack) -> ForkServer:
+        """One of the servers that those of this one fork."""
+        found = object.__new__(ForkServer)
+        found.twin, found._stack = None, contextlib.ExitStack()
+        found._converter = stack.enter_context(self._converter.forked())
+        found._runtime = stack.enter_context(self._runtime.forked())
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -126,15 +142,37 @@ class ForkServer:
 
 
 class _Server:
-    """One server process, started anew when it is lost."""
+    """One server process, started anew when it is lost.
 
-    def __init__(self, task: str, python: Path | None, settings: Mapping[str, str]) -> None:
+    Args:
+        task: Like those that it will be asked for.
+        python: The interpreter.
+        settings: Variables of its environment.
+        twin: Let it fork another one.
+        running: One that runs already.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        python: Path | None,
+        settings: Mapping[str, str],
+        *,
+        twin: bool = False,
+        running: ForkedServer | None = None,
+    ) -> None:
         self._command = python_command("server", python=python)
+        self._origin = python
         self._task, self._settings = task, dict(settings)
         self._process = ServedProcess()
         self._hello: ServedEnvironment | None = None
+        self._running = running
+        self._twin: ForkedServer | None = None
         try:
-            self._start()
+            if running is None:
+                self._start(twin=twin)
+            else:
+                self._process.adopt(running)
         except BaseException:
             self._process.close()
             raise
@@ -145,11 +183,21 @@ class _Server:
     def __exit__(self, *_ending: object) -> None:
         self._process.close()
 
+    def forked(self) -> _Server:
+        """The one that it forks, if it is to."""
+        return _Server(self._task, self._origin, self._settings, running=self._twin)
+
     @property
     def environment(self) -> ServedEnvironment:
-        """The environment that it reported, once it is ready."""
+        """The environment that it reported, once it is ready.
+
+        Raises:
+            RunnerError: It does not start, or has no MNN.
+        """
         if self._hello is None:
             self._hello = self._greeted()
+        if self._hello is None:
+            raise RunnerError(f"{self._command[0]} does not start the server that forks for MNN", hint=_HINT)
         return self._hello
 
     def abandon(self) -> None:
@@ -160,6 +208,10 @@ class _Server:
         """Send a request and wait for the answer; try once more with a new process if this one is lost."""
 
         def asked() -> dict[str, Any] | None:
+            if self._running is not None and self._hello is None:
+                self._hello = self._greeted()
+                if self._hello is None:  # what should have forked it did not
+                    return None
             return self._asked(request, seconds) if self.environment else None
 
         try:
@@ -171,24 +223,41 @@ class _Server:
     def _asked(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
         """The answer, None if the server ended or does not respond."""
         try:
-            self._process.send(json.dumps(request).encode() + b"\n")
+            self._send(request)
         except OSError:
             return None
         return self._process.line(time.monotonic() + seconds)
 
-    def _start(self) -> None:
-        self._hello = None
-        try:
-            self._process.start(self._command, environment(self._process.home) | self._settings)
-        except OSError as error:
-            raise RunnerError(f"{self._command[0]} cannot be started: {error.strerror or error}", hint=_HINT) from error
+    def _send(self, request: Mapping[str, Any]) -> None:
+        self._process.send(json.dumps(request).encode() + b"\n")
 
-    def _greeted(self) -> ServedEnvironment:
-        hello = self._asked({"task": self._task}, _START_SECONDS)
+    def _start(self, *, twin: bool = False) -> None:
+        """Start it, and tell it what to import: it is waited for when it is first asked."""
+        self._hello = self._running = None
+        first: dict[str, Any] = {"task": self._task}
+        with contextlib.ExitStack() as held:
+            if twin:
+                self._twin = ForkedServer(self._process, held)
+                first["twin"] = self._twin.descriptors
+            surroundings = environment(self._process.home) | self._settings
+            try:
+                self._process.start(self._command, surroundings, first.get("twin", ()))
+            except OSError as error:
+                message = f"{self._command[0]} cannot be started: {error.strerror or error}"
+                raise RunnerError(message, hint=_HINT) from error
+        with contextlib.suppress(OSError):  # it ended: who asks will see
+            self._send(first)
+
+    def _greeted(self) -> ServedEnvironment | None:
+        """What it says when it is ready; None if it does not start."""
+        hello = self._process.line(time.monotonic() + _START_SECONDS)
         if hello is None:
-            raise RunnerError(f"{self._command[0]} does not start the server that forks for MNN", hint=_HINT)
+            return None
+        numbers = hello.pop("pid", 0), hello.pop("parent", 0)
         if "unavailable" in hello:
             raise RunnerError(f"{self._command[0]} cannot import MNN: {hello['unavailable']}", hint=_HINT)
+        if self._running is not None:
+            self._running.name(*numbers)
         return ServedEnvironment(**hello)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, Protocol, TypeVar, cast
 
 from mnncompat.files.scratch import ScratchFolder
 
@@ -24,6 +24,31 @@ class LostError(Exception):
     """The process ended in the middle of all attempts, or was abandoned."""
 
 
+class Running(Protocol):
+    """What is needed of a process that runs: `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its number; 0 if that is not known."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """What it reads."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What it writes."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def poll(self) -> int | None:
+        """Its status; None if it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+
+
 class ServedProcess:
     """A process in a folder of its own, with pipes. Not for several threads, but for `abandon`.
 
@@ -35,7 +60,7 @@ class ServedProcess:
         self._patience = patience
         self._folder = ScratchFolder()
         self._pending = bytearray()
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._popen: Running | None = None
         self._abandoned = False
 
     @property
@@ -48,12 +73,20 @@ class ServedProcess:
         """Its number; 0 if there is none."""
         return 0 if self._popen is None else self._popen.pid
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str] | None) -> None:
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs."""
+        return self._popen is not None and self._popen.poll() is None
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str] | None, inherited: Sequence[int] = ()
+    ) -> None:
         """Start it; what it prints as an error is kept, see `complaint`.
 
         Args:
             command: What to start.
             environment: Its environment; None for that of this process.
+            inherited: Descriptors that it has as well, under the same numbers.
 
         Raises:
             OSError: It cannot be started.
@@ -68,7 +101,13 @@ class ServedProcess:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=tuple(inherited),
             )
+
+    def adopt(self, running: Running) -> None:
+        """Take a process that runs already instead of starting one."""
+        self._pending.clear()
+        self._popen = running
 
     def complaint(self) -> str:
         """The last line that it printed as an error, after it ended."""

@@ -6,6 +6,8 @@ like all that will follow, answered with the environment; then requests (`direct
 each answered with how its child ended (the fields of `Exit`). The child is confined, has the directory to itself, and
 writes the same files as a spawned worker.
 
+A server may be asked for a twin: a fork of itself that serves another client, which costs milliseconds.
+
 Only the forking thread survives a fork, so nothing here may start one: `preload` imports, and runs no model.
 """
 
@@ -18,6 +20,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -35,15 +38,35 @@ def main() -> None:
     requests, answers = private_pipes()
     isolate()
     end_with(os.getppid())
+    first = json.loads(requests.readline())
     try:
-        hello = told_environment(json.loads(requests.readline())["task"])
+        hello = told_environment(first["task"])
     except ImportError as error:
         hello = {"unavailable": str(error)}
-    _say(answers, hello)
     gc.collect()
     gc.freeze()  # imported objects are not collected in the children, so that their pages stay shared
+    if "twin" in first:
+        requests, answers = _with_twin(requests, answers, first["twin"])
+    _say(answers, hello | {"pid": os.getpid(), "parent": os.getppid()})
     for line in requests:
         _say(answers, asdict(performed(json.loads(line))))
+
+
+def _with_twin(requests: IO[bytes], answers: IO[bytes], descriptors: Sequence[int]) -> tuple[IO[bytes], IO[bytes]]:
+    """Fork a twin, which ends together with this process: it serves what comes and goes through these descriptors.
+
+    Returns:
+        In each of the two, what it serves.
+    """
+    server = os.getpid()
+    if os.fork():
+        for each in descriptors:
+            os.close(each)
+        return requests, answers
+    end_with(server)
+    for stream in (requests, answers):
+        stream.close()
+    return os.fdopen(descriptors[0], "rb"), os.fdopen(descriptors[1], "wb")
 
 
 def private_pipes() -> tuple[IO[bytes], IO[bytes]]:

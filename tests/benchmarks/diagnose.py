@@ -6,20 +6,25 @@ a convolution after a quarter, half and three quarters of it; the median of the 
 
     python tests/benchmarks/diagnose.py [--pymnn] [MODEL@1,3,640,640 ...]
 
-The script starts the program MNNConvert, if one was built, or else `mnnconvert`, which is an interpreter that imports
-MNN: that is `--pymnn`, without what MNN's own tools send and install. The program is stood for by a fork that is as
-quick to start.
+What the script does for each question is done here as well: the model is saved, ONNX Runtime starts a session with its
+defaults, all inputs and outputs are written with `numpy.savetxt` into files that were opened before, and the converter
+reads them (`--testdir`). The run with which a user finds out that the model fails is not counted. The script starts the
+program MNNConvert, if one was built, or else `mnnconvert`, which is an interpreter that imports MNN: that is `--pymnn`,
+without what MNN's own tools send and install. The program is stood for by a fork that is as quick to start.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -27,9 +32,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / each) for each in ("", "diagnosing")]
-from plant_models import drawn_weights  # noqa: E402 - of the tests
-
+TESTS = Path(__file__).resolve().parents[1]
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 MODELS = tuple(str(LIGHT / f"light_{each}.onnx") for each in ("squeezenet", "inception_v1", "zfnet512", "bvlc_alexnet"))
 PLACES = (0.25, 0.5, 0.75)
@@ -64,7 +67,11 @@ def main() -> int:
     """Measure and print; the exit status is 1 if the median is above the limit, a fault is not found, or memory is."""
     words = sys.argv[1:]
     if words[:1] == ["--bisect"]:
-        return _bisect(Path(words[-1]), pymnn=PYMNN in words)
+        return _bisect(Path(words[-1]), pymnn=PYMNN in words, once="--once" in words)
+    sys.path[:0] = [str(TESTS), str(TESTS / "diagnosing")]
+    from plant_models import drawn_weights  # of the tests: the bisection does not wait for it
+
+    _collect_orphans()
     bad = False
     ratios: list[tuple[float, float]] = []
     for name, _, sizes in (each.partition("@") for each in [each for each in words if each != PYMNN] or MODELS):
@@ -88,10 +95,11 @@ def _compared(model: Path, words: list[str]) -> tuple[float, float, bool] | None
 
     None if the bisection takes the model for right: it is not a failing one.
     """
-    theirs = _used([sys.executable, __file__, "--bisect", *(each for each in words if each == PYMNN), str(model)])
-    if theirs.said.startswith("nothing"):
+    bisection = [sys.executable, __file__, *(each for each in words if each == PYMNN), str(model)]
+    if _used([*bisection[:2], "--bisect", "--once", *bisection[2:]]).said.startswith("right"):
         print("  does not show")
         return None
+    theirs = _used([*bisection[:2], "--bisect", *bisection[2:]])
     command = [sys.executable, "-m", "mnncompat", "diagnose", str(model), "-q", "--output-format", "json"]
     ours = _used(command)
     size = model.stat().st_size
@@ -127,11 +135,30 @@ def _used(command: list[str]) -> Used:
     _, _, usage = os.wait4(child.pid, 0)
     child.returncode = 0
     wall = time.perf_counter() - begin
-    return Used(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said)
+    used = [usage, *_orphans()]
+    seconds = sum(each.ru_utime + each.ru_stime for each in used)
+    return Used(wall, seconds, max(each.ru_maxrss for each in used) * 1024, said)
 
 
-def _bisect(path: Path, *, pymnn: bool) -> int:
+def _collect_orphans() -> None:
+    """Linux: become the parent of processes that lose theirs, so that what they took is known."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+
+
+def _orphans() -> Iterator[resource.struct_rusage]:
+    """What the processes took that were left."""
+    while True:
+        try:
+            yield os.wait4(-1, 0)[2]
+        except ChildProcessError:
+            return
+
+
+def _bisect(path: Path, *, pymnn: bool, once: bool) -> int:
     with tempfile.TemporaryDirectory() as folder, Bisection(onnx.load(path), Path(folder), pymnn=pymnn) as bisection:
+        if once:
+            print("right" if bisection.is_right_as_it_is() else "fails")
+            return 0
         name, steps = bisection.run()
     print(f"{name}, {steps} conversions")
     return 0
@@ -214,12 +241,13 @@ class Bisection:
     def __exit__(self, *_ending: object) -> None:
         self._launcher.communicate()
 
+    def is_right_as_it_is(self) -> bool:
+        """Whether all outputs agree."""
+        return self._is_right([each.name for each in self._model.graph.output])
+
     def run(self) -> tuple[str, int]:
-        """The node that it names, and how many conversions it took; the first one is the run that fails."""
-        outputs = [each.name for each in self._model.graph.output]
-        if self._is_right(outputs):
-            return "nothing", self._steps
-        return self._searched(0, self._producer[outputs[0]]), self._steps
+        """The node that it names, and how many conversions it took."""
+        return self._searched(0, self._producer[self._model.graph.output[0].name]), self._steps
 
     def _searched(self, left: int, right: int) -> str:
         path = [right]
@@ -304,7 +332,8 @@ class Bisection:
         for name, array in (feeds | results).items():
             path = self._folder / "onnx" / f"{name}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savetxt(path, array.flatten())
+            with path.open("w") as file:
+                np.savetxt(file, array.flatten())
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +254,55 @@ def _alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+@pytest.fixture
+def twins(fake_python: Path) -> Iterator[tuple[ForkServer, ForkServer]]:
+    with ForkServer(python=fake_python, twin=True) as server:
+        assert server.twin is not None
+        yield server, server.twin
+
+
+def test_a_twin_works_beside_the_server_that_forked_it(twins: tuple[ForkServer, ForkServer], tmp_path: Path) -> None:
+    waits = f"import time; time.sleep(0.2); {FINE}"
+    folders = [tmp_path / name for name in ("one", "two")]
+    for each in folders:
+        each.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda each: converted(each[0], each[1], waits), zip(twins, folders, strict=True)))
+    assert all(isinstance(each, Converted) for each in found)
+    assert twins[0]._converter._process.pid != twins[1]._converter._process.pid
+
+
+def test_a_twin_that_is_lost_is_started_anew(twins: tuple[ForkServer, ForkServer], tmp_path: Path) -> None:
+    _, twin = twins
+    assert isinstance(converted(twin, tmp_path, FINE), Converted)
+    first = twin._converter._process.pid
+    os.kill(first, signal.SIGKILL)
+    assert isinstance(converted(twin, tmp_path, FINE), Converted)
+    assert twin._converter._process.pid not in (0, first)
+
+
+def test_a_twin_ends_with_the_server_that_forked_it_and_both_can_be_had_again(
+    twins: tuple[ForkServer, ForkServer], tmp_path: Path
+) -> None:
+    server, twin = twins
+    assert isinstance(converted(twin, tmp_path, FINE), Converted)
+    pid = twin._converter._process.pid
+    os.kill(server._converter._process.pid, signal.SIGKILL)
+    _await(lambda: not _alive(pid))
+    assert not _alive(pid)
+    assert isinstance(converted(twin, tmp_path, FINE), Converted)
+    assert isinstance(converted(server, tmp_path, FINE), Converted)
+
+
+def test_a_twin_is_gone_when_its_server_is_closed(fake_python: Path, tmp_path: Path) -> None:
+    with ForkServer(python=fake_python, twin=True) as server:
+        assert server.twin is not None
+        assert isinstance(converted(server.twin, tmp_path, FINE), Converted)
+        pid = server.twin._converter._process.pid
+    _await(lambda: not _alive(pid))
+    assert not _alive(pid)
 
 
 def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:

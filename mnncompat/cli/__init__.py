@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from mnncompat.cli.failures import words
 from mnncompat.cli.printing import be_quiet, require_stdout, say_error, say_lines
 from mnncompat.errors import MnncompatError, UsageError
+from mnncompat.files.inputs import watch_inputs
 from mnncompat.files.signals import ENDING
 from mnncompat.graph.atomic_files import forget_outputs, outputs_written, written_by_workers
 
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _SIGNALS.clear()
     forget_outputs()
+    watch_inputs(active=True)
     be_quiet(quiet=False)
     _WORDS[:] = sys.argv[1:] if arguments is None else arguments
     try:
@@ -100,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if (pages := sys.modules.get("mnncompat.cli.html_page")) is not None:
             pages.forget_graphs()
+        watch_inputs(active=False)
     return int(status or EXIT_OK)
 
 

@@ -40,10 +40,10 @@ class BaselineOptions(NamedTuple):
                 raise UsageError("--update-baseline updates nothing", hint="add --baseline FILE")
             return
         from mnncompat.checking.baseline import read_baseline
-        from mnncompat.graph.atomic_files import require_writable
+        from mnncompat.cli.output_paths import require_report
 
         if self.update_baseline:
-            require_writable(self.baseline)
+            require_report(self.baseline, "--baseline")
         read_baseline(self.baseline)
         if not self.update_baseline and not self.baseline.exists():
             note(f"{self.baseline} does not exist, so every finding is new: --update-baseline writes it")

@@ -119,9 +119,9 @@ class Reporting(NamedTuple):
         """
         check_format(self.output_format)
         if self.file is not None:
-            from mnncompat.graph.atomic_files import require_writable
+            from mnncompat.cli.output_paths import require_report
 
-            require_writable(self.file)
+            require_report(self.file, "--output-file")
         if self.html is not None:
             from mnncompat.cli.html_page import require_page
 

@@ -17,6 +17,7 @@ from mnncompat.cli.device_options import HERE, OnDevice
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.html_page import data_folder, keep_graphs
 from mnncompat.cli.limits import MemoryLimit, Timeout, child_limits, parse_memory, parse_timeout
+from mnncompat.cli.output_paths import require_report
 from mnncompat.cli.pairs import each_pair, pairs_of
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
@@ -59,6 +60,12 @@ _PROCESSES = 12
 _CHILD_SECONDS = 100.0
 """Processes that may hang before the time for all of it is over: a node that hangs is found by bisection."""
 
+_NOT_REPLAYED = (
+    *("MODEL", "--svg", "--repro", "--all", "data of your own", "--fp16", "--weight-bits", "--exact-gelu"),
+    *("--optimize-level", "--shape", "--tolerance", "--seed", "options for several models"),
+)
+"""What `--replay` takes none of."""
+
 
 def diagnose(  # noqa: PLR0913 - options
     model: Model = None,
@@ -93,8 +100,8 @@ def diagnose(  # noqa: PLR0913 - options
     limits = parse_timeout(timeout), parse_memory(memory_limit)
     where = device.where()
     if replay is not None:
-        given = {"MODEL": model, "--svg": svg, "--repro": repro, "--all": every, "data of your own": data != NO_DATA}
-        _require_alone(given)
+        asked = model, svg, repro, every, data != NO_DATA, fp16, weight_bits, exact_gelu, optimize_level is not None
+        _require_alone((*asked, shape, tolerance, seed, fleet != ALONE))
         finish(_replayed(replay, *limits, where), reporting)
         return
     files = _files(model, file, {"--repro": repro, "--svg": svg})
@@ -154,7 +161,7 @@ def _files(model: Path | None, file: Path | None, for_one: Mapping[str, Path | N
         require_files(path, each)
     picture = for_one.get("--svg")
     if picture is not None:
-        _require_writable(picture)
+        require_report(picture, "--svg")
     return found
 
 
@@ -174,24 +181,21 @@ def _finish_all(
         raise Ended(1)
 
 
-def _require_alone(given: Mapping[str, object]) -> None:
+def _require_alone(given: Sequence[object]) -> None:
     """A repro is run as it was recorded: nothing else is given.
 
+    Args:
+        given: What was, in the order of `_NOT_REPLAYED`.
+
     Raises:
-        UsageError: Something is, by these names.
+        UsageError: Something is.
     """
-    others = [name for name, value in given.items() if value]
+    others = [name for name, value in zip(_NOT_REPLAYED, given, strict=True) if value]
     if others:
         raise UsageError(
             f"--replay runs a repro as it was recorded, and takes no {', '.join(others)}",
             hint="leave that out, or name a model instead of --replay",
         )
-
-
-def _require_writable(picture: Path) -> None:
-    from mnncompat.graph.atomic_files import require_writable
-
-    require_writable(picture)
 
 
 def _converter(fp16: bool, weight_bits: int, optimize_level: int | None, exact_gelu: bool) -> ConvertOptions:  # noqa: FBT001 - options

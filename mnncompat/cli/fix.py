@@ -160,13 +160,16 @@ def _fix_one(
 
 
 def _require_target(path: Path, target: Path | None) -> None:
+    from mnncompat.files.inputs import replace_input
     from mnncompat.files.reachable import is_file
     from mnncompat.graph.atomic_files import require_different, require_writable
 
     if target is not None and is_file(path):
-        require_writable(target)
-        if target is not path:  # not in place
+        if target is path:
+            replace_input(path)
+        else:
             require_different(path, target)
+        require_writable(target)
 
 
 def _embedded(model: Model, declared: list[str] | None, seed: int) -> Model:

@@ -56,9 +56,9 @@ def report(
     from mnncompat.fleet.summary import summarised
 
     if output_file is not None:
-        from mnncompat.graph.atomic_files import require_writable
+        from mnncompat.cli.output_paths import require_report
 
-        require_writable(output_file)
+        require_report(output_file, "--output-file")
     now, damaged = entries(folder)
     before, damaged_before = (None, []) if since is None else entries(since)
     found = summarised(now, before)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnncompat.errors import UsageError
+from mnncompat.cli.output_paths import require_report
 
 if TYPE_CHECKING:
     from mnncompat.files.scratch import ScratchFolder
@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
     from mnncompat.mnn import MnnGraph
 
-_MODELS = (".onnx", ".mnn")
 _FOLDERS: list[ScratchFolder] = []
 """Where graphs are kept until the page is written; one for the command, whatever it calls."""
 
 
-def require_page(file: Path) -> None:
+def require_page(file: Path, option: str = "--html") -> None:
     """Check that a page can be written to a file; from now on graphs are kept for it.
+
+    Args:
+        file: The file.
+        option: That names it.
 
     Raises:
         UsageError: It is named like a model.
         OutputError: It cannot be written.
     """
-    from mnncompat.graph.atomic_files import require_writable
-
-    if file.suffix.lower() in _MODELS:
-        raise UsageError(f"--html {file} names a model, and would overwrite it", hint="name a file like report.html")
-    require_writable(file)
+    require_report(file, option)
     begin_keeping()
 
 

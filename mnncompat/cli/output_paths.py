@@ -8,6 +8,8 @@ from pathlib import Path
 from mnncompat.errors import MnncompatError, OutputError, UsageError
 from mnncompat.files.reachable import is_file, is_folder
 
+_MODELS = (".onnx", ".mnn")
+
 
 def output_paths(models: Sequence[Path], output: Path | None, suffix: str) -> list[Path]:
     """Where the result of each model goes.
@@ -34,6 +36,25 @@ def output_paths(models: Sequence[Path], output: Path | None, suffix: str) -> li
             f"{output}: is no folder, and there are {len(models)} models", hint=f"mkdir {output}, or leave -o out"
         )
     return [output]
+
+
+def require_report(path: Path, option: str) -> None:
+    """Check early that a report, a page, a picture or code can be written to a file.
+
+    Args:
+        path: The file.
+        option: That names it.
+
+    Raises:
+        UsageError: It is named like a model, or the command reads it.
+        OutputError: It cannot be written.
+    """
+    from mnncompat.graph.atomic_files import require_writable
+
+    if path.suffix.lower() in _MODELS:
+        hint = "name a file as report.html, report.txt or report.json"
+        raise UsageError(f"{option} {path} names a model, and would overwrite it", hint=hint)
+    require_writable(path)
 
 
 def is_up_to_date(model: Path, output: Path) -> bool:

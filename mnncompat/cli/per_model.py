@@ -11,11 +11,14 @@ from mnncompat.cli.declared import Declared, declarations, grouped
 from mnncompat.cli.fleet_options import invoked
 from mnncompat.cli.model_arguments import found_models
 from mnncompat.errors import MnncompatError, UsageError
+from mnncompat.files.inputs import note_input
 
 if TYPE_CHECKING:
     from mnncompat.cli.project import Project
 
 _COMMANDS = ("check", "fix", "convert")
+_DATA = ("data", "feeds", "transform", "metric", "labels")
+"""Options that name files to read."""
 _TABLES = ("per-file-ignores", "ignore-nodes", "models")
 
 
@@ -49,8 +52,21 @@ def call(command: Callable[..., None], values: Mapping[str, Any], words: Sequenc
 
 
 def _invoke(command: Callable[..., None], values: Mapping[str, Any]) -> None:
+    _note_inputs(values)
     with invoked(command.__name__, values):
         command(**grouped(command, values))
+
+
+def _note_inputs(values: Mapping[str, Any]) -> None:
+    """Note the files that the command line names to be read: no result is written there."""
+    named = [values.get("model"), values.get("file"), *(values.get("models") or ())]
+    if any(values.get(each) for each in _DATA):
+        from mnncompat.cli.fleet_tasks import option_files
+
+        named += option_files(values)
+    for each in named:
+        if isinstance(each, Path):
+            note_input(each)
 
 
 def _require_models(models: Sequence[Path] | None) -> None:

@@ -94,15 +94,15 @@ def _target(model: Path, out: Path | None, to: str, reporting: Reporting) -> Pat
         if out is not None or to != "html":
             raise UsageError("--html names the page, and so does OUT or --to", hint="choose one")
         return reporting.html
-    from mnncompat.graph.atomic_files import require_writable
+    from mnncompat.cli.output_paths import require_report
 
     if to == "html":
         target = out or model.with_suffix(".html")
-        require_page(target)
+        require_page(target, "OUT")
         return target
     if to == "dot":
         if out is not None:
-            require_writable(out)
+            require_report(out, "OUT")
         return out
     if out is None:
         raise UsageError("--to model-explorer writes a folder", hint="mnncompat report MODEL --to model-explorer DIR")

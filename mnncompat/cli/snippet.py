@@ -87,9 +87,9 @@ def _require_known(language: str, precision: str, api: str | None, output: Path 
     if api is not None:
         _require_one_of("--api", api, _APIS)
     if output is not None:
-        from mnncompat.graph.atomic_files import require_writable
+        from mnncompat.cli.output_paths import require_report
 
-        require_writable(output)
+        require_report(output, "--output")
 
 
 def _require_one_of(name: str, given: str, known: tuple[str, ...]) -> None:

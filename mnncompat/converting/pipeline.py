@@ -79,9 +79,9 @@ def convert_model(
         RunnerError: MNN or ONNX Runtime is not installed.
     """
     if out is not None:
-        require_writable(out)
         if model.path is not None:
             require_different(model.path, out)
+        require_writable(out)
     with ScratchFolder() as folder:
         return _Gate(model, options or GateOptions(), progress, folder).run(out)
 

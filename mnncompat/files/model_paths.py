@@ -11,6 +11,7 @@ from glob import has_magic, iglob
 from pathlib import Path
 
 from mnncompat.errors import UsageError
+from mnncompat.files.inputs import note_input
 from mnncompat.files.reachable import is_folder
 
 SUFFIX = ".onnx"
@@ -43,6 +44,7 @@ def model_files(given: Sequence[Path], *, exclude: Sequence[str] = (), named: bo
             continue
         for each in [path] if _is_plain(path) else _found(path, exclude):
             models.setdefault(os.path.normpath(each), each)
+            note_input(each)
     return list(models.values())
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import OutputError, UsageError
 from mnncompat.files.destination import destination
+from mnncompat.files.inputs import is_input
 from mnncompat.files.scratch import ScratchFile, remove_stale
 from mnncompat.files.signals import signals_wait
 from mnncompat.graph.file_copies import copy_file, write_pieces
@@ -124,8 +125,11 @@ def require_writable(path: Path) -> None:
     Raises:
         OutputError: It is a directory, a device, a pipe or a socket, or the folder of the file does not exist or cannot
             be written.
+        UsageError: The command reads that file.
     """
     place = destination(path)
+    if is_input(place):
+        raise UsageError(f"cannot write {path}: the command reads that file", hint="name another file")
     what = f"{path}" if place is path else f"{path}, a link to {place}"
     folder = place.parent
     if place is not path and not folder.is_dir():

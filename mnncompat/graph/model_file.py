@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto
 
 from mnncompat.errors import ModelError
 from mnncompat.files.allowance import begin
+from mnncompat.files.inputs import note_beside
 from mnncompat.graph import payloads
 from mnncompat.graph.external_data import (
     ExternalFiles,
@@ -175,6 +176,7 @@ def _external_files(stored: Iterable[TensorProto], path: Path) -> dict[str, Path
         elif tensor.external_data and tensor.data_location != TensorProto.EXTERNAL:
             files.require_inside(tensor)
     if files.found:
+        note_beside(path, files.found.values())
         begin(path, external=sum(file.stat().st_size for file in set(files.found.values())))
     return files.found
 

@@ -125,7 +125,7 @@ def test_it_is_one_error(name: str, repro: Path, capsys: pytest.CaptureFixture[s
     assert sorted(repro.iterdir()) == before
 
 
-@pytest.mark.parametrize("given", ["--svg {}", "--repro {}", "--all", "--input x={}", "{}"])
+@pytest.mark.parametrize("given", ["--svg {}", "--repro {}", "--all", "--input x={}", "{}", "--seed 3", "--fp16"])
 def test_a_repro_takes_nothing_else(
     given: str, repro: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

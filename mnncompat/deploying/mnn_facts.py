@@ -7,20 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mnncompat import mnn
-from mnncompat.deploying.trial import try_out
-from mnncompat.errors import ModelError
+from mnncompat.deploying.trial import Sizes, try_out, usual_shapes
+from mnncompat.errors import MnncompatError, ModelError, UsageError
 from mnncompat.mnn.op_history import least_release
 from mnncompat.results.failures import Failure
 from mnncompat.results.file_info import MnnFileInfo, TensorInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import Limits, MnnInput
 
-    Shapes = Mapping[str, tuple[int, ...]]
+    Shape = tuple[int, ...]
+    Shapes = Mapping[str, Shape]
 
 _UNCOUNTED = frozenset({"Input", "Const", "TrainableParam"})
 
@@ -34,11 +35,12 @@ def mnn_info(
         file: The `.mnn` file.
         model: The ONNX model that it was made of: its dtypes and the sizes that its nodes allow are told beside.
         shapes: Input name -> shape to run it at; by default those of the file, and for dynamic dimensions sizes that
-            the model allows, or usual ones.
+            the model allows, or usual ones, or sizes that the model beside the file allows.
         limits: What each child process may use.
 
     Raises:
         ModelError: It is no `.mnn` file, is damaged, or MNN does not load it.
+        UsageError: Shapes are given of an input that it does not have.
         RunnerError: MNN is not installed.
     """
     limits = limits or mnn.Limits()
@@ -50,9 +52,10 @@ def mnn_info(
     counts = Counter(op.type for op in graph.ops)
     since = least_release(counts)
     weights = file.with_name(f"{file.name}.weight")
-    tried = try_out(
-        file, loaded.inputs, graph.outputs, sizes=_sizes(loaded.inputs, model, dict(shapes or {})), limits=limits
-    )
+    _require_inputs(file, loaded.inputs, shapes or {})
+    sizes = _sizes(file, loaded.inputs, model, dict(shapes or {}))
+    dtypes = {each.name: each.dtype for each in loaded.inputs}
+    tried = try_out(file, graph.outputs, sizes=sizes, dtypes=dtypes, limits=limits)
     return MnnFileInfo(
         path=file,
         bytes=file.stat().st_size,
@@ -68,6 +71,14 @@ def mnn_info(
         least_because=since.because,
         trial=replace(tried, outputs=_with_originals(tried.outputs, model)),
     )
+
+
+def _require_inputs(file: Path, inputs: Sequence[MnnInput], given: Shapes) -> None:
+    names = [each.name for each in inputs]
+    for name in given:
+        if name not in names:
+            hint = f"its inputs are: {', '.join(map(repr, names)) or 'none'}"
+            raise UsageError(f"--shape {name}: {file} has no input {name!r}", hint=hint)
 
 
 def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -101,24 +112,44 @@ def _declared(model: Model) -> dict[str, tuple[tuple[int | str | None, ...] | No
     return {each.name: (each.shape, each.dtype) for each in told}
 
 
-def _sizes(inputs: Sequence[MnnInput], model: Model | None, given: dict[str, tuple[int, ...]]) -> list[Shapes]:
-    """What to run the file at; empty if nothing says more than the file."""
-    names = {each.name for each in inputs}
+def _sizes(file: Path, inputs: Sequence[MnnInput], model: Model | None, given: dict[str, Shape]) -> Iterator[Sizes]:
+    """What to run the file at, in this order."""
     if model is not None and any(-1 in each.shape for each in inputs):
-        planned = _planned(model, given)
-        return [{name: shape for name, shape in planned.items() if name in names}] if names <= set(planned) else []
-    if not given:
-        return []
+        planned = _planned(model, inputs, given)
+        if planned is not None:
+            yield Sizes(planned)
+            return
     fixed = {each.name: each.shape for each in inputs} | given
-    return [fixed] if all(-1 not in shape for shape in fixed.values()) else []
+    if all(-1 not in shape for shape in fixed.values()):
+        yield Sizes({each.name: fixed[each.name] for each in inputs})
+        return
+    usual = usual_shapes(inputs, given)
+    yield Sizes(next(usual), chosen=True)
+    yield from _beside(file, inputs, given)
+    yield from (Sizes(each, chosen=True) for each in usual)
 
 
-def _planned(model: Model, given: Shapes) -> Shapes:
-    """Sizes that the model's nodes allow."""
+def _beside(file: Path, inputs: Sequence[MnnInput], given: dict[str, Shape]) -> Iterator[Sizes]:
+    """Sizes that the nodes of an ONNX model allow which lies beside the file and is called like it."""
+    from mnncompat.graph.model_file import load
+
+    place = file.with_suffix(".onnx")
+    try:
+        planned = _planned(load(place), inputs, given) if place.is_file() else None
+    except MnncompatError:
+        return
+    if planned is not None:
+        yield Sizes(planned, chosen=True, of=place.name)
+
+
+def _planned(model: Model, inputs: Sequence[MnnInput], given: dict[str, Shape]) -> Shapes | None:
+    """Sizes that the model's nodes allow; None if they do not say those of all inputs."""
     from mnncompat.parity.input_planner import InputPlanner
     from mnncompat.parity.signature import input_signature
 
     signature = input_signature(model.skeleton)
     planner = InputPlanner(model.skeleton, signature, given, {}, seed=0, memory=mnn.Limits().memory_bytes)
     plan = next(planner.plans(), None)
-    return {} if plan is None else plan.shapes
+    shapes = {} if plan is None else plan.shapes
+    names = [each.name for each in inputs]
+    return {name: shapes[name] for name in names} if set(names) <= set(shapes) else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,55 +13,83 @@ from mnncompat.results.failures import Failure
 from mnncompat.results.file_info import TensorInfo, TrialRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mnncompat.mnn import Limits, MnnInput, SessionRan, Traced
 
     Shapes = Mapping[str, tuple[int, ...]]
+    Dtypes = Mapping[str, str]
 
 _MOST_TRIES = 5
+_EQUAL = (16, 64, 32, 8, 128, 224, 1)
+"""Sizes that all dynamic dimensions are given then: those of several inputs often are one length."""
 
 
-def try_out(
-    file: Path, inputs: Sequence[MnnInput], outputs: Sequence[str], *, sizes: Sequence[Shapes], limits: Limits
-) -> TrialRun:
+class Sizes(NamedTuple):
+    """Sizes at which a file may run.
+
+    Attributes:
+        shapes: Input -> its shape.
+        chosen: True if some were chosen, and nothing but the file says them.
+        of: Name of the ONNX model beside the file that says them; empty if it is not asked.
+    """
+
+    shapes: Shapes
+    chosen: bool = False
+    of: str = ""
+
+
+def try_out(file: Path, outputs: Sequence[str], *, sizes: Iterable[Sizes], dtypes: Dtypes, limits: Limits) -> TrialRun:
     """Run a file on zeros, in both of MNN's APIs.
 
     Args:
         file: The `.mnn` file.
-        inputs: Its inputs, as MNN's loader tells them.
         outputs: Names of its outputs.
-        sizes: Shapes of the inputs to try in turn, until the file runs; none for those that MNN tells, with usual sizes
-            for dynamic dimensions.
+        sizes: What to try in turn, until the file runs.
+        dtypes: Input -> dtype that MNN holds it in.
         limits: What each child process may use.
 
     Raises:
         RunnerError: MNN is not installed.
     """
-    dynamic = any(-1 in each.shape for each in inputs)
     problem = ""
-    first: Shapes | None = None
-    for shapes in sizes or _usual(inputs):
-        first = shapes if first is None else first
-        feeds = {each.name: np.zeros(shapes[each.name], each.dtype) for each in inputs}
+    first: Sizes | None = None
+    for each in sizes:
+        first = first or each
+        feeds = {name: np.zeros(each.shapes[name], dtype) for name, dtype in dtypes.items()}
         traced = mnn.trace(file, feeds, wanted=outputs, held={}, limits=limits)
         if not isinstance(traced, Failure):
-            return _told(file, shapes, outputs, traced, limits, chosen=dynamic and not sizes)
+            return _told(file, each, outputs, traced, limits)
         problem = problem or traced.message
-    return TrialRun(shapes=first or {}, problem=problem, session="not tried", chosen=dynamic and not sizes)
+    shapes, chosen = ({}, False) if first is None else (first.shapes, first.chosen)
+    return TrialRun(shapes=shapes, problem=problem, session="not tried", session_tried=False, chosen=chosen)
 
 
-def _usual(inputs: Sequence[MnnInput]) -> Iterator[Shapes]:
-    """Shapes without dynamic dimensions, the preferred ones first."""
+def usual_shapes(inputs: Sequence[MnnInput], given: Shapes) -> Iterator[Shapes]:
+    """Shapes without dynamic dimensions, the preferred ones first.
+
+    Args:
+        inputs: Of a file, as MNN's loader tells them.
+        given: Input -> its shape, of some of them; the others are tried with the same sizes first.
+    """
+    declared = {each.name: given.get(each.name, each.shape) for each in inputs}
+    pairs = [pair for each in inputs for pair in zip(each.shape, declared[each.name], strict=False)]
+    asked = dict.fromkeys(size for told, size in pairs if told < 0 <= size)
+    by_place = (partial(_size, choice=choice) for choice in range(_MOST_TRIES))
+    equal = [partial(_equal, size=size) for size in dict.fromkeys((*asked, *_EQUAL))]
     seen: list[Shapes] = []
-    for choice in range(_MOST_TRIES):
-        shapes = {
-            each.name: tuple(_size(each.shape, axis, choice) for axis in range(len(each.shape))) for each in inputs
-        }
+    for choose in (*equal[: len(asked)], *by_place, *equal):
+        shapes = {name: tuple(choose(shape, axis) for axis in range(len(shape))) for name, shape in declared.items()}
         if shapes not in seen:
             seen.append(shapes)
             yield shapes
+
+
+def _equal(shape: tuple[int, ...], axis: int, size: int) -> int:
+    if shape[axis] >= 0:
+        return shape[axis]
+    return size if axis else 1
 
 
 def _size(shape: tuple[int, ...], axis: int, choice: int) -> int:
@@ -72,10 +101,8 @@ def _size(shape: tuple[int, ...], axis: int, choice: int) -> int:
     return usual[min(choice, len(usual) - 1)]
 
 
-def _told(
-    file: Path, shapes: Shapes, outputs: Sequence[str], traced: Traced, limits: Limits, *, chosen: bool
-) -> TrialRun:
-    feeds = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+def _told(file: Path, sizes: Sizes, outputs: Sequence[str], traced: Traced, limits: Limits) -> TrialRun:
+    feeds = {name: np.zeros(shape, np.float32) for name, shape in sizes.shapes.items()}
     ran = mnn.run(file, [feeds], output_names=outputs, session=[0], limits=limits)
     session = None if isinstance(ran, Failure) else ran.session
     given = tuple(
@@ -83,13 +110,15 @@ def _told(
         for name, value in traced.values.items()
     )
     return TrialRun(
-        shapes=dict(shapes),
+        shapes=dict(sizes.shapes),
         outputs=given,
         session=_in_session(session, ran),
         session_runs=session is not None and not session.problem and not session.untried,
+        session_tried=session is None or not session.untried,
         lost=() if session is None else session.lost,
         peak_bytes=traced.grown,
-        chosen=chosen,
+        chosen=sizes.chosen,
+        sizes_of=sizes.of,
     )
 
 

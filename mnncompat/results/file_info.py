@@ -51,10 +51,12 @@ class TrialRun:
         problem: Why the Module API gave nothing; empty if it did.
         session: `yes`, or why MNN's Session API gives nothing.
         session_runs: True if it does.
+        session_tried: False if it was not tried, for instance as Python cannot feed it.
         lost: Inputs that a Session does not have.
         peak_bytes: By how much the process grew at most, from before the file was loaded; None if the system does not
             say.
         chosen: True if sizes were chosen for dynamic dimensions.
+        sizes_of: Name of the ONNX model beside the file whose nodes say the sizes; empty if that was not needed.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -62,9 +64,11 @@ class TrialRun:
     problem: str = ""
     session: str = ""
     session_runs: bool = False
+    session_tried: bool = True
     lost: tuple[str, ...] = ()
     peak_bytes: int | None = None
     chosen: bool = False
+    sizes_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,3 +133,56 @@ def test_a_lock_file_names_the_model(
     assert main(["convert", "other.onnx", "-q", *words]) == 0
     assert main(["info", "other.mnn", "--lock", "mnncompat.lock"]) == 2
     assert "has no model whose file has the ops and the size" in capsys.readouterr().err
+
+
+def sized(text: str, folder: Path, *, beside: bool) -> list[str]:
+    """Convert a model, and the words for `info` of its file."""
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 17]> g {text}'), folder / "source.onnx")
+    accept = ("not-proven", "one-size")
+    made = mnncompat.convert(folder / "source.onnx", folder / "m.mnn", accept=accept, power=False)
+    assert made.verdict == "converted"
+    if beside:
+        (folder / "source.onnx").rename(folder / "m.onnx")
+    return [str(folder / "m.mnn")]
+
+
+def test_lengths_that_have_to_agree_are_found_without_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "(float[1,t] mask, float[1,t,5] memory) => (float[1,1,5] y) { y = MatMul(mask, memory) }"
+    trial = told(sized(text, tmp_path, beside=False), capsys)["trial"]
+    assert not trial["problem"]
+    assert trial["chosen"]
+    assert trial["shapes"] == {"mask": [1, 16], "memory": [1, 16, 5]}
+    trial = told([str(tmp_path / "m.mnn"), "--shape", "mask:1,7"], capsys)["trial"]
+    assert trial["shapes"] == {"mask": [1, 7], "memory": [1, 7, 5]}
+    assert main(["info", str(tmp_path / "m.mnn"), "--shape", "masc:1,7"]) == 2
+    assert "has no input 'masc'" in capsys.readouterr().err
+
+
+def test_sizes_that_the_model_beside_the_file_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "(float[1,t] x) => (float[3,3] y) <int64[2] square = {3, 3}> { y = Reshape(x, square) }"
+    words = sized(text, tmp_path, beside=True)
+    trial = told(words, capsys)["trial"]
+    assert (trial["problem"], trial["sizes_of"]) == ("", "m.onnx")
+    assert trial["shapes"] == {"x": [1, 9]}
+    assert main(["info", *words]) == 0
+    assert "x [1, 9] (sizes that the nodes of m.onnx allow)" in capsys.readouterr().out
+    assert main(["snippet", *words]) == 0
+    code = capsys.readouterr().out
+    assert "np.zeros([1, 9], np.float32)" in code
+    assert "where ? stands above" in code
+    (tmp_path / "m.onnx").write_bytes(b"damaged")
+    assert main(["snippet", *words, "--shape", "x:1,8"]) == 2
+    assert "--model MODEL.onnx" in capsys.readouterr().err
+
+
+def test_a_session_that_python_cannot_feed_is_not_called_unable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = sized("(int8[2] a) => (float[2] y) { y = Cast<to=1>(a) }", tmp_path, beside=False)
+    assert not told(words, capsys)["trial"]["session_tried"]
+    assert main(["info", *words]) == 0
+    assert "Session not tried: its input 'a' has a type" in capsys.readouterr().out
+    assert main(["snippet", *words, "--api", "session"]) == 2
+    assert "a Session was not tried with" in capsys.readouterr().err

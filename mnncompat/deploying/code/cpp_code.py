@@ -42,7 +42,7 @@ struct Array {{
 struct Inputs {{
 {inputs}}};
 
-struct Outputs {{
+{tried}struct Outputs {{
 {outputs}}};
 
 """
@@ -184,6 +184,7 @@ def cpp_code(interface: Interface) -> str:
         external=f"// Its weights are in {comment(interface.file)}.weight, beside it.\n" if interface.external else "",
         includes="".join(f"#include <MNN/{each}>\n" for each in headers),
         order=" or ".join(orders) or "NCHW",
+        tried=f"// Shapes {interface.tried}.\n" if interface.tried else "",
         inputs="".join(map(_field, interface.inputs)),
         outputs="".join(map(_field, interface.outputs)),
     )

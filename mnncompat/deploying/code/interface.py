@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from mnncompat.results.file_info import MnnFileInfo, TensorInfo
 
 _WORDS = """
-    abstract and as asm assert auto bool break case catch char class companion const constexpr continue data
-    default delete do double else enum explicit extern false final finally float for fun goto handle id if
-    import in inline int interface internal is lambda long mutable name namespace native new nil null object
-    open operator or out override package path private protected public register return self session shape
-    short signed sizeof static struct super suspend switch template this throw true try typealias typedef
-    typename union unsigned using val value var vararg virtual void volatile when while YES NO result results
-    inputs outputs threads precision module net values array
+    abstract alignas alignof and and_eq as asm assert auto bitand bitor bool break case catch char char16_t char32_t
+    class companion compl const const_cast constexpr continue data decltype default delete do double dynamic_cast else
+    enum explicit export extern false final finally float for friend fun goto id if import in inline int interface
+    internal is lambda long mutable name namespace native new nil noexcept not not_eq null nullptr object open operator
+    or or_eq out override package path private protected public register reinterpret_cast return self session shape
+    short signed sizeof static static_assert static_cast struct super suspend switch template this thread_local throw
+    true try typealias typedef typeid typename typeof union unsigned using val value var vararg virtual void volatile
+    wchar_t when while xor xor_eq YES NO
+    NULL EOF errno linux unix stdin stdout stderr I int8_t uint8_t int32_t int64_t
+    Array FILE INPUTS Image Inputs MNN Model NCHW NHWC OUTPUTS Outputs Path array arrayOf arrays close compute create
+    destroy expr found given handle inputs module net nn np outputs precision result results run std threads values zip
 """
-"""Of the languages, and names that the code uses itself."""
+"""Of the languages, macros of their headers, and names that the code uses itself."""
 _RESERVED = frozenset(_WORDS.split())
 
 
@@ -84,6 +88,13 @@ class Interface:
     external: bool
     images: tuple[CodeImage, ...] = ()
 
+    @property
+    def tried(self) -> str:
+        """Sizes of the inputs that the shapes of the outputs are of; empty if none is dynamic."""
+        if all(-1 not in each.shape for each in self.inputs):
+            return ""
+        return "with " + ", ".join(f"{comment(each.name)} {shape_words(each.example)}" for each in self.inputs)
+
 
 def interface_of(
     found: MnnFileInfo, *, api: Api | None, precision: str, threads: int, preprocess: Mapping[str, str]
@@ -105,10 +116,11 @@ def interface_of(
     if trial.problem:
         raise ModelError(
             f"MNN does not run {found.path}: {trial.problem}",
-            hint="give the sizes that it takes, --shape NAME:1,3,224,224; or see `mnncompat diagnose`",
+            hint="sizes that it takes are those of --model MODEL.onnx, or of --shape NAME:1,3,224,224",
         )
     if api is Api.SESSION and not trial.session_runs:
-        raise UsageError(f"a Session does not run {found.path}: {trial.session}", hint="--api module")
+        does = "does not run" if trial.session_tried else "was not tried with"
+        raise UsageError(f"a Session {does} {found.path}: {trial.session}", hint="--api module")
     chosen = api or (Api.SESSION if trial.session_runs else Api.MODULE)
     names = _Names()
     lost = trial.lost if chosen is Api.SESSION else ()
@@ -161,12 +173,18 @@ class _Names:
         plain = re.sub(r"[^0-9a-zA-Z]+", "_", name).strip("_") or "tensor"
         plain = f"t{plain}" if plain[0].isdigit() else plain
         plain = f"{plain[:_LONGEST]}_" if plain in _RESERVED or keyword.iskeyword(plain) else plain[:_LONGEST]
-        found = next(each for each in _numbered(plain) if each.lower() not in self._taken)
-        self._taken.add(found.lower())
+        found = next(each for each in _numbered(plain) if self._taken.isdisjoint(_forms(each)))
+        self._taken.update(_forms(found))
         return found
 
 
 _LONGEST = 40
+
+
+def _forms(identifier: str) -> tuple[str, str]:
+    """What the code calls by it: names of methods have no underscores, and a shape stands beside in Kotlin."""
+    plain = identifier.lower().replace("_", "")
+    return plain, f"{plain}shape"
 
 
 def _numbered(plain: str) -> Iterable[str]:

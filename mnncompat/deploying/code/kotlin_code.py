@@ -27,7 +27,7 @@ _KOTLIN = """package {package}
 
 // Runs {file} with MNN's {api} API: the native side is what `mnncompat snippet --language jni` writes, in libmodel.so.
 class Model(path: String, threads: Int = {threads}) : AutoCloseable {{
-    class Outputs(
+{tried}    class Outputs(
 {fields}    )
 
     private var handle = create(path, threads)
@@ -117,6 +117,7 @@ def kotlin_code(interface: Interface) -> str:
         file=comment(interface.file),
         api=interface.api.value.capitalize(),
         threads=interface.threads,
+        tried=f"    // Shapes {interface.tried}.\n" if interface.tried else "",
         fields="".join(_pair(each, "        val ") for each in interface.outputs),
         parameters="".join(_pair(each, "        ") for each in interface.inputs),
         given=", ".join(f"{each.identifier}, {each.identifier}Shape" for each in interface.inputs),

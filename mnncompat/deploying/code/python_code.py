@@ -60,7 +60,7 @@ def run({parameters}):
     Args:
 {arguments}
     Returns:
-        Name -> array:
+        Name -> array{tried}:
 {results}    """
     given = {{{mapping}}}
     found = _module.forward([_given(name, given[name]) for name in INPUTS])
@@ -68,7 +68,7 @@ def run({parameters}):
 
 
 if __name__ == "__main__":
-    for name, array in run({example}).items():
+{sizes}    for name, array in run({example}).items():
         print(name, array.dtype, array.shape)
 '''
 
@@ -126,7 +126,7 @@ def run({parameters}):
     Args:
 {arguments}
     Returns:
-        Name -> array:
+        Name -> array{tried}:
 {results}    """
     given = {{{mapping}}}
     arrays = {{name: _array(name, value) for name, value in given.items()}}
@@ -143,9 +143,11 @@ def run({parameters}):
 
 
 if __name__ == "__main__":
-    for name, array in run({example}).items():
+{sizes}    for name, array in run({example}).items():
         print(name, array.dtype, array.shape)
 '''
+
+_SIZES = "    # Zeros, at sizes at which the file ran; where ? stands above it may be given others.\n"
 
 
 def python_code(interface: Interface) -> str:
@@ -167,6 +169,8 @@ def python_code(interface: Interface) -> str:
         arguments="".join(_described(each.identifier, each) for each in interface.inputs) or "        None.\n",
         results="".join(_described(escaped(each.name), each) for each in interface.outputs),
         mapping=", ".join(f"{escaped(each.name)}: {each.identifier}" for each in interface.inputs),
+        tried=f" (shapes {interface.tried})" if interface.tried else "",
+        sizes=_SIZES if interface.tried else "",
         example=", ".join(f"np.zeros({list(each.example)}, np.{each.dtype})" for each in interface.inputs),
     )
 

@@ -106,18 +106,22 @@ def _outputs(page: Page, found: MnnFileInfo) -> None:
         _tensors(page, f"outputs, with inputs at {_at(trial)}", trial.outputs)
         return
     _fact(page, "outputs", ", ".join(found.outputs))
-    _fact(page, "", f"not run at {_at(trial)}: {trial.problem}; --shape NAME:1,3,224,224 gives other sizes")
+    _fact(page, "", f"not run at {_at(trial)}: {trial.problem}")
+    other = "--shape NAME:1,3,224,224 gives other sizes, --model MODEL.onnx those that the model's nodes allow"
+    _fact(page, "", other)
 
 
 def _at(trial: TrialRun) -> str:
     shapes = ", ".join(f"{name} {_shape(shape)}" for name, shape in trial.shapes.items()) or "no inputs"
+    if trial.sizes_of:
+        return f"{shapes} (sizes that the nodes of {printable(trial.sizes_of)} allow)"
     return f"{shapes} (sizes chosen)" if trial.chosen else shapes
 
 
 def _apis(trial: TrialRun) -> str:
     if trial.problem:
         return "not known: the file was not run"
-    session = "yes" if trial.session_runs else f"NO: {trial.session}"
+    session = "yes" if trial.session_runs else f"{'NO' if trial.session_tried else 'not tried'}: {trial.session}"
     return f"Module yes; Session {session}"
 
 

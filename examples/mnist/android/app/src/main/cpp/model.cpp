@@ -23,6 +23,7 @@ struct Inputs {
     Array<float> image;  // [?, 1, 28, 28]
 };
 
+// Shapes with image [1, 1, 28, 28].
 struct Outputs {
     Array<float> logits;  // [1, 10]
 };

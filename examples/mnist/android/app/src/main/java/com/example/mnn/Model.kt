@@ -2,6 +2,7 @@ package com.example.mnn
 
 // Runs mnist.mnn with MNN's Session API: the native side is what `mnncompat snippet --language jni` writes, in libmodel.so.
 class Model(path: String, threads: Int = 4) : AutoCloseable {
+    // Shapes with image [1, 1, 28, 28].
     class Outputs(
         val logits: FloatArray,  // [1, 10]
         val logitsShape: IntArray,

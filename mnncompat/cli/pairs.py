@@ -31,10 +31,11 @@ def each_pair(
         As `each_model`.
 
     Raises:
-        MnncompatError: There is only one model, which is worked on here.
+        MnncompatError: There is only one model, which is worked on here, and the report is text; in other formats the
+            error is in the report.
     """
     models = list(pairs)
-    if len(models) == 1 and fleet.is_alone(models):
+    if len(models) == 1 and fleet.is_alone(models) and reporting.output_format == "text":
         found = [work(models[0])]
         return list(found), found
     own = {path: {"model": path, "file": file} for path, file in pairs.items()}

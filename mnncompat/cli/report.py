@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from mnncompat.cli import options
+from mnncompat.cli.batch import each_model, report_all
 from mnncompat.cli.console import begin_work, emit, note
 from mnncompat.cli.data_options import NO_DATA, DataOptions
 from mnncompat.cli.declared import argument, option
@@ -80,7 +81,14 @@ def report(  # noqa: PLR0913 - options
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
     made = _Report(model, _target(model, out, to, reporting), to, reporting)
     begin_work(seconds=seconds, memory=memory, runs=True, measures=True)
-    made.run(shape, data, seed, seconds, memory)
+    if reporting.output_format == "text":
+        made.run(shape, data, seed, seconds, memory)
+        return
+    reported, done = each_model(
+        [model], lambda _: made.run(shape, data, seed, seconds, memory), output_format=reporting.output_format
+    )
+    if not done:  # a program that reads the report finds the error there
+        report_all(reported, done, reporting._replace(html=None))
 
 
 def _target(model: Path, out: Path | None, to: str, reporting: Reporting) -> Path | None:

@@ -370,3 +370,18 @@ def test_interrupted_after_an_output_was_written(
     assert f"written before that, and complete: {first}" in capsys.readouterr().err
     assert first.read_bytes() != before
     assert second.read_bytes() == before
+
+
+@pytest.mark.parametrize("output_format", ["json", "sarif", "github", "junit", "gitlab", "markdown", "concise"])
+@pytest.mark.parametrize("words", [["verify", "{}", "x.mnn"], ["diagnose", "{}"], ["report", "{}", "x.html"]])
+def test_a_program_finds_the_error_in_the_report(
+    words: list[str], output_format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one model as well: whoever reads standard output has nothing else."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"\xff" * 40)
+    (tmp_path / "x.mnn").write_bytes(b"")
+    places = {"{}": str(model), "x.mnn": str(tmp_path / "x.mnn"), "x.html": str(tmp_path / "x.html")}
+    named = [places.get(each, each) for each in words]
+    assert main([*named, "--output-format", output_format]) == 2
+    assert "not an ONNX model" in capsys.readouterr().out

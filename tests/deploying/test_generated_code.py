@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,12 @@ import onnxruntime
 import pytest
 import tree_sitter
 import tree_sitter_kotlin
-from compiling import diagnostics
+from compiling import declared, diagnostics
 
 import mnncompat
 from mnncompat import mnn
 from mnncompat.cli import main
-from mnncompat.deploying.code.interface import Api
+from mnncompat.deploying.code.interface import Api, comment, escaped, literal
 from mnncompat.deploying.mnn_facts import mnn_info
 from mnncompat.deploying.snippet import Language, snippet
 from mnncompat.results.file_info import MnnFileInfo
@@ -173,6 +174,39 @@ def test_native_code_compiles(name: str, api: Api, converted: dict[str, MnnFileI
         assert not diagnostics(code, "model.cpp"), code
     code = code_of(converted[name], Language.OBJC, api)
     assert not diagnostics(code, "model.mm", "-xobjective-c++", "-fobjc-arc", "-fobjc-runtime=ios", "-fobjc-exceptions")
+
+
+INERT = [
+    '??/"); system("id"); //',
+    '"); system("id"); //',
+    "ends in ??/",
+    "ends in ????/",
+    "ends in \\",
+    "*/ int injected = 0; /*",
+    "line\nint injected = 0;",
+    "\u2028int injected = 0;",
+    '""" + injected() + """',
+    "${injected()}",
+]
+
+
+@pytest.mark.parametrize("text", INERT)
+def test_a_name_stays_a_name(text: str) -> None:
+    """Whatever it is: in strings it is itself, and in comments it ends neither the comment nor the line."""
+    size = len(text.encode()) + 1
+    for around in ("// {}\n", "/* {} */\n"):
+        code = f"{around.format(comment(text))}extern int after;\nint user() {{ return after; }}\n"
+        code += f'static_assert(sizeof({literal(text)}) == {size}, "");\n'
+        assert not diagnostics(code, "name.cpp"), code
+        assert "injected" not in declared(code, "name.cpp")
+    module = ast.parse(f'"""{comment(text)}."""\nname = {escaped(text)}\n')
+    assert [type(each) for each in module.body] == [ast.Expr, ast.Assign]
+    assert ast.literal_eval(module.body[1].value) == text  # type: ignore[attr-defined]
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_kotlin.language()))
+    code = f"/** {comment(text)} */\n// {comment(text)}\nval name = {escaped(text, dollar=True)}\n"
+    kinds = [each.type for each in parser.parse(code.encode()).root_node.children]
+    assert [each for each in kinds if "comment" not in each] == ["property_declaration"]
+    assert b"interpol" not in str(parser.parse(code.encode()).root_node).encode()
 
 
 def test_the_compiler_sees_faults(converted: dict[str, MnnFileInfo]) -> None:

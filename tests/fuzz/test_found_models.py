@@ -467,3 +467,12 @@ def test_nested_graphs_are_sorted_inside_out() -> None:
     ]
     body = model.proto.graph.node[1].attribute[0].g.node[0].attribute[0].g
     assert [node.op_type for node in body.node] == ["Neg", "Relu"]
+
+
+def test_an_operator_of_a_later_ai_onnx_ml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX has no schema for it there, so nobody has looked at the types of its attributes."""
+    monkeypatch.setenv("MNNCOMPAT_TRACEBACK", "1")
+    graph = "g (float[1,2] x) => (float[1,1] y) { y = ai.onnx.ml.TreeEnsemble<nodes_splits=[1.0, 2.0]>(x) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 2]> {graph}')
+    told = [each.hint for each in mnncompat.check(model).diagnostics]
+    assert any("opset 2 of ai.onnx.ml has no operator TreeEnsemble" in (each or "") for each in told)

@@ -196,9 +196,10 @@ def _numbered(plain: str) -> Iterable[str]:
 
 
 def literal(text: str, *, dollar: bool = False) -> str:
-    """A string in double quotes as C, C++, Objective-C, Python and Kotlin read it.
+    """A string in double quotes as C, C++ and Objective-C read it; Python and Kotlin get `escaped`.
 
-    What is not printable ASCII is written as its UTF-8 bytes in octal, which C reads; Python and Kotlin get `escaped`.
+    What is not printable ASCII is written as its UTF-8 bytes in octal. So are question marks: until C++17, two of them
+    begin a trigraph, and `??/` is a backslash, which would take the closing quote along.
 
     Args:
         text: The text.
@@ -210,7 +211,8 @@ def literal(text: str, *, dollar: bool = False) -> str:
         if char in '"\\' or (dollar and char == "$"):
             parts.append(f"\\{char}")
         else:
-            parts.append(char if char.isprintable() and char.isascii() else f"\\{byte:03o}")
+            plain = char.isprintable() and char.isascii() and char != "?"
+            parts.append(char if plain else f"\\{byte:03o}")
     return '"' + "".join(parts) + '"'
 
 
@@ -239,7 +241,8 @@ def _python(char: str) -> str:
 def comment(text: str) -> str:
     """A text that ends no comment and no line, in any of the languages."""
     plain = "".join(char if char.isprintable() else "?" for char in text)
-    return plain.replace("*/", "* /").replace("\\", "/").replace('"""', "'''")
+    plain = plain.replace("\\", "/").replace('"""', "'''").replace("*/", "* /").replace("/*", "/ *")
+    return plain.replace("??/", "?? /")  # a backslash until C++17: the next line would belong to the comment
 
 
 def shape_words(shape: Collection[int]) -> str:

@@ -14,6 +14,7 @@ from mnncompat.graph.tensor_values import array_tensor, element_dtype
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
 from mnncompat.inference import evaluation
+from mnncompat.inference.foreign_domains import ML_DOMAIN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,8 @@ def why_invalid(node: NodeFacts) -> str | None:
         type of a value that it reads and those of the others are as the operator's schema has them.
     """
     proto = node.node
+    if proto.domain == ML_DOMAIN:
+        return _unknown_to_ml(node)
     if not is_onnx(proto):
         return None
     try:
@@ -46,6 +49,19 @@ def why_invalid(node: NodeFacts) -> str | None:
     except onnx.defs.SchemaError:
         return f"opset {node.opset} has no operator {proto.op_type}"
     return _wrong_type(node, schema) or _objection(node)
+
+
+def _unknown_to_ml(node: NodeFacts) -> str | None:
+    """Nothing but schemas is known of these operators, which are checked when the model is read if there is one."""
+    imported = node.view.scope.proto.opset_import
+    opset = next((each.version for each in imported if each.domain == ML_DOMAIN), None)
+    if opset is None:
+        return f"the model imports no opset of {ML_DOMAIN}"
+    try:
+        onnx.defs.get_schema(node.node.op_type, opset, ML_DOMAIN)
+    except onnx.defs.SchemaError:
+        return f"opset {opset} of {ML_DOMAIN} has no operator {node.node.op_type}"
+    return None
 
 
 def _wrong_type(node: NodeFacts, schema: onnx.defs.OpSchema) -> str | None:

@@ -16,7 +16,7 @@ from mnncompat.cli.device_options import ANYWHERE, DeploymentOptions
 from mnncompat.cli.fleet_options import ALONE, FleetOptions
 from mnncompat.cli.head_options import Head, chosen_head
 from mnncompat.cli.html_page import keep_graphs
-from mnncompat.cli.limits import MemoryLimit, Timeout, parse_limits
+from mnncompat.cli.limits import Bounds, MemoryLimit, Timeout, parse_limits
 from mnncompat.cli.prediction_options import NO_INPUTS, PredictedOptions, require_installed
 from mnncompat.cli.report_options import MANY_REPORTS, ManyReportOptions
 from mnncompat.errors import UsageError
@@ -65,7 +65,7 @@ def check(  # noqa: PLR0913 - options
     _require_level(fail_on)
     paths = search.models(models)
     known.require()
-    choice, where, limits = _choice(select, ignore), deployment.told(), parse_limits(timeout, memory_limit)
+    choice, where, limits = _choice(select, ignore), deployment.told(), _limits(data, timeout, memory_limit)
     predicting = data.predictors(where, mnn, shape=shape, seed=seed, memory=limits["memory"], probes=probe)
     additions = [_reader(shape), *predicting]
     if probe:
@@ -80,6 +80,14 @@ def check(  # noqa: PLR0913 - options
     reported, results = known.compare(*found)
     report_all(reported, results, reporting)
     _fail_on(fail_on, results, choice)
+
+
+def _limits(data: PredictedOptions, timeout: float | None, memory_limit: str | None) -> Bounds:
+    """What each model may take; and what reading the data may, which is done before."""
+    found = parse_limits(timeout, memory_limit)
+    if data != NO_INPUTS:
+        begin_work(**found)
+    return found
 
 
 def _require_level(level: str) -> None:

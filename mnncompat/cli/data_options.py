@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from mnncompat.cli.declared import option
 from mnncompat.errors import UsageError
+from mnncompat.files.allowance import reading
 
 if TYPE_CHECKING:
     from mnncompat.parity import RealData
@@ -88,8 +89,9 @@ def _read(
     for name in steps:
         if name not in paths:
             raise UsageError(f"--preprocess {name}: there are no images for it", hint=f"add --input {name}=FOLDER")
-    read = {name: read_input(name, Path(path), steps.get(name)) for name, path in paths.items()}
-    called = tuple(each for target in feeds or () for each in call_feeds(target))
+    with reading(map(Path, paths.values())):
+        read = {name: read_input(name, Path(path), steps.get(name)) for name, path in paths.items()}
+        called = tuple(each for target in feeds or () for each in call_feeds(target))
     return real_data(RealData(inputs=read, feeds=called), only=only)
 
 

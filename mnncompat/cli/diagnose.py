@@ -108,9 +108,8 @@ def diagnose(  # noqa: PLR0913 - options
     with _begun(files, fleet, where) as lanes:
         converter = _converter(fp16, weight_bits, optimize_level, exact_gelu)
         wanted = diagnose_options(converter, *limits, options.parse_tolerances(tolerance), seed)
-        inputs = data.read()
-        wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=inputs), where=where)
         begin_work(seconds=limits[0], memory=limits[1], runs=True, measures=True)
+        wanted = replace(wanted, repro=repro, drawing=replace(wanted.drawing, data=data.read()), where=where)
         one = partial(_one, files=files, wanted=wanted, shape=shape, every=every, untried=device.untried, lanes=lanes)
         found = each_pair(files, one, fleet, reporting)
     _finish_all(*found, reporting, svg)

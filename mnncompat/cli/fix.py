@@ -99,9 +99,10 @@ def fix(  # noqa: PLR0913 - options
     from mnncompat.support.target import Target
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
-    inputs, memory = data.read(), parse_memory(memory_limit)
+    memory = parse_memory(memory_limit)
     goal = Target(mnn_version, **deployment.told(), choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
+    inputs = data.read()
     one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
     work = partial(one_way, rewrites=rewrites, target=goal)
     one = partial(_fix_one, targets=written.targets(paths), shape=shape, fixing=work, written=written, seed=seed)

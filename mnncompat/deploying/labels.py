@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _ARRAYS = (".npy", ".npz")
 _FIVE = 5
+_WHOLE = re.compile("-?[0-9]{1,18}")
 _FORM = "one label a line, `file,label` lines, or integers saved with numpy.save"
 
 
@@ -57,7 +59,7 @@ def _of_arrays(path: Path) -> list[Any]:
 
 def _of_text(path: Path, names: Sequence[str]) -> list[Any]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--labels {path} cannot be read: {error}", hint=_FORM) from error
     rows = [_parts(line) for line in lines if line and not line.startswith("#")]
@@ -72,13 +74,17 @@ def _of_text(path: Path, names: Sequence[str]) -> list[Any]:
 
 def _parts(line: str) -> list[str]:
     if "," in line:
-        return [part.strip() for part in next(csv.reader([line]))]
+        try:
+            return [part.strip() for part in next(csv.reader([line]))]
+        except csv.Error as error:
+            raise UsageError(f"--labels: {error}", hint=_FORM) from error
     name, _, label = line.rpartition(" ")
     return [name.strip(), label] if name else [line]
 
 
 def _label(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text
+    """A whole number, if that is what it is; numbers of more digits than any class has are text."""
+    return int(text) if _WHOLE.fullmatch(text) else text
 
 
 def top_metric(output: str) -> Metric:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,6 +115,41 @@ def rest() -> None:
         _tell("", Allowance(float("inf"), _UNBOUNDED, strict=False))
         _STATE.current = None
         _limit_data(_UNBOUNDED)
+
+
+@contextmanager
+def reading(paths: Iterable[Path]) -> Iterator[None]:
+    """Bound the reading of data that options name; where a model is worked on already, what it may take holds.
+
+    A small file may hold very much: an archive of zeros, a picture of 100 megapixels. Seconds are bounded if the user
+    said how many, bytes in any case.
+
+    Args:
+        paths: Files, and folders of them.
+    """
+    if _STATE.channel < 0 or _STATE.whole or (_STATE.current is not None and _STATE.current[0]):
+        yield
+        return
+    memory = WORK_BYTES if _STATE.memory is None else _STATE.memory
+    seconds = _STATE.seconds or float("inf")
+    found = Allowance(seconds, memory + _COPIES * sum(map(_bytes_of, paths)), strict=_STATE.seconds is not None)
+    _STATE.base, _STATE.started = _data_bytes(), time.monotonic()
+    _tell("", found)
+    _limit_data(_STATE.base + found.memory)
+    try:
+        yield
+    finally:
+        rest()
+
+
+def _bytes_of(path: Path) -> int:
+    """Bytes of a file, or of those in a folder; 0 for what is not there."""
+    try:
+        if not path.is_dir():
+            return path.stat().st_size
+        return sum(each.stat().st_size for each in path.iterdir() if each.is_file())
+    except (OSError, ValueError):
+        return 0
 
 
 def bounds_memory() -> bool:

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"))
 """Suffixes of files that are read as images."""
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+"""What is decoded, whatever a file is called: Pillow knows formats by their contents, and some run other programs."""
+_MOST_PIXELS = 1 << 15
+"""Of one side that an image is resized to or cut from."""
 FILTERS = ("antialias", "bicubic", *SAMPLED)
 """How images are resized; the first two with Pillow, whose kernel grows with what is made smaller."""
 _COLORS = ("rgb", "bgr", "gray")
@@ -197,14 +201,21 @@ def opened(path: Path, *, gray: bool = False) -> np.ndarray:
             f"{path} is an image, and Pillow is not installed", hint='pip install "mnncompat[images]"'
         ) from error
     try:
-        with Image.open(path) as file:
-            if file.mode.startswith(_DEEP):
-                raise UsageError(f"{path} has more than 8 bits", hint="prepare it yourself, and save an array as .npy")
+        with Image.open(path, formats=_FORMATS) as file:
+            _require_bytes(file.mode, path)
             turned = ImageOps.exif_transpose(file)
             image = turned.convert("L" if gray else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be read as an image: {error}", hint="convert it to PNG or JPEG") from error
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever their parts do: struct, zlib, TypeError, ...
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"{path} cannot be read as an image: {told}", hint="convert it to PNG or JPEG") from error
     return np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, -1)
+
+
+def _require_bytes(mode: str, path: Path) -> None:
+    if mode.startswith(_DEEP):
+        raise UsageError(f"{path} has more than 8 bits", hint="prepare it yourself, and save an array as .npy")
 
 
 def as_trained(path: Path) -> Any:
@@ -216,7 +227,7 @@ def as_trained(path: Path) -> Any:
     opened(path)  # says what is wrong with it
     from PIL import Image
 
-    with Image.open(path) as file:
+    with Image.open(path, formats=_FORMATS) as file:
         return file.convert("RGB")
 
 
@@ -288,7 +299,7 @@ def _require_size(spec: InputSpec, layout: str, shape: tuple[int, ...], *, decla
 
 def _side(text: str) -> int:
     side = int(text)
-    if side < 1:
+    if not 1 <= side <= _MOST_PIXELS:
         raise ValueError(text)
     return side
 

@@ -11,6 +11,8 @@ from models import array, model_of
 from onnx import NodeProto, helper
 
 _Middle = Callable[[str, str], NodeProto]
+SIZE = 4
+"""Channels, height and width: halved until a repro is minimal, and MNN packs so many channels."""
 
 
 def network(middle: _Middle, *, opset: int = 13, weights: dict[str, np.ndarray] | None = None) -> onnx.ModelProto:
@@ -22,8 +24,8 @@ def network(middle: _Middle, *, opset: int = 13, weights: dict[str, np.ndarray] 
         helper.make_node("Conv", ["m", "k2"], ["c2"], name="after", kernel_shape=[1, 1]),
         helper.make_node("Sigmoid", ["c2"], ["y"], name="last"),
     ]
-    held = {"k1": array(8, 3, 3, 3) * np.float32(0.3), "k2": array(8, 8, 1, 1) * np.float32(0.1)}
-    return model_of(nodes, {"x": [1, 3, 8, 8]}, {"y": None}, held | (weights or {}), opset=opset)
+    held = {"k1": array(SIZE, 3, 3, 3) * np.float32(0.3), "k2": array(SIZE, SIZE, 1, 1) * np.float32(0.1)}
+    return model_of(nodes, {"x": [1, 3, SIZE, SIZE]}, {"y": None}, held | (weights or {}), opset=opset)
 
 
 def _node(op: str, *operands: str, **attributes: Any) -> _Middle:
@@ -38,10 +40,10 @@ def _steps(source: str, result: str) -> NodeProto:
     return helper.make_node("Slice", [source, "starts", "ends", "", "steps"], [result], name="fault")
 
 
-_LAST = {"last": np.full((1, 8, 8, 8), -1, np.int64)}
+_LAST = {"last": np.full((1, SIZE, SIZE, SIZE), -1, np.int64)}
 _AXES = {"axes": np.array([2], np.int64)}
 _SCALES = {"scales": np.array([1, 1, 2, 2], np.float32)}
-_RANGE = {"starts": np.zeros(4, np.int64), "ends": np.array([1, 8, 8, 8]), "steps": np.array([1, 1, 2, 2])}
+_RANGE = {"starts": np.zeros(4, np.int64), "ends": np.array([1, SIZE, SIZE, SIZE]), "steps": np.array([1, 1, 2, 2])}
 _BOUNDS = {"low": np.array(2, np.float32), "high": np.array(1, np.float32)}
 _WINDOW: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [1, 1]}
 FAULTS: dict[str, Callable[[], onnx.ModelProto]] = {
@@ -49,7 +51,7 @@ FAULTS: dict[str, Callable[[], onnx.ModelProto]] = {
     "Hardmax": lambda: network(_node("Hardmax", axis=1)),
     "Max of one": lambda: network(_node("Max")),
     "Softmax without axis": lambda: network(_node("Softmax"), opset=11),
-    "Mod of floats": lambda: network(_node("Mod", "divisor", fmod=1), weights={"divisor": -abs(array(8, 1, 1)) - 1}),
+    "Mod of floats": lambda: network(_node("Mod", "divisor", fmod=1), weights={"divisor": -abs(array(SIZE, 1, 1)) - 1}),
     "negative indices": lambda: network(_node("GatherElements", "last", axis=1), weights=_LAST),
     "ReduceL1 with axes": lambda: network(_node("ReduceL1", "axes", keepdims=1), opset=18, weights=_AXES),
     "cubic Resize": lambda: network(_resize, weights=_SCALES),

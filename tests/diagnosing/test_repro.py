@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +41,29 @@ def lanes() -> Iterator[Lanes]:
         yield started
 
 
-def written(name: str, folder: Path, lanes: Lanes) -> Path:
-    found = diagnose(from_proto(FAULTS[name]()), None, replace(OPTIONS, repro=folder), lanes=lanes)
-    assert names(found) == ["fault"]
-    assert found.repro == folder
-    return folder
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, lanes: Lanes) -> Callable[[str, Path], Path]:
+    """Writes the repro of a fault into a folder; each is made once."""
+
+    @cache
+    def made(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("made") / "repro"
+        found = diagnose(from_proto(FAULTS[name]()), None, replace(OPTIONS, repro=folder), lanes=lanes)
+        assert names(found) == ["fault"]
+        assert found.repro == folder
+        return folder
+
+    return lambda name, folder: shutil.copytree(made(name), folder)
+
+
+Written = Callable[[str, Path], Path]
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path, lanes: Lanes) -> None:
-    folder = written(name, tmp_path / "repro", lanes)
+def test_a_repro_is_minimal_and_shows_the_fault_again(
+    name: str, tmp_path: Path, lanes: Lanes, written: Written
+) -> None:
+    folder = written(name, tmp_path / "repro")
     found = read_repro(folder)
     assert len(found.part.model.graph.node) == 1
     with Bench(tmp_path, limits=Limits(seconds=30), lanes=lanes) as bench:
@@ -59,8 +74,8 @@ def test_a_repro_is_minimal_and_shows_the_fault_again(name: str, tmp_path: Path,
     assert replay(folder, limits=Limits(seconds=30), lanes=lanes).verdict is DiagnosisVerdict.CULPRIT
 
 
-def test_the_script_needs_four_packages(tmp_path: Path, lanes: Lanes) -> None:
-    folder = written("negative indices", tmp_path / "repro", lanes)
+def test_the_script_needs_four_packages(tmp_path: Path, written: Written) -> None:
+    folder = written("negative indices", tmp_path / "repro")
     done = subprocess.run(
         [sys.executable, "-I", str(folder / "repro.py")], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -81,8 +96,10 @@ def test_the_script_needs_four_packages(tmp_path: Path, lanes: Lanes) -> None:
     assert np.load(folder / "actual.npz")["output_0"].shape == np.load(folder / "expected.npz")["output_0"].shape
 
 
-def test_a_repro_that_is_right_now_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str], lanes: Lanes) -> None:
-    folder = written("Softmax without axis", tmp_path / "repro", lanes)
+def test_a_repro_that_is_right_now_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: Written
+) -> None:
+    folder = written("Softmax without axis", tmp_path / "repro")
     model = onnx.load(folder / "model.onnx")
     model.graph.node[0].attribute.append(onnx.helper.make_attribute("axis", -1))
     onnx.save(model, folder / "model.onnx")
@@ -101,11 +118,11 @@ def test_what_is_no_repro_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: Lanes) -> None:
+def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: Written) -> None:
     root = tmp_path / "checkout"
     (root / "rules" / "cases").mkdir(parents=True)
     monkeypatch.setattr(repro_cases, "checkout", lambda: root)
-    folder = written("Softmax without axis", tmp_path / "repro", lanes)
+    folder = written("Softmax without axis", tmp_path / "repro")
     file, case = repro_cases.write_case(folder, "MNN220", "from a network")
     assert case == "row:Softmax/MNN220/from a network"
     (entry,) = tomllib.loads(file.read_text())["case"]

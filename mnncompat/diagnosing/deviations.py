@@ -95,14 +95,15 @@ def _integers(expected: np.ndarray, actual: np.ndarray, unequal: float) -> Devia
 
 
 def _floats(expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, least: float) -> Deviation:
-    (low, high), ends = _ends(actual), _ends(expected)
-    wanted, found = _single(expected, *ends), _single(actual, low, high)
-    problem = ""
-    if not all(map(math.isfinite, (low, high, *ends))):
-        problem = _special(wanted, found)
-        finite = np.isfinite(wanted) & np.isfinite(found)
-        wanted, found = np.where(finite, wanted, 0), np.where(finite, found, 0)
+    (low, high), ends, problem = _ends(actual), _ends(expected), ""
+    own = low, high
+    if not all(map(math.isfinite, (*own, *ends))):
+        problem = _special(expected, actual)
         low, high = range_of(actual)
+        finite = np.isfinite(expected) & np.isfinite(actual)
+        expected, actual = (np.where(finite, each, each.dtype.type(0)) for each in (expected, actual))
+        own, ends = _ends(actual), _ends(expected)
+    wanted, found = _single(expected, *ends), _single(actual, *own)
     measured = _measured(wanted, found, math.inf if problem else 0.0, problem)
     if not problem and measured.max_abs:
         measured = replace(measured, error_ratio=_error_ratio(wanted, found, tolerance, least))
@@ -115,9 +116,9 @@ def _ends(array: np.ndarray) -> tuple[float, float]:
 
 
 def _single(array: np.ndarray, low: float, high: float) -> np.ndarray:
-    """float32, or float64 where float32 would overflow in squares."""
+    """float32, or float64 where float32 would overflow in squares; every element is finite."""
     largest = max(-low, high)
-    overflows = _LARGE < largest < math.inf or 0 < largest < 1 / _LARGE
+    overflows = largest > _LARGE or 0 < largest < 1 / _LARGE
     return array.astype(np.float64 if overflows else np.float32, copy=False)
 
 
@@ -180,6 +181,13 @@ def _blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
         yield [each[part] if each.ndim and each.shape[axis] > 1 else each for each in arrays]
 
 
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0:
+        return math.inf
+    ratio = signal / noise if math.isfinite(noise) else 0.0  # squares of float64 overflow as well
+    return 10 * math.log10(ratio) if ratio > 0 else -math.inf
+
+
 def _dot(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.dot(one.reshape(-1), two.reshape(-1)))
 
@@ -194,7 +202,7 @@ def _measured(expected: np.ndarray, actual: np.ndarray, error_ratio: float, prob
     lengths = math.sqrt(signal) * math.sqrt(length)
     return Deviation(
         error_ratio=error_ratio,
-        snr_db=math.inf if noise == 0 else -math.inf if signal == 0 else 10 * math.log10(signal / noise),
+        snr_db=_decibels(signal, noise),
         max_abs=largest,
         cosine=both / lengths if lengths else float(signal == noise),
         problem=problem,

@@ -8,7 +8,7 @@ what follows. *Cure*: the file runs from the inputs of the model, but the group'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,16 +70,30 @@ def suspects(
 
 
 def _amplified(measuring: Measuring, wrong: Mapping[str, Deviation]) -> list[Suspect]:
-    """Groups that are within their tolerance, but what follows magnifies the error of one beyond that of an output."""
+    """Groups that are within their tolerance, but what follows magnifies the error of one beyond that of an output.
+
+    The outputs are known to be wrong: here no element of theirs passes as an outlier.
+    """
     groups = [each for each in measuring.tensors.groups if _own(measuring, each) > 0 and _arrives(measuring, each)]
     strongest = sorted(groups, key=lambda each: -_own(measuring, each))[:_MOST_TESTED]
     found = []
     for group in strongest:
         measuring.keep(group.values)
-        suspect = _tested(measuring, group, wrong)
-        if suspect.effect > 1 and suspect.shown_by and suspect.outputs:
+        suspect = _tested(measuring, group, wrong, strict=True)
+        if suspect.effect > 1 and suspect.shown_by and suspect.outputs and _is_right_after(measuring, group, suspect):
             found.append(suspect)
     return _ordered(measuring, found)
+
+
+def _is_right_after(measuring: Measuring, group: Group, suspect: Suspect) -> bool:
+    """Whether what follows a group makes the outputs right of its right values: if not, the error may be its own."""
+    after, wanted = _affected(measuring, group, suspect.outputs)
+    if not wanted:
+        return True
+    boundary = _boundary(measuring, group, after, wanted)
+    right = {name: measuring.value(name) for name in boundary}
+    found = _outputs(measuring, right, wanted, strict=True)
+    return found is not None and not any(each.is_wrong for each in found.values())
 
 
 def _ordered(measuring: Measuring, guilty: Sequence[Suspect]) -> list[Suspect]:
@@ -121,7 +135,7 @@ def _begin_test(measuring: Measuring, group: Group, wrong: Mapping[str, Deviatio
         measuring.runner.begin(_boundary(measuring, group, after, wanted), wanted, measuring.found.held)
 
 
-def _affected(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> tuple[set[str], list[str]]:
+def _affected(measuring: Measuring, group: Group, wrong: Iterable[str]) -> tuple[set[str], list[str]]:
     """What is computed from a group, and the wrong outputs among that."""
     after = reached(measuring.tensors.before, group.values)
     return after, [name for name in wrong if name in after and name not in group.values]
@@ -132,17 +146,25 @@ def _own(measuring: Measuring, group: Group) -> float:
     return max((math.inf if math.isnan(each) else each for each in found), default=0.0)
 
 
+def _strict_own(measuring: Measuring, group: Group) -> float:
+    """The same where no element may be an outlier; only of values that were kept."""
+    kept = measuring.found.kept
+    found = [measuring.strict_deviation(name, kept[name]).error_ratio for name in group.values if name in kept]
+    return max(found, default=_own(measuring, group))
+
+
 def _arrives(measuring: Measuring, group: Group) -> bool:
     """Whether the file itself computes it wrongly: if not, it is wrong only when it is fed."""
     found = [measuring.found.accumulated[name] for name in group.values if name in measuring.found.accumulated]
     return not found or _own(measuring, group) <= 1 or any(each.is_wrong for each in found)
 
 
-def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation]) -> Suspect:
-    own = _own(measuring, group)
+def _tested(measuring: Measuring, group: Group, wrong: Mapping[str, Deviation], *, strict: bool = False) -> Suspect:
+    own = _strict_own(measuring, group) if strict else _own(measuring, group)
     direct = [name for name in group.values if name in wrong]
     after, wanted = _affected(measuring, group, wrong)
-    found = _outputs(measuring, _boundary(measuring, group, after, wanted), wanted) if wanted else {}
+    boundary = _boundary(measuring, group, after, wanted)
+    found = _outputs(measuring, boundary, wanted, strict=strict) if wanted else {}
     if found is None:
         return Suspect(group=group, own=own, effect=own, outputs=tuple(direct or wanted), shown_by=())
     hit = [name for name, each in found.items() if each.is_wrong]
@@ -171,12 +193,13 @@ def _boundary(
 
 
 def _outputs(
-    measuring: Measuring, feeds: Mapping[str, np.ndarray], wanted: Sequence[str]
+    measuring: Measuring, feeds: Mapping[str, np.ndarray], wanted: Sequence[str], *, strict: bool = False
 ) -> dict[str, Deviation] | None:
     traced = measuring.runner.trace(feeds, wanted, measuring.found.held)
     if isinstance(traced, Failure):
         return None
-    return {name: measuring.deviation(name, array) for name, array in traced.values.items()}
+    judge = measuring.strict_deviation if strict else measuring.deviation
+    return {name: judge(name, array) for name, array in traced.values.items()}
 
 
 def _listed(names: Sequence[str]) -> str:

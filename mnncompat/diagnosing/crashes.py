@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt
 from mnncompat.diagnosing.origins import sources
@@ -16,8 +18,6 @@ from mnncompat.results.diagnosis import Culprit
 from mnncompat.results.failures import Failure, FailureKind
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mnncompat.diagnosing.bench import Bench, Outcome
     from mnncompat.diagnosing.measuring import Measuring
     from mnncompat.graph.view import GraphView
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mnncompat.results.diagnostics import Diagnostic
 
 _MOST_ALONE = 12
+_LARGEST = 1 << 30
+"""MNN clamps whole numbers to this."""
 _REFUSALS = frozenset({FailureKind.REFUSED, FailureKind.NO_FILE})
 _ENDLESS = frozenset({FailureKind.HANG, FailureKind.FLOOD})
 
@@ -98,9 +100,9 @@ def culprit_in_file(view: GraphView, measuring: Measuring, failure: Failure, out
         low, end = (low, middle) if fails(0, middle) else (middle, end)
     last = names[end - 1]
     shown = f"the file computes all before {last}, and fails when it is asked for that"
-    unfit = _first_of_other_shape(measuring, names[: end - 1])
+    unfit = _first_unfit(measuring, names[: end - 1])
     if unfit is not None:
-        last, shown = unfit[0], f"{shown}; of that, {unfit[0]} is the first with another shape: {unfit[1]}"
+        last, shown = unfit[0], f"{shown}; of that, {unfit[0]} is the first that does not fit: {unfit[1]}"
     group = next(each for each in measuring.tensors.groups if last in each.values)
     return Culprit(
         nodes=tuple(view.location(index) for index in group.nodes),
@@ -113,16 +115,25 @@ def culprit_in_file(view: GraphView, measuring: Measuring, failure: Failure, out
     )
 
 
-def _first_of_other_shape(measuring: Measuring, names: Sequence[str]) -> tuple[str, str] | None:
-    """The first value, in the order of the file, that has another shape than in the model, and which: others follow."""
+def _first_unfit(measuring: Measuring, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first value, in the order of the file, of another shape or other whole numbers, and which: others follow.
+
+    Sizes, axes and indices are computed as whole numbers: with other ones, what reads them fails.
+    """
     found = measuring.runner.trace(measuring.feeds, names, {}) if names else None
     if found is None or isinstance(found, Failure):
         return None
     for name in names:
-        problem = measuring.deviation(name, found.values[name]).problem if name in found.values else ""
-        if problem.startswith("shape"):
-            return name, problem
+        each = measuring.deviation(name, found.values[name]) if name in found.values else None
+        if each is not None and each.is_wrong and (each.problem.startswith("shape") or _can_be_held(measuring, name)):
+            return name, each.problem
     return None
+
+
+def _can_be_held(measuring: Measuring, name: str) -> bool:
+    """Whether a value is of whole numbers that MNN holds as they are."""
+    array = measuring.golden[name]
+    return array.dtype.kind in "biu" and (not array.size or int(np.abs(array.astype(np.int64)).max()) < _LARGEST)
 
 
 def shortest(count: int, fails: Callable[[int, int], bool]) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -148,6 +148,12 @@ class Measuring:
     def deviation(self, name: str, array: np.ndarray) -> Deviation:
         """How far an array is from the golden value."""
         return deviation(self.golden[name], array, self._tolerance, is_coarse=name in self._coarse)
+
+    def strict_deviation(self, name: str, array: np.ndarray) -> Deviation:
+        """The same where no element may be an outlier: one wrong row is all of the error of some faults."""
+        return deviation(
+            self.golden[name], array, replace(self._tolerance, outliers=0.0), is_coarse=name in self._coarse
+        )
 
     def value(self, name: str) -> np.ndarray:
         """The right value of a tensor, in the shape that it has in the file, or of an input."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, parser
 
-from mnncompat.graph.ordinary_models import ordinary_tensors
+from mnncompat.graph.node_columns import read_columns
+from mnncompat.graph.ordinary_models import ordinary
 from mnncompat.graph.stored_tensors import tensors
 
 MODEL = """
@@ -35,8 +36,11 @@ def model() -> ModelProto:
 
 def test_an_ordinary_model_is_told_with_its_tensors() -> None:
     made = model()
-    assert [each.name for each in ordinary_tensors(made) or ()] == [each.name for each in tensors(made)]
-    assert len(ordinary_tensors(made) or ()) == 3
+    found = ordinary(made)
+    assert found is not None
+    assert [each.name for each in found.stored] == [each.name for each in tensors(made)]
+    assert len(found.stored) == 3
+    assert found.columns == read_columns(made.graph.node)
 
 
 def _swap(made: ModelProto) -> None:
@@ -90,7 +94,7 @@ UNUSUAL: dict[str, Callable[[ModelProto], object]] = {
 def test_whatever_is_unusual_is_left_to_the_passes(change: str) -> None:
     made = model()
     UNUSUAL[change](made)
-    assert ordinary_tensors(made) is None
+    assert ordinary(made) is None
 
 
 def test_a_name_that_is_no_text_is_left_to_the_passes() -> None:
@@ -98,7 +102,7 @@ def test_a_name_that_is_no_text_is_left_to_the_passes() -> None:
         data = model().SerializeToString()
         assert old in data
         made = ModelProto.FromString(data.replace(old, old[:-1] + b"\xff"))
-        assert ordinary_tensors(made) is None, old
+        assert ordinary(made) is None, old
 
 
 def test_a_tensor_in_another_file_is_told() -> None:
@@ -108,4 +112,6 @@ def test_a_tensor_in_another_file_is_told() -> None:
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="weights")
-    assert [each.data_location for each in ordinary_tensors(made) or ()].count(TensorProto.EXTERNAL) == 1
+    found = ordinary(made)
+    assert found is not None
+    assert [each.data_location for each in found.stored].count(TensorProto.EXTERNAL) == 1

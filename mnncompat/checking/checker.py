@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import onnx
 
 from mnncompat.graph.model_file import Model
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.protos import ONNX_DOMAINS
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.foreign_domains import IN_ONNX_DOMAIN
 from mnncompat.inference.model_view import view_model
@@ -136,25 +136,28 @@ class _Check:
     def _node_findings(self) -> Iterator[_Finding]:
         unknown: dict[str, _Finding] = {}
         for number, view in enumerate(self.graphs):
-            table = self._table.matches(view, self.version, self.target.precision)
-            for index, node in enumerate(view.nodes):
-                op = node.op_type
-                if not is_onnx(node) or op in IN_ONNX_DOMAIN:
+            for op, indices in _own_operators(view).items():
+                if self.target.declares(op):
+                    yield from self._stated_by_rows(number, view, op, indices, unknown)
                     continue
-                if not self.target.declares(op):
+                for index in indices:
                     found = undeclared(view, index, self.releases, self.version, self._table)
                     yield _NodeLocation(graph=number, position=index), found
-                    continue
-                matches = table.at(index)
-                for match in matches:
-                    if match.row.status != "supported" and self.target.concerns(match.row):
-                        found = _from_row(match.row, match.reason, view, index)
-                        site = _NodeLocation(graph=number, position=index)
-                        yield site, found if match.certain else _undecided(found)
-                if not matches and op not in unknown:
-                    site = _NodeLocation(graph=number, position=index)
-                    unknown[op] = site, _unknown(view, index, self.version)
         yield from unknown.values()
+
+    def _stated_by_rows(
+        self, number: int, view: GraphView, op: str, indices: Sequence[int], unknown: dict[str, _Finding]
+    ) -> Iterator[_Finding]:
+        """What rows say about the nodes of one operator; the first that none is about goes to `unknown`."""
+        table = self._table.matches(view, self.version, self.target.precision)
+        for index in indices:
+            matches = table.at(index)
+            for match in matches:
+                if match.row.status != "supported" and self.target.concerns(match.row):
+                    found = _from_row(match.row, match.reason, view, index)
+                    yield _NodeLocation(number, index), found if match.certain else _undecided(found)
+            if not matches and op not in unknown:
+                unknown[op] = _NodeLocation(number, index), _unknown(view, index, self.version)
 
     def _search(self, findings: Sequence[_Finding]) -> _Tried:
         """Try the rewrites; those that rows name as remedies are imported only if a finding names them."""
@@ -239,6 +242,15 @@ class _Check:
                     fixable=True,
                 ),
             )
+
+
+def _own_operators(view: GraphView) -> dict[str, list[int]]:
+    """Indices of the nodes of each of ONNX's own operators, in order."""
+    found: dict[str, list[int]] = {}
+    for (domain, op), indices in view.kinds.items():
+        if domain in ONNX_DOMAINS and op not in IN_ONNX_DOMAIN:
+            found[op] = sorted(found[op] + indices) if op in found else indices
+    return found
 
 
 def _without_plan(item: Match | Refusal) -> Match | Refusal:

@@ -24,8 +24,9 @@ from mnncompat.graph.external_data import (
     move_weights_out,
     restore_references,
 )
+from mnncompat.graph.node_columns import NodeColumns
 from mnncompat.graph.ordering import Unsorted, is_sorted, sort_nodes
-from mnncompat.graph.ordinary_models import ordinary_tensors
+from mnncompat.graph.ordinary_models import ordinary
 from mnncompat.graph.payloads import DataFile, is_external
 from mnncompat.graph.restated import is_settled, settle
 from mnncompat.graph.stored_tensors import tensors
@@ -63,12 +64,14 @@ class Model:
         weights_loaded: True once the model itself refers to no file.
         external: Original references (``location``, ``offset``, ``length``) of held tensors, kept when the weights are
             loaded so that a file written to the same folder can go on using them.
+        columns: What the nodes of the graph state, if it was read with the model, for the first that looks at them.
         unmapped: Outputs that are lists of maps in the file; `proto` gives tensors of scores.
     """
 
     __slots__ = (
         "__weakref__",
         "_files",
+        "columns",
         "data",
         "external",
         "path",
@@ -98,6 +101,7 @@ class Model:
         self.data = data or {}
         self.unsorted = unsorted
         self.restated = restated
+        self.columns: NodeColumns | None = None
         self.unmapped: tuple[str, ...] = ()
         self._files = payloads.files_of(proto) if files is None else tuple(files)
 
@@ -129,6 +133,11 @@ class Model:
         self._files = tuple(each for each in kept if each is not None)
         self.weights_loaded = True
 
+    def take_columns(self) -> NodeColumns | None:
+        """`columns`, once: who asks later may have changed the nodes."""
+        found, self.columns = self.columns, None
+        return found
+
     def changed(self, proto: ModelProto, *, again: bool = False) -> Model:
         """A model that was made from this one; `again` if what was settled when it was read is still to be told."""
         made = Model(proto, self.path, external=self.external, files=self._files)
@@ -152,10 +161,12 @@ def load(path: Path | str) -> Model:
     path = Path(path)
     begin(path)
     proto, own = _read(path)
-    stored = ordinary_tensors(proto)
-    if stored is not None and not maps_scores(proto):
-        data = _external_files(stored, path)
-        return Model(proto, path, weights_loaded=not data, data=data, files=own)
+    found = ordinary(proto)
+    if found is not None and not maps_scores(proto):
+        data = _external_files(found.stored, path)
+        model = Model(proto, path, weights_loaded=not data, data=data, files=own)
+        model.columns = found.columns
+        return model
     require_text(proto)
     data = _external_files(tensors(proto), path)
     restated, unmapped = settle(proto), drop_maps(proto)
@@ -189,8 +200,8 @@ def from_proto(proto: ModelProto) -> Model:
     Raises:
         ModelError: The graph is not valid, or a tensor refers to a file.
     """
-    stored = ordinary_tensors(proto)
-    if stored is not None and not any(map(is_external, stored)) and not maps_scores(proto):
+    found = ordinary(proto)
+    if found is not None and not any(map(is_external, found.stored)) and not maps_scores(proto):
         return Model(proto=proto)
     require_text(proto)
     settled = is_settled(proto)

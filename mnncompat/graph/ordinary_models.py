@@ -8,11 +8,13 @@ of a node once, and answers for all of them. Whatever is unusual, nested graphs 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mnncompat.errors import ModelError
-from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset, plain_attributes
+from mnncompat.graph.node_columns import NodeColumns, read_columns
+from mnncompat.graph.protos import ONNX_DOMAINS, onnx_opset
 from mnncompat.graph.restated import states_once
 from mnncompat.graph.wellformed import ML_DOMAIN, require_imports, require_node, require_tensor, require_types
 
@@ -23,8 +25,20 @@ class _Unusual(Exception):  # noqa: N818 - an answer, not an error
     """The other modules have to look at the model."""
 
 
-def ordinary_tensors(proto: ModelProto) -> list[TensorProto] | None:
-    """The stored tensors of a model that is read as it is; None if the other modules have to look at it.
+class Ordinary(NamedTuple):
+    """What was read of an ordinary model.
+
+    Attributes:
+        stored: Its tensors: initializers, then those in attributes.
+        columns: The nodes of its graph.
+    """
+
+    stored: list[TensorProto]
+    columns: NodeColumns
+
+
+def ordinary(proto: ModelProto) -> Ordinary | None:
+    """What is read of a model that is taken as it is; None if the other modules have to look at it.
 
     What they would do to such a model: nothing, and they would not refuse it.
     """
@@ -38,13 +52,15 @@ def ordinary_tensors(proto: ModelProto) -> list[TensorProto] | None:
         for tensor in stored:
             require_tensor(tensor, "")
         defined = _given(graph, stored)
-        nodes = _Nodes(onnx_opset(proto.opset_import))
-        stored += nodes.read(graph.node, defined)
-        require_imports(proto, nodes.domains, "")
+        columns = read_columns(graph.node)
+        _require_order(columns, defined)
+        stored += _checked(graph.node, columns, onnx_opset(proto.opset_import))
+        require_imports(proto, {look.domain for look in columns.looks}, "")
         require_types(graph, "")
         _require_text(proto, stored)
         is_computed = all(output.name in defined for output in graph.output)
-        return stored if is_computed and not any(each.HasField("segment") for each in stored) else None
+        is_whole = not any(each.HasField("segment") for each in stored)
+        return Ordinary(stored, columns) if is_computed and is_whole else None
     except (_Unusual, ModelError, TypeError, UnicodeDecodeError):
         return None
 
@@ -52,69 +68,58 @@ def ordinary_tensors(proto: ModelProto) -> list[TensorProto] | None:
 def _given(graph: GraphProto, stored: Sequence[TensorProto]) -> set[str]:
     """Names of inputs and initializers."""
     inputs, tensors = [value.name for value in graph.input], [tensor.name for tensor in stored]
-    if len(set(inputs)) < len(inputs) or len(set(tensors)) < len(tensors):
+    if len(set(inputs)) < len(inputs) or len(set(tensors)) < len(tensors) or "" in inputs or "" in tensors:
         raise _Unusual
     "".join((*inputs, *tensors))
     return {*inputs, *tensors}
 
 
-class _Nodes:
-    """Looks at nodes; those that state the same are checked once."""
-
-    def __init__(self, opset: int | None) -> None:
-        self._opset = opset
-        self._seen: set[tuple[object, ...]] = set()
-        self._labels: set[str] = set()
-        self._kinds: set[str] = set()
-        self.domains: set[str] = set()
-
-    def read(self, nodes: Sequence[NodeProto], defined: set[str]) -> list[TensorProto]:
-        """Tensors in the attributes of nodes; what they compute is added to what is defined.
-
-        Raises:
-            ModelError: A node is malformed.
-            _Unusual: There is something that this module does not know.
-        """
-        found: list[TensorProto] = []
-        for node in nodes:
-            op, operands, results = node.op_type, node.input[:], node.output[:]
-            attributes = node.attribute
-            stated = plain_attributes(node) if attributes else ()
-            for value in operands:
-                if value not in defined and value:
-                    raise _Unusual
-            for value in results:
-                if value in defined:
-                    raise _Unusual
-                if value:
-                    defined.add(value)
-            self._label(node.name)
-            look = (op, node.domain, len(operands), len(results), stated)
-            if look not in self._seen or stated is None or "" in operands or "" in results:
-                found += self._checked(node, stated is None)
-                self._seen.add(look)
-        "".join((*defined, *self._labels, *self._kinds, *self.domains))
-        return found
-
-    def _label(self, name: str) -> None:
-        if name in self._labels:
+def _require_order(columns: NodeColumns, defined: set[str]) -> None:
+    """Fail on a value that is read before it is computed, or computed twice; those of the nodes become defined."""
+    for operands, results in zip(columns.operands, columns.results, strict=True):
+        if not defined.issuperset(operands) and not defined.issuperset(filter(None, operands)):
             raise _Unusual
-        if name:
-            self._labels.add(name)
+        named = results if len(results) == 1 and results[0] else [*filter(None, results)]
+        if not defined.isdisjoint(named) or len(set(named)) < len(named):
+            raise _Unusual
+        defined.update(named)
+    "".join(defined)
 
-    def _checked(self, node: NodeProto, holds_messages: bool) -> list[TensorProto]:  # noqa: FBT001 - of a node
-        attributes = node.attribute
-        if any(each.ref_attr_name or each.type in _HELD for each in attributes):
-            raise _Unusual
-        is_constant = node.op_type == "Constant" and node.domain in ONNX_DOMAINS
-        if node.domain == ML_DOMAIN or (is_constant and (node.input or not states_once(node))):
-            raise _Unusual
-        require_node(node, self._opset, "")
-        self._kinds |= {node.op_type, *(each.name for each in attributes)}
-        self.domains.add(node.domain)
-        if not holds_messages:
-            return []
-        return [tensor for each in attributes for tensor in (*([each.t] if each.HasField("t") else ()), *each.tensors)]
+
+def _checked(nodes: Sequence[NodeProto], columns: NodeColumns, opset: int | None) -> list[TensorProto]:
+    """Check nodes, those that state the same once; returns the tensors in their attributes.
+
+    Raises:
+        ModelError: A node is malformed.
+        _Unusual: There is something that this module does not know.
+    """
+    names = [name for node in nodes if (name := node.name)]
+    if len(set(names)) < len(names):
+        raise _Unusual
+    "".join((*names, *(text for look in columns.looks for text in (look.op, look.domain))))
+    found: list[TensorProto] = []
+    differing = {number for number, look in enumerate(columns.looks) if look.stated is None}
+    waiting = set(range(len(columns.looks)))
+    for node, number, operands, results in zip(nodes, columns.numbers, columns.operands, columns.results, strict=True):
+        if number in waiting or number in differing or "" in operands or "" in results:
+            found += _tensors_of(node, opset, holds_messages=number in differing)
+            waiting.discard(number)
+    return found
+
+
+def _tensors_of(node: NodeProto, opset: int | None, *, holds_messages: bool) -> list[TensorProto]:
+    """Check one node; returns the tensors in its attributes."""
+    attributes = node.attribute
+    if any(each.ref_attr_name or each.type in _HELD for each in attributes):
+        raise _Unusual
+    is_constant = node.op_type == "Constant" and node.domain in ONNX_DOMAINS
+    if node.domain == ML_DOMAIN or (is_constant and (node.input or not states_once(node))):
+        raise _Unusual
+    require_node(node, opset, "")
+    "".join(each.name for each in attributes)
+    if not holds_messages:
+        return []
+    return [tensor for each in attributes for tensor in (*([each.t] if each.HasField("t") else ()), *each.tensors)]
 
 
 def _require_text(proto: ModelProto, stored: Sequence[TensorProto]) -> None:

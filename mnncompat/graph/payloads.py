@@ -208,7 +208,7 @@ def files_of(proto: ModelProto) -> tuple[DataFile, ...]:
 
 def held_tensors(proto: ModelProto) -> Iterator[tuple[TensorProto, Payload]]:
     """The held tensors of a model, wherever they are."""
-    for tensor in tensors(proto):
+    for tensor in tensors(proto) if _NUMBERS else ():
         payload = payload_of(tensor)
         if payload is not None:
             yield tensor, payload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import onnx
@@ -114,6 +114,15 @@ def type_of(value: ValueInfoProto) -> TensorType:
         tensor = kind.tensor_type
         dtype = tensor.elem_type if tensor.elem_type in _ELEMENT_TYPES else None
         found = _TYPES[key] = (dtype, dims_of(value))
+    return found
+
+
+def types_of(values: Mapping[str, ValueInfoProto]) -> dict[str, TensorType]:
+    """`type_of` of many values, by their names."""
+    found = {}
+    for name, value in values.items():
+        known = _TYPES.get(value.type.SerializeToString())
+        found[name] = type_of(value) if known is None else known
     return found
 
 

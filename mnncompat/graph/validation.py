@@ -42,6 +42,13 @@ def all_graphs(graph: GraphProto) -> Iterator[GraphProto]:
         pending += reversed([inner for node in current.node for _, inner in subgraphs(node)])
 
 
+def names_read(graph: GraphProto) -> Iterator[str]:
+    """Yield the names of the values that a graph and those nested in it read or give."""
+    for inner in all_graphs(graph):
+        yield from (name for node in inner.node for name in node.input if name)
+        yield from (value.name for value in inner.output)
+
+
 def all_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     """Yield nodes and those of every graph nested in them, depth first."""
     pending = [iter(nodes)]

@@ -14,6 +14,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, 
 
 from mnncompat.graph.external_data import ExternalFiles
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.node_columns import NodeColumns, graphs_held, kinds_of, read_columns, readers_of
 from mnncompat.graph.payloads import is_external
 from mnncompat.graph.protos import (
     UNSTATED_OPSET,
@@ -27,18 +28,19 @@ from mnncompat.graph.protos import (
     onnx_opset,
     qualified_op,
     type_of,
+    types_of,
 )
 from mnncompat.graph.small_tensors import Numbers, small_tensor
 from mnncompat.graph.tensor_values import tensor_array
-from mnncompat.graph.validation import all_graphs, subgraphs
+from mnncompat.graph.validation import names_read, subgraphs
 from mnncompat.graph.wellformed import require_tensor
 from mnncompat.results.diagnostics import Location
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Infer = Callable[[ModelProto], ModelProto | None]
-"""Infers the shapes of a model without its weights; None if inference fails."""
+Infer = Callable[[ModelProto, "set[tuple[str, str]] | None"], ModelProto | None]
+"""Infers the shapes of a model without its weights, given the domains and op types of its nodes if they are known."""
 
 
 class ModelView:
@@ -57,7 +59,7 @@ class ModelView:
         self.model = model
         self.proto = model.skeleton
         self.opset = onnx_opset(self.proto.opset_import) or UNSTATED_OPSET
-        self.main = GraphView(self, self.proto.graph, None, ())
+        self.main = GraphView(self, self.proto.graph, None, (), columns=model.take_columns())
         self.kept: dict[str, Any] = {}
 
     def graphs(self) -> Iterator[GraphView]:
@@ -69,7 +71,7 @@ class ModelView:
     @cached_property
     def inferred(self) -> ModelProto | None:
         """The model without its weights after shape inference; None if inference failed."""
-        return self._infer(self.proto)
+        return self._infer(self.proto, None if self.main.held else {*self.main.kinds})
 
 
 class GraphView:
@@ -91,6 +93,7 @@ class GraphView:
         parent: GraphView | None,
         path: tuple[str, ...],
         address: GraphAddress = (),
+        columns: NodeColumns | None = None,
     ) -> None:
         self.scope = scope
         self.graph = graph
@@ -99,17 +102,19 @@ class GraphView:
         self.address = address
         self.nodes: Sequence[NodeProto] = list(graph.node)
         self.kept: dict[object, Any] = {}
-        self._types: dict[str, TensorType] = {}
+        self._columns = columns
         self.is_function = isinstance(graph, FunctionProto)
         self.opset = (onnx_opset(graph.opset_import) if isinstance(graph, FunctionProto) else None) or scope.opset
 
     @cached_property
+    def columns(self) -> NodeColumns:
+        """What the nodes state."""
+        return self._columns or read_columns(self.nodes)
+
+    @cached_property
     def kinds(self) -> dict[tuple[str, str], list[int]]:
         """Indices of the nodes of each operator, by domain and op type, in order."""
-        found: dict[tuple[str, str], list[int]] = {}
-        for index, node in enumerate(self.nodes):
-            found.setdefault((node.domain, node.op_type), []).append(index)
-        return found
+        return kinds_of(self.columns)
 
     def nodes_of(self, *ops: str) -> list[tuple[int, NodeProto]]:
         """The nodes of some op types, whatever their domain, in order."""
@@ -119,40 +124,32 @@ class GraphView:
     @cached_property
     def operands(self) -> list[tuple[str, ...]]:
         """Names of the operands of each node, empty where one is left out."""
-        return [tuple(node.input[:]) for node in self.nodes]
+        return self.columns.operands
 
     @cached_property
     def results(self) -> list[tuple[str, ...]]:
         """Names of the results of each node, empty where one is left out."""
-        return [tuple(node.output[:]) for node in self.nodes]
+        return self.columns.results
 
     @cached_property
     def held(self) -> dict[int, Sequence[tuple[str, GraphProto]]]:
         """The graphs that nodes hold, by the index of the node; see `subgraphs`."""
-        found = ((index, subgraphs(node)) for index, node in enumerate(self.nodes) if node.attribute)
-        return {index: held for index, held in found if held}
+        return graphs_held(self.columns, self.nodes)
 
     @cached_property
     def producers(self) -> dict[str, int]:
         """Index of the node that computes each value."""
-        found = {name: index for index, names in enumerate(self.results) for name in names}
-        found.pop("", None)
-        return found
+        return {name: index for index, names in enumerate(self.results) for name in names if name}
 
     @cached_property
     def consumers(self) -> dict[str, list[int]]:
         """Indices of the nodes that read each value directly, one entry for each use."""
-        found: dict[str, list[int]] = {}
-        for index, names in enumerate(self.operands):
-            for name in names:
-                found.setdefault(name, []).append(index)
-        found.pop("", None)
-        return found
+        return readers_of(self.operands)
 
     @cached_property
     def captured(self) -> frozenset[str]:
         """Values that nested graphs read from this one (by name; a shadowed name counts too, to be safe)."""
-        return frozenset(name for held in self.held.values() for _, graph in held for name in _reads(graph))
+        return frozenset(name for held in self.held.values() for _, graph in held for name in names_read(graph))
 
     @cached_property
     def outputs(self) -> frozenset[str]:
@@ -225,9 +222,20 @@ class GraphView:
 
     def typed(self, name: str) -> TensorType:
         """Element type and shape of a value, as `dtype` and `shape` tell them."""
-        found = self._types.get(name)
+        found = self.types.get(name)
         if found is None:
-            found = self._types[name] = self._typed(name)
+            found = self.types[name] = self._typed(name)
+        return found
+
+    @cached_property
+    def types(self) -> dict[str, TensorType]:
+        """`typed` of the values that nodes of this graph compute, those of constants aside; others are added."""
+        found = types_of(self.values)
+        if self.parent is not None:
+            found = {name: each for name, each in found.items() if name in self.producers}
+        stored = (self.results[index] for (_, op), nodes in self.kinds.items() if op == "Constant" for index in nodes)
+        for name in (*self.initializers, *(name for names in stored for name in names)):
+            found.pop(name, None)
         return found
 
     def _typed(self, name: str) -> TensorType:
@@ -253,7 +261,7 @@ class GraphView:
             node = self.nodes[index]
             value = attribute(node, "value") if node.op_type == "Constant" and is_onnx(node) else None
             return value if isinstance(value, TensorProto) else None
-        return self.parent.tensor(name) if self.parent is not None and not self._is_input(name) else None
+        return self.parent.tensor(name) if self.parent is not None and name not in self._inputs else None
 
     def stored_value(self, name: str) -> NDArray[Any] | None:
         """Value of an initializer, of a ``Constant`` in every form, or of an ``Identity`` of one; None of others.
@@ -290,7 +298,7 @@ class GraphView:
         if tensor is not None:
             return tensor
         if node is None:
-            is_outer = self.parent is not None and not self._is_input(name)
+            is_outer = self.parent is not None and name not in self._inputs
             return self.parent._stored(name) if self.parent is not None and is_outer else None  # noqa: SLF001 - its own
         return node if node.op_type == "Constant" and is_onnx(node) else None
 
@@ -307,9 +315,6 @@ class GraphView:
             op_type=qualified_op(node),
             outputs=tuple(filter(None, node.output)),
         )
-
-    def _is_input(self, name: str) -> bool:
-        return name in self._inputs
 
     @cached_property
     def _inputs(self) -> frozenset[str]:
@@ -342,9 +347,3 @@ def _inner(view: GraphView, index: int, name: str, graph: GraphProto) -> GraphVi
 
 def _label(node: NodeProto, index: int) -> str:
     return str(node.name or next(filter(None, node.output), f"{node.op_type}_{index}"))
-
-
-def _reads(graph: GraphProto) -> Iterator[str]:
-    for inner in all_graphs(graph):
-        yield from (name for node in inner.node for name in node.input if name)
-        yield from (value.name for value in inner.output)

@@ -84,7 +84,6 @@ class _Arithmetic:
         self._graph = graph
         self._opset = opset
         self._values = values
-        self._producers = values.producers
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
         self._names: dict[str, str | None] = {}
         self._open: set[str] = set()
@@ -97,7 +96,7 @@ class _Arithmetic:
 
     def stored_as(self, name: str) -> str | None:
         """Name of the initializer that holds the value of a computed operand; None if the value is not certain."""
-        node = self._producers.get(name)
+        node = None if name in self._stored or not name else self._values.producers.get(name)
         if node is None or node.op_type == "Constant":
             return None
         if name not in self._names:
@@ -115,7 +114,7 @@ class _Arithmetic:
             wanted = pending.pop()
             if wanted in leaves or wanted in nodes:
                 continue
-            node, leaf = self._producers.get(wanted), self._leaf(wanted)
+            node, leaf = self._values.producers.get(wanted), self._leaf(wanted)
             if leaf is not None:
                 leaves[wanted] = leaf
             elif wanted in self._open or node is None or not self._is_arithmetic(node) or len(nodes) == _LARGEST_CONE:
@@ -124,8 +123,8 @@ class _Arithmetic:
             else:
                 nodes[wanted] = node
                 pending.extend(filter(None, node.input))
-        ordered = [node for node in self._graph.node if node.output and node.output[0] in nodes]
-        value = evaluate(ordered, leaves, self._opset, name)
+        ordered = sorted(nodes, key=self._values.positions.__getitem__)
+        value = evaluate([nodes[each] for each in ordered], leaves, self._opset, name)
         is_small_number = value is not None and value.dtype.kind in "iuf" and value.size <= _MOST_ELEMENTS
         return value if is_small_number else None
 
@@ -133,7 +132,7 @@ class _Arithmetic:
         """The value of an initializer, a constant, or a known size."""
         if name in self._stored:
             return self._stored[name]
-        node = self._producers.get(name)
+        node = self._values.producers.get(name)
         if name in self._open or node is None or not is_onnx(node):
             return None
         if node.input:
@@ -154,7 +153,7 @@ class _Arithmetic:
             dims = self._values.dims(node.input[0]) or ()
             taken = range(len(dims))[slice(attribute(node, "start", 0), attribute(node, "end"))]
             return self._selected_sizes(name, node, taken, (len(taken),))
-        producer = self._producers.get(node.input[0])
+        producer = self._values.producers.get(node.input[0])
         if node.op_type != "Gather" or producer is None or producer.op_type != "Shape" or producer.attribute:
             return None
         index = self._leaf(node.input[1])

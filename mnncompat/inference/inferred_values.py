@@ -28,6 +28,11 @@ class InferredValues:
         return {name: node for node in self._graph.node for name in node.output}
 
     @cached_property
+    def positions(self) -> dict[str, int]:
+        """The place of each value among those that nodes compute, in the order of the nodes."""
+        return {name: position for position, name in enumerate(self.producers)}
+
+    @cached_property
     def _infos(self) -> dict[str, ValueInfoProto]:
         """What inference says about each value, the last time that it states a shape."""
         found: dict[str, ValueInfoProto] = {}

@@ -16,7 +16,7 @@ def view_model(model: Model) -> ModelView:
     return ModelView(model, _infer)
 
 
-def _infer(proto: ModelProto) -> ModelProto | None:
+def _infer(proto: ModelProto, kinds: set[tuple[str, str]] | None) -> ModelProto | None:
     from mnncompat.inference.shape_inference import infer
 
-    return infer(proto)
+    return infer(proto, kinds)

@@ -89,7 +89,12 @@ _KEPT = "random nodes"
 
 def _may_draw(model: ModelView) -> bool:
     wanted = RANDOM | _OF_CONTRIB | {"Dropout"}
-    bodies = (model.proto.graph.node, *(function.node for function in model.proto.functions))
+    if any(op in wanted for _, op in model.main.kinds):
+        return True
+    bodies = (
+        *(graph.node for held in model.main.held.values() for _, graph in held),
+        *(function.node for function in model.proto.functions),
+    )
     return any(node.op_type in wanted for nodes in bodies for node in all_nodes(nodes))
 
 

@@ -63,14 +63,16 @@ class _Evaluation:
     """Evaluates small integer vectors symbolically."""
 
     def __init__(self, graph: GraphProto, values: InferredValues) -> None:
-        self._producers = values.producers
+        self._values = values
         self._stored = {tensor.name: tensor for tensor in graph.initializer}
         self._shape = values.dims
         self._vectors: dict[str, list[_Entry] | None] = {}
 
     def is_stored(self, name: str) -> bool:
-        node = self._producers.get(name)
-        return name in self._stored or (node is not None and node.op_type == "Constant")
+        if name in self._stored:
+            return True
+        node = self._values.producers.get(name)
+        return node is not None and node.op_type == "Constant"
 
     def target(self, node: NodeProto) -> list[int] | None:
         """The target of a Reshape as numbers, or None if it is not certain."""
@@ -108,7 +110,7 @@ class _Evaluation:
         if name in self._stored:
             tensor = self._stored[name]
             return None if is_external(tensor) else _numbers(tensor)
-        node = self._producers.get(name)
+        node = self._values.producers.get(name)
         if node is None or depth > _LONGEST:
             return None
         if node.op_type == "Constant":
@@ -129,7 +131,7 @@ class _Evaluation:
         """Entries picked from a Shape, by its own attributes, a Gather or a Slice."""
         if node.op_type == "Shape":
             return _range(node.input[0], attribute(node, "start", 0), attribute(node, "end"))
-        shape = self._producers.get(node.input[0]) if node.input else None
+        shape = self._values.producers.get(node.input[0]) if node.input else None
         if shape is None or shape.op_type != "Shape" or shape.attribute:
             return None
         rest = [self._integers(name) for name in node.input[1:]]

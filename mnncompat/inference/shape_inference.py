@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.graph.payloads import fill_tensor, held_tensors, is_external
-from mnncompat.graph.protos import attribute, constant_array, is_onnx, onnx_opset
-from mnncompat.graph.small_tensors import small_tensor
+from mnncompat.graph.protos import is_onnx, onnx_opset
 from mnncompat.graph.tensor_values import tensor_value_info
 from mnncompat.graph.validation import all_nodes, subgraphs
 from mnncompat.inference.computed_sizes import SHAPE_OPERANDS, evaluate_shape_operands
 from mnncompat.inference.contrib_op_types import known_type_nodes, without_extras
-from mnncompat.inference.evaluation import stored_array
 from mnncompat.inference.foreign_domains import CONTRIB_DOMAIN, IN_ONNX_DOMAIN, ML_DOMAIN, STAND_IN_DOMAIN
 from mnncompat.inference.inferred_values import InferredValues
-from mnncompat.inference.negative_sizes import PROPAGATES, forget_declared, guard_slices, unguard_slices
+from mnncompat.inference.long_values import LONGEST_VALUE, MOST_AXES, has_long_values, may_lengthen
+from mnncompat.inference.negative_sizes import forget_declared, guard_slices, unguard_slices
 from mnncompat.inference.reshape_targets import resolve_targets
 from mnncompat.inference.untyped_operands import infer_with_types, needs_types
 
@@ -26,33 +25,27 @@ from mnncompat.inference.untyped_operands import infer_with_types, needs_types
 _INFERENCE_ELEMENTS = 1024
 # Each round follows computed sizes one further down a chain of them.
 _INFERENCE_ROUNDS = 8
-_LONGEST_VALUE = 100_000
-_MOST_FOLLOWED = 4_000_000
-"""Elements of all values together that inference lists; each takes 50 bytes."""
 _MOST_COPIED = 20_000_000
 """Nested graphs times nodes around them: inference takes 0.1 us for each."""
-_MOST_AXES = 64
 _MOST_BYTES_COPIED = 1 << 24
 """Bytes of a graph that is copied with its weights, to drop them from the copy."""
 _SIZE_TYPES = (TensorProto.INT32, TensorProto.INT64)
 _TARGETS = {"Reshape": 1, "ConstantOfShape": 0}
-# Operators that make many elements of few, and the operands that say how many.
-_GROWS = {"ConstantOfShape": (0,), "Expand": (1,), "Range": (0, 1, 2), "Tile": (1,)}
-_LENGTHENS = frozenset(("Concat", *_GROWS))
 
 
-def infer(proto: ModelProto) -> ModelProto | None:
+def infer(proto: ModelProto, kinds: Kinds | None = None) -> ModelProto | None:
     """A copy of a model without its weights, after shape inference; None if inference failed.
 
     The latest answers are kept: check, fix and comparisons ask for the same model. They are not to be changed.
 
     Args:
         proto: The model; it is not changed, and its weights need not be loaded.
+        kinds: Of its nodes, if they are known.
 
     Raises:
         ModelError: A Slice reads a value of which a negative number of elements was inferred.
     """
-    kinds = _kinds(proto)
+    kinds = _kinds(proto) if kinds is None else kinds
     skeleton = _skeleton(proto, kinds)
     asked = skeleton.SerializeToString()
     if asked not in _ANSWERS:
@@ -88,13 +81,14 @@ def _has_slices(proto: ModelProto, kinds: Kinds) -> bool:
 def _inferred(proto: ModelProto, skeleton: ModelProto, kinds: Kinds, asked: bytes) -> ModelProto | None:
     if any(domain == CONTRIB_DOMAIN for domain, _ in kinds):  # others stand in for its operators
         kinds = _kinds(skeleton)
-    lengthens = _may_lengthen(kinds)
+    lengthens = may_lengthen(kinds)
     inferred = _infer(skeleton, asked, lengthens=lengthens)
-    for _ in range(_INFERENCE_ROUNDS):
+    is_shaped = any(op in SHAPE_OPERANDS for _, op in kinds)
+    for _ in range(_INFERENCE_ROUNDS if is_shaped else 0):
         if inferred is None or not _resolve(skeleton, inferred):
             break
         inferred = _infer(skeleton, skeleton.SerializeToString(), lengthens=lengthens) or inferred
-    if inferred is not None:
+    if inferred is not None and _has_slices(proto, kinds):
         unguard_slices(inferred)
     if inferred is not None and len(inferred.graph.node) > len(proto.graph.node):
         nodes = without_extras(inferred.graph.node)
@@ -126,7 +120,7 @@ def _state_ranks(graph: GraphProto, nodes: Sequence[NodeProto], values: Inferred
         if values.dims(node.output[0]) is not None:
             continue
         kind, entries = values.element_type(node.output[0]), values.dims(node.input[position])
-        if not kind or not entries or not isinstance(entries[0], int) or entries[0] > _MOST_AXES:
+        if not kind or not entries or not isinstance(entries[0], int) or entries[0] > MOST_AXES:
             continue
         given = {value.name: value for value in graph.value_info} if given is None else given
         info = tensor_value_info(node.output[0], kind, [None] * entries[0])
@@ -149,7 +143,7 @@ def _infer(skeleton: ModelProto, asked: bytes, *, lengthens: bool) -> ModelProto
     if _has_many_scopes(skeleton.graph):
         return None
     for follow in (True, False):
-        if follow and _has_long_values(skeleton.graph, lengthens=lengthens):
+        if follow and has_long_values(skeleton.graph, lengthens=lengthens):
             continue
         try:
             return onnx.shape_inference.infer_shapes(asked, check_type=False, data_prop=follow)
@@ -166,92 +160,10 @@ def _infer(skeleton: ModelProto, asked: bytes, *, lengthens: bool) -> ModelProto
     return None
 
 
-def _may_lengthen(kinds: Kinds) -> bool:
-    return any(op in _LENGTHENS for _, op in kinds)
-
-
 def _has_many_scopes(graph: GraphProto) -> bool:
     """True if inference would copy what it knows of a long graph for very many nested ones."""
     nested = sum(len(subgraphs(node)) for node in graph.node if node.attribute)
     return nested * len(graph.node) > _MOST_COPIED
-
-
-def _has_long_values(graph: GraphProto, *, lengthens: bool) -> bool:
-    """True if values that inference computes may become long: a chain of Concat doubles one in every step."""
-    given = _given_lengths(graph)
-    if not lengthens:
-        return max(given.values(), default=0) * len(graph.node) > _MOST_FOLLOWED and _are_many(graph, given)
-    if _are_many(graph, given):
-        return True
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
-    constants = {node.output[0]: node for node in all_nodes(graph.node) if node.op_type == "Constant" and node.output}
-    for node in all_nodes(graph.node):
-        if node.op_type in _GROWS and _is_enormous(node, stored, constants):
-            return True
-        if not is_onnx(node) or node.op_type not in PROPAGATES:
-            continue
-        operands = [lengths.get(name, 0) for name in node.input]
-        length = sum(operands) if node.op_type == "Concat" else max((_MOST_AXES, *operands))
-        if length > _LONGEST_VALUE:
-            return True
-        lengths |= dict.fromkeys(node.output, length)
-    return False
-
-
-def _given_lengths(graph: GraphProto) -> dict[str, int]:
-    """Lengths of vectors and numbers that are stored, or are inputs of a static length: inference lists both."""
-    found = {tensor.name: prod(tensor.dims) for tensor in graph.initializer}
-    for value in graph.input:
-        dims = value.type.tensor_type.shape.dim
-        if len(dims) <= 1 and all(dim.dim_value > 0 for dim in dims):
-            found[value.name] = prod(dim.dim_value for dim in dims)
-    return found
-
-
-def _are_many(graph: GraphProto, given: Mapping[str, int]) -> bool:
-    """True if the values that are computed from given ones alone have too many elements together."""
-    lengths, total = dict(given), 0
-    for node in graph.node:
-        if node.op_type not in PROPAGATES or not node.input or not lengths.keys() >= {*node.input}:
-            continue
-        operands = [lengths[name] for name in node.input]
-        length = sum(operands) if node.op_type == "Concat" else max(operands)
-        total += length
-        if total > _MOST_FOLLOWED:
-            return True
-        lengths |= dict.fromkeys(node.output, length)
-    return False
-
-
-def _is_enormous(node: NodeProto, stored: Mapping[str, TensorProto], constants: Mapping[str, NodeProto]) -> bool:
-    """True if a node makes more elements of constants than inference should list: it lists them."""
-    operands = []
-    for position in _GROWS[node.op_type]:
-        name = node.input[position] if position < len(node.input) else ""
-        numbers = _numbers(constants[name] if name in constants else stored.get(name))
-        if numbers is None:
-            return False
-        operands.append(numbers)
-    if node.op_type != "Range":
-        return abs(prod(operands[0])) > _LONGEST_VALUE
-    if any(len(each) != 1 for each in operands):
-        return False
-    start, limit, step = (each[0] for each in operands)
-    return abs(limit - start) > _LONGEST_VALUE * abs(step)
-
-
-def _numbers(stated: NodeProto | TensorProto | None) -> list[float] | None:
-    """The numbers that a Constant or an initializer states; None of others, and of values that are no numbers."""
-    tensor = attribute(stated, "value") if isinstance(stated, NodeProto) else stated
-    if isinstance(tensor, TensorProto):
-        small = small_tensor(tensor) if tensor.data_type != TensorProto.BOOL else None
-        if small is not None:
-            return [float(each) for each in small.values]
-    if stated is None:
-        return None
-    value = constant_array(stated) if isinstance(stated, NodeProto) else stored_array(stated)
-    return [float(each) for each in value.reshape(-1)] if value is not None and value.dtype.kind in "iuf" else None
 
 
 def _skeleton(proto: ModelProto, kinds: Kinds) -> ModelProto:
@@ -261,7 +173,8 @@ def _skeleton(proto: ModelProto, kinds: Kinds) -> ModelProto:
     bare.functions.extend(proto.functions)
     own = {function.name for function in proto.functions if function.domain == CONTRIB_DOMAIN}
     is_contrib = any(domain == CONTRIB_DOMAIN for domain, _ in kinds)
-    _copy_nodes(proto.graph, known_type_nodes(proto.graph.node, own) if is_contrib else None, bare.graph)
+    others = known_type_nodes(proto.graph.node, own) if is_contrib else None
+    _copy_nodes(proto.graph, others, bare.graph, has_constants=any(op == "Constant" for _, op in kinds))
     graph = bare.graph
     graph.name = proto.graph.name or "graph"
     _stand_in(bare, kinds)
@@ -277,13 +190,13 @@ def _skeleton(proto: ModelProto, kinds: Kinds) -> ModelProto:
     return bare
 
 
-def _copy_nodes(graph: GraphProto, nodes: Sequence[NodeProto] | None, copy: GraphProto) -> None:
+def _copy_nodes(graph: GraphProto, nodes: Sequence[NodeProto] | None, copy: GraphProto, *, has_constants: bool) -> None:
     """Copy the nodes of a graph, or others in their place, and what is declared of their values, without weights."""
     if nodes is None and graph.ByteSize() <= _MOST_BYTES_COPIED:
         copy.CopyFrom(graph)  # several times as quick as node by node
         for field in _NOT_COPIED:
             copy.ClearField(field)
-        for node in copy.node:
+        for node in copy.node if has_constants else ():
             if node.op_type == "Constant":
                 _drop_weight(node)
         return
@@ -343,7 +256,7 @@ def _without_weight(node: NodeProto) -> NodeProto:
 
 def _is_weight(tensor: TensorProto) -> bool:
     """Whether a tensor is too large to be what inference asks for the value of."""
-    return prod(tensor.dims) > (_LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS)
+    return prod(tensor.dims) > (LONGEST_VALUE if tensor.data_type in _SIZE_TYPES else _INFERENCE_ELEMENTS)
 
 
 def _is_large(tensor: TensorProto) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mnncompat.graph.protos import plain_attributes
+from mnncompat.graph.node_columns import Look
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constants
 from mnncompat.support.conditions import any_holds
@@ -74,11 +74,11 @@ class _Candidates(NamedTuple):
 
     Attributes:
         rows: All of them, in the order of the file.
-        decided: What the looks of values say about them.
+        decided: What the looks of values say about them; None if nodes of this look need not be alike.
     """
 
     rows: tuple[Row, ...]
-    decided: dict[Hashable, _Decided]
+    decided: dict[Hashable, _Decided] | None
 
 
 class AlikeNodes:
@@ -90,15 +90,11 @@ class AlikeNodes:
 
     def __init__(self, file: Callable[[str], OpFile]) -> None:
         self.file = file
-        self.own: dict[Hashable, _Candidates] = {}
+        self._own: dict[Hashable, dict[Look, _Candidates]] = {}
 
-    def candidates(self, key: Hashable, facts: NodeFacts, version: str, precision: str | None) -> _Candidates:
-        """The rows that a node's own look does not exclude."""
-        _limit(self.own)
-        rows = (row for row in self.file(facts.node.op_type).rows if row.is_about(precision))
-        left = (row for row in rows if row.holds_for(version) and not row.when.fails_by_itself(facts))
-        found = self.own[key] = _Candidates(tuple(left), {})
-        return found
+    def own(self, scope: Hashable) -> dict[Look, _Candidates]:
+        """The rows that nodes' own looks do not exclude, of graphs with something in common."""
+        return self._own.setdefault(scope, {})
 
 
 class GraphMatches:
@@ -112,11 +108,11 @@ class GraphMatches:
     """
 
     def __init__(self, alike: AlikeNodes, view: GraphView, version: str, precision: str | None = None) -> None:
-        self._alike, self._own = alike, alike.own
-        self._view, self._version, self._precision = view, version, precision
-        self._scope = version, precision, view.opset, view.parent is None
-        self._nodes, self._operands, self._results = view.nodes, view.operands, view.results
-        self._look: Callable[[str], int] | None = None
+        self._view, self._version, self._precision, self._file = view, version, precision, alike.file
+        self._own = alike.own((version, precision, view.opset, view.parent is None))
+        self._columns = view.columns
+        self._candidates: list[_Candidates | None] = [None] * len(view.columns.looks)
+        self._number: Callable[[str], int] | None = None
         self._found: list[tuple[RowMatch, ...] | None] = [None] * len(view.nodes)
 
     def at(self, index: int) -> tuple[RowMatch, ...]:
@@ -131,22 +127,20 @@ class GraphMatches:
         return found
 
     def _find(self, index: int) -> tuple[RowMatch, ...]:
-        node, operands, results = self._nodes[index], self._operands[index], self._results[index]
-        stated = plain_attributes(node)
-        if stated is None:  # it holds tensors or graphs
-            facts = self._facts(index)
-            rows = [row for row in self._alike.file(node.op_type).rows if row.is_about(self._precision)]
-            return _matches([(row, row.holds(facts)) for row in rows if row.holds_for(self._version)], facts)
-        key = (*self._scope, node.op_type, len(operands), len(results), stated)
-        known = self._own.get(key)
+        columns = self._columns
+        number = columns.numbers[index]
+        known = self._candidates[number]
         if known is None:
-            known = self._alike.candidates(key, self._facts(index), self._version, self._precision)
+            known = self._candidates[number] = self._known(columns.looks[number], index)
         if not known.rows:
             return ()
-        number = self._look
-        if number is None:
-            number = self._look = _looks(self._view).__getitem__
-        look = tuple(map(number, operands)), tuple(map(number, results))
+        if known.decided is None:
+            facts = self._facts(index)
+            return _matches([(row, row.holds(facts)) for row in known.rows], facts)
+        of_value = self._number
+        if of_value is None:
+            of_value = self._number = _looks(self._view).__getitem__
+        look = tuple(map(of_value, columns.operands[index])), tuple(map(of_value, columns.results[index]))
         decided = known.decided.get(look)
         if decided is None:
             _limit(known.decided)
@@ -157,8 +151,23 @@ class GraphMatches:
         truths = [(row, each.holds(facts) if isinstance(each, _Left) else each) for row, each in decided.rows]
         return _matches(truths, facts)
 
+    def _known(self, look: Look, index: int) -> _Candidates:
+        """The rows that a node's own look does not exclude."""
+        found = self._own.get(look)
+        if found is None:
+            _limit(self._own)
+            rows = (row for row in self._file(look.op).rows if row.is_about(self._precision))
+            rows = (row for row in rows if row.holds_for(self._version))
+            if look.stated is None:  # it holds tensors or graphs
+                found = _Candidates(tuple(rows), None)
+            else:
+                facts = self._facts(index)
+                found = _Candidates(tuple(row for row in rows if not row.when.fails_by_itself(facts)), {})
+            self._own[look] = found
+        return found
+
     def _facts(self, index: int) -> NodeFacts:
-        return NodeFacts(self._view, index, self._alike.file(self._nodes[index].op_type).defaults)
+        return NodeFacts(self._view, index, self._file(self._view.nodes[index].op_type).defaults)
 
 
 def _matches(truths: Sequence[tuple[Row, Truth]], facts: NodeFacts) -> tuple[RowMatch, ...]:
@@ -189,21 +198,41 @@ class _Looks(dict[str, int]):
     """A number for each value of a graph, the same for those of one type, shape, state and operator."""
 
     def __init__(self, view: GraphView) -> None:
-        super().__init__({"": -1})
+        super().__init__()
         self._view = view
         self._outputs, self._constants = view.outputs, constants(view)
+        self._fill()
+        self[""] = -1
+
+    def _fill(self) -> None:
+        """Number the values that nodes compute, as `__missing__` does one by one."""
+        columns, types, constant, outputs = self._view.columns, self._view.types, self._constants, self._outputs
+        ops = [look.op for look in columns.looks]
+        known: dict[Hashable, int] = {}
+        for number, results in zip(columns.numbers, columns.results, strict=True):
+            for name in results:
+                kind = types.get(name)
+                if kind is not None:
+                    look = kind, name in constant, name in outputs, ops[number]
+                    found = known.get(look)
+                    if found is None:
+                        found = known[look] = _number_of(look)
+                    self[name] = found
 
     def __missing__(self, name: str) -> int:
         view = self._view
         index = view.producers.get(name)
         op = "" if index is None else view.nodes[index].op_type
-        look = view.typed(name), name in self._constants, name in self._outputs, op
-        found = _NUMBERS.get(look)
-        if found is None:
-            _limit(_NUMBERS)
-            found = _NUMBERS[look] = next(_UNUSED)
-        self[name] = found
+        found = self[name] = _number_of((view.typed(name), name in self._constants, name in self._outputs, op))
         return found
+
+
+def _number_of(look: Hashable) -> int:
+    found = _NUMBERS.get(look)
+    if found is None:
+        _limit(_NUMBERS)
+        found = _NUMBERS[look] = next(_UNUSED)
+    return found
 
 
 def _looks(view: GraphView) -> _Looks:
@@ -217,6 +246,6 @@ _NUMBERS: dict[Hashable, int] = {}
 _UNUSED = count()
 
 
-def _limit(known: dict[Hashable, Any]) -> None:
+def _limit(known: dict[Any, Any]) -> None:
     if len(known) >= _MOST:
         known.clear()

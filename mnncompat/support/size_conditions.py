@@ -127,13 +127,13 @@ def _stored_floats(scope: Scope, least: int) -> list[_Stored]:
         if tensor.data_type == TensorProto.FLOAT and (size := _FLOAT_BYTES * prod(tensor.dims)) >= least
     }
     names = {name for _, name in found}
-    for view in scope.graphs:
-        for index, node in enumerate(view.nodes):
-            for position, name in enumerate(node.input):
-                if name in names:
-                    home = found.get((id(_home(view, name)), name))
-                    if home is not None:
-                        home.readers.append((view, index, position))
+    for view in scope.graphs if names else ():
+        read = {index for name in names for index in view.consumers.get(name, ())}
+        for index in sorted(read):
+            for position, name in enumerate(view.operands[index]):
+                home = found.get((id(_home(view, name)), name)) if name in names else None
+                if home is not None:
+                    home.readers.append((view, index, position))
     return [each for each in found.values() if len(each.readers) > 1]
 
 

@@ -14,7 +14,7 @@ import mnncompat
 from mnncompat.errors import ModelError
 from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
-from mnncompat.inference import evaluation, shape_inference
+from mnncompat.inference import evaluation, long_values, shape_inference
 from mnncompat.inference.constant_folding import constant_value
 from mnncompat.inference.model_view import view_model
 
@@ -423,8 +423,8 @@ def test_long_vectors_are_not_followed_by_inference() -> None:
         model = chain(50, length)
         kinds = shape_inference._kinds(model)
         graph = shape_inference._skeleton(model, kinds).graph
-        lengthens = shape_inference._may_lengthen(kinds)
-        assert shape_inference._has_long_values(graph, lengthens=lengthens) is is_long
+        lengthens = long_values.may_lengthen(kinds)
+        assert long_values.has_long_values(graph, lengthens=lengthens) is is_long
 
 
 def test_thousands_of_nested_graphs_are_not_inferred() -> None:

@@ -76,14 +76,18 @@ def _given(graph: GraphProto, stored: Sequence[TensorProto]) -> set[str]:
 
 def _require_order(columns: NodeColumns, defined: set[str]) -> None:
     """Fail on a value that is read before it is computed, or computed twice; those of the nodes become defined."""
-    for operands, results in zip(columns.operands, columns.results, strict=True):
-        if not defined.issuperset(operands) and not defined.issuperset(filter(None, operands)):
-            raise _Unusual
-        named = results if len(results) == 1 and results[0] else [*filter(None, results)]
-        if not defined.isdisjoint(named) or len(set(named)) < len(named):
-            raise _Unusual
-        defined.update(named)
+    computed = [(name, index) for index, names in enumerate(columns.results) for name in names if name]
+    positions = dict(computed)
+    if len(positions) < len(computed) or not defined.isdisjoint(positions):
+        raise _Unusual
+    defined.update(positions)
     "".join(defined)
+    positions.update(dict.fromkeys(defined - positions.keys(), -1))
+    positions[""] = -1
+    for index, operands in enumerate(columns.operands):
+        for name in operands:
+            if positions.get(name, index) >= index:
+                raise _Unusual
 
 
 def _checked(nodes: Sequence[NodeProto], columns: NodeColumns, opset: int | None) -> list[TensorProto]:
@@ -97,13 +101,16 @@ def _checked(nodes: Sequence[NodeProto], columns: NodeColumns, opset: int | None
     if len(set(names)) < len(names):
         raise _Unusual
     "".join((*names, *(text for look in columns.looks for text in (look.op, look.domain))))
-    found: list[TensorProto] = []
+    numbers = columns.numbers
+    chosen = {*dict(zip(reversed(numbers), range(len(numbers) - 1, -1, -1), strict=True)).values()}
+    for names_of in (columns.operands, columns.results):
+        chosen.update(index for index, each in enumerate(names_of) if "" in each)
     differing = {number for number, look in enumerate(columns.looks) if look.stated is None}
-    waiting = set(range(len(columns.looks)))
-    for node, number, operands, results in zip(nodes, columns.numbers, columns.operands, columns.results, strict=True):
-        if number in waiting or number in differing or "" in operands or "" in results:
-            found += _tensors_of(node, opset, holds_messages=number in differing)
-            waiting.discard(number)
+    if differing:
+        chosen.update(index for index, number in enumerate(numbers) if number in differing)
+    found: list[TensorProto] = []
+    for index in sorted(chosen):
+        found += _tensors_of(nodes[index], opset, holds_messages=numbers[index] in differing)
     return found
 
 

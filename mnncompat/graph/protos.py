@@ -80,9 +80,12 @@ def plain_attributes(node: NodeProto) -> tuple[bytes, ...] | None:
     attributes = node.attribute
     if not attributes:
         return ()
-    if any(each.type not in _PLAIN for each in attributes):
-        return None
-    return tuple([each.SerializeToString() for each in attributes])
+    found = []
+    for each in attributes:
+        if each.type not in _PLAIN:
+            return None
+        found.append(each.SerializeToString())
+    return tuple(found)
 
 
 def constant_array(node: NodeProto) -> NDArray[Any] | None:

@@ -134,15 +134,15 @@ class _Clause:
         """What is left to ask of nodes that look like this one; None if the clause fails for all of them."""
         if self._apart is None:
             self._apart = _apart(self._data, self._where)
-        looks, behind, nested, others = self._apart
+        looks, first, behind, nested, others = self._apart
         if (nested and facts.view.parent is None) or any(facts.ops_before.isdisjoint(ops) for ops in behind):
             return None
         try:
             truths = [test(facts) for test in (*self.own_tests(), *looks)]
+            if False in truths or any(test(facts) is False for test in first):
+                return None
         except (IndexError, TypeError, ValueError, ZeroDivisionError):
             return tuple(self.tests())
-        if False in truths:
-            return None
         return tuple(self.tests()) if None in truths else others
 
     def _build(self) -> Sequence[Test]:
@@ -183,12 +183,14 @@ class _Apart(NamedTuple):
 
     Attributes:
         looks: Of state, type and shape of the node's values.
+        first: The parts of relations that ask for no more.
         behind: Op types of which one must compute an operand, one set for each relation that has them.
         nested: Whether it can hold in a graph that a node holds only.
         others: All others.
     """
 
     looks: tuple[Test, ...]
+    first: tuple[Test, ...]
     behind: tuple[frozenset[str], ...]
     nested: bool
     others: tuple[Test, ...]
@@ -204,7 +206,8 @@ def _apart(clause: Mapping[str, Any], where: str) -> _Apart:
     looks += [each.test for each in relations if each.of_types]
     others += [each.test for each in relations if not each.of_types]
     behind = tuple(each.behind for each in relations if each.behind is not None)
-    return _Apart(tuple(looks), behind, any(each.nested for each in relations), tuple(others))
+    first = tuple(each.first for each in relations if each.first is not None)
+    return _Apart(tuple(looks), first, behind, any(each.nested for each in relations), tuple(others))
 
 
 def any_holds(clauses: Sequence[Sequence[Test]], facts: NodeFacts) -> Truth:

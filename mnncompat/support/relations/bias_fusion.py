@@ -94,13 +94,14 @@ def constant_is_folded_before_activation(facts: NodeFacts) -> bool | None:
         "(float[2,3] a, float[3,2] b) => (float[2,2] y) <float[2] c = {1.0, 2.0}> { m = MatMul(a, b) y = Add(m, c) }"
     ),
     behind=MATRIX_PRODUCTS,
+    of_types=True,
 )
 def constant_is_taken_for_matmul_bias(facts: NodeFacts) -> bool | None:
     """A constant is added to a matrix product, not along the columns, but with as many elements as columns."""
     for position in (0, 1):
         found = _constant_and_other(facts, position)
         if found is not None and found[1].op_type in MATRIX_PRODUCTS:
-            return _lies_across(facts, found[0], found[1].output[0])
+            return _lies_across(facts, found[0], facts.node.input[1 - position])
     return False
 
 

@@ -61,9 +61,16 @@ def _count(batch: tuple[Dim, ...]) -> int | None:
     return count
 
 
+def _may_match_at_one(facts: NodeFacts) -> bool | None:
+    """Whether an open batch size decides, as far as the shapes of the operands of a product tell."""
+    one, two = (facts.shape(name) for name in facts.node.input[:_PAIR])
+    return None if one is None or two is None else bool(_dims_that_decide(one, two))
+
+
 @relation(
     holds="(float[N,2,3] a, float[4,3,2] b) => (float[4,2,2] y) { y = MatMul(a, b) }",
     fails="(float[4,2,3] a, float[4,3,2] b) => (float[4,2,2] y) { y = MatMul(a, b) }",
+    first=_may_match_at_one,
 )
 def open_batch_matches_only_at_one(facts: NodeFacts) -> bool | None:
     """A batch size that an input of the model leaves open must be 1 for the batches of a product to be the same.
@@ -79,6 +86,7 @@ def open_batch_matches_only_at_one(facts: NodeFacts) -> bool | None:
         "MatMul(a, b) }"
     ),
     fails="(float[4,2,3] a, float[4,3,2] b) => (float[4,2,2] y) { y = MatMul(a, b) }",
+    first=_may_match_at_one,
 )
 def unknown_batch_matches_only_at_one(facts: NodeFacts) -> bool | None:
     """A batch size that is unknown for another reason must be 1 for the batches of a product to be the same."""

@@ -9,6 +9,8 @@ binary operator is the layout of the operand with more dimensions, of the first 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from onnx import NodeProto
 
 from mnncompat.graph.operator_traits import (
@@ -48,12 +50,18 @@ _BINARY = frozenset((*ARITHMETIC, *COMPARISONS, *(LOGIC - {"Not"}), "Max", "Min"
 _PAIR = 2
 
 
+def _may_decide_layout(facts: NodeFacts) -> bool | None:
+    """What the types of the operands of `single_constant_decides_layout_of_packed_value` exclude."""
+    return _single_constant_decides(facts, lambda _: None)
+
+
 @relation(
     holds=(
         "(float[1,1,2,2] x, float[1,1,1,1] w) => (float[1,1,2,2] y) <float[1,1,1,1] s = {2.0}> { c = Conv(x, w) y"
         " = Mul(s, c) }"
     ),
     fails="(float[1,1,2,2] x) => (float[1,1,2,2] y) <float[1,1,1,1] s = {2.0}> { y = Mul(s, x) }",
+    first=_may_decide_layout,
 )
 def single_constant_decides_layout_of_packed_value(facts: NodeFacts) -> bool | None:
     """A constant of one element has more dimensions than the packed value beside it, or precedes it with as many.
@@ -62,24 +70,30 @@ def single_constant_decides_layout_of_packed_value(facts: NodeFacts) -> bool | N
     takes the layout of the constant, and since one element needs no broadcast, the value is not converted. If its
     axes but the second are 1, both layouts are the same.
     """
+    return _single_constant_decides(facts, lambda name: is_packed(facts, name))
+
+
+def _single_constant_decides(facts: NodeFacts, packed: Callable[[str], bool | None]) -> bool | None:
     operands = [facts.operand(0), facts.operand(1)]
     if len(facts.node.input) != _PAIR or None in operands:
         return False
     for name, other, ties in ((operands[0], operands[1], True), (operands[1], operands[0], False)):
         if name is not None and other is not None and facts.is_constant(name) and facts.elements(name) == 1:
-            return _decides(facts, name, other, ties=ties)
+            return _decides(facts, name, other, packed, ties=ties)
     return False
 
 
-def _decides(facts: NodeFacts, constant: str, other: str, *, ties: bool) -> bool | None:
+def _decides(
+    facts: NodeFacts, constant: str, other: str, packed: Callable[[str], bool | None], *, ties: bool
+) -> bool | None:
     rank, shape = facts.rank(constant), facts.shape(other)
     if not rank or facts.is_constant(other):
         return False
     if shape is not None:
         if rank < len(shape) + (not ties) or all(dim == 1 for axis, dim in enumerate(shape) if axis != 1):
             return False
-        return is_packed(facts, other)
-    if rank < len("NC") or is_packed(facts, other) is False:
+        return packed(other)
+    if rank < len("NC") or packed(other) is False:
         return False
     return None
 

@@ -39,7 +39,9 @@ class Relation(NamedTuple):
         opset: Opset of both.
         behind: Op types of which one must compute an operand of the node; it is False otherwise. None for any.
         nested: It can hold in a graph that a node holds only, such as a branch of an If.
-        of_types: It asks for no more than what the node itself states, and state, type and shape of its values.
+        of_types: It asks for no more than what the node itself states, state, type and shape of its values, and the op
+            types of the nodes that compute them.
+        first: A part of it that asks for no more than that: where it is False, so is the relation. None for no part.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Relation(NamedTuple):
     behind: frozenset[str] | None = None
     nested: bool = False
     of_types: bool = False
+    first: RelationTest | None = None
 
     @property
     def explanation(self) -> str:
@@ -72,6 +75,7 @@ def relation(
     behind: Iterable[str] | None = None,
     nested: bool = False,
     of_types: bool = False,
+    first: RelationTest | None = None,
 ) -> Callable[[RelationTest], RelationTest]:
     """Register a function as the relation of its name, ``split_has_empty_part`` as ``split-has-empty-part``.
 
@@ -82,12 +86,13 @@ def relation(
         behind: See `Relation`; what it excludes is not asked of each node.
         nested: See `Relation`.
         of_types: See `Relation`; nodes that look alike get one answer.
+        first: See `Relation`; nodes that look like one for which it is False are not asked.
     """
     ops = None if behind is None else frozenset(behind)
 
     def register(test: RelationTest) -> RelationTest:
         name = test.__name__.replace("_", "-")
-        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, nested, of_types)
+        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, nested, of_types, first)
         return test
 
     return register

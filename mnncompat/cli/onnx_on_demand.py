@@ -37,6 +37,7 @@ class _Attributes:
         if name.startswith("__"):
             return self._whole(name)
         if name == "load_from_string":  # what shape inference ends with
+            self._module.load_from_string = self._load  # type: ignore[attr-defined]
             return self._load
         if hasattr(importlib.import_module(_MESSAGES), name):
             found = getattr(sys.modules[_MESSAGES], name)
@@ -50,7 +51,7 @@ class _Attributes:
         """`onnx.load_from_string`: of bytes alone they are a serialised model."""
         if more or named or not isinstance(data, bytes):
             return self._whole("load_from_string")(data, *more, **named)
-        return self.find("ModelProto").FromString(data)
+        return sys.modules[_MESSAGES].ModelProto.FromString(data)
 
     def _whole(self, name: str) -> Any:
         """Execute the package, and ask it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from onnx import ModelProto, TensorProto
@@ -44,11 +45,17 @@ class ExternalFiles:
     def __init__(self, model: Path) -> None:
         self._model = model
         self._folder = model.parent
-        self._real_folder = self._folder.resolve()
-        self._behind = model.resolve().parent if model.is_symlink() else None
         self._sizes: dict[str, int] = {}
         self.found: dict[str, Path] = {}
         """The files that were located, by location."""
+
+    @cached_property
+    def _real_folder(self) -> Path:
+        return self._folder.resolve()
+
+    @cached_property
+    def _behind(self) -> Path | None:
+        return self._model.resolve().parent if self._model.is_symlink() else None
 
     def locate(self, tensor: TensorProto) -> Path:
         """The file that holds a tensor.

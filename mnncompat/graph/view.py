@@ -118,8 +118,9 @@ class GraphView:
 
     def nodes_of(self, *ops: str) -> list[tuple[int, NodeProto]]:
         """The nodes of some op types, whatever their domain, in order."""
-        found = sorted(index for (_, op), nodes in self.kinds.items() if op in ops for index in nodes)
-        return [(index, self.nodes[index]) for index in found]
+        found = [nodes for (_, op), nodes in self.kinds.items() if op in ops]
+        indices = found[0] if len(found) == 1 else sorted(index for nodes in found for index in nodes)
+        return [(index, self.nodes[index]) for index in indices]
 
     @cached_property
     def operands(self) -> list[tuple[str, ...]]:
@@ -172,7 +173,8 @@ class GraphView:
                 continue
             given = () if isinstance(graph, FunctionProto) else (*graph.input, *graph.output)
             for value in (*given, *graph.value_info):
-                if value.name not in found or knows_more(value, found[value.name]):
+                known = found.get(value.name)
+                if known is None or (value != known and knows_more(value, known)):
                     found[value.name] = value
         return found
 
@@ -222,10 +224,9 @@ class GraphView:
 
     def typed(self, name: str) -> TensorType:
         """Element type and shape of a value, as `dtype` and `shape` tell them."""
-        found = self.types.get(name)
-        if found is None:
-            found = self.types[name] = self._typed(name)
-        return found
+        if name not in self.types:
+            self.types[name] = self._typed(name)
+        return self.types[name]
 
     @cached_property
     def types(self) -> dict[str, TensorType]:

@@ -75,12 +75,13 @@ _MOVED: weakref.WeakKeyDictionary[GraphView, tuple[MovedOutput, ...]] = weakref.
 
 
 def _find(view: GraphView) -> Iterator[MovedOutput]:
-    if not any(node.op_type in _RESHAPING for node in view.nodes):
+    if all(op not in _RESHAPING for _, op in view.kinds):
         return
     search = _Search(view)
     copied = _copied_to_outputs(view)
     for index in sorted({view.producers[name] for name in copied if name in view.producers}):
-        if view.nodes[index].output[0] in copied and search.is_followed_by_reshape(index):
+        result = view.nodes[index].output[0]
+        if result in copied and result in view.consumers and search.is_followed_by_reshape(index):
             yield from search.moved(index)
 
 

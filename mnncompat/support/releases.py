@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from mnncompat.errors import UsageError
@@ -78,6 +78,16 @@ def releases() -> Releases:
     data = rule_files.read_json(rule_files.root() / "declared.json")
     ops = {op: tuple((first, last) for first, last in ranges) for op, ranges in data["ops"].items()}
     return Releases(dates=dict(data["versions"]), ops=ops)
+
+
+@lru_cache(maxsize=4096)
+def declares(op: str, version: str) -> bool:
+    """`Releases.declares` of `rules/declared.json`.
+
+    Raises:
+        TableError: As `releases`.
+    """
+    return releases().declares(op, version)
 
 
 def installed_version() -> str | None:

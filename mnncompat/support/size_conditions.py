@@ -35,9 +35,7 @@ _MADE = ("ConstantOfShape", "Expand", "Range", "Tile")
 def integer_weights(graphs: Iterable[GraphView]) -> Iterator[TensorProto]:
     """Stored integers that operators read for floats; the same one as often as it is read."""
     for view in graphs:
-        kinds = {
-            each for each in {node.op_type for node in view.nodes} if any(part in each for part in _READ_AS_FLOATS)
-        }
+        kinds = {op for _, op in view.kinds if any(part in op for part in _READ_AS_FLOATS)}
         for node in view.nodes if kinds else ():
             if node.op_type not in kinds:
                 continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from mnncompat.errors import UsageError
@@ -17,7 +18,7 @@ from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import fill
-from mnncompat.support.releases import releases, resolve_version
+from mnncompat.support.releases import declares, resolve_version
 from mnncompat.support.row_choice import EVERYTHING, UNDECLARED_CODE, UNDECLARED_NAME, RowChoice
 from mnncompat.support.table import Row, SupportTable, shipped_table
 
@@ -97,8 +98,6 @@ class Target:
         self.choice = choice
         self.head = head
         self.peaks = peaks
-        self._releases = releases()
-        self._declared: dict[str, bool] = {}
         self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
 
@@ -116,9 +115,7 @@ class Target:
 
     def declares(self, op: str) -> bool:
         """True if the converter of the release registers an op type."""
-        if op not in self._declared:
-            self._declared[op] = self._releases.declares(op, self.version)
-        return self._declared[op]
+        return declares(op, self.version)
 
     def facts(self, view: GraphView, index: int) -> NodeFacts:
         """The facts about one node that the table may ask for."""
@@ -187,12 +184,16 @@ class Target:
             graphs = reachable_graphs(model)
             scope = Scope(model=model, graphs=graphs, declares=self.declares)
             by_location: dict[_NodeKey, list[ModelHazard]] = defaultdict(list)
-            for row in self.table.graph_rows():
-                if row.holds_for(self.version) and self._counts(row):
-                    for found in SEARCHES[row.find].find(scope):
-                        by_location[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
+            for row in self._graph_rows():
+                for found in SEARCHES[row.find].find(scope):
+                    by_location[found.view.address, found.view.path, found.position].append(ModelHazard(row, found))
             self._last = _ModelHazards(model=model, graphs=graphs, by_location=dict(by_location))
         return self._last
+
+    def _graph_rows(self) -> Iterable[Row]:
+        """The rows about whole models that count."""
+        rows = _graph_rows(self.table, self.version, self.precision)
+        return rows if self.choice is EVERYTHING and self.arch is None else filter(self._counts, rows)
 
     def _counts(self, row: Row) -> bool:
         return self.choice.takes_row(row) and self.concerns(row)
@@ -202,3 +203,9 @@ class Target:
         if not row.is_about(self.precision):
             return False
         return self.arch is None or not row.arch or self.arch in row.arch
+
+
+@lru_cache(maxsize=16)
+def _graph_rows(table: SupportTable, version: str, precision: str) -> tuple[Row, ...]:
+    """The rows about whole models that hold for a release and what it computes in: the same for many models."""
+    return tuple(row for row in table.graph_rows() if row.holds_for(version) and row.is_about(precision))

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.diagnosing.attribution import attempts
+from mnncompat.diagnosing.correspondence import constant_values
+from mnncompat.diagnosing.culprits import known_of_whole
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt
 from mnncompat.diagnosing.origins import sources
 from mnncompat.results.diagnosis import Culprit
@@ -57,9 +59,10 @@ def culprit_of_failure(
     if nodes is None:
         return None
     part, outcome = search.seen[nodes]
+    nodes = search.constants_alone(nodes)
     again = outcome.words
     ends = outcome.failure is not None and outcome.failure.kind in _ENDLESS
-    known = tuple(each for each in findings if each.location.index in nodes)
+    known = tuple(each for each in findings if each.location.index in part.nodes) or known_of_whole(view, part, bench)
     tried = () if ends else tuple(attempts(part, bench, options, view, values))
     culprit = Culprit(
         nodes=tuple(view.location(index) for index in nodes),
@@ -67,7 +70,7 @@ def culprit_of_failure(
         stage=failure.stage.value,
         reason=failure.message,
         shown_by=(f"cut out, with its inputs of this draw: {again}",),
-        isolated=f"wrong as well: {again}",
+        isolated=f"fails as well: {again}",
         findings=known,
         attempts=tried,
         sources=sources(view.nodes[index] for index in nodes),
@@ -188,6 +191,13 @@ class _Search:
             return None
         nodes = tuple(range(*found))
         return next(((index,) for index in nodes if self._is_wrong((index,))), nodes) if len(nodes) > 1 else nodes
+
+    def constants_alone(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the nodes that compute constants, if the others do not fail without them."""
+        known = constant_values(self._view)
+        fixed = tuple(index for index in nodes if known.issuperset(filter(None, self._view.nodes[index].output)))
+        others = tuple(index for index in nodes if index not in fixed)
+        return fixed if fixed and others and not self._fails(others) else nodes
 
     def _is_wrong(self, nodes: tuple[int, ...]) -> bool:
         """Whether a node alone fails in another stage, or is wrong, so that the next one fails."""

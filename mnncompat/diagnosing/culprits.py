@@ -12,7 +12,9 @@ from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.blame import Suspect, cures, suspects
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt, following
 from mnncompat.diagnosing.isolation import held_otherwise, isolated
+from mnncompat.diagnosing.minimize import copy_of
 from mnncompat.diagnosing.origins import sources
+from mnncompat.graph.model_file import from_proto
 from mnncompat.results.diagnosis import Culprit
 from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
 from mnncompat.rewrites.index import all_rewrites
@@ -116,7 +118,7 @@ def _confirmed(
         isolated=found.words,
         in_file=found.is_right,
         attempts=() if found.part is None else tuple(attempts(found.part, bench, options, view, values)),
-        findings=() if found.is_right else known_about(view, found.nodes, bench),
+        findings=() if found.is_right else _known_of(view, found.nodes, found.part, bench),
     )
     return told, found.part
 
@@ -154,23 +156,35 @@ def misread(
 
 
 def known_about(view: GraphView, nodes: Sequence[int], bench: Bench) -> tuple[Diagnostic, ...]:
-    """What the table says about nodes of the main graph, where files are run: errors, and what is wrong in part.
+    """What the table says about nodes of the main graph, where files are run: errors, and what is wrong in part."""
+    return tuple(each for each in _known(view, bench) if not each.location.graph and each.location.index in nodes)
 
-    It is looked up once.
-    """
+
+def known_of_whole(view: GraphView, part: Excerpt, bench: Bench) -> tuple[Diagnostic, ...]:
+    """What the table says about the model as a whole, and about a part of it as well: as of a tensor in both."""
+    whole = [each for each in _known(view, bench) if each.location.index is None]
+    if not whole:
+        return ()
+    alone = check_model(from_proto(copy_of(part.model)), rewrites=(), **bench.deployment).diagnostics
+    told = {(each.code, each.message) for each in alone if each.location.index is None}
+    return tuple(each for each in whole if (each.code, each.message) in told)
+
+
+def _known_of(view: GraphView, nodes: Sequence[int], part: Excerpt | None, bench: Bench) -> tuple[Diagnostic, ...]:
+    known = known_about(view, nodes, bench)
+    return known if known or part is None else known_of_whole(view, part, bench)
+
+
+def _known(view: GraphView, bench: Bench) -> tuple[Diagnostic, ...]:
+    """All of it; looked up once."""
     found: tuple[Diagnostic, ...] | None = view.kept.get("known about its nodes")
     if found is None:
-        found = view.kept["known about its nodes"] = check_model(
-            view.scope.model, rewrites=(), **bench.deployment
-        ).diagnostics
-    return tuple(
-        each
-        for each in found
-        if each.severity is not Severity.INFO
-        and each.category is Category.CORRECTNESS
-        and not each.location.graph
-        and each.location.index in nodes
-    )
+        told = check_model(view.scope.model, rewrites=(), **bench.deployment).diagnostics
+        found = tuple(
+            each for each in told if each.severity is not Severity.INFO and each.category is Category.CORRECTNESS
+        )
+        view.kept["known about its nodes"] = found
+    return found
 
 
 def _reason(measuring: Measuring, suspect: Suspect) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.diagnosing.correspondence import constant_values, reads
 from mnncompat.graph.payloads import fill
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
 
 _OLDEST_IR = 8
+_TYPED = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +124,27 @@ def assembled(
         "excerpt",
         [typed(name, array) for name, array in fed.items()],
         [typed(name, array) for name, array in results.items()],
-        [array_tensor(array, name) for name, array in stored.items()],
+        [_as_stored(view, name) or array_tensor(array, name) for name, array in stored.items()],
     )
     proto = view.scope.proto
     model = helper.make_model(graph, opset_imports=proto.opset_import, functions=proto.functions)
     model.ir_version = max(min(proto.ir_version, 10), _OLDEST_IR)
     fill(model)
     return model
+
+
+def _as_stored(view: GraphView, name: str) -> TensorProto | None:
+    """The tensor itself, where it holds its elements in a field for their type: MNN may not look for them there."""
+    tensor = view.initializers.get(name)
+    if tensor is None and name in view.producers:
+        node = view.nodes[view.producers[name]]
+        tensor = next((each.t for each in node.attribute if each.name == "value"), None)
+    if tensor is None or not any(len(getattr(tensor, field)) for field in _TYPED):
+        return None
+    copy = TensorProto()
+    copy.CopyFrom(tensor)
+    copy.name = name
+    return copy
 
 
 def typed(name: str, array: np.ndarray) -> ValueInfoProto:

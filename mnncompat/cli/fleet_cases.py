@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 from mnncompat.cli.console import note
 from mnncompat.cli.fleet_options import FleetOptions
 from mnncompat.errors import UsageError
-from mnncompat.fleet.cluster import Cluster, connected
+from mnncompat.fleet.cluster import Cluster
+from mnncompat.fleet.connection import connected
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.remote import Payload
 from mnncompat.fleet.served import Request
-from mnncompat.fleet.tasks import tool_identity
 from mnncompat.fleet.travel import Shipment
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ class _Cases:
         self._cases, self._where, self._release, self._found = cases, where, release, found
 
     def payload(self, tasks: tuple[int, ...]) -> Payload:
-        """For some cases; the names are filled in by the cluster."""
+        """For some cases; the process is filled in by the cluster."""
         values: dict[str, Any] = {"cases": [self._cases[task] for task in tasks], "where": self._where}
         names = tuple(map(self.name, tasks))
         request = Request(command="measure", values=values, models=names, shipment=Shipment(str(Path.cwd()), (), ()))
         pickled = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
         device = "" if self._where is None else str(self._where.device)
-        return Payload("", "", SERVER, pickled, tool_identity(), release=self._release, device=device)
+        return Payload(SERVER, pickled, release=self._release, device=device)
 
     def name(self, task: int) -> str:
         """Its id."""

@@ -15,11 +15,12 @@ from mnncompat.cli.fleet_options import FleetOptions, Own, invocation
 from mnncompat.cli.fleet_tasks import option_files, sent_values
 from mnncompat.files.allowance import allowance
 from mnncompat.files.reachable import is_file, is_folder
-from mnncompat.fleet.cluster import Cluster, connected
+from mnncompat.fleet.cluster import Cluster
+from mnncompat.fleet.connection import connected
 from mnncompat.fleet.outcomes import Answer, timed
 from mnncompat.fleet.remote import Payload, answered
 from mnncompat.fleet.served import Request
-from mnncompat.fleet.tasks import external_files, tool_identity
+from mnncompat.fleet.tasks import external_files
 from mnncompat.fleet.travel import shipment
 
 _SERVER = "mnncompat.cli.fleet_server"
@@ -126,7 +127,7 @@ class _Job:
         self._folders = [folder for each in outputs for folder in _folders(each)]
 
     def payload(self, tasks: tuple[int, ...]) -> Payload:
-        """For some models; the names are filled in by the cluster."""
+        """For some models; the process is filled in by the cluster."""
         models = [self._models[task] for task in tasks]
         files = [each for model in models for each in (model, *external_files(model))]
         mine = {} if self._own is None else dict(self._own(models[0]))
@@ -143,11 +144,8 @@ class _Job:
         )
         pickled = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
         return Payload(
-            campaign="",
-            name="",
             module=_SERVER,
             request=pickled,
-            tool=tool_identity(),
             release=self._release,
             device=str(self._values.get("device") or ""),
         )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-_SECONDS = 0.5
-"""That a batch should take."""
-_MOST_TASKS = 64
-_MOST_BYTES = 16 << 20
-_OVERLAP = 2
+OVERLAP = 2
 """Batches for each slot of a worker: one that is done, and one that waits there."""
+_SECONDS = 0.4
+"""That a batch should take."""
+_MOST_TASKS = 256
+_MOST_BYTES = 16 << 20
+_REMEMBERED = 100
+"""Tasks whose times are the guess for the next ones: the median, as the first of a process takes long."""
 
 
 class Batches:
@@ -26,48 +29,43 @@ class Batches:
     def __init__(self, count: int, bytes_of: Callable[[int], int], most: int | None = None) -> None:
         self._most = most or _MOST_TASKS
         self._left = deque(range(count))
-        self._alone: set[int] = set()
         self._bytes_of = bytes_of
-        self._seconds = self._done = 0.0
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._left)
 
-    def next(self, slots: int) -> tuple[int, ...]:
-        """Take a batch.
+    @property
+    def first(self) -> int | None:
+        """The task that is next."""
+        return self._left[0] if self._left else None
+
+    def next(self, slots: int, fits: Callable[[int], bool] = lambda _task: True) -> tuple[int, ...]:
+        """Take a batch; empty if nothing is left, or what is next does not fit.
 
         Args:
             slots: Tasks that all workers together can do at a time.
+            fits: Whether a task can be in this batch.
         """
-        size = self._size(slots)
-        found, total = [self._left.popleft()], 0
-        total += self._bytes_of(found[0])
-        while self._left and len(found) < size and found[0] not in self._alone and self._left[0] not in self._alone:
+        size, found, total = self._size(slots), list[int](), 0
+        while self._left and len(found) < size and fits(self._left[0]):
             total += self._bytes_of(self._left[0])
-            if total > _MOST_BYTES:
+            if found and total > _MOST_BYTES:
                 break
             found.append(self._left.popleft())
         return tuple(found)
 
-    def back(self, tasks: Sequence[int], *, alone: bool = False) -> None:
-        """Take tasks back: they come first the next time, one by one if they are to be alone."""
+    def back(self, tasks: Sequence[int]) -> None:
+        """Take tasks back: they come first the next time."""
         self._left.extendleft(reversed(tasks))
-        if alone:
-            self._alone.update(tasks)
 
     def took(self, seconds: Iterable[float]) -> None:
         """Learn how long tasks took."""
-        for each in seconds:
-            self._seconds += each
-            self._done += 1
-
-    def wanted(self, slots: int) -> int:
-        """How many batches should be handed out at a time."""
-        return _OVERLAP * max(slots, 1)
+        self._times.extend(seconds)
 
     def _size(self, slots: int) -> int:
-        if not self._done:
+        if not self._times:
             return 1
-        mean = max(self._seconds / self._done, 1e-4)
-        share = math.ceil(len(self._left) / (_OVERLAP * max(slots, 1)))
-        return max(1, min(round(_SECONDS / mean), share, self._most))
+        usual = max(statistics.median(self._times), 1e-4)
+        share = math.ceil(len(self._left) / (OVERLAP * max(slots, 1)))
+        return max(1, min(round(_SECONDS / usual), share, self._most))

@@ -1,45 +1,53 @@
 """Tasks on the workers of a Dask scheduler.
 
-What a worker loses is done again by another one. The scheduler knows on which workers a batch began: if its worker was
-lost, its tasks are handed out one by one, and a task that is alone and loses its third worker is poisoned. A worker
-that says that it cannot do tasks (no environment, no space) gets no more of them.
+This program decides which worker does which tasks, and hands each worker little more than it can do at a time. So it
+knows what is lost with a worker: what that one was handed and has not answered. Dask neither moves a task nor does it
+again by itself; whatever goes wrong on the way, a task is handed out again from here, under another name, and an answer
+counts only if it is that of the last time.
+
+A worker that says that it cannot do tasks (no environment, no space) gets no more of them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import logging
+import pickle
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import Any, Protocol
 from uuid import uuid4
 
-from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError, UsageError
+from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError
 from mnncompat.fleet import remote
 from mnncompat.fleet.batches import Batches
+from mnncompat.fleet.connection import gone, identity
+from mnncompat.fleet.losses import Losses
 from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.remote import Payload, Reply
 from mnncompat.fleet.served import Trouble
+from mnncompat.fleet.tasks import tool_identity
+from mnncompat.fleet.workers import Batch, Worker, Workers
 
-_CONNECT_SECONDS = 15
 _POLL_SECONDS = 0.5
 _TELLING_SECONDS = 3.0
 """Without a worker until that is told: a nanny starts a lost one anew."""
-_FETCH_SECONDS = 10
-"""For the answers of a batch: if they are lost with their worker, they may never come from there."""
-_PAUSES = (0.5, 2.0, 5.0)
-"""Between questions to a scheduler that does not answer."""
 _PATIENCE_SECONDS = 60.0
-"""How long is waited for a worker that can do the tasks, once one has said that it cannot."""
+"""How long is waited for a worker that can do a task, when those that are there cannot."""
+_MOST_FAILURES = 20
+"""Batches, one after the other, that come to nothing although their workers are there."""
+_LOST_ON_THE_WAY = (asyncio.CancelledError, CancelledError, OSError, TimeoutError)
 
 
 class Work(Protocol):
     """What is to be done."""
 
     def payload(self, tasks: tuple[int, ...]) -> Payload:
-        """For some tasks; its names are filled in."""
+        """For some tasks; the process is filled in."""
 
     def name(self, task: int) -> str:
         """The model."""
@@ -52,48 +60,6 @@ class Work(Protocol):
 
     def arrived(self, task: int, answer: Answer) -> None:
         """Take an answer in."""
-
-
-class _Batch(NamedTuple):
-    tasks: tuple[int, ...]
-    workers: frozenset[str]
-    """It is restricted to; empty if it is not."""
-    name: str
-    """Under which the scheduler knows who began with it."""
-
-
-def connected(address: str) -> Any:
-    """A client of a scheduler.
-
-    Args:
-        address: `tcp://...`, `tls://...`, or the file that a scheduler wrote.
-
-    Raises:
-        RunnerError: Dask is not installed, or no scheduler answers.
-        UsageError: It is no address.
-    """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise RunnerError(
-            f"--scheduler needs Dask: {error}",
-            hint='install it: pip install "mnncompat[dask]", here and on the workers',
-        ) from error
-    for name in ("distributed", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    file = Path(address)
-    where = {"scheduler_file": address} if file.is_file() else {"address": address}
-    try:
-        return Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False, name="mnncompat")
-    except (OSError, TimeoutError) as error:
-        raise RunnerError(
-            f"no Dask scheduler answers at {address}: {' '.join(str(error).split())}",
-            hint="start one (`dask scheduler`), and give the address that it prints",
-        ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"--scheduler {address} is no address: {error}", hint="write it as tcp://HOST:8786, or name a file"
-        ) from error
 
 
 class Cluster:
@@ -113,223 +79,269 @@ class Cluster:
         self._client, self._work, self._say = client, work, say
         self._campaign = f"mnncompat-{uuid4().hex}"
         self._batches = Batches(count, work.bytes_of, most)
-        self._running: dict[Any, _Batch] = {}
-        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._workers: dict[str, Mapping[str, Any]] = {}
-        self._refused: dict[str, Trouble] = {}
-        self._described: set[str] = set()
-        self._number = 0
+        self._suspects: deque[int] = deque()
+        self._aside: dict[int, float] = {}
+        self._accused: list[int] = []
+        self._workers, self._losses = Workers(), Losses()
+        self._handed: dict[int, Any] = {}
+        self._asked: set[str] = set()
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._number = self._failures = 0
         self._waiting_since: float | None = None
-        self._waits = False
         self._looked = 0.0
 
     def run(self) -> Iterator[None]:
-        """Do all tasks; yields now and then."""
+        """Do all tasks; yields now and then.
+
+        Raises:
+            RunnerError: The scheduler is gone.
+        """
         try:
-            while self._batches or self._running:
+            while self._batches or self._handed or self._suspects or self._aside or self._is_tried_again():
                 self._look()
                 self._hand_out()
-                self._collect()
+                self._take_events()
                 yield
+            yield  # what was reported last is there
         finally:
             self._end()
 
     def _end(self) -> None:
-        running = list(self._running)
-        self._running.clear()
+        running = list(self._handed.values())
+        self._handed.clear()
         with contextlib.suppress(Exception):  # the scheduler is gone: there is nothing to tidy up
             if running:
                 self._client.cancel(running, force=True)
-            self._client.set_metadata([self._campaign], None)
+
+    # Who is there
 
     def _look(self) -> None:
         """See which workers there are."""
         now = time.monotonic()
-        if self._workers and now - self._looked < _POLL_SECONDS:
+        if self._workers.usable and now - self._looked < _POLL_SECONDS:
             return
         self._looked = now
-        self._workers = dict(self._identity()["workers"])
-        self._describe([each for each in self._workers if each not in self._described])
-        self._take_back_stranded()
-        if self._usable:
-            self._waiting_since, self._waits = None, False
-            return
-        self._waiting_since = self._waiting_since or now
-        waited = now - self._waiting_since
-        if waited > _TELLING_SECONDS and not self._waits:
-            self._waits = True
-            self._say(f"{self._client.scheduler.address}: no worker that can do it yet; waiting for one")
-        if self._refused and waited > _PATIENCE_SECONDS:
-            self._give_up()
+        present = self._workers.present(identity(self._client)["workers"])
+        for address in [each for each in self._workers.usable if each not in present]:
+            self._lost(self._workers.usable.pop(address))
+        self._asked &= present.keys()
+        for address, told in present.items():
+            if address not in self._asked and address not in self._workers.refused:
+                self._asked.add(address)
+                asking = self._client.run(remote.describe, workers=[address], on_error="return", asynchronous=True)
+                self._begin(asking, partial(self._described, address, told))
+        self._wait_for_workers(now)
+        self._give_up_what_nobody_can(now)
 
-    @property
-    def _usable(self) -> dict[str, Mapping[str, Any]]:
-        return {address: each for address, each in self._workers.items() if address not in self._refused}
-
-    def _describe(self, new: list[str]) -> None:
-        """Refuse workers that have no mnncompat."""
-        if not new:
-            return
-        self._described.update(new)
-        told = self._client.run(remote.describe, workers=new, on_error="return")
-        for address, each in told.items():
-            if isinstance(each, ImportError | AttributeError):
-                self._refuse(address, Trouble(f"it has no such mnncompat: {each}", "install it there"))
+    def _described(self, address: str, told: Mapping[str, Any], asking: Future[Any]) -> None:
+        """A worker said what it is."""
+        try:
+            found = asking.result().get(address)
+        except Exception as error:  # noqa: BLE001 - it may have been lost meanwhile, or the scheduler
+            found = error
+        if isinstance(found, ImportError | AttributeError):
+            self._refuse(address, Trouble(f"it has no such mnncompat: {found}", "install it there"))
+        elif not isinstance(found, tuple):
+            self._asked.discard(address)
+        elif found[0] != tool_identity():
+            hint = "install the same mnncompat there, with the same rules"
+            self._refuse(address, Trouble(f"it has mnncompat {found[0]}, not {tool_identity()}", hint))
+        elif address in self._asked:
+            self._workers.usable[address] = Worker(address, found[1], told)
 
     def _refuse(self, address: str, trouble: Trouble) -> None:
-        if address not in self._refused:
-            self._refused[address] = trouble
+        if address not in self._workers.refused:
+            self._workers.refused[address] = trouble
             self._say(f"worker {address} gets no more tasks: {trouble.message}")
 
-    def _take_back_stranded(self) -> None:
-        """Take back what only workers may do that are not there any more."""
-        for future, batch in list(self._running.items()):
-            if batch.workers and not batch.workers & self._workers.keys():
-                del self._running[future]
-                self._client.cancel([future], force=True)
-                self._take_killed(batch)
-
-    def _give_up(self) -> None:
-        """No worker can do what is left."""
-        address, trouble = next(iter(self._refused.items()))
-        error = RunnerError(f"no worker can do it: {address}: {trouble.message}", hint=trouble.hint)
-        while self._batches:
-            for task in self._batches.next(1):
+    def _wait_for_workers(self, now: float) -> None:
+        """Tell that nobody is there who can do tasks, and give up if somebody is who cannot."""
+        if any(address not in self._workers.refused for address in self._workers.usable):
+            self._waiting_since = None
+            return
+        if self._waiting_since is None:
+            self._waiting_since = now
+        waited = now - self._waiting_since
+        if waited > _TELLING_SECONDS >= waited - _POLL_SECONDS:
+            self._say(f"{self._client.scheduler.address}: no worker that can do it yet; waiting for one")
+        if waited > _PATIENCE_SECONDS and self._workers.refused and not self._handed:
+            address, trouble = next(iter(self._workers.refused.items()))
+            error = RunnerError(f"no worker can do it: {address}: {trouble.message}", hint=trouble.hint)
+            left = [*self._suspects, *self._aside]
+            while more := self._batches.next(1):
+                left += more
+            self._suspects.clear()
+            self._aside.clear()
+            for task in left:
                 self._work.arrived(task, Answer(error=error))
+
+    def _give_up_what_nobody_can(self, now: float) -> None:
+        """Give up tasks that need what nobody has offered for a while."""
+        for task, since in list(self._aside.items()):
+            if not self._open_to_all() or self._is_possible(task):
+                self._aside[task] = now
+            elif now - since > _PATIENCE_SECONDS:
+                del self._aside[task]
+                self._work.arrived(task, Answer(error=self._workers.lack(self._work.needs(task))))
+
+    def _open_to_all(self) -> list[Worker]:
+        """The workers that did not say that they cannot, those with least to do first."""
+        found = [each for address, each in self._workers.usable.items() if address not in self._workers.refused]
+        return sorted(found, key=lambda each: len(each.held) / each.threads)
+
+    # Handing out
 
     def _hand_out(self) -> None:
-        slots = sum(int(each["nthreads"]) for each in self._usable.values())
-        while slots and self._batches and len(self._running) < self._batches.wanted(slots):
-            tasks = self._batches.next(slots)
-            needs = self._needs(tasks)
-            if isinstance(needs, RunnerError):
-                for task in tasks:
-                    self._work.arrived(task, Answer(error=needs))
-                continue
-            self._submit(tasks, needs)
+        workers = self._open_to_all()
+        drained = min(len(self._suspects), max(1, len(workers) // 2))
+        for worker in workers:
+            while worker.is_open:
+                keep_free = drained > 0 and bool(worker.held)
+                tasks = () if keep_free else self._next_for(worker)
+                if not tasks:
+                    break
+                self._submit(tasks, worker)
+            drained -= 1
 
-    def _needs(self, tasks: tuple[int, ...]) -> dict[str, float] | RunnerError:
-        """What a worker has to offer for some tasks, of the resources that workers state."""
-        offered: dict[str, float] = {}
-        for each in self._workers.values():
-            for name, amount in (each.get("resources") or {}).items():
-                offered[name] = max(amount, offered.get(name, 0.0))
-        wanted: dict[str, float] = {}
+    def _next_for(self, worker: Worker) -> tuple[int, ...]:
+        """What a worker gets next: what others could not do, what has to be done by itself, or a batch."""
+
+        def fits(task: int) -> bool:
+            return self._workers.fits(worker, self._work.needs(task))
+
+        for task in self._aside:
+            if fits(task) and not (self._losses.is_suspect(task) and worker.held):
+                del self._aside[task]
+                return (task,)
+        while self._suspects and not self._is_possible(self._suspects[0]):
+            self._aside[self._suspects.popleft()] = time.monotonic()
+        while (first := self._batches.first) is not None and not self._is_possible(first):
+            self._aside[self._batches.next(1)[0]] = time.monotonic()
+        if self._suspects and not worker.held and fits(self._suspects[0]):
+            return (self._suspects.popleft(),)
+        return self._batches.next(self._workers.slots, fits)
+
+    def _is_possible(self, task: int) -> bool:
+        """Whether a worker is there that offers what a task needs."""
+        needs = self._work.needs(task)
+        return any(self._workers.fits(each, needs) for each in self._open_to_all())
+
+    def _submit(self, tasks: tuple[int, ...], worker: Worker) -> None:
+        try:
+            payload = self._work.payload(tasks)._replace(process=worker.process)
+        except (MnncompatError, OSError) as error:
+            if len(tasks) > 1:  # it is that of one of them
+                self._suspects.extendleft(reversed(tasks))
+                return
+            self._work.arrived(tasks[0], Answer(error=error))
+            return
+        self._number += 1
+        batch = Batch(self._number, tasks, worker.address, self._losses.is_suspect(tasks[0]))
+        needs: dict[str, float] = {}
         for task in tasks:
             for name, amount in self._work.needs(task).items():
-                wanted[name] = max(amount, wanted.get(name, 0.0))
-        kinds = {name.partition("-")[0] for name in offered}
-        for name, amount in wanted.items():
-            if name.partition("-")[0] in kinds and offered.get(name, 0.0) < amount:
-                there = f"the most is {offered[name]:g}" if name in offered else "none does"
-                return RunnerError(
-                    f"it needs a worker that offers {name}={amount:g}, and {there}",
-                    hint=f'start one: dask worker ADDRESS --resources "{name}={amount:g}"',
-                )
-        return {name: amount for name, amount in wanted.items() if name in offered}
-
-    def _submit(self, tasks: tuple[int, ...], needs: dict[str, float]) -> None:
-        self._number += 1
-        key = f"{self._campaign}-{self._number}"
-        name = str(tasks[0]) if len(tasks) == 1 else key  # who loses one that is alone is remembered when it is redone
-        try:
-            payload = self._work.payload(tasks)._replace(campaign=self._campaign, name=name)
-        except (MnncompatError, OSError) as error:
-            for task in tasks:
-                self._work.arrived(task, Answer(error=error))
-            return
-        allowed = frozenset(self._usable) if self._refused else frozenset[str]()
+                needs[name] = max(amount, needs.get(name, 0.0))
         future = self._client.submit(
             remote.perform,
-            payload,
-            key=key,
+            pickle.dumps(payload, protocol=pickle.HIGHEST_PROTOCOL),
+            key=f"{self._campaign}-{self._number}",
             pure=False,
-            resources=needs or None,
-            workers=sorted(allowed) or None,
+            resources={name: each for name, each in needs.items() if name in worker.offers} or None,
+            workers=[worker.address],
             allow_other_workers=False,
+            priority=-self._number,
+            retries=0,
         )
-        self._running[future] = _Batch(tasks, allowed, name)
-        future.add_done_callback(self._ended.put)
+        self._handed[batch.number] = future
+        worker.held[batch.number] = batch
+        self._losses.begun()
+        self._begin(self._client.gather([future], asynchronous=True), partial(self._answered, batch))
 
-    def _collect(self) -> None:
+    def _begin(self, coroutine: Coroutine[Any, Any, Any], then: Callable[[Future[Any]], None]) -> None:
+        """Have the client's loop wait for something, and this program take it in when it is there."""
+        running = asyncio.run_coroutine_threadsafe(coroutine, self._client.loop.asyncio_loop)
+        running.add_done_callback(lambda done: self._events.put(partial(then, done)))
+
+    # What comes back
+
+    def _take_events(self) -> None:
         """Wait for something, and take in what is there."""
-        ended: list[Any] = []
         with contextlib.suppress(queue.Empty):
-            ended.append(self._ended.get(timeout=_POLL_SECONDS))
+            self._events.get(timeout=_POLL_SECONDS)()
             while True:
-                ended.append(self._ended.get_nowait())
+                self._events.get_nowait()()
         if self._client.status not in ("running", "connecting"):
-            raise self._gone()
-        for future in ended:
-            batch = self._running.pop(future, None)
-            if batch is not None:
-                self._take(future, batch)
+            raise gone()
 
-    def _take(self, future: Any, batch: _Batch) -> None:
-        if future.status == "finished":
-            try:
-                reply = future.result(timeout=_FETCH_SECONDS)
-            except (OSError, TimeoutError):  # the worker was lost before it handed the answers over
-                self._identity()
-                self._client.cancel([future], force=True)
-                self._batches.back(batch.tasks)
-                return
-            self._take_reply(reply, batch)
+    def _answered(self, batch: Batch, reading: Future[Any]) -> None:
+        """A batch came back, or came to nothing."""
+        if batch.number not in self._handed:
             return
-        if future.status != "error":  # lost, with a worker or with the scheduler
-            self._identity()
-            self._batches.back(batch.tasks)
+        try:
+            (data,) = reading.result()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever a worker raised
+            self._came_to_nothing(batch, error)
             return
-        error = future.exception()
-        if type(error).__name__ == "KilledWorker":
-            self._take_killed(batch)
+        reply: Reply = pickle.loads(data)  # noqa: S301 - who can send it can run anything here: SECURITY.md
+        if not reply.is_same_process:
+            self._lost(self._workers.usable.pop(batch.worker))
+            self._asked.discard(batch.worker)
             return
-        raise RunnerError(f"a worker cannot begin: {type(error).__name__}: {error}", hint="see the worker's log")
-
-    def _take_reply(self, reply: Reply, batch: _Batch) -> None:
+        self._forget(batch)
+        self._failures = 0
         for number, answer in reply.answers.items():
             self._work.arrived(batch.tasks[number], answer)
         self._batches.took(each.seconds for each in reply.answers.values())
-        left = tuple(task for number, task in enumerate(batch.tasks) if number not in reply.answers)
-        if reply.lost:
-            self._take_lost(left, reply.lost)
-            return
         if reply.trouble is not None:
-            self._refuse(reply.worker, reply.trouble)
-        self._batches.back(left)
+            self._refuse(batch.worker, reply.trouble)
+        self._again([task for number, task in enumerate(batch.tasks) if number not in reply.answers])
 
-    def _take_killed(self, batch: _Batch) -> None:
-        """Workers were lost that had tasks; they need not have begun with them."""
-        keys = [self._campaign, batch.name]
-        lost = tuple(self._client.get_metadata(keys, default=[]))
-        self._take_lost(batch.tasks, lost)
+    def _came_to_nothing(self, batch: Batch, error: BaseException) -> None:
+        """Do a batch again that was lost on the way, but for one that no worker can even begin."""
+        is_lost = isinstance(error, _LOST_ON_THE_WAY) or type(error).__name__ == "KilledWorker"
+        self._failures += 1
+        self._forget(batch)
+        if self._failures > _MOST_FAILURES or not is_lost:
+            told = f"{type(error).__name__}: {error}"
+            raise RunnerError(f"a worker cannot begin: {told}", hint="see the worker's log")
+        identity(self._client)
+        self._again(batch.tasks)
 
-    def _take_lost(self, tasks: tuple[int, ...], lost: tuple[str, ...]) -> None:
-        """Hand tasks out again whose workers were lost, one by one, but for one that was alone three times."""
-        if len(tasks) > 1 or len(lost) < remote.MOST_LOST:
-            if lost:
-                self._say(f"worker {lost[-1]} was lost; what it did is done again")
-            self._batches.back(tasks, alone=bool(lost))
+    def _lost(self, worker: Worker) -> None:
+        """Hand out again what a worker had that is there no more, task by task."""
+        held = list(worker.held.values())
+        if not held:
             return
-        name = self._work.name(tasks[0])
-        message = f"{name}: poisoned: the workers that did it were lost, one after the other: {', '.join(lost)}"
-        hint = "it ends the process that works on it: look at the workers' logs, and report it with the model"
-        self._work.arrived(tasks[0], Answer(error=PoisonedModelError(message, hint=hint)))
+        tasks = [task for batch in held for task in batch.tasks]
+        self._losses.note(worker.address, tasks)
+        for batch in held:
+            self._client.cancel([self._handed.pop(batch.number)], force=True)
+        accused = [task for task in tasks if self._losses.is_accused(task)]
+        self._say(f"worker {worker.address} was lost; what it did is done again")
+        for task in accused:
+            self._say(f"{self._work.name(task)} was there when two workers were lost: it is left for the end")
+        self._accused += accused
+        self._again([task for task in tasks if task not in accused])
 
-    def _identity(self) -> Mapping[str, Any]:
-        """What the scheduler says of itself; one that is busy is asked again.
+    def _is_tried_again(self) -> bool:
+        """All others are done: report those that end their workers; whether there are some that chance may have hit."""
+        for task in self._accused:
+            if not self._losses.is_to_blame(task):
+                self._suspects.append(task)
+                continue
+            name, lost = self._work.name(task), ", ".join(self._losses.with_task(task))
+            message = f"{name}: poisoned: the workers that did it were lost, one after the other: {lost}"
+            hint = "it ends the process that works on it: look at the workers' logs, and report it with the model"
+            self._work.arrived(task, Answer(error=PoisonedModelError(message, hint=hint)))
+        self._accused.clear()
+        return bool(self._suspects)
 
-        Raises:
-            RunnerError: It is gone.
-        """
-        for pause in _PAUSES:
-            with contextlib.suppress(Exception):
-                found: Mapping[str, Any] = self._client.sync(self._client.scheduler.identity)
-                return found
-            time.sleep(pause)
-        raise self._gone()
+    def _forget(self, batch: Batch) -> None:
+        self._handed.pop(batch.number)
+        if batch.worker in self._workers.usable:
+            self._workers.usable[batch.worker].held.pop(batch.number, None)
 
-    def _gone(self) -> RunnerError:
-        return RunnerError(
-            "the Dask scheduler is gone", hint="what is done is kept with --results DIR: start it, and run again"
-        )
+    def _again(self, tasks: list[int] | tuple[int, ...]) -> None:
+        """Take tasks back, to be handed out before all others."""
+        self._suspects.extendleft(task for task in reversed(tasks) if self._losses.is_suspect(task))
+        self._batches.back([task for task in tasks if not self._losses.is_suspect(task)])

@@ -6,7 +6,8 @@ import pickle
 import threading
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from uuid import uuid4
 
 from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError
 from mnncompat.fleet.other_release import release_folder
@@ -14,32 +15,28 @@ from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.served import End, Request, Served, Trouble, trouble_of
 from mnncompat.fleet.tasks import tool_identity
 
-MOST_LOST = 3
-"""Workers that a task by itself may lose: two may be lost for reasons of their own."""
 MOST_ATTEMPTS = 2
 """Processes that do a task on a worker: one that ended so many is not given to another one."""
+PROCESS = uuid4().hex
+"""A word that no other process says: a worker that was lost may come back under its address."""
 
 
 class Payload(NamedTuple):
     """Some tasks for a worker.
 
     Attributes:
-        campaign: A word that no other campaign uses.
-        name: Of these tasks in it.
         module: The program that does them (`mnncompat.fleet.served`).
-        request: Pickled, so that the scheduler and the worker's own threads need not look into it.
-        tool: What has to do them (`tool_identity`).
+        request: Pickled, so that the worker's own threads need not look into it.
         release: Of MNN; empty for the one that the worker has.
         device: That has to be set up; empty for none.
+        process: The worker's, as it said it (`describe`).
     """
 
-    campaign: str
-    name: str
     module: str
     request: bytes
-    tool: str
     release: str = ""
     device: str = ""
+    process: str = ""
 
 
 class Reply(NamedTuple):
@@ -48,53 +45,49 @@ class Reply(NamedTuple):
     Attributes:
         answers: By number, of those that are done.
         trouble: What kept it from doing the others, if that is the worker's fault.
-        lost: Workers that were lost while they did these tasks; then they were not tried again.
-        worker: Its address.
+        is_same_process: Whether it is the worker that they were meant for; else nothing is done.
     """
 
     answers: Mapping[int, Answer]
     trouble: Trouble | None = None
-    lost: tuple[str, ...] = ()
-    worker: str = ""
+    is_same_process: bool = True
 
 
 _HELD = threading.local()
 """The process of each thread of the worker, by release."""
 
 
-def describe() -> str:
-    """Whether a worker has mnncompat at all, and which one."""
-    return tool_identity()
+def describe() -> tuple[str, str]:
+    """Which mnncompat a worker has (`tool_identity`), and its process."""
+    return tool_identity(), PROCESS
 
 
-def perform(payload: Payload) -> Reply:
+def perform(data: bytes) -> bytes:
     """Do some tasks.
 
     Args:
-        payload: The tasks.
+        data: A `Payload`, pickled.
 
     Returns:
-        Answers, or why there are none.
+        A `Reply`, pickled: Dask need not look into it.
     """
+    payload: Payload = pickle.loads(data)  # noqa: S301 - who can send it can run anything here: SECURITY.md
+    return pickle.dumps(_performed(payload), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _performed(payload: Payload) -> Reply:
     from distributed import get_worker
 
-    worker = get_worker()
-    request: Request = pickle.loads(payload.request)  # noqa: S301 - who can send it can run anything here: SECURITY.md
-    lost = _begin(worker, payload.campaign, payload.name)
-    if len(lost) >= (MOST_LOST if len(request.models) == 1 else 1):
-        return Reply({}, lost=lost, worker=worker.address)
-    if payload.tool != tool_identity():
-        hint = "install the same mnncompat there, with the same rules"
-        return Reply(
-            {}, Trouble(f"it has mnncompat {tool_identity()}, not {payload.tool}", hint), worker=worker.address
-        )
+    if payload.process != PROCESS:
+        return Reply({}, is_same_process=False)
+    address = get_worker().address
+    request: Request = pickle.loads(payload.request)  # noqa: S301 - as above
     answers: dict[int, Answer] = {}
     try:
         trouble = _answered(payload, request, answers)
     except MnncompatError as error:
         trouble = trouble_of(error)
-    told = {number: each._replace(worker=worker.address) for number, each in answers.items()}
-    return Reply(told, trouble, worker=worker.address)
+    return Reply({number: each._replace(worker=address) for number, each in answers.items()}, trouble)
 
 
 def answered(payload: Payload) -> Answer:
@@ -109,16 +102,6 @@ def answered(payload: Payload) -> Answer:
     if trouble is not None:
         raise RunnerError(trouble.message, hint=trouble.hint)
     return answers[0]
-
-
-def _begin(worker: Any, campaign: str, name: str) -> tuple[str, ...]:
-    """Note with the scheduler that these tasks begin here; the workers on which they began before, and did not end."""
-    from distributed.utils import sync
-
-    keys = [campaign, name]
-    before: list[str] = sync(worker.loop, worker.scheduler.get_metadata, keys=keys, default=[])
-    sync(worker.loop, worker.scheduler.set_metadata, keys=keys, value=[*before, worker.address])
-    return tuple(before)
 
 
 def _answered(payload: Payload, request: Request, answers: dict[int, Answer]) -> Trouble | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mnncompat.fleet.results_folder import POISONED, Entry
+from mnncompat.fleet.result_file import POISONED, Entry
 from mnncompat.report import findings
 from mnncompat.report.subject import Verified
 from mnncompat.report.verdict import label

@@ -58,7 +58,7 @@ def simulated(times: list[float], workers: int, hours_between_losses: float, dra
         took = WORKER_PER_BATCH + sum(times[task] + WORKER_PER_MODEL for task in tasks)
         if draw.random() < took / (hours_between_losses * 3600):
             lost += 1
-            batches.back(tasks, alone=True)
+            batches.back(tasks)
             heapq.heappush(ready, (begun + took / 2 + 10 * START, next(numbers), worker))
             continue
         busy += sum(times[task] for task in tasks)

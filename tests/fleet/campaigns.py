@@ -9,6 +9,7 @@ nothing is lost, nothing is done twice. Prints a line for each; exit status 1 if
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -21,7 +22,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import zoo
 
 HERE = Path(__file__).resolve().parent
@@ -32,23 +32,24 @@ _POISON = "poison.onnx"
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every file of results, by name."""
-    return {each.name: each.read_bytes() for each in (folder / "results").rglob("*.json")}
+    return {each.name: each.read_bytes() for each in (folder / "results").glob("*/*.json")}
 
 
-def workers(cluster: int) -> list[psutil.Process]:
-    """Processes of workers, the oldest first."""
-    found = [each for each in psutil.Process(cluster).children() if "spawn_main" in " ".join(each.cmdline())]
-    return sorted(found, key=lambda each: each.create_time())
-
-
-def killed_at_random(process: subprocess.Popen[str], cluster: int, kills: int, most: float, draw: random.Random) -> int:
-    """Kill workers while a command runs; how many."""
+def killed_at_random(
+    process: subprocess.Popen[str], workers: Path, there: Path, given: argparse.Namespace, draw: random.Random
+) -> int:
+    """Kill workers while a command runs, each when so many results are there; how many."""
+    moments = sorted(draw.randrange(1, given.models) for _ in range(given.kills))
     done = 0
     while process.poll() is None:
-        time.sleep(draw.uniform(0.1, most))
-        if done < kills and process.poll() is None and (found := workers(cluster)):
-            draw.choice(found).send_signal(signal.SIGKILL)
-            done += 1
+        time.sleep(draw.uniform(0.01, given.pause))
+        found = sorted(workers.iterdir())
+        if done < len(moments) and found and len(results(there)) >= moments[done]:
+            victim = draw.choice(found)
+            victim.unlink()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(victim.name), signal.SIGKILL)
+                done += 1
     return done
 
 
@@ -74,11 +75,13 @@ def campaign(number: int, models: Path, here: Path, words: list[str], given: arg
     """Run one; what was wrong."""
     draw = random.Random(f"{given.seed}-{number}")
     there = here.parent / f"campaign-{number}"
-    disk = here.parent / f"disk-{number}"
+    disk, begun_workers = here.parent / f"disk-{number}", here.parent / f"workers-{number}"
     disk.mkdir()
+    begun_workers.mkdir()
     preload = ["--preload", str(HERE / "faulty_worker.py"), "--workers", str(WORKERS)]
     command = [sys.executable, str(HERE / "local_cluster.py"), *preload]
-    environment = {**os.environ, "FULL_DISK": str(disk), "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "FULL_DISK": str(disk), "DELAY": str(given.delay), "PYTHONPATH": str(HERE)}
+    environment["WORKERS"] = str(begun_workers)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as cluster:
@@ -90,7 +93,7 @@ def campaign(number: int, models: Path, here: Path, words: list[str], given: arg
         with subprocess.Popen(
             [*RUN, *words, *there_words], cwd=models, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
-            kills = killed_at_random(process, cluster.pid, given.kills, given.pause, draw)
+            kills = killed_at_random(process, begun_workers, there, given, draw)
             assert process.stderr is not None
             said = process.stderr.read()
         cluster.stdin.close()
@@ -101,7 +104,7 @@ def campaign(number: int, models: Path, here: Path, words: list[str], given: arg
             f"killed, a full disk {'refused' if full else 'not met'}: {'; '.join(found) or 'as one process'}",
             flush=True,
         )
-        if found:
+        if found or given.told:
             print(said, flush=True)
     shutil.rmtree(there)
     return found
@@ -114,7 +117,9 @@ def main() -> int:
     parser.add_argument("--models", type=int, default=200)
     parser.add_argument("--command", default="check", help="and its options, in one word")
     parser.add_argument("--kills", type=int, default=3, help="workers that are killed in each")
-    parser.add_argument("--pause", type=float, default=2.0, help="longest time between two kills, in seconds")
+    parser.add_argument("--pause", type=float, default=0.3, help="longest time until it is looked whether to kill")
+    parser.add_argument("--delay", type=float, default=0.02, help="seconds more that a model takes on a worker")
+    parser.add_argument("--told", action="store_true", help="print what each campaign says")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

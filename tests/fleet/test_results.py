@@ -6,7 +6,7 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +22,7 @@ from mnncompat.errors import MnncompatError, ModelError, OutputError, PoisonedMo
 from mnncompat.fleet.codec import decoded, encoded
 from mnncompat.fleet.measured_times import put_back, taken_out
 from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.result_file import read, times_of
 from mnncompat.fleet.results_folder import ResultsFolder, entries
 from mnncompat.fleet.summary import summarised
 from mnncompat.fleet.tasks import Task
@@ -175,7 +176,122 @@ def test_a_pipe_in_place_of_results_is_not_waited_for(tmp_path: Path) -> None:
         os.mkfifo(each)
     found, damaged = entries(tmp_path)
     assert not found
-    assert [str(each) for each in damaged] == [f"{file} is damaged: [Errno 22] no regular file: {str(file)!r}"]
+    assert [str(each) for each in damaged] == [f"{file} is no file"]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of results."""
+    folder = tmp_path_factory.mktemp("good")
+    ResultsFolder(folder).keep(TASK, Answer(result=handmade.CONVERTED))
+    (file,) = (folder / "results").rglob("*.json")
+    return file
+
+
+_MISSING = object()
+_ERROR = {"kind": "ModelError", "message": "m", "hint": "h"}
+
+
+_BAD: dict[tuple[str, ...], tuple[object, ...]] = {
+    ("schema_version",): (_MISSING, "2.0", "0.9", "", 1, None),
+    ("key",): (_MISSING, "0" * 64, [1], None),
+    ("outcome",): (_MISSING, "great", "error", "poisoned", None, []),
+    ("error",): (_ERROR, None),
+    ("result",): (_MISSING, None, "x", 5, [1, 2], {}, {"$": "outcomes.FixResult"}, {"$": 1}),
+    ("result", "source"): (5, [5], {"a": []}),
+    ("result", "diagnostics"): (5, [5], {"a": []}),
+    ("result", "verdict"): (5, "converted", {"a": []}),
+    ("result", "ops"): (5, [5], {"a": "b"}),
+    ("task",): (_MISSING, "x", None, [], {}),
+    ("task", "command"): (1, "chekc", None),
+    ("task", "options"): (1, []),
+    ("task", "release"): (3.6, None),
+    ("task", "model", "path"): (1, None, _MISSING),
+    ("task", "model", "sha256"): ("x", 1, _MISSING),
+    ("task", "model", "bytes"): ("x", 1.5, None, True, float("nan"), float("inf")),
+}
+
+
+@pytest.mark.parametrize(("place", "value"), [(place, each) for place, values in _BAD.items() for each in values])
+def test_nothing_in_a_file_is_believed(place: tuple[str, ...], value: object, good: Path, tmp_path: Path) -> None:
+    document = json.loads(good.read_text())
+    inner = document
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    if value is _MISSING:
+        del inner[place[-1]]
+    assert read(good, {}) is not None
+    file = tmp_path / good.name
+    file.write_text(json.dumps(document))
+    with pytest.raises(UsageError) as caught:
+        read(file, {})
+    assert str(file) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00",
+        b'{"key": ' + b"9" * 10_000 + b"}",
+        b"{} {}",
+        b"\x00" * 9,
+    ],
+)
+def test_what_is_no_json_is_told(data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / f"{'0' * 64}.json"
+    file.write_bytes(data)
+    with pytest.raises(UsageError, match="is damaged"):
+        read(file, {})
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "loop", "device"])
+def test_what_is_no_file_is_told(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "results" / "00" / f"{'0' * 64}.json"
+    file.parent.mkdir(parents=True)
+    make: dict[str, Callable[[], None]] = {
+        "folder": file.mkdir,
+        "pipe": lambda: os.mkfifo(file),
+        "link": lambda: file.symlink_to("nowhere"),
+        "loop": lambda: file.symlink_to(file.name),
+        "device": lambda: file.symlink_to("/dev/zero"),
+    }
+    make[kind]()
+    found, damaged = entries(tmp_path)
+    assert (found, len(damaged)) == ([], 1)
+
+
+@pytest.mark.parametrize("name", ["package.json", f"{'0' * 63}.json"])
+def test_a_foreign_file_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "results" / "00").mkdir(parents=True)
+    (tmp_path / "results" / "00" / name).write_text("{}")
+    found, (error,) = entries(tmp_path)
+    assert not found
+    assert error.message == f"{tmp_path / 'results' / '00' / name} is no result of mnncompat"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("\xff{]", "[1]", "[" * 100_000, '{"key": 1, "seconds": "x"}', '{"key": "KEY", "seconds": NaN}', "null"),
+        *('{"key": "KEY", "seconds": 1e999}', '{"key": "KEY", "seconds": 1, "measured": {"0": 5}}'),
+    ],
+)
+def test_times_that_are_none_are_left_out(line: str, good: Path, tmp_path: Path) -> None:
+    file = tmp_path / "times.jsonl"
+    file.write_text(line.replace("KEY", good.stem) + f'\n{{"key": "{good.stem}x", "seconds": 3}}\n')
+    assert times_of(file) == {f"{good.stem}x": {"seconds": 3.0, "measured": {}}}
+
+
+def test_times_of_the_wrong_kind_are_not_put_into_a_result(good: Path) -> None:
+    found = read(good, {good.stem: {"seconds": 1.0, "measured": {"0": {"latency": "x"}}}})
+    assert found is not None
+    assert found.seconds == 1.0
 
 
 def test_times_with_a_line_that_was_cut_short(tmp_path: Path) -> None:

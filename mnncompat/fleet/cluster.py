@@ -38,6 +38,8 @@ _TELLING_SECONDS = 3.0
 """Without a worker until that is told: a nanny starts a lost one anew."""
 _PATIENCE_SECONDS = 60.0
 """How long is waited for a worker that can do a task, when those that are there cannot."""
+_AFTER_A_LOSS_SECONDS = 300.0
+"""The same when workers were lost, which are perhaps about to come back."""
 _MOST_FAILURES = 20
 """Batches, one after the other, that come to nothing although their workers are there."""
 _LOST_ON_THE_WAY = (asyncio.CancelledError, CancelledError, OSError, TimeoutError)
@@ -164,7 +166,8 @@ class Cluster:
         waited = now - self._waiting_since
         if waited > _TELLING_SECONDS >= waited - _POLL_SECONDS:
             self._say(f"{self._client.scheduler.address}: no worker that can do it yet; waiting for one")
-        if waited > _PATIENCE_SECONDS and self._workers.refused and not self._handed:
+        patience = _AFTER_A_LOSS_SECONDS if self._losses.any else _PATIENCE_SECONDS
+        if waited > patience and self._workers.refused and not self._handed:
             address, trouble = next(iter(self._workers.refused.items()))
             error = RunnerError(f"no worker can do it: {address}: {trouble.message}", hint=trouble.hint)
             left = [*self._suspects, *self._aside]

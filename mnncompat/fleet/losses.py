@@ -28,6 +28,11 @@ class Losses:
         self._workers = 0
         self._runs = 0
 
+    @property
+    def any(self) -> bool:
+        """Whether workers were lost at all."""
+        return self._workers > 0
+
     def begun(self) -> None:
         """Something was handed to a worker."""
         self._runs += 1

@@ -80,8 +80,8 @@ def campaign(number: int, models: Path, here: Path, words: list[str], given: arg
     begun_workers.mkdir()
     preload = ["--preload", str(HERE / "faulty_worker.py"), "--workers", str(WORKERS)]
     command = [sys.executable, str(HERE / "local_cluster.py"), *preload]
-    environment = {**os.environ, "FULL_DISK": str(disk), "DELAY": str(given.delay), "PYTHONPATH": str(HERE)}
-    environment["WORKERS"] = str(begun_workers)
+    environment = {**os.environ, "FULL_DISK": str(disk), "DELAY": str(given.delay)}
+    environment |= {"WORKERS": str(begun_workers), "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as cluster:

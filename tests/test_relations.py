@@ -41,6 +41,14 @@ def test_examples(relation: Relation) -> None:
 
 
 @pytest.mark.parametrize("relation", all_relations(), ids=lambda relation: relation.name)
+def test_what_is_said_to_exclude_a_relation_does_not_where_it_holds(relation: Relation) -> None:
+    where = facts(relation.text_of(relation.holds))
+    assert relation.first is None or relation.first(where) is not False
+    assert relation.within is None or not where.lacks(relation.within)
+    assert relation.behind is None or not relation.behind.isdisjoint(where.ops_before)
+
+
+@pytest.mark.parametrize("relation", all_relations(), ids=lambda relation: relation.name)
 def test_a_relation_explains_itself(relation: Relation) -> None:
     assert relation.explanation.partition("\n")[0].endswith(".")
     assert relation.name.count("-") > 1, "a name says what is compared: subject, verb, object"

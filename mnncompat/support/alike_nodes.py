@@ -18,6 +18,7 @@ from mnncompat.inference.constant_folding import constants
 from mnncompat.support.conditions import any_holds
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.reason_text import describe
+from mnncompat.support.relations.registry import WATCHED
 from mnncompat.support.three_valued import Truth, all_of, negation
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class GraphMatches:
 
     def __init__(self, alike: AlikeNodes, view: GraphView, version: str, precision: str | None = None) -> None:
         self._view, self._version, self._precision, self._file = view, version, precision, alike.file
-        self._own = alike.own((version, precision, view.opset, view.parent is None))
+        watched = WATCHED.intersection(op for _, op in view.kinds)
+        self._own = alike.own((version, precision, view.opset, view.parent is None, watched))
         self._columns = view.columns
         self._candidates: list[_Candidates | None] = [None] * len(view.columns.looks)
         self._number: Callable[[str], int] | None = None

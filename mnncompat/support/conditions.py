@@ -70,7 +70,8 @@ class Condition:
         """What nodes that look like this one are still to be asked, for `any_holds`; clauses that fail are left out.
 
         They are alike in what they state themselves, in state, type and shape of their values, in the op types of the
-        nodes that compute their operands, and in whether a node holds their graph.
+        nodes that compute their operands, in whether a node holds their graph, and in which operators of `WATCHED` it
+        has.
         """
         return tuple(left for clause in self._clauses if (left := clause.left_for(facts)) is not None)
 
@@ -134,8 +135,10 @@ class _Clause:
         """What is left to ask of nodes that look like this one; None if the clause fails for all of them."""
         if self._apart is None:
             self._apart = _apart(self._data, self._where)
-        looks, first, behind, nested, others = self._apart
-        if (nested and facts.view.parent is None) or any(facts.ops_before.isdisjoint(ops) for ops in behind):
+        looks, first, behind, within, nested, others = self._apart
+        if (nested and facts.view.parent is None) or any(map(facts.lacks, within)):
+            return None
+        if any(facts.ops_before.isdisjoint(ops) for ops in behind):
             return None
         try:
             truths = [test(facts) for test in (*self.own_tests(), *looks)]
@@ -185,6 +188,7 @@ class _Apart(NamedTuple):
         looks: Of state, type and shape of the node's values.
         first: The parts of relations that ask for no more.
         behind: Op types of which one must compute an operand, one set for each relation that has them.
+        within: Op types of which the graph must have one, likewise.
         nested: Whether it can hold in a graph that a node holds only.
         others: All others.
     """
@@ -192,6 +196,7 @@ class _Apart(NamedTuple):
     looks: tuple[Test, ...]
     first: tuple[Test, ...]
     behind: tuple[frozenset[str], ...]
+    within: tuple[frozenset[str], ...]
     nested: bool
     others: tuple[Test, ...]
 
@@ -207,7 +212,8 @@ def _apart(clause: Mapping[str, Any], where: str) -> _Apart:
     others += [each.test for each in relations if not each.of_types]
     behind = tuple(each.behind for each in relations if each.behind is not None)
     first = tuple(each.first for each in relations if each.first is not None)
-    return _Apart(tuple(looks), first, behind, any(each.nested for each in relations), tuple(others))
+    within = tuple(each.within for each in relations if each.within is not None)
+    return _Apart(tuple(looks), first, behind, within, any(each.nested for each in relations), tuple(others))
 
 
 def any_holds(clauses: Sequence[Sequence[Test]], facts: NodeFacts) -> Truth:

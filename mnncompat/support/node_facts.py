@@ -5,7 +5,7 @@ A fact that the model does not tell (an unknown rank, a symbolic dimension) is N
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,10 @@ class NodeFacts:
         """Op types of the nodes of this graph that compute the operands."""
         producers, nodes = self.view.producers, self.view.nodes
         return frozenset(nodes[producers[name]].op_type for name in self.view.operands[self.index] if name in producers)
+
+    def lacks(self, ops: Container[str]) -> bool:
+        """True if no node of this graph has one of these op types."""
+        return all(op not in ops for _, op in self.view.kinds)
 
     def given(self, name: str) -> bool:
         """True if the node states the attribute."""

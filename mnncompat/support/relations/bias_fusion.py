@@ -67,6 +67,7 @@ def _is_not_along_channels(facts: NodeFacts, constant: tuple[Dim, ...], result: 
         "Conv(x, w) r = Relu(c) y = Add(r, b) }"
     ),
     behind=_FOLDED_ACTIVATIONS,
+    within=CONVOLUTIONS,
 )
 def constant_is_folded_before_activation(facts: NodeFacts) -> bool | None:
     """A constant with as many elements as a convolution has channels is added after the convolution's Relu or Clip.

@@ -9,7 +9,7 @@ from mnncompat.graph.protos import Dim
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import operand_shape
-from mnncompat.support.relations.registry import relation
+from mnncompat.support.relations.registry import FINDING, relation
 from mnncompat.support.three_valued import any_of
 
 
@@ -110,7 +110,11 @@ _KEPT = (
 )
 
 
-@relation(holds=_KEPT.format("", "ReduceSum<keepdims=0>(h)"), fails=_KEPT.format("", "ReduceSum<keepdims=0>(k)"))
+@relation(
+    holds=_KEPT.format("", "ReduceSum<keepdims=0>(h)"),
+    fails=_KEPT.format("", "ReduceSum<keepdims=0>(k)"),
+    within=FINDING,
+)
 def several_axes_may_hold_nothing(facts: NodeFacts) -> bool | None:
     """Not one axis but several, or all, are reduced, and no element may be left to reduce.
 
@@ -124,6 +128,7 @@ def several_axes_may_hold_nothing(facts: NodeFacts) -> bool | None:
 @relation(
     holds=_KEPT.format("[2]", "ReduceMax<axes=[0], keepdims=0>(h)"),
     fails=_KEPT.format("[K]", "ReduceMax<axes=[1], keepdims=0>(h)"),
+    within=FINDING,
 )
 def reduced_axis_may_hold_nothing(facts: NodeFacts) -> bool | None:
     """No element may be left to reduce, behind NonZero, Compress, NonMaxSuppression and Unique."""
@@ -134,6 +139,7 @@ def reduced_axis_may_hold_nothing(facts: NodeFacts) -> bool | None:
 @relation(
     holds=_KEPT.format("[2,2]", "Gemm<transA=1>(h, h)"),
     fails=_KEPT.format("[K,K]", "Gemm<transB=1>(h, h)"),
+    within=FINDING,
 )
 def summed_products_may_be_none(facts: NodeFacts) -> bool:
     """The common dimension of both matrices is as long as what was found, which may be nothing."""
@@ -211,7 +217,7 @@ def _is_found(view: GraphView, name: str | None) -> bool:
         if node is None or current in seen:
             continue
         seen.add(current)
-        if node.op_type in _FINDING:
+        if node.op_type in FINDING:
             return True
         shape = view.shape(current)
         if node.op_type not in SIZES and (shape is None or any(_is_open(dim) for dim in shape)):
@@ -219,6 +225,5 @@ def _is_found(view: GraphView, name: str | None) -> bool:
     return False
 
 
-_FINDING = ("Compress", "NonMaxSuppression", "NonZero", "Unique")
 _NEAREST = 100
 """Values that are looked at, from the reduction backwards."""

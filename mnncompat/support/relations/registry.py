@@ -17,11 +17,16 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from mnncompat.graph.operator_traits import CONVOLUTIONS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.three_valued import Truth
 
 RelationTest = Callable[[NodeFacts], Truth]
 
+FINDING = ("Compress", "NonMaxSuppression", "NonZero", "Unique")
+"""Operators that find an unknown number of things."""
+WATCHED = frozenset((*FINDING, *CONVOLUTIONS))
+"""Op types that relations may need somewhere in the graph: which of them it has is a part of how its nodes look."""
 _FOLDER = Path(__file__).parent
 # The end of a decorator with arguments, and the def after it: half a millisecond for all modules.
 _DEFINED = re.compile(rb"\)\ndef (\w+)\(")
@@ -38,6 +43,7 @@ class Relation(NamedTuple):
         fails: Another one, as similar as possible, in which it is False.
         opset: Opset of both.
         behind: Op types of which one must compute an operand of the node; it is False otherwise. None for any.
+        within: Op types of which the graph must have one; it is False otherwise. None for any.
         nested: It can hold in a graph that a node holds only, such as a branch of an If.
         of_types: It asks for no more than what the node itself states, state, type and shape of its values, and the op
             types of the nodes that compute them.
@@ -50,6 +56,7 @@ class Relation(NamedTuple):
     fails: str
     opset: int
     behind: frozenset[str] | None = None
+    within: frozenset[str] | None = None
     nested: bool = False
     of_types: bool = False
     first: RelationTest | None = None
@@ -73,6 +80,7 @@ def relation(
     fails: str,
     opset: int = _OPSET,
     behind: Iterable[str] | None = None,
+    within: Iterable[str] | None = None,
     nested: bool = False,
     of_types: bool = False,
     first: RelationTest | None = None,
@@ -84,15 +92,19 @@ def relation(
         fails: See `Relation`.
         opset: See `Relation`.
         behind: See `Relation`; what it excludes is not asked of each node.
+        within: See `Relation`; of `WATCHED`.
         nested: See `Relation`.
         of_types: See `Relation`; nodes that look alike get one answer.
         first: See `Relation`; nodes that look like one for which it is False are not asked.
     """
     ops = None if behind is None else frozenset(behind)
+    needed = None if within is None else frozenset(within)
+    if needed is not None and not needed <= WATCHED:
+        raise ValueError(f"{sorted(needed - WATCHED)} are not watched")
 
     def register(test: RelationTest) -> RelationTest:
         name = test.__name__.replace("_", "-")
-        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, nested, of_types, first)
+        _REGISTERED[name] = Relation(name, test, holds, fails, opset, ops, needed, nested, of_types, first)
         return test
 
     return register

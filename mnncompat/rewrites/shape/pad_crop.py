@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnncompat.rewrites.core.base import Example
-from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
+from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -30,10 +30,10 @@ class PadCrop(NodeRewrite):
         y = Pad(x, pads=[-1, 2])
         y = Pad(x[1:], pads=[0, 2])
 
-    **Algebra.** Negative pads remove elements before anything is added.
+    **Algebra.** Negative pads remove elements before anything is added, so that what is repeated or reflected is what
+    remains: ONNX Runtime does so in every mode (measured with up to 5 elements and 3 pads on either side).
 
-    **Refuses** pads that are computed at run time, and modes but ``constant`` where an axis is both cropped and
-    padded.
+    **Refuses** pads that are computed at run time.
 
     **Source.** https://onnx.ai/onnx/operators/onnx__Pad.html
     """
@@ -48,10 +48,6 @@ class PadCrop(NodeRewrite):
         data, inputs = new.input(0), new.opset >= 11  # noqa: PLR2004 - since when pads are an input
         pads = np.asarray(new.integers(1) if inputs else node.attribute("pads")).reshape(2, -1)
         axes = new.integers(3) if inputs and new.has(3) else list(range(pads.shape[1]))
-        if node.attribute("mode") != "constant" and (pads.min(0) < 0)[pads.max(0) > 0].any():
-            raise NotApplicable(
-                f"mode {node.attribute('mode')} of an axis that is cropped as well: pads {pads.tolist()}"
-            )
         cropped = [at for at in range(len(axes)) if pads[:, at].min() < 0]
         starts = [int(max(-pads[0, at], 0)) for at in cropped]
         ends = [int(pads[1, at]) if pads[1, at] < 0 else _END if inputs else _OLD_END for at in cropped]
@@ -90,10 +86,16 @@ class PadCrop(NodeRewrite):
             unchanged(
                 "not negative", "(float[2,5] x) => (float[2,6] y) { y = Pad(x, pads) }", pads=np.array([0, 1, 0, 0])
             ),
-            refused(
+            rewritten(
                 "reflected along a cropped axis",
-                "mode reflect of an axis that is cropped as well",
                 """(float[5] x) => (float[6] y) { y = Pad<mode="reflect">(x, pads) }""",
+                becomes="Pad, Slice",
                 pads=np.array([-1, 2]),
+            ),
+            rewritten(
+                "shifted by one, the first element repeated",
+                """(float[N,4] x) => (float[N,4] y) { y = Pad<mode="edge">(x, pads) }""",
+                becomes="Pad, Slice",
+                pads=np.array([0, 1, 0, -1]),
             ),
         )

@@ -99,14 +99,17 @@ def _sliced(run: Propagation, size: Size, start: Size | None, end: Size | None, 
         high = Size(min(size.number, high.number))
     elif high != size and not _is_below(high, size):
         run.require("at-most", high, size, (size,))
-    return (high - low).ceil_div(step.number)
+    taken = high - low
+    return Size() if taken.number is not None and taken.number < 0 else taken.ceil_div(step.number)
 
 
 def _counted(size: Size, bound: Size) -> Size | None:
-    """A bound that may be counted from the end."""
-    if bound.number is None:
+    """A bound that may be counted from the end; one before the begin is the begin."""
+    if bound.number is None or bound.number >= 0:
         return bound
-    return bound if bound.number >= 0 else size + bound
+    counted = size + bound
+    before = bound.number <= -_FAR or (counted.number is not None and counted.number < 0)
+    return Size() if before else counted
 
 
 def _is_below(high: Size, size: Size) -> bool:

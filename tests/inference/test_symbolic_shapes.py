@@ -49,6 +49,18 @@ def requirements(found: SymbolicShapes) -> list[str]:
             "[N, T - 1]",
         ),
         (
+            """(float[N,T,9] x) => (float[A,B,C] y)
+            <int64[3] a = {-9223372036854775808, -9223372036854775808, -100}, int64[3] b = {-1, -2, -20}> {
+            y = Slice(x, a, b) }""",
+            "[N - 1, T - 2, 0]",
+        ),
+        (
+            """(float[N,6,7,8] x) => (float[A,B,C,D] y)
+            <int64[1] a = {-9223372036854775808}, int64[1] b = {-2}, int64[1] last = {-1}, int64[1] one = {1}> {
+            s = Shape(x) h = Slice(s, a, b) t = Concat<axis=0>(h, last, one) y = Reshape(x, t) }""",
+            "[N, 6, 56, 1]",
+        ),
+        (
             """(float[N,T] x) => (int64[A] y) <int64 i = {1}, int64 zero = {0}, int64 one = {1}> {
             s = Shape(x) t = Gather(s, i) y = Range(zero, t, one) }""",
             "[T]",

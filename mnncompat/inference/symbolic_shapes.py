@@ -22,8 +22,9 @@ from mnncompat.inference.layer_shapes import LAYERS
 from mnncompat.inference.reshaping_shapes import KEEP_SHAPE, RESHAPING
 from mnncompat.inference.selection_shapes import SELECTIONS
 from mnncompat.inference.shape_propagation import Propagation, Requirement, Shape
+from mnncompat.inference.spectrum_shapes import SPECTRA
 
-_FUNCTIONS = {**RESHAPING, **SELECTIONS, **LAYERS}
+_FUNCTIONS = {**RESHAPING, **SELECTIONS, **LAYERS, **SPECTRA}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from mnncompat.parity.options_wanted import unfulfilled, wanted_options
 from mnncompat.parity.other_sizes import alternatives
 from mnncompat.parity.size_coverage import is_batch, places, title
 from mnncompat.parity.size_relations import size_relations
-from mnncompat.parity.usual_sizes import BATCHES, MORE_BATCHES, usual_sizes
+from mnncompat.parity.telling_sizes import telling_first
+from mnncompat.parity.usual_sizes import BATCHES, LENGTHS, MORE_BATCHES, usual_sizes
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ class InputPlanner:
         """
         candidates = {name: self._candidates(name) for name in self._free()}
         found = rejected = 0
-        for sizes in self._comfortable_first(solve(candidates, self._symbols.requirements, self._fixed)):
+        choices = solve(candidates, self._symbols.requirements, self._fixed)
+        lengths = [name for name, sizes in candidates.items() if sizes is LENGTHS]
+        for sizes in telling_first(self._comfortable_first(choices), self._symbols.shapes, lengths):
             plan = self.plan(sizes)
             if plan is None:
                 rejected += 1

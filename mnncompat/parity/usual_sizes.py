@@ -13,7 +13,8 @@ _STATE, _IMAGE, _VIDEO = 3, 4, 5
 _CHANNELS = (3, 1)
 _HEIGHTS = (64, 224, 32, 128, 256, 640, 48, 16)
 _WIDTHS = (96, 64, 224, 32, 128, 256, 640, 320, 48, 16)
-_LENGTHS = (16, 8, 32, 64, 128, 512, 1, 4, 2, 16000)
+LENGTHS: Sequence[int] = (16, 8, 32, 64, 128, 512, 1, 4, 2, 16000)
+"""Those of a sequence or a signal."""
 
 
 def usual_sizes(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]:
@@ -25,9 +26,9 @@ def usual_sizes(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]
     """
     rank = len(shape)
     if rank == _STATE and axis == 1 and isinstance(shape[0], int) and isinstance(shape[2], int):
-        return (*BATCHES, *_LENGTHS)
+        return (*BATCHES, *LENGTHS)
     if rank not in (_IMAGE, _VIDEO):
-        return _LENGTHS
+        return LENGTHS
     channels_last = isinstance(shape[-1], int) and not isinstance(shape[1], int)
     spatial = axis if channels_last else axis - 1
     if spatial == 0 or spatial == rank - 1:

@@ -61,6 +61,17 @@ def requirements(found: SymbolicShapes) -> list[str]:
             "[N, 6, 56, 1]",
         ),
         (
+            """(float[N,T] x, float[400] w) => (float[A,B,C,D] y) <int64 step = {160}> { y = STFT(x, step, w) }""",
+            "[N, (T - 400) // 160 + 1, 201, 2]",
+        ),
+        (
+            """(float[N,T,1] x) => (float[A,B,C,D] y) <int64 step = {4}, int64 n = {16}> {
+            y = STFT<onesided=0>(x, step, , n) }""",
+            "[N, (T - 16) // 4 + 1, 16, 2]",
+        ),
+        ("(float[N,T,1] x) => (float[A,B,C] y) { y = DFT<axis=1,onesided=1>(x) }", "[N, T // 2 + 1, 2]"),
+        ("(float[N,8,1] x) => (float[A,B,C] y) <int64 n = {12}> { y = DFT(x, n) }", "[N, 12, 2]"),
+        (
             """(float[N,T] x) => (int64[A] y) <int64 i = {1}, int64 zero = {0}, int64 one = {1}> {
             s = Shape(x) t = Gather(s, i) y = Range(zero, t, one) }""",
             "[T]",

@@ -80,9 +80,11 @@ class OnnxRuntimeRunner:
             another form.
         frees: Whether memory goes back to the system as soon as a tensor is over. That is slower; otherwise what the
             largest run took, rounded up to a power of two, stays with the session.
+        in_order: Whether nodes are computed in the order in which they are written, not all branches side by side: a
+            value that the next node alone reads is over at once.
     """
 
-    __slots__ = ("_folder", "_frees", "_known", "_model", "_session", "name", "timings")
+    __slots__ = ("_folder", "_frees", "_in_order", "_known", "_model", "_session", "name", "timings")
 
     def __init__(
         self,
@@ -92,8 +94,10 @@ class OnnxRuntimeRunner:
         folder: Path | None = None,
         known: onnx.ModelProto | None = None,
         frees: bool = False,
+        in_order: bool = False,
     ) -> None:
         self.name = name
+        self._in_order = in_order
         self._known = known
         self._model = model
         self._folder = folder
@@ -159,6 +163,8 @@ class OnnxRuntimeRunner:
         options.enable_cpu_mem_arena = not self._frees
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if self._in_order:
+            options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
         model, folder = self._runnable()
         if isinstance(model, onnx.ModelProto) and is_held(model):
             options.add_session_config_entry(_NO_PREPACKING, "1")  # it would copy the weights
@@ -203,22 +209,24 @@ class OnnxRunner:
         name: What reports call it.
         folder: Where the external data of a model in memory lies.
         known: The same as it was read already, see `OnnxRuntimeRunner`.
+        in_order: See `OnnxRuntimeRunner`.
     """
 
     __slots__ = ("_fast", "_folder", "_is_refused", "_model", "_slow", "name", "timings")
 
     def __init__(
         self,
-        model: Path | str | onnx.ModelProto,
+        model: Path | str | bytes | onnx.ModelProto,
         *,
         name: str = "onnxruntime",
         folder: Path | None = None,
         known: onnx.ModelProto | None = None,
+        in_order: bool = False,
     ) -> None:
         self.name = name
         self._model = model
         self._folder = folder
-        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder, known=known)
+        self._fast = OnnxRuntimeRunner(model, name=name, folder=folder, known=known, in_order=in_order)
         self.timings = self._fast.timings
         self._slow: Any = None
         self._is_refused = False
@@ -282,6 +290,8 @@ class OnnxRunner:
         return arrays if all(_is_tensor(value) for each in arrays for value in each.values()) else None
 
     def _proto(self) -> onnx.ModelProto:
+        if isinstance(self._model, bytes):
+            return onnx.load_from_string(self._model)
         if not isinstance(self._model, onnx.ModelProto):
             return onnx.load(self._model)
         if self._folder is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.half_precision.findings import with_predictions
 from mnncompat.diagnosing.half_precision.prediction import Predictor
+from mnncompat.diagnosing.half_precision.simulating_runner import SimulatingRunner
 from mnncompat.errors import RunnerError
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.real_draws import Feeder, run_on_data
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mnncompat.graph.model_file import Model
     from mnncompat.mnn import Limits
     from mnncompat.parity import RealData
+    from mnncompat.parity.runners import Runner
     from mnncompat.results.diagnostics import CheckResult
 
 ORDER = ("normal", "large", "uniform", "zeros", "negative")
@@ -58,13 +60,18 @@ def predicted(model: Model, result: CheckResult, inputs: Inputs, limits: Limits)
         RunnerError: ONNX Runtime cannot run the model.
         UsageError: A shape or an array does not fit.
     """
-    feeds = list(drawn(model, inputs))
-    predictor = Predictor(model, limits=limits)
-    return with_predictions(result, model, [predictor.predict(each.name, each.arrays) for each in feeds])
+    runner = SimulatingRunner(Predictor(model, limits=limits), OnnxRunner(model.path or model.skeleton))
+    found = [runner.prediction(each) for each in drawn(model, inputs, runner)]
+    return with_predictions(result, model, found)
 
 
-def drawn(model: Model, inputs: Inputs) -> Iterator[NamedFeeds]:
-    """The draws; ONNX Runtime runs the model once for each that is not given as a whole.
+def drawn(model: Model, inputs: Inputs, runner: Runner | None = None) -> Iterator[NamedFeeds]:
+    """The draws; the model is run once for each that is not given as a whole.
+
+    Args:
+        model: The model.
+        inputs: What it is fed with.
+        runner: Runs it; None for ONNX Runtime.
 
     Raises:
         RunnerError: It cannot.
@@ -72,7 +79,7 @@ def drawn(model: Model, inputs: Inputs) -> Iterator[NamedFeeds]:
     """
     signature = input_signature(model.skeleton)
     feeder = Feeder(model.skeleton, signature, inputs.shapes, inputs.data, seed=inputs.seed, memory=inputs.memory)
-    runner = OnnxRunner(model.path or model.skeleton)
+    runner = runner or OnnxRunner(model.path or model.skeleton)
     incomplete = [each for each in feeder.draws if not feeder.is_complete(each)]
     if incomplete:
         yield from _ran(run_on_data(feeder, runner, feeder.draws))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import count
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _PREFIX = "mnncompat.low."
 _AXES_AS_INPUT = {"ReduceSum": 13}
 _OTHERS_AS_INPUT = 18
 _CLIP_AS_INPUT = 11
 _SAMPLE, _WIDTHS = 2048, (16, 4, 1)
+_ROWS, _IMAGE = 32, 4
 _DRAWN_WHOLE = 1024
 """Elements up to which each gets a random number of its own."""
 
@@ -26,25 +28,38 @@ class Emitter:
     """Appends nodes and constants to a graph.
 
     Args:
-        model: A model of its own; its nodes are kept.
+        graph: A graph of its own; its nodes are kept.
         opset: Of ONNX's own operators.
+        numbers: For names.
+        kept: What `once` made outside of the graph.
     """
 
-    def __init__(self, model: ModelProto, opset: int) -> None:
-        self.graph = model.graph
+    def __init__(
+        self,
+        graph: GraphProto,
+        opset: int,
+        *,
+        numbers: Iterator[int] | None = None,
+        kept: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
+        self.graph = graph
         self.opset = opset
-        self._count = 0
-        self._kept: dict[tuple[str, str], str] = {}
+        self._numbers = count(1) if numbers is None else numbers
+        self._kept = dict(kept or {})
+
+    def branch(self, name: str) -> Emitter:
+        """For a graph inside the graph, which reads its values."""
+        return Emitter(GraphProto(name=name), self.opset, numbers=self._numbers, kept=self._kept)
 
     def name(self) -> str:
         """A name that the model does not have."""
-        self._count += 1
-        return f"{_PREFIX}{self._count}"
+        return f"{_PREFIX}{next(self._numbers)}"
 
     def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Append a node of one output; returns its value."""
         output = self.name()
-        self.graph.node.append(helper.make_node(op_type, list(inputs), [output], name=output, **attributes))
+        node = self.graph.node.add(op_type=op_type, name=output, input=inputs, output=(output,))
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
         return output
 
     def append(self, node: NodeProto) -> None:
@@ -99,13 +114,15 @@ class Emitter:
 
         Of large values they are drawn along rows and along columns, which costs next to nothing.
         """
-        random = np.random.default_rng(self._count)
+        seed = next(self._numbers)
+        random = np.random.default_rng(seed)
         if shape is None or 0 in shape:
-            return [self.op("RandomNormalLike", value, dtype=TensorProto.FLOAT, scale=factor, seed=float(self._count))]
+            return [self.op("RandomNormalLike", value, dtype=TensorProto.FLOAT, scale=factor, seed=float(seed))]
         if prod(shape) <= _DRAWN_WHOLE:
             return [self.constant(random.standard_normal(shape) * factor)]
         at = at or min(range(len(shape) + 1), key=lambda place: prod(shape[:place]) + prod(shape[place:]))
         numbers = random.standard_normal(shape[:at]).reshape(*shape[:at], *[1] * (len(shape) - at))
+        numbers /= np.sqrt(np.square(numbers).mean())  # few numbers would be off by chance
         signs = random.choice([-1.0, 1.0], [shape[0], *[1] * (at - 1), *shape[at:]] if at else shape)
         return [self.constant(numbers * factor), self.constant(signs)]
 
@@ -129,6 +146,33 @@ class Emitter:
         """The same elements in another shape."""
         target = self.once("shape", repr(shape), lambda: self.constant(shape, np.int64))
         return self.op("Reshape", value, target)
+
+    def chosen(self, value: str, axis: int, places: Sequence[int]) -> str:
+        """The elements at places of an axis."""
+        indices = self.once("places", repr(list(places)), lambda: self.constant(places, np.int64))
+        return self.once("chosen", f"{value} {axis} {indices}", lambda: self.op("Gather", value, indices, axis=axis))
+
+    def energy(self, value: str, shape: Sequence[int], axes: list[int]) -> str:
+        """The mean of the squares along axes; of the third one of images a sample of rows."""
+        part, sizes = value, list(shape)
+        if len(shape) == _IMAGE and axes == [2, 3] and shape[2] > _ROWS:
+            sizes[2] = _ROWS
+            part = self.chosen(value, 2, [int(each) for each in np.linspace(0, shape[2] - 1, _ROWS)])
+        share = self.number(1 / max(1, prod(sizes[axis] for axis in axes)))
+
+        def mean() -> str:
+            return self.op("Mul", self.reduce("ReduceSumSquare", part, axes, keep=False), share)
+
+        return self.once("energy", f"{value} {axes}", mean)
+
+    def extreme(self, value: str) -> str:
+        """The largest absolute value."""
+        least, most = (self.reach(kind, value) for kind in ("ReduceMin", "ReduceMax"))
+        return self.once("extreme", value, lambda: self.op("Max", self.op("Neg", least), most))
+
+    def reach(self, kind: str, value: str) -> str:
+        """The smallest or largest element, computed once."""
+        return self.once(kind, value, lambda: self.reduce(kind, value, None, keep=False))
 
     def sampled(self, value: str, shape: Sequence[int] | None) -> str:
         """Elements of a value, spread over it; all if its shape is not known."""

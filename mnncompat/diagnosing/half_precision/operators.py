@@ -58,33 +58,33 @@ class Operators:
         node: NodeProto,
         kind: str,
         inputs: list[str],
-        results: Mapping[str, str],
         *,
         rounds: bool,
         renamed: Mapping[str, str],
-    ) -> None:
+    ) -> dict[str, str]:
         """A node once more.
 
         Args:
             node: The original.
             kind: Its arithmetic.
             inputs: Its operands in the simulation.
-            results: Its results -> their names in the simulation.
-            rounds: Whether the file holds them; else they are computed inside a larger op.
+            rounds: Whether the file holds its results; else they are computed inside a larger op.
             renamed: Value -> its name in the simulation, for what bodies capture.
+
+        Returns:
+            Its results -> their names in the simulation.
         """
         found = self._special(node, kind, inputs) if rounds or kind in ("product", "average", "running") else None
         if found is None:
-            exact = {name: self._emit.name() for name in results}
+            exact = {name: self._emit.name() for name in node.output if name}
             copy = renamed_node(node, inputs, [exact.get(name, "") for name in node.output], renamed)
             self._emit.append(copy)
         else:
             exact = {node.output[0]: found}
-        for name, result in results.items():
-            last = exact[name]
-            if (rounds or node.op_type in _RECURRENT) and name in self._floats_of(node, kind):
-                last = self._finished(node, kind, name, last)
-            self._emit.append(helper.make_node("Identity", [last], [result], name=result))
+        rounded = self._floats_of(node, kind) if rounds or node.op_type in _RECURRENT else ()
+        return {
+            name: self._finished(node, kind, name, last) if name in rounded else last for name, last in exact.items()
+        }
 
     def _floats_of(self, node: NodeProto, kind: str) -> tuple[str, ...]:
         """The results that are rounded."""
@@ -117,9 +117,7 @@ class Operators:
     def _special(self, node: NodeProto, kind: str, inputs: list[str]) -> str | None:
         """The result of what is computed in another way than by the operator itself; None of others."""
         if kind == "product" and node.op_type != "Einsum":
-            result = self._emit.name()
-            self._products.append(node, inputs, result)
-            return result
+            return self._products.append(node, inputs)
         if kind == "composite":
             return self._steps(node, inputs)
         if kind == "average":

@@ -19,6 +19,7 @@ from mnncompat.diagnosing.half_precision.simulation import Simulating
 from mnncompat.diagnosing.half_precision.widths import fed, in_float32
 from mnncompat.diagnosing.whole_model import converted
 from mnncompat.files.scratch import ScratchFolder
+from mnncompat.graph.model_file import serialised_bytes
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity.metrics import compare
@@ -29,10 +30,12 @@ from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.products import Block
-    from mnncompat.diagnosing.half_precision.simulation import Measured
+    from mnncompat.diagnosing.half_precision.simulation import Measured, Simulation
     from mnncompat.graph.model_file import Model
     from mnncompat.graph.view import GraphView
 
+_MAPPED = 1 << 28
+"""Bytes of a model from which on its weights are not read into memory."""
 ALARM_DB = 40.0
 """Signal-to-noise ratio of an output below which an alarm is raised."""
 FEW, CHANCE_DB = 8, 6.0
@@ -79,6 +82,7 @@ class Prediction:
         view: The graph that was simulated: that of the model with the branches taken in the places of their If.
         origins: Node of that graph -> the model's node that it is, or that it was a branch of.
         inside: Node of that graph -> whether it was in a branch.
+        exact: Output -> what ONNX Runtime computes.
     """
 
     draw: str
@@ -89,6 +93,7 @@ class Prediction:
     view: GraphView
     origins: Sequence[int]
     inside: Sequence[bool]
+    exact: Mapping[str, np.ndarray]
 
     @property
     def worst_db(self) -> float:
@@ -127,38 +132,52 @@ class Predictor:
         """
         feeds = fed(feeds) if self._is_widened else feeds
         part = self._part(feeds)
-        proto = ModelProto()
-        proto.CopyFrom(part.model.proto)
-        known = inferred_for(part.model.skeleton, feeds)
-        for name, array in feeds.items():
-            known[name] = _declared(name, array)
-        making = Simulating(part.view, proto, known, part.stored, part.constants, arithmetics())
-        simulation = making.build()
-        ran = OnnxRunner(simulation.model).run([feeds])
+        built = self._built(part, feeds)
+        ran = built.runner.run([feeds])
         if isinstance(ran, Failure):
             return ran
-        found = ran[0]
+        found, simulation = ran[0], built.simulation
         coarse = coarse_outputs(self._model.skeleton, list(simulation.low))
         outputs = {
             name: _of_output(found[name], found[low], is_coarse=name in coarse) for name, low in simulation.low.items()
         }
         values = {name: _of_value(measured, found) for name, measured in simulation.measured.items()}
-        blocks = {
-            node.output[0]: block
-            for node in part.view.nodes
-            if node.op_type == "Conv" and (block := making.products.block(node)) is not None
-        }
         inputs = {name: float(np.abs(array).max(initial=0)) for name, array in feeds.items() if array.dtype.kind == "f"}
         return Prediction(
             draw=draw,
             outputs=outputs,
             values=values,
-            blocks=blocks,
+            blocks=built.blocks,
             inputs=inputs,
             view=part.view,
             origins=part.origins,
             inside=part.inside,
+            exact={name: found[name] for name in simulation.low},
         )
+
+    def _built(self, part: _Part, feeds: Mapping[str, np.ndarray]) -> _Built:
+        """The simulation for feeds of these sizes, and of these whole numbers, which may say sizes."""
+        key = tuple(
+            (name, array.shape, b"" if array.dtype.kind == "f" else array.tobytes()) for name, array in feeds.items()
+        )
+        if part.built is None or part.built.key != key:
+            proto = ModelProto()
+            is_large = serialised_bytes(part.model.skeleton) > _MAPPED  # its weights stay in their files
+            proto.CopyFrom(part.model.skeleton if is_large else part.model.proto)
+            known = inferred_for(part.model.skeleton, feeds)
+            for name, array in feeds.items():
+                known[name] = _declared(name, array)
+            making = Simulating(part.view, proto, known, part.stored, part.constants, arithmetics())
+            simulation = making.build()
+            blocks = {
+                node.output[0]: block
+                for node in part.view.nodes
+                if node.op_type == "Conv" and (block := making.products.block(node)) is not None
+            }
+            source = simulation.model if is_large else simulation.model.SerializeToString()
+            runner = OnnxRunner(source, known=None if is_large else part.model.skeleton, in_order=True)
+            part.built = _Built(key=key, simulation=simulation, blocks=blocks, runner=runner)
+        return part.built
 
     def _part(self, feeds: Mapping[str, np.ndarray]) -> _Part:
         """The nodes that run on these feeds."""
@@ -192,6 +211,16 @@ class Predictor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """The simulation of a part for inputs of some sizes."""
+
+    key: object
+    simulation: Simulation
+    blocks: Mapping[str, Block]
+    runner: OnnxRunner
+
+
+@dataclass(slots=True, kw_only=True)
 class _Part:
     """What is looked at of a model: the nodes that run."""
 
@@ -201,6 +230,7 @@ class _Part:
     stored: frozenset[str] | None
     origins: tuple[int, ...]
     inside: tuple[bool, ...]
+    built: _Built | None = None
 
 
 def _of_output(expected: np.ndarray, low: np.ndarray, *, is_coarse: bool) -> Loss:

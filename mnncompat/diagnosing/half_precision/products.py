@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import NodeProto, helper
 
+from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.diagnosing.half_precision.winograd import chosen_unit
 from mnncompat.diagnosing.half_precision.winograd_nodes import Plan, WinogradNodes
+from mnncompat.diagnosing.half_precision.winograd_samples import Convolution, WinogradSamples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _IMAGE, _MATRIX = 4, 2
 _LEAST = 1e-30
+_ROUNDED, _SMALL = 1 << 16, 1e-3
+"""Elements up to which a constant is rounded; the mean size of larger ones from which on none loses its last bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +77,25 @@ class Products:
         self._table = table
         self._shapes = shapes
         self._weights = weights
+        self._judged: dict[str, bool] = {}
 
-    def append(self, node: NodeProto, inputs: list[str], result: str) -> None:
+    def append(self, node: NodeProto, inputs: list[str]) -> str:
         """A product as a node of its own with its error.
 
         Args:
             node: The original.
             inputs: Its operands in the simulation, rounded to float16.
-            result: The name of its result in the simulation.
+
+        Returns:
+            The name of its result in the simulation, not rounded yet.
         """
         block = self.block(node)
         if block is not None:
-            plan = self._plan(node, block)
-            bias = inputs[2] if len(inputs) > 2 else ""  # noqa: PLR2004 - a bias
-            found = WinogradNodes(self._emit, self._table, plan).append(inputs[0], node.input[1], bias)
-            self._emit.append(helper.make_node("Identity", [found], [result], name=result))
-            return
+            return self._by_winograd(node, inputs, self._plan(node, block))
+        return self._with_errors(node, inputs, self._plain(node, inputs))
+
+    def _plain(self, node: NodeProto, inputs: list[str]) -> str:
+        """The result as ONNX defines it."""
         exact = self._emit.name()
         plain = NodeProto()
         plain.CopyFrom(node)
@@ -97,8 +104,30 @@ class Products:
         plain.output.append(exact)
         plain.name = exact
         self._emit.append(plain)
-        found = self._with_errors(node, inputs, exact)
-        self._emit.append(helper.make_node("Identity", [found], [result], name=result))
+        return exact
+
+    def _by_winograd(self, node: NodeProto, inputs: list[str], plan: Plan) -> str:
+        """The result of transforms and products that are rounded each."""
+        bias = inputs[2] if len(inputs) > 2 else ""  # noqa: PLR2004 - a bias
+        samples = WinogradSamples(self._emit, self._table, plan)
+        if samples.is_whole:
+            return WinogradNodes(self._emit, self._table, plan).append(inputs[0], node.input[1], bias)
+        each = Convolution(
+            source=inputs[0],
+            original=node.input[0],
+            weight=node.input[1],
+            kernels=self._weights[node.input[1]],
+            bias=bias,
+            plain=self._plain(node, [inputs[0], node.input[1], *inputs[2:]]),
+        )
+        return samples.append(each)
+
+    def is_rounded(self, name: str) -> bool:
+        """Whether an operand is rounded to float16; of large constants that is a part of the errors."""
+        if name not in self._judged:
+            weight = self._weights.get(name)
+            self._judged[name] = weight is None or weight.size <= _ROUNDED or not _is_even(weight)
+        return self._judged[name]
 
     def terms(self, node: NodeProto) -> int:
         """How many terms an element of the result is the sum of; 0 if that is not known."""
@@ -143,7 +172,8 @@ class Products:
         if node.op_type in ("MatMul", "Gemm") and node.input[1] in self._weights:
             block = min(count, self._table.constant_block)
         share = block / count
-        errors = Errors(random=block * (1 / 6 + (1 - share) / 3), trend=block * share / 3)
+        rounding = 0.0 if self.is_rounded(node.input[1]) else 1.0  # of weights: one of each term
+        errors = Errors(random=block * (1 / 6 + (1 - share) / 3) + rounding, trend=block * share / 3)
         is_matrix = node.op_type in ("MatMul", "Gemm")
         scales = (
             self._of_matrices(node, inputs, exact, errors)
@@ -187,23 +217,18 @@ class Products:
         if weight is None or shape is None or len(shape) <= _MATRIX or len(size) != len(shape):
             return []
         places = list(range(2, len(shape)))
-        if node.op_type == "Conv" and attribute(node, "group", 1) == 1:
-            kept = emit.reduce("ReduceSumSquare", inputs[1], list(range(2, weight.ndim)), keep=False)
-            squares = emit.op("Transpose", kept, perm=[1, 0])
-        else:
-            squares = emit.constant(self._squares(node, weight))
-        factor = emit.number(errors.random / prod(shape[2:]))
-        energy = emit.op("Mul", emit.reduce("ReduceSumSquare", inputs[0], places, keep=False), factor)
+        squares = emit.constant(self._squares(node, weight))
+        energy = emit.op("Mul", emit.energy(inputs[0], shape, places), emit.number(errors.random))
         random = emit.op("MatMul", energy, squares)
-        sums = emit.reduce("ReduceSumSquare", exact, places, keep=False)
-        trend = emit.op("Mul", sums, emit.number(errors.trend / prod(size[2:])))
+        trend = emit.op("Mul", emit.energy(exact, size, places), emit.number(errors.trend))
         return [emit.reshaped(emit.op("Sqrt", emit.op("Add", random, trend)), [*size[:2], *[1] * len(places)])]
 
     @staticmethod
     def _squares(node: NodeProto, weight: np.ndarray) -> np.ndarray:
         """The sums of squared weights from each channel to each filter."""
         groups, turned = attribute(node, "group", 1), node.op_type == "ConvTranspose"
-        kept = np.square(weight.astype(np.float64)).sum(axis=tuple(range(2, weight.ndim)))
+        flat = weight.reshape(*weight.shape[:2], -1)
+        kept = np.einsum("abk,abk->ab", flat, flat)
         if turned:
             kept /= prod(attribute(node, "strides", [1]))
             parts = np.split(kept, groups, axis=0)
@@ -214,6 +239,13 @@ class Products:
         for at, each in enumerate(parts):
             found[at * rows : (at + 1) * rows, at * columns : (at + 1) * columns] = each
         return found
+
+
+def _is_even(weight: np.ndarray) -> bool:
+    """Whether float16 rounds by a share of each element: none is too large, and they are not so small as a whole."""
+    flat = weight.ravel()
+    is_large = max(flat.max(), -flat.min()) > LARGEST
+    return bool(not is_large and np.dot(flat, flat) > _SMALL**2 * flat.size)
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:

@@ -108,7 +108,7 @@ class Simulating:
         self._stored = stored
         self._constants = constants
         self._table = table
-        self._emit = Emitter(proto, view.opset)
+        self._emit = Emitter(proto.graph, view.opset)
         self.products = Products(self._emit, table, self._shapes, self._weights)
         self._operators = Operators(self._emit, table, self._shapes, self._weights, self.products)
         self._low: dict[str, str] = {}
@@ -121,7 +121,7 @@ class Simulating:
         for node in self._nodes:  # what is computed of a value follows it, so that memory is free again soon
             self._proto.graph.node.append(node)
             self._append(node)
-            for name in filter(self._is_measured, node.output):
+            for name in filter(self._is_measured, () if self._copies(node) else node.output):
                 measured[name] = self._statistics(name, self._low[name])
         originals = [each.name for each in self._proto.graph.output]
         low = {name: self._low.get(name, name) for name in originals}
@@ -140,15 +140,18 @@ class Simulating:
             return
         if node.op_type in _OF_DATA or not any(name in self._floats or name in self._low for name in reads(node)):
             return
-        results = {name: self._emit.name() for name in node.output if name}
         kind = self._table.of(node.op_type) if is_onnx(node) and not subgraphs(node) else "float32"
-        is_stored = any(self._is_stored(name) for name in results)
+        is_stored = any(self._is_stored(name) for name in node.output if name)
         inputs = [self._operand(name, kind, folded=not is_stored) for name in node.input]
-        self._operators.append(node, kind, inputs, results, rounds=is_stored, renamed=self._low)
+        results = self._operators.append(node, kind, inputs, rounds=is_stored, renamed=self._low)
         for name, low in results.items():
             self._low[name] = low
             if not (kind == "float32" and is_stored):
                 self._rounded.add(low)
+
+    def _copies(self, node: NodeProto) -> bool:
+        """Whether a node only moves elements that are looked at where they are computed."""
+        return self._table.of(node.op_type) == "copied" and len(node.input) == len(node.output) == 1
 
     def _is_of_sizes(self, operands: list[str]) -> bool:
         """Whether a node computes from sizes alone: MNN does that once, in float32."""
@@ -160,6 +163,8 @@ class Simulating:
         if folded and kind != "product" and (name in self._constants or name in self._of_sizes):
             return low
         if name not in self._floats or kind == "float32" or low in self._rounded or name in self._of_sizes:
+            return low
+        if kind == "product" and not self.products.is_rounded(name):
             return low
         weight = self._weights.get(name) if self._emit.is_new("read", low) else None
         if weight is None:
@@ -183,7 +188,7 @@ class Simulating:
         emit, shape = self._emit, self._shapes.get(name)
         if shape is not None and prod(shape) <= _WHOLE:
             return Measured(samples=(name, low), extremes=(), total="")
-        extremes = tuple(emit.reduce(kind, name, None, keep=False) for kind in ("ReduceMin", "ReduceMax"))
+        extremes = tuple(emit.reach(kind, name) for kind in ("ReduceMin", "ReduceMax"))
         samples = emit.sampled(name, shape), emit.sampled(low, shape)
         return Measured(samples=samples, extremes=extremes, total=emit.reduce("ReduceSum", low, None, keep=False))
 

@@ -28,6 +28,7 @@ class Plan:
         kernel: Size of the square kernel.
         top: Rows of padding above.
         left: Columns of padding on the left.
+        step: Rows from one row of blocks to the next; 0 for those of a block's results.
     """
 
     source: tuple[int, ...]
@@ -36,6 +37,7 @@ class Plan:
     kernel: int
     top: int
     left: int
+    step: int = 0
 
     @property
     def size(self) -> int:
@@ -75,17 +77,18 @@ class WinogradNodes:
             The result, not rounded yet.
         """
         emit, plan = self._emit, self._plan
-        found = self._gathered(self._products(self._transformed(source), weight))
+        found = self._gathered(self._products(self.transformed(source), weight))
         if bias:
             found = emit.op("Add", found, emit.reshaped(bias, [1, plan.result[1], 1, 1]))
         return found
 
-    def _transformed(self, source: str) -> str:
+    def transformed(self, source: str) -> str:
         """The transformed blocks: (size * size, batch, channels, blocks)."""
         emit, plan, size = self._emit, self._plan, self._plan.size
         batch, channels, height, width = plan.source
         rows, columns = plan.grid
-        below = (rows - 1) * plan.unit + size - height - plan.top
+        step = plan.step or plan.unit
+        below = (rows - 1) * step + size - height - plan.top
         right = (columns - 1) * plan.unit + size - width - plan.left
         down = np.tile(self._sources.reshape(1, size, 1, size, 1), (channels, 1, 1, 1, 1)).reshape(-1, 1, size, 1)
         across = np.tile(self._sources.reshape(1, size, 1, 1, size), (channels * size, 1, 1, 1, 1))
@@ -94,7 +97,7 @@ class WinogradNodes:
             source,
             emit.constant(down),
             group=channels,
-            strides=[plan.unit, 1],
+            strides=[step, 1],
             pads=[plan.top, 0, below, 0],
         )
         second = emit.op(

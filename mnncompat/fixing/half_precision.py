@@ -17,6 +17,8 @@ _BEST, _WORST = 60.0, -10.0
 """Beyond these numbers of dB, differences do not count: right is right, and garbage is garbage."""
 _GAIN, _LOSS = 1.0, 1.0
 """In dB, of the worst output of the worst draw."""
+_GOOD = 50.0
+"""Where so many dB are left, what never hurts stays: it is there for values that these draws do not reach."""
 
 
 class Trial(Protocol):
@@ -92,7 +94,8 @@ def judged(
         before = near if near is not None else trial.measure(model_of(best))
         after = trial.measure(model_of(following))
         change = _floor(after) - _floor(before)
-        kept = change >= _GAIN if any(each.needs_device for each in group) else change > -_LOSS
+        is_judged = any(each.needs_device for each in group)
+        kept = change >= _GAIN if is_judged else change > -_LOSS or _floor(after) >= _GOOD
         tried.append(_told(device, new, before, after, kept=kept))
         near = before
         if kept:

@@ -61,6 +61,7 @@ def names(done: Done) -> str:
     [
         ({"": 10, "squares-scaled softplus-by-atanh": 50, "all": 49}, "squares-scaled softplus-by-atanh"),
         ({"": 10, "squares-scaled softplus-by-atanh": 50, "all": 55}, "all"),
+        ({"": 59, "squares-scaled softplus-by-atanh": 55, "all": 55}, "squares-scaled softplus-by-atanh"),
         ({"": 70, "squares-scaled softplus-by-atanh": 65, "all": 90}, "squares-scaled softplus-by-atanh"),
         (
             {

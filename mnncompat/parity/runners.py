@@ -22,13 +22,14 @@ from mnncompat.parity.bfloat16 import has_bfloat16_interface, in_float32
 from mnncompat.parity.exact_products import PRODUCTS, with_exact_products
 from mnncompat.parity.full_accuracy import FEW_BITS, with_full_accuracy
 from mnncompat.parity.mapped_weights import filled, is_held, mapped, without_weights
-from mnncompat.parity.memory import give_back, says_out_of_memory
+from mnncompat.parity.memory import give_back
 from mnncompat.parity.missing_kernels import says_missing_kernel, with_definitions
 from mnncompat.parity.model_copies import mentions
+from mnncompat.parity.runtime_failures import no_numbers, runtime_refusal
 from mnncompat.parity.speed import Timings
 from mnncompat.parity.stated_noise import RANDOM, with_stated_noise
 from mnncompat.parity.unmapped_scores import with_scores_for_maps
-from mnncompat.results.failures import Failure, FailureKind, Stage
+from mnncompat.results.failures import Failure, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,9 +127,9 @@ class OnnxRuntimeRunner:
         except RunnerError:
             raise
         except Exception as error:  # noqa: BLE001 - its exceptions share no base but Exception
-            return _refusal(stage, str(error) or type(error).__name__)
+            return runtime_refusal(stage, str(error) or type(error).__name__)
         strange = next((name for each in found for name, value in each.items() if not _is_tensor(value)), None)
-        return found if strange is None else _no_numbers(strange)
+        return found if strange is None else no_numbers(strange)
 
     def _timed(self, session: Any, names: list[str], feed: Mapping[str, np.ndarray]) -> Any:
         with self.timings.of(feed):
@@ -344,16 +345,3 @@ def _own(outputs: dict[str, Any]) -> dict[str, Any]:
 
 def _is_tensor(value: object) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
-
-
-def _refusal(stage: Stage, words: str) -> Failure:
-    line = words.strip().splitlines()[0] if words.strip() else "no reason given"
-    if says_out_of_memory(words):
-        message = f"ONNX Runtime ran out of memory: {line}"
-        return Failure(kind=FailureKind.MEMORY, stage=stage, message=message, words=words)
-    return Failure(kind=FailureKind.ERROR, stage=stage, message=f"ONNX Runtime: {line}", words=words)
-
-
-def _no_numbers(name: str) -> Failure:
-    message = f"output {name!r} holds strings, or is no tensor"
-    return Failure(kind=FailureKind.UNREPRESENTABLE, stage=Stage.RUN, message=message, words="")

@@ -138,6 +138,30 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HalfRange:
+    """How near a value comes to the limits of float16, in the draw in which it comes nearest.
+
+    Attributes:
+        location: The node that computes it.
+        value: Its name.
+        draw: Name of the draw.
+        largest: Its largest element in size, as ONNX defines it.
+        reach: The same as a share of 65504, the largest float16; of a convolution by Winograd's transforms that of what
+            is computed inside, if that is more. Above 1 it overflows, or may where it is computed inside.
+        snr_db: Predicted signal-to-noise ratio, in dB.
+        lost: Whether it is predicted to hold infinities or NaN that it has not in float32.
+    """
+
+    location: Location
+    value: str
+    draw: str
+    largest: float
+    reach: float
+    snr_db: float
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What `mnncompat check` found in one model.
 
@@ -148,6 +172,8 @@ class CheckResult:
         diagnostics: Findings, most severe first, then in graph order.
         backends: Where the converted model's ops run, for each backend that was asked for.
         suppressed: Findings that a baseline knows, or that the configuration ignores on a node.
+        ranges: Of the values that the converted file holds, where inputs were given for precision low; those that come
+            nearest to the limits of float16 first.
     """
 
     model: str
@@ -156,6 +182,7 @@ class CheckResult:
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     backends: tuple[BackendReport, ...] = field(default=())
     suppressed: tuple[Suppressed, ...] = field(default=())
+    ranges: tuple[HalfRange, ...] = field(default=())
 
     def at_least(self, severity: Severity) -> tuple[Diagnostic, ...]:
         """Return the findings that are at least as severe as `severity`."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from jsonschema import Draft202012Validator
 from onnx import parser
 
 from mnncompat.checking.checker import check_model
 from mnncompat.cli.prediction_options import PredictedOptions
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model, from_proto
+from mnncompat.report import OutputFormat, render
 from mnncompat.results.diagnostics import Diagnostic
 
 LOW: dict[str, str | None] = {"arch": None, "precision": "low"}
@@ -98,3 +102,36 @@ def test_a_warning_that_values_decide_is_none_where_they_are_harmless() -> None:
     (add,) = PredictedOptions(draws=2).predictors(LOW, None)
     (finding,) = (each for each in add(one, check_model(one, precision="low")).diagnostics if each.code == "MNN771")
     assert finding.severity.value == "warning"
+
+
+def test_the_report_has_the_ranges_of_all_nodes(tmp_path: Path) -> None:
+    one = model(RMS)
+    np.save(tmp_path / "x.npy", np.full((1, 8, 4), 300, np.float32))
+    (add,) = PredictedOptions(data=[f"x={tmp_path / 'x.npy'}"]).predictors(LOW, None)
+    result = add(one, check_model(one, precision="low"))
+    first, *others = result.ranges
+    assert (first.location.node, first.largest, first.lost) == ("s", 90_000, True)
+    assert first.reach == pytest.approx(90_000 / 65_504)
+    assert all(each.reach <= first.reach for each in others)
+    (row,) = (line for line in render([result], OutputFormat.TEXT).splitlines() if line.startswith("s (Mul)"))
+    assert row.split()[-3:] == ["90,000", "1.4x", "lost"]
+    document = json.loads(render([result], OutputFormat.JSON))
+    schema = json.loads((files("mnncompat.report") / "output.schema.json").read_text())
+    Draft202012Validator(schema).validate(document)
+    assert document["results"][0]["ranges"][0]["value"] == "s"
+
+
+def test_an_input_of_winograds_transform_counts_as_what_comes_of_it(tmp_path: Path) -> None:
+    graph = "g (float[1,16,40,40] x) => (float[1,16,40,40] y) { r = Relu(x) y = Conv <pads = [1, 1, 1, 1]> (r, w) }"
+    made = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 13]> {graph}')
+    kernels = np.random.default_rng(0).normal(0, 0.02, (16, 16, 3, 3)).astype(np.float32)
+    made.graph.initializer.append(onnx.numpy_helper.from_array(kernels, "w"))
+    x = np.ones((1, 16, 40, 40), np.float32)
+    x[0, :, 21:24, 19:23] = 2000 * np.sign(np.random.default_rng(1).normal(size=(16, 3, 4)))
+    np.save(tmp_path / "x.npy", x)
+    (add,) = PredictedOptions(data=[f"x={tmp_path / 'x.npy'}"]).predictors(LOW, None)
+    one = from_proto(made)
+    ranges = {each.value: each for each in add(one, check_model(one, precision="low")).ranges}
+    assert ranges["r"].reach == pytest.approx(2000 / 65_504)
+    assert ranges["y"].reach == pytest.approx(2000 * 100 / 65_504)
+    assert ranges["y"].lost  # though the rows of the sample hold nothing that is large

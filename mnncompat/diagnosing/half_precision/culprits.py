@@ -65,12 +65,12 @@ def nearly_lost(view: GraphView, prediction: Prediction) -> list[Culprit]:
     """The nodes at which inputs of twice the size would overflow, where no output is bad; the nearest one first."""
     found = []
     for name, loss in prediction.values.items():
-        block = _block(view, prediction, name)
+        block = winograd_block(view, prediction, name)
         index = view.producers[name]
         if NEAR * LARGEST < loss.largest <= LARGEST and not loss.lost:
             why = f"results of up to {loss.largest:,.0f}: float16 ends at 65,504"
             found.append((loss.largest / LARGEST, Culprit(index=index, outputs=(), why=why, lost=False)))
-        operand = None if block is None else _entering(view, prediction, view.nodes[index])
+        operand = None if block is None else entering(view, prediction, view.nodes[index])
         if block is not None and operand is not None and operand * amplification(*block) > LARGEST:
             found.append((operand * amplification(*block) / LARGEST, _risky(index, operand, block)))
     return [each for _, each in sorted(found, key=lambda each: -each[0])][:1]
@@ -170,7 +170,7 @@ def _largest_operand(node: NodeProto, prediction: Prediction) -> float | None:
 def _overflow(view: GraphView, prediction: Prediction, name: str, loss: Loss) -> str:
     """Why a value has infinities or NaN."""
     node = view.nodes[view.producers[name]]
-    block, operand = _block(view, prediction, name), _entering(view, prediction, node)
+    block, operand = winograd_block(view, prediction, name), entering(view, prediction, node)
     if block is not None and loss.largest < LARGEST:
         limit = LARGEST / amplification(*block)
         size = "" if operand is None else f"input {operand:,.0f} "
@@ -183,7 +183,7 @@ def _overflow(view: GraphView, prediction: Prediction, name: str, loss: Loss) ->
     return f"what {node.op_type} computes inside{size} is beyond float16, which ends at 65,504"
 
 
-def _entering(view: GraphView, prediction: Prediction, node: NodeProto) -> float | None:
+def entering(view: GraphView, prediction: Prediction, node: NodeProto) -> float | None:
     """The largest element that a group of nodes reads; the input of a convolution behind fused nodes."""
     found = _largest_operand(node, prediction)
     while found is None and node.input and node.input[0] in view.producers:
@@ -194,7 +194,7 @@ def _entering(view: GraphView, prediction: Prediction, node: NodeProto) -> float
     return found
 
 
-def _block(view: GraphView, prediction: Prediction, name: str) -> tuple[int, int] | None:
+def winograd_block(view: GraphView, prediction: Prediction, name: str) -> tuple[int, int] | None:
     """How Winograd cuts the convolution that a value comes from, through nodes that are fused with it."""
     while name in view.producers:
         block = prediction.blocks.get(name)
@@ -210,7 +210,7 @@ def _block(view: GraphView, prediction: Prediction, name: str) -> tuple[int, int
 def _words(view: GraphView, prediction: Prediction, name: str) -> str:
     """What a node does that costs precision."""
     node, table = view.nodes[view.producers[name]], arithmetics()
-    block, kind = _block(view, prediction, name), table.of(node.op_type)
+    block, kind = winograd_block(view, prediction, name), table.of(node.op_type)
     loss = prediction.values.get(name) or prediction.outputs[name]
     if block is not None:
         return f"a Winograd {block[1]}x{block[1]} convolution rounds its transforms and its sums to float16"

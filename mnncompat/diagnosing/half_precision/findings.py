@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.half_precision.culprits import Culprit, bad_outputs, culprits, nearly_lost
 from mnncompat.diagnosing.half_precision.prediction import ALARM_DB, Prediction
+from mnncompat.diagnosing.half_precision.ranges import half_ranges
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.diagnostics import CheckResult, Diagnostic, Location, Severity
 from mnncompat.results.failures import Failure
@@ -24,7 +25,7 @@ _ADVICE = "`mnncompat verify --device arm64 --precision low` runs it; precision 
 
 
 def with_predictions(result: CheckResult, model: Model, found: Sequence[Prediction | Failure]) -> CheckResult:
-    """Add what was predicted to the result of a check.
+    """Add what was predicted to the result of a check, with the ranges of the values inside.
 
     Args:
         result: The result of the check.
@@ -45,7 +46,8 @@ def with_predictions(result: CheckResult, model: Model, found: Sequence[Predicti
     added += [diagnostic for _, diagnostic in worst.values()]
     items = [*(_decided(each, found) for each in result.diagnostics), *added]
     items.sort(key=lambda item: item.severity.rank)
-    return replace(result, diagnostics=tuple(items))
+    ranges = half_ranges(view, [each for each in found if not isinstance(each, Failure)])
+    return replace(result, diagnostics=tuple(items), ranges=ranges)
 
 
 def _decided(diagnostic: Diagnostic, found: Sequence[Prediction | Failure]) -> Diagnostic:

@@ -10,6 +10,7 @@ from mnncompat.report.location import full_name, model_name
 from mnncompat.report.measures import counted
 from mnncompat.report.printable import printable
 from mnncompat.report.text.page import Page, Style
+from mnncompat.report.text.ranges import write_ranges
 from mnncompat.results.diagnostics import Applicability, Category, CheckResult, Diagnostic, Severity, Suppressed
 
 STYLES = {Severity.ERROR: Style.BAD, Severity.WARNING: Style.WARN, Severity.INFO: Style.NOTE}
@@ -32,6 +33,7 @@ def write(page: Page, result: CheckResult, applicability: Mapping[str, Applicabi
     """Write the findings of one model and their summary."""
     write_findings(page, result.diagnostics, result.mnn_version, applicability)
     _write_ignored(page, result.suppressed)
+    write_ranges(page, result.ranges)
     told = summary(result.diagnostics, result.nodes, result.mnn_version, suppressed=result.suppressed)
     page.line(f"{model_name(result.model)}: {told}", style=Style.BOLD)
     _write_promises(page, result.diagnostics, applicability)

@@ -11,10 +11,11 @@ from mnncompat.checking.checker import check_model
 from mnncompat.diagnosing.attribution import attempts
 from mnncompat.diagnosing.blame import Suspect, cures, suspects
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt, following
-from mnncompat.diagnosing.isolation import held_otherwise, isolated
+from mnncompat.diagnosing.isolation import constants_before, held_otherwise, isolated
 from mnncompat.diagnosing.minimize import copy_of
 from mnncompat.diagnosing.origins import sources
 from mnncompat.graph.model_file import from_proto
+from mnncompat.report.measures import counted
 from mnncompat.results.diagnosis import Culprit
 from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
 from mnncompat.rewrites.index import all_rewrites
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Found = tuple[Culprit, Excerpt | None]
 """A culprit, and the part of the model that shows it alone."""
 _Guilty = set[tuple[str, ...]]
+_STORED = frozenset({"Constant", "Identity"})
+"""Operators that compute nothing."""
 _MAGNIFIED = "within the tolerance of a value inside the model; what follows magnifies the error"
 
 
@@ -68,6 +71,19 @@ def united(found: Sequence[Found]) -> list[Found]:
         draws = tuple(dict.fromkeys((*first.draws, *each.draws)))
         known[each.nodes] = replace(first, outputs=outputs, draws=draws), its_part
     return list(known.values())
+
+
+def with_stored(culprit: Culprit, view: GraphView) -> Culprit:
+    """A culprit in the file only, with the nodes whose results the converter stored in it: they may be what differs."""
+    nodes = [each.index for each in culprit.nodes if each.index is not None and not each.graph]
+    if not culprit.in_file or len(nodes) < len(culprit.nodes):
+        return culprit
+    before = [index for index in constants_before(view, nodes) if view.nodes[index].op_type not in _STORED]
+    stored = tuple(view.location(index) for index in before if index not in nodes)
+    if not stored:
+        return culprit
+    told = f"results of {counted(len(stored), 'node')} are constants in the file, and may be what differs there"
+    return replace(culprit, nodes=(*stored, *culprit.nodes), shown_by=(*culprit.shown_by, told))
 
 
 def seen_here(culprit: Culprit, host: Measuring | None) -> Culprit:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mnncompat.diagnosing.bench import Bench
 from mnncompat.diagnosing.control_flow import body_of
 from mnncompat.diagnosing.crashes import culprit_in_file, culprit_of_failure
-from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, seen_here, united
+from mnncompat.diagnosing.culprits import Found, culprits_of, known_about, misread, seen_here, united, with_stored
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions, Progress
 from mnncompat.diagnosing.draws import Chosen, Drawing, choose, first_reference
 from mnncompat.diagnosing.environment import versions
@@ -211,7 +211,7 @@ class _Run:
         if found is None and file is not None:
             measuring = self._inspection.measuring(file, feeds, golden, set())
             told = culprit_in_file(self._view, measuring, failure, output_names(self._model.skeleton))
-            found = None if told is None else (told, None)
+            found = None if told is None else (with_stored(told, self._view), None)
         if found is None:
             note = (
                 "no part of the model makes MNN fail in the same way; the table names what it knows: `mnncompat check`"
@@ -247,7 +247,7 @@ class _Run:
                 return
             culprits = united([self._inside(each, file, values) for each in culprits])
             culprits = united([*culprits, *self._of_other_draws(file, chosen, hidden)])
-            culprits = [(seen_here(each, host), part) for each, part in culprits]
+            culprits = [(seen_here(with_stored(each, self._view), host), part) for each, part in culprits]
             may_be_switched = not any(part or each.in_file for each, part in culprits)
             verdict = DiagnosisVerdict.CULPRIT if culprits else DiagnosisVerdict.ACCUMULATED
             self._found = replace(

@@ -103,7 +103,7 @@ def _with_constants(
     view: GraphView, whole: Excerpt, values: Mapping[str, np.ndarray], bench: Bench, options: ConvertOptions
 ) -> Isolation | None:
     """What the converter computes of constants beforehand, and gets wrong; None if that is right."""
-    before = _constants_before(view, whole.nodes)
+    before = constants_before(view, whole.nodes)
     part = excerpt(view, {*whole.nodes, *before}, values) if before else None
     found = None if part is None else bench.attempt(part, options)
     if part is None or found is None or found.is_right or found.failure is not None:
@@ -128,7 +128,7 @@ def _with_open_sizes(view: GraphView, whole: Excerpt, bench: Bench, options: Con
     return Isolation(words=words, part=part, nodes=whole.nodes)
 
 
-def _constants_before(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:
+def constants_before(view: GraphView, nodes: Collection[int]) -> tuple[int, ...]:
     """Nodes that compute constants which these read, and the nodes before them."""
     constant, found, ahead = constant_values(view), set[int](), list(nodes)
     while ahead:

@@ -109,3 +109,23 @@ def test_the_node_that_joins_sizes_in_another_order_is_named(diagnosed: Diagnose
     found = diagnosed(sized(), swapped)
     assert found.failure is not None
     assert "joined" in names(found)
+
+
+def test_a_node_whose_result_the_converter_stored_is_named_with_its_reader(diagnosed: Diagnosed) -> None:
+    """The weights of the first layer are joined of two halves, which the converter does beforehand."""
+    nodes = [
+        helper.make_node("Concat", ["upper", "lower"], ["w"], name="joins", axis=0),
+        helper.make_node("MatMul", ["x", "w"], ["m"], name="reads"),
+        helper.make_node("Tanh", ["m"], ["t"], name="bends"),
+        helper.make_node("MatMul", ["t", "other"], ["y"], name="last"),
+    ]
+    weights = {"upper": array(4, 6), "lower": array(4, 6), "other": array(6, 5)}
+    model = model_of(nodes, {"x": [2, 8]}, {"y": [2, 5]}, weights)
+
+    def swapped(changed: onnx.ModelProto) -> None:
+        changed.graph.node[0].input[:] = ["lower", "upper"]
+
+    found = diagnosed(model, swapped)
+    assert {"joins", "reads"} <= set(names(found))
+    assert "last" not in names(found)
+    assert "results of 1 node are constants in the file" in found.culprits[0].shown_by[-1]

@@ -91,7 +91,7 @@ def remove(name: _Emulated = _NAME, *, mnn: _Release = None) -> None:
     from mnncompat.devices import setup as work
 
     _require_emulated(name)
-    emit(f"removed {work.remove(mnn)}")
+    emit(f"removed {work.remove(mnn, say=note)}")
 
 
 def _require_emulated(name: str) -> None:

@@ -76,6 +76,12 @@ class PrivateApt:
             problems = self._run("update", seconds=_UPDATE_SECONDS)
             if self.has("libc6:arm64"):
                 return
+        unreached = [each for each in problems if _UNREACHED in each]
+        if unreached and all(each.startswith(_SOME) or _UNREACHED in each for each in problems):
+            raise RunnerError(
+                f"APT cannot fetch lists of packages for arm64: {unreached[-1]}",
+                hint="is the network reachable? run it again, or name a mirror that has arm64: --mirror URL",
+            )
         told = f": {problems[-1]}" if problems else ""
         raise RunnerError(
             f"APT's sources have no packages for arm64{told}",
@@ -129,7 +135,8 @@ class PrivateApt:
         """The lines that APT prints as errors."""
         found = self._call(["apt-get", *self._options(), *words], seconds=seconds)
         lines = found.stderr.decode(errors="replace").splitlines()
-        return [line.strip()[:300] for line in lines if line.startswith(("E:", "W:", "Err:"))]
+        told = [line.strip()[:300] for line in lines if line.startswith(("E:", "W:", "Err:"))]
+        return [each for each in told if not _TWICE.match(each)]
 
     def _options(self) -> list[str]:
         here = self._folder
@@ -177,6 +184,9 @@ class PrivateApt:
             ) from error
 
 
+_UNREACHED, _SOME = "Failed to fetch", "W: Some index files"
+_TWICE = re.compile(r"W: Target .* is configured multiple times")
+"""Each source is named for two architectures, and both have the packages for all of them."""
 _INSTALLED = re.compile(r"Inst (?P<name>\S+) \((?P<version>\S+) ")
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mnncompat.mnn import ServedEnvironment
     from mnncompat.mnn.request import Performer
 
+_ANEW = "set it up anew: mnncompat device remove arm64, then mnncompat device setup arm64"
+_WANTED = "a machine behind ssh needs Python, numpy and MNN; `python` in [tool.mnncompat.devices] names another Python"
 _SSH_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=30")
 
 
@@ -76,7 +78,8 @@ class Device:
             self._near = ForkServer(fill=fill)
         else:
             command, given = _command(name, release)
-            self._far = FarWorker(command, name=str(name), environment=given and given | filling(fill))
+            remedy = _ANEW if name.kind == ARM64 else _WANTED
+            self._far = FarWorker(command, name=str(name), environment=given and given | filling(fill), remedy=remedy)
 
     def __enter__(self) -> Self:
         return self

@@ -50,13 +50,17 @@ class FarWorker:
         command: Starts Python there, with the argument `-c` and `START`.
         name: What messages call the device.
         environment: The environment of the command; None for that of this process.
+        remedy: What helps where it does not start, for the hint of the error.
 
     Raises:
         RunnerError: It cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], *, name: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], *, name: str, environment: Mapping[str, str] | None = None, remedy: str = ""
+    ) -> None:
         self.name = name
+        self._remedy = remedy
         self._command = list(command)
         self._environment = environment
         self._process = ServedProcess(patience=1.0)
@@ -143,7 +147,7 @@ class FarWorker:
         return hello
 
     def _hint(self) -> str:
-        return "`mnncompat device list` says what is set up; a machine behind ssh needs Python, numpy and MNN"
+        return self._remedy or "`mnncompat device list` says what is set up"
 
     def _complaint(self) -> str:
         """The last line that the command printed as an error."""

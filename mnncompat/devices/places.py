@@ -14,6 +14,8 @@ from mnncompat.files.user_cache import cache_folder
 
 _RECORD = "device.json"
 APT, CONTAINER = "packages", "container"
+COMPLETE = "complete"
+"""A file in the folder of a release whose wheels are all there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Emulation:
     def releases(self) -> tuple[str, ...]:
         """The releases of MNN that are there, oldest first."""
         with contextlib.suppress(OSError):
-            names = [each.name for each in (self.folder / "site").iterdir() if (each / "complete").is_file()]
+            names = [each.name for each in (self.folder / "site").iterdir() if (each / COMPLETE).is_file()]
             return tuple(sorted(names, key=_order))
         return ()
 
@@ -94,6 +96,11 @@ def record(found: Emulation) -> None:
     """Note that it is complete."""
     told = {name: getattr(found, name) for name in ("way", "python", "emulator", "version", "image", "packages")}
     (found.folder / _RECORD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def forget(folder: Path) -> None:
+    """What is in the folder is not complete any more."""
+    (folder / _RECORD).unlink(missing_ok=True)
 
 
 def _order(release: str) -> tuple[int, ...]:

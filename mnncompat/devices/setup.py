@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from mnncompat.devices import apt, container, wheels
 from mnncompat.devices.names import CPUS, Profile
-from mnncompat.devices.places import APT, Emulation, emulation, emulation_folder, record
+from mnncompat.devices.places import APT, Emulation, emulation, emulation_folder, forget, record
 from mnncompat.errors import OutputError, RunnerError, UsageError
 
 PYTHON_PACKAGES = ("python3", "libstdc++6", "libgomp1")
@@ -28,6 +29,9 @@ _IMPORTS = (
     "import json, importlib.metadata, platform, selectors, subprocess, tempfile, threading, numpy; from MNN import nn"
 )
 _COMPILE_SECONDS = 120
+_SPACE = 500 << 20
+"""Bytes for lists, packages and what is unpacked of them; APT hangs on a full disk."""
+_RELEASE = re.compile(r"\d+(\.\w+)*")
 
 Progress = Callable[[str], None]
 
@@ -41,12 +45,15 @@ def set_up(release: str, *, mirror: str | None = None, say: Progress) -> Emulati
         say: Told each step.
 
     Raises:
+        UsageError: No release is called that.
         RunnerError: A step fails, or this system has no way to do it.
         OutputError: The folder cannot be written.
     """
+    if not _RELEASE.fullmatch(release):
+        raise UsageError(f"{release!r} is no release of MNN", hint="they are called as in 3.6.1")
     folder = emulation_folder()
     try:
-        with _locked(folder):
+        with _locked(folder, say):
             found = emulation() or _made(folder, mirror, say)
             if release not in found.releases:
                 say(f"wheels of MNN {release} and numpy for Python {found.python} on arm64")
@@ -58,24 +65,42 @@ def set_up(release: str, *, mirror: str | None = None, say: Progress) -> Emulati
         ) from error
 
 
-def remove(release: str | None = None) -> str:
+def remove(release: str | None = None, *, say: Progress) -> str:
     """Remove the emulation, or a release of MNN from it.
+
+    Args:
+        release: Of MNN; None for all.
+        say: Told each step.
 
     Returns:
         What was removed, in words.
 
     Raises:
         UsageError: It is not there.
+        OutputError: It cannot be removed.
     """
-    folder, found = emulation_folder(), emulation()
+    folder = emulation_folder()
+    if not folder.is_dir():
+        raise UsageError("arm64 is not set up", hint="`mnncompat device setup arm64` does it")
+    try:
+        with _locked(folder, say):
+            return _removed(folder, release)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be removed: {error.strerror or error}", hint="is it somebody else's? remove it by hand"
+        ) from error
+
+
+def _removed(folder: Path, release: str | None) -> str:
     if release is None:
-        if not folder.is_dir():
-            raise UsageError("arm64 is not set up", hint="`mnncompat device setup arm64` does it")
+        forget(folder)  # first, so that one which is interrupted leaves nothing that counts as set up
         shutil.rmtree(folder)
         return str(folder)
+    found = emulation()
     if found is None or release not in found.releases:
         known = ", ".join(found.releases) if found else "nothing"
         raise UsageError(f"MNN {release} is not set up for arm64", hint=f"there is: {known}")
+    wheels.forget(found.site(release))
     shutil.rmtree(found.site(release))
     return str(found.site(release))
 
@@ -102,15 +127,32 @@ def compile_there(found: Emulation, release: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One set-up at a time; a second one waits."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _locked(folder: Path, say: Progress) -> Iterator[None]:
+    """One set-up or removal at a time; a second one waits, and takes the folder anew where a removal took it away."""
+    lock = -1
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while lock < 0 or not _is_at(lock, folder):
+            if lock >= 0:
+                os.close(lock)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"another process is working in {folder}: waiting for it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(lock)
+        if lock >= 0:
+            os.close(lock)
+
+
+def _is_at(lock: int, folder: Path) -> bool:
+    """Whether an open folder is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(lock), folder.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _made(folder: Path, mirror: str | None, say: Progress) -> Emulation:
@@ -124,7 +166,17 @@ def _made(folder: Path, mirror: str | None, say: Progress) -> Emulation:
     return found
 
 
+def _require_space(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _SPACE:
+        raise OutputError(
+            f"setting up arm64 takes {_SPACE >> 20} MB, and {folder} has {free >> 20} MB left",
+            hint="set MNNCOMPAT_CACHE to a folder with more room",
+        )
+
+
 def _by_packages(folder: Path, mirror: str | None, say: Progress) -> Emulation:
+    _require_space(folder)
     shutil.rmtree(folder / "root", ignore_errors=True)
     shutil.rmtree(folder / "apt", ignore_errors=True)
     private = apt.PrivateApt(folder / "apt", mirror=mirror)

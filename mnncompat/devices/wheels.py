@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from mnncompat.devices.pip import run_pip
+from mnncompat.devices.places import COMPLETE
 
 _GLIBC = (39, 36, 35, 34, 31, 28, 27, 24, 17)
 _PLATFORMS = (*(f"manylinux_2_{minor}_aarch64" for minor in _GLIBC), "manylinux2014_aarch64")
@@ -34,11 +35,16 @@ def fetch(release: str, python: str, place: Path, *, glibc: int = 0) -> None:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(part)
         shutil.rmtree(part / "wheels")
-        (part / "complete").touch()
+        (part / COMPLETE).touch()
         shutil.rmtree(place, ignore_errors=True)
         part.replace(place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def forget(place: Path) -> None:
+    """The wheels that were unpacked in a folder are not complete any more."""
+    (place / COMPLETE).unlink(missing_ok=True)
 
 
 def _download(release: str, python: str, place: Path, glibc: int) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from mnncompat.cli import main
 from mnncompat.devices import apt, container, setup
 from mnncompat.devices.names import Profile
 from mnncompat.devices.places import CONTAINER, Emulation, emulation, record
-from mnncompat.errors import RunnerError
+from mnncompat.errors import OutputError, RunnerError, UsageError
 
 INDEXES = """http://mirror.example/ubuntu/|noble|main|amd64
 http://mirror.example/ubuntu/|noble-updates|universe|amd64
@@ -52,6 +55,72 @@ def test_a_mirror_that_is_stated_is_the_only_one(tmp_path: Path, monkeypatch: py
     private = apt.PrivateApt(tmp_path / "apt")
     (candidate,) = private._candidates([apt.Source("http://mirror.example/ubuntu", "noble", "main")])
     assert candidate == [apt.Source("http://mine.example/arm", "noble", "main")]
+
+
+UNREACHED = b"""W: Failed to fetch http://mirror.example/debian/InRelease  Temporary failure resolving 'mirror.example'
+W: Some index files failed to download. They have been ignored, or old ones used instead.
+W: Target Packages (main/binary-all/Packages) is configured multiple times in sources.list:1 and sources.list:2
+"""
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        (UNREACHED, "cannot fetch lists of packages for arm64: W: Failed to fetch http://mirror.example/debian"),
+        (UNREACHED[UNREACHED.index(b"W: Target") :], "have no packages for arm64$"),
+        (b"E: The repository is not signed.\n" + UNREACHED, "have no packages for arm64: "),
+    ],
+)
+def test_a_network_that_is_not_there_is_told_from_a_mirror_without_arm64(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: bytes, said: str
+) -> None:
+    monkeypatch.setattr(apt, "_said", lambda _command: "amd64\n")
+    monkeypatch.setattr(apt, "system_sources", lambda: [apt.Source("http://mirror.example/debian", "bookworm", "main")])
+    private = apt.PrivateApt(tmp_path / "apt")
+
+    def called(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(command, "apt-cache" in command, stdout=b"", stderr=printed)
+
+    monkeypatch.setattr(private, "_call", called)
+    with pytest.raises(RunnerError, match=said):
+        private.update()
+
+
+@pytest.mark.parametrize("release", ["../x", "", "latest", "3.6.1 "])
+def test_what_is_no_release_is_not_looked_for(release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNNCOMPAT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UsageError, match="is no release of MNN"):
+        setup.set_up(release, say=print)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_disk_without_room_is_told_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNNCOMPAT_CACHE", str(tmp_path))
+    monkeypatch.setattr(setup.apt, "is_there", lambda: True)
+    monkeypatch.setattr(setup, "_SPACE", 1 << 60)
+    with pytest.raises(OutputError, match="MB left"):
+        setup.set_up("3.6.1", say=print)
+
+
+def test_a_removal_waits_for_a_setup_and_the_next_one_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNNCOMPAT_CACHE", str(tmp_path))
+    folder = tmp_path / "devices" / "arm64"
+    said: list[str] = []
+    with setup._locked(folder, said.append):
+        waiting = threading.Thread(target=setup.remove, kwargs={"say": said.append})
+        waiting.start()
+        while not said:
+            time.sleep(0.01)
+        assert folder.is_dir()
+    waiting.join()
+    assert said == [f"another process is working in {folder}: waiting for it"]
+    assert not folder.exists()
+    with setup._locked(folder, said.append):
+        assert folder.is_dir()
 
 
 def test_without_apt_and_containers_it_says_what_to_do(

@@ -14,6 +14,7 @@ from mnncompat.probe.measurement import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mnncompat.cli.device_options import OnDevice
     from mnncompat.probe.before_after import BeforeAfter
     from mnncompat.probe.selection import Selection
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _SEARCHING = "fully-connected-to-convolution"
 
 
-def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None, output_format: str) -> None:
+def measure_fixed(
+    selection: Selection, *, jobs: int | None, python: Path | None, device: OnDevice, output_format: str
+) -> None:
     """Measure a corpus before and after `fix`, and print what changed, operator by operator."""
     from mnncompat.cli.progress import case_bar
     from mnncompat.probe.before_after import measure_before_and_after
@@ -30,8 +33,8 @@ def measure_fixed(selection: Selection, *, jobs: int | None, python: Path | None
     from mnncompat.support.target import Target
 
     found: list[BeforeAfter] = []
-    with Pool(jobs=jobs, python=python) as pool:
-        target = Target(pool.environment.mnn)
+    with Pool(jobs=jobs, python=python, where=device.where()) as pool:
+        target = Target(pool.environment.mnn, **device.deployment())
         with case_bar(selection, 0) as progress:
             for each in measure_before_and_after(selection.cases(), pool, target):
                 found.append(each)

@@ -21,6 +21,7 @@ from mnncompat.errors import UsageError
 
 if TYPE_CHECKING:
     from mnncompat.cli.case_options import Measuring
+    from mnncompat.devices.device import Where
     from mnncompat.probe.measurement import Measurement
     from mnncompat.probe.recording import Recording
     from mnncompat.probe.selection import Selection
@@ -66,24 +67,26 @@ def probe(  # noqa: PLR0913 - one parameter an option
     Ctrl-C keeps what was measured; --resume goes on.
     """
     _require_fit(case, out, output_format, resume=resume, fix=fix)
+    if (case or fix) and fleet.scheduler is not None:
+        raise UsageError("--scheduler is about the cases of a corpus", hint="leave it out: --fix and a case run here")
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
+    where = device.where()
+    fleet.require(python=python)
     if case:
-        _show(case, python)
+        _show(case, python, where)
         return
     from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection, precision_of_rows
 
     names = tuple(corpus or ((ROWS,) if code else ("node",)))
     names = CORPUS_NAMES if _ALL in names else names
     codes = frozenset(code or ())
-    fleet.require(python=python)
-    where = device.where()
     rows = precision_of_rows(where)
     ops = frozenset(op or ())
     selection = Selection(corpora=names, ops=ops, codes=codes, seed=seed, count=count, precision=rows)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
-        measure_fixed(selection, jobs=fleet.jobs, python=python, output_format=output_format)
+        measure_fixed(selection, jobs=fleet.jobs, python=python, device=device, output_format=output_format)
         return
     place = fleet.measuring(where, python)
     _measure(selection, place, out=out, resume=resume, output_format=output_format)
@@ -98,13 +101,13 @@ def _require_fit(case: list[str] | None, out: Path | None, output_format: str, *
         raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
 
 
-def _show(cases: Sequence[str], python: Path | None) -> None:
+def _show(cases: Sequence[str], python: Path | None, where: Where | None) -> None:
     from mnncompat.probe.explain import explain
     from mnncompat.probe.prober import Prober
     from mnncompat.probe.selection import find
 
     found = [find(each) for each in cases]
-    with Prober(python=python) as prober:
+    with Prober(python=python, where=where) as prober:
         for each in found:
             emit(explain(each, prober))
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from mnncompat.probe.judge import judge
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -29,19 +28,22 @@ def explain(case: Case, prober: Prober) -> str:
     parts += [f"expected {_array(name, value)}" for name, value in (case.expected or {}).items()]
     found = prober.attempts(case)
     for number, each in enumerate(found, start=1):
-        parts += [f"\nmeasurement {number}:", *_attempt(case, each)]
+        parts += [f"\nmeasurement {number}:", *_attempt(case, each, prober)]
     measured = prober.verdict(case, found)
-    parts.append(f"\nMNN {prober.environment.mnn}  {measured.op}  {measured.id}  {measured.code}  {measured.detail}")
+    there = f" on {prober.where}" if prober.where is not None else ""
+    parts.append(
+        f"\nMNN {prober.environment.mnn}{there}  {measured.op}  {measured.id}  {measured.code}  {measured.detail}"
+    )
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
 
 
-def _attempt(case: Case, found: dict[str, np.ndarray] | Failure) -> list[str]:
+def _attempt(case: Case, found: dict[str, np.ndarray] | Failure, prober: Prober) -> list[str]:
     if isinstance(found, Failure):
         return [
             f"  {found.kind} at {found.stage}: {found.message}",
             *(f"  | {each}" for each in found.words.splitlines()),
         ]
-    aspect, detail = judge(case, found)
+    aspect, detail = prober.judged(case, found)
     return [*(f"  {_array(name, value)}" for name, value in found.items()), f"  {aspect.value or 'right'} {detail}"]
 
 

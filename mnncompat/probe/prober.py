@@ -75,7 +75,8 @@ class Prober:
         release: str | None = None,
     ) -> None:
         self._limits = limits
-        self._rough = None if where is None else tolerance_there(where)
+        self.where = where
+        self._rough = tolerance_there(where)
         with ExitStack() as stack:
             self._place = stack.enter_context(ScratchFolder())
             self._servers: list[ForkServer | DeviceServer] = (
@@ -141,6 +142,10 @@ class Prober:
             measured = combined(measured, again, same=same)
         return measured
 
+    def judged(self, case: Case, found: dict[str, np.ndarray]) -> tuple[Aspect, str]:
+        """What is wrong with outputs, and how, by the tolerance of the place that computed them; see `judge`."""
+        return judge(case, found, rough=self._rough)
+
     def _attempt(self, case: Case, performer: Performer) -> dict[str, np.ndarray] | Failure:
         folder = Path(tempfile.mkdtemp(dir=self._place))
         try:
@@ -151,7 +156,7 @@ class Prober:
     def _measurement(self, case: Case, found: dict[str, np.ndarray] | Failure) -> Measurement:
         if isinstance(found, Failure):
             return of_failure(case, found)
-        aspect, detail = judge(case, found, rough=self._rough)
+        aspect, detail = self.judged(case, found)
         outcome = Outcome.WRONG if aspect else Outcome.OK
         return Measurement(id=case.id, op=case.op, outcome=outcome, aspect=aspect, detail=_line(detail))
 

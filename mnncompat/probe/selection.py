@@ -25,7 +25,7 @@ _ID_PARTS = 4
 
 
 def precision_of_rows(where: Where | None) -> str:
-    """The rows whose micro-models are measured there: those about float16 where float16 is computed."""
+    """The precision whose own rows are measured there as well: float16 where float16 is computed."""
     return LOW if where is not None and where.precision == LOW else ""
 
 
@@ -39,7 +39,7 @@ class Selection:
         codes: Of rows: the micro-models of these alone; empty for all. For the corpus `ROWS`.
         seed: Of the generated corpus.
         count: Size of the generated corpus; None for its own.
-        precision: Of rows: the micro-models of those about that precision; empty for those that hold for all.
+        precision: Of rows: the micro-models of those about that precision too; empty for those alone that hold for all.
     """
 
     corpora: tuple[str, ...]
@@ -62,9 +62,11 @@ class Selection:
         if self.codes:
             if set(self.corpora) != {ROWS}:
                 raise UsageError("a code selects micro-models of rows", hint=f"measure the corpus {ROWS!r} alone")
-            unknown = sorted(self.codes - {each.code for each in row_cases(precision=self.precision)})
+            unknown = sorted(self.codes - {each.code for each in self._row_cases()})
             if unknown:
+                elsewhere = unknown[0] in {each.code for each in row_cases(precision=LOW)}
                 hint = "add one to rules/cases/; `mnncompat rule CODE` explains a row"
+                hint = "it is about half precision: add --device arm64 --precision low" if elsewhere else hint
                 raise UsageError(f"there is no micro-model of a row {unknown[0]!r}", hint=hint)
 
     def cases(self, *, without: Collection[str] = ()) -> Iterator[Case]:
@@ -88,8 +90,12 @@ class Selection:
 
             return generated_cases(self.seed, ops=self.ops or None, count=self.count)
         if name == ROWS:
-            return (each.case() for each in row_cases(precision=self.precision) if self._is_selected(each))
+            return (each.case() for each in self._row_cases() if self._is_selected(each))
         return (each for each in CORPORA[name]() if not self.ops or each.op in self.ops)
+
+    def _row_cases(self) -> Iterator[RowCase]:
+        for each in dict.fromkeys(("", self.precision)):
+            yield from row_cases(precision=each)
 
     def _is_selected(self, each: RowCase) -> bool:
         return (not self.ops or each.op in self.ops) and (not self.codes or each.code in self.codes)

@@ -64,6 +64,17 @@ def test_ten_cases(there: tuple[Precision, Prober]) -> None:
     assert found == wanted
 
 
+def test_a_case_is_shown_and_fixed_as_it_is_computed_there(capsys: pytest.CaptureFixture[str]) -> None:
+    there = ["--device", "arm64", "--precision", "low"]
+    assert main(["probe", "node:test_softmax_large_number", *there]) == 0
+    shown = capsys.readouterr().out
+    assert "MNN 3." in shown
+    assert "on arm64:a76 low  Softmax  node:test_softmax_large_number  wrong:values" in shown
+    assert "measurement 2" not in shown
+    assert main(["probe", "--fix", "--code", "MNN774", *there]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["Log", "2", "1", "2"]  # cases, right before, right after
+
+
 def written(text: str, path: Path) -> Path:
     """A model from its text; all inputs but the first become drawn weights."""
     model = parser.parse_model(text)

@@ -85,6 +85,9 @@ def test_an_interruption_keeps_what_was_measured(
         (["--corpus", "nodes"], "there is no corpus 'nodes'"),
         (["--resume"], "--resume without --out"),
         (["--output-format", "sarif"], "unknown output format: sarif"),
+        (["node:test_relu", "--scheduler", "tcp://x:1"], "--scheduler is about the cases of a corpus"),
+        (["--fix", "--scheduler", "tcp://x:1"], "--scheduler is about the cases of a corpus"),
+        (["--code", "MNN774"], "there is no micro-model of a row 'MNN774'"),
         (["node:test_nothing"], "there is no case 'node:test_nothing'"),
         (["--python", "/nothing/python", "--op", "Relu"], "/nothing/python cannot be started"),
         (

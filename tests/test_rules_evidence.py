@@ -34,6 +34,7 @@ SOURCE = re.compile(r"src:(?P<path>[^@: ]+)@(?P<tag>[0-9.]+)(?:: .+)?")
 TABLE = SupportTable()
 ROWS = [row for op in TABLE.ops() for row in TABLE.rows(op)]
 MEASURED = sorted(path.name.partition("-")[0] for path in rule_files.root().glob("evidence/*-x86_64.tsv"))
+ON_ARM = sorted(path.name.partition("-")[0] for path in rule_files.root().glob("evidence/*-aarch64-high.tsv"))
 ERRORS = ("refused", "crash", "error", "wrong")
 MNN_SOURCE = ("CMakeLists.txt", "express/", "include/", "pymnn/", "schema/", "source/", "tools/")
 
@@ -95,9 +96,16 @@ def named(row: Row) -> list[str]:
     return [each for each in row.evidence if CASE.fullmatch(each)]
 
 
+def evidence_of(row: Row) -> dict[str, Mapping[str, Measurement]]:
+    """What was measured where the row holds, by release that it covers: on x86-64, or else on arm64."""
+    if row.arch and "x86_64" not in row.arch:
+        return {each: load_evidence(each, "aarch64", precision="high") for each in ON_ARM if row.holds_for(each)}
+    return {each: load_evidence(each) for each in MEASURED if row.holds_for(each)}
+
+
 def outcomes(row: Row, case: str) -> dict[str, Measurement | None]:
     """What MNN did with the case, by release that the row covers."""
-    return {version: load_evidence(version).get(case) for version in MEASURED if row.holds_for(version)}
+    return {version: evidence.get(case) for version, evidence in evidence_of(row).items()}
 
 
 def disagreement(row: Row, case: str) -> str:
@@ -153,8 +161,8 @@ def test_no_error_is_mostly_right(shown: Shown) -> None:
     for place, row in places():
         if row.status not in ERRORS or row.code in DECIDED_BY_VALUES:
             continue
-        for version in (version for version in MEASURED if row.holds_for(version)):
-            known = [each for case in shown.cases[place] if (each := load_evidence(version).get(case))]
+        for version, evidence in evidence_of(row).items():
+            known = [each for case in shown.cases[place] if (each := evidence.get(case))]
             run = [each for each in known if each.outcome is not Outcome.UNREPRESENTABLE]
             right = sum(each.outcome is Outcome.OK for each in run)
             if 2 * right > len(run):

@@ -152,10 +152,9 @@ class _Check:
         table = self._table.matches(view, self.version, self.target.precision)
         for index in indices:
             matches = table.at(index)
-            for match in matches:
-                if match.row.status != "supported" and self.target.concerns(match.row):
-                    found = _from_row(match.row, match.reason, view, index)
-                    yield _NodeLocation(number, index), found if match.certain else _undecided(found)
+            for match, where in self.target.told(matches):
+                found = _from_row(match.row, match.reason, view, index, where)
+                yield _NodeLocation(number, index), found if match.certain else _undecided(found)
             if not matches and op not in unknown:
                 unknown[op] = _NodeLocation(number, index), _unknown(view, index, self.version)
 
@@ -303,13 +302,14 @@ def _unknown(view: GraphView, index: int, version: str) -> Diagnostic:
     )
 
 
-def _from_row(row: Row, reason: str, view: GraphView, index: int | None) -> Diagnostic:
-    where = f" ({row.where})" if row.where else ""
+def _from_row(row: Row, reason: str, view: GraphView, index: int | None, where: str | None = None) -> Diagnostic:
+    """The finding of a row; `where` it holds, if that is not what the row says."""
+    told = row.where if where is None else where
     return Diagnostic(
         code=row.code,
         name=row.name,
         severity=row.severity,
-        message=reason + where,
+        message=f"{reason} ({told})" if told else reason,
         location=view.location(index),
         status=row.status,
         category=row.category,

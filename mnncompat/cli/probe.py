@@ -66,23 +66,20 @@ def probe(  # noqa: PLR0913 - one parameter an option
 
     Ctrl-C keeps what was measured; --resume goes on.
     """
-    _require_fit(case, out, output_format, resume=resume, fix=fix)
-    if (case or fix) and fleet.scheduler is not None:
-        raise UsageError("--scheduler is about the cases of a corpus", hint="leave it out: --fix and a case run here")
+    _require_fit(case, out, output_format, resume=resume, fix=fix, scheduler=fleet.scheduler)
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     where = device.where()
     fleet.require(python=python)
     if case:
         _show(case, python, where)
         return
-    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection, precision_of_rows
+    from mnncompat.probe.selection import CORPUS_NAMES, ROWS, Selection, arch_of_rows, precision_of_rows
 
     names = tuple(corpus or ((ROWS,) if code else ("node",)))
     names = CORPUS_NAMES if _ALL in names else names
     codes = frozenset(code or ())
-    rows = precision_of_rows(where)
-    ops = frozenset(op or ())
-    selection = Selection(corpora=names, ops=ops, codes=codes, seed=seed, count=count, precision=rows)
+    rows = {"precision": precision_of_rows(where), "arch": arch_of_rows(where)}
+    selection = Selection(corpora=names, ops=frozenset(op or ()), codes=codes, seed=seed, count=count, **rows)
     if fix:
         from mnncompat.cli.before_after import measure_fixed
 
@@ -92,11 +89,15 @@ def probe(  # noqa: PLR0913 - one parameter an option
     _measure(selection, place, out=out, resume=resume, output_format=output_format)
 
 
-def _require_fit(case: list[str] | None, out: Path | None, output_format: str, *, resume: bool, fix: bool) -> None:
+def _require_fit(
+    case: list[str] | None, out: Path | None, output_format: str, *, resume: bool, fix: bool, scheduler: str | None
+) -> None:
     if output_format not in ("text", "json"):
         raise UsageError(f"unknown output format: {output_format}", hint="there are: text, json")
     if fix and (out is not None or case):
         raise UsageError("--fix excludes --out and single cases", hint="choose cases with --corpus and --op")
+    if (case or fix) and scheduler is not None:
+        raise UsageError("--scheduler is about the cases of a corpus", hint="leave it out: --fix and a case run here")
     if resume and out is None:
         raise UsageError("--resume without --out", hint="give the file to go on with: --out FILE")
 

@@ -78,7 +78,7 @@ def score(  # noqa: PLR0913 - one parameter an option
 
     begin_work(seconds=parse_timeout(timeout), memory=parse_memory(memory_limit), whole=True)
     names = tuple(corpus or ("node", "node-const"))
-    where, told = device.where(), device.deployment()
+    where, told = device.where(), {"arch": _arch_here()} if device.where() is None else device.deployment()
     selection = Selection(corpora=names, ops=frozenset(op or ()), seed=seed, count=count)
     fleet.require(here=measure)
     version, found = _measured(selection, where, fleet) if measure else _recorded(evidence, mnn, where)
@@ -90,6 +90,15 @@ def score(  # noqa: PLR0913 - one parameter an option
     rate = _hit_rate(selection, where, found, version, fleet if measure else None) if predict else None
     text = _json(result, version, rate) if output_format == "json" else _text(result, version, rate)
     emit(text, output_format)
+
+
+def _arch_here() -> str | None:
+    """The architecture of this machine, None for one that no row names."""
+    import platform
+
+    from mnncompat.support.deployment import ARCHITECTURES
+
+    return platform.machine() if platform.machine() in ARCHITECTURES else None
 
 
 def _hit_rate(

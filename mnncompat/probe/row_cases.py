@@ -14,6 +14,7 @@
     expected = { y = [1] }     # the right answer, where ONNX Runtime's is not
     unstable = "..."           # why no two measurements need to agree
     precision = "low"          # of a row that is about that precision: measured on a device in it, and nowhere else
+    arch = "aarch64"           # of a model whose outcome differs between processors: measured on that one alone
     model = '''...'''          # ONNX text
 """
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 GRAPH = "graph"
 """The op type of rows about a model as a whole."""
 PREFIX = "row"
+MEASURED_FIRST = "x86_64"
+"""The architecture of which there is evidence of every release."""
 _HINT = "mnncompat/probe/row_cases.py shows an entry"
 _SUPPORTED = "supported"
 _KEYS = frozenset(
@@ -52,6 +55,7 @@ _KEYS = frozenset(
         "expected",
         "unstable",
         "precision",
+        "arch",
         "model",
     )
 )
@@ -79,6 +83,7 @@ class RowCase:
         expected: Graph output -> the right values, where ONNX Runtime's are not.
         unstable: Why two measurements need not agree; empty where they must.
         precision: The precision that the row is about; empty for all.
+        arch: The architecture that it is measured on; empty for all.
     """
 
     op: str
@@ -94,6 +99,7 @@ class RowCase:
     expected: Mapping[str, Any] = field(default_factory=dict)
     unstable: str = ""
     precision: str = ""
+    arch: str = ""
 
     @property
     def id(self) -> str:
@@ -156,12 +162,13 @@ class RowCase:
         return {value.name: found[value.name] for value in model.graph.output}
 
 
-def row_cases(root: Path | None = None, *, precision: str = "") -> Iterator[RowCase]:
+def row_cases(root: Path | None = None, *, precision: str = "", arch: str | None = MEASURED_FIRST) -> Iterator[RowCase]:
     """The entries of a rules folder, file by file.
 
     Args:
         root: The folder; the one that ships with mnncompat by default.
         precision: Those of rows about that precision; empty for those that hold for all.
+        arch: The architecture: those about others only are left out; None for all.
 
     Raises:
         TableError: A file is damaged, or two entries have the same id.
@@ -176,7 +183,7 @@ def row_cases(root: Path | None = None, *, precision: str = "") -> Iterator[RowC
             if found.id in known:
                 raise TableError(f"{path}: there are two {found.id!r}", hint="give each another name")
             known.add(found.id)
-            if found.precision == precision:
+            if found.precision == precision and (arch is None or found.arch in ("", arch)):
                 yield found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mnncompat.errors import UsageError
 from mnncompat.probe.corpora import CORPORA
-from mnncompat.probe.row_cases import PREFIX, RowCase, row_cases
+from mnncompat.probe.row_cases import MEASURED_FIRST, PREFIX, RowCase, row_cases
 from mnncompat.support.deployment import LOW, PRECISIONS
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ def precision_of_rows(where: Where | None) -> str:
     return LOW if where is not None and where.precision == LOW else ""
 
 
+def arch_of_rows(where: Where | None) -> str:
+    """The architecture whose own micro-models are measured there; empty if only the device knows it."""
+    if where is not None:
+        return where.device.arch or ""
+    import platform
+
+    return platform.machine()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Cases to measure.
@@ -40,6 +49,7 @@ class Selection:
         seed: Of the generated corpus.
         count: Size of the generated corpus; None for its own.
         precision: Of rows: the micro-models of those about that precision too; empty for those alone that hold for all.
+        arch: Of rows: micro-models that are measured on other architectures only are left out.
     """
 
     corpora: tuple[str, ...]
@@ -48,6 +58,7 @@ class Selection:
     seed: int = 0
     count: int | None = None
     precision: str = ""
+    arch: str = MEASURED_FIRST
 
     def __post_init__(self) -> None:
         for name in self.corpora:
@@ -95,7 +106,7 @@ class Selection:
 
     def _row_cases(self) -> Iterator[RowCase]:
         for each in dict.fromkeys(("", self.precision)):
-            yield from row_cases(precision=each)
+            yield from row_cases(precision=each, arch=self.arch)
 
     def _is_selected(self, each: RowCase) -> bool:
         return (not self.ops or each.op in self.ops) and (not self.codes or each.code in self.codes)
@@ -110,7 +121,7 @@ def find(identity: str) -> Case:
     corpus = identity.partition(":")[0]
     cases = CORPORA[corpus]() if corpus in CORPORA else _generated(identity)
     if corpus == PREFIX:
-        of_rows = chain.from_iterable(row_cases(precision=each) for each in ("", *PRECISIONS))
+        of_rows = chain.from_iterable(row_cases(precision=each, arch=None) for each in ("", *PRECISIONS))
         cases = (each.case() for each in of_rows if each.id == identity)
     found = next((each for each in cases if each.id == identity), None)
     if found is None:

@@ -25,6 +25,7 @@ from mnncompat.support import api_conditions
 from mnncompat.support.body_conditions import empty_operand_in_body, empty_ratio_in_body
 from mnncompat.support.clamped_integers import first_clamped
 from mnncompat.support.content_sizes import most_boxes_in_session, size_from_values
+from mnncompat.support.half_conditions import beyond_half, beyond_half_picked
 from mnncompat.support.model_scope import HazardLocation, Scope
 from mnncompat.support.moved_outputs import output_moved, output_moved_since_3_0_1
 from mnncompat.support.settled_conditions import no_nodes, nodes_out_of_order, scores_as_map, stated_twice
@@ -254,6 +255,8 @@ _search("input")(api_conditions.input_not_read)
 _search("tensor", "size", "copies", "more")(weight_kept_twice)
 _search("kinds", "size", "floats")(weights_as_floats)
 _search("op", "more")(constant_written_out)
+_search("constant", "number", "op", "shown")(beyond_half)
+_search("constant", "number", "op", "shown")(beyond_half_picked)
 
 
 # ---- inputs and outputs --------------------------------------------------------------------------------------------

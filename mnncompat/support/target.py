@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from mnncompat.errors import UsageError
 from mnncompat.graph.protos import GraphAddress, is_onnx
 from mnncompat.graph.view import GraphView, ModelView
 from mnncompat.support.alike_nodes import RowMatch
-from mnncompat.support.deployment import ARCHITECTURES, HIGH, PRECISIONS
+from mnncompat.support.deployment import ARCHITECTURES, HIGH, PRECISIONS, limits_in_words
 from mnncompat.support.head_form import HeadForm
 from mnncompat.support.model_conditions import SEARCHES
 from mnncompat.support.model_scope import HazardLocation, Scope, reachable_graphs
@@ -203,6 +203,28 @@ class Target:
         if not row.is_about(self.precision):
             return False
         return self.arch is None or not row.arch or self.arch in row.arch
+
+    def told(self, matches: Sequence[RowMatch]) -> Iterator[tuple[RowMatch, str]]:
+        """The rows of a node that state a hazard, each with the words where it holds.
+
+        Of a hazard that processors show in ways of their own, the first one, for all of them.
+        """
+        hazards = [each for each in matches if each.row.status != "supported" and self.concerns(each.row)]
+        if not any(each.row.arch for each in hazards):
+            yield from ((each, each.row.where) for each in hazards)
+            return
+        by_processor: dict[tuple[str, bool], list[RowMatch]] = {}
+        for each in hazards:
+            if each.row.arch and not each.row.precision and self.arch is None:
+                by_processor.setdefault((each.row.code, each.certain), []).append(each)
+        for each in hazards:
+            alike = by_processor.get((each.row.code, each.certain), [each])
+            if each not in alike:
+                yield each, each.row.where
+            elif each is alike[0]:
+                arch = [name for one in alike for name in one.row.arch]
+                everywhere = set(arch) == set(ARCHITECTURES)
+                yield each, limits_in_words(() if everywhere else arch, each.row.precision)
 
 
 @lru_cache(maxsize=16)

@@ -98,7 +98,7 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNNCOMPAT_CACHE", str(tmp_path))
-    monkeypatch.setattr(setup.apt, "is_there", lambda: True)
+    monkeypatch.setattr(apt, "is_there", lambda: True)
     monkeypatch.setattr(setup, "_SPACE", 1 << 60)
     with pytest.raises(OutputError, match="MB left"):
         setup.set_up("3.6.1", say=print)

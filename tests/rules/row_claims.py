@@ -65,6 +65,7 @@ def shown(
     ops: Collection[str] | None = None,
     *,
     precision: str = "",
+    arch: str = ARCH,
 ) -> list[Shown]:
     """The micro-models of a rules folder, with the rows that hold for them.
 
@@ -74,14 +75,16 @@ def shown(
         versions: Releases of MNN.
         ops: Op types, `GRAPH` among them; None for all.
         precision: Those about that precision, on arm64; empty for those that hold for all.
+        arch: Where the others are measured.
     """
-    arch = ARM if precision else ARCH
+    arch = ARM if precision else arch
     targets = {each: Target(each, arch=arch, precision=precision or "high", table=table) for each in versions}
-    cases = row_cases(root, precision=precision)
-    return [_shown(case, targets) for case in cases if ops is None or case.op in ops]
+    cases = row_cases(root, precision=precision, arch=arch)
+    return [shown_for(case, targets) for case in cases if ops is None or case.op in ops]
 
 
-def _shown(case: RowCase, targets: Mapping[str, Target]) -> Shown:
+def shown_for(case: RowCase, targets: Mapping[str, Target]) -> Shown:
+    """A micro-model, and the rows that hold for it, by release."""
     view = view_model(from_proto(case.model()))
     rows: dict[str, Sequence[Row]] = {}
     for version, target in targets.items():
@@ -90,21 +93,22 @@ def _shown(case: RowCase, targets: Mapping[str, Target]) -> Shown:
             for index, node in enumerate(graph.nodes):
                 if node.domain in ("", "ai.onnx"):
                     matches = target.table.match(graph, index, version)
-                    about += [each.row for each in matches if each.certain and _is_about(each.row, target)]
+                    about += [each.row for each in matches if each.certain and target.concerns(each.row)]
         rows[version] = about
     return Shown(case=case, rows=rows)
 
 
-def _is_about(row: Row, target: Target) -> bool:
-    """Whether a row is about the precision of the target, or about all."""
-    return not row.precision or target.precision in row.precision
+def coded_rows(
+    table: SupportTable, ops: Collection[str] | None = None, *, precision: str = "", arch: str = ARCH
+) -> Iterator[Row]:
+    """The rows that must have micro-models: all with a code but those that `rules/declared.json` rests on.
 
-
-def coded_rows(table: SupportTable, ops: Collection[str] | None = None, *, precision: str = "") -> Iterator[Row]:
-    """The rows that must have micro-models: all with a code but those that `rules/declared.json` rests on."""
+    Those that hold on x86-64 are shown there, where each release was measured; the others on arm64.
+    """
     rows = [*table.graph_rows(), *(row for op in table.ops() for row in table.rows(op))]
     for row in rows:
-        wanted = precision in row.precision if precision else not row.precision
+        is_there = ARCH in (row.arch or (ARCH,)) if arch == ARCH else ARCH not in row.arch and arch in row.arch
+        wanted = precision in row.precision if precision else not row.precision and is_there
         if wanted and row.code and row.code != UNDECLARED and (ops is None or (row.op or GRAPH) in ops):
             yield row
 
@@ -116,6 +120,7 @@ def without_models(
     ops: Collection[str] | None = None,
     *,
     precision: str = "",
+    arch: str = ARCH,
 ) -> list[str]:
     """Rows that no micro-model shows, or that no look-alike distinguishes.
 
@@ -125,9 +130,10 @@ def without_models(
         always: Code and op type of rows that hold for every use of an operator.
         ops: Op types, `GRAPH` among them; None for all.
         precision: Rows about that precision; empty for those that hold for all.
+        arch: Where the others are measured.
     """
     messages = []
-    for row in coded_rows(table, ops, precision=precision):
+    for row in coded_rows(table, ops, precision=precision, arch=arch):
         op = row.op or GRAPH
         own = [each for each in found if (each.case.code, each.case.op) == (row.code, op)]
         place = f"{op} {row.code} ({row.mnn})"
@@ -203,14 +209,52 @@ def _likeness(each: Shown, version: str, measured: Measurement) -> Iterator[str]
         )
 
 
-def unflagged(found: Sequence[Shown], version: str, table: SupportTable, *, precision: str = "high") -> list[str]:
+def untold_there(
+    found: Sequence[Shown], version: str, measured: Mapping[str, Measurement], here: Mapping[str, Measurement]
+) -> list[str]:
+    """Micro-models of rows that do something else on another architecture or in another precision, and no row says so.
+
+    Args:
+        found: The micro-models, with the rows that hold there.
+        version: The release.
+        measured: What was measured there.
+        here: What was measured on x86-64: where it is the same, other tests compare it with the rows.
+    """
+    messages = []
+    for each in found:
+        case, seen = each.case, measured.get(each.case.id)
+        told = [row for row in each.rows[version] if row.status not in ("supported", "told", "larger")]
+        may = {outcome for row in told for outcome in outcomes_of(row)}
+        if all(row.status == "partial" for row in told):
+            may.add(Outcome.OK)
+        ends = may & _ENDED
+        if seen is None:
+            messages.append(f"{case.id}: was not measured there: {measuring(case.code)}")
+        elif case.id in here and here[case.id].outcome is seen.outcome:
+            continue
+        elif not (case.unstable or case.deviates or seen.outcome in may or (ends and seen.outcome in _ENDED)):
+            words = ", ".join(f"{row.code} {row.status}" for row in told) or "nothing"
+            messages.append(
+                f"{case.id}: is {seen.code} there, and the table tells {words}: state `arch` or `precision`"
+            )
+    return messages
+
+
+_ENDED = frozenset({Outcome.CRASH, Outcome.HANG, Outcome.ERROR})
+"""A process that reads or writes beyond its memory ends by a signal, by an error or never: which is chance."""
+
+
+def unflagged(
+    found: Sequence[Shown], version: str, table: SupportTable, *, precision: str = "high", arch: str = ARCH
+) -> list[str]:
     """Micro-models that `check_model` does not flag in a release for which their rows hold, or look-alikes it does."""
     messages = []
     for each in found:
         case = each.case
         if not case.code:
             continue
-        result = check_model(from_proto(case.model()), mnn_version=version, precision=precision, table=table)
+        model = from_proto(case.model())
+        result = check_model(model, mnn_version=version, table=table, precision=precision, arch=arch)
         reported = {
             item.code for item in result.diagnostics if item.is_certain and case.op in (GRAPH, item.location.op_type)
         }

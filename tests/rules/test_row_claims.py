@@ -7,7 +7,18 @@ from pathlib import Path
 
 import onnx
 import pytest
-from row_claims import Evidence, Shown, disagreements, outcomes_of, shown, unflagged, without_models
+from row_claims import (
+    ARM,
+    Evidence,
+    Shown,
+    disagreements,
+    outcomes_of,
+    shown,
+    shown_for,
+    unflagged,
+    untold_there,
+    without_models,
+)
 
 from mnncompat.checking.checker import check_model
 from mnncompat.errors import TableError
@@ -17,6 +28,7 @@ from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.row_cases import GRAPH, row_cases
 from mnncompat.support import rule_files
 from mnncompat.support.table import SupportTable
+from mnncompat.support.target import Target
 
 ROOT = rule_files.root()
 MEASURED = sorted(path.name.partition("-")[0] for path in ROOT.glob("evidence/rows/*-x86_64.tsv"))
@@ -102,6 +114,7 @@ ALWAYS_IN_HALF = {
     ("MNN784", "GridSample"),
     ("MNN273", "ReduceProd"),
     ("MNN773", "Softplus"),
+    ("MNN225", "NonMaxSuppression"),
 }
 
 
@@ -111,14 +124,30 @@ def test_rows_about_half_precision_were_measured_on_a_device(table: SupportTable
     measured = {version: load_evidence(version, "aarch64", precision="low", rows=True) for version in IN_HALF}
     assert without_models(table, models, ALWAYS_IN_HALF, precision="low") == []
     assert disagreements(models, measured) == []
-    assert unflagged(models, IN_HALF[-1], table, precision="low") == []
-    for version in IN_HALF:
-        assert set(measured[version]) == {each.case.id for each in models}
+    assert unflagged(models, IN_HALF[-1], table, precision="low", arch=ARM) == []
+
+
+ON_ARM = [(path.name.split("-")[0], path.stem.split("-")[-1]) for path in ROOT.glob("evidence/rows/*-aarch64-high.tsv")]
+
+
+@pytest.mark.parametrize(("version", "precision"), sorted(ON_ARM))
+def test_rows_say_what_their_micro_models_do_on_arm64(version: str, precision: str, table: SupportTable) -> None:
+    """A row without `arch` and `precision` holds there as well; one that does not is limited to where it does."""
+    models = [*shown(ROOT, table, [version], arch=ARM)]
+    in_half = shown(ROOT, table, [version], precision="low") if precision == "low" else []
+    measured = load_evidence(version, "aarch64", precision=precision, rows=True)
+    if precision == "low":
+        targets = {version: Target(version, arch=ARM, precision="low", table=table)}
+        models = [shown_for(each.case, targets) for each in models]
+    assert untold_there(models, version, measured, load_evidence(version, rows=True)) == []
+    assert set(measured) == {each.case.id for each in (*models, *in_half)}
+    if precision == "high":
+        assert without_models(table, models, (), arch=ARM) == []
 
 
 def test_rows_about_half_precision_say_nothing_in_float32(table: SupportTable) -> None:
     for each in shown(ROOT, table, IN_HALF, precision="low"):
-        found = check_model(from_proto(each.case.model()), mnn_version=IN_HALF[-1], table=table)
+        found = check_model(from_proto(each.case.model()), mnn_version=IN_HALF[-1], table=table, arch=ARM)
         assert each.case.code not in {item.code for item in found.diagnostics}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mnncompat.mnn.image_process import ImageProcess
-from mnncompat.parity.images import resized_size
+from mnncompat.parity.resampling import crop_start, resized_size
 
 if TYPE_CHECKING:
     from mnncompat.parity.images import Preprocess
@@ -41,7 +41,7 @@ def image_steps(preprocess: Preprocess, size: Size) -> ImageSteps:
     own = wanted if preprocess.filter in OWN_RESIZE and wanted != size else None
     crop = preprocess.crop or wanted
     given = own or size
-    top, left = (wanted[0] - crop[0]) // 2, (wanted[1] - crop[1]) // 2
+    top, left = crop_start(wanted, crop)
     down, shift_down = _axis(given[0], wanted[0], top, corners=preprocess.filter == "corners")
     right, shift_right = _axis(given[1], wanted[1], left, corners=preprocess.filter == "corners")
     mean, normal = normalisation(preprocess)

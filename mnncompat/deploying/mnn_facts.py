@@ -123,10 +123,8 @@ def _sizes(file: Path, inputs: Sequence[MnnInput], model: Model | None, given: d
     if all(-1 not in shape for shape in fixed.values()):
         yield Sizes({each.name: fixed[each.name] for each in inputs})
         return
-    usual = usual_shapes(inputs, given)
-    yield Sizes(next(usual), chosen=True)
     yield from _beside(file, inputs, given)
-    yield from (Sizes(each, chosen=True) for each in usual)
+    yield from (Sizes(each, chosen=True) for each in usual_shapes(inputs, given))
 
 
 def _beside(file: Path, inputs: Sequence[MnnInput], given: dict[str, Shape]) -> Iterator[Sizes]:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 _MEAN_APART, _STD_APART = 0.75, 0.01
 """Levels, and a share, that rounding explains."""
+_MOST = 255
+_KNOWN: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "ImageNet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "CLIP": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "0.5 and 0.5: values from -1 to 1": ((0.5,), (0.5,)),
+    "MNIST": ((0.1307,), (0.3081,)),
+}
+"""Of pixels that were divided by 255."""
 
 
 class Numbers(NamedTuple):
@@ -56,8 +64,11 @@ def _together(declared: Preprocess, told: Numbers) -> list[tuple[str, Numbers]]:
     """Mistakes that change both numbers."""
     scale, nothing = declared.scale, (0.0,) * len(told.mean)
     twice = Numbers(_times(told.mean, scale), _times(told.std, scale))
+    inverted = Numbers(tuple(_MOST - each for each in told.mean), _times(told.std, -1))
     found = [
         ("mean and std are in the opposite order of channels", Numbers(told.mean[::-1], told.std[::-1])),
+        *(("mean and std are in another order of channels", each) for each in _orders(told)),
+        ("the image is inverted: 255 less the pixel", inverted),
         (f"pixels are not divided by the scale of {scale:g}", _over(told, scale)),
         (f"pixels are divided by the scale of {scale:g} twice", twice),
         ("mean and std are not applied", Numbers(nothing, (scale,) * len(nothing))),
@@ -65,7 +76,21 @@ def _together(declared: Preprocess, told: Numbers) -> list[tuple[str, Numbers]]:
     ]
     if scale == 1:
         found.append(("pixels are divided by 255 first", Numbers(_times(told.mean, 255), _times(told.std, 255))))
+    found += [(f"mean and std are those of {name}", _in_levels(*each, told)) for name, each in _KNOWN.items()]
     return [each for each in found if not _is(each[1], told)]
+
+
+def _orders(told: Numbers) -> list[Numbers]:
+    """The channels turned by one and by two."""
+    return [Numbers(told.mean[at:] + told.mean[:at], told.std[at:] + told.std[:at]) for at in range(1, len(told.mean))]
+
+
+def _in_levels(mean: tuple[float, ...], std: tuple[float, ...], told: Numbers) -> Numbers:
+    """Numbers of pixels of 0 to 1 in levels, for as many channels as are told."""
+    wanted = len(told.mean) if len(mean) == 1 else len(mean)
+    if wanted != len(told.mean):
+        return told
+    return Numbers(_times(mean * (wanted if len(mean) == 1 else 1), _MOST), _times(std * (wanted // len(std)), _MOST))
 
 
 def _over(told: Numbers, scale: float) -> Numbers:

@@ -78,7 +78,8 @@ def check_preprocess(
     if not transform:
         return report
     tensors = [_last(each, declared[0].shape[-1]) for each in transformed(files, transform)]
-    return _with_transform(report, images, declared, tensors, preprocess, transform)
+    colored = [opened(file) for file in files] if preprocess.color == "gray" else images
+    return _with_transform(report, colored, declared, tensors, preprocess, transform)
 
 
 def _declared(pixels: np.ndarray, preprocess: Preprocess, file: Path) -> Tensor:

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mnncompat.deploying.foreign_resizes import foreign_filters, paddings
 from mnncompat.deploying.image_steps import normalisation
 from mnncompat.deploying.number_faults import Numbers, number_faults
 from mnncompat.errors import UsageError
-from mnncompat.parity.images import FILTERS, placed, resized_size
+from mnncompat.parity.gray_levels import gray, other_grays
+from mnncompat.parity.images import FILTERS, placed
+from mnncompat.parity.resampling import crop_start, resized_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from mnncompat.parity.images import Preprocess
 
     Pixels = NDArray[np.uint8]
+    Resize = Callable[[Pixels, tuple[int, int]], Pixels]
     Tensor = NDArray[np.floating]
 
 _SAME, _CLEARLY = 0.75, 0.6
@@ -54,7 +58,7 @@ def faults(images: Sequence[Pixels], tensors: Sequence[Tensor], preprocess: Prep
     """In what tensors differ from what is declared.
 
     Args:
-        images: Pixels of whole images, red first (or gray).
+        images: Pixels of whole images, red first.
         tensors: What somebody made of each: (height, width, channels), float.
         preprocess: What is declared.
 
@@ -111,6 +115,10 @@ def _ways(declared: Preprocess, images: Sequence[Pixels]) -> Iterator[Way]:
     for words, turn in _orientations():
         yield Way((words,), lambda pixels, turn=turn: _placed(turn(pixels), declared))  # type: ignore[misc]
     yield from (Way((words,), partial(_placed, preprocess=declared, shift=shift)) for shift, words in _shifts(declared))
+    yield from (
+        Way((words,), partial(_placed, preprocess=declared, gray_of=other)) for words, other in _colors(declared)
+    )
+    yield from _resizes(declared, images)
     for (one, first), (two, second) in combinations(steps, 2):
         changed = {name: getattr(second, name) for name in _changed(declared, second)}
         if not set(changed) & set(_changed(declared, first)):
@@ -173,21 +181,59 @@ def _orientations() -> Iterator[tuple[str, Callable[[Pixels], Pixels]]]:
         yield turned.format(90 * times), lambda pixels, times=times: np.rot90(pixels, times)  # type: ignore[misc]
 
 
-def _shifts(declared: Preprocess) -> Iterator[tuple[tuple[int, int] | None, str]]:
-    """Other places of the crop; None is the upper left corner."""
+def _shifts(declared: Preprocess) -> Iterator[tuple[tuple[int, int] | str, str]]:
+    """Other places of the crop, by rows and columns or by name."""
     if declared.crop is None:
         return
-    yield None, "it crops at the upper left, not in the middle"
+    yield "corner", "it crops at the upper left, not in the middle"
+    for name in ("down", "up"):
+        yield name, f"half a pixel before the crop is rounded {name}, not to the even one as torchvision does"
     for down in _SHIFTS:
         for right in _SHIFTS:
             if down or right:
                 yield (down, right), f"the crop begins {down:+d} rows and {right:+d} columns away from the middle"
 
 
-def _placed(pixels: Pixels, preprocess: Preprocess, shift: tuple[int, int] | None = (0, 0)) -> Pixels | None:
+def _colors(declared: Preprocess) -> Iterator[tuple[str, Callable[[Pixels], Pixels]]]:
+    """Other colours than the declared ones."""
+    if declared.color == "gray":
+        yield from other_grays()
+    else:
+        yield "the image is gray: its three channels are equal", lambda pixels: np.repeat(gray(pixels), 3, -1)
+
+
+def _resizes(declared: Preprocess, images: Sequence[Pixels]) -> Iterator[Way]:
+    """Resizes for which there are no steps."""
+    height, width = images[0].shape[:2]
+    target = declared.crop or resized_size((height, width), declared.resize)
+    channels = slice(None, None, -1 if declared.color == "bgr" else 1)
+
+    def whole(pixels: Pixels, resize: Resize) -> Pixels:
+        colored = gray(pixels) if declared.color == "gray" else pixels
+        return resize(colored, target)[..., channels]
+
+    def before_crop(pixels: Pixels, resize: Resize) -> Pixels | None:
+        size = resized_size((pixels.shape[0], pixels.shape[1]), declared.resize)
+        return _placed(resize(pixels, size), replace(declared, resize=None))
+
+    if declared.resize is not None:
+        for words, resize in foreign_filters():
+            told = f"it resizes with the filter {words}, not {declared.filter}"
+            yield Way((told,), partial(before_crop, resize=resize))
+    mean = tuple(round(each) for each in normalisation(declared)[0][: declared.channels])
+    for words, resize in paddings(mean[:: -1 if declared.color == "bgr" else 1]):
+        yield Way((f"the image keeps its proportions and is {words}",), partial(whole, resize=resize))
+
+
+def _placed(
+    pixels: Pixels,
+    preprocess: Preprocess,
+    shift: tuple[int, int] | str = (0, 0),
+    gray_of: Callable[[Pixels], Pixels] | None = None,
+) -> Pixels | None:
     """Pixels as placed by some steps; None if the crop does not fit."""
-    if preprocess.color != "gray" and pixels.shape[-1] == 1:
-        return None
+    if gray_of is not None or preprocess.color == "gray":
+        pixels = (gray_of or gray)(pixels)
     try:
         if shift == (0, 0) or preprocess.crop is None:
             return placed(pixels, preprocess, Path(_IMAGES))
@@ -195,8 +241,10 @@ def _placed(pixels: Pixels, preprocess: Preprocess, shift: tuple[int, int] | Non
     except UsageError:
         return None
     height, width = preprocess.crop
-    middle = ((whole.shape[0] - height) // 2, (whole.shape[1] - width) // 2)
-    top, left = (0, 0) if shift is None else (middle[0] + shift[0], middle[1] + shift[1])
+    rest = (whole.shape[0] - height, whole.shape[1] - width)
+    middle = crop_start((whole.shape[0], whole.shape[1]), preprocess.crop)
+    corners = {"corner": (0, 0), "down": (rest[0] // 2, rest[1] // 2), "up": (-(-rest[0] // 2), -(-rest[1] // 2))}
+    top, left = corners[shift] if isinstance(shift, str) else (middle[0] + shift[0], middle[1] + shift[1])
     if top < 0 or left < 0 or top + height > whole.shape[0] or left + width > whole.shape[1]:
         return None
     return whole[top : top + height, left : left + width]
@@ -207,7 +255,9 @@ def _unexplained(images: Sequence[Pixels], tensors: Sequence[Tensor], preprocess
     found = _placed(images[0], preprocess)
     if found is None or found.shape != tensors[0].shape:
         declared = "nothing that fits" if found is None else _words(found.shape)
-        return f"it gives {_words(tensors[0].shape)}, the declared steps {declared}"
+        exchanged = found is not None and found.shape[:2] == tensors[0].shape[1::-1]
+        told = "height and width are exchanged: " if exchanged else ""
+        return f"{told}it gives {_words(tensors[0].shape)}, the declared steps {declared}"
     mean, normal = normalisation(preprocess)
     channels = found.shape[-1]
     expected = (found.astype(np.float64) - mean[:channels]) * normal[:channels]

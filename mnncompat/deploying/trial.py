@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mnncompat import mnn
-from mnncompat.parity.usual_sizes import usual_sizes
+from mnncompat.parity.usual_sizes import is_state, usual_sizes
 from mnncompat.results.failures import Failure
 from mnncompat.results.file_info import TensorInfo, TrialRun
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Shapes = Mapping[str, tuple[int, ...]]
     Dtypes = Mapping[str, str]
 
-_MOST_TRIES = 5
+_MOST_TRIES = 6
 _EQUAL = (16, 64, 32, 8, 128, 224, 1)
 """Sizes that all dynamic dimensions are given then: those of several inputs often are one length."""
 
@@ -95,9 +95,10 @@ def _equal(shape: tuple[int, ...], axis: int, size: int) -> int:
 def _size(shape: tuple[int, ...], axis: int, choice: int) -> int:
     if shape[axis] >= 0:
         return shape[axis]
-    if axis == 0:
+    told = tuple(size if size >= 0 else None for size in shape)
+    if axis == 0 or is_state(told, axis):
         return 1
-    usual = usual_sizes(tuple(size if size >= 0 else None for size in shape), axis)
+    usual = usual_sizes(told, axis)
     return usual[min(choice, len(usual) - 1)]
 
 

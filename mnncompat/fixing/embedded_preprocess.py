@@ -15,6 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from mnncompat.errors import ModelError, RunnerError, UsageError
 from mnncompat.graph.protos import dims_of
 from mnncompat.graph.validation import all_graphs
+from mnncompat.parity.gray_levels import GRAY_HALF, GRAY_WEIGHTS, GRAY_WHOLE, gray
 from mnncompat.parity.images import Preprocess, parse_preprocess
 from mnncompat.parity.metrics import compare
 from mnncompat.parity.runners import OnnxRunner
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _RANK = 4
-_GRAY = (19595.0, 38470.0, 7471.0)
-"""Pillow's weights of red, green and blue, in parts of 65536."""
-_WHOLE, _HALF = 65536.0, 32768.0
 _USUAL = 64
 _DRAWS = 4
 
@@ -134,9 +132,9 @@ def _nodes(
     if preprocess.color == "bgr":
         found = emit("Gather", found, stored(np.asarray([2, 1, 0], np.int64)), axis=3)
     if preprocess.color == "gray":
-        found = emit("MatMul", found, stored(np.asarray(_GRAY, np.float32).reshape(3, 1)))
-        found = emit("Add", found, stored(np.asarray(_HALF, np.float32)))
-        found = emit("Floor", emit("Mul", found, stored(np.asarray(1 / _WHOLE, np.float32))))
+        found = emit("MatMul", found, stored(np.asarray(GRAY_WEIGHTS, np.float32).reshape(3, 1)))
+        found = emit("Add", found, stored(np.asarray(GRAY_HALF, np.float32)))
+        found = emit("Floor", emit("Mul", found, stored(np.asarray(1 / GRAY_WHOLE, np.float32))))
     factor, shift = _numbers(preprocess)
     found = emit("Add", emit("Mul", found, stored(factor)), stored(shift))
     if first:
@@ -238,7 +236,7 @@ def _prepared(pixels: np.ndarray, preprocess: Preprocess, *, first: bool) -> np.
     """What numpy makes of a batch of images, as `Preprocess` does."""
     found = pixels[..., ::-1] if preprocess.color == "bgr" else pixels
     if preprocess.color == "gray":
-        found = (found.astype(np.int64) @ np.asarray(_GRAY, np.int64) + int(_HALF))[..., None] // int(_WHOLE)
+        found = gray(found)
     values = found.astype(np.float32) / np.float32(preprocess.scale)
     mean, std = (np.asarray(each, np.float32) for each in (preprocess.mean or 0, preprocess.std or 1))
     values = (values - mean) / std

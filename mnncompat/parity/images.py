@@ -10,7 +10,8 @@ Each key is given once at most, in any order. What is done, always in this order
    ``HxW`` makes it H high and W wide. Default: as large as it is. ``filter``: ``antialias`` (default: bilinear) and
    ``bicubic`` as Pillow and torchvision do, or without antialiasing ``bilinear``, ``nearest`` and ``corners``: see
    `mnncompat.parity.resampling`.
-4. ``crop``: ``N`` or ``HxW`` from the middle; an image that is smaller is refused. Default: nothing is cut off.
+4. ``crop``: ``N`` or ``HxW`` from the middle, and from the even one of two middles, as torchvision does;
+   an image that is smaller is refused. Default: nothing is cut off.
 5. For an input of floats: divided by ``scale`` (default 1), less ``mean``, divided by ``std``, in float32. ``mean`` and
    ``std`` are one number or one for each channel, in the order of ``color``. An input of uint8 gets the bytes.
 6. ``layout``: ``nchw``, ``nhwc``, ``chw`` or ``hwc``; ``n`` is an axis of one image. Default: what the declared shape
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnncompat.errors import UsageError
-from mnncompat.parity.resampling import SAMPLED, sampled
+from mnncompat.parity.resampling import SAMPLED, Size, crop_start, resized_size, sampled
 
 if TYPE_CHECKING:
     from mnncompat.parity.signature import InputSpec
@@ -47,9 +48,6 @@ _EXAMPLE = "resize:224,crop:224,scale:255,mean:0.485/0.456/0.406,std:0.229/0.224
 _DEEP = ("I", "F")
 _CHANNELS = (1, 3)
 _RANKS = {3: ("chw", "hwc"), 4: ("nchw", "nhwc")}
-
-Size = tuple[int, int]
-"""Height and width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,30 +246,20 @@ def placed(pixels: np.ndarray, preprocess: Preprocess, path: Path) -> np.ndarray
 
 
 def resized_pixels(pixels: np.ndarray, size: Size, kind: str) -> np.ndarray:
-    """Pixels of 8 bits, (height, width, channels), in another height and width, by one of `FILTERS`."""
+    """Pixels of 8 bits, (height, width, channels), in another height and width, by one of `FILTERS` or of Pillow's."""
     from PIL import Image
 
     if kind in SAMPLED or pixels.shape[:2] == size:
         return sampled(pixels, size, kind)
-    filters = {"antialias": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    name = "BILINEAR" if kind == "antialias" else kind.upper()
     image = Image.fromarray(pixels if pixels.shape[-1] > 1 else pixels[..., 0])
-    return np.asarray(image.resize(size[::-1], filters[kind]), np.uint8).reshape(*size, pixels.shape[-1])
-
-
-def resized_size(size: Size, wanted: int | Size | None) -> Size:
-    """Height and width after step 3."""
-    if not isinstance(wanted, int):
-        return wanted or size
-    height, width = size
-    if height <= width:
-        return wanted, wanted * width // height
-    return wanted * height // width, wanted
+    return np.asarray(image.resize(size[::-1], Image.Resampling[name]), np.uint8).reshape(*size, pixels.shape[-1])
 
 
 def _cropped(path: Path, pixels: np.ndarray, wanted: Size | None) -> np.ndarray:
     height, width = wanted or pixels.shape[:2]
-    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
-    if top < 0 or left < 0:
+    top, left = crop_start((pixels.shape[0], pixels.shape[1]), (height, width))
+    if height > pixels.shape[0] or width > pixels.shape[1]:
         raise UsageError(
             f"{path} is {pixels.shape[0]}x{pixels.shape[1]}, smaller than the crop of {height}x{width}",
             hint="resize it first: resize:N makes the shorter side N",

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
+Size = tuple[int, int]
+"""Height and width."""
 SAMPLED = ("bilinear", "nearest", "corners")
 """How pixels are resized here."""
 _LAST = 255
@@ -51,3 +53,23 @@ def _between(values: NDArray[np.float64], places: NDArray[np.float64], axis: int
     share = (places - low).reshape([-1 if each == axis else 1 for each in range(values.ndim)])
     found: NDArray[np.float64] = values.take(low, axis) * (1 - share) + values.take(high, axis) * share
     return found
+
+
+def resized_size(size: Size, wanted: int | Size | None) -> Size:
+    """Height and width after an image is resized to its shorter side, or to both."""
+    if not isinstance(wanted, int):
+        return wanted or size
+    height, width = size
+    if height <= width:
+        return wanted, wanted * width // height
+    return wanted * height // width, wanted
+
+
+def crop_start(size: Size, crop: Size) -> Size:
+    """First row and column of what is cut out of the middle: the even one of two, as torchvision rounds.
+
+    Args:
+        size: Height and width of the image.
+        crop: Of what is cut out, not larger.
+    """
+    return round((size[0] - crop[0]) / 2), round((size[1] - crop[1]) / 2)

@@ -25,7 +25,7 @@ def usual_sizes(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]
         axis: Of the dimension.
     """
     rank = len(shape)
-    if rank == _STATE and axis == 1 and isinstance(shape[0], int) and isinstance(shape[2], int):
+    if is_state(shape, axis):
         return (*BATCHES, *LENGTHS)
     if rank not in (_IMAGE, _VIDEO):
         return LENGTHS
@@ -34,3 +34,8 @@ def usual_sizes(shape: tuple[int | str | None, ...], axis: int) -> Sequence[int]
     if spatial == 0 or spatial == rank - 1:
         return _CHANNELS
     return _WIDTHS if spatial == rank - 2 else _HEIGHTS
+
+
+def is_state(shape: tuple[int | str | None, ...], axis: int) -> bool:
+    """Whether a dimension is the batch of a state, [layers, batch, features]."""
+    return len(shape) == _STATE and axis == 1 and isinstance(shape[0], int) and isinstance(shape[2], int)

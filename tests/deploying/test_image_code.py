@@ -26,7 +26,7 @@ from mnncompat.results.file_info import MnnFileInfo
 
 NUMBERS = "scale:255,mean:0.485/0.456/0.406,std:0.229/0.224/0.225"
 STEPS = {
-    "antialias": f"resize:40,crop:32,{NUMBERS}",
+    "antialias": f"resize:39,crop:32,{NUMBERS}",
     "bicubic": f"resize:40,filter:bicubic,crop:32,{NUMBERS}",
     "bilinear, blue first": f"resize:32x32,filter:bilinear,color:bgr,{NUMBERS}",
     "nearest": "resize:200,filter:nearest,crop:32,scale:127.5,mean:1",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mnncompat.deploying.preprocess_faults import faults
 from mnncompat.parity.images import parse_preprocess, placed
+from mnncompat.parity.resampling import crop_start
 
 MEAN, STD = np.asarray([0.485, 0.456, 0.406]), np.asarray([0.229, 0.224, 0.225])
 DECLARED = "resize:96,crop:80,scale:255,mean:0.485/0.456/0.406,std:0.229/0.224/0.225"
@@ -39,14 +40,24 @@ def numbers(pixels: Pixels) -> Tensor:
     return found
 
 
-def not_antialiased(pixels: Pixels, *, corners: bool = False) -> Pixels:
+def not_antialiased(pixels: Pixels, *, corners: bool = False, mode: str = "bilinear") -> Pixels:
     """As torch does without antialiasing."""
     import torch
     from torch.nn import functional
 
     planes = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
-    found = functional.interpolate(planes, size=(96, 121), mode="bilinear", align_corners=corners)
+    aligned = {} if mode == "nearest" else {"align_corners": corners}
+    found = functional.interpolate(planes, size=(96, 121), mode=mode, **aligned)
     return np.asarray(found[0].permute(1, 2, 0).round().clamp(0, 255).numpy(), np.uint8)
+
+
+def padded(pixels: Pixels, fill: int) -> Pixels:
+    """80x80: the image as wide as that, and as high as its proportions say."""
+    found = np.full((80, 80, 3), fill, np.uint8)
+    high = round(pixels.shape[0] * 80 / pixels.shape[1])
+    top = (80 - high) // 2
+    found[top : top + high] = resize(pixels, (high, 80))
+    return found
 
 
 def channels_last_as_first(tensor: Tensor) -> Tensor:
@@ -83,7 +94,27 @@ PLANTED: dict[str, tuple[Callable[[Pixels], Tensor], str]] = {
     "rows as columns": (lambda x: numbers(usual(x)).transpose(1, 0, 2), "rows and columns are exchanged"),
     "mirrored": (lambda x: numbers(usual(x[:, ::-1])), "mirrored"),
     "turned": (lambda x: numbers(usual(np.rot90(x, 2))), "turned by 180 degrees"),
-    "to -1 and 1": (lambda x: usual(x) / 127.5 - 1, "it computes (pixel - 127.5"),
+    "to -1 and 1": (lambda x: usual(x) / 127.5 - 1, "those of 0.5 and 0.5: values from -1 to 1"),
+    "numbers of CLIP": (
+        lambda x: (usual(x) / 255 - [0.481, 0.458, 0.408]) / [0.2686, 0.2613, 0.2758],
+        "mean and std are those of CLIP",
+    ),
+    "channels turned": (
+        lambda x: (usual(x) / 255 - MEAN[[1, 2, 0]]) / STD[[1, 2, 0]],
+        "mean and std are in another order of channels",
+    ),
+    "inverted": (lambda x: numbers((255 - usual(x)).astype(np.uint8)), "the image is inverted"),
+    "gray": (
+        lambda x: numbers(usual(np.asarray(Image.fromarray(x).convert("L").convert("RGB")))),
+        "the image is gray: its three channels are equal",
+    ),
+    "letterbox": (lambda x: numbers(padded(x, 114)), "keeps its proportions and is padded with 114 on both sides"),
+    "cubic without antialiasing": (
+        lambda x: numbers(middle(not_antialiased(x, mode="bicubic"))),
+        "the filter bicubic without antialiasing (OpenCV, torch), not antialias",
+    ),
+    "lanczos": (lambda x: numbers(middle(resize(x, (96, 121), Image.Resampling.LANCZOS))), "filter lanczos"),
+    "nearest of torch": (lambda x: numbers(middle(not_antialiased(x, mode="nearest"))), "nearest from the upper left"),
     "blue first, not antialiased": (
         lambda x: numbers(middle(not_antialiased(x))[..., ::-1]),
         "the order of colours is BGR | filter bilinear",
@@ -103,6 +134,35 @@ def test_a_planted_fault_is_named(name: str) -> None:
     told = "; ".join(found)
     assert all(part in told for part in words.split(" | ")), told
     assert len(found) == 1 + words.count(" | "), told
+
+
+GRAYS: dict[str, tuple[Callable[[Pixels], Tensor], str]] = {
+    "weights exchanged": (
+        lambda x: np.asarray(Image.fromarray(x[..., ::-1].copy()).convert("L")) / 255,
+        "weights of red and blue exchanged",
+    ),
+    "not weighted": (lambda x: x.mean(-1) / 255, "the mean of the colours"),
+    "one channel": (lambda x: x[..., 1] / 255, "the channel of green alone"),
+    "inverted": (lambda x: 1 - np.asarray(Image.fromarray(x).convert("L")) / 255, "the image is inverted"),
+}
+
+
+@pytest.mark.parametrize("name", GRAYS)
+def test_a_fault_of_gray_is_named(name: str) -> None:
+    made, words = GRAYS[name]
+    image = photograph(3)
+    (found,) = faults([image], [made(image)[..., None]], parse_preprocess("--preprocess", "color:gray,scale:255"))
+    assert words in found
+
+
+def test_the_middle_is_that_of_torchvision() -> None:
+    """It rounds (size - crop) / 2 to the even one; others round down, and that is told."""
+    assert [crop_start((20 + rest, 21), (20, 20))[0] for rest in range(8)] == [0, 0, 1, 2, 2, 2, 3, 4]
+    declared = parse_preprocess("--preprocess", "crop:141x183")
+    image = photograph(3, (144, 190))
+    assert faults([image], [image[2:143, 4:187].astype(float)], declared) == []
+    (found,) = faults([image], [image[1:142, 3:186].astype(float)], declared)
+    assert "rounded down, not to the even one as torchvision does" in found
 
 
 @pytest.mark.parametrize("size", [(150, 190), (96, 121), (81, 300), (200, 120)])

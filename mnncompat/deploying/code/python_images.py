@@ -46,7 +46,9 @@ def prepare_{identifier}(pixels):
     height, width = pixels.shape[:2]
     rows, columns = {rows}
 {resize}    size = {size}
-    top, left = (rows - size[0]) // 2, (columns - size[1]) // 2
+    if size[0] > rows or size[1] > columns:
+        raise ValueError("the image is smaller than its crop")
+    top, left = round((rows - size[0]) / 2), round((columns - size[1]) / 2)  # halves to the even one, as torchvision
 {scales}    config = {{
         "sourceFormat": MNN.CV_ImageFormat_RGB,
         "destFormat": MNN.CV_ImageFormat_{dest},

@@ -6,6 +6,8 @@ from math import prod
 
 from onnx import ModelProto, TensorProto
 
+from mnncompat.errors import ModelError
+
 _LARGEST = 1 << 16
 """Number of elements from which on a weight says nothing about sizes or the values of inputs."""
 
@@ -28,6 +30,22 @@ def without_functions(proto: ModelProto) -> ModelProto:
         return inline_local_functions(_lean(proto), convert_version=True)
     except Exception:  # noqa: BLE001 - C++ errors have no common base; what calls a function is then not followed
         return proto
+
+
+def written_out(proto: ModelProto) -> ModelProto:
+    """A model with its functions written where they are called, in its own opset.
+
+    Raises:
+        ModelError: ONNX cannot do that: types of operands are not known where a function has another opset.
+    """
+    from onnx.inliner import inline_local_functions
+
+    try:
+        return inline_local_functions(proto, convert_version=True)
+    except Exception as error:  # C++ errors have no common base
+        told = " ".join(str(error).split())
+        hint = "give its functions the opset of the model, or export it without functions"
+        raise ModelError(f"ONNX cannot write the functions where they are called: {told}", hint=hint) from error
 
 
 def _lean(proto: ModelProto) -> ModelProto:

@@ -13,6 +13,7 @@ from mnncompat.errors import UsageError
 from mnncompat.inference.domain_claims import Kind
 from mnncompat.inference.input_domains import Domain
 from mnncompat.parity.bfloat16 import rounded
+from mnncompat.parity.float_limits import float_limits
 from mnncompat.parity.sampling import DRAWS, MILDEST, describe, sample
 from mnncompat.results.parity_report import InputAssumption
 
@@ -134,7 +135,7 @@ class InputPlan:
             limits = np.iinfo(spec.dtype)
             values = np.clip(values, limits.min, limits.max)
         elif spec.dtype.kind == "f":
-            most = float(np.finfo(spec.dtype).max)
+            most = float(float_limits(spec.dtype).max)
             values = np.clip(values, -most, most)
         drawn = np.asarray(values).astype(spec.dtype)
         return rounded(drawn) if spec.is_bfloat16 else drawn

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto
 
 from mnncompat.graph.validation import all_nodes
+from mnncompat.inference.inlined_functions import written_out
 
 
 def parsed(model: Path | str | bytes | ModelProto, names: Sequence[str]) -> ModelProto | None:
@@ -51,9 +52,7 @@ def nodes_of(proto: ModelProto) -> Iterator[NodeProto]:
 def inlined_copy(proto: ModelProto) -> ModelProto:
     """A copy without functions, as values inside them have no types, and attributes no values."""
     if proto.functions:
-        from onnx.inliner import inline_local_functions
-
-        return inline_local_functions(proto, convert_version=True)
+        return written_out(proto)
     copy = ModelProto()
     copy.CopyFrom(proto)
     return copy

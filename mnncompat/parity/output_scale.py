@@ -21,6 +21,7 @@ import numpy as np
 
 from mnncompat.graph.operator_traits import CASTS, MOVES, RECURRENT
 from mnncompat.graph.protos import is_onnx
+from mnncompat.parity.float_limits import float_limits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -53,7 +54,7 @@ def fitted(tolerance: Tolerance, expected: Sequence[np.ndarray], *, is_coarse: b
     largest = max(sizes, default=0.0)
     if largest == 0:
         return replace(tolerance, scaled=False)
-    steps = [float(np.finfo(each.dtype).smallest_subnormal) for each in expected if each.dtype.kind == "f"]
+    steps = [float(float_limits(each.dtype).smallest_subnormal) for each in expected if each.dtype.kind == "f"]
     least = max(_SMALLEST, *(2 * each for each in steps), RESOLUTION if is_coarse else 0.0)
     return replace(tolerance, atol=min(tolerance.atol, max(SHARE * largest, least)), scaled=False)
 

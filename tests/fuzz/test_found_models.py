@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -16,7 +17,12 @@ from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.inference import evaluation, long_values, shape_inference
 from mnncompat.inference.constant_folding import constant_value
+from mnncompat.inference.inlined_functions import written_out
 from mnncompat.inference.model_view import view_model
+from mnncompat.parity.float_limits import float_limits
+from mnncompat.parity.output_scale import fitted
+from mnncompat.parity.power.clipped_classes import clipped_outputs
+from mnncompat.results.parity_report import Tolerance
 
 SCAN = """y = Scan<num_scan_inputs={count}, scan_input_axes=[{axes}],
     body = step (float[2] e) => (float[2] s) {{ s = Identity(e) }}>(x)"""
@@ -476,3 +482,21 @@ def test_an_operator_of_a_later_ai_onnx_ml(monkeypatch: pytest.MonkeyPatch) -> N
     model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17, "ai.onnx.ml" : 2]> {graph}')
     told = [each.hint for each in mnncompat.check(model).diagnostics]
     assert any("opset 2 of ai.onnx.ml has no operator TreeEnsemble" in (each or "") for each in told)
+
+
+def test_functions_that_onnx_cannot_write_where_they_are_called() -> None:
+    """The type of a call's result is not known, and the function has another opset: ONNX ends in an assertion."""
+    text = """<ir_version: 10, opset_import: ["" : 17, "my" : 1]>
+    g (float[3] x, float[3] z) => (float[3] y) { b = my.Less(x, z)  y = Cast<to = 1>(b) }
+    <opset_import: ["" : 13], domain: "my"> Less (a, c) => (d) { d = Less(a, c) }"""
+    model = onnx.parser.parse_model(text)
+    with pytest.raises(ModelError, match="ONNX cannot write the functions where they are called"):
+        written_out(model)
+    assert clipped_outputs(model, ["y"]) == frozenset()
+
+
+@pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "float16", "float32"])
+def test_floats_that_numpy_knows_by_kind_alone(name: str) -> None:
+    values = np.array([0.5, 2.0]).astype(getattr(ml_dtypes, name, name))
+    assert float(float_limits(values.dtype).max) >= 448
+    assert fitted(Tolerance(rtol=0.1, atol=0.1), [values]).atol <= 0.1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnncompat.errors import ModelError
 from mnncompat.parity.input_plan import NamedFeeds
 from mnncompat.parity.power.branches import idle_positions
 from mnncompat.parity.power.class_search import ClassSearch
@@ -232,7 +233,7 @@ class PowerAnalysis:
                 evaluated=self._evaluated,
                 planted=self._plants,
             )
-        except (OSError, RuntimeError, ValueError) as error:  # no room for the weights; functions that are not inlined
+        except (OSError, ValueError, ModelError) as error:  # no room for the weights; functions that are not inlined
             self._refusal = str(error).partition("\n")[0] or type(error).__name__
             return
         deadline = time.process_time() + self._limit
@@ -323,7 +324,7 @@ class PowerAnalysis:
         """What the operators with weights are called, as far as they can be found; the model as a whole, if not."""
         try:
             return tuple(each.label for each in operators_with_weights(inlined(self._model)))
-        except (RuntimeError, ValueError):
+        except (ValueError, ModelError):
             return ("the model's operators",)
 
     def _counted(self) -> list[int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mnncompat.errors import ModelError
 from mnncompat.graph.protos import is_onnx
 from mnncompat.parity.metrics import allowance
 from mnncompat.parity.power.faulty_model import inlined
@@ -137,7 +138,10 @@ def clipped_outputs(model: ModelProto, names: Collection[str]) -> frozenset[str]
         model: The model; its weights need not be loaded.
         names: Outputs.
     """
-    nodes = inlined(model).graph.node
+    try:
+        nodes = inlined(model).graph.node
+    except ModelError:  # functions that ONNX cannot write where they are called: they are not looked into
+        nodes = model.graph.node
     producers = {name: node for node in nodes if node.op_type != "Constant" for name in node.output}
     return frozenset(name for name in names if _is_clipped(producers, name))
 

@@ -12,6 +12,7 @@ from onnx import GraphProto, ModelProto, helper
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.validation import all_graphs
+from mnncompat.inference.inlined_functions import written_out
 from mnncompat.inference.model_view import view_model
 from mnncompat.parity.power.operators import operators_with_weights, with_placeholders
 from mnncompat.parity.power.planting import HALF, OFF, SWITCH, plant
@@ -113,13 +114,9 @@ def inlined(model: ModelProto) -> ModelProto:
     """The model without local functions.
 
     Raises:
-        RuntimeError: They cannot be inlined.
+        ModelError: They cannot be inlined.
     """
-    if not model.functions:
-        return model
-    from onnx.inliner import inline_local_functions
-
-    return inline_local_functions(model, convert_version=True)
+    return written_out(model) if model.functions else model
 
 
 def saturating_outputs(model: ModelProto) -> dict[str, Saturating]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mnncompat.inference.domain_claims import Kind
+from mnncompat.parity.float_limits import float_limits
 from mnncompat.results.failures import Failure
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class InputSearch:
         changed = dict(arrays)
         for name, values in numbers.items():
             domain, dtype = self._plan.domains[name], arrays[name].dtype
-            most = float(np.finfo(dtype).max)
+            most = float(float_limits(dtype).max)
             within = np.clip(values, max(domain.low, -most), min(domain.high, most))
             changed[name] = (np.round(within) if domain.kind is Kind.PIXELS else within).astype(dtype)
         return changed

@@ -17,7 +17,7 @@ from mnncompat.devices.far_worker import HOME, START, FarWorker, Performing
 from mnncompat.devices.names import ARM64, CPUS, HOST, DeviceName, Profile
 from mnncompat.devices.places import CONTAINER, Emulation, emulation
 from mnncompat.errors import RunnerError, UsageError
-from mnncompat.mnn import ForkServer
+from mnncompat.mnn import ForkServer, Limits
 from mnncompat.mnn.fork_client import filling
 from mnncompat.mnn.request import environment, python_command
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ANEW = "set it up anew: mnncompat device remove arm64, then mnncompat device setup arm64"
 _WANTED = "a machine behind ssh needs Python, numpy and MNN; `python` in [tool.mnncompat.devices] names another Python"
+_TRANSLATED = 1 << 30
+"""Bytes that the emulator itself may take, for what it has translated."""
 _SSH_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=30")
 
 
@@ -64,20 +66,28 @@ class Device:
         name: Which one.
         release: Of MNN there; None for that of this machine. Behind ssh it is the one that is installed there.
         fill: Byte that memory is filled with before it is written, as of a `ForkServer`; not behind ssh.
+        memory: Bytes that a run may take under the emulator, where a request cannot bound itself.
 
     Raises:
         UsageError: It is not set up.
         RunnerError: It does not start.
     """
 
-    def __init__(self, name: DeviceName, *, release: str | None = None, fill: int | None = None) -> None:
+    def __init__(
+        self,
+        name: DeviceName,
+        *,
+        release: str | None = None,
+        fill: int | None = None,
+        memory: int = Limits().memory_bytes,
+    ) -> None:
         self.name = name
         self._far: FarWorker | None = None
         self._near: ForkServer | None = None
         if name.kind == HOST:
             self._near = ForkServer(fill=fill)
         else:
-            command, given = _command(name, release)
+            command, given = _command(name, release, memory)
             remedy = _ANEW if name.kind == ARM64 else _WANTED
             self._far = FarWorker(command, name=str(name), environment=given and given | filling(fill), remedy=remedy)
 
@@ -127,7 +137,7 @@ class Device:
         return Performing(worker.perform, precision, threads)
 
 
-def _command(name: DeviceName, release: str | None) -> tuple[list[str], dict[str, str] | None]:
+def _command(name: DeviceName, release: str | None, memory: int) -> tuple[list[str], dict[str, str] | None]:
     """What starts Python there, and its environment."""
     if name.kind != ARM64:
         program = shutil.which("ssh")
@@ -139,7 +149,7 @@ def _command(name: DeviceName, release: str | None) -> tuple[list[str], dict[str
     profile = name.profile or Profile.A76
     if found.way == CONTAINER:
         return [*container.command(found, version, profile), "-B", "-c", START], dict(os.environ)
-    return _emulated(found, version, profile)
+    return _emulated(found, version, profile, memory)
 
 
 def set_up_for(release: str | None) -> Emulation:
@@ -159,10 +169,11 @@ def set_up_for(release: str | None) -> Emulation:
     return found
 
 
-def _emulated(found: Emulation, release: str, profile: Profile) -> tuple[list[str], dict[str, str]]:
+def _emulated(found: Emulation, release: str, profile: Profile, memory: int) -> tuple[list[str], dict[str, str]]:
     guest, given = found.command(release, CPUS[profile])
     confined = {
         "parent": os.getpid(),
+        "memory": memory + _TRANSLATED,
         "readable": [str(found.folder), found.emulator],
         "writable": [HOME],
         "command": [*guest, "-B", "-c", START],

@@ -49,7 +49,7 @@ def isolate() -> None:
 def bound(limits: dict[str, Any], *, parent: int) -> None:
     """What each child needs for itself: its limits, and an end together with its parent. Arguments as for `confine`."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_DATA, limits["memory_bytes"])
+    bound_memory(limits["memory_bytes"])
     _limit(resource.RLIMIT_FSIZE, limits["file_bytes"])
     _limit(resource.RLIMIT_CPU, int(limits["seconds"]) + _GRACE_SECONDS)
     end_with(parent)
@@ -79,6 +79,11 @@ def forbid_network() -> None:
 def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
     if event in _NETWORK:
         raise PermissionError(f"no network access while MNN runs ({event})")
+
+
+def bound_memory(most: int) -> None:
+    """Limit the private writable memory of this process and of those that it forks, in bytes: not on macOS."""
+    _limit(resource.RLIMIT_DATA, most)
 
 
 def _limit(what: int, most: int) -> None:

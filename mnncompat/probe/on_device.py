@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from mnncompat.devices.device import Device
-from mnncompat.mnn import ForkServer
+from mnncompat.mnn import ForkServer, Limits
 from mnncompat.mnn.worker import CONVERTING
 from mnncompat.parity.tolerance import HALF_PRECISION
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mnncompat.devices.device import Precision, Where
-    from mnncompat.mnn import Limits, ServedEnvironment
+    from mnncompat.mnn import ServedEnvironment
     from mnncompat.mnn.request import Answer, Performer
     from mnncompat.parity import Tolerance
     from mnncompat.results.failures import Failure
@@ -33,6 +33,7 @@ class DeviceServer:
         release: Of MNN there; None for the one that converts.
         python: Interpreter of an environment with the MNN that converts; this one when None.
         fill: Byte that memory is filled with before it is written.
+        memory: Bytes that a run may take under the emulator.
 
     Raises:
         UsageError: The device is not set up.
@@ -40,14 +41,20 @@ class DeviceServer:
     """
 
     def __init__(
-        self, where: Where, *, release: str | None = None, python: Path | None = None, fill: int | None = None
+        self,
+        where: Where,
+        *,
+        release: str | None = None,
+        python: Path | None = None,
+        fill: int | None = None,
+        memory: int = Limits().memory_bytes,
     ) -> None:
         self.where = where
         with ExitStack() as stack:
             self._near = stack.enter_context(ForkServer(python=python, fill=fill))
             if release is None and python is not None:
                 release = self._near.environment.mnn
-            self._device = stack.enter_context(Device(where.device, release=release, fill=fill))
+            self._device = stack.enter_context(Device(where.device, release=release, fill=fill, memory=memory))
             self._far = self._device.performer(where.precision, where.threads)
             self._stack = stack.pop_all()
 

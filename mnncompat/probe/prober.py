@@ -82,7 +82,7 @@ class Prober:
             self._servers: list[ForkServer | DeviceServer] = (
                 [stack.enter_context(ForkServer(python=python, fill=fill)) for fill in FILLS]
                 if where is None
-                else [stack.enter_context(DeviceServer(where, release=release, python=python, fill=FILLS[-1]))]
+                else [stack.enter_context(_on_device(where, release, python, limits))]
             )
             self._stack = stack.pop_all()
 
@@ -159,6 +159,10 @@ class Prober:
         aspect, detail = self.judged(case, found)
         outcome = Outcome.WRONG if aspect else Outcome.OK
         return Measurement(id=case.id, op=case.op, outcome=outcome, aspect=aspect, detail=_line(detail))
+
+
+def _on_device(where: Where, release: str | None, python: Path | None, limits: Limits) -> DeviceServer:
+    return DeviceServer(where, release=release, python=python, fill=FILLS[-1], memory=limits.memory_bytes)
 
 
 def _is_measurable(case: Case) -> bool:

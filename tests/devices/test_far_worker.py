@@ -16,6 +16,7 @@ from mnncompat.devices.far_worker import _PROGRAM, FarWorker, Performing, progra
 from mnncompat.devices.sent_modules import sources
 from mnncompat.errors import RunnerError
 from mnncompat.mnn import Limits
+from mnncompat.mnn.request import python_command
 from mnncompat.results.failures import Failure, FailureKind, Stage
 
 LIMITS = Limits(seconds=60.0)
@@ -144,3 +145,20 @@ def test_nothing_is_left_behind(bare_python: tuple[list[str], dict[str, str]], s
     assert not home.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA bounds maps on Linux only")
+def test_an_emulator_is_bounded_before_it_starts() -> None:
+    """An emulated process that bounds its own memory is not heeded."""
+    program = "import resource; print(resource.getrlimit(resource.RLIMIT_DATA))"
+    readable = [sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/etc"]
+    given = {
+        "parent": os.getpid(),
+        "memory": 3 << 30,
+        "readable": [each for each in readable if Path(each).exists()],
+        "writable": [],
+        "command": [sys.executable, "-I", "-S", "-c", program],
+    }
+    command = [*python_command("confined_start"), json.dumps(given)]
+    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert said.strip() == str((3 << 30, 3 << 30))

@@ -135,3 +135,17 @@ def test_an_input_of_winograds_transform_counts_as_what_comes_of_it(tmp_path: Pa
     assert ranges["r"].reach == pytest.approx(2000 / 65_504)
     assert ranges["y"].reach == pytest.approx(2000 * 100 / 65_504)
     assert ranges["y"].lost  # though the rows of the sample hold nothing that is large
+
+
+def test_sizes_that_the_model_refuses_are_tried_without_the_simulation() -> None:
+    graph = """g (float[N,M] x) => (float[1,16,3,4] y) <int64[4] s = {1, 4, 3, 4}> {
+        r = Reshape(x, s)
+        y = Conv <pads = [1, 1, 1, 1]> (r, w)
+    }"""
+    made = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 13]> {graph}')
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((16, 4, 3, 3), np.float32), "w"))
+    one = from_proto(made)
+    (add,) = PredictedOptions(draws=2).predictors(LOW, None)
+    result = add(one, check_model(one, precision="low"))
+    assert {each.draw for each in result.ranges} <= {"normal", "large"}
+    assert {each.value for each in result.ranges} == {"r", "y"}

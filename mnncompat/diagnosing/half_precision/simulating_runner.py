@@ -43,12 +43,18 @@ class SimulatingRunner:
         """Run the model on each of the feeds; a failure is that of the model alone."""
         outputs: list[dict[str, np.ndarray]] = []
         for feed in feeds:
-            found = None if self._is_bounded else self._predictor.predict("", feed)
+            found = None if self._is_bounded else self._tried(feed)
             if not isinstance(found, Prediction):
                 return self._runner.run(feeds)
             self._found.append((feed, found))
             outputs.append(dict(found.exact))
         return outputs
+
+    def _tried(self, feed: Mapping[str, np.ndarray]) -> Prediction | Failure | None:
+        try:
+            return self._predictor.predict("", feed)
+        except Exception:  # noqa: BLE001 - the model may not take these inputs, and then no shape inside fits
+            return None
 
     def prediction(self, feeds: NamedFeeds) -> Prediction | Failure:
         """What half precision does to a draw."""

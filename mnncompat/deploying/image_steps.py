@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     Size = tuple[int, int]
 
-OWN_RESIZE = ("antialias", "bicubic")
-"""Filters that ImageProcess does not have: the code resizes before it."""
+OWN_RESIZE = ("antialias", "bicubic", "nearest")
+"""Filters that the code computes before ImageProcess: it lacks two, and takes the pixel beside in the third, where its
+32-bit places are rounded."""
 _FORMATS = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAY"}
 _FOUR = 4
 
@@ -48,7 +49,7 @@ def image_steps(preprocess: Preprocess, size: Size) -> ImageSteps:
     process = ImageProcess(
         source="RGB",
         dest=_FORMATS[preprocess.color],
-        filter="NEAREST" if preprocess.filter == "nearest" else "BILINEAL",
+        filter="BILINEAL",
         mean=mean,
         normal=normal,
         matrix=(right, 0.0, shift_right, 0.0, down, shift_down, 0.0, 0.0, 1.0),

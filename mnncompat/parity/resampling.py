@@ -32,12 +32,21 @@ def sampled(pixels: Pixels, size: tuple[int, int], kind: str) -> Pixels:
     """
     if pixels.shape[:2] == size:
         return pixels
-    rows, columns = (_places(old, new, kind) for old, new in zip(pixels.shape, size, strict=False))
     if kind == "nearest":
-        nearest: Pixels = pixels[np.floor(rows + 0.5).astype(int)][:, np.floor(columns + 0.5).astype(int)]
+        down, right = (_nearest(old, new) for old, new in zip(pixels.shape, size, strict=False))
+        nearest: Pixels = pixels[down][:, right]
         return nearest
+    rows, columns = (_places(old, new, kind) for old, new in zip(pixels.shape, size, strict=False))
     values = _between(_between(pixels.astype(np.float64), rows, 0), columns, 1)
     return np.floor(np.clip(values, 0, _LAST) + 0.5).astype(np.uint8)
+
+
+def _nearest(old: int, new: int) -> NDArray[np.intp]:
+    """Which pixels are taken: places are summed up as Pillow does it, which decides where they lie between two."""
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    found: NDArray[np.intp] = np.minimum(np.cumsum(steps).astype(np.intp), old - 1)
+    return found
 
 
 def _places(old: int, new: int, kind: str) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from mnncompat.errors import UsageError
 from mnncompat.parity import read_input, real_data
 from mnncompat.parity.given_inputs import given_draws
 from mnncompat.parity.images import Preprocess, parse_preprocess
+from mnncompat.parity.resampling import sampled
 from mnncompat.parity.signature import InputSpec
 
 
@@ -181,3 +182,13 @@ def test_without_pillow_the_hint_says_what_to_install(tmp_path: Path, monkeypatc
     with pytest.raises(UsageError, match="Pillow is not installed") as caught:
         fed(path, "scale:255")
     assert "mnncompat[images]" in caught.value.hint
+
+
+def test_nearest_is_pillow_s() -> None:
+    """Which pixel is taken where a place lies between two depends on how places are summed up."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        height, width, rows, columns = map(int, rng.integers(1, 120, 4))
+        pixels = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+        expected = np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(sampled(pixels, (rows, columns), "nearest"), expected)

@@ -71,6 +71,32 @@ inline std::vector<uint8_t> resized(
     return rows == height ? found : along(found, 1, height, columns * channels, rows);
 }
 """
+_NEAREST = """
+// Pixels of another size: each is the one in which its middle lies, to the bit as Pillow takes them.
+inline std::vector<uint8_t> nearest(
+    const uint8_t* pixels, int width, int height, int channels, int columns, int rows) {
+    const auto places = [](int count, int wanted) {
+        std::vector<int> found(wanted);
+        const double scale = static_cast<double>(count) / wanted;
+        double place = scale / 2;
+        for (int at = 0; at < wanted; ++at, place += scale) {
+            found[at] = place < count ? static_cast<int>(place) : count - 1;
+        }
+        return found;
+    };
+    const std::vector<int> from_rows = places(height, rows);
+    const std::vector<int> from_columns = places(width, columns);
+    std::vector<uint8_t> found(static_cast<size_t>(columns) * rows * channels);
+    for (int row = 0; row < rows; ++row) {
+        for (int column = 0; column < columns; ++column) {
+            const size_t from = static_cast<size_t>(from_rows[row]) * width + from_columns[column];
+            std::memcpy(
+                &found[(static_cast<size_t>(row) * columns + column) * channels], pixels + from * channels, channels);
+        }
+    }
+    return found;
+}
+"""
 _PREPARE = """
 // Pixels as the input `{name}` takes them: {steps}.
 // A row follows another without a gap; `format` is RGB, BGR, RGBA or BGRA.
@@ -88,7 +114,7 @@ inline Array<{type}> prepare_{identifier}(
     MNN::CV::ImageProcess::Config config;
     config.sourceFormat = format;
     config.destFormat = MNN::CV::{dest};
-    config.filterType = MNN::CV::{filter};
+    config.filterType = MNN::CV::BILINEAR;
     const float mean[4] = {{{mean}}};
     const float normal[4] = {{{normal}}};
     std::memcpy(config.mean, mean, sizeof(mean));
@@ -118,7 +144,7 @@ inline Array<{type}> prepare_{identifier}(
 _RESIZE = """    std::vector<uint8_t> other;
     if (rows != height || columns != width) {{
         const bool four = format == MNN::CV::RGBA || format == MNN::CV::BGRA;
-        other = resized(pixels, width, height, four ? 4 : 3, columns, rows, {cubic});
+        other = {resized}(pixels, width, height, four ? 4 : 3, columns, rows{cubic});
         pixels = other.data();
         width = columns;
         height = rows;
@@ -129,7 +155,9 @@ _TYPES = {"float32": "float", "uint8": "uint8_t"}
 
 def cpp_images(images: Sequence[CodeImage]) -> str:
     """Functions that prepare images; empty if none is."""
-    return (_RESIZED if any(each.own for each in images) else "") + "".join(map(_prepare, images))
+    filters = {each.preprocess.filter for each in images if each.own}
+    functions = [_NEAREST] * ("nearest" in filters) + [_RESIZED] * bool(filters - {"nearest"})
+    return "".join([*functions, *map(_prepare, images)])
 
 
 def cpp_image_headers(images: Sequence[CodeImage]) -> tuple[str, ...]:
@@ -155,11 +183,10 @@ def _prepare(image: CodeImage) -> str:
         identifier=image.tensor.identifier,
         rows=rows,
         columns=columns,
-        resize=_RESIZE.format(cubic="true" if steps.filter == "bicubic" else "false") if image.own else "",
+        resize=_own(steps.filter) if image.own else "",
         high=steps.crop[0] if steps.crop else "rows",
         wide=steps.crop[1] if steps.crop else "columns",
         dest=image.dest,
-        filter="NEAREST" if steps.filter == "nearest" else "BILINEAR",
         mean=", ".join(map(_float, mean)),
         normal=", ".join(map(_float, normal)),
         down=_scale("height", "rows", corners=corners),
@@ -170,6 +197,12 @@ def _prepare(image: CodeImage) -> str:
         shape=", ".join(["1", *shape] if image.batch else shape).format(channels=steps.channels),
         place=f"at % {steps.channels} * high * wide + at / {steps.channels}" if image.first else "at",
     )
+
+
+def _own(kind: str) -> str:
+    if kind == "nearest":
+        return _RESIZE.format(resized="nearest", cubic="")
+    return _RESIZE.format(resized="resized", cubic=f", {'true' if kind == 'bicubic' else 'false'}")
 
 
 def _sizes(resize: int | tuple[int, int] | None) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from mnncompat.deploying.code.interface import comment, shape_words
 if TYPE_CHECKING:
     from mnncompat.deploying.code.images import CodeImage
 
+_PILLOW = {"antialias": "BILINEAR", "bicubic": "BICUBIC", "nearest": "NEAREST"}
+"""Filters that are Pillow's, and what it calls them."""
 _PROCESS = '''
 
 def _processed(pixels, size, scales, shifts, config):
@@ -52,7 +54,7 @@ def prepare_{identifier}(pixels):
 {scales}    config = {{
         "sourceFormat": MNN.CV_ImageFormat_RGB,
         "destFormat": MNN.CV_ImageFormat_{dest},
-        "filterType": MNN.CV_Filter_{filter},
+        "filterType": MNN.CV_Filter_BILINEAL,
         "mean": {mean},
         "normal": {normal},
     }}
@@ -84,18 +86,16 @@ def python_imports(images: Sequence[CodeImage]) -> str:
 def _prepare(image: CodeImage) -> str:
     steps = image.preprocess
     mean, normal = image.numbers
-    filters = {"antialias": "BILINEAR", "bicubic": "BICUBIC"}
     return _PREPARE.format(
         identifier=image.tensor.identifier,
         steps=comment(image.steps),
         dtype=image.tensor.dtype,
         shape=shape_words(image.tensor.shape),
         rows=_rows(steps.resize),
-        resize=_RESIZE.format(filter=filters[steps.filter]) if image.own else "",
+        resize=_RESIZE.format(filter=_PILLOW[steps.filter]) if image.own else "",
         size="rows, columns" if steps.crop is None else f"{steps.crop[0]}, {steps.crop[1]}",
         scales=_CORNERS if steps.filter == "corners" else _HALF,
         dest=image.dest,
-        filter="NEAREST" if steps.filter == "nearest" else "BILINEAL",
         mean=mean,
         normal=normal,
         result="np.moveaxis(found, -1, 0)" if image.first else "found",

@@ -12,7 +12,8 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from mnncompat.diagnosing.correspondence import Group, corresponding
 from mnncompat.diagnosing.diagnose import diagnose
 from mnncompat.diagnosing.diagnose_options import DiagnoseOptions
 from mnncompat.diagnosing.draws import Drawing
+from mnncompat.diagnosing.lanes import Lanes
 from mnncompat.graph.model_file import Model, from_proto
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.model_view import view_model
@@ -39,6 +41,7 @@ from mnncompat.results.failures import Failure
 
 FIRST, LATER, OTHER, NONE, UNSEEN = "named first", "named later", "ANOTHER NAMED", "NONE NAMED", "does not show"
 SHARE = 0.98
+_Judge = Callable[..., "Tried"]
 
 
 class Tried(NamedTuple):
@@ -52,32 +55,33 @@ class Tried(NamedTuple):
     seconds: float
 
 
-def tried(name: str, *, plants: int | None = None, splices: int | None = None, seed: int = 0) -> Iterator[Tried]:
-    """Plant faults in one model, and look what is named."""
+def tried(
+    name: str, *, plants: int | None = None, splices: int | None = None, seed: int = 0, lanes: Lanes | None = None
+) -> Iterator[Tried]:
+    """Plant faults in one model, and look what is named; in processes that are there already, if there are some."""
+    judge = partial(_judged, name, lanes)
     subject = MODELS[name]
     draws = np.random.default_rng([seed, zlib.crc32(name.encode())])
     original = subject.build()
     fixed = mnncompat.fix(original, prove=False).model.proto
     with tempfile.TemporaryDirectory() as folder:
-        yield from _planted(name, fixed, subject, Path(folder), draws, subject.plants if plants is None else plants)
-    yield from _spliced(name, fixed, subject, draws, subject.splices if splices is None else splices)
+        yield from _planted(judge, fixed, subject, Path(folder), draws, subject.plants if plants is None else plants)
+    yield from _spliced(judge, fixed, subject, draws, subject.splices if splices is None else splices)
 
 
 def _planted(
-    name: str, proto: ModelProto, subject: PlantModel, folder: Path, draws: np.random.Generator, count: int
+    judge: _Judge, proto: ModelProto, subject: PlantModel, folder: Path, draws: np.random.Generator, count: int
 ) -> Iterator[Tried]:
     """Faults in the converted file: no two in the same op, each kind of change as often as the others."""
     source, file, wrong = folder / "model.onnx", folder / "model.mnn", folder / "wrong.mnn"
     onnx.save(proto, source)
     converted = mnn.convert(source, file, options=ConvertOptions(), limits=Limits(seconds=120))
-    assert not isinstance(converted, Failure), f"{name}: {converted}"
+    assert not isinstance(converted, Failure), converted
     model = from_proto(proto)
     for site in _chosen(sites(file), draws, count):
         if plant(file, site, wrong, draws):
             wanted = _wanted(model, file, site)
-            yield _judged(
-                name, f"{site.op} {site.what}", model, wrong, subject, wanted, "/".join((site.body, *site.values))
-            )
+            yield judge(f"{site.op} {site.what}", model, wrong, subject, wanted, "/".join((site.body, *site.values)))
 
 
 def _chosen(found: list[Site], draws: np.random.Generator, count: int) -> list[Site]:
@@ -142,7 +146,7 @@ def _inner(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _spliced(
-    name: str, proto: ModelProto, subject: PlantModel, draws: np.random.Generator, count: int
+    judge: _Judge, proto: ModelProto, subject: PlantModel, draws: np.random.Generator, count: int
 ) -> Iterator[Tried]:
     """Micro-models of rows, each at a place of its own."""
     fit, values = fitting(proto), places(proto)
@@ -156,17 +160,24 @@ def _spliced(
         except onnx.shape_inference.InferenceError:  # the row's model is none under this opset
             continue
         wanted = {each for node in model.graph.node if node.name.startswith(PREFIX) for each in node.output}
-        yield _judged(name, "spliced", from_proto(model), None, subject, wanted, f"{case.id} at {value}")
+        yield judge("spliced", from_proto(model), None, subject, wanted, f"{case.id} at {value}")
 
 
 def _judged(
-    name: str, kind: str, model: Model, file: Path | None, subject: PlantModel, wanted: set[str], node: str
+    name: str,
+    lanes: Lanes | None,
+    kind: str,
+    model: Model,
+    file: Path | None,
+    subject: PlantModel,
+    wanted: set[str],
+    node: str,
 ) -> Tried:
     drawing = Drawing(shapes=subject.shapes, data=real_data(subject.inputs or None))
     options = DiagnoseOptions(drawing=drawing, converter=ConvertOptions(), limits=Limits(seconds=20))
     begin = time.process_time()
     try:
-        found = diagnose(model, file, options)
+        found = diagnose(model, file, options, lanes=lanes)
     except mnncompat.MnncompatError as error:
         return Tried(name, kind, node, UNSEEN, f"not run: {error}", time.process_time() - begin)
     return Tried(name, kind, node, outcome(found, wanted), _told(found), time.process_time() - begin)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from plant_models import MODELS
 from plant_suite import FIRST, LATER, NONE, OTHER, UNSEEN, Tried, table, tried
 from splices import cases
 
+from mnncompat.diagnosing.lanes import Lanes
+
 SLICE = {"two-branches": (5, 2), "with-if": (6, 3), "with-loop": (5, 1), "tutorial": (4, 2)}
 
 
+@pytest.fixture(scope="module")
+def lanes() -> Iterator[Lanes]:
+    """MNN's processes, started once."""
+    with Lanes(side_by_side=False) as started:
+        yield started
+
+
 @pytest.mark.parametrize("name", SLICE)
-def test_the_node_with_the_fault_is_named_first(name: str) -> None:
+def test_the_node_with_the_fault_is_named_first(name: str, lanes: Lanes) -> None:
     plants, splices = SLICE[name]
-    rows = list(tried(name, plants=plants, splices=splices, seed=1))
+    rows = list(tried(name, plants=plants, splices=splices, seed=1, lanes=lanes))
     assert not [row for row in rows if row.outcome in (LATER, OTHER, NONE)], table(rows)
     assert len([row for row in rows if row.outcome == FIRST]) >= plants - 1, table(rows)
 

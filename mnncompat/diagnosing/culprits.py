@@ -15,8 +15,9 @@ from mnncompat.diagnosing.isolation import constants_before, held_otherwise, iso
 from mnncompat.diagnosing.minimize import copy_of
 from mnncompat.diagnosing.origins import sources
 from mnncompat.graph.model_file import from_proto
+from mnncompat.mnn import Weights
 from mnncompat.report.measures import counted
-from mnncompat.results.diagnosis import Culprit
+from mnncompat.results.diagnosis import Attempt, Culprit
 from mnncompat.results.diagnostics import Category, Diagnostic, Location, Severity
 from mnncompat.rewrites.index import all_rewrites
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 Found = tuple[Culprit, Excerpt | None]
 """A culprit, and the part of the model that shows it alone."""
 _Guilty = set[tuple[str, ...]]
+_HALF, _HALF_BITS = "as float16", 16
+_FULL = "a conversion without --weight-bits and --fp16"
 _STORED = frozenset({"Constant", "Identity"})
 """Operators that compute nothing."""
 _MAGNIFIED = "within the tolerance of a value inside the model; what follows magnifies the error"
@@ -107,6 +110,7 @@ def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Ch
         shown.append("with its values put right, the outputs agree")
     elif cured is not None:
         shown.append("with its values put right, an output is still wrong")
+    shown += [f"the file holds its weights {each}" for each in _roundings(suspect)]
     return Culprit(
         nodes=tuple(view.location(index) for index in suspect.group.nodes),
         status="wrong",
@@ -116,6 +120,19 @@ def _culprit(measuring: Measuring, view: GraphView, suspect: Suspect, chosen: Ch
         shown_by=tuple(shown),
         sources=sources(view.nodes[index] for index in suspect.group.nodes),
     )
+
+
+def _roundings(suspect: Suspect) -> list[str]:
+    """How the ops of a group hold weights that were rounded."""
+    bits = {op.bits for op in suspect.group.ops if op.weights is Weights.ENCODED}
+    return [_HALF if each == _HALF_BITS else f"in {each} bits" if each else "rounded" for each in sorted(bits)]
+
+
+def _with_full_weights(suspect: Suspect, options: ConvertOptions) -> tuple[Attempt, ...]:
+    """What a conversion that was right says of a group with rounded weights, if it did not round them."""
+    if not _roundings(suspect) or options.fp16 or options.weight_bits:
+        return ()
+    return (Attempt(what="weights that are not rounded", option=_FULL, helps=True, detail="right"),)
 
 
 def _confirmed(
@@ -128,12 +145,15 @@ def _confirmed(
     found = isolated(view, suspect.group.nodes, values, bench, options)
     if found is None:
         return culprit, None
+    tried = () if found.part is None else tuple(attempts(found.part, bench, options, view, values))
+    if found.is_right:
+        tried = _with_full_weights(suspect, options)
     told = replace(
         culprit,
         nodes=tuple(view.location(index) for index in found.nodes),
         isolated=found.words,
         in_file=found.is_right,
-        attempts=() if found.part is None else tuple(attempts(found.part, bench, options, view, values)),
+        attempts=tried,
         findings=() if found.is_right else _known_of(view, found.nodes, found.part, bench),
     )
     return told, found.part
@@ -151,8 +171,10 @@ def _magnified(
     told = replace(culprit, isolated=_MAGNIFIED, findings=known_about(view, suspect.group.nodes, bench))
     part = excerpt(view, following(view, suspect.group.nodes), values, show=suspect.outputs)
     found = None if part is None else bench.attempt(part, options)
-    if part is None or found is None or found.is_right:
+    if part is None or found is None:
         return told, None
+    if found.is_right:
+        return replace(told, attempts=_with_full_weights(suspect, options)), None
     told = replace(told, isolated=f"{_MAGNIFIED}: with that, {found.words}")
     return replace(told, attempts=tuple(attempts(part, bench, options, view, values))), part
 

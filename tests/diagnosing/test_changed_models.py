@@ -129,3 +129,19 @@ def test_a_node_whose_result_the_converter_stored_is_named_with_its_reader(diagn
     assert {"joins", "reads"} <= set(names(found))
     assert "last" not in names(found)
     assert "results of 1 node are constants in the file" in found.culprits[0].shown_by[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [(ConvertOptions(weight_bits=4), "in 4 bits"), (ConvertOptions(fp16=True), "as float16")]
+)
+def test_weights_that_the_file_holds_rounded_are_what_it_is(
+    options: ConvertOptions, told: str, tmp_path: Path, lanes: Lanes
+) -> None:
+    source, file, model = tmp_path / "model.onnx", tmp_path / "model.mnn", shares()
+    onnx.save(model, source)
+    made = mnn.convert(source, file, options=options, limits=Limits(), performer=lanes.perform)
+    assert isinstance(made, Converted)
+    (culprit, *_) = diagnose(from_proto(model), file, OPTIONS, lanes=lanes).culprits
+    assert "scores" in [each.node for each in culprit.nodes]
+    assert f"the file holds its weights {told}" in culprit.shown_by
+    assert [(each.what, each.helps) for each in culprit.attempts] == [("weights that are not rounded", True)]

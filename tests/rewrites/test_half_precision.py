@@ -18,6 +18,7 @@ from mnncompat.fixing.half_precision import judged
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.inference.model_view import view_model
+from mnncompat.report import OutputFormat, render
 from mnncompat.results.diagnostics import Location
 from mnncompat.results.outcomes import AppliedFix
 from mnncompat.rewrites.index import all_rewrites
@@ -107,6 +108,8 @@ def test_what_can_hurt_is_not_done_or_promised_without_a_device() -> None:
     assert not fix_model(model, target=LOW).changed
     (found,) = check_model(model, arch="aarch64", precision="low", rewrites=None).diagnostics
     assert (found.code, found.fixable, found.may_fix) == ("MNN781", False, False)
+    result = check_model(model, arch="aarch64", precision="low", rewrites=None)
+    assert "kernels-padded was not tried, because only a device tells" in render([result], OutputFormat.TEXT)
 
 
 def test_small_values_need_no_padded_kernel() -> None:

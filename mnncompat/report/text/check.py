@@ -24,6 +24,8 @@ _OUTCOMES = {
     "unknown": "may support it or not: not measured",
 }
 _UNMEASURED = "unmeasured-op"
+_ON_A_DEVICE = "`mnncompat fix --precision low --device"
+"""So a hint begins whose rewrite is judged on a device."""
 _LOCATIONS = 10
 _EVIDENCE = 2
 _EVIDENCE_LENGTH = 80
@@ -214,6 +216,8 @@ def _notes(
 def _remedy(found: Diagnostic, remedy: str, applicability: Mapping[str, Applicability]) -> str:
     name = printable(remedy)
     if not (found.fixable or found.may_fix):
+        if _ON_A_DEVICE in found.hint:
+            return f"fix: the rewrite {name} was not tried, because only a device tells whether it helps"
         return f"fix: none here; the rewrite {name} does not match this node"
     unsafe = applicability.get(remedy) is Applicability.UNSAFE
     command = "mnncompat fix --unsafe-fixes" if unsafe else "mnncompat fix"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -98,7 +97,6 @@ class Target:
         self.choice = choice
         self.head = head
         self.peaks = peaks
-        self._nodes: weakref.WeakKeyDictionary[GraphView, dict[int, tuple[RowMatch, ...]]] = weakref.WeakKeyDictionary()
         self._last: _ModelHazards | None = None  # of the latest model only: a fix examines many
 
     def with_peaks(self, peaks: Mapping[str, float]) -> Target:
@@ -127,10 +125,11 @@ class Target:
         Raises:
             TableError: The rules are damaged.
         """
-        known = self._nodes.setdefault(view, {})
-        if index not in known:
-            known[index] = tuple(self._find(view, index))
-        return known[index]
+        known: dict[int, tuple[RowMatch, ...]] = view.kept.setdefault(self, {})
+        found = known.get(index)
+        if found is None:
+            found = known[index] = self._find(view, index)
+        return found
 
     def model_hazards(self, model: ModelView) -> Iterator[ModelHazard]:
         """The hazards of a model that `rules/graph.toml` states, location by location.
@@ -171,13 +170,16 @@ class Target:
         """Main graph, subgraphs, and the local functions that are called; the same views every time."""
         return self._model_hazards(model).graphs
 
-    def _find(self, view: GraphView, index: int) -> Iterator[RowMatch]:
-        if is_onnx(view.nodes[index]):
-            for match in self.table.match(view, index, self.version, self.precision):
-                if match.certain and match.row.status != "supported" and self._counts(match.row):
-                    yield match
-        for hazard in self._model_hazards(view.scope).by_location.get((view.address, view.path, index), ()):
-            yield RowMatch(row=hazard.row, certain=True, reason=hazard.reason)
+    def _find(self, view: GraphView, index: int) -> tuple[RowMatch, ...]:
+        matches = self.table.match(view, index, self.version, self.precision) if is_onnx(view.nodes[index]) else ()
+        found = [
+            match for match in matches if match.certain and match.row.status != "supported" and self._counts(match.row)
+        ]
+        by_location = self._model_hazards(view.scope).by_location
+        if by_location:
+            located = by_location.get((view.address, view.path, index), ())
+            found += [RowMatch(row=hazard.row, certain=True, reason=hazard.reason) for hazard in located]
+        return tuple(found)
 
     def _model_hazards(self, model: ModelView) -> _ModelHazards:
         if self._last is None or self._last.model is not model:

@@ -38,8 +38,9 @@ def has_long_values(graph: GraphProto, *, lengthens: bool) -> bool:
         return True
     stored = {tensor.name: tensor for tensor in graph.initializer}
     lengths = {name: prod(tensor.dims) for name, tensor in stored.items()}
-    constants = {node.output[0]: node for node in all_nodes(graph.node) if node.op_type == "Constant" and node.output}
-    for node in all_nodes(graph.node):
+    nodes = [*all_nodes(graph.node)]
+    constants = {node.output[0]: node for node in nodes if node.op_type == "Constant" and node.output}
+    for node in nodes:
         if node.op_type in _GROWS and _is_enormous(node, stored, constants):
             return True
         if not is_onnx(node) or node.op_type not in PROPAGATES:
@@ -66,9 +67,10 @@ def _are_many(graph: GraphProto, given: Mapping[str, int]) -> bool:
     """True if the values that are computed from given ones alone have too many elements together."""
     lengths, total = dict(given), 0
     for node in graph.node:
-        if node.op_type not in PROPAGATES or not node.input or not lengths.keys() >= {*node.input}:
+        read = node.input[:] if node.op_type in PROPAGATES else ()
+        if not read or not lengths.keys() >= {*read}:
             continue
-        operands = [lengths[name] for name in node.input]
+        operands = [lengths[name] for name in read]
         length = sum(operands) if node.op_type == "Concat" else max(operands)
         total += length
         if total > _MOST_FOLLOWED:

@@ -21,6 +21,7 @@ from mnncompat.cli.output_paths import require_report
 from mnncompat.cli.pairs import each_pair, pairs_of
 from mnncompat.cli.report_options import REPORTS, ReportOptions
 from mnncompat.errors import UsageError
+from mnncompat.files.reachable import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +119,7 @@ def diagnose(  # noqa: PLR0913 - options
 @contextmanager
 def _begun(files: Mapping[Path, Path | None], fleet: FleetOptions, where: Where | None) -> Iterator[Lanes | None]:
     """MNN's processes, which import it while this one imports what it needs; None if they are not for one model."""
-    if len(files) > 1 or where is not None or not fleet.is_alone(tuple(files)):
+    if len(files) > 1 or where is not None or not fleet.is_alone(tuple(files)) or not all(map(is_file, files)):
         yield None
         return
     from mnncompat.diagnosing.lanes import MOST_SIDE_BY_SIDE, Lanes

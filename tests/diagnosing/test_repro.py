@@ -118,6 +118,14 @@ def test_what_is_no_repro_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize(("name", "told"), [("none.onnx", "no such file"), ("/dev/null", "is not a regular file")])
+def test_a_model_that_is_not_there_is_an_error(
+    name: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diagnose", str(tmp_path / name)]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_repro_becomes_a_micro_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: Written) -> None:
     root = tmp_path / "checkout"
     (root / "rules" / "cases").mkdir(parents=True)

@@ -327,13 +327,13 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
     outputs = {value.name for value in graph.output}
     for value in [each for each in graph.output if each.name in stated]:
         value.CopyFrom(_value_info(stated[value.name]))
-    graph.value_info.extend(
-        _value_info(v) for v in editor.variables if v.name in existing - outputs and v.dtype is not None
-    )
+    inner = [each for each in editor.variables if each.name in existing - outputs and each.dtype is not None]
+    graph.value_info.extend(map(_value_info, inner))
 
 
 def _value_info(variable: gs.Variable) -> ValueInfoProto:
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(variable.dtype))
+    given = variable.dtype  # a number of ONNX's where graphsurgeon knows no type of numpy, such as float8
+    element = given if isinstance(given, int) else onnx.helper.np_dtype_to_tensor_dtype(np.dtype(given))
     return onnx.helper.make_tensor_value_info(variable.name, element, variable.shape)
 
 

@@ -15,6 +15,8 @@ _ELEMENT_TYPES = frozenset(("to", "dtype", "output_dtype", "output_datatype"))
 """Attributes of ONNX's operators that name an element type."""
 _NOT_NEGATIVE = frozenset((("GatherND", "batch_dims"),))
 """Numbers of axes: below 0, ONNX's inference reads outside of a shape."""
+_LARGEST_AXIS = 2**31
+"""Beyond 32 bits ONNX's inference of LayerNormalization writes outside of a shape."""
 _KNOWN_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
 _HINT = "the exporter wrote a node that ONNX does not define: export the model again"
 
@@ -96,6 +98,8 @@ def _attributes(node: NodeProto, demands: _Demands) -> str:
             return f"has attribute '{attribute.name}' of type {kinds.Name(attribute.type)}, not {kinds.Name(wanted)}"
         if attribute.name in _ELEMENT_TYPES and _names_no_type(attribute):
             return f"has attribute '{attribute.name}' with {attribute.i}: that is no element type of ONNX"
+        if attribute.name == "axis" and not -_LARGEST_AXIS <= attribute.i < _LARGEST_AXIS:
+            return f"has attribute 'axis' with {attribute.i}: no tensor has so many axes"
         if attribute.i < 0 and (node.op_type, attribute.name) in _NOT_NEGATIVE:
             return f"has attribute '{attribute.name}' with {attribute.i}: it is a number of axes"
     missing = next(iter(sorted(demands.required - given)), None)

@@ -500,3 +500,50 @@ def test_floats_that_numpy_knows_by_kind_alone(name: str) -> None:
     values = np.array([0.5, 2.0]).astype(getattr(ml_dtypes, name, name))
     assert float(float_limits(values.dtype).max) >= 448
     assert fitted(Tolerance(rtol=0.1, atol=0.1), [values]).atol <= 0.1
+
+
+@pytest.mark.parametrize("axis", [2**31, 2**63 - 1, -(2**40)])
+def test_an_axis_beyond_all_tensors(axis: int) -> None:
+    """ONNX's inference cut it to 32 bits, and wrote outside of the shape of the mean."""
+    node = helper.make_node("LayerNormalization", ["x", "s"], ["y", "m"], axis=axis)
+    inputs = [helper.make_tensor_value_info(name, 1, shape) for name, shape in (("x", [2, 3]), ("s", [3]))]
+    graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", 1, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(ModelError, match="no tensor has so many axes"):
+        mnncompat.check(model)
+
+
+NONSENSE = {
+    "axes of what has none": (
+        19,
+        """(x) => (float[1,1,8,8] y) <int64[2] n = {8, 8}>
+        { y = Resize<axes=[2, 3], mode="nearest">(x, , , n) }""",
+    ),
+    "axes in two dimensions": (
+        18,
+        """(float[2,3] x) => (float[2,M] y) <int64[2] p = {1, 2}, int64[1,1] a = {1}>
+        { y = Pad(x, p, , a) }""",
+    ),
+    "an axis beyond": (
+        18,
+        """(x) => (float[2,M] y) <int64[2] p = {1, 2}, int64[1] a = {7}>
+        { y = Pad(x, p, , a) }""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_axes_that_name_nothing_are_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNNCOMPAT_TRACEBACK", "1")
+    opset, text = NONSENSE[name]
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> g {text}')
+    if not model.graph.input[0].type.tensor_type.elem_type:
+        model.graph.input[0].type.tensor_type.shape.SetInParent()
+    mnncompat.check(model)
+
+
+def test_a_product_with_a_scalar_is_refused() -> None:
+    text = "(float[2,6] x) => (float[2,6] y) <float s = {2.0}> { y = com.microsoft.FusedMatMul(x, s) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> g {text}')
+    told = [each.hint or "" for each in mnncompat.check(model).diagnostics]
+    assert any("which no matrix product takes" in each for each in told), told

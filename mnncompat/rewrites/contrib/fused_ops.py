@@ -100,6 +100,8 @@ def _matrix_product(node: NodeFacts, new: SubgraphBuilder) -> list[Value | None]
     operands = []
     for position, letter in enumerate("AB"):
         value = in_float32(new, new.input(position))[0]
+        if not value.rank:
+            raise NotApplicable(f"operand {position} is a scalar, which no matrix product takes")
         order = list(range(value.rank))
         if node.attribute(f"transBatch{letter}") and value.rank > _MATRIX:
             order = [*order[1:-1], 0, order[-1]]

@@ -27,6 +27,8 @@ _MOST_READ = 1024
 _MOST_DRAWN = 1 << 16
 """Elements of an operand that a node is tried on."""
 _UNKNOWN = 2
+_OTHER_AXES = frozenset(("Unsqueeze", "OneHot", "Flatten", "ConcatFromSequence"))
+"""Operators whose axes are not those of their first operand alone."""
 
 
 def why_invalid(node: NodeFacts) -> str | None:
@@ -48,7 +50,21 @@ def why_invalid(node: NodeFacts) -> str | None:
         schema = onnx.defs.get_schema(proto.op_type, node.opset, "")
     except onnx.defs.SchemaError:
         return f"opset {node.opset} has no operator {proto.op_type}"
-    return _wrong_type(node, schema) or _objection(node)
+    return _axis_beyond(node) or _wrong_type(node, schema) or _objection(node)
+
+
+def _axis_beyond(node: NodeFacts) -> str | None:
+    """An attribute that names an axis that the first operand does not have; inference says so of known types alone."""
+    proto = node.node
+    shape = node.view.shape(proto.input[0]) if proto.input and proto.op_type not in _OTHER_AXES else None
+    if shape is None:
+        return None
+    for attribute in proto.attribute:
+        named = {"axis": [attribute.i], "axes": attribute.ints}.get(attribute.name, [])
+        beyond = next((axis for axis in named if not -len(shape) <= axis < len(shape)), None)
+        if beyond is not None and not attribute.ref_attr_name:
+            return f"attribute '{attribute.name}' names axis {beyond} of '{proto.input[0]}', which has {len(shape)}"
+    return None
 
 
 def _unknown_to_ml(node: NodeFacts) -> str | None:

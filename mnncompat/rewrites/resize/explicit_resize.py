@@ -79,6 +79,9 @@ class ExplicitResize(NodeRewrite):
         if not axes or (constant is not None and not constant.size):
             return value
         x = new.input(0)
+        beyond = next((axis for axis in axes if not -x.rank <= axis < x.rank), None)
+        if beyond is not None:
+            raise NotApplicable(f"axes name axis {beyond} of an image of {x.rank} axes")
         order = [axis % x.rank for axis in axes]
         if constant is None:
             return _spread(new, value, order, kept)

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
-from mnncompat.rewrites.core.subgraph_builder import SubgraphBuilder, Value
+from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 from mnncompat.rewrites.indexing.index_arithmetic import counted
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def _full(new: SubgraphBuilder, rank: int) -> Value:
         here = new.op("Equal", new.unsqueeze(counted(new, axes, new.constant(np.array(rank))), [1]), np.arange(rank))
         chosen = new.reshape(pads, [2, -1, 1]) * new.cast(here, TensorProto.INT64)
         return new.reshape(new.reduce("ReduceSum", chosen, [1], keepdims=False), [-1])
+    if axes.constant.ndim != 1 or not all(-rank <= axis < rank for axis in axes.constant):
+        raise NotApplicable(f"axes {axes.constant.tolist()} name no axes of a value of {rank}")
     named = [int(axis) % rank for axis in axes.constant]
     places = np.full((2, rank), 2 * len(named))
     places[:, named] = np.arange(2 * len(named)).reshape(2, -1)

@@ -76,10 +76,11 @@ def usual_shapes(inputs: Sequence[MnnInput], given: Shapes) -> Iterator[Shapes]:
     declared = {each.name: given.get(each.name, each.shape) for each in inputs}
     pairs = [pair for each in inputs for pair in zip(each.shape, declared[each.name], strict=False)]
     asked = dict.fromkeys(size for told, size in pairs if told < 0 <= size)
-    by_place = (partial(_size, choice=choice) for choice in range(_MOST_TRIES))
+    by_place = [partial(_size, choice=choice) for choice in range(_MOST_TRIES)]
     equal = [partial(_equal, size=size) for size in dict.fromkeys((*asked, *_EQUAL))]
     seen: list[Shapes] = []
-    for choose in (*equal[: len(asked)], *by_place, *equal):
+    first = len(asked)
+    for choose in (*equal[:first], by_place[0], *equal[first : first + 1], *by_place, *equal):
         shapes = {name: tuple(choose(shape, axis) for axis in range(len(shape))) for name, shape in declared.items()}
         if shapes not in seen:
             seen.append(shapes)

@@ -25,6 +25,8 @@ fleet = typer.Typer(help="Campaigns over many models: what --results DIR has kep
 _FORMATS = ("text", "json", "html")
 _MOST_ROWS = 40
 _MOST_DAMAGED = 10
+_MOST_PLANNED, _MOST_WORKERS = 1_000_000, 10_000
+_WORKERS = [1, 2, 4, 8, 16, 32, 64, 128]
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that --results named.")]
 _Since = Annotated[
     Path | None, typer.Option("--since", metavar="DIR", help="The folder of another campaign: tell what has changed.")
@@ -33,11 +35,6 @@ _Format = Annotated[str, typer.Option("--output-format", metavar="FORMAT", help=
 _File = Annotated[
     Path | None, typer.Option("--output-file", metavar="FILE", help="Write it there, not to standard output.")
 ]
-
-
-@fleet.callback()
-def _fleet() -> None:
-    """Keep `report` a command of its own, while it is the only one."""
 
 
 @fleet.command("report")
@@ -96,6 +93,62 @@ def _write(text: str, output_format: str, file: Path | None) -> None:
 
     write_atomically(file, text.encode(errors="surrogateescape"))
     note(f"wrote {file}")
+
+
+@fleet.command("plan")
+@bounded
+def plan(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The folder that --results named: its times are measured.")
+    ] = None,
+    *,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1e-4, max=1e5, help="Without DIR: what a model takes in the mean.")
+    ] = None,
+    models: Annotated[
+        int, typer.Option("--models", min=1, max=_MOST_PLANNED, metavar="N", help="How many are to be done.")
+    ] = 10_000,
+    workers: Annotated[
+        list[int] | None,
+        typer.Option("--workers", min=1, max=_MOST_WORKERS, metavar="N", help="How many do it. Repeatable."),
+    ] = None,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, help="Until a worker is lost, in the mean.")] = 24.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what happens by chance.")] = 0,
+) -> None:
+    """How long a campaign will take on so many workers of one thread: a simulation with the times of an earlier one."""
+    if (folder is None) == (seconds is None or seconds != seconds):  # noqa: PLR0124 - NaN
+        raise UsageError("it needs times of models", hint="give the folder of an earlier campaign, or --seconds")
+    from rich.text import Text
+
+    from mnncompat.cli.render import rendered
+    from mnncompat.fleet.sizing import drawn, forecasts, usual
+
+    known = usual(seconds) if seconds is not None else _measured(folder)
+    times = drawn(known, models, seed)
+    head = f"{models} models, {sum(times) / models:.3g} s each on one worker, {_duration(sum(times))} in all"
+    rows = [
+        (each.workers, _duration(each.seconds), f"{each.busy:.0%}", f"{each.client:.0%}", each.lost)
+        for each in forecasts(times, workers or _WORKERS, hours, seed)
+    ]
+    table = _table(("workers", "takes", "workers busy", "this program busy", "workers lost"), rows)
+    emit(rendered([Text(head), table], color=use_color()), "text")
+
+
+def _measured(folder: Path | None) -> list[float]:
+    """The times that a campaign has kept."""
+    from mnncompat.fleet.results_folder import entries
+
+    assert folder is not None  # noqa: S101 - `plan`
+    known = [each.seconds for each in entries(folder)[0] if each.seconds]
+    if not known:
+        raise UsageError(f"{folder}: it says of no model how long it took", hint="give --seconds")
+    return known
+
+
+def _duration(seconds: float) -> str:
+    from mnncompat.cli.fleet_work import duration
+
+    return duration(seconds)
 
 
 def to_json(found: Summary) -> str:

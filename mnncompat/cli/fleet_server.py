@@ -7,7 +7,6 @@ watches, so the limits of time and memory are those of the command.
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from mnncompat.errors import MnncompatError
 from mnncompat.files.allowance import rest
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.fleet.attended import Attendant
-from mnncompat.fleet.outcomes import Answer, timed
+from mnncompat.fleet.outcomes import Answer, packed, timed
 from mnncompat.fleet.served import LIFE, End, Request, Trouble, receive, send, trouble_of
 from mnncompat.fleet.travel import Snapshot, is_full, relocated, require_space, under, unpack
 from mnncompat.fleet.watch import die_with
@@ -116,7 +115,7 @@ class _Server:
         self._notes = notes
         self._probers: dict[str, Prober] = {}
 
-    def _measure(self, request: Request, tell: Callable[[Answer], None]) -> None:
+    def _measure(self, request: Request, tell: Callable[[bytes], None]) -> None:
         """Measure the cases of a request; of each is told the environment as well."""
         from mnncompat.probe.environment import describe
         from mnncompat.probe.prober import Prober
@@ -129,9 +128,9 @@ class _Server:
         for case in request.values["cases"]:
             begun = time.monotonic()
             found = None if case is None else prober.measure(case)
-            tell(Answer(result=(found, header), seconds=time.monotonic() - begun))
+            tell(packed(Answer(result=(found, header), seconds=time.monotonic() - begun)))
 
-    def serve(self, request: Request, root: Path, tell: Callable[[Answer], None]) -> Trouble | None:
+    def serve(self, request: Request, root: Path, tell: Callable[[bytes], None]) -> Trouble | None:
         """Carry out a command, and tell the answer of each model; what kept the rest from being done."""
         try:
             self._command(request, root, tell)
@@ -146,7 +145,7 @@ class _Server:
             os.chdir("/")
         return Trouble("the command did not begin with the models", "report it")
 
-    def _command(self, request: Request, root: Path, tell: Callable[[Answer], None]) -> None:
+    def _command(self, request: Request, root: Path, tell: Callable[[bytes], None]) -> None:
         self._notes.new()
         if request.command == "measure":
             self._measure(request, tell)
@@ -168,7 +167,7 @@ class _Server:
                 if answer.error is not None and is_full(answer.error):
                     raise answer.error
                 files = {} if snapshot is None else snapshot.written()
-                tell(_as_sent(answer._replace(notes=self._notes.new(), files=files), root))
+                tell(_packed(answer._replace(notes=self._notes.new(), files=files), root))
             raise _DoneError
 
         with taken_by(take), invoked(request.command, values):
@@ -179,15 +178,14 @@ class _Server:
                 command(**grouped(command, values))
 
 
-def _as_sent(answer: Answer, root: Path) -> Answer:
+def _packed(answer: Answer, root: Path) -> bytes:
     """An answer with the paths that the sender knows; it cannot be pickled only if it holds an error of a library."""
     try:
-        named = root.name.encode() in pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+        data = packed(answer)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told in words
         told = answer.error if answer.error is not None else error
-        words = RuntimeError(f"{type(told).__name__}: {told}")
-        answer, named = answer._replace(result=None, error=words), True
-    return relocated(answer, root) if named else answer
+        return _packed(answer._replace(result=None, error=RuntimeError(f"{type(told).__name__}: {told}")), root)
+    return packed(relocated(answer, root)) if root.name.encode() in data else data
 
 
 def _value(name: str, value: Any, root: Path) -> Any:

@@ -131,7 +131,7 @@ class _Campaign:
         done, total = len(self._found), len(self._models)
         if done < total:
             left = (now - self._begun) / (done - self._kept) * (total - done)
-            note(f"{done} of {total} models; about {_duration(left)} to go")
+            note(f"{done} of {total} models; about {duration(left)} to go")
 
     def tell(self) -> None:
         """Say how far it came, when it is interrupted."""
@@ -154,7 +154,7 @@ def _in_processes(models: Sequence[Path], work: Work, jobs: int, arrived: Arrive
         yield
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Words for a time."""
     whole = round(seconds)
     if whole < 90:  # noqa: PLR2004 - seconds

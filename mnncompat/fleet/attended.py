@@ -15,13 +15,13 @@ from typing import Any
 
 from mnncompat.errors import ModelError
 from mnncompat.files.scratch import remove_stale, temporary_folder
-from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.outcomes import Answer, packed
 from mnncompat.fleet.served import End, Request, Trouble, receive, send
 from mnncompat.fleet.travel import relocated
 from mnncompat.fleet.watch import TICK, Watch
 
-Serve = Callable[[Request, Path, Callable[[Answer], None]], Trouble | None]
-"""Does a request with files that lie in a folder, and tells the answers; what kept it from being done."""
+Serve = Callable[[Request, Path, Callable[[bytes], None]], Trouble | None]
+"""Does a request with files that lie in a folder, and tells the answers, packed; what kept it from being done."""
 _MOST_MODELS = 500
 """After so many models a child makes place for another one: libraries keep memory."""
 
@@ -38,13 +38,13 @@ class Attendant:
         self._child: _Child | None = None
         self._models = 0
 
-    def carry_out(self, request: Request, root: Path, tell: Callable[[int, Answer], None]) -> Trouble | None:
+    def carry_out(self, request: Request, root: Path, tell: Callable[[int, bytes], None]) -> Trouble | None:
         """Do a request.
 
         Args:
             request: The tasks.
             root: Where its files are.
-            tell: Told number and answer of each model.
+            tell: Told number and answer of each model, packed.
 
         Returns:
             What kept the rest from being done; None if nothing did.
@@ -65,7 +65,7 @@ class Attendant:
             if end is None:
                 return Trouble("its process ended before it began with a model", "report it")
             message, hint = end
-            tell(done, Answer(error=relocated(ModelError(message, hint=hint), root)))
+            tell(done, packed(Answer(error=relocated(ModelError(message, hint=hint), root))))
             done += 1
         return None
 
@@ -98,7 +98,7 @@ class _Child(Watch):
         self._asks, self._told = os.fdopen(asks, "wb", buffering=0), os.fdopen(told, "rb", buffering=0)
 
     def do(
-        self, request: Request, root: Path, tell: Callable[[int, Answer], None]
+        self, request: Request, root: Path, tell: Callable[[int, bytes], None]
     ) -> tuple[int, End | tuple[str, str] | None]:
         """Do a request.
 
@@ -145,5 +145,5 @@ def _serve_all(serve: Serve, asked: Any, tells: Any) -> int:
             request, root = receive(asked)
         except EOFError:
             return 0
-        trouble = serve(request, Path(root), lambda answer: send(tells, answer))
+        trouble = serve(request, Path(root), lambda data: send(tells, data))
         send(tells, End(trouble))

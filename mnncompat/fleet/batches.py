@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 OVERLAP = 2
 """Batches for each slot of a worker: one that is done, and one that waits there."""
@@ -59,9 +59,9 @@ class Batches:
         """Take tasks back: they come first the next time."""
         self._left.extendleft(reversed(tasks))
 
-    def took(self, seconds: Iterable[float]) -> None:
-        """Learn how long tasks took."""
-        self._times.extend(seconds)
+    def took(self, seconds: float) -> None:
+        """Learn how long a task took."""
+        self._times.append(seconds)
 
     def _size(self, slots: int) -> int:
         if not self._times:

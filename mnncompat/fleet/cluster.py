@@ -27,7 +27,7 @@ from mnncompat.fleet import remote
 from mnncompat.fleet.batches import Batches
 from mnncompat.fleet.connection import gone, identity
 from mnncompat.fleet.losses import Losses
-from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.outcomes import Answer, unpacked
 from mnncompat.fleet.remote import Payload, Reply
 from mnncompat.fleet.served import Trouble
 from mnncompat.fleet.tasks import tool_identity
@@ -292,9 +292,9 @@ class Cluster:
             return
         self._forget(batch)
         self._failures = 0
-        for number, answer in reply.answers.items():
-            self._work.arrived(batch.tasks[number], answer)
-        self._batches.took(each.seconds for each in reply.answers.values())
+        for number, each in reply.answers.items():
+            self._work.arrived(batch.tasks[number], answer := unpacked(each)._replace(worker=batch.worker))
+            self._batches.took(answer.seconds)
         if reply.trouble is not None:
             self._refuse(batch.worker, reply.trouble)
         self._again([task for number, task in enumerate(batch.tasks) if number not in reply.answers])

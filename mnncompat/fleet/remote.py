@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError
 from mnncompat.fleet.other_release import release_folder
-from mnncompat.fleet.outcomes import Answer
+from mnncompat.fleet.outcomes import Answer, packed, unpacked
 from mnncompat.fleet.served import End, Request, Served, Trouble, trouble_of
 from mnncompat.fleet.tasks import tool_identity
 
@@ -43,12 +43,12 @@ class Reply(NamedTuple):
     """What a worker says about some tasks.
 
     Attributes:
-        answers: By number, of those that are done.
+        answers: By number, of those that are done, packed.
         trouble: What kept it from doing the others, if that is the worker's fault.
         is_same_process: Whether it is the worker that they were meant for; else nothing is done.
     """
 
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, bytes]
     trouble: Trouble | None = None
     is_same_process: bool = True
 
@@ -76,18 +76,15 @@ def perform(data: bytes) -> bytes:
 
 
 def _performed(payload: Payload) -> Reply:
-    from distributed import get_worker
-
     if payload.process != PROCESS:
         return Reply({}, is_same_process=False)
-    address = get_worker().address
     request: Request = pickle.loads(payload.request)  # noqa: S301 - as above
-    answers: dict[int, Answer] = {}
+    answers: dict[int, bytes] = {}
     try:
         trouble = _answered(payload, request, answers)
     except MnncompatError as error:
         trouble = trouble_of(error)
-    return Reply({number: each._replace(worker=address) for number, each in answers.items()}, trouble)
+    return Reply(answers, trouble)
 
 
 def answered(payload: Payload) -> Answer:
@@ -97,14 +94,14 @@ def answered(payload: Payload) -> Answer:
         MnncompatError: It cannot be done here, whatever the model is.
     """
     request: Request = pickle.loads(payload.request)  # noqa: S301 - made by this process
-    answers: dict[int, Answer] = {}
+    answers: dict[int, bytes] = {}
     trouble = _answered(payload, request, answers)
     if trouble is not None:
         raise RunnerError(trouble.message, hint=trouble.hint)
-    return answers[0]
+    return unpacked(answers[0])
 
 
-def _answered(payload: Payload, request: Request, answers: dict[int, Answer]) -> Trouble | None:
+def _answered(payload: Payload, request: Request, answers: dict[int, bytes]) -> Trouble | None:
     """Have the tasks done by the process that is kept for that; a second one, if it ends."""
     if payload.device:
         _set_up(payload.device, payload.release)
@@ -118,11 +115,11 @@ def _answered(payload: Payload, request: Request, answers: dict[int, Answer]) ->
             _drop(payload.release)
     name = _left(request, answers).models[0]
     message = f"{name}: the process that worked on it ended, twice"
-    answers[len(answers)] = Answer(error=PoisonedModelError(message, hint="report it, with the model"))
+    answers[len(answers)] = packed(Answer(error=PoisonedModelError(message, hint="report it, with the model")))
     return Trouble("its process ended", "report it") if _left(request, answers).models else None
 
 
-def _left(request: Request, answers: Mapping[int, Answer]) -> Request:
+def _left(request: Request, answers: Mapping[int, bytes]) -> Request:
     """The tasks that are not done; they are done in their order."""
     return request._replace(models=request.models[len(answers) :])
 

@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.fleet.other_release import environment_with
-from mnncompat.fleet.outcomes import Answer
 from mnncompat.fleet.travel import Shipment
 
 _HEAD = struct.Struct("=q")
@@ -106,11 +105,11 @@ class Served:
         self._process.kill()
         self._process.wait()
 
-    def ask(self, request: Request) -> Iterator[tuple[int, Answer] | End]:
+    def ask(self, request: Request) -> Iterator[tuple[int, bytes] | End]:
         """Have tasks done.
 
         Yields:
-            Number and answer of each, and the end.
+            Number and answer of each, packed, and the end.
 
         Raises:
             EOFError: The process ended.

@@ -18,8 +18,11 @@ def main() -> None:
     parser.add_argument("--preload", action="append", default=[], metavar="FILE", help="imported by each worker")
     parser.add_argument("--scheduler-file", metavar="FILE", help="write the address there")
     arguments = parser.parse_args()
+    import dask
     from distributed import LocalCluster
 
+    # A worker that is not there again after so long is given up for good: the default is 15 s.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"})
     offered = dict(each.split("=") for each in arguments.resources)
     more: dict[str, Any] = {"preload": arguments.preload} if arguments.preload else {}
     with LocalCluster(

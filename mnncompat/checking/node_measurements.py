@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnncompat.checking.checker import MEASURED, UNKNOWN
-from mnncompat.errors import OutputError, TableError
+from mnncompat.checking.kept_measurements import KeptMeasurements
 from mnncompat.files.allowance import bounds_of_children
-from mnncompat.files.user_cache import cache_folder
+from mnncompat.files.user_cache import measurements_folder
 from mnncompat.graph.model_file import Model
 from mnncompat.inference.model_view import view_model
-from mnncompat.probe.evidence import read_evidence, written
+from mnncompat.probe.case import Case
 from mnncompat.probe.measurement import Measurement, Outcome
 from mnncompat.probe.nodes import NodeCase, node_cases_of
 from mnncompat.probe.prober import LIMITS
@@ -68,15 +67,30 @@ def measure_nodes(
     cases = {site.case.id: site.case for site in sites if site.case is not None}
     with Pool(jobs=1 if len(cases) <= _FEW else None) as pool:
         header = describe(pool.environment)
-        kept = _Kept(cache or cache_folder(), header)
-        missing = [case for identity, case in cases.items() if identity not in kept.found]
-        for done, each in enumerate(pool.measure(missing), 1):
-            kept.found[each.id] = each
-            progress(done, len(missing))
-    if missing and not _is_tightened():
-        kept.save()
+        kept = KeptMeasurements(cache or measurements_folder(), header)
+        told = _Told(progress, sum(each not in kept.found for each in cases))
+
+        def measure(some: Sequence[Case]) -> Iterator[Measurement]:
+            return map(told.of, pool.measure(some)) if some else iter(())
+
+        if _is_tightened():
+            kept.add(measure([each for each in cases.values() if each.id not in kept.found]))
+        else:
+            kept.complete(list(cases.values()), measure)
     found = tuple((site, None if site.case is None else kept.found[site.case.id]) for site in sites)
     return header["mnn"], found
+
+
+class _Told:
+    """Tells the progress, measurement by measurement."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def of(self, each: Measurement) -> Measurement:
+        self._done += 1
+        self._progress(self._done, self._total)
+        return each
 
 
 def _is_tightened() -> bool:
@@ -156,34 +170,3 @@ def _correct_ops(measured: Mapping[int, Measurement]) -> set[str]:
     """Op types of which every measured node is computed correctly."""
     wrong = {each.op for each in measured.values() if each.outcome is not Outcome.OK}
     return {each.op for each in measured.values()} - wrong
-
-
-class _Kept:
-    """Measurements of users' nodes on one MNN build, in a file."""
-
-    def __init__(self, folder: Path | None, header: Mapping[str, str]) -> None:
-        self._path = None if folder is None else folder / f"nodes-{header['mnn']}-{header['machine']}.tsv"
-        self._header = dict(header)
-        self.found: dict[str, Measurement] = self._read()
-
-    def _read(self) -> dict[str, Measurement]:
-        """What the file holds; nothing if it is of another environment, or none that can be read."""
-        with contextlib.suppress(TableError):
-            before, kept = read_evidence(self._path) if self._path is not None else ({}, {})
-            return kept if before == self._header else {}
-        return {}
-
-    def save(self) -> None:
-        """Add to the file, which other processes may do as well; a cache that cannot be written is ignored."""
-        import fcntl
-
-        from mnncompat.graph.atomic_files import write_atomically
-
-        if self._path is None:
-            return
-        with contextlib.suppress(OSError, OutputError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.with_suffix(".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                every = {**self._read(), **self.found}
-                write_atomically(self._path, written(self._header, every.values()).encode(), cache=True)

@@ -21,6 +21,7 @@ from mnncompat.cli.fleet_options import invoked, taken_by
 from mnncompat.errors import MnncompatError
 from mnncompat.files.allowance import rest
 from mnncompat.files.scratch import ScratchFolder
+from mnncompat.files.user_cache import share_measurements
 from mnncompat.fleet.attended import Attendant
 from mnncompat.fleet.outcomes import Answer, packed, timed
 from mnncompat.fleet.served import LIFE, End, Request, Trouble, receive, send, trouble_of
@@ -150,6 +151,7 @@ class _Server:
         if request.command == "measure":
             self._measure(request, tell)
             raise _DoneError
+        share_measurements(Path(request.shipment.store) if request.shipment.store else None)
         os.chdir(under(root, request.shipment.place))
         empty = root / ".mnncompat.toml"
         empty.touch()

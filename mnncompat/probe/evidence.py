@@ -101,6 +101,11 @@ def line_of(each: Measurement) -> str:
     return "\t".join((each.op, each.id, each.code, *([each.detail] if each.detail else [])))
 
 
+def as_read(each: Measurement) -> Measurement:
+    """A measurement as it is read from a file that it was written to: exactly the same whoever measured it."""
+    return _read(line_of(each), Path(each.id), 1)
+
+
 def _read(line: str, path: Path, number: int) -> Measurement:
     op, case, code, detail = (*line.split("\t"), "")[:_FIELDS] if line.count("\t") > 1 else ("",) * _FIELDS
     try:

@@ -117,6 +117,9 @@ def _largest(view: GraphView, name: str) -> float:
     """The element of the largest magnitude; 0 for a constant that holds no floats, or none beyond float16."""
     if view.dtype(name) not in _FLOATS:
         return 0.0
+    node = view.producer(name)
+    if node is not None and node.op_type in CASTS:  # CastLike of a constant has none where its pattern is computed
+        return _largest(view, node.input[0])
     value = constant_value(view, name)
     if value is None or value.dtype.kind != "f" or not value.size:
         return 0.0

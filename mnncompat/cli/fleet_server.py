@@ -92,7 +92,15 @@ def _carried_out(attendant: Attendant, request: Request, answers: BinaryIO) -> T
         with ScratchFolder() as root:
             require_space(root, _SPACE + _COPIES * request.shipment.bytes)
             unpack(request.shipment, root)
-            return attendant.carry_out(request, root, lambda number, answer: send(answers, (number, answer)))
+
+            def tell(number: int, data: bytes) -> None:
+                try:
+                    send(answers, (number, data))
+                except OSError:  # whoever asked is gone, and waits for nothing any more
+                    attendant.close()
+                    raise SystemExit(1) from None
+
+            return attendant.carry_out(request, root, tell)
     except MnncompatError as error:
         return trouble_of(error)
     except OSError as error:

@@ -145,7 +145,7 @@ OPTIONS = {
     "negative": (["--timeout", "-5"], "-5 is no limit of time"),
     "zero": (["--timeout", "0"], "0 is no limit of time"),
     "endless": (["--timeout", "inf"], "inf is no limit of time"),
-    "long name": (["-o", "x" * 300], "File name too long"),
+    "long name": (["-o", "x" * 300], "ile name too long"),
     "no name": (["-o", ""], "names nothing"),
 }
 

@@ -159,7 +159,7 @@ def _measured(cases: Sequence[RowCase]) -> Iterator[str]:
         "What each release did with them, as `rules/evidence/rows/` records it. Look-alikes lack the hazard.",
         "",
     )
-    releases = _releases()
+    releases = {name: found for name, found in _releases().items() if any(case.id in found for case in cases)}
     yield f"| model | {' | '.join(releases)} |"
     yield f"|---|{'---|' * len(releases)}"
     for case in cases:
@@ -177,9 +177,10 @@ def _quoted(word: str) -> str:
 
 @cache
 def _releases() -> Mapping[str, Mapping[str, Measurement]]:
-    """What is recorded about micro-models, by release, architecture and precision."""
+    """What is recorded about micro-models, by release, architecture and precision; x86-64 first."""
     found: dict[str, Mapping[str, Measurement]] = {}
-    for path in sorted((rule_files.root() / "evidence" / "rows").glob("*.tsv")):
+    files = (rule_files.root() / "evidence" / "rows").glob("*.tsv")
+    for path in sorted(files, key=lambda path: ("aarch64" in path.stem, path.stem)):
         release, machine, *precision = path.stem.split("-")
         name = release if (machine, precision) == ("x86_64", []) else path.stem.replace("-", " ")
         found[name] = load_evidence(release, machine, precision="".join(precision), rows=True)

@@ -10,7 +10,6 @@ from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from onnx import ModelProto, TensorProto
 
 from mnncompat.graph.payloads import RAW, TOKEN_BYTES, Payload, hold, packed_header, payload_of, varint
@@ -226,6 +225,8 @@ def _count_varints(data: mmap, start: int, end: int) -> int:
     count, last = 0, start - 1
     for place in range(start, end, _COUNTED_AT_ONCE):
         size = min(_COUNTED_AT_ONCE, end - place)
+        import numpy as np  # a tenth of a check, and few models have such a field
+
         ends = np.flatnonzero(np.frombuffer(data, np.uint8, size, place) < 128) + place  # noqa: PLR2004 - as above
         if np.diff(ends, prepend=last).max(initial=0) > _LONGEST_VARINT:
             raise DamagedError

@@ -46,6 +46,8 @@ FLOAT_FUNCTIONS = TRANSCENDENTAL | frozenset(
 
 SIZES = ("Shape", "Size")
 """Of their operand they read the shape only."""
+FINDERS = ("Compress", "NonMaxSuppression", "NonZero")
+"""Their results are as long as what they find in data, which may be nothing."""
 RESHAPES = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
 """The elements of the first operand, all in their order, in another shape."""
 MOVES = RESHAPES | frozenset(

@@ -8,7 +8,7 @@ from math import inf
 from onnx import NodeProto, TensorProto
 
 from mnncompat.graph.numpy_on_demand import np
-from mnncompat.graph.operator_traits import CASTS, MOVES, NEVER_NEGATIVE, ROUNDINGS
+from mnncompat.graph.operator_traits import CASTS, FINDERS, MOVES, NEVER_NEGATIVE, ROUNDINGS
 from mnncompat.graph.protos import attribute, is_onnx
 from mnncompat.graph.view import GraphView
 
@@ -19,7 +19,6 @@ _UNSIGNED = (TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorPr
 _FIRST = MOVES | ROUNDINGS | frozenset(("Cast", "CastLike", "ReduceMax", "ReduceMin"))
 # Sums of several elements: not negative if these are not.
 _SUMS = frozenset(("CumSum", "ReduceSum", "ReduceMean", "AveragePool", "GlobalAveragePool", "ReduceProd"))
-_SELECTIONS = ("Compress", "NonMaxSuppression", "NonZero")
 _MOVING = MOVES | frozenset(CASTS)
 _ASSUMED_SIZE = 1
 """Dimensions that are not static are taken for at least this, but for those of a selection."""
@@ -101,7 +100,7 @@ def _is_selection(view: GraphView, name: str) -> bool:
         if name in seen or node is None or not is_onnx(node):
             continue
         seen.add(name)
-        if node.op_type in _SELECTIONS:
+        if node.op_type in FINDERS:
             return True
         if node.op_type in _MOVING:
             pending.extend(filter(None, node.input))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.emitting import Emitter
 
 
-_LEAST = 1e-30
+LEAST = 1e-30
+"""Taken for the energy of weights that are all 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ class WinogradNodes:
         sums = emit.op("MatMul", moved, sources)
         of_channels = emit.reduce("ReduceSumSquare", moved, [2], keep=True)
         of_filters = emit.reduce("ReduceSumSquare", moved, [3], keep=True)
-        whole = emit.op("Max", emit.reduce("ReduceSum", of_filters, [2], keep=True), emit.number(_LEAST))
+        whole = emit.op("Max", emit.reduce("ReduceSum", of_filters, [2], keep=True), emit.number(LEAST))
         energy = emit.op("MatMul", of_channels, emit.reduce("ReduceSumSquare", sources, [3], keep=True))
         random = emit.op("Mul", emit.op("Div", of_filters, whole), emit.op("Mul", energy, emit.number(channels / 6)))
         trend = emit.op("Mul", emit.reduce("ReduceSumSquare", sums, [3], keep=True), emit.number(channels / 3))

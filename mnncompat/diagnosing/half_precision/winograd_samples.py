@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.diagnosing.half_precision.winograd import amplification
-from mnncompat.diagnosing.half_precision.winograd_nodes import WinogradNodes
+from mnncompat.diagnosing.half_precision.winograd_nodes import LEAST, WinogradNodes
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.winograd_nodes import Plan
 
 _BLOCKS, _FILTERS = 64, 16
-_LEAST = 1e-30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ class WinogradSamples:
         emit, plan, filters = self._emit, self._plan, self._filters
         rows = min(len(self._rows) * plan.unit, plan.result[2])
         count = plan.result[0] * rows * plan.result[3] * len(filters)
-        shares = 1 / (count * np.maximum(_squares(node.kernels[filters]), _LEAST))
+        shares = 1 / (count * np.maximum(_squares(node.kernels[filters]), LEAST))
         energies = emit.op("Mul", emit.reduce("ReduceSumSquare", errors, [0, 2, 3], keep=False), emit.constant(shares))
         return emit.op("Sqrt", emit.reduce("ReduceSum", energies, None, keep=False))
 

@@ -25,7 +25,7 @@ _NEUTRAL = {"ReduceMax": -np.inf, "ReduceMean": 0.0, "ReduceMin": np.inf, "Reduc
 class ReductionOfFound(NodeRewrite):
     """Append an element that does not change the result to what is reduced and may be nothing.
 
-    **What.** Reductions of what Compress, NonZero, NonMaxSuppression or Unique leave, such as ``x[mask].sum()``.
+    **What.** Reductions of what Compress, NonZero or NonMaxSuppression leave, such as ``x[mask].sum()``.
 
     **Why.** Where nothing is left and several axes are reduced, or none is named, MNN makes the result a constant of
     all later runs; releases before 3.4 do so with one axis as well. The extreme along one axis of nothing is what was

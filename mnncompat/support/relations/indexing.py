@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnncompat.graph.operator_traits import RESHAPES
+from mnncompat.graph.operator_traits import FINDERS, RESHAPES
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.value_bounds import lower_bound
@@ -48,7 +48,6 @@ _FOUND = (
 
 
 _FURTHEST = 20
-_FINDING = ("Compress", "NonMaxSuppression", "NonZero")
 _PASSES_ON = RESHAPES | {"Cast", "Concat", "Gather", "Identity", "Slice", "Split", "Transpose"}
 
 
@@ -56,7 +55,7 @@ def _is_of_found(view: GraphView, name: str, left: int) -> bool:
     node = view.producer(name)
     if node is None or not left or not is_onnx(node):
         return False
-    if node.op_type in _FINDING:
+    if node.op_type in FINDERS:
         return True
     operands = node.input if node.op_type == "Concat" else node.input[:1]
     return node.op_type in _PASSES_ON and any(_is_of_found(view, each, left - 1) for each in operands)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mnncompat.graph.operator_traits import SIZES
+from mnncompat.graph.operator_traits import FINDERS, SIZES
 from mnncompat.graph.protos import Dim
 from mnncompat.graph.view import GraphView
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.relations.operands import operand_shape
-from mnncompat.support.relations.registry import FINDING, relation
+from mnncompat.support.relations.registry import relation
 from mnncompat.support.three_valued import any_of
 
 
@@ -113,12 +113,12 @@ _KEPT = (
 @relation(
     holds=_KEPT.format("", "ReduceSum<keepdims=0>(h)"),
     fails=_KEPT.format("", "ReduceSum<keepdims=0>(k)"),
-    within=FINDING,
+    within=FINDERS,
 )
 def several_axes_may_hold_nothing(facts: NodeFacts) -> bool | None:
     """Not one axis but several, or all, are reduced, and no element may be left to reduce.
 
-    That is so behind NonZero, Compress, NonMaxSuppression and Unique, which may find nothing. MNN's `GeometryReduce`
+    That is so behind NonZero, Compress and NonMaxSuppression, which may find nothing. MNN's `GeometryReduce`
     then makes the result a constant, of which it writes the first element, and which later runs do not change.
     """
     axes = _axes_that_may_hold_nothing(facts)
@@ -128,10 +128,10 @@ def several_axes_may_hold_nothing(facts: NodeFacts) -> bool | None:
 @relation(
     holds=_KEPT.format("[2]", "ReduceMax<axes=[0], keepdims=0>(h)"),
     fails=_KEPT.format("[K]", "ReduceMax<axes=[1], keepdims=0>(h)"),
-    within=FINDING,
+    within=FINDERS,
 )
 def reduced_axis_may_hold_nothing(facts: NodeFacts) -> bool | None:
-    """No element may be left to reduce, behind NonZero, Compress, NonMaxSuppression and Unique."""
+    """No element may be left to reduce, behind NonZero, Compress and NonMaxSuppression."""
     axes = _axes_that_may_hold_nothing(facts)
     return None if axes is None else bool(axes)
 
@@ -139,7 +139,7 @@ def reduced_axis_may_hold_nothing(facts: NodeFacts) -> bool | None:
 @relation(
     holds=_KEPT.format("[2,2]", "Gemm<transA=1>(h, h)"),
     fails=_KEPT.format("[K,K]", "Gemm<transB=1>(h, h)"),
-    within=FINDING,
+    within=FINDERS,
 )
 def summed_products_may_be_none(facts: NodeFacts) -> bool:
     """The common dimension of both matrices is as long as what was found, which may be nothing."""
@@ -157,18 +157,19 @@ def summed_products_may_be_none(facts: NodeFacts) -> bool:
     fails=_KEPT.format("[K,3]", "Pad(h, p, t)").replace(
         "{1, 2, 3}", "{1, 2, 3}, int64[4] p = {0, 1, 0, 0}, float t = {2}"
     ),
+    within=FINDERS,
 )
 def padded_may_be_nothing(facts: NodeFacts) -> bool | None:
     """A dimension that is padded, with another number than 0, is as long as what was found, which may be nothing."""
     shape, number = operand_shape(facts, 0), facts.operand(2)
-    if shape is None or number is None or not any(_is_open(dim) for dim in shape):
-        return False if shape is not None or number is None else None
+    if number is None or (shape is not None and not any(_is_open(dim) for dim in shape)):
+        return False
     pads, value = (facts.numbers_through_casts(name) for name in (facts.node.input[1], number))
     if value is not None and not any(value):
         return False
     if not _is_found(facts.view, facts.node.input[0]):
         return False
-    if pads is None:
+    if pads is None or shape is None:
         return None
     added = list(pads)
     return any(_is_open(dim) and added[axis] + added[axis + len(shape)] > 0 for axis, dim in enumerate(shape))
@@ -217,7 +218,7 @@ def _is_found(view: GraphView, name: str | None) -> bool:
         if node is None or current in seen:
             continue
         seen.add(current)
-        if node.op_type in FINDING:
+        if node.op_type in FINDERS:
             return True
         shape = view.shape(current)
         if node.op_type not in SIZES and (shape is None or any(_is_open(dim) for dim in shape)):

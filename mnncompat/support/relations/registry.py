@@ -17,15 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from mnncompat.graph.operator_traits import CONVOLUTIONS
+from mnncompat.graph.operator_traits import CONVOLUTIONS, FINDERS
 from mnncompat.support.node_facts import NodeFacts
 from mnncompat.support.three_valued import Truth
 
 RelationTest = Callable[[NodeFacts], Truth]
 
-FINDING = ("Compress", "NonMaxSuppression", "NonZero", "Unique")
-"""Operators that find an unknown number of things."""
-WATCHED = frozenset((*FINDING, *CONVOLUTIONS))
+WATCHED = frozenset((*FINDERS, *CONVOLUTIONS))
 """Op types that relations may need somewhere in the graph: which of them it has is a part of how its nodes look."""
 _FOLDER = Path(__file__).parent
 # The end of a decorator with arguments, and the def after it: half a millisecond for all modules.

@@ -432,3 +432,17 @@ def test_operators_of_training_are_told_apart() -> None:
     inputs = "float r, int64 t, float[2] x, float[2] g, float[2] v, float[2] h"
     assert codes(check(graph(body, inputs, "float[2] y", imports))) == ["MNN015"]
     assert codes(check(graph("y = other.Adam(x)", "float[2] x", "float[2] y", imports))) == ["MNN012"]
+
+
+def test_only_what_may_find_nothing_makes_reductions_and_pads_doubtful() -> None:
+    def said(body: str, inputs: str, output: str) -> set[str]:
+        found = check(graph(body, inputs, output, '"": 13')).diagnostics
+        return {item.code for item in found} & {"MNN274", "MNN275", "MNN277"}
+
+    reduced = "y = ReduceMax<keepdims = 0>(u)"
+    assert said(f"u = Compress<axis = 0>(x, c) {reduced}", "float[6] x, bool[6] c", "float y") == {"MNN274"}
+    assert said(f"u = Unique(x) {reduced}", "float[6] x", "float y") == set()  # it always finds something
+    padded = "r = Reshape(x, s) y = Pad(r, p, v)"
+    assert (
+        said(padded, "float[N,3] x, int64[K] s, int64[4] p, float v", "float[A,B] y") == set()
+    )  # cannot tell, nor may

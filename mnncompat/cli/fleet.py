@@ -103,7 +103,8 @@ def plan(
     ] = None,
     *,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=1e-4, max=1e5, help="Without DIR: what a model takes in the mean.")
+        float | None,
+        typer.Option("--seconds", min=1e-4, max=1e5, metavar="S", help="Without DIR: what a model takes in the mean."),
     ] = None,
     models: Annotated[
         int, typer.Option("--models", min=1, max=_MOST_PLANNED, metavar="N", help="How many are to be done.")
@@ -112,8 +113,10 @@ def plan(
         list[int] | None,
         typer.Option("--workers", min=1, max=_MOST_WORKERS, metavar="N", help="How many do it. Repeatable."),
     ] = None,
-    hours: Annotated[float, typer.Option("--hours", min=0.01, help="Until a worker is lost, in the mean.")] = 24.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what happens by chance.")] = 0,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0.01, metavar="H", help="Until a worker is lost, in the mean.")
+    ] = 24.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of what happens by chance.")] = 0,
 ) -> None:
     """How long a campaign will take on so many workers of one thread: a simulation with the times of an earlier one."""
     if (folder is None) == (seconds is None or seconds != seconds):  # noqa: PLR0124 - NaN

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mnncompat.report.location import node_name
 from mnncompat.report.measures import counted, decibel
 from mnncompat.report.printable import printable, shortened
 from mnncompat.report.text.page import Page, Style
@@ -35,7 +34,7 @@ def _row(found: HalfRange) -> list[Cell]:
     share = "-" if math.isnan(found.reach) else f"{found.reach:.1%}" if found.reach < 1 else f"{found.reach:,.1f}x"
     style = Style.BAD if found.lost or found.reach > 1 else Style.WARN if found.reach > _NEAR else Style.NOTE
     return [
-        shortened(node_name(found.location), _LONGEST),
+        shortened(printable(found.location.path), _LONGEST),
         printable(found.location.op_type),
         printable(found.draw),
         f"{found.largest:,.0f}" if _WHOLE <= found.largest < _MANY else f"{found.largest:.4g}",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import onnx
+import onnx.parser
 
 PROGRAM = """
 import sys
+from pathlib import Path
 from mnncompat.cli.onnx_on_demand import import_onnx_on_demand
 import_onnx_on_demand()
 import onnx
@@ -48,3 +53,29 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
 def test_names_are_the_same_objects_after_the_package_was_executed() -> None:
     program = "before = onnx.ModelProto\nonnx.__version__\nprint(before is onnx.ModelProto, len(onnx.__all__) > 40)"
     assert output_of(program) == "True True"
+
+
+def test_types_that_numpy_lacks_come_when_they_are_asked_for() -> None:
+    program = (
+        "from onnx import helper, numpy_helper\nimport numpy as np\n"
+        "helper.make_node('Relu', ['x'], ['y'])\nprint('ml_dtypes._ml_dtypes_ext' in sys.modules)\n"
+        "kind = helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)\n"
+        "tensor = numpy_helper.from_array(np.ones(2, kind))\n"
+        "import ml_dtypes\nprint(kind == ml_dtypes.bfloat16, tensor.data_type, ml_dtypes.finfo(kind).bits)"
+    )
+    assert output_of(program).split() == ["False", "True", "16", "16"]
+
+
+def test_converting_what_needs_no_rewrite_loads_no_types_that_numpy_lacks(tmp_path: Path) -> None:
+    """What is rewritten goes through graphsurgeon, which asks for all of them."""
+    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {y = Relu(x)}'
+    model = onnx.parser.parse_model(text)
+    onnx.save(model, tmp_path / "model.onnx")
+    program = (
+        "import io, contextlib\nfrom mnncompat.cli import main\n"
+        f"words = {['convert', str(tmp_path / 'model.onnx'), '-o', str(tmp_path / 'made.mnn')]!r}\n"
+        "with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):\n"
+        "    status = main(words)\n"
+        "print(status, 'ml_dtypes._ml_dtypes_ext' in sys.modules)"
+    )
+    assert output_of(program) == "0 False"

@@ -6,11 +6,12 @@ from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from onnx import TensorProto, ValueInfoProto, helper
+from onnx import TensorProto, ValueInfoProto
 
 from mnncompat.errors import ModelError
 from mnncompat.graph.atomic_files import weights_of
 from mnncompat.graph.file_bytes import source_bytes
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.inference.model_view import view_model
 from mnncompat.results.file_info import FileInterface, TensorInfo
 from mnncompat.results.outcomes import IntegerWeights
@@ -72,7 +73,7 @@ def _told(model: Model, file: Path) -> dict[str, Any]:
 def _dtype(value: ValueInfoProto) -> str:
     """Numpy's name of an input's dtype; empty where it has none."""
     try:
-        return str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name)
+        return str(element_dtype(value.type.tensor_type.elem_type).name)
     except (KeyError, TypeError):
         return ""
 

@@ -10,6 +10,7 @@ import onnx
 
 from mnncompat.graph.file_bytes import source_bytes
 from mnncompat.graph.protos import qualified_op
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.graph.validation import all_graphs
 from mnncompat.results.file_info import OnnxFileInfo, TensorInfo
 
@@ -79,7 +80,7 @@ def _dtype(element: int) -> str:
 def _bytes(tensor: onnx.TensorProto) -> int:
     name = onnx.TensorProto.DataType.Name(tensor.data_type)
     try:
-        bits = _BITS.get(name) or 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        bits = _BITS.get(name) or 8 * element_dtype(tensor.data_type).itemsize
     except (KeyError, TypeError):
         bits = 0
     return -(-bits * prod(tensor.dims) // 8)

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper
 
 from mnncompat.diagnosing.minimize import copy_of
 from mnncompat.errors import MnncompatError
 from mnncompat.fixing.transaction import fix_model
 from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.protos import attribute
-from mnncompat.graph.tensor_values import tensor_array
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.diagnosis import Attempt
 from mnncompat.results.failures import Failure
@@ -163,7 +163,7 @@ def without_winograd(model: ModelProto) -> ModelProto | None:
             continue
         height, width = weight.shape[2:]
         taller = np.concatenate([weight, np.zeros_like(weight[:, :, :1])], axis=2)
-        tensor.CopyFrom(numpy_helper.from_array(taller, tensor.name))
+        tensor.CopyFrom(array_tensor(taller, tensor.name))
         top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
         _set(node, "pads", [top, left, bottom + 1, right])
         _set(node, "kernel_shape", [height + 1, width])

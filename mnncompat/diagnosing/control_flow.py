@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from mnncompat.diagnosing.correspondence import constant_values, reads
 from mnncompat.diagnosing.excerpts import typed
 from mnncompat.graph.protos import attribute
+from mnncompat.graph.tensor_values import array_tensor, data_type_of
 from mnncompat.mnn import Held, read_graph
 from mnncompat.mnn.bodies import bodies_of, write_body
 from mnncompat.parity.runners import OnnxRuntimeRunner
@@ -104,7 +105,7 @@ def _as_model(view: GraphView, graph: GraphProto, values: _Values) -> ModelProto
         "body",
         [*graph.input, *(typed(name, values[name]) for name in fed)],
         results,
-        [*graph.initializer, *(numpy_helper.from_array(np.asarray(array), name) for name, array in held.items())],
+        [*graph.initializer, *(array_tensor(np.asarray(array), name) for name, array in held.items())],
     )
     proto = view.scope.proto
     model = helper.make_model(body, opset_imports=proto.opset_import, functions=proto.functions)
@@ -142,7 +143,7 @@ def _state_types(model: ModelProto, names: list[str], states: list[np.ndarray]) 
     inputs = {each.name: each for each in model.graph.input}
     for name, array in zip(names[_STATES:], states, strict=False):
         if not inputs[name].type.tensor_type.elem_type:
-            inputs[name].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            inputs[name].type.tensor_type.elem_type = data_type_of(array.dtype)
     for name, kind in zip(names[:_STATES], (TensorProto.INT64, TensorProto.BOOL), strict=False):
         inputs[name].type.tensor_type.elem_type = kind
 

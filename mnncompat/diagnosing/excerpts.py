@@ -11,7 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.diagnosing.correspondence import constant_values, reads
 from mnncompat.graph.payloads import fill
-from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.graph.tensor_values import array_tensor, data_type_of
 
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView
@@ -149,7 +149,7 @@ def _as_stored(view: GraphView, name: str) -> TensorProto | None:
 
 def typed(name: str, array: np.ndarray) -> ValueInfoProto:
     """A declaration that fits an array."""
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+    return helper.make_tensor_value_info(name, data_type_of(array.dtype), array.shape)
 
 
 def _results(view: GraphView, nodes: set[int]) -> list[str]:

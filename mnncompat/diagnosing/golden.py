@@ -15,6 +15,7 @@ import numpy as np
 from onnx import ModelProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import dims_of
+from mnncompat.graph.tensor_values import data_type_of, element_dtype
 from mnncompat.inference.shape_inference import infer
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.results.failures import Failure
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 HELD_BYTES = 256_000_000
 """Bytes of values that are held in memory at once, here and in each child; beyond it they are kept in files."""
 _ITEM = 4
-_NUMBERS = frozenset(
-    kind for kind in helper.get_all_tensor_dtypes() if helper.tensor_dtype_to_np_dtype(kind).kind in "biuf"
-)
 
 
 class GoldenValues(Mapping[str, np.ndarray]):
@@ -148,9 +146,7 @@ def inferred_for(model: ModelProto, feeds: Mapping[str, np.ndarray]) -> dict[str
     """What inference knows of values in a run on these feeds."""
     before = list(model.graph.input)
     fixed = [
-        helper.make_tensor_value_info(
-            each.name, helper.np_dtype_to_tensor_dtype(feeds[each.name].dtype), feeds[each.name].shape
-        )
+        helper.make_tensor_value_info(each.name, data_type_of(feeds[each.name].dtype), feeds[each.name].shape)
         if each.name in feeds
         else each
         for each in before
@@ -172,7 +168,14 @@ def _is_static(shape: Sequence[int | str | None] | None) -> bool:
 
 
 def _is_tensor(value: ValueInfoProto | None) -> bool:
-    return value is not None and value.type.tensor_type.elem_type in _NUMBERS
+    return value is not None and _is_number(value.type.tensor_type.elem_type)
+
+
+def _is_number(kind: int) -> bool:
+    try:
+        return element_dtype(kind).kind in "biuf"
+    except KeyError:
+        return False
 
 
 def _bytes(shape: Sequence[int | str | None] | None, feeds: Mapping[str, np.ndarray]) -> int:

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from mnncompat.diagnosing.excerpts import Excerpt, excerpt, typed
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.parity.runners import OnnxRuntimeRunner
 from mnncompat.results.failures import Failure
 
@@ -123,8 +124,8 @@ def halved(part: Excerpt, places: _Places) -> Excerpt | None:
         if name in feeds:
             feeds[name] = _half(feeds[name], axis)
         else:
-            array = _half(numpy_helper.to_array(stored[name]), axis)
-            stored[name].CopyFrom(numpy_helper.from_array(array, name))
+            array = _half(tensor_array(stored[name]), axis)
+            stored[name].CopyFrom(array_tensor(array, name))
     _state_kernels(model)
     del model.graph.input[:]
     model.graph.input.extend(typed(name, array) for name, array in feeds.items())

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.errors import ModelError, RunnerError, UsageError
 from mnncompat.graph.protos import dims_of
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import all_graphs
 from mnncompat.parity.gray_levels import GRAY_HALF, GRAY_WEIGHTS, GRAY_WHOLE, gray
 from mnncompat.parity.images import Preprocess, parse_preprocess
@@ -119,7 +120,7 @@ def _nodes(
     constants: list[TensorProto] = []
 
     def stored(array: np.ndarray) -> str:
-        constants.append(numpy_helper.from_array(array, f"{inside}_constant_{len(constants)}"))
+        constants.append(array_tensor(array, f"{inside}_constant_{len(constants)}"))
         return constants[-1].name
 
     def emit(op: str, *inputs: str, **attributes: Any) -> str:

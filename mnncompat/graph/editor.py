@@ -20,7 +20,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from mnncompat.graph.protos import Dim, GraphAddress, import_onnx
 from mnncompat.graph.surgeon_values import detach, find_held_values
-from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.graph.tensor_values import array_tensor, data_type_of, element_dtype
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
 from mnncompat.graph.wellformed import require_editable
@@ -83,7 +83,7 @@ class GraphEditor:
 
     def variable(self, name: str, dtype: int | None, shape: Sequence[Dim] | None) -> gs.Variable:
         """A new value of element type `dtype` (`TensorProto.DataType`) and `shape`; `name` is made unique."""
-        element = None if dtype is None else onnx.helper.tensor_dtype_to_np_dtype(dtype)
+        element = None if dtype is None else element_dtype(dtype)
         variable = gs.Variable(self.unique(name), dtype=element, shape=None if shape is None else list(shape))
         self._tensors[variable.name] = variable
         self.variables.append(variable)
@@ -333,7 +333,7 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
 
 def _value_info(variable: gs.Variable) -> ValueInfoProto:
     given = variable.dtype  # a number of ONNX's where graphsurgeon knows no type of numpy, such as float8
-    element = given if isinstance(given, int) else onnx.helper.np_dtype_to_tensor_dtype(np.dtype(given))
+    element = given if isinstance(given, int) else data_type_of(np.dtype(given))
     return onnx.helper.make_tensor_value_info(variable.name, element, variable.shape)
 
 

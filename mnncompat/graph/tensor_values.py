@@ -96,6 +96,16 @@ def element_dtype(data_type: int) -> np.dtype[Any]:
     return np.dtype(_NATIVE[data_type] if data_type in _NATIVE else onnx.helper.tensor_dtype_to_np_dtype(data_type))
 
 
+def data_type_of(dtype: np.dtype[Any]) -> int:
+    """The `onnx.TensorProto.DataType` of elements of NumPy's type; texts and objects are strings.
+
+    Raises:
+        ValueError: There is none.
+    """
+    known = _DATA_TYPES.get(dtype.name) if dtype.isnative else None
+    return int(onnx.helper.np_dtype_to_tensor_dtype(dtype)) if known is None else known
+
+
 def tensor_value_info(name: str, data_type: int, shape: Sequence[int | str | None]) -> ValueInfoProto:
     """What a graph states about a tensor, as `onnx.helper.make_tensor_value_info` makes it."""
     info = ValueInfoProto(name=name)

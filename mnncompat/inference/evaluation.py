@@ -13,7 +13,7 @@ from onnx import GraphProto, NodeProto, TensorProto, TypeProto
 from mnncompat.errors import ModelError
 from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.payloads import fill, is_external
-from mnncompat.graph.tensor_values import array_tensor, tensor_array
+from mnncompat.graph.tensor_values import array_tensor, data_type_of, tensor_array
 from mnncompat.graph.wellformed import require_tensor
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _require_bounded(node: NodeProto, operands: Sequence[Any], opset: int) -> No
 
 
 def _type(value: NDArray[Any]) -> TypeProto:
-    return onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+    return onnx.helper.make_tensor_type_proto(data_type_of(value.dtype), value.shape)
 
 
 def _elements(kind: TypeProto) -> int | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import onnx
 from onnx import TypeProto
 
 from mnncompat.graph.protos import Dim, attribute_value
+from mnncompat.graph.tensor_values import tensor_array
 
 Shape = tuple[Dim, ...] | None
 Result = tuple[int, Shape] | None
@@ -52,7 +52,7 @@ class Call:
     def constant(self, position: int) -> list[int] | None:
         """The elements of an operand of integers that is a constant."""
         data = self._context.get_input_data(position) if self.has(position) else None
-        return None if data is None else [int(each) for each in onnx.numpy_helper.to_array(data).reshape(-1)]
+        return None if data is None else [int(each) for each in tensor_array(data).reshape(-1)]
 
     @property
     def inputs(self) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.validation import all_graphs
 from mnncompat.parity.model_copies import inlined_copy
 
@@ -104,6 +105,6 @@ def _tensors(item: AttributeProto) -> Iterator[TensorProto]:
 def _store(tensor: TensorProto) -> int:
     if tensor.data_type != TensorProto.BFLOAT16:
         return 0
-    values = numpy_helper.to_array(tensor).astype(np.float32)
-    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    values = tensor_array(tensor).astype(np.float32)
+    tensor.CopyFrom(array_tensor(values, tensor.name))
     return 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from mnncompat.graph.operator_traits import CONVOLUTIONS, MATRIX_PRODUCTS, RECURRENT, RESIZES, TRANSCENDENTAL
 from mnncompat.graph.protos import attribute, is_onnx, onnx_opset
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.inference.shape_inference import infer
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def blur(model: ModelProto, seed: int, *, winograd: float = NOISE) -> ModelProto
     if not count:
         return None
     for each, noise in ((_NOISE, NOISE), (_WINOGRAD, winograd), (_ZERO, 0.0), (_ONE, 1.0), (_MINUS_ONE, -1.0)):
-        result.graph.initializer.append(numpy_helper.from_array(np.asarray(noise, np.float32), each))
+        result.graph.initializer.append(array_tensor(np.asarray(noise, np.float32), each))
     return result
 
 

@@ -31,10 +31,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import qualified_op
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.inference.model_view import view_model
 from mnncompat.parity.model_copies import inlined_copy, nodes_of, parsed
 
@@ -144,4 +145,4 @@ def _shifted(name: str, result: str) -> list[NodeProto]:
 
 
 def _constant(value: np.generic, name: str) -> NodeProto:
-    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+    return helper.make_node("Constant", [], [name], value=array_tensor(np.asarray(value)))

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import attribute, dims_of, is_onnx, onnx_opset
+from mnncompat.graph.tensor_values import data_type_of
 from mnncompat.graph.validation import subgraphs
 from mnncompat.inference.shape_inference import infer
 
@@ -86,7 +87,7 @@ def _shapes(model: ModelProto, feed: Arrays) -> Shapes:
     graph = model.graph
     asked = ModelProto()
     asked.CopyFrom(model)
-    kinds = {name: helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in feed.items()}
+    kinds = {name: data_type_of(array.dtype) for name, array in feed.items()}
     del asked.graph.input[:]
     asked.graph.input.extend(helper.make_tensor_value_info(name, kinds[name], feed[name].shape) for name in feed)
     inferred = infer(asked)
@@ -169,7 +170,7 @@ def _written(model: ModelProto, feeds: Sequence[Arrays], shared: set[str], produ
     found.graph.initializer.extend(each for each in graph.initializer if each.name not in feeds[0])
     for draw, feed in enumerate(feeds):
         for name, array in feed.items():
-            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+            kind = data_type_of(array.dtype)
             found.graph.input.append(helper.make_tensor_value_info(_of(name, draw), kind, array.shape))
         for each in graph.output:
             source, name = each.name, _of(each.name, draw)

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 
-from onnx import GraphProto, helper
+from onnx import GraphProto
 
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.shape_propagation import Shape
 from mnncompat.inference.size_expression import Size
@@ -126,7 +127,7 @@ def _items(view: GraphView) -> dict[str, int]:
 
 def _item(kind: int) -> int:
     try:
-        return int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
+        return element_dtype(kind).itemsize
     except (KeyError, TypeError, ValueError):
         return _ITEM
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, helper
 
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import GraphAddress
+from mnncompat.graph.tensor_values import array_tensor, element_dtype
 from mnncompat.inference.model_view import view_model
 from mnncompat.inference.noise_inputs import noise_of, without_functions
 from mnncompat.inference.random_nodes import random_nodes
@@ -77,7 +78,7 @@ class NoiseRecorder:
 def _fed(each: NoiseInput, drawn: np.ndarray) -> np.ndarray:
     """The numbers that were drawn; of Bernoulli, numbers below and above any probability."""
     numbers = np.where(drawn != 0, -1.0, 2.0) if each.source.node.op_type == "Bernoulli" else drawn
-    return np.asarray(numbers.astype(helper.tensor_dtype_to_np_dtype(each.element)))
+    return np.asarray(numbers.astype(element_dtype(each.element)))
 
 
 def _exposed(main: GraphProto, each: NoiseInput) -> str:
@@ -103,7 +104,7 @@ def _exposed(main: GraphProto, each: NoiseInput) -> str:
 def _nothing(graph: GraphProto, each: NoiseInput, element: int) -> str:
     """Add zeros to a branch that does not draw: nobody reads them where it is taken."""
     shape = [dim if isinstance(dim, int) else 1 for dim in each.shape]
-    zeros = numpy_helper.from_array(np.zeros(shape, helper.tensor_dtype_to_np_dtype(element)))
+    zeros = array_tensor(np.zeros(shape, element_dtype(element)))
     name = f"{each.name}_not_drawn"
     graph.node.append(helper.make_node("Constant", [], [name], value=zeros))
     return name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
+from mnncompat.graph.tensor_values import data_type_of
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
 from mnncompat.parity.joined_draws import joined
@@ -255,7 +256,7 @@ class _Rest(OnnxRunner):
 def _declared(found: Split, values: Arrays) -> ModelProto:
     """The changed part, its inputs declared by what they are; their sizes are open."""
     for name in found.taps:
-        kind = helper.np_dtype_to_tensor_dtype(values[name].dtype)
+        kind = data_type_of(values[name].dtype)
         shape = [None] * values[name].ndim
         found.rest.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
     return found.rest

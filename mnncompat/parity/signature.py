@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from mnncompat.graph.tensor_values import element_dtype
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSpec:
@@ -62,7 +64,7 @@ def _dtype(element: int) -> np.dtype[Any] | None:
     if element == onnx.TensorProto.BFLOAT16:
         return np.dtype(np.float32)
     try:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
+        dtype = element_dtype(element)
     except (KeyError, TypeError, ValueError):
         return None
     return dtype if dtype.kind in "biuf" and dtype.isbuiltin == 1 else None

@@ -15,6 +15,7 @@ from onnx import NodeProto, TensorProto
 from mnncompat.graph.numpy_on_demand import np
 from mnncompat.graph.operator_traits import ARITHMETIC, CASTS, COMPARISONS, MOVES
 from mnncompat.graph.protos import attribute, is_onnx
+from mnncompat.graph.tensor_values import tensor_array
 from mnncompat.graph.view import GraphView
 from mnncompat.inference.constant_folding import constant_value, constants
 from mnncompat.support.model_scope import HazardLocation, Scope
@@ -108,9 +109,8 @@ def _filled(node: NodeProto) -> float:
     value = attribute(node, "value")
     if not isinstance(value, TensorProto) or value.data_type not in _FLOATS:
         return 0.0
-    from onnx import numpy_helper
 
-    return float(numpy_helper.to_array(value).reshape(-1)[0])
+    return float(tensor_array(value).reshape(-1)[0])
 
 
 def _largest(view: GraphView, name: str) -> float:

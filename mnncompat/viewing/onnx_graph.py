@@ -9,6 +9,7 @@ import onnx
 from onnx import NodeProto, TensorProto
 
 from mnncompat.graph.protos import is_onnx, qualified_op
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.inference.model_view import view_model
 from mnncompat.viewing.groups import Group, grouped
 from mnncompat.viewing.module_paths import module_path
@@ -205,7 +206,7 @@ def _stored_bytes(tensor: TensorProto) -> int:
     if name in _BITS:
         return (elements * _BITS[name] + 7) // 8
     try:
-        return elements * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+        return elements * element_dtype(tensor.data_type).itemsize
     except (KeyError, TypeError, ValueError):
         return 0
 

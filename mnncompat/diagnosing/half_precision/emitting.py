@@ -7,9 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper
 
 from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
+from mnncompat.graph.tensor_values import array_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ class Emitter:
     def constant(self, value: Any, dtype: type[np.generic] = np.float32) -> str:
         """A constant."""
         name = self.name()
-        self.graph.initializer.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        self.graph.initializer.append(array_tensor(np.asarray(value, dtype=dtype), name))
         return name
 
     def number(self, value: float) -> str:

@@ -20,6 +20,7 @@ from mnncompat.diagnosing.half_precision.widths import fed, in_float32
 from mnncompat.diagnosing.whole_model import converted
 from mnncompat.files.scratch import ScratchFolder
 from mnncompat.graph.model_file import serialised_bytes
+from mnncompat.graph.tensor_values import data_type_of
 from mnncompat.inference.model_view import view_model
 from mnncompat.mnn import ConvertOptions, Limits
 from mnncompat.parity.metrics import compare
@@ -264,4 +265,4 @@ def _of_value(measured: Measured, found: Mapping[str, np.ndarray]) -> Loss:
 
 
 def _declared(name: str, array: np.ndarray) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+    return helper.make_tensor_value_info(name, data_type_of(array.dtype), array.shape)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import AttributeProto, ModelProto, TensorProto, TypeProto, numpy_helper
+from onnx import AttributeProto, ModelProto, TensorProto, TypeProto
 
 from mnncompat.graph.model_file import Model
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.validation import all_graphs
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def in_float32(model: Model) -> Model:
     copy.CopyFrom(model.proto)
     for change in _changes(copy):
         if isinstance(change, TensorProto):
-            change.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(change).astype(np.float32), change.name))
+            change.CopyFrom(array_tensor(tensor_array(change).astype(np.float32), change.name))
         elif isinstance(change, AttributeProto):
             change.i = TensorProto.FLOAT
         else:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.inference.constant_folding import constant_value
 from mnncompat.inference.model_view import view_model
 
@@ -73,7 +74,7 @@ def never_taken(
 def _ruled_out(model: ModelProto, shapes: Shapes, fixed: Mapping[str, np.ndarray]) -> frozenset[GraphAddress]:
     settled = ModelProto()
     settled.CopyFrom(model)
-    settled.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in fixed.items())
+    settled.graph.initializer.extend(array_tensor(array, name) for name, array in fixed.items())
     for value in settled.graph.input:
         if value.name in shapes:
             del value.type.tensor_type.shape.dim[:]

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
+from mnncompat.graph.tensor_values import array_tensor, element_dtype
 from mnncompat.parity.power.operators import FLOATS
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def plant(model: ModelProto, operators: Sequence[Operator]) -> None:
     for address in sorted(by_graph, key=len, reverse=True):  # inner graphs first: positions in outer ones stay
         _insert(_graph_at(model.graph, address), by_graph[address])
     model.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.INT64, []) for name in (SWITCH, HALF))
-    model.graph.initializer.append(numpy_helper.from_array(_factors(), _FACTORS))
+    model.graph.initializer.append(array_tensor(_factors(), _FACTORS))
     model.ir_version = max(model.ir_version, 4)  # before it, initializers have to be inputs as well
     if domain and all(entry.domain != domain for entry in model.opset_import):
         model.opset_import.add(domain=domain, version=1)
@@ -140,7 +141,7 @@ def _planted(name: str, element: int, result: str, domain: str) -> Iterator[Node
 
 
 def _planted_integers(name: str, element: int, result: str, at: str) -> Iterator[NodeProto]:
-    limits = np.iinfo(helper.tensor_dtype_to_np_dtype(element))
+    limits = np.iinfo(element_dtype(element))
     yield helper.make_node("Cast", [name], [f"{at}wide"], to=TensorProto.DOUBLE)
     yield helper.make_node("Cast", [f"{at}factor"], [f"{at}precise"], to=TensorProto.DOUBLE)
     yield helper.make_node("Mul", [f"{at}wide", f"{at}precise"], [f"{at}product"])
@@ -155,4 +156,4 @@ def _planted_integers(name: str, element: int, result: str, at: str) -> Iterator
 
 
 def _constant(value: np.generic, name: str) -> NodeProto:
-    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+    return helper.make_node("Constant", [], [name], value=array_tensor(np.asarray(value)))

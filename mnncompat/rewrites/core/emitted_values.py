@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import Dim, dims_of
-from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.graph.tensor_values import array_tensor, data_type_of
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
 from mnncompat.inference.negative_sizes import guard_slices
@@ -71,7 +71,7 @@ class EmittedValues:
     def dtype(self, name: str) -> int | None:
         """Element type of a value of the graph or of the builder, None if unknown."""
         if name in self.constants:
-            return int(helper.np_dtype_to_tensor_dtype(self.constants[name].dtype))
+            return data_type_of(self.constants[name].dtype)
         if name in self._computed:
             return self._emitted_dtype(name) or (self._emitted_dtype(name) if self._infer_whole() else None)
         return self._node.view.dtype(name)

@@ -50,6 +50,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from onnx import ModelProto, TensorProto
 
 from mnncompat.graph.numpy_on_demand import np
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.rewrites.core.base import Example
 from mnncompat.support.deployment import HIGH
 
@@ -114,7 +115,7 @@ def _example(
 
 def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, imports: str) -> ModelProto:
     opsets = imports or f'"": {opset}'
-    from onnx import helper, numpy_helper, parser
+    from onnx import helper, parser
 
     model = parser.parse_model(f"<ir_version: 8, opset_import: [{opsets}]>\nexample {text}")
     draws = np.random.default_rng(0)
@@ -124,5 +125,5 @@ def _build(text: str, weights: dict[str, Weight], opset: int, dtype: int, import
         if isinstance(weight, tuple):
             low, high = (0.5, 1.5) if name.startswith("var") else (-1.0, 1.0)
             values = draws.uniform(low, high, weight).astype(element)
-        model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+        model.graph.initializer.append(array_tensor(np.asarray(values), name))
     return model

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnx import TensorProto
-from onnx.helper import tensor_dtype_to_np_dtype
 
+from mnncompat.graph.tensor_values import element_dtype
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -71,4 +71,4 @@ def _cast(new: SubgraphBuilder, value: Value, to: int) -> Value:
     constant = value.constant
     if constant is None:
         return new.cast(value, to)
-    return new.constant(constant.astype(tensor_dtype_to_np_dtype(to)))
+    return new.constant(constant.astype(element_dtype(to)))

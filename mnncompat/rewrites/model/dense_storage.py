@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, helper
 
-from mnncompat.graph.tensor_values import tensor_array
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.validation import all_graphs
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -59,7 +59,7 @@ class DenseStorage(ModelRewrite):
                 if tensor.name in named:
                     _repack(tensor)
             for sparse in [each for each in graph.sparse_initializer if each.values.name in named]:
-                graph.initializer.append(numpy_helper.from_array(_dense(sparse), sparse.values.name))
+                graph.initializer.append(array_tensor(_dense(sparse), sparse.values.name))
                 graph.sparse_initializer.remove(sparse)
             for node in graph.node:
                 if node.op_type == "Constant" and node.output[0] in named:
@@ -90,7 +90,7 @@ def _repack(tensor: TensorProto) -> None:
 
 
 def _packed(array: NDArray[Any], like: TensorProto) -> TensorProto:
-    packed = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), like.name)
+    packed = array_tensor(np.ascontiguousarray(array).reshape(array.shape), like.name)
     packed.data_type = like.data_type
     packed.doc_string = like.doc_string
     return packed
@@ -101,7 +101,7 @@ def _repack_constant(node: NodeProto) -> None:
         if item.name == "value":
             _repack(item.t)
         elif item.name == "sparse_value":
-            value = numpy_helper.from_array(_dense(item.sparse_tensor))
+            value = array_tensor(_dense(item.sparse_tensor))
             item.CopyFrom(helper.make_attribute("value", value))
 
 
@@ -133,8 +133,8 @@ def _in_int32_data(graph: GraphProto) -> None:
 def _sparse(graph: GraphProto) -> None:
     (tensor,) = graph.initializer
     array = tensor_array(tensor)
-    indices = numpy_helper.from_array(np.array([0, 2], np.int64))
-    values = numpy_helper.from_array(array[[0, 2]], tensor.name)
+    indices = array_tensor(np.array([0, 2], np.int64))
+    values = array_tensor(array[[0, 2]], tensor.name)
     sparse = helper.make_sparse_tensor(values, indices, list(array.shape))
     graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], sparse_value=sparse))
     del graph.initializer[:]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TypeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TypeProto, helper
 
 from mnncompat.errors import UsageError
 from mnncompat.graph.model_file import Model
 from mnncompat.graph.protos import dims_of, is_onnx
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.graph.validation import all_graphs
 from mnncompat.graph.view import ModelView
 from mnncompat.inference.constant_folding import constant_value, is_constant
@@ -159,7 +160,7 @@ def _folded(proto: ModelProto) -> ModelProto | None:
             graph = editor.graph(view.address)
             graph.remove(index)
             for name, value in values.items():
-                tensor = numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape))
+                tensor = array_tensor(np.ascontiguousarray(value).reshape(value.shape))
                 label = graph.unique(f"{node.name or name}_constant")
                 graph.insert_proto(index, helper.make_node("Constant", [], [name], name=label, value=tensor))
             changed = True

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from mnncompat.graph.tensor_values import tensor_array
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.graph.validation import subgraphs
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
@@ -120,4 +120,4 @@ def _store(graph: GraphProto, constants: set[str], taken_names: set[str]) -> Non
 
 
 def _narrow(tensor: TensorProto, name: str) -> TensorProto:
-    return numpy_helper.from_array(tensor_array(tensor).astype(np.int32), name)
+    return array_tensor(tensor_array(tensor).astype(np.int32), name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import numpy_helper
 
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -56,7 +56,7 @@ class DropoutForInference(NodeRewrite):
         shape = new.known_shape(x.name)
         if shape is not None and all(isinstance(dim, int) for dim in shape):
             return [x, new.constant(np.ones(x.shape, np.bool_))]
-        yes = numpy_helper.from_array(np.ones(1, np.bool_))
+        yes = array_tensor(np.ones(1, np.bool_))
         return [x, new.op("ConstantOfShape", new.op("Shape", x), value=yes)]
 
     @classmethod

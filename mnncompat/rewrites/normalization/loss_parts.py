@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import numpy_helper
 
+from mnncompat.graph.tensor_values import array_tensor
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -132,4 +132,4 @@ def _ones(new: SubgraphBuilder, scores: Value) -> Value:
     if dims is not None and isinstance(dims[1], int):
         return new.constant(np.ones(dims[1], scores.element))
     classes = new.slice(new.op("Shape", scores), [1], [2], [0])
-    return new.op("ConstantOfShape", classes, value=numpy_helper.from_array(np.ones(1, scores.element)))
+    return new.op("ConstantOfShape", classes, value=array_tensor(np.ones(1, scores.element)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
@@ -47,10 +48,10 @@ class ConstantOfShapeValue(NodeRewrite):
         value = np.zeros(1, np.float32)
         for item in node.node.attribute:
             if item.name == "value":
-                value = numpy_helper.to_array(item.t)
+                value = tensor_array(item.t)
         dtype = int(helper.np_dtype_to_tensor_dtype(value.dtype))
         kind = np.float32 if dtype in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16) else np.int32
-        (result,) = new.clone_node(value=numpy_helper.from_array(value.astype(kind).reshape(1)))
+        (result,) = new.clone_node(value=array_tensor(value.astype(kind).reshape(1)))
         return new.cast(result, dtype)
 
     @classmethod

@@ -51,7 +51,8 @@ class Head(NamedTuple):
     """A head.
 
     Attributes:
-        source: How the features are made: ``flatten``, ``nhwc`` (flattened after a transpose), ``mean`` or ``input``.
+        source: How the features are made: ``flatten``, ``nhwc`` (flattened after a transpose), ``mean`` and ``largest``
+            (over height and width), ``pool`` (the mean as a pool, flattened) or ``input``.
         features: C, H and W.
         layers: Numbers of outputs and names of operators, in order: ``500 norm relu 10``.
     """
@@ -76,9 +77,13 @@ def heads() -> Iterator[Head]:
         size = (channels, side, side)
         for layers in _OTHERS:
             yield Head("flatten", size, layers)
-        for source in ("nhwc", "mean", "input"):
+        for source in ("nhwc", "input"):
             yield Head(source, size, "10")
             yield Head(source, size, "128 relu 10")
+    for channels, side in ((16, 5), (64, 7), (512, 7), (1280, 7), (256, 14), (32, 28)):
+        for source in ("mean", "pool"):
+            for layers in ("10", "1000", "128 relu 10"):
+                yield Head(source, (channels, side, side), layers)
     for channels, side, layers in ((64, 1, "4096 relu 10"), (512, 1, "1000"), (2048, 1, "1000"), (256, 6, "4096")):
         yield Head("flatten", (channels, side, side), layers)
     yield Head("flatten", (512, 7, 7), "4096 relu 4096 relu 1000")
@@ -106,7 +111,7 @@ def model_of(head: Head) -> ModelProto:
 
     shape = (math.prod(head.features),) if head.source == "input" else head.features
     value = _SOURCES[head.source](add)
-    size = head.features[0] if head.source == "mean" else math.prod(head.features)
+    size = head.features[0] if head.source in _POOLED else math.prod(head.features)
     for word in head.layers.split():
         if not word.isdigit():
             value = _BETWEEN[word](add, keep, value, size)
@@ -129,10 +134,13 @@ def _norm(add: _Add, keep: _Keep, value: str, size: int) -> str:
     return add("BatchNormalization", value, *map(keep, statistics_))
 
 
+_POOLED = ("mean", "pool", "largest")
 _SOURCES: dict[str, Callable[[_Add], str]] = {
     "flatten": lambda add: add("Flatten", "x", axis=1),
     "nhwc": lambda add: add("Flatten", add("Transpose", "x", perm=[0, 2, 3, 1]), axis=1),
     "mean": lambda add: add("ReduceMean", "x", axes=[2, 3], keepdims=0),
+    "pool": lambda add: add("Flatten", add("GlobalAveragePool", "x"), axis=1),
+    "largest": lambda add: add("ReduceMax", "x", axes=[2, 3], keepdims=0),
     "input": lambda _add: "x",
 }
 _BETWEEN: dict[str, Callable[[_Add, _Keep, str, int], str]] = {

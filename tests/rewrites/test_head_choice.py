@@ -64,6 +64,34 @@ def test_form(text: str, options: dict[str, str], kernels: list[tuple[int, ...]]
     assert result.changed or result.model.proto is model, "it stays as it is"
 
 
+MEAN = "(float[N,3,H,W] x) => (float[N,k] y) { f = ReduceMean<axes=[2, 3], keepdims=0>(x) "
+AFTER_MEAN = f"{MEAN} y = MatMul(f, w) }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "options", "pools"),
+    [
+        (AFTER_MEAN, (4, 4), {}, 1),
+        (AFTER_MEAN, (2, 8), {}, 1),
+        (AFTER_MEAN, (5, 3), {}, 0),
+        (AFTER_MEAN, ("H", "W"), {}, 0),
+        (AFTER_MEAN, (4, 4), {"precision": "low"}, 0),
+        (f"{MEAN} g = MatMul(f, w) y = Concat<axis=1>(f, g) }}", (4, 4), {}, 1),
+        (f"{MEAN} g = MatMul(f, w) s = ReduceMax<axes=[1], keepdims=1>(f) y = Add(g, s) }}", (4, 4), {}, 0),
+        (AFTER_MEAN.replace("ReduceMean", "ReduceMax"), (4, 4), {}, 0),
+    ],
+)
+def test_a_mean_over_many_positions_becomes_a_pool(
+    text: str, size: tuple[int | str, int | str], options: dict[str, str], pools: int
+) -> None:
+    """Where nothing else reads the mean, and the number of positions is known."""
+    model = parsed(text.replace("H,W", f"{size[0]},{size[1]}"), w=(3, 5))
+    result = fix(model, **options)  # type: ignore[arg-type]
+    made = [node.op_type for node in result.model.proto.graph.node]
+    assert (made.count("GlobalAveragePool"), made.count("Conv")) == (pools, pools)
+    assert result.proven
+
+
 def test_without_matmul_the_missing_operator_is_the_error() -> None:
     found = [each for each in check(head(ALONE), mnn="0.2.0.4").diagnostics if each.severity is Severity.ERROR]
     assert [(each.code, each.remedy, each.category) for each in found] == [

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mnncompat.graph.protos import is_onnx
+from mnncompat.graph.protos import Dim, is_onnx
 from mnncompat.graph.view import GraphView
 from mnncompat.results.diagnostics import Severity
+from mnncompat.rewrites.fully_connected.forms import MEAN_POOL
 from mnncompat.rewrites.fully_connected.layers import Layer
 from mnncompat.rewrites.fully_connected.plan import Region
+from mnncompat.support.deployment import LOW
 from mnncompat.support.head_form import HeadForm
 
 if TYPE_CHECKING:
@@ -40,13 +42,20 @@ MOST_WEIGHTS = 2_000_000
 """Above this number of weights a head takes so long that a normalisation no longer counts."""
 
 
-def gains(view: GraphView, region: Region) -> bool:
+LEAST_AVERAGED = 16
+"""From this number of positions on, the average that a head reads is made faster by a pool."""
+
+
+def gains(view: GraphView, region: Region, target: Target) -> bool:
     """True if MNN runs the layers of a region faster as convolutions, by `rules/heads.json`.
 
     MNN makes a convolution of a layer by itself, between changes of layout that cost little. What it leaves is a
-    normalisation behind the layer, an operator of its own: behind a Conv it becomes part of the weights.
+    normalisation behind the layer, an operator of its own: behind a Conv it becomes part of the weights. And it leaves
+    a mean over the features' height and width: as a pool it reads them in the layout of convolutions.
     """
     layers = {step.output: step.what for step in region.steps if isinstance(step.what, Layer)}
+    if _enters_by_mean(view, region, target):
+        return True
     if sum(math.prod(layer.weight.shape) for layer in layers.values()) > MOST_WEIGHTS:
         return False
     return any(
@@ -54,3 +63,29 @@ def gains(view: GraphView, region: Region) -> bool:
         for step in region.steps
         if not isinstance(step.what, Layer)
     )
+
+
+def may_gain(view: GraphView) -> bool:
+    """False if no head of a graph gains, whatever its regions are."""
+    return bool(view.nodes_of("BatchNormalization", "ReduceMean"))
+
+
+def _enters_by_mean(view: GraphView, region: Region, target: Target) -> bool:
+    """True if a layer reads a mean over many positions; in float16 a pool adds them up less exactly than the mean."""
+    if target.precision == LOW:
+        return False
+    nodes = {index for step in region.steps for index in step.nodes}
+    return any(
+        form.entry.op == MEAN_POOL
+        and _positions(view.shape(form.entry.value)) >= LEAST_AVERAGED
+        and nodes.issuperset(view.consumers.get(name, ()))
+        and not view.is_external_use(name)
+        for name, form in region.forms.items()
+        if form.entry is not None
+    )
+
+
+def _positions(shape: tuple[Dim, ...] | None) -> int:
+    """Height x width of [N, C, H, W]; 0 if they are not known."""
+    height, width = (None, None) if shape is None else shape[2:]
+    return height * width if isinstance(height, int) and isinstance(width, int) else 0

@@ -9,6 +9,14 @@ from mnncompat.rewrites.core.examples import rewritten, unchanged
 
 _SOURCES = (
     rewritten(
+        "mean over a map of 4x4",
+        """(float[N,3,4,4] x) => (float[N,5] y) {
+        f = ReduceMean<axes=[2, 3], keepdims=0>(x) y = Gemm<transB=1>(f, w, b) }""",
+        becomes="Conv, Flatten, GlobalAveragePool",
+        w=(5, 3),
+        b=(5,),
+    ),
+    rewritten(
         "tutorial head, exported by TorchScript",
         """(float[N,2,4,4] x) => (float[N,5] y) <int64 zero = {0}, int64[1] rest = {-1}> {
         shape = Shape(x) batch = Gather<axis=0>(shape, zero) first = Unsqueeze<axes=[0]>(batch)

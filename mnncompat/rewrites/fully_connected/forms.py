@@ -20,7 +20,8 @@ from mnncompat.rewrites.fully_connected.rows import rows_are_samples
 from mnncompat.support.head_form import HeadForm
 
 _IN_ORDER = (0, 1, 2)
-_POOLS = {"ReduceMean": "GlobalAveragePool", "ReduceMax": "GlobalMaxPool"}
+MEAN_POOL = "GlobalAveragePool"
+_POOLS = {"ReduceMean": MEAN_POOL, "ReduceMax": "GlobalMaxPool"}
 
 
 class EntryKind(Enum):

@@ -32,7 +32,7 @@ def has_norm(head: dict[str, Any]) -> bool:
 
 def is_mean(head: dict[str, Any]) -> bool:
     """A mean over so many positions that a pool is faster."""
-    return head["source"] == "mean" and math.prod(head["features"][1:]) >= LEAST_AVERAGED
+    return bool(head["source"] == "mean" and math.prod(head["features"][1:]) >= LEAST_AVERAGED)
 
 
 def has_light_norm(head: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,8 @@ def check(  # noqa: PLR0913 - options
     if backend:
         require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
+    if not fleet.scheduler:
+        import_module("mnncompat.checking.checker")  # before processes are forked that all need it
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
     each = partial(each_model, paths, fleet=fleet, output_format=reporting.output_format)
     found = _check_all(each, mnn, where, choice, additions, chosen_head(head, backend, mnn))
@@ -136,15 +139,16 @@ def _check_all(
     head: HeadForm | None,
 ) -> tuple[list[CheckResult | Unfinished], tuple[CheckResult, ...]]:
     """Check every model; one that cannot be read does not keep the others from being checked."""
-    from mnncompat.checking.checker import check_model
-    from mnncompat.checking.chosen_findings import chosen_findings
-    from mnncompat.graph.model_file import load
     from mnncompat.support.releases import resolve_version
 
     version = resolve_version(mnn)
     known = _project()
 
     def checked(path: Path) -> CheckResult:
+        from mnncompat.checking.checker import check_model
+        from mnncompat.checking.chosen_findings import chosen_findings
+        from mnncompat.graph.model_file import load
+
         model = load(path)
         result = check_model(model, mnn_version=version, rewrites=None, head=head, **where)
         for add in additions:

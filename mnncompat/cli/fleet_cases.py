@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mnncompat.probe.case import Case
     from mnncompat.probe.measurement import Measurement
 
+_CASE_SECONDS = 600.0
 SERVER = "mnncompat.cli.fleet_server"
 
 
@@ -91,7 +92,7 @@ class ClusterPool:
 
 
 class _Cases:
-    """Cases, as a cluster wants them (`mnncompat.fleet.cluster.Work`); None asks for the environment alone."""
+    """Cases, as a cluster wants them (`mnncompat.fleet.batches.Work`); None asks for the environment alone."""
 
     def __init__(self, cases: Sequence[Case | None], where: Where | None, release: str, found: deque[Answer]) -> None:
         self._cases, self._where, self._release, self._found = cases, where, release, found
@@ -121,6 +122,10 @@ class _Cases:
         """Size of the micro-model."""
         case = self._cases[task]
         return 0 if case is None else len(case.model)
+
+    def seconds_of(self, _task: int) -> float:
+        """Far more than the limits of a case's steps, on a device too (`mnncompat.probe.prober`)."""
+        return _CASE_SECONDS
 
     def arrived(self, _task: int, answer: Answer) -> None:
         """Take an answer in."""

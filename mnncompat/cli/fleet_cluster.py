@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import queue
 import threading
@@ -13,12 +14,12 @@ from mnncompat.cli.config import nearest_table
 from mnncompat.cli.console import note
 from mnncompat.cli.fleet_options import FleetOptions, Own, invocation
 from mnncompat.cli.fleet_tasks import option_files, sent_values
-from mnncompat.files.allowance import allowance
+from mnncompat.files.allowance import allowance, longest
 from mnncompat.files.reachable import is_file, is_folder
 from mnncompat.fleet.cluster import Cluster
 from mnncompat.fleet.connection import connected
 from mnncompat.fleet.outcomes import Answer, timed
-from mnncompat.fleet.remote import Payload, answered
+from mnncompat.fleet.remote import MOST_ATTEMPTS, Payload, answered
 from mnncompat.fleet.served import Request
 from mnncompat.fleet.tasks import external_files
 from mnncompat.fleet.travel import shipment
@@ -50,10 +51,11 @@ def on_cluster(
     Raises:
         RunnerError: There is no such cluster, or it went away.
     """
-    there = [number for number, path in enumerate(models) if is_file(path)]
-    answered = timed(work)
+    answered, there = timed(work), list[int]()
     for number, path in enumerate(models):
-        if number not in set(there):
+        if is_file(path):
+            there.append(number)
+        else:
             arrived(number, answered(path))
             yield
     if not there:
@@ -111,7 +113,7 @@ def in_served_processes(
 
 
 class _Job:
-    """The models of one call, as a cluster wants them (`mnncompat.fleet.cluster.Work`)."""
+    """The models of one call, as a cluster wants them (`mnncompat.fleet.batches.Work`)."""
 
     def __init__(
         self, models: Sequence[Path], fleet: FleetOptions, arrived: Callable[[int, Answer], Any], own: Own | None
@@ -124,6 +126,7 @@ class _Job:
         file, _ = nearest_table()
         self._config = file.absolute() if file is not None else None
         outputs = [each for name in _WRITTEN if isinstance(each := values.get(name), Path)]
+        self._sizes: dict[int, int] = {}
         self._folders = [folder for each in outputs for folder in _folders(each)]
 
     def payload(self, tasks: tuple[int, ...]) -> Payload:
@@ -166,10 +169,14 @@ class _Job:
 
     def bytes_of(self, task: int) -> int:
         """Size of the model."""
-        try:
-            return self._models[task].stat().st_size
-        except OSError:
-            return 0
+        if task not in self._sizes:
+            with contextlib.suppress(OSError):
+                self._sizes[task] = self._models[task].stat().st_size
+        return self._sizes.get(task, 0)
+
+    def seconds_of(self, task: int) -> float:
+        """As long as it may take on this machine, twice: a second process does it if the first one ends."""
+        return MOST_ATTEMPTS * longest(self.bytes_of(task), 0, device=bool(self._values.get("device")))
 
     def arrived(self, task: int, answer: Answer) -> None:
         """Take an answer in."""

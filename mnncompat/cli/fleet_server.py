@@ -18,6 +18,7 @@ from mnncompat.cli.ci import convert_for
 from mnncompat.cli.commands import command_named
 from mnncompat.cli.declared import grouped
 from mnncompat.cli.fleet_options import invoked, taken_by
+from mnncompat.cli.onnx_on_demand import import_onnx_on_demand
 from mnncompat.errors import MnncompatError
 from mnncompat.files.allowance import rest
 from mnncompat.files.scratch import ScratchFolder
@@ -44,6 +45,7 @@ def main() -> None:
     """Answer requests until there are no more."""
     requests, answers, notes = _pipes()
     die_with(int(os.environ.pop(LIFE)))
+    import_onnx_on_demand()
     attendant = Attendant(_Server(notes).serve)
     while True:
         try:
@@ -173,7 +175,8 @@ class _Server:
             answered = timed(work)
             for path in models:
                 answer = answered(path)
-                require_space(root, _SPACE)  # what a full disk makes of a model is not told
+                if snapshot is not None:
+                    require_space(root, _SPACE)  # what a full disk makes of a model is not told
                 if answer.error is not None and is_full(answer.error):
                     raise answer.error
                 files = {} if snapshot is None else snapshot.written()

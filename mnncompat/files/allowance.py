@@ -29,6 +29,10 @@ _COPIES, _EXTERNAL_COPIES = 16, 6
 """How often the bytes of the file and of those beside it may be in memory at once: parsed, copied, serialised, run."""
 _RUNS = 40.0
 """How many times longer than the first draws all the work may take: proofs of both steps, and what they examine."""
+BUSY = 4.0
+"""How much longer than the default a process may take if it does not get a processor."""
+_DEVICE_SECONDS = 1800.0
+"""What a slow device may add, all told (`prolong`)."""
 _UNBOUNDED = 2**62
 _ANSWER_SHARE = 0.6
 """Share of the time that one run of MNN may take, so that a hang of MNN's is a result."""
@@ -232,6 +236,20 @@ def allowance(size: int, external: int) -> Allowance:
         memory=memory + _COPIES * size + _EXTERNAL_COPIES * external,
         strict=_STATE.seconds is not None,
     )
+
+
+def longest(size: int, external: int, *, device: bool = False) -> float:
+    """Seconds after which the work with a model has surely been ended, with all that `extend` and `prolong` may add.
+
+    Args:
+        size: Bytes of its file.
+        external: Bytes of the files beside it.
+        device: It is run on a device, which may be slow.
+    """
+    found = allowance(size, external)
+    if found.strict:
+        return found.seconds
+    return BUSY * (found.seconds * (_RUNS if _STATE.runs else 1.0) + (_DEVICE_SECONDS if device else 0.0))
 
 
 def seconds_left() -> float:

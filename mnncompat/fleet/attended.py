@@ -23,7 +23,8 @@ from mnncompat.fleet.watch import TICK, Watch
 Serve = Callable[[Request, Path, Callable[[bytes], None]], Trouble | None]
 """Does a request with files that lie in a folder, and tells the answers, packed; what kept it from being done."""
 _MOST_MODELS = 500
-"""After so many models a child makes place for another one: libraries keep memory."""
+_MOST_BYTES = 256 << 20
+"""A child that has more after so many models makes place for another one: libraries keep memory."""
 
 
 class Attendant:
@@ -71,7 +72,7 @@ class Attendant:
 
     def _count(self, models: int) -> None:
         self._models += models
-        if self._models > _MOST_MODELS:
+        if self._models > _MOST_MODELS and self._child is not None and not 0 < self._child.resident < _MOST_BYTES:
             self.close()
 
     def close(self) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from mnncompat.fleet.outcomes import Answer
+    from mnncompat.fleet.remote import Payload
 
 OVERLAP = 2
 """Batches for each slot of a worker: one that is done, and one that waits there."""
@@ -15,6 +20,28 @@ _MOST_TASKS = 256
 _MOST_BYTES = 16 << 20
 _REMEMBERED = 100
 """Tasks whose times are the guess for the next ones: the median, as the first of a process takes long."""
+
+
+class Work(Protocol):
+    """What is to be done."""
+
+    def payload(self, tasks: tuple[int, ...]) -> Payload:
+        """For some tasks; the process is filled in."""
+
+    def name(self, task: int) -> str:
+        """The model."""
+
+    def needs(self, task: int) -> Mapping[str, float]:
+        """Resources of Dask that a worker has to offer, if workers state such resources at all."""
+
+    def bytes_of(self, task: int) -> int:
+        """Size of the model."""
+
+    def seconds_of(self, task: int) -> float:
+        """Wall time after which a worker has surely ended its work with it."""
+
+    def arrived(self, task: int, answer: Answer) -> None:
+        """Take an answer in."""
 
 
 class Batches:
@@ -54,6 +81,12 @@ class Batches:
                 break
             found.append(self._left.popleft())
         return tuple(found)
+
+    def rest(self) -> tuple[int, ...]:
+        """Take all that is left."""
+        found = tuple(self._left)
+        self._left.clear()
+        return found
 
     def back(self, tasks: Sequence[int]) -> None:
         """Take tasks back: they come first the next time."""

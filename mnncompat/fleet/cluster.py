@@ -19,16 +19,16 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from mnncompat.errors import MnncompatError, PoisonedModelError, RunnerError
 from mnncompat.fleet import remote
-from mnncompat.fleet.batches import Batches
+from mnncompat.fleet.batches import Batches, Work
 from mnncompat.fleet.connection import gone, identity
 from mnncompat.fleet.losses import Losses
 from mnncompat.fleet.outcomes import Answer, unpacked
-from mnncompat.fleet.remote import Payload, Reply
+from mnncompat.fleet.remote import Reply
 from mnncompat.fleet.served import Trouble
 from mnncompat.fleet.tasks import tool_identity
 from mnncompat.fleet.workers import Batch, Worker, Workers
@@ -43,25 +43,6 @@ _AFTER_A_LOSS_SECONDS = 300.0
 _MOST_FAILURES = 20
 """Batches, one after the other, that come to nothing although their workers are there."""
 _LOST_ON_THE_WAY = (asyncio.CancelledError, CancelledError, OSError, TimeoutError)
-
-
-class Work(Protocol):
-    """What is to be done."""
-
-    def payload(self, tasks: tuple[int, ...]) -> Payload:
-        """For some tasks; the process is filled in."""
-
-    def name(self, task: int) -> str:
-        """The model."""
-
-    def needs(self, task: int) -> Mapping[str, float]:
-        """Resources of Dask that a worker has to offer, if workers state such resources at all."""
-
-    def bytes_of(self, task: int) -> int:
-        """Size of the model."""
-
-    def arrived(self, task: int, answer: Answer) -> None:
-        """Take an answer in."""
 
 
 class Cluster:
@@ -126,6 +107,9 @@ class Cluster:
         present = self._workers.present(identity(self._client)["workers"])
         for address in [each for each in self._workers.usable if each not in present]:
             self._lost(self._workers.usable.pop(address))
+        for each in [each for each in self._workers.usable.values() if each.is_overdue(self._work.seconds_of)]:
+            self._refuse(each.address, Trouble("it does not answer", "look at its log, and start it anew"))
+            self._lost(self._workers.usable.pop(each.address))
         self._asked &= present.keys()
         for address, told in present.items():
             if address not in self._asked and address not in self._workers.refused:
@@ -170,9 +154,7 @@ class Cluster:
         if waited > patience and self._workers.refused and not self._handed:
             address, trouble = next(iter(self._workers.refused.items()))
             error = RunnerError(f"no worker can do it: {address}: {trouble.message}", hint=trouble.hint)
-            left = [*self._suspects, *self._aside]
-            while more := self._batches.next(1):
-                left += more
+            left = [*self._suspects, *self._aside, *self._batches.rest()]
             self._suspects.clear()
             self._aside.clear()
             for task in left:
@@ -256,7 +238,7 @@ class Cluster:
             retries=0,
         )
         self._handed[batch.number] = future
-        worker.held[batch.number] = batch
+        worker.take(batch)
         self._losses.begun()
         self._begin(self._client.gather([future], asynchronous=True), partial(self._answered, batch))
 
@@ -342,7 +324,7 @@ class Cluster:
     def _forget(self, batch: Batch) -> None:
         self._handed.pop(batch.number)
         if batch.worker in self._workers.usable:
-            self._workers.usable[batch.worker].held.pop(batch.number, None)
+            self._workers.usable[batch.worker].let_go(batch)
 
     def _again(self, tasks: list[int] | tuple[int, ...]) -> None:
         """Take tasks back, to be handed out before all others."""

@@ -31,8 +31,8 @@ class Sent(NamedTuple):
 
     Attributes:
         path: Absolute, where it lies here.
-        digest: SHA-256 of its contents.
-        data: Contents; None if they are in the shared folder under their digest.
+        digest: SHA-256 of its contents, if they are in the shared folder under it; else empty.
+        data: Contents; None if they are in the shared folder.
     """
 
     path: str
@@ -88,10 +88,7 @@ def shipment(files: Sequence[Path], folders: Sequence[Path], store: Path | None)
 
 def _sent(path: str, store: Path | None) -> Sent:
     if store is None:
-        from hashlib import sha256
-
-        data = Path(path).read_bytes()
-        return Sent(path, sha256(data).hexdigest(), data)
+        return Sent(path, "", Path(path).read_bytes())
     digest, _ = digest_of(Path(path))
     target = store / _STORE / digest
     if not target.exists():

@@ -14,7 +14,6 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
 from mnncompat.files import allowance
@@ -23,8 +22,6 @@ from mnncompat.files.signals import ENDING
 TICK = 0.05
 GRACE_SECONDS = 3.0
 """How long the child may take to end after a signal."""
-_BUSY = 4.0
-"""How much longer than the default the child may take if it does not get a processor."""
 _ERROR = 2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CLOCK = os.sysconf("SC_CLK_TCK")
@@ -117,6 +114,11 @@ class Watch:
         for each in self._ends:
             os.close(each)
 
+    @property
+    def resident(self) -> int:
+        """Bytes that the child has; 0 where the system does not say."""
+        return _resident(self._pid)
+
     def reason(self) -> tuple[str, str] | None:
         """The limit that the child has passed, in words: message and hint."""
         self._read()
@@ -195,7 +197,7 @@ class Watch:
         if seconds <= allowed.seconds:
             return None
         waits = _cpu_seconds(self._pid) - self._cpu_before < allowed.seconds / 2
-        if waits and not allowed.strict and seconds < _BUSY * allowed.seconds:
+        if waits and not allowed.strict and seconds < allowance.BUSY * allowed.seconds:
             return None
         limit = f"{allowed.seconds:.0f}" if allowed.seconds >= 1 else f"{allowed.seconds:g}"
         return f"{self._work} took more than {limit} s", "allow more with --timeout SECONDS"
@@ -232,10 +234,19 @@ def die_with(life: int) -> None:
         fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_NONBLOCK | os.O_ASYNC)
 
 
+def _told(pid: int, name: str) -> bytes:
+    """What the system says of a process. Asked for each model: without the buffers and objects of a usual file."""
+    file = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
+
+
 def _resident(pid: int) -> int:
     """Resident bytes; 0 where the system does not say."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        return int(_told(pid, "statm").split()[1]) * _PAGE
     except (OSError, IndexError, ValueError):
         return 0
 
@@ -243,7 +254,7 @@ def _resident(pid: int) -> int:
 def _cpu_seconds(pid: int) -> float:
     """Processor time of a process and of its children that have ended; endless where the system does not say."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _told(pid, "stat").rpartition(b")")[2].split()
         return sum(int(each) for each in fields[11:15]) / _CLOCK
     except (OSError, IndexError, ValueError):
         return float("inf")

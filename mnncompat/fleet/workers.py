@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mnncompat.errors import RunnerError
@@ -12,6 +12,10 @@ from mnncompat.fleet.served import Trouble
 
 _SILENT_SECONDS = 60.0
 """Without a heartbeat, of which there is one every few seconds, a worker counts as lost."""
+
+
+_FIRST_SECONDS, _NEXT_SECONDS = 900.0, 60.0
+"""What a worker may need for an answer beside the work: for the first, it installs a release, and sets a device up."""
 
 
 class Batch(NamedTuple):
@@ -44,6 +48,30 @@ class Worker:
         self.threads = max(1, int(told.get("nthreads") or 1))
         self.offers: dict[str, float] = {name: float(each) for name, each in (told.get("resources") or {}).items()}
         self.held: dict[int, Batch] = {}
+        self._answered, self._heard = False, time.monotonic()
+
+    def take(self, batch: Batch) -> None:
+        """Have it hold a batch."""
+        if not self.held:
+            self._heard = time.monotonic()
+        self.held[batch.number] = batch
+
+    def let_go(self, batch: Batch) -> None:
+        """It has answered a batch, or that one came to nothing."""
+        self.held.pop(batch.number, None)
+        self._answered, self._heard = True, time.monotonic()
+
+    def is_overdue(self, seconds_of: Callable[[int], float]) -> bool:
+        """Whether it has not answered for longer than all that it holds may take, although it is there.
+
+        Args:
+            seconds_of: Longest time of a task.
+        """
+        if not self.held:
+            return False
+        longest = sum(seconds_of(task) for batch in self.held.values() for task in batch.tasks)
+        beside = _NEXT_SECONDS if self._answered else _FIRST_SECONDS
+        return time.monotonic() - self._heard > beside + longest
 
     @property
     def is_open(self) -> bool:

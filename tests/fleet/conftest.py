@@ -34,3 +34,10 @@ def cluster() -> Iterator[str]:
     """Address of a scheduler with two workers of one thread."""
     with running_cluster("--workers", "2") as address:
         yield address
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[str]:
+    """The same for one test, which may spoil it."""
+    with running_cluster("--workers", "2") as address:
+        yield address

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
+from math import inf, prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnncompat.graph.protos import attribute
 from mnncompat.inference.domain_claims import Claim, Kind, Reading, Use
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Found = Iterator[Use | Claim]
 
@@ -18,6 +22,8 @@ _EPSILON = 1e-2
 """Distance from 0 and 1 that keeps probabilities from both."""
 _ASIDE = 0.25
 """How far from a threshold values on both sides of it lie, relative to it."""
+_FARTHEST = 1e6
+"""Numbers of a scale beyond it are no scale."""
 _RANDOM = ("RandomUniform", "RandomUniformLike")
 _UNCHANGED = ("Cast", "Unsqueeze", "Reshape", "Expand", "Squeeze", "Identity")
 
@@ -81,6 +87,24 @@ def compare(reading: Reading) -> Found:
             yield from reading.claim(Kind.IDS, 0, shape[-1] - 1, f"Equal with the numbers below {shape[-1]}")
         else:
             yield from reading.claim(Kind.LENGTH, 1, shape[-1], f"{op} with positions of {shape[-1]} steps")
+    elif other is not None and op != "Equal":
+        yield from _on_scale(reading, other)
+
+
+def _on_scale(reading: Reading, scale: NDArray[Any]) -> Iterator[Claim]:
+    """With the numbers of a scale: a value beyond all of them chooses all or none, and divides by nothing after that.
+
+    Of a single value, a lower bound lies in the lower half and an upper one in the upper: two bounds leave its middle.
+    """
+    op = reading.node.op_type
+    low, middle, high = (float(each) for each in np.quantile(scale, (0, 0.5, 1), method="lower"))
+    if not low < high or max(-low, high) > _FARTHEST:
+        return
+    sizes = reading.shape(reading.node.input[reading.position])
+    if sizes is not None and None not in sizes and prod(size or 0 for size in sizes) == 1:
+        is_lower = op.startswith("Less") == (reading.position == 0)
+        low, high = (low, middle) if is_lower else (middle, high)
+    yield from reading.claim(Kind.BOUNDED, low, high, f"{op} with numbers from {low:g} to {high:g}")
 
 
 def _compared(reading: Reading, number: float) -> Iterator[Claim]:

@@ -176,6 +176,21 @@ THRESHOLDS = {
     ),
     "clip-above": Small("(float[4,9] x) => (float[4,9] y) <float b = {200.0}> { y = Clip(x, , b) }"),
     "min": Small("(float[4,9] x) => (float[4,9] y) <float b = {200.0}> { y = Min(x, b) }"),
+    "band": Small(
+        """(float[2,4] x, float low, float high) => (float[2] y)
+        <float[4] scale = {50.0, 100.0, 400.0, 900.0}, float none = {0.0}, int64[1] one = {1}> {
+        a = GreaterOrEqual(scale, low) b = LessOrEqual(scale, high) c = And(a, b) w = Abs(x) k = Where(c, w, none)
+        m = Mul(k, scale) n = ReduceSum<keepdims=0>(m, one) d = ReduceSum<keepdims=0>(k, one) y = Div(n, d) }""",
+        inputs={
+            "low": ("numbers within bounds", 50, 100),
+            "high": ("numbers within bounds", 100, 900),
+        },
+    ),
+    "bins": Small(
+        """(float[6,1] x) => (int64[6] y) <float[4] edges = {-200.0, 10.0, 300.0, 500.0}, int64[1] one = {1}> {
+        c = Less(edges, x) i = Cast<to=7>(c) y = ReduceSum<keepdims=0>(i, one) }""",
+        inputs={"x": ("numbers within bounds", -200, 500)},
+    ),
     "max": Small("(float[4,9] x) => (float[4,9] y) <float b = {-150.0}> { y = Max(x, b) }"),
     "leaky": Small(
         """(float[4,9] x) => (float[4,9] y) <float z = {0.0}, float a = {0.1}> {

@@ -86,10 +86,13 @@ seeds: $(VENV)/.dev
 evidence: $(VENV)/.dev
 	$(BIN)/python tests/evidence/measure.py
 
-# make campaigns CAMPAIGNS="--campaigns 20 --models 200 --command check --kills 3": faults on a cluster of this machine
+# make campaigns CAMPAIGNS="--campaigns 20 --models 200 --command check --kills 3": faults on a cluster of this machine;
+# STOPS="--models 3 --release 3.0.0 --release 3.6.1 --device arm64": a campaign that is stopped three times
 CAMPAIGNS ?=
+STOPS ?= --models 2 --release 3.0.0 --release 3.6.1 --device arm64
 campaigns: $(VENV)/.dev
 	$(BIN)/python tests/fleet/campaigns.py $(CAMPAIGNS)
+	$(BIN)/python tests/fleet/stops.py $(STOPS)
 
 mutation: $(VENV)/.dev
 	cd tests/mutation && PYTHONPATH=.. ../../$(BIN)/python suite.py

@@ -75,7 +75,7 @@ def check(  # noqa: PLR0913 - options
     if backend:
         require_installed("--backend", mnn)
         additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
-    if not fleet.scheduler:
+    if fleet.scheduler is None:
         import_module("mnncompat.checking.checker")  # before processes are forked that all need it
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
     each = partial(each_model, paths, fleet=fleet, output_format=reporting.output_format)

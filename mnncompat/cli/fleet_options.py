@@ -77,7 +77,8 @@ class FleetOptions(NamedTuple):
     def is_alone(self, models: Sequence[Path]) -> bool:
         """Whether they are worked on one by one, in this process, and nothing is kept."""
         several = self.jobs > 1 and len(models) > 1
-        return not (several or self.scheduler or self.results or self.release) and not _TAKERS
+        elsewhere = several or self.scheduler is not None or self.results or self.release
+        return not elsewhere and not _TAKERS
 
     def chosen_release(self) -> str:
         """The release of MNN that does the work; empty if none is installed or asked for.

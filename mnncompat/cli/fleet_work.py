@@ -46,7 +46,7 @@ def outcomes(
     handed = taker()
     if handed is not None:
         handed(models, work)
-    if any(str(path) == "-" for path in models) and (fleet.scheduler or fleet.results):
+    if any(str(path) == "-" for path in models) and (fleet.scheduler is not None or fleet.results):
         raise UsageError("standard input cannot be sent, nor kept", hint="name a file")
     campaign = _Campaign(models, fleet, own)
     try:
@@ -64,7 +64,7 @@ class _Campaign:
         self._models, self._fleet, self._own = models, fleet, own
         self._tasks: Tasks | None = None
         self._found: dict[int, Answer] = {}
-        if fleet.results or fleet.scheduler or fleet.release:
+        if fleet.results or fleet.scheduler is not None or fleet.release:
             from mnncompat.cli.fleet_tasks import Tasks
 
             workers_write()
@@ -98,11 +98,11 @@ class _Campaign:
     def _engine(self, models: Sequence[Path], work: Work, arrived: Arrived) -> Iterator[None]:
         if not models:
             return iter(())
-        if self._fleet.release and not self._fleet.scheduler:
+        if self._fleet.release and self._fleet.scheduler is None:
             from mnncompat.cli.fleet_cluster import in_served_processes
 
             return in_served_processes(models, self._fleet, arrived, self._own)
-        if self._fleet.scheduler:
+        if self._fleet.scheduler is not None:
             from mnncompat.cli.fleet_cluster import on_cluster
 
             assert self._tasks is not None  # noqa: S101 - there is a scheduler

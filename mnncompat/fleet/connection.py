@@ -11,6 +11,11 @@ from typing import Any
 
 from mnncompat.errors import RunnerError, UsageError
 
+_ADDRESS = "write it as tcp://HOST:8786, or name a file"
+_CERTIFICATES = (
+    "Dask's configuration names certificate and key, here, for the scheduler and for workers: "
+    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..._TLS__CLIENT__CERT, ..._TLS__CLIENT__KEY"
+)
 _CONNECT_SECONDS = 15
 _TALKATIVE = ("asyncio", "distributed", "tornado")
 _ANSWER_SECONDS = 30.0
@@ -29,6 +34,8 @@ def connected(address: str) -> Any:
         RunnerError: Dask is not installed, or no scheduler answers.
         UsageError: It is no address.
     """
+    if not address.strip():
+        raise UsageError("--scheduler is empty", hint=_ADDRESS)
     try:
         from distributed import Client
     except ImportError as error:
@@ -39,19 +46,19 @@ def connected(address: str) -> Any:
     for name in ("asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    file = Path(address)
+    file, secured = Path(address), address.startswith("tls://")
     where = {"scheduler_file": address} if file.is_file() else {"address": address}
     try:
         return Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False, name="mnncompat")
     except (OSError, TimeoutError) as error:
+        hint = _CERTIFICATES if secured else "start one (`dask scheduler`), and give the address that it prints"
         raise RunnerError(
-            f"no Dask scheduler answers at {address}: {' '.join(str(error).split())}",
-            hint="start one (`dask scheduler`), and give the address that it prints",
+            f"no Dask scheduler answers at {address}: {' '.join(str(error).split())}", hint=hint
         ) from error
     except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"--scheduler {address} is no address: {error}", hint="write it as tcp://HOST:8786, or name a file"
-        ) from error
+        if secured:
+            raise UsageError(f"no connection to {address}: {error}", hint=_CERTIFICATES) from error
+        raise UsageError(f"--scheduler {address} is no address: {error}", hint=_ADDRESS) from error
 
 
 def identity(client: Any) -> Mapping[str, Any]:

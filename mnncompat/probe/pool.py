@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from mnncompat.mnn import Limits, ServedEnvironment
     from mnncompat.probe.case import Case
     from mnncompat.probe.measurement import Measurement
+
+
+_ABANDONED_SECONDS = 1.0
+"""How long is waited for threads whose work is not wanted any more: one may be making a large case."""
 
 
 class Pool:
@@ -92,8 +97,9 @@ class Pool:
             if not finished:
                 for prober in self._probers:
                     prober.abandon()
+            end = time.monotonic() + _ABANDONED_SECONDS
             for thread in threads:
-                thread.join()
+                thread.join(None if finished else max(0.0, end - time.monotonic()))
 
 
 class _Work:

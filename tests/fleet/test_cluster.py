@@ -90,6 +90,8 @@ def test_another_option_is_another_task(models: Path) -> None:
     [
         (["--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers at tcp://127.0.0.1:1"),
         (["--scheduler", "nonsense://x"], "nonsense://x"),
+        (["--scheduler", ""], "--scheduler is empty"),
+        (["--scheduler", "tls://127.0.0.1:1"], "DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
         (["--results", "."], "holds something else than results of mnncompat"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +189,24 @@ def test_leaving_a_pool_early_ends_it(fake_python: Path) -> None:
         measuring = pool.measure(cases())
         assert next(measuring).code == "refused@convert"
         measuring.close()  # type: ignore[attr-defined]
+
+
+def test_leaving_a_pool_does_not_wait_for_a_case_that_is_being_made(fake_python: Path) -> None:
+    """Ctrl-C has three seconds until what was measured has to be written."""
+    left = threading.Event()
+
+    def cases() -> Iterator[Case]:
+        yield Case(id="here:quick", op="Any", model=b"pass", feeds={"x": ROW}, expected={"y": ROW})
+        left.wait(60)
+
+    with Pool(jobs=2, python=fake_python) as pool:
+        measuring = pool.measure(cases())
+        assert next(measuring).code == "refused@convert"
+        begun = time.monotonic()
+        measuring.close()  # type: ignore[attr-defined]
+        took = time.monotonic() - begun
+        left.set()
+    assert took < 30, took
 
 
 def test_an_error_of_a_prober_reaches_the_reader(tmp_path: Path) -> None:

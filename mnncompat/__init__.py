@@ -109,6 +109,7 @@ def fix(  # noqa: PLR0913 - options
     require_supported_system()
     from mnncompat.checking.rechecked import fix_and_check
     from mnncompat.converting.given_arguments import chosen_rewrites, given_data, given_model
+    from mnncompat.diagnosing.half_precision.simulated_trial import simulated
     from mnncompat.support.head_form import head_form
     from mnncompat.support.target import Target
 
@@ -123,6 +124,7 @@ def fix(  # noqa: PLR0913 - options
         inputs=given_data(inputs, only=data_only),
         seed=seed,
         memory=memory,
+        simulate=simulated,
     )
 
 

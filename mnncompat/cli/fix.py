@@ -96,6 +96,7 @@ def fix(  # noqa: PLR0913 - options
     paths = search.models(models)
     written.require_one_way()
     from mnncompat.checking.rechecked import fix_and_check
+    from mnncompat.diagnosing.half_precision.simulated_trial import simulated
     from mnncompat.support.target import Target
 
     rewrites, rows = options.chosen_rewrites(select, ignore, unsafe=unsafe_fixes)
@@ -103,8 +104,9 @@ def fix(  # noqa: PLR0913 - options
     goal = Target(mnn_version, **deployment.told(), choice=rows, head=chosen_head(head, backend, mnn_version))
     begin_work(seconds=parse_timeout(timeout), memory=memory, runs=True, rewrites=True)
     inputs = data.read()
-    one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=deployment.where())
-    work = partial(one_way, rewrites=rewrites, target=goal)
+    where = deployment.where()
+    one_way = partial(fix_and_check, prove=verify, inputs=inputs, seed=seed, memory=memory, where=where)
+    work = partial(one_way, rewrites=rewrites, target=goal, simulate=simulated)
     one = partial(_fix_one, targets=written.targets(paths), shape=shape, fixing=work, written=written, seed=seed)
     reported, results = each_model(paths, one, fleet=fleet, output_format=reporting.output_format)
     _show_changes(results if written.show_diff and reporting.output_format == "text" else ())

@@ -272,6 +272,7 @@ class _Gate:
     def _fix(self) -> FixedModel | None:
         if not self._rewrites:
             return None
+        from mnncompat.diagnosing.half_precision.simulated_trial import simulated
         from mnncompat.fixing.transaction import fix_model
 
         self._progress("fix: rewriting, and proving the result equal under ONNX Runtime")
@@ -284,6 +285,7 @@ class _Gate:
             seed=self._options.seed,
             memory=self._options.memory,
             where=self._options.where,
+            simulate=simulated,
         )
 
     @property

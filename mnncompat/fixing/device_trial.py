@@ -40,11 +40,10 @@ Ratios = dict[tuple[str, str], float]
 """Draw and output -> signal-to-noise ratio in dB; -inf where the output is missing, or has other NaN or infinities."""
 
 
-class DeviceTrial:
-    """Runs forms of one model on a device, on the same draws. A context manager.
+class Draws:
+    """A model, and what it computes on the draws that forms of it are judged on.
 
     Args:
-        where: The device, and how it computes there.
         original: The reference; its weights are loaded.
         shapes: Shapes of inputs, where they are dynamic.
         inputs: Real data, see `mnncompat.parity.real_data`.
@@ -52,13 +51,12 @@ class DeviceTrial:
         memory: Bytes that a run may take at sizes that are chosen; None for the default.
 
     Raises:
-        UsageError: The device is not set up, or a shape does not fit the model.
-        RunnerError: The device does not start, or the original gives no outputs.
+        UsageError: A shape does not fit the model.
+        RunnerError: The original gives no outputs.
     """
 
     def __init__(
         self,
-        where: Where,
         original: Model,
         *,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
@@ -75,9 +73,43 @@ class DeviceTrial:
                 hint="give the shapes of dynamic inputs with --shape, or data with --input",
             )
         chosen = _chosen(reference.feeds, reference.given)
-        self._feeds = [reference.feeds[at] for at in chosen]
-        self._expected = [reference.outputs[at] for at in chosen]
-        self._limits = Limits(seconds=LIMIT_SECONDS).with_memory(memory)
+        self.feeds = [reference.feeds[at] for at in chosen]
+        self.expected = [reference.outputs[at] for at in chosen]
+        self.limits = Limits(seconds=LIMIT_SECONDS).with_memory(memory)
+
+    def peaks(self, model: Model, names: Iterable[str]) -> dict[str, float]:
+        """The largest magnitude of values of the main graph, over all draws; none if ONNX Runtime does not tell."""
+        wanted = list(dict.fromkeys(names))
+        proto = ModelProto()
+        proto.CopyFrom(model.skeleton)
+        for number, name in enumerate(wanted):
+            flat, largest = f"{_PEAK}{number}/magnitude", f"{_PEAK}{number}"
+            proto.graph.node.append(helper.make_node("Abs", [name], [flat]))
+            proto.graph.node.append(helper.make_node("ReduceMax", [flat], [largest], keepdims=0))
+            proto.graph.output.append(helper.make_tensor_value_info(largest, TensorProto.FLOAT, ()))
+        ran = OnnxRunner(proto, name="onnxruntime").run([each.arrays for each in self.feeds])
+        if isinstance(ran, Failure):
+            return {}
+        return {name: max(float(outputs[f"{_PEAK}{number}"]) for outputs in ran) for number, name in enumerate(wanted)}
+
+
+class DeviceTrial:
+    """Runs forms of one model on a device, on the same draws. A context manager.
+
+    Args:
+        where: The device, and how it computes there.
+        draws: What it is given; where the device is slow, only the first.
+
+    Raises:
+        UsageError: The device is not set up.
+        RunnerError: The device does not start.
+    """
+
+    decides = True
+
+    def __init__(self, where: Where, draws: Draws) -> None:
+        self._draws = draws
+        self._feeds, self._expected, self._limits = list(draws.feeds), draws.expected, draws.limits
         self.where = where
         self._device = Device(where.device)
 
@@ -118,21 +150,6 @@ class DeviceTrial:
                 del self._feeds[1:]
                 break
         return found
-
-    def peaks(self, model: Model, names: Iterable[str]) -> dict[str, float]:
-        """The largest magnitude of values of the main graph, over all draws; none if ONNX Runtime does not tell."""
-        wanted = list(dict.fromkeys(names))
-        proto = ModelProto()
-        proto.CopyFrom(model.skeleton)
-        for number, name in enumerate(wanted):
-            flat, largest = f"{_PEAK}{number}/magnitude", f"{_PEAK}{number}"
-            proto.graph.node.append(helper.make_node("Abs", [name], [flat]))
-            proto.graph.node.append(helper.make_node("ReduceMax", [flat], [largest], keepdims=0))
-            proto.graph.output.append(helper.make_tensor_value_info(largest, TensorProto.FLOAT, ()))
-        ran = OnnxRunner(proto, name="onnxruntime").run([each.arrays for each in self._feeds])
-        if isinstance(ran, Failure):
-            return {}
-        return {name: max(float(outputs[f"{_PEAK}{number}"]) for outputs in ran) for number, name in enumerate(wanted)}
 
 
 def signal_to_noise(expected: np.ndarray, actual: np.ndarray | None) -> float:

@@ -22,7 +22,17 @@ _GOOD = 50.0
 
 
 class Trial(Protocol):
-    """What `judged` asks of `mnncompat.fixing.device_trial.DeviceTrial`."""
+    """What `judged` asks of `mnncompat.fixing.device_trial.DeviceTrial`, and of a simulation."""
+
+    @property
+    def where(self) -> object:
+        """What reports call it."""
+        ...
+
+    @property
+    def decides(self) -> bool:
+        """Whether it measures: what a simulation says counts only for what costs time."""
+        ...
 
     def measure(self, model: Model) -> Ratios | str:
         """How near a model comes to the original there, or why it does not run."""
@@ -88,14 +98,15 @@ def judged(
         wanted = {each.name for each in (*chosen, *group)}
         following = attempt(tuple(each for each in rewrites if each.name in wanted))
         names = {each.name for each in group}
+        is_judged = any(each.needs_device for each in group)
+        if is_judged and not trial.decides and near is not None and _floor(near) >= _GOOD:
+            continue
         new = [each for each in following.applied if each.rewrite in names]
         if not new:
             continue
         before = near if near is not None else trial.measure(model_of(best))
         after = trial.measure(model_of(following))
-        change = _floor(after) - _floor(before)
-        is_judged = any(each.needs_device for each in group)
-        kept = change >= _GAIN if is_judged else change > -_LOSS or _floor(after) >= _GOOD
+        kept = _is_kept(trial, before, after, is_judged=is_judged)
         tried.append(_told(device, new, before, after, kept=kept))
         near = before
         if kept:
@@ -103,6 +114,14 @@ def judged(
         elif len({each.rewrite for each in new}) > 1:
             groups[:0] = [[each] for each in group]
     return Judged(attempt=best, tried=tuple(tried))
+
+
+def _is_kept(trial: Trial, before: Ratios | str, after: Ratios | str, *, is_judged: bool) -> bool:
+    """Whether a step stays."""
+    change = _floor(after) - _floor(before)
+    if is_judged:
+        return change >= _GAIN
+    return not trial.decides or change > -_LOSS or _floor(after) >= _GOOD
 
 
 def _floor(ratios: Ratios | str) -> float:

@@ -9,8 +9,7 @@ from mnncompat.errors import RunnerError
 from mnncompat.graph.model_file import Model
 
 if TYPE_CHECKING:
-    from mnncompat.devices.device import Where
-    from mnncompat.fixing.device_trial import DeviceTrial
+    from mnncompat.fixing.device_trial import Draws
     from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
 
@@ -48,17 +47,21 @@ class Proofs:
         self._seed = seed
         self._memory = memory
 
-    def trial(self, where: Where, original: Model) -> DeviceTrial:
-        """Forms of a model on a device, on the same inputs.
+    def draws(self, original: Model) -> Draws:
+        """What forms of a model are judged on in half precision.
 
         Args:
-            where: The device.
             original: The reference.
         """
-        from mnncompat.fixing.device_trial import DeviceTrial
+        from mnncompat.fixing.device_trial import Draws
 
         shapes, inputs, seed, memory = self._shapes, self._inputs, self._seed, self._memory
-        return DeviceTrial(where, original, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+        return Draws(original, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether models may be run."""
+        return self._wanted
 
     def prover(self, *, tolerance_bits: int = 0, recorded: bool = False) -> Prover | None:
         """A comparison of two models, None if nothing is to be proven.

@@ -6,14 +6,16 @@ reported by name; the others stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
 from mnncompat.errors import MnncompatError
-from mnncompat.fixing.half_precision import judged, usual
+from mnncompat.fixing.half_precision import Trial, judged, usual
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.fixing.selection import choose_rewrites
 from mnncompat.fixing.validity import checker_error
@@ -31,9 +33,12 @@ from mnncompat.support.target import Target
 
 if TYPE_CHECKING:
     from mnncompat.devices.device import Where
-    from mnncompat.fixing.device_trial import DeviceTrial
+    from mnncompat.fixing.device_trial import Draws
     from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
+
+    BeginTrial = Callable[[Draws], AbstractContextManager[Trial]]
+    """Begins to judge forms of a model on draws."""
 
 _MAX_ROUNDS = 50
 _Found = tuple[GraphView, Rewrite, Match | Refusal]
@@ -78,6 +83,7 @@ def fix_model(  # noqa: PLR0913 - options
     seed: int = 0,
     memory: int | None = None,
     where: Where | None = None,
+    simulate: BeginTrial | None = None,
 ) -> FixedModel:
     """Rewrite a model; the given model is not changed.
 
@@ -91,7 +97,8 @@ def fix_model(  # noqa: PLR0913 - options
         inputs: Real data for the proof, see `mnncompat.parity.real_data`.
         seed: Of the drawn inputs.
         memory: Bytes that a run of the proof may take at sizes that are chosen; None for the default.
-        where: A device that judges rewrites for half precision; without one those that never hurt are applied.
+        where: A device that judges rewrites for half precision.
+        simulate: Begins what judges them where there is no device; without either those that never hurt are applied.
 
     Returns:
         The rewritten model with what was done; the given model itself if nothing applied.
@@ -111,7 +118,8 @@ def fix_model(  # noqa: PLR0913 - options
     settled = model.changed(fed.proto, again=True) if fed.applied else model
     rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
     start = model.changed(rough.proto, again=True) if rough.applied else settled
-    attempt, rolled_back, tried = _exact(start, exact, wanted, proofs, where)
+    begin = simulate if where is None else _on_device(where)
+    attempt, rolled_back, tried = _exact(start, exact, wanted, proofs, begin, is_device=where is not None)
     applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = model.changed(attempt.proto) if applied else model
     return FixedModel(
@@ -130,24 +138,52 @@ def fix_model(  # noqa: PLR0913 - options
 
 
 def _exact(
-    start: Model, rewrites: tuple[Rewrite, ...], target: Target, proofs: Proofs, where: Where | None
+    start: Model,
+    rewrites: tuple[Rewrite, ...],
+    target: Target,
+    proofs: Proofs,
+    begin: BeginTrial | None,
+    *,
+    is_device: bool,
 ) -> tuple[_Attempt, tuple[RolledBack, ...], tuple[TriedFix, ...]]:
-    """The transaction with the rewrites that change nothing, and what a device judged of those for half precision."""
-    if where is None or target.precision != LOW or not any(each.for_half_precision for each in rewrites):
-        attempt, rolled_back = _transaction(start, usual(rewrites), target, proofs.prover())
-        return attempt, rolled_back, ()
-    with proofs.trial(where, start) as trial:
-        return _judged(start, rewrites, target, proofs.prover(), trial)
+    """The transaction with the rewrites that change nothing, and what was judged of those for half precision."""
+    helpful = [each for each in rewrites if each.for_half_precision]
+    if target.precision == LOW and helpful and begin is not None:
+        costly = [each for each in helpful if each.needs_device]
+        if is_device or _may_be_simulated(start, costly, target, proofs):
+            draws = proofs.draws(start)
+            with begin(draws) as trial:
+                return _judged(start, rewrites, target, proofs.prover(), trial, draws)
+    attempt, rolled_back = _transaction(start, usual(rewrites), target, proofs.prover())
+    return attempt, rolled_back, ()
+
+
+def _may_be_simulated(model: Model, rewrites: Sequence[Rewrite], target: Target, proofs: Proofs) -> bool:
+    """Whether there is anything for a simulation to judge."""
+    view = view_model(model)
+    return proofs.are_wanted and any(_has_match(view, each, target) for each in rewrites)
+
+
+def _on_device(where: Where) -> BeginTrial:
+    """Starts a device."""
+    from mnncompat.fixing.device_trial import DeviceTrial
+
+    return partial(DeviceTrial, where)
 
 
 def _judged(
-    start: Model, rewrites: tuple[Rewrite, ...], target: Target, prover: Prover | None, trial: DeviceTrial
+    start: Model,
+    rewrites: tuple[Rewrite, ...],
+    target: Target,
+    prover: Prover | None,
+    trial: Trial,
+    draws: Draws,
 ) -> tuple[_Attempt, tuple[RolledBack, ...], tuple[TriedFix, ...]]:
-    """The transaction with the rewrites for half precision that a device shows to help."""
+    """The transaction with the rewrites for half precision that a device or a simulation shows to help."""
     plain = tuple(each for each in rewrites if not each.for_half_precision)
     base, _ = _transaction(start, plain, target, prover)
     names = (node.input[0] for node in base.proto.graph.node if node.op_type == "Conv")
-    seen = target.with_peaks(trial.peaks(start.changed(base.proto), names))
+    seen = target.with_peaks(draws.peaks(start.changed(base.proto), names))
     given_up: dict[int, tuple[RolledBack, ...]] = {}
 
     def attempt(chosen: tuple[Rewrite, ...]) -> _Attempt:

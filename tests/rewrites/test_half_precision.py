@@ -12,6 +12,7 @@ from onnx import parser
 
 from mnncompat.checking.checker import check_model
 from mnncompat.cli.device_options import FixedFor
+from mnncompat.diagnosing.half_precision.simulated_trial import simulated
 from mnncompat.errors import UsageError
 from mnncompat.fixing.device_trial import signal_to_noise
 from mnncompat.fixing.half_precision import judged
@@ -39,6 +40,8 @@ class Done(NamedTuple):
 
 class Scripted:
     """A device on which each set of rewrites has a known ratio, or does not run."""
+
+    decides, where = True, "scripted"
 
     def __init__(self, ratios: dict[str, float | str]) -> None:
         self.ratios = ratios
@@ -134,3 +137,30 @@ def test_rewrites_for_half_precision_find_nothing_in_float32() -> None:
         if each.for_half_precision:
             assert each.name in rows
         assert each.for_half_precision or not each.needs_device
+
+
+def test_simulation_judges_what_costs_time() -> None:
+    random = np.random.default_rng(3)
+    weight = random.standard_normal((8, 8, 3, 3)).astype(np.float32) / 9
+    proto = parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]> g (float[1,8,24,24] x) => (float[1,8,24,24] y) {
+        y = Conv<pads=[1, 1, 1, 1]>(x, w) }"""
+    )
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    image = random.standard_normal((1, 8, 24, 24)).astype(np.float32)
+    large = fix_model(from_proto(proto), target=LOW, inputs={"x": 2000 * image}, simulate=simulated)
+    assert "kernels-padded" in {each.rewrite for each in large.applied}
+    assert [each.device for each in large.tried] == ["simulation of low, mean of the values inside"] * len(large.tried)
+    assert not fix_model(from_proto(proto), target=LOW, inputs={"x": 2000 * image}).applied
+
+
+def test_constants_go_into_convolutions_without_a_device() -> None:
+    proto = parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]> g (float[1,2,5,4] x) => (float[1,3,3,2] y)
+        <float s = {0.7003}, float[3,1,1] t = {0.2, 0.3, 0.4}> { c = Conv(x, w) m = Mul(c, s) y = Add(m, t) }"""
+    )
+    weight = np.linspace(-1, 1, 54, dtype=np.float32).reshape(3, 2, 3, 3)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    fixed = fix_model(from_proto(proto), target=LOW)
+    assert [node.op_type for node in fixed.model.proto.graph.node] == ["Conv"]
+    assert not fix_model(from_proto(proto), target=Target("3.6.1", arch="aarch64")).applied

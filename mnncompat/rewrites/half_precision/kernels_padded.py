@@ -50,6 +50,7 @@ class KernelsPadded(NodeRewrite):
     for_half_precision = True
     needs_device = True
     op_types = ("Conv",)
+    before = (("convolution-in-parts", "it costs less time, and may be enough"),)
 
     def applies_to(self, view: GraphView, index: int, target: Target) -> bool:
         """True if a row names the rewrite, and the input was not seen to be small."""

@@ -23,7 +23,7 @@ _ZERO = 2.0**-24
 _FAR = 16.0
 """A mean of so many deviations costs 4 of the 11 bits of float16."""
 _SHORT = 64
-_WIDEST, _MANY, _LONG = 7, 256, 1024
+_MANY, _LONG = 256, 1024
 
 
 def quotient_of(facts: NodeFacts) -> tuple[str, str] | None:
@@ -226,21 +226,6 @@ def scaled_product(facts: NodeFacts) -> tuple[NodeProto, float] | None:
     is_alone = len(view.consumers.get(found[0], ())) == 1 and not view.is_external_use(found[0])
     is_constant_product = any(is_constant(view, name) for name in product.input)
     return None if not is_alone or is_constant_product else (product, found[1])
-
-
-@relation(
-    holds="(float[1,4,9,9] x, float[6,4,3,3] w) => (float[1,6,7,7] y) { y = Conv(x, w) }",
-    fails="(float[1,4,9,9] x, float[6,4,3,3] w) => (float[1,6,4,4] y) { y = Conv<strides=[2, 2]>(x, w) }",
-)
-def convolution_is_done_by_transforms(facts: NodeFacts) -> bool | None:
-    """A dense convolution of a square kernel of 2 x 2 to 7 x 7 with stride 1: MNN uses Winograd's transforms."""
-    shape = facts.shape(facts.node.input[1])
-    if shape is None:
-        return None
-    ones = [*(facts.attribute("strides") or ()), *(facts.attribute("dilations") or ()), facts.attribute("group") or 1]
-    kernel = shape[2:]
-    is_square = len(kernel) == _PAIR and kernel[0] == kernel[1]
-    return is_square and isinstance(kernel[0], int) and _PAIR <= kernel[0] <= _WIDEST and set(ones) <= {1}
 
 
 @relation(

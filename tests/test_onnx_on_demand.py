@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import onnx
+import pytest
 import onnx.parser
 
 PROGRAM = """
@@ -15,6 +16,7 @@ from pathlib import Path
 from mnncompat.cli.onnx_on_demand import import_onnx_on_demand
 import_onnx_on_demand()
 import onnx
+import pytest
 """
 
 
@@ -66,9 +68,25 @@ def test_types_that_numpy_lacks_come_when_they_are_asked_for() -> None:
     assert output_of(program).split() == ["False", "True", "16", "16"]
 
 
-def test_converting_what_needs_no_rewrite_loads_no_types_that_numpy_lacks(tmp_path: Path) -> None:
-    """What is rewritten goes through graphsurgeon, which asks for all of them."""
-    text = '<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {y = Relu(x)}'
+def test_the_table_of_types_is_that_of_onnx() -> None:
+    program = (
+        "table = onnx._mapping.TENSOR_TYPE_MAP\n"
+        "from onnx import helper\nimport numpy as np\n"
+        "kinds = 16 in helper.get_all_tensor_dtypes(), helper.np_dtype_to_tensor_dtype(np.dtype('float16'))\n"
+        "made = helper.make_tensor('a', 1, [2], [1.0, 2.0])\n"
+        "print(*kinds, len(made.float_data), 'ml_dtypes._ml_dtypes_ext' in sys.modules)\n"
+        "import ml_dtypes\nprint(helper.np_dtype_to_tensor_dtype(np.dtype(ml_dtypes.bfloat16)))\n"
+        "real = onnx._mapping.TENSOR_TYPE_MAP\n"
+        "print(type(real) is dict, list(table) == sorted(real), len(table) == len(real), 0 in table, 16 in table)\n"
+        "print(all(tuple(table[each]) == tuple(real[each]) for each in real), dict(table.items()) == real)"
+    )
+    assert output_of(program).split("\n") == ["True 10 2 False", "16", "True True True False True", "True True"]
+
+
+@pytest.mark.parametrize("op", ["Relu", "Hardmax"])
+def test_converting_loads_no_types_that_numpy_lacks(op: str, tmp_path: Path) -> None:
+    """Also what is rewritten, through graphsurgeon, which asks for all of them."""
+    text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[1,4] x) => (float[1,4] y) {{y = {op}(x)}}'
     model = onnx.parser.parse_model(text)
     onnx.save(model, tmp_path / "model.onnx")
     program = (

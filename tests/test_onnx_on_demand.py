@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import onnx
-import pytest
 import onnx.parser
+import pytest
 
 PROGRAM = """
 import sys

@@ -24,6 +24,7 @@ from mnncompat.diagnosing.layer_table import layers
 from mnncompat.diagnosing.minimize import minimized
 from mnncompat.diagnosing.originals import Original
 from mnncompat.diagnosing.repro import require_repro_folder, write_repro
+from mnncompat.diagnosing.weights_apart import is_plain, may_lie_apart
 from mnncompat.diagnosing.whole_model import converted, whole_attempts
 from mnncompat.errors import MnncompatError, RunnerError
 from mnncompat.files.scratch import ScratchFolder
@@ -113,8 +114,11 @@ class _Run:
     def run(self, file: Path | None) -> Diagnosis:
         """Every step; what was found until an interruption."""
         self._found = replace(self._found, file="" if file is None else str(file))
+        blank, is_apart = self._found, file is None and may_lie_apart(self._view, self._options)
         try:
-            self._steps(file)
+            if not self._steps(file, is_apart=is_apart):
+                self._found = blank
+                self._steps(file, is_apart=False)
         except Exception:
             raise
         except BaseException:  # noqa: BLE001 - Ctrl-C: what was found so far is worth reporting
@@ -123,10 +127,11 @@ class _Run:
             return replace(self._found, layers=seen, seconds=time.monotonic() - self._started)
         return replace(self._found, complete=True, seconds=time.monotonic() - self._started)
 
-    def _steps(self, file: Path | None) -> None:
+    def _steps(self, file: Path | None, *, is_apart: bool) -> bool:
+        """All of it; False if the weights lay apart and nothing was found that the usual file needs to show as well."""
         self._progress("reference: under ONNX Runtime")
         with ThreadPoolExecutor(1) as beside:
-            making = beside.submit(self._converted, file)
+            making = beside.submit(self._converted, file, is_apart=is_apart)
             several = self._options.where is not None
             reference = first_reference(self._model, self._options.drawing, self._original, several=several)
             early = None
@@ -141,9 +146,10 @@ class _Run:
             )
         made = making.result()
         if isinstance(made, Failure):
-            self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
-            self._find_failing(made, reference.feeds[0].arrays, None)
-            return
+            if not is_apart:
+                self._found = replace(self._found, failure=made, draw=reference.feeds[0].name)
+                self._find_failing(made, reference.feeds[0].arrays, None)
+            return not is_apart
         if early is not None and not isinstance(early, Failure):
             self._inspection.begin(made, reference.feeds[0].arrays, early)
         self._progress(f"compare: does {self._bench.name} compute the same?")
@@ -155,19 +161,25 @@ class _Run:
             limits=self._options.limits,
             runner=self._inspection.runner(made),
             folder=self._folder,
-            apart=bool(self._options.inputs) or self._options.where is not None,
+            apart=bool(self._options.inputs) or self._options.where is not None or is_apart,
         )
+        return self._explained(made, chosen, is_apart=is_apart)
+
+    def _explained(self, made: Path, chosen: Chosen, *, is_apart: bool) -> bool:
+        """What follows from a draw; False as of `_steps`."""
+        if is_apart and not is_plain(chosen):
+            return False
         self._tell(chosen)
         if chosen.failure is not None:
             self._find_failing(chosen.failure, chosen.feeds.arrays, made)
-            return
-        self._look_inside(made, chosen)
+            return True
+        return self._look_inside(made, chosen, is_apart=is_apart)
 
-    def _converted(self, file: Path | None) -> Path | Failure:
+    def _converted(self, file: Path | None, *, is_apart: bool) -> Path | Failure:
         if file is not None:
             return file
         self._progress("convert: as the model is, without rewrites")
-        made = self._convert(self._model, self._options.converter)
+        made = self._convert(self._model, replace(self._options.converter, external_weights=is_apart))
         if self._options.kept is not None and isinstance(made, Path):
             copy_file(made, self._options.kept)
         return made
@@ -222,17 +234,19 @@ class _Run:
         self._found = replace(self._found, verdict=DiagnosisVerdict.CULPRIT, culprits=(inner[0],))
         self._write_repro(inner, values)
 
-    def _look_inside(self, file: Path, chosen: Chosen) -> None:
+    def _look_inside(self, file: Path, chosen: Chosen, *, is_apart: bool) -> bool:
         golden = self._original.values(chosen.feeds.arrays)
         if isinstance(golden, Failure):
             raise RunnerError(
                 f"ONNX Runtime does not show the values inside the model: {golden.message}",
                 hint="please report it with the model",
             )
-        self._blame(file, chosen, golden, frozenset())
+        return self._blame(file, chosen, golden, frozenset(), is_apart=is_apart)
 
-    def _blame(self, file: Path, chosen: Chosen, golden: GoldenValues, hidden: frozenset[str]) -> None:
-        """Find the culprits, without values that the file holds in another form."""
+    def _blame(
+        self, file: Path, chosen: Chosen, golden: GoldenValues, hidden: frozenset[str], *, is_apart: bool
+    ) -> bool:
+        """Find the culprits, without values that the file holds in another form; False if they need the usual file."""
         measuring = self._inspection.measured(file, chosen.feeds.arrays, golden, hidden)
         host = self._inspection.on_this_machine(file, measuring)
         culprits: list[Found] = []
@@ -243,8 +257,9 @@ class _Run:
             culprits, guilty, notes = culprits_of(measuring, self._view, chosen, self._bench, self._options.converter)
             more = misread([each for each, _ in culprits], measuring, self._view, self._bench, self._options.converter)
             if more.intersection(measuring.tensors.numbers):
-                self._blame(file, chosen, golden, hidden | more)
-                return
+                return self._blame(file, chosen, golden, hidden | more, is_apart=is_apart)
+            if is_apart and not (culprits and all(part is not None for _, part in culprits)):
+                return False
             culprits = united([self._inside(each, file, values) for each in culprits])
             culprits = united([*culprits, *self._of_other_draws(file, chosen, hidden)])
             culprits = [(seen_here(with_stored(each, self._view), host), part) for each, part in culprits]
@@ -259,6 +274,7 @@ class _Run:
             )
         self._found = replace(self._found, layers=layers(measuring, self._view, guilty, host))
         self._write_repro(culprits[0] if culprits else None, values)
+        return True
 
     def _of_other_draws(self, file: Path, chosen: Chosen, hidden: frozenset[str]) -> Iterator[Found]:
         """Culprits of further draws that fail."""

@@ -136,6 +136,31 @@ def test_every_format_has_the_culprit(model: Model, converted: Path, tmp_path: P
         assert "left" in render([found], each)
 
 
+def test_an_interruption_leaves_the_layers_that_were_done(
+    model: Model, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, wrong = tmp_path / "m.onnx", tmp_path / "wrong.mnn"
+    onnx.save(model.proto, source)
+    planted(converted, wrong, "c2", "weights")
+
+    def interrupted(step: str) -> None:
+        if step.startswith("look inside: each one by itself"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("mnncompat.cli.diagnose.note", interrupted)
+    assert main(["diagnose", str(source), str(wrong), "--output-format", "json", "--svg", str(tmp_path / "e.svg")]) == 2
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert not result["complete"]
+    accumulated = {each["values"][0]: each["accumulated"] for each in result["layers"]}
+    assert set(accumulated) >= {"r1", "c2"}
+    assert all(each["own"] is None for each in result["layers"])
+    assert (tmp_path / "e.svg").stat().st_size
+    assert main(["diagnose", str(source), str(wrong)]) == 2
+    text = capsys.readouterr().out
+    assert "interrupted: this is what was found until then" in text
+    assert "left (Conv)" in text
+
+
 def test_a_missing_file_is_an_error(tutorial: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diagnose", str(tutorial), str(tmp_path / "none.mnn")]) == 2
     assert "no such file" in capsys.readouterr().err

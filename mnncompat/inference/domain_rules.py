@@ -198,7 +198,8 @@ def _reverse_sequence(reading: Reading) -> Found:
         yield from reading.passed()
         return
     shape = reading.shape(reading.node.input[0])
-    steps = shape[attribute(reading.node, "time_axis", 0)] if shape else None
+    axis = attribute(reading.node, "time_axis", 0)
+    steps = shape[axis] if shape and 0 <= axis < len(shape) else None
     if steps:
         yield from reading.claim(Kind.LENGTH, 1, steps, f"lengths of ReverseSequence over {steps} steps")
 

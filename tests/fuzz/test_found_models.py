@@ -12,7 +12,7 @@ import pytest
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import mnncompat
-from mnncompat.errors import ModelError
+from mnncompat.errors import ModelError, RunnerError
 from mnncompat.graph.model_file import from_proto
 from mnncompat.graph.tensor_values import array_tensor, tensor_array
 from mnncompat.inference import evaluation, long_values, shape_inference
@@ -547,3 +547,77 @@ def test_a_product_with_a_scalar_is_refused() -> None:
     model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> g {text}')
     told = [each.hint or "" for each in mnncompat.check(model).diagnostics]
     assert any("which no matrix product takes" in each for each in told), told
+
+
+NOT_ALLOWED = {
+    "an attribute of another opset": (
+        22,
+        "(float[1,10,10,2] x) => (float[1,10,10,2] y) { y = DFT<axis=1, inverse=1>(x) }",
+        "has no attribute 'axis'",
+    ),
+    "a switch that is neither on nor off": (
+        17,
+        "(int32[2,3] x) => (int32[] y) { y = ReduceL2<axes=[1], keepdims=4>(x) }",
+        "'keepdims' is 4",
+    ),
+    "integers in a norm": (
+        23,
+        "(int32[2,3] x, int32[3] w) => (int32[2,3] y) { y = RMSNormalization<axis=-1>(x, w) }",
+        "of type int32",
+    ),
+    "values of another size": (
+        23,
+        "(float[2,3,4,8] q, float[2,3,6,8] k) => (float[] y) { y = Attention<softcap=1.0>(q, k, q) }",
+        "Incompatible dimensions",
+    ),
+    "a bias of rank 4": (
+        17,
+        """(float[1,2,5,5] x) => (float[1,3,10,10] y) <float[2,3,1,1] w = {1, 1, 1, 1, 1, 1}> {
+        y = ConvTranspose<strides=[2, 2], output_shape=[10, 10], auto_pad="SAME_UPPER">(x, w, x) }""",
+        "Incompatible dimensions",
+    ),
+    "bytes that no reduction takes": (
+        17,
+        """(int8[3,4] a, int8[3,4] b) => (int8[3] y) { y = Einsum<equation="bi,bi->b">(a, b) }""",
+        "unsupported type: tensor(int8)",
+    ),
+    "operands that an older Gemm must have": (
+        10,
+        """(float[3,5] a, float[3,5] b) => (float[3,3] y) {
+        y = com.microsoft.FusedGemm<activation="Relu", transB=1>(a, b) }""",
+        "has input size 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_ALLOWED)
+def test_what_onnx_does_not_allow_is_not_rewritten(name: str) -> None:
+    opset, text, reason = NOT_ALLOWED[name]
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft" : 1]> g {text}')
+    result = mnncompat.fix(model, prove=False)
+    assert not result.applied
+    assert not result.rolled_back
+    assert any("ONNX does not allow" in each.reason and reason in each.reason for each in result.refused), (
+        result.refused
+    )
+
+
+def test_a_time_axis_beyond_the_operand_claims_nothing() -> None:
+    text = "(float[3,2] x, int64[2] n) => (float[3,2] y) { y = ReverseSequence<time_axis=3>(x, n) }"
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> g {text}')
+    with pytest.raises(RunnerError, match="time_axis"):
+        mnncompat.fix(model)
+
+
+def test_names_of_a_wide_scan_are_found_at_once() -> None:
+    names = {letter: [f"{letter}{i}" for i in range(1500)] for letter in "xypq"}
+    takes, gives = (", ".join(f"float[3] {each}" for each in names[letter]) for letter in "pq")
+    body = " ".join(f"{q} = Relu({p})" for p, q in zip(names["p"], names["q"], strict=True))
+    text = f"""({", ".join(f"float[N,3] {x}" for x in names["x"])}) => (float[N,3] y0) <float[3] s = {{0, 0, 0}}> {{
+    last, {", ".join(names["y"])} = Scan<
+    body = b (float[3] h, {takes}) => (float[3] g, {gives}) {{ g = Tanh(h) {body} }},
+    num_scan_inputs=1500>(s, {", ".join(names["x"])}) }}"""
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> g {text}')
+    result = mnncompat.fix(model, prove=False)
+    nodes = next(each for each in result.model.proto.graph.node if each.op_type == "Loop").attribute[0].g.node
+    assert max(len(node.name) for node in nodes) < len("gather_1500") + 1

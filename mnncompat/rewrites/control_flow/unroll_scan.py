@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING
 
 from onnx import GraphProto, TensorProto, helper
@@ -104,6 +106,12 @@ def _unrolled_examples() -> tuple[Example, ...]:
             becomes="Gather, Loop{Add, Gather, Identity, Mul, Tanh}, Shape, Squeeze",
             w=(2,),
         ),
+        refused(
+            "dynamic length, without a state",
+            "it has no state",
+            """(float[T,2] x) => (float[T,2] y) {
+            y = Scan<num_scan_inputs=1, body = step (float[2] e) => (float[2] s) { s = Tanh(e) }>(x) }""",
+        ),
         rewritten(
             "opset 8",
             """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
@@ -178,6 +186,10 @@ class _Scan:
         """A Loop of as many steps as the first scanned operand has slices."""
         if any(self.output_backwards):
             raise NotApplicable("the number of steps is dynamic, and an output is scanned backwards")
+        if not self.states:
+            raise NotApplicable(
+                "the number of steps is dynamic, and it has no state: MNN crashes on a Loop without one"
+            )
         new, first = self.new, self.scanned[0]
         shape = new.op("Shape", first)
         trips = new.op("Gather", shape, new.constant([self.input_axes[0] % first.rank]), axis=0)
@@ -201,21 +213,24 @@ class _Scan:
     def _loop_body(self, ranks: list[int]) -> GraphProto:
         taken = {name for node in self.body.node for name in (*node.input, *node.output)}
         taken |= {value.name for value in (*self.body.input, *self.body.output)}
+        counted: Counter[str] = Counter()
 
         def fresh(name: str) -> str:
-            while name in taken:
-                name += "_"
-            taken.add(name)
-            return name
+            for tried in count(counted[name]):
+                counted[name] = tried + 1
+                if (unused := f"{name}_{tried}" if tried else name) not in taken:
+                    break
+            taken.add(unused)
+            return unused
 
         graph = GraphProto()
         graph.CopyFrom(self.body)
-        count = len(self.states)
+        states = len(self.states)
         step, condition, carried = fresh("step"), fresh("condition"), fresh("condition_out")
         del graph.input[:]
         graph.input.append(helper.make_tensor_value_info(step, TensorProto.INT64, []))
         graph.input.append(helper.make_tensor_value_info(condition, TensorProto.BOOL, []))
-        graph.input.extend(self.body.input[:count])
+        graph.input.extend(self.body.input[:states])
         head = []
         for number, (value, axis, rank) in enumerate(zip(self.scanned, self.input_axes, ranks, strict=True)):
             index = step
@@ -225,7 +240,7 @@ class _Scan:
                 one = helper.make_tensor(fresh("minus_one"), TensorProto.INT64, [], [-1])
                 graph.initializer.append(one)
                 head.append(helper.make_node("Add", [reached, one.name], [index], name=fresh("add")))
-            element = self.body.input[count + number].name
+            element = self.body.input[states + number].name
             head.append(
                 helper.make_node("Gather", [value.name, index], [element], name=fresh("gather"), axis=axis % rank)
             )

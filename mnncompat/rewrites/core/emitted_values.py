@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, ValueInfoProto, helper
 
-from mnncompat.graph.protos import Dim, dims_of
+from mnncompat.graph.protos import Dim, dims_of, is_onnx
 from mnncompat.graph.tensor_values import array_tensor, data_type_of
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured
@@ -118,12 +118,46 @@ class EmittedValues:
         self._whole = self._seen = len(self.nodes)
         return True
 
+    def objection(self, results: Iterable[ValueInfoProto]) -> str | None:
+        """What ONNX objects to in the emitted nodes, in one line.
+
+        Args:
+            results: What is known of the values that replace the node's outputs, under the names of those values.
+
+        Returns:
+            The objection; None if there is none, or if nothing is known of the type of a value that is read.
+        """
+        opsets = [helper.make_opsetid("", self._node.opset)]
+        context = onnx.checker.C.CheckerContext()
+        context.ir_version, context.opset_imports = onnx.IR_VERSION, {"": self._node.opset}
+        plain = [node for node in self.nodes if is_onnx(node) and not any(subgraphs(node))]
+        graph = self._graph(self.nodes)
+        declared = {each.name for each in graph.input} | {each.name for each in graph.initializer}
+        graph.output.extend([each for each in results if each.name not in declared])
+        try:
+            for node in plain:
+                onnx.checker.check_node(node, context)
+            if all(map(is_onnx, self.nodes)) and declared.issuperset(self._read(self.nodes)):
+                model = helper.make_model(graph, opset_imports=opsets)
+                onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            return " ".join(str(error).split())
+        return None
+
     def _inferred(self, nodes: Sequence[NodeProto]) -> dict[str, ValueInfoProto]:
         """Types and shapes of the results of nodes; those of the values that they only read are already known."""
+        model = helper.make_model(self._graph(nodes), opset_imports=[helper.make_opsetid("", self._node.opset)])
+        guard_slices(model)
+        try:
+            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        except (RuntimeError, onnx.shape_inference.InferenceError):
+            inferred = model
+        return {value.name: value for value in inferred.graph.value_info}
+
+    def _graph(self, nodes: Sequence[NodeProto]) -> onnx.GraphProto:
+        """The nodes, with what is known of the values that they only read."""
         graph = onnx.GraphProto(name="builder", node=nodes)
-        computed = {name for node in nodes for name in node.output}
-        read = dict.fromkeys(name for node in nodes for name in node.input if name and name not in computed)
-        for name in read:
+        for name in self._read(nodes):
             constant = self.constant(name)
             if constant is not None and constant.size <= 1024:  # noqa: PLR2004 - as in mnncompat.inference.shape_inference
                 graph.initializer.append(array_tensor(np.asarray(constant), name))
@@ -131,13 +165,18 @@ class EmittedValues:
                 graph.input.extend(filter(None, [self._known.get(name)]))
             elif dtype := self.dtype(name):
                 graph.input.append(helper.make_tensor_value_info(name, dtype, self.shape(name)))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self._node.opset)])
-        guard_slices(model)
-        try:
-            inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-        except (RuntimeError, onnx.shape_inference.InferenceError):
-            inferred = model
-        return {value.name: value for value in inferred.graph.value_info}
+        return graph
+
+    @staticmethod
+    def _read(nodes: Sequence[NodeProto]) -> list[str]:
+        """The values that nodes, or graphs inside them, read and do not compute."""
+        computed = {name for node in nodes for name in node.output}
+        names = (name for node in nodes for name in (*node.input, *_captured(node)))
+        return [name for name in dict.fromkeys(names) if name and name not in computed]
+
+
+def _captured(node: NodeProto) -> Iterable[str]:
+    return (name for _, graph in subgraphs(node) for name in captured(graph))
 
 
 def _is_known_dim(dim: Dim) -> bool:

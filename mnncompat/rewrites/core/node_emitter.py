@@ -150,7 +150,7 @@ class NodeEmitter:
         """Emit a node of `count` outputs; otherwise like `op`."""
         if not onnx.defs.has(op, self.opset):
             raise NotApplicable(f"ONNX opset {self.opset} has no {op}")
-        names = self._operands(inputs)
+        names = self._operands(inputs, fewest=onnx.defs.get_schema(op, self.opset).min_input)
         stated = {name: value for name, value in attributes.items() if value is not None}
         outputs = [self._fresh(op.lower()) for _ in range(count)]
         self._emitted.add(helper.make_node(op, names, outputs, name=self._fresh(op.lower()), **stated))
@@ -242,11 +242,11 @@ class NodeEmitter:
         """Value of a constant of the graph or of the builder."""
         return self._emitted.constant(name)
 
-    def _operands(self, operands: Sequence[Operand | None]) -> list[str]:
-        """Names of operands; those that are left out at the end are not named."""
+    def _operands(self, operands: Sequence[Operand | None], *, fewest: int = 0) -> list[str]:
+        """Names of operands; those that are left out at the end are not named, but for as many as there must be."""
         first = next((each for each in operands if isinstance(each, Value)), None)
         names = [self._operand(first, each) for each in operands]
-        while names and not names[-1]:
+        while len(names) > fewest and not names[-1]:
             names.pop()
         return names
 

@@ -82,6 +82,9 @@ class NodeRewrite(Rewrite):
                 raise
             reason = f"it failed, which is a bug in mnncompat: {type(error).__name__}: {error}"
             return Refusal(rewrite=self.name, index=index, reason=reason)
+        disallowed = _disallowed(node, builder)
+        if disallowed is not None:
+            return Refusal(rewrite=self.name, index=index, reason=disallowed)
         notes = ((index, self.note(node)),)
         return Match(rewrite=self.name, nodes=frozenset((index,)), notes=notes, plan=builder)
 
@@ -89,6 +92,19 @@ class NodeRewrite(Rewrite):
         """Replace the node."""
         (index,) = match.nodes
         match.plan.write(editor, index)
+
+
+def _disallowed(node: NodeFacts, builder: SubgraphBuilder) -> str | None:
+    """Why a node must stay as it is; what runtimes make of a node that ONNX does not allow, no replacement can tell."""
+    from mnncompat.rewrites.core.node_validity import why_disallowed, why_invalid
+
+    wrong = why_disallowed(node)
+    replaced = None if wrong is not None else builder.objection()
+    if replaced is not None:
+        wrong = why_invalid(node)
+    if wrong is not None:
+        return f"ONNX does not allow the node: {wrong}"
+    return None if replaced is None else f"ONNX does not allow its replacement: {replaced}"
 
 
 def _objection(node: NodeFacts) -> str | None:

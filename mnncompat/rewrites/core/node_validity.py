@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, ValueInfoProto, helper
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper
 
 from mnncompat.graph.protos import is_onnx
 from mnncompat.graph.tensor_values import array_tensor, element_dtype
@@ -29,6 +30,14 @@ _MOST_DRAWN = 1 << 16
 _UNKNOWN = 2
 _OTHER_AXES = frozenset(("Unsqueeze", "OneHot", "Flatten", "ConcatFromSequence"))
 """Operators whose axes are not those of their first operand alone."""
+_SWITCHES = frozenset(
+    (
+        *("align_corners", "allowzero", "center_point_box", "ceil_mode", "count_include_pad", "exclude_outside"),
+        *("exclusive", "inverse", "is_causal", "keepdims", "largest", "linear_before_reset", "noop_with_empty_axes"),
+        *("onesided", "reverse", "select_last_index", "sorted", "transA", "transB", "unidirectional", "upper"),
+    )
+)
+"""Attributes that are 0 or 1: what anything else means, implementations do not agree about."""
 
 
 def why_invalid(node: NodeFacts) -> str | None:
@@ -41,6 +50,11 @@ def why_invalid(node: NodeFacts) -> str | None:
         The objection, also to what is declared of its results; None if there is none, or if nothing is known of the
         type of a value that it reads and those of the others are as the operator's schema has them.
     """
+    return why_disallowed(node) or (_objection(node) if is_onnx(node.node) else None)
+
+
+def why_disallowed(node: NodeFacts) -> str | None:
+    """What in a node is not as the schema of its operator has it, in one line: no inference is asked."""
     proto = node.node
     if proto.domain == ML_DOMAIN:
         return _unknown_to_ml(node)
@@ -50,7 +64,27 @@ def why_invalid(node: NodeFacts) -> str | None:
         schema = onnx.defs.get_schema(proto.op_type, node.opset, "")
     except onnx.defs.SchemaError:
         return f"opset {node.opset} has no operator {proto.op_type}"
-    return _axis_beyond(node) or _wrong_type(node, schema) or _objection(node)
+    return _wrong_attribute(proto, schema) or _axis_beyond(node) or _wrong_type(node, schema)
+
+
+def _wrong_attribute(proto: NodeProto, schema: onnx.defs.OpSchema) -> str | None:
+    """An attribute that the operator does not have, or has and is not given, or a switch that is neither 0 nor 1."""
+    known, required = _attribute_names(schema.name, schema.since_version)
+    given = {each.name: each for each in proto.attribute}
+    foreign, missing = given.keys() - known, required - given.keys()
+    if foreign:
+        return f"{proto.op_type} of opset {schema.since_version} has no attribute '{min(foreign)}'"
+    if missing:
+        return f"attribute '{min(missing)}' is not given"
+    odd = next((each for name, each in given.items() if name in _SWITCHES and each.i not in (0, 1)), None)
+    return None if odd is None else f"attribute '{odd.name}' is {odd.i}, which is neither 0 nor 1"
+
+
+@cache
+def _attribute_names(op: str, version: int) -> tuple[frozenset[str], frozenset[str]]:
+    """All attributes of an operator, and those that must be given."""
+    known = onnx.defs.get_schema(op, version, "").attributes
+    return frozenset(known), frozenset(name for name, each in known.items() if each.required)
 
 
 def _axis_beyond(node: NodeFacts) -> str | None:
@@ -83,6 +117,8 @@ def _unknown_to_ml(node: NodeFacts) -> str | None:
 def _wrong_type(node: NodeFacts, schema: onnx.defs.OpSchema) -> str | None:
     """The first operand of an element type that the operator does not take there, or not beside the others."""
     variables: dict[str, tuple[int, str]] = {}
+    if len(node.node.input) > schema.max_input:
+        return f"it has {len(node.node.input)} operands, and may have {schema.max_input}"
     for position, name in enumerate(node.node.input):
         formal = schema.inputs[min(position, len(schema.inputs) - 1)]
         dtype = node.view.dtype(name) if name else None

@@ -61,6 +61,15 @@ class SubgraphBuilder(OpsetForms):
         """What is known of the shapes of the values that replace the outputs; after `finish`."""
         return [self.known_shape(name) if name else None for name in self._results]
 
+    def objection(self) -> str | None:
+        """What ONNX objects to in the replacement, in one line; None if it does not, or cannot be asked."""
+        view, stated = self.node.view, []
+        for result, output in zip(self._results, self.node.node.output, strict=True):
+            dtype, shape = view.typed(output) if output and self._emitted.computes(result) else (None, None)
+            if dtype is not None:
+                stated.append(helper.make_tensor_value_info(result, dtype, shape))
+        return self._emitted.objection(stated)
+
     def write(self, editor: GraphEditor, index: int) -> None:
         """Replace the node at `index` of the graph under edit."""
         outputs = self.node.node.output

@@ -585,7 +585,7 @@ NOT_ALLOWED = {
         10,
         """(float[3,5] a, float[3,5] b) => (float[3,3] y) {
         y = com.microsoft.FusedGemm<activation="Relu", transB=1>(a, b) }""",
-        "has input size 2",
+        "input 2 is marked single but has an empty string",
     ),
 }
 

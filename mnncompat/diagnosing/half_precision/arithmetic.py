@@ -11,9 +11,6 @@ from mnncompat.support.rule_files import read_json, root
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LARGEST = 65504.0
-"""The largest float16."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetics:

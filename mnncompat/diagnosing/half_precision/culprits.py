@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnncompat.diagnosing.correspondence import reads
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
+from mnncompat.diagnosing.half_precision.arithmetic import arithmetics
 from mnncompat.diagnosing.half_precision.winograd import amplification
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.graph.tensor_values import array_tensor
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

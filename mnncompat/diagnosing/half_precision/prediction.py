@@ -13,7 +13,7 @@ from onnx import ModelProto, ValueInfoProto, helper
 from mnncompat import mnn
 from mnncompat.diagnosing.correspondence import constant_values, corresponding
 from mnncompat.diagnosing.golden import inferred_for
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, arithmetics
+from mnncompat.diagnosing.half_precision.arithmetic import arithmetics
 from mnncompat.diagnosing.half_precision.branches import has_branches, taken
 from mnncompat.diagnosing.half_precision.simulation import Simulating
 from mnncompat.diagnosing.half_precision.widths import fed, in_float32
@@ -28,6 +28,7 @@ from mnncompat.parity.output_scale import coarse_outputs, fitted
 from mnncompat.parity.runners import OnnxRunner
 from mnncompat.parity.tolerance import HALF_PRECISION
 from mnncompat.results.failures import Failure
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.products import Block

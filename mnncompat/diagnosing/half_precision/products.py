@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import NodeProto, helper
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.diagnosing.half_precision.winograd import chosen_unit
 from mnncompat.diagnosing.half_precision.winograd_nodes import Plan, WinogradNodes
 from mnncompat.diagnosing.half_precision.winograd_samples import Convolution, WinogradSamples
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.diagnosing.half_precision.culprits import entering, winograd_block
 from mnncompat.diagnosing.half_precision.winograd import amplification
 from mnncompat.results.diagnostics import HalfRange
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

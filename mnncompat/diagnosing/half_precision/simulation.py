@@ -13,13 +13,14 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from mnncompat.diagnosing.correspondence import reads
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST, Arithmetics
+from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics
 from mnncompat.diagnosing.half_precision.emitting import Emitter
 from mnncompat.diagnosing.half_precision.operators import Operators
 from mnncompat.diagnosing.half_precision.products import Products
 from mnncompat.diagnosing.half_precision.weights import Weights, in_half
 from mnncompat.graph.protos import dims_of, is_onnx
 from mnncompat.graph.validation import subgraphs
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

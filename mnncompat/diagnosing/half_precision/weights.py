@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.inference.constant_folding import constant_value
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from mnncompat.graph.view import GraphView

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from onnx import TensorProto, helper
 
-from mnncompat.diagnosing.half_precision.arithmetic import LARGEST
 from mnncompat.diagnosing.half_precision.winograd import amplification
 from mnncompat.diagnosing.half_precision.winograd_nodes import LEAST, WinogradNodes
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from mnncompat.diagnosing.half_precision.arithmetic import Arithmetics

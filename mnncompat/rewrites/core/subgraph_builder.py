@@ -62,12 +62,15 @@ class SubgraphBuilder(OpsetForms):
         return [self.known_shape(name) if name else None for name in self._results]
 
     def objection(self) -> str | None:
-        """What ONNX objects to in the replacement, in one line; None if it does not, or cannot be asked."""
+        """What ONNX objects to in the replacement, in one line; None if it does not, or cannot be asked.
+
+        Shapes that the model states of the results do not count: runtimes tell them where they are wrong, and go on.
+        """
         view, stated = self.node.view, []
         for result, output in zip(self._results, self.node.node.output, strict=True):
-            dtype, shape = view.typed(output) if output and self._emitted.computes(result) else (None, None)
+            dtype = view.dtype(output) if output and self._emitted.computes(result) else None
             if dtype is not None:
-                stated.append(helper.make_tensor_value_info(result, dtype, shape))
+                stated.append(helper.make_tensor_value_info(result, dtype, None))
         return self._emitted.objection(stated)
 
     def write(self, editor: GraphEditor, index: int) -> None:

@@ -10,6 +10,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import refused, rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.half_conditions import LARGEST
 
 if TYPE_CHECKING:
     from mnncompat.support.node_facts import NodeFacts
@@ -53,7 +54,7 @@ class BatchNormCentred(NodeRewrite):
         x = new.input(0)
         epsilon = node.attribute("epsilon")
         factor = scale / np.sqrt(variance + (1e-5 if epsilon is None else epsilon))
-        rounded = np.clip(mean, -65504, 65504).astype(np.float16).astype(np.float64)
+        rounded = np.clip(mean, -LARGEST, LARGEST).astype(np.float16).astype(np.float64)
         shape = (-1, *(1 for _ in range(x.rank - 2)))
 
         def along_channels(values: np.ndarray) -> np.ndarray:

@@ -36,8 +36,8 @@ class ConvolutionInParts(NodeRewrite):
     kernel with stride 1 gets a column of zeros, so that MNN does not use Winograd's transforms (MNN990).
 
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`, PP-OCRv4 detection of a page after MNN990
-    and MNN991: 37 dB, and 27 of 100,000 pixels of the mask on the other side of the threshold; with parts of about 32
-    terms and MNN846 45 dB and 9. It takes more time and memory: it is applied only where a device or a simulation
+    and MNN991: 37 dB, and 27 of 100,000 pixels of the mask on the other side of the threshold; with parts of about 24
+    terms and MNN846 44.4 dB and 8.5. It takes more time and memory: it is applied only where a device or a simulation
     shows that values gain.
 
     **Refuses** weights that are computed at run time, `auto_pad`, and numbers of channels without a divisor.

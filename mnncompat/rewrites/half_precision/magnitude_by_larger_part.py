@@ -13,6 +13,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.half_conditions import LARGEST
 from mnncompat.support.relations.half_norms import producer
 from mnncompat.support.relations.half_spectra import TwoSquares, squares_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _LEAST = 2.0**-14
 """The smallest number that float16 holds with all its bits."""
-_LARGEST, _LOUDEST = 65504.0, 32768.0
+_LOUDEST = 32768.0
 """Of float16, and of samples of 16 bits."""
 _CUTS = frozenset({"Split", "Slice", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Gather"})
 
@@ -116,7 +117,7 @@ def _parts(view: GraphView, new: SubgraphBuilder, found: TwoSquares) -> tuple[Va
     if conv is None or weight is None or len(conv.input) > 2 or not is_onnx(conv):  # noqa: PLR2004 - no bias
         return new.value(found.first), new.value(found.second), 0
     loudest = _LOUDEST * float(np.abs(weight).reshape(len(weight), -1).sum(axis=1).max())
-    bits = max(0, ceil(log2(loudest / _LARGEST)))
+    bits = max(0, ceil(log2(loudest / LARGEST)))
     if not bits:
         return new.value(found.first), new.value(found.second), 0
     small = new.constant((weight * 2.0**-bits).astype(weight.dtype))

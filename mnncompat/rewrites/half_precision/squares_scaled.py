@@ -11,6 +11,7 @@ from mnncompat.rewrites.core.base import Example
 from mnncompat.rewrites.core.examples import rewritten, unchanged
 from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
+from mnncompat.support.half_conditions import LARGEST
 from mnncompat.support.relations.half_norms import RootOfSquares, norm_by_root, root_of_squares
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _SEEN = 2.0**-12
 _UNSEEN = 1e-9
 """Beside a root of squares that float16 holds, such a number changes nothing."""
 _NOT_ZERO = 1e-30
-_LARGEST = 65504.0
 """An element is at most the root of their number times the root of the mean of their squares. MNN fuses a product with
 the norm as its gain, whatever its shape: what limits the result keeps it from that."""
 
@@ -107,7 +107,7 @@ def _fused(new: SubgraphBuilder, root: RootOfSquares, value: Value, axes: tuple[
     dims = value.dims[min(axis % value.rank for axis in axes) :]
     if len(dims) == len(axes) and all(isinstance(dim, int) for dim in dims):
         return result * np.full([int(dim or 0) for dim in dims], 1 / sqrt(factor), value.element)
-    return new.clip(result, -_LARGEST, _LARGEST) * (1 / sqrt(factor))
+    return new.clip(result, -LARGEST, LARGEST) * (1 / sqrt(factor))
 
 
 def _as_mean(root: RootOfSquares, value: Value, axes: tuple[int, ...]) -> tuple[str, float]:

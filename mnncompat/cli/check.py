@@ -25,7 +25,6 @@ from mnncompat.errors import UsageError
 if TYPE_CHECKING:
     from mnncompat.cli.project import Project
     from mnncompat.graph.model_file import Model
-    from mnncompat.parity import RealData
     from mnncompat.results.diagnostics import CheckResult
     from mnncompat.results.outcomes import Unfinished
     from mnncompat.support.head_form import HeadForm
@@ -70,11 +69,9 @@ def check(  # noqa: PLR0913 - options
     predicting = data.predictors(where, mnn, shape=shape, seed=seed, memory=limits["memory"], probes=probe)
     additions = [_reader(shape), *predicting]
     if probe:
-        require_installed("--probe", mnn)
-        additions.append(_measurer(shape, data.read(), seed))
+        additions.append(_measurer(mnn, shape, data, seed))
     if backend:
-        require_installed("--backend", mnn)
-        additions.append(_surveyor(options.split_names(backend, "--backend"), choice, head))
+        additions.append(_surveyor(mnn, options.split_names(backend, "--backend"), choice, head))
     if fleet.scheduler is None:
         import_module("mnncompat.checking.checker")  # before processes are forked that all need it
     begin_work(**limits, runs=bool(backend or predicting), measures=probe)
@@ -178,8 +175,9 @@ def _project() -> Project | None:
     return project()
 
 
-def _surveyor(names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:
+def _surveyor(mnn: str | None, names: Sequence[str], choice: RowChoice, head: str | None) -> Addition:
     """The findings that `--backend` adds to the result of one model, with what `fix` does under the same choice."""
+    require_installed("--backend", mnn)
     from mnncompat.backends.registry import require
     from mnncompat.support.head_form import head_form
 
@@ -209,8 +207,10 @@ def _reader(shape: list[str] | None) -> Addition:
     return read
 
 
-def _measurer(shape: list[str] | None, inputs: RealData, seed: int) -> Addition:
+def _measurer(mnn: str | None, shape: list[str] | None, data: PredictedOptions, seed: int) -> Addition:
     """The findings that `--probe` adds to the result of one model."""
+    require_installed("--probe", mnn)
+    inputs = data.read()
     from mnncompat.checking.node_measurements import flagged, measure_nodes, merged
 
     def measure(model: Model, result: CheckResult) -> CheckResult:

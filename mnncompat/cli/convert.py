@@ -135,6 +135,7 @@ def _ran(
 ) -> GateOptions:
     """With what is compared, and within which limits."""
     from mnncompat.converting.gate_options import GateOptions
+    from mnncompat.diagnosing.half_precision.simulated_trial import simulated
 
     general, overrides = options.parse_tolerances(tolerance)
     seconds, memory = parse_timeout(timeout), parse_memory(memory_limit)
@@ -149,6 +150,7 @@ def _ran(
         power=power,
         inputs=data.read(),
         accept=options.parse_accepted(accept),
+        simulate=simulated,
     )
     return gate.with_exact_gelu(gelu)
 

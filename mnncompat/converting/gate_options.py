@@ -18,6 +18,7 @@ from mnncompat.support.row_choice import EVERYTHING, RowChoice
 
 if TYPE_CHECKING:
     from mnncompat.devices.device import Where
+    from mnncompat.fixing.half_precision import BeginTrial
     from mnncompat.mnn import ConvertOptions, Limits
     from mnncompat.parity import Given, Tolerance
     from mnncompat.support.head_form import HeadForm
@@ -50,6 +51,7 @@ class GateOptions:
         recurrent: The form of LSTM and GRU, `auto` to choose, see `mnncompat.converting.recurrent_forms`.
         requires_session: Publish nothing that MNN's Session API does not run as the Module API does.
         where: A device that has to compute the same; None for none.
+        simulate: Begins what judges rewrites for half precision where there is no device; None for nothing.
         arch: The architecture that the file is deployed on; None for all.
         precision: What MNN computes in there.
         untried: What to say of a deployment that nothing was run on; empty for nothing.
@@ -78,6 +80,7 @@ class GateOptions:
     recurrent: str = AUTO
     requires_session: bool = False
     where: Where | None = None
+    simulate: BeginTrial | None = None
     arch: str | None = None
     precision: str = HIGH
     untried: str = ""

@@ -250,10 +250,8 @@ class _Gate:
 
     def _random_hint(self) -> str:
         """What makes random outputs comparable; empty if no output is random."""
-        options = self._options
-        return random_hint(
-            self._model, shapes=options.shapes, inputs=self._data, seed=options.seed, memory=options.memory
-        )
+        told = self._options
+        return random_hint(self._model, shapes=told.shapes, inputs=self._data, seed=told.seed, memory=told.memory)
 
     def _check(self) -> CheckResult:
         self._progress("check: what does MNN refuse, or get wrong?")
@@ -272,7 +270,6 @@ class _Gate:
     def _fix(self) -> FixedModel | None:
         if not self._rewrites:
             return None
-        from mnncompat.diagnosing.half_precision.simulated_trial import simulated
         from mnncompat.fixing.transaction import fix_model
 
         self._progress("fix: rewriting, and proving the result equal under ONNX Runtime")
@@ -285,7 +282,7 @@ class _Gate:
             seed=self._options.seed,
             memory=self._options.memory,
             where=self._options.where,
-            simulate=simulated,
+            simulate=self._options.simulate,
         )
 
     @property

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from mnncompat.results.outcomes import AppliedFix, TriedFix
 
 if TYPE_CHECKING:
-    from mnncompat.fixing.device_trial import Ratios
+    from contextlib import AbstractContextManager
+
+    from mnncompat.devices.device import Where
+    from mnncompat.fixing.device_trial import Draws, Ratios
     from mnncompat.graph.model_file import Model
     from mnncompat.rewrites.core.base import Rewrite
 
@@ -37,6 +41,19 @@ class Trial(Protocol):
     def measure(self, model: Model) -> Ratios | str:
         """How near a model comes to the original there, or why it does not run."""
         ...
+
+
+BeginTrial: TypeAlias = "Callable[[Draws], AbstractContextManager[Trial]]"
+"""Begins to judge forms of a model on draws."""
+
+
+def begin_trial(where: Where | None, simulate: BeginTrial | None) -> BeginTrial | None:
+    """What judges: a device if there is one, else a simulation, if that was given."""
+    if where is None:
+        return simulate
+    from mnncompat.fixing.device_trial import DeviceTrial
+
+    return partial(DeviceTrial, where)
 
 
 class Applied(Protocol):

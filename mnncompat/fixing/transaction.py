@@ -6,16 +6,14 @@ reported by name; the others stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from onnx import ModelProto
 
 from mnncompat.errors import MnncompatError
-from mnncompat.fixing.half_precision import Trial, judged, usual
+from mnncompat.fixing.half_precision import BeginTrial, Trial, begin_trial, judged, usual
 from mnncompat.fixing.proofs import Proofs, Prover, require_reference
 from mnncompat.fixing.selection import choose_rewrites
 from mnncompat.fixing.validity import checker_error
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from mnncompat.fixing.device_trial import Draws
     from mnncompat.parity import Given
     from mnncompat.results.parity_report import ParityReport
-
-    BeginTrial = Callable[[Draws], AbstractContextManager[Trial]]
-    """Begins to judge forms of a model on draws."""
 
 _MAX_ROUNDS = 50
 _Found = tuple[GraphView, Rewrite, Match | Refusal]
@@ -111,15 +106,13 @@ def fix_model(  # noqa: PLR0913 - options
     chosen = _chosen(model, rewrites, freeze)
     proofs = Proofs(wanted=prove, shapes=shapes, inputs=inputs, seed=seed, memory=memory)
     wanted = target or Target()
-    noise = tuple(each for each in chosen if each.adds_inputs)
-    approximate = tuple(each for each in chosen if each.approximate)
-    exact = tuple(each for each in chosen if not (each.approximate or each.adds_inputs))
+    noise, approximate, exact = _by_kind(chosen)
     fed, not_fed = _transaction(model, noise, wanted, proofs.prover(recorded=True))
     settled = model.changed(fed.proto, again=True) if fed.applied else model
     rough, given_up = _transaction(settled, approximate, wanted, proofs.prover(tolerance_bits=_APPROXIMATE_BITS))
     start = model.changed(rough.proto, again=True) if rough.applied else settled
-    begin = simulate if where is None else _on_device(where)
-    attempt, rolled_back, tried = _exact(start, exact, wanted, proofs, begin, is_device=where is not None)
+    trial = begin_trial(where, simulate)
+    attempt, rolled_back, tried = _exact(start, exact, wanted, proofs, trial, is_device=where is not None)
     applied = (*fed.applied, *rough.applied, *attempt.applied)
     fixed = model.changed(attempt.proto) if applied else model
     return FixedModel(
@@ -135,6 +128,13 @@ def fix_model(  # noqa: PLR0913 - options
         recorded=fed.proof,
         tried=tried,
     )
+
+
+def _by_kind(rewrites: Sequence[Rewrite]) -> tuple[tuple[Rewrite, ...], tuple[Rewrite, ...], tuple[Rewrite, ...]]:
+    """Those that add inputs, those that change what the model computes, and the others."""
+    noise = tuple(each for each in rewrites if each.adds_inputs)
+    approximate = tuple(each for each in rewrites if each.approximate)
+    return noise, approximate, tuple(each for each in rewrites if not (each.approximate or each.adds_inputs))
 
 
 def _exact(
@@ -162,13 +162,6 @@ def _may_be_simulated(model: Model, rewrites: Sequence[Rewrite], target: Target,
     """Whether there is anything for a simulation to judge."""
     view = view_model(model)
     return proofs.are_wanted and any(_has_match(view, each, target) for each in rewrites)
-
-
-def _on_device(where: Where) -> BeginTrial:
-    """Starts a device."""
-    from mnncompat.fixing.device_trial import DeviceTrial
-
-    return partial(DeviceTrial, where)
 
 
 def _judged(

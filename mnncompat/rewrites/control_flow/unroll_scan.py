@@ -14,7 +14,7 @@ from mnncompat.rewrites.core.node_rewrite import NodeRewrite
 from mnncompat.rewrites.core.subgraph_builder import NotApplicable, SubgraphBuilder, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mnncompat.support.node_facts import NodeFacts
 
@@ -112,17 +112,18 @@ def _unrolled_examples() -> tuple[Example, ...]:
             """(float[T,2] x) => (float[T,2] y) {
             y = Scan<num_scan_inputs=1, body = step (float[2] e) => (float[2] s) { s = Tanh(e) }>(x) }""",
         ),
-        rewritten(
-            "opset 8",
-            """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
-            h, y = Scan<num_scan_inputs=1, body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
-            h_out = Add(h_in, e) s = Identity(h_out) }>("", h0, x) }""",
-            becomes="6 Add, 4 Concat, 6 Identity, 8 Slice, 8 Squeeze, 10 Unsqueeze",
-            opset=8,
-        ),
+        _OPSET_8,
     )
 
 
+_OPSET_8 = rewritten(
+    "opset 8",
+    """(float[2,2] h0, float[2,3,2] x) => (float[2,2] h, float[2,3,2] y) {
+    h, y = Scan<num_scan_inputs=1, body = step (float[2] h_in, float[2] e) => (float[2] h_out, float[2] s) {
+    h_out = Add(h_in, e) s = Identity(h_out) }>("", h0, x) }""",
+    becomes="6 Add, 4 Concat, 6 Identity, 8 Slice, 8 Squeeze, 10 Unsqueeze",
+    opset=8,
+)
 _LOOP = """(float[2] h0, int64 n) => (float[2] h) { c = Constant<value = bool {1}>()
     h = Loop<body = step (int64 i, bool c_in, float[2] h_in) => (bool c_out, float[2] h_out) {
     c_out = Identity(c_in) h_out = Tanh(h_in) }>(n, c, h0) }"""
@@ -211,18 +212,7 @@ class _Scan:
         return self.new.transpose(value, [*others[:axis], 0, *others[axis:]])
 
     def _loop_body(self, ranks: list[int]) -> GraphProto:
-        taken = {name for node in self.body.node for name in (*node.input, *node.output)}
-        taken |= {value.name for value in (*self.body.input, *self.body.output)}
-        counted: Counter[str] = Counter()
-
-        def fresh(name: str) -> str:
-            for tried in count(counted[name]):
-                counted[name] = tried + 1
-                if (unused := f"{name}_{tried}" if tried else name) not in taken:
-                    break
-            taken.add(unused)
-            return unused
-
+        fresh = _fresh_names(self.body)
         graph = GraphProto()
         graph.CopyFrom(self.body)
         states = len(self.states)
@@ -252,6 +242,23 @@ class _Scan:
         graph.output.append(helper.make_tensor_value_info(carried, TensorProto.BOOL, []))
         graph.output.extend(self.body.output)
         return graph
+
+
+def _fresh_names(body: GraphProto) -> Callable[[str], str]:
+    """Makes names that the body does not have; each is found at once, however many there were."""
+    taken = {name for node in body.node for name in (*node.input, *node.output)}
+    taken |= {value.name for value in (*body.input, *body.output)}
+    counted: Counter[str] = Counter()
+
+    def fresh(name: str) -> str:
+        for tried in count(counted[name]):
+            counted[name] = tried + 1
+            if (unused := f"{name}_{tried}" if tried else name) not in taken:
+                break
+        taken.add(unused)
+        return unused
+
+    return fresh
 
 
 def _require_consistent(body: GraphProto, operands: int, count: int, stated: Sequence[Sequence[int]]) -> None:

@@ -77,29 +77,13 @@ class ConvolutionInParts(NodeRewrite):
         """1x1 and 3x3, a stride; `auto_pad`, one channel, few terms, groups, and float32."""
         text = "(float[1,{0},9,8] x) => (float[1,6,{1},{2}] y) {{ y = Conv<{3}>(x, w, b) }}"
         return (
-            rewritten(
-                "1x1",
-                text.format(64, 9, 8, "kernel_shape=[1, 1]"),
-                becomes="Conv, Split, Sum",
-                precision="low",
-                w=(6, 64, 1, 1),
-                b=(6,),
-            ),
-            rewritten(
-                "3x3",
-                text.format(12, 9, 8, "pads=[1, 1, 1, 1]"),
-                becomes="Conv, Split, Sum",
-                precision="low",
-                w=(6, 12, 3, 3),
-                b=(6,),
-            ),
-            rewritten(
-                "stride",
-                text.format(8, 4, 3, "strides=[2, 2]"),
-                becomes="Conv, Split, Sum",
-                precision="low",
-                w=(6, 8, 3, 3),
-                b=(6,),
+            *(
+                rewritten(name, text.format(*words), becomes="Conv, Split, Sum", precision="low", w=weight, b=(6,))
+                for name, words, weight in (
+                    ("1x1", (64, 9, 8, "kernel_shape=[1, 1]"), (6, 64, 1, 1)),
+                    ("3x3", (12, 9, 8, "pads=[1, 1, 1, 1]"), (6, 12, 3, 3)),
+                    ("stride", (8, 4, 3, "strides=[2, 2]"), (6, 8, 3, 3)),
+                )
             ),
             refused(
                 "auto_pad",

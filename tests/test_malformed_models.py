@@ -234,11 +234,11 @@ def test_an_initializer_that_nothing_reads_is_dropped_if_it_is_malformed(tmp_pat
 def test_what_is_in_the_way_of_a_rewrite_is_named(tmp_path: Path) -> None:
     """Nothing reads it, so `check` looks past it; graphsurgeon reads all of a model that is edited."""
     model = rewritten_model()
-    model.graph.node[1].attribute.append(helper.make_attribute("note", b"\xff\xfe"))
+    model.graph.node[0].attribute.append(helper.make_attribute("note", b"\xff\xfe"))
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
     assert mnncompat.check(path).diagnostics
-    with pytest.raises(ModelError, match="'note' of node 'act'"):
+    with pytest.raises(ModelError, match="'note' of node 'fc'"):
         mnncompat.fix(path)
 
 

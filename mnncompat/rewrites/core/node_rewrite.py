@@ -102,6 +102,8 @@ def _disallowed(node: NodeFacts, builder: SubgraphBuilder) -> str | None:
     replaced = None if wrong is not None else builder.objection()
     if replaced is not None:
         wrong = why_invalid(node)
+        if wrong is not None and f"(op_type:{node.node.op_type}" in replaced:
+            return None  # the node with other operands: ONNX Runtime takes some that ONNX's inference does not
     if wrong is not None:
         return f"ONNX does not allow the node: {wrong}"
     return None if replaced is None else f"ONNX does not allow its replacement: {replaced}"

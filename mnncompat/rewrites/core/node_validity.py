@@ -50,7 +50,10 @@ def why_invalid(node: NodeFacts) -> str | None:
         The objection, also to what is declared of its results; None if there is none, or if nothing is known of the
         type of a value that it reads and those of the others are as the operator's schema has them.
     """
-    return why_disallowed(node) or (_objection(node) if is_onnx(node.node) else None)
+    proto = node.node
+    if is_onnx(proto) and not onnx.defs.has(proto.op_type, node.opset, ""):
+        return f"opset {node.opset} has no operator {proto.op_type}"
+    return why_disallowed(node) or (_objection(node) if is_onnx(proto) else None)
 
 
 def why_disallowed(node: NodeFacts) -> str | None:
@@ -58,12 +61,9 @@ def why_disallowed(node: NodeFacts) -> str | None:
     proto = node.node
     if proto.domain == ML_DOMAIN:
         return _unknown_to_ml(node)
-    if not is_onnx(proto):
-        return None
-    try:
-        schema = onnx.defs.get_schema(proto.op_type, node.opset, "")
-    except onnx.defs.SchemaError:
-        return f"opset {node.opset} has no operator {proto.op_type}"
+    if not is_onnx(proto) or not onnx.defs.has(proto.op_type, node.opset, ""):
+        return None  # ONNX Runtime has operators of its own in that domain
+    schema = onnx.defs.get_schema(proto.op_type, node.opset, "")
     return _wrong_attribute(proto, schema) or _axis_beyond(node) or _wrong_type(node, schema)
 
 

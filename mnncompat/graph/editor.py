@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
+from mnncompat.errors import ModelError
 from mnncompat.graph.protos import Dim, GraphAddress, import_onnx
 from mnncompat.graph.surgeon_values import detach, find_held_values
 from mnncompat.graph.tensor_values import array_tensor, data_type_of, element_dtype
@@ -221,7 +222,17 @@ class ModelEditor:
         self._register(gs.import_onnx(proto), proto.graph, ())
 
     def graph(self, address: GraphAddress) -> GraphEditor:
-        """The editor of the graph at `address` (`GraphView.address`)."""
+        """The editor of the graph at `address` (`GraphView.address`).
+
+        Raises:
+            ModelError: The graph is in a list of graphs, which graphsurgeon passes by; no operator of ONNX has one.
+        """
+        if address not in self._editors:
+            place = ", in ".join(f"attribute '{name}' of node {index}" for index, name in reversed(address))
+            raise ModelError(
+                f"a graph that would be rewritten is in a list of graphs ({place})",
+                hint="no operator of ONNX has an attribute of that kind: remove it, or write the model anew",
+            )
         return self._editors[address]
 
     def export(self) -> ModelProto:

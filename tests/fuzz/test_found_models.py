@@ -549,6 +549,17 @@ def test_a_product_with_a_scalar_is_refused() -> None:
     assert any("which no matrix product takes" in each for each in told), told
 
 
+def test_a_list_of_graphs_is_not_rewritten() -> None:
+    """Graphsurgeon passes by such an attribute, which no operator of ONNX has."""
+    inner = onnx.parser.parse_graph("g () => (float[2] y) { y = Hardmax(x) }")
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    node.attribute.add(name="lists", type=onnx.AttributeProto.GRAPHS, graphs=[inner])
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in "xy"]
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", value[:1], value[1:]))
+    with pytest.raises(ModelError, match=r"in a list of graphs \(attribute 'lists\[0\]' of node 0\)"):
+        mnncompat.fix(model, prove=False)
+
+
 NOT_ALLOWED = {
     "an attribute of another opset": (
         22,

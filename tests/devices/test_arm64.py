@@ -115,7 +115,7 @@ def _assert_published(found: tuple[int, dict[str, object], dict[str, object]], m
     status, result, there = found
     assert (status, result["verdict"], there["verdict"]) == (0, "converted", "within")
     assert isinstance(there["snr_db"], float)
-    assert 30 < there["snr_db"] < 60
+    assert 30 < there["snr_db"] < 80  # in float32 more than 100
     assert model.with_suffix(".mnn").exists()
 
 

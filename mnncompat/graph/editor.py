@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
-from mnncompat.errors import ModelError
 from mnncompat.graph.protos import Dim, GraphAddress, import_onnx
-from mnncompat.graph.surgeon_values import detach, find_held_values
+from mnncompat.graph.surgeon_values import detach, find_held_values, is_nested_output
 from mnncompat.graph.tensor_values import array_tensor, data_type_of, element_dtype
 from mnncompat.graph.validation import subgraphs
 from mnncompat.graph.value_names import captured, names_in_use, reads
-from mnncompat.graph.wellformed import require_editable
+from mnncompat.graph.wellformed import in_a_list, require_editable
 
 _IR_INITIALIZERS_ARE_INPUTS = 3  # up to this version every initializer has to be a graph input as well
 
@@ -192,7 +191,7 @@ class GraphEditor:
         while candidates:
             for producer in list(candidates.pop().inputs):
                 needed = any(
-                    out.outputs or id(out) in kept or _is_nested_output(self.graph, out) for out in producer.outputs
+                    out.outputs or id(out) in kept or is_nested_output(self.graph, out) for out in producer.outputs
                 )
                 if not needed and id(producer) in alive:
                     dead.add(id(producer))
@@ -222,17 +221,9 @@ class ModelEditor:
         self._register(gs.import_onnx(proto), proto.graph, ())
 
     def graph(self, address: GraphAddress) -> GraphEditor:
-        """The editor of the graph at `address` (`GraphView.address`).
-
-        Raises:
-            ModelError: The graph is in a list of graphs, which graphsurgeon passes by; no operator of ONNX has one.
-        """
+        """The editor of the graph at `address` (`GraphView.address`); a ModelError if it is in a list of graphs."""
         if address not in self._editors:
-            place = ", in ".join(f"attribute '{name}' of node {index}" for index, name in reversed(address))
-            raise ModelError(
-                f"a graph that would be rewritten is in a list of graphs ({place})",
-                hint="no operator of ONNX has an attribute of that kind: remove it, or write the model anew",
-            )
+            raise in_a_list(address)
         return self._editors[address]
 
     def export(self) -> ModelProto:
@@ -344,8 +335,8 @@ def _update_values(graph: GraphProto, used_before: set[str], editor: GraphEditor
 
 def _value_info(variable: gs.Variable) -> ValueInfoProto:
     given = variable.dtype  # a number of ONNX's where graphsurgeon knows no type of numpy, such as float8
-    element = given if isinstance(given, int) else data_type_of(np.dtype(given))
-    return onnx.helper.make_tensor_value_info(variable.name, element, variable.shape)
+    kind = given if isinstance(given, int) else data_type_of(np.dtype(given))
+    return onnx.helper.make_tensor_value_info(variable.name, kind, variable.shape)
 
 
 def _keep(items: Any, wanted: Any) -> None:
@@ -354,8 +345,3 @@ def _keep(items: Any, wanted: Any) -> None:
         copies = [type(item).FromString(item.SerializeToString()) for item in kept]
         del items[:]
         items.extend(copies)
-
-
-def _is_nested_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
-    """True if a subgraph returns `tensor` of an outer graph directly: graphsurgeon does not count that as a use."""
-    return any(out.name == tensor.name for inner in graph.subgraphs(recursive=True) for out in inner.outputs)

@@ -36,3 +36,8 @@ def detach(values: Any) -> None:
         nodes = getattr(value, values.field_name)
         list.pop(nodes, next(place for place, node in enumerate(nodes) if node is values.parent_obj))
     list.clear(values)
+
+
+def is_nested_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """True if a subgraph returns `tensor` of an outer graph directly: graphsurgeon does not count that as a use."""
+    return any(out.name == tensor.name for inner in graph.subgraphs(recursive=True) for out in inner.outputs)

@@ -24,7 +24,7 @@ from onnx import (
 from mnncompat.errors import ModelError
 from mnncompat.graph.node_schema import require_schema
 from mnncompat.graph.payloads import is_external, is_raw, stored_in
-from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, onnx_opset, plain_attributes
+from mnncompat.graph.protos import ATTRIBUTE_FIELDS, ONNX_DOMAINS, GraphAddress, onnx_opset, plain_attributes
 from mnncompat.graph.stored_sizes import STORED_IN
 from mnncompat.graph.validation import all_graphs, all_nodes
 
@@ -330,3 +330,12 @@ def _callees_first(calls: dict[tuple[str, str], list[tuple[str, str]]], name: st
     if done < len(calls):
         circle = next(key for key, called in waiting.items() if called)
         raise ModelError(f"{name}: the function '{circle[1]}' calls itself, or one that does", hint=_REEXPORT)
+
+
+def in_a_list(address: GraphAddress) -> ModelError:
+    """Why the graph at an address has no editor: it is in a list of graphs."""
+    place = ", in ".join(f"attribute '{name}' of node {index}" for index, name in reversed(address))
+    return ModelError(
+        f"a graph that would be rewritten is in a list of graphs ({place})",
+        hint="no operator of ONNX has an attribute of that kind: remove it, or write the model anew",
+    )

@@ -193,7 +193,7 @@ class _Check:
                 if rewrite.name not in whole:
                     whole[rewrite.name] = self._changed_by(rewrite)
             elif rewrite is not None and rewrite.needs_device:
-                continue  # only a device can tell
+                continue  # a device or a simulation of the whole model tells, in `fix`
             elif rewrite is not None and site.position is not None and not view.is_function:
                 found = rewrite.match_node(view, site.position, self.target)
                 if found is not None:

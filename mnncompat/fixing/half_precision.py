@@ -1,4 +1,4 @@
-"""Rewrites for half precision, judged on a device: what brings the outputs nearer to the original's stays."""
+"""Rewrites for half precision, judged on a device or by a simulation: what brings values nearer to the original."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Judged(Generic[_Attempt]):
 
 
 def usual(rewrites: Sequence[Rewrite]) -> tuple[Rewrite, ...]:
-    """Those that never hurt: all but what only a device can judge."""
+    """Those that never hurt: all but what has to be judged on the model."""
     return tuple(each for each in rewrites if not each.needs_device)
 
 

@@ -51,8 +51,8 @@ class Head(NamedTuple):
     """A head.
 
     Attributes:
-        source: How the features are made: ``flatten``, ``nhwc`` (flattened after a transpose), ``mean`` and ``largest``
-            (over height and width), ``pool`` (the mean as a pool, flattened) or ``input``.
+        source: How the features are made: ``flatten``, ``nhwc`` (flattened after a transpose), ``mean`` (over
+            height and width), ``pool`` (the same as a pool, flattened) or ``input``.
         features: C, H and W.
         layers: Numbers of outputs and names of operators, in order: ``500 norm relu 10``.
     """
@@ -134,13 +134,12 @@ def _norm(add: _Add, keep: _Keep, value: str, size: int) -> str:
     return add("BatchNormalization", value, *map(keep, statistics_))
 
 
-_POOLED = ("mean", "pool", "largest")
+_POOLED = ("mean", "pool")
 _SOURCES: dict[str, Callable[[_Add], str]] = {
     "flatten": lambda add: add("Flatten", "x", axis=1),
     "nhwc": lambda add: add("Flatten", add("Transpose", "x", perm=[0, 2, 3, 1]), axis=1),
     "mean": lambda add: add("ReduceMean", "x", axes=[2, 3], keepdims=0),
     "pool": lambda add: add("Flatten", add("GlobalAveragePool", "x"), axis=1),
-    "largest": lambda add: add("ReduceMax", "x", axes=[2, 3], keepdims=0),
     "input": lambda _add: "x",
 }
 _BETWEEN: dict[str, Callable[[_Add, _Keep, str, int], str]] = {

@@ -24,8 +24,8 @@ _OUTCOMES = {
     "unknown": "may support it or not: not measured",
 }
 _UNMEASURED = "unmeasured-op"
-_ON_A_DEVICE = "`mnncompat fix --precision low --device"
-"""So a hint begins whose rewrite is judged on a device."""
+_JUDGED = "tries it, and keeps it where the outputs gain"
+"""So a hint ends whose rewrite is judged on the whole model, on a device or by the simulation."""
 _LOCATIONS = 10
 _EVIDENCE = 2
 _EVIDENCE_LENGTH = 80
@@ -216,8 +216,8 @@ def _notes(
 def _remedy(found: Diagnostic, remedy: str, applicability: Mapping[str, Applicability]) -> str:
     name = printable(remedy)
     if not (found.fixable or found.may_fix):
-        if _ON_A_DEVICE in found.hint:
-            return f"fix: the rewrite {name} was not tried, because only a device tells whether it helps"
+        if _JUDGED in found.hint:
+            return f"fix: the rewrite {name} was not tried, because only a device tells for certain whether it helps"
         return f"fix: none here; the rewrite {name} does not match this node"
     unsafe = applicability.get(remedy) is Applicability.UNSAFE
     command = "mnncompat fix --unsafe-fixes" if unsafe else "mnncompat fix"

@@ -95,7 +95,7 @@ def _write_group(page: Page, label: str, style: Style, rewrite: str, told: Seque
 
 
 def _write_tried(page: Page, tried: TriedFix) -> None:
-    """What a device says about rewrites for half precision."""
+    """What a device or the simulation says about rewrites for half precision."""
     names = ", ".join(map(printable, tried.rewrites))
     ways = ["it does not run" if each is None else decibel(each) for each in (tried.before, tried.after)]
     told = f" {ways[0]} without, {ways[1]} with {names} ({counted(tried.nodes, 'node')})"

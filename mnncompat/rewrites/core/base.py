@@ -86,9 +86,9 @@ class Rewrite(ABC):
     is_whole: ClassVar[bool] = False
     """True if it changes a model as a whole, wherever the hazard is."""
     for_half_precision: ClassVar[bool] = False
-    """True if it is for `precision = low` alone: a device, if there is one, judges it."""
+    """True if it is for `precision = low` alone: a device or a simulation, if there is one, judges it."""
     needs_device: ClassVar[bool] = False
-    """True if some models lose by it: it is applied only where a device shows that the model gains."""
+    """True if some models lose by it: it is applied only where a device or a simulation shows that the model gains."""
     is_remedy: ClassVar[bool] = False
     """True if rows of the table find its nodes: the rewrite makes no findings of its own."""
     needs_hazard: ClassVar[bool] = False

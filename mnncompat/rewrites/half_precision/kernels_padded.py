@@ -37,7 +37,7 @@ class KernelsPadded(NodeRewrite):
 
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`, random data: 37 dB by the transforms, 49
     with a padded kernel of 3 columns, 45 of 5. It costs the time that the transforms save, so it is applied only where
-    values are large and a device shows that the outputs gain.
+    values are large and a device or a simulation shows that values gain.
 
     **Refuses** weights that are computed at run time, and `auto_pad`.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LEAST = 2.0**-14
 """The smallest number that float16 holds with all its bits."""
 _LOUDEST = 32768.0
-"""Of float16, and of samples of 16 bits."""
+"""Of samples of 16 bits."""
 _CUTS = frozenset({"Split", "Slice", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Gather"})
 
 

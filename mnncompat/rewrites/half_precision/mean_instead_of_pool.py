@@ -29,7 +29,7 @@ class MeanInsteadOfPool(NodeRewrite):
 
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`, windows of 80 x 80: 12 to 25 dB before, 73
     after. A mean has no place in the layout of convolutions, which costs two conversions, and one detector lost by it:
-    it is applied only where a device shows that the outputs gain.
+    it is applied only where a device or a simulation shows that values gain.
 
     **Refuses** AveragePool with padding, or of an operand of unknown size.
 

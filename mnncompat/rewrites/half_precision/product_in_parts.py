@@ -35,7 +35,7 @@ class ProductInParts(NodeRewrite):
 
     **Why this form.** Measured on an emulated Cortex-A76, `precision = low`, 4,096 terms: 40 to 48 dB, and 20 of one
     sign, before; 59 and 77 after. It takes more time and memory than one product: it is applied only where a device
-    shows that the outputs gain.
+    or a simulation shows that values gain.
 
     **Refuses** operands whose size is not known.
 
